@@ -1,0 +1,37 @@
+"""Names for the arrays that travel between the floors.
+
+Sizes used in docstrings throughout: ``n`` rows of a batch, ``d`` input features (flattened),
+``k`` outputs (classes).
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Float64: TypeAlias = npt.NDArray[np.float64]
+"""Exact arithmetic: weights, regions, linear programs."""
+
+Float32: TypeAlias = npt.NDArray[np.float32]
+"""What models take and witnesses are stored in."""
+
+Floats: TypeAlias = npt.NDArray[np.floating[Any]]
+"""Either of the two, where a function works in the precision it is given."""
+
+Integers: TypeAlias = npt.NDArray[np.int64]
+States: TypeAlias = npt.NDArray[np.int8]
+"""The piece every unit of one piecewise-linear layer is on."""
+
+AnyArray: TypeAlias = npt.NDArray[Any]
+Shape: TypeAlias = tuple[int, ...]
+"""Shape of one sample: the batch axis is never part of it."""
+
+
+def size(shape: Shape) -> int:
+    """Number of elements of one sample of this shape."""
+    product = 1
+    for extent in shape:
+        product *= extent
+    return product

@@ -1,0 +1,97 @@
+"""The batched walk: gradients explore, the judge decides."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from onnx_lippa.arrays import Float32
+from onnx_lippa.attacks.methods import GradientMethod, Schedule
+from onnx_lippa.attacks.rows import RowBatch
+from onnx_lippa.onnx_io import GradientRuntime
+
+_CHECK_EVERY = 5
+"""Steps between looks at which rows have reached an unsafe point."""
+
+Candidate = Callable[[int, Float32], bool]
+"""Told an owner and a point (d,) with negative margin; True where it holds as a witness."""
+
+
+@dataclass(frozen=True)
+class Explored:
+    """Where a walk got to.
+
+    Attributes:
+        best: (n, d) point of least margin each row met.
+        margin: (n,) its margin in float32.
+        steps: gradient evaluations made, summed over rows.
+    """
+
+    best: Float32
+    margin: Float32
+    steps: int
+
+
+def explore(
+    runtime: GradientRuntime,
+    rows: RowBatch,
+    method: GradientMethod,
+    steps: int,
+    accept: Candidate,
+    deadline: float = np.inf,
+) -> Explored:
+    """Walks every row, and stops those whose owner has a witness.
+
+    Args:
+        runtime: value and gradient.
+        rows: the rows.
+        method: how to move.
+        steps: gradient steps of each row.
+        accept: judges candidates; an owner it accepts one for is left alone from then on.
+        deadline: ``time.monotonic()`` at which to stop early.
+    """
+    best = rows.start.copy()
+    least = np.full(rows.count, np.inf, dtype=np.float32)
+    alive = np.arange(rows.count)
+    current, x, previous = rows, rows.start.copy(), rows.start
+    project, evaluations = rows.projector(), 0
+    matrix = rows.matrix[:, 0]
+    for step in range(steps + 1):
+        logits, gradient = runtime.logits_and_gradient(x, matrix)
+        evaluations += len(x)
+        margin, weighting = current.margins(logits)
+        if current.matrix.shape[1] > 1 and not np.array_equal(weighting, matrix):
+            # Another inequality of the conjunction is now the worst one: its gradient counts.
+            matrix = weighting
+            gradient = runtime.logits_and_gradient(x, matrix)[1]
+        better = np.flatnonzero(margin < least[alive])
+        least[alive[better]] = margin[better]
+        best[alive[better]] = x[better]
+        if step % _CHECK_EVERY == 0 or step == steps:
+            done = _accepted(current, best[alive], least[alive], accept)
+            if done:
+                kept = np.flatnonzero(~np.isin(current.owner, sorted(done)))
+                alive, current = alive[kept], current.only(kept)
+                x, previous, gradient = x[kept], previous[kept], gradient[kept]
+                matrix, project = matrix[kept], current.projector()
+            if alive.size == 0 or time.monotonic() > deadline:
+                break
+        if step < steps:
+            moved = method.move(
+                x, previous, gradient, current.eps, current.norm, project, Schedule(step, steps)
+            )
+            previous, x = x, moved
+    return Explored(best, least, evaluations)
+
+
+def _accepted(rows: RowBatch, best: Float32, least: Float32, accept: Candidate) -> set[int]:
+    """Owners for whom one of the rows' best points holds as a witness."""
+    done: set[int] = set()
+    for row in np.flatnonzero(least < 0):
+        owner = int(rows.owner[row])
+        if owner not in done and accept(owner, best[row]):
+            done.add(owner)
+    return done

@@ -1,0 +1,28 @@
+"""One input to be attacked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from onnx_lippa.question import InputSet, UnsafeSet
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The question for one input.
+
+    Attributes:
+        index: its place in the data; also what its random numbers are drawn from.
+        inputs: the inputs allowed.
+        unsafe: the outputs sought.
+    """
+
+    index: int
+    inputs: InputSet
+    unsafe: UnsafeSet
+
+    def generator(self, seed: int, *salt: int) -> np.random.Generator:
+        """Random numbers that depend on the seed and this input, not on its neighbours."""
+        return np.random.default_rng([seed, self.index, *salt])

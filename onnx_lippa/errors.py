@@ -1,0 +1,66 @@
+"""The errors a caller can meet, and the exit code each one becomes on the command line.
+
+Every message is written for the person who gave the input: one sentence that says what is
+wrong and what to do about it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class LippaError(Exception):
+    """Base of every error that onnx-lippa raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InputError(LippaError):
+    """An argument, a data file or a folder that cannot be used as given."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class ModelError(LippaError):
+    """A model file that cannot be used."""
+
+    exit_code: ClassVar[int] = 3
+
+
+@dataclass(frozen=True)
+class NodeProblem:
+    """One reason why a model cannot be imported.
+
+    Attributes:
+        node: name of the ONNX node (or of its first output, where it has no name).
+        op: operator type, with its domain where that is not the standard one.
+        reason: what is not supported about it.
+    """
+
+    node: str
+    op: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.op} '{self.node}': {self.reason}"
+
+
+class UnsupportedModelError(ModelError):
+    """A model with parts outside the supported operators; lists all of them at once."""
+
+    def __init__(self, problems: tuple[NodeProblem, ...]) -> None:
+        self.problems = problems
+        count = "1 node is" if len(problems) == 1 else f"{len(problems)} nodes are"
+        listing = "\n".join(f"  - {problem}" for problem in problems)
+        super().__init__(f"the model is not supported, because {count} not:\n{listing}")
+
+
+class ModelMismatchError(ModelError):
+    """The imported network and ONNX Runtime disagree beyond rounding."""
+
+
+class FalseClaimError(LippaError):
+    """A finished run claims something that a replay does not confirm."""
+
+    exit_code: ClassVar[int] = 1

@@ -1,0 +1,28 @@
+"""BatchNormalization at inference."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onnx_lippa.layers.node import Converted, NodeView, Unsupported
+from onnx_lippa.layers.registry import converts
+from onnx_lippa.layers.scale_shift import ScaleShift
+
+
+@converts("BatchNormalization", since=7)
+def convert(node: NodeView) -> Converted:
+    """``gamma * (x - mean) / sqrt(variance + epsilon) + beta``, per channel."""
+    if node.integer("training_mode", 0) != 0:
+        raise Unsupported("it is in training mode: export the model in evaluation mode")
+    x = node.computed()
+    gamma, beta, mean, variance = (
+        node.known(position, meaning).weight
+        for position, meaning in enumerate(("scale", "bias", "mean", "variance"), start=1)
+    )
+    channels = x.shape[:1]
+    if any(part.shape != channels for part in (gamma, beta, mean, variance)):
+        raise Unsupported(f"its statistics do not have one entry for each of {channels} channels")
+    scale = gamma / np.sqrt(variance + float(np.float32(node.number("epsilon", 1e-5))))
+    shift = beta - scale * mean
+    wide = (channels[0], *(1,) * (len(x.shape) - 1))
+    return Converted(ScaleShift(x.shape, scale.reshape(wide), shift.reshape(wide)))

@@ -1,0 +1,163 @@
+"""An ONNX node as a converter sees it, without anything of the onnx package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from onnx_lippa.arrays import AnyArray, Float64, Shape
+from onnx_lippa.layers.base import Layer
+from onnx_lippa.layers.readout import Readout
+
+
+class Unsupported(Exception):  # noqa: N818  # reads as the statement it makes
+    """Raised by a converter; its message is the reason shown to the user."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """An input that is a constant of the graph.
+
+    Attributes:
+        value: the array as stored, with whatever axes the graph gives it.
+    """
+
+    value: AnyArray
+
+    @property
+    def weight(self) -> Float64:
+        """The constant in float64."""
+        return self.value.astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Computed:
+    """An input that depends on the network's input.
+
+    Attributes:
+        index: which value of the network it is.
+        shape: its shape for one sample.
+    """
+
+    index: int
+    shape: Shape
+
+    @property
+    def rank(self) -> int:
+        """Number of axes in the graph, the batch axis included."""
+        return len(self.shape) + 1
+
+
+Operand: TypeAlias = Known | Computed | None
+"""One input of a node; None where an optional input is left out."""
+
+Attribute: TypeAlias = int | float | str | list[int] | list[float] | list[str] | AnyArray
+
+
+@dataclass(frozen=True)
+class NodeView:
+    """One node.
+
+    Attributes:
+        op: operator type.
+        operands: its inputs in order.
+        attributes: its attributes by name; read them through the methods below.
+        opset: version of the operator set it is written in.
+    """
+
+    op: str
+    operands: tuple[Operand, ...]
+    attributes: Mapping[str, Attribute]
+    opset: int
+
+    def operand(self, position: int) -> Operand:
+        """The input at a position, None where it is absent."""
+        return self.operands[position] if position < len(self.operands) else None
+
+    def computed(self, position: int = 0) -> Computed:
+        """The input at a position, which must depend on the network's input."""
+        operand = self.operand(position)
+        if not isinstance(operand, Computed):
+            raise Unsupported(f"its input {position} must be computed, not a constant or absent")
+        return operand
+
+    def known(self, position: int, meaning: str) -> Known:
+        """The input at a position, which must be a constant."""
+        operand = self.operand(position)
+        if not isinstance(operand, Known):
+            raise Unsupported(f"its {meaning} must be a constant")
+        return operand
+
+    def only_computed(self) -> tuple[int, ...]:
+        """Positions of the inputs that depend on the network's input."""
+        return tuple(i for i, operand in enumerate(self.operands) if isinstance(operand, Computed))
+
+    def integer(self, name: str, default: int) -> int:
+        """An integer attribute."""
+        value = self.attributes.get(name, default)
+        if not isinstance(value, int):
+            raise Unsupported(f"its attribute {name} must be an integer")
+        return value
+
+    def number(self, name: str, default: float) -> float:
+        """A float attribute."""
+        value = self.attributes.get(name, default)
+        if not isinstance(value, int | float):
+            raise Unsupported(f"its attribute {name} must be a number")
+        return float(value)
+
+    def text(self, name: str, default: str) -> str:
+        """A string attribute."""
+        value = self.attributes.get(name, default)
+        if not isinstance(value, str):
+            raise Unsupported(f"its attribute {name} must be a string")
+        return value
+
+    def integers(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+        """An attribute that is a list of integers."""
+        value = self.attributes.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, list) or not all(isinstance(entry, int) for entry in value):
+            raise Unsupported(f"its attribute {name} must be a list of integers")
+        return tuple(int(entry) for entry in value)
+
+    def axis(self, name: str, default: int, rank: int) -> int:
+        """An axis attribute, made non-negative for a tensor of this rank (batch included)."""
+        value = self.integer(name, default)
+        if not -rank <= value < rank:
+            raise Unsupported(f"its {name} {value} is outside a tensor of rank {rank}")
+        return value % rank
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What a node becomes.
+
+    Attributes:
+        layer: the layer, or None where the node passes its input on unchanged.
+        inputs: positions of the node's operands that the layer takes, in order.
+        readout: set where the node only turns logits into another form, at the very end.
+    """
+
+    layer: Layer | None
+    inputs: tuple[int, ...] = (0,)
+    readout: Readout | None = None
+
+
+def without_batch(constant: Float64, rank: int) -> Float64:
+    """A constant that meets a batched tensor of this rank, without its batch axis.
+
+    Raises:
+        Unsupported: the constant differs from sample to sample.
+    """
+    if constant.ndim < rank:
+        return constant
+    if constant.ndim > rank or constant.shape[0] != 1:
+        raise Unsupported(
+            f"a constant of shape {constant.shape} would give each sample of a batch its own value"
+        )
+    return constant[0]

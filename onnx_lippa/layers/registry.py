@@ -1,0 +1,33 @@
+"""Which function converts which operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from onnx_lippa.layers.node import Converted, NodeView
+
+Converter: TypeAlias = Callable[[NodeView], Converted]
+
+_CONVERTERS: Final[dict[tuple[str, int], Converter]] = {}
+
+
+def converts(op: str, since: int = 1) -> Callable[[Converter], Converter]:
+    """Registers a converter for an operator as it is defined from one opset on."""
+
+    def register(converter: Converter) -> Converter:
+        _CONVERTERS[op, since] = converter
+        return converter
+
+    return register
+
+
+def converter_for(op: str, opset: int) -> Converter | None:
+    """The converter of an operator in an opset, None where there is none."""
+    versions = [since for name, since in _CONVERTERS if name == op and since <= opset]
+    return _CONVERTERS[op, max(versions)] if versions else None
+
+
+def supported_ops() -> tuple[str, ...]:
+    """Names of all operators with a converter, sorted."""
+    return tuple(sorted({op for op, _ in _CONVERTERS}))

@@ -1,0 +1,27 @@
+"""Softmax and LogSoftmax as the last step of a classifier."""
+
+from __future__ import annotations
+
+from onnx_lippa.layers.node import Converted, NodeView, Unsupported
+from onnx_lippa.layers.readout import Readout
+from onnx_lippa.layers.registry import converts
+
+
+def _convert(node: NodeView, readout: Readout) -> Converted:
+    x = node.computed()
+    axis = node.axis("axis", 1 if node.opset < 13 else -1, x.rank)
+    if x.rank != 2 or axis != 1:
+        raise Unsupported(f"over axis {axis} of samples of shape {x.shape}, not over the classes")
+    return Converted(None, readout=readout)
+
+
+@converts("Softmax")
+def convert_softmax(node: NodeView) -> Converted:
+    """Dropped: it keeps the order of the classes."""
+    return _convert(node, Readout.SOFTMAX)
+
+
+@converts("LogSoftmax")
+def convert_log_softmax(node: NodeView) -> Converted:
+    """Dropped: it keeps the order of the classes."""
+    return _convert(node, Readout.LOG_SOFTMAX)

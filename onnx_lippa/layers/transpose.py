@@ -1,0 +1,19 @@
+"""Transpose."""
+
+from __future__ import annotations
+
+from onnx_lippa.layers.node import Converted, NodeView, Unsupported
+from onnx_lippa.layers.rearrange import Permuted
+from onnx_lippa.layers.registry import converts
+
+
+@converts("Transpose")
+def convert(node: NodeView) -> Converted:
+    """Transpose that leaves the batch axis in front."""
+    x = node.computed()
+    order = node.integers("perm", tuple(reversed(range(x.rank))))
+    if sorted(order) != list(range(x.rank)):
+        raise Unsupported(f"its perm {list(order)} does not fit a tensor of rank {x.rank}")
+    if order[0] != 0:
+        raise Unsupported(f"its perm {list(order)} moves the batch axis")
+    return Converted(Permuted(x.shape, tuple(axis - 1 for axis in order[1:])))

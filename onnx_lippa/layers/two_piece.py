@@ -1,0 +1,107 @@
+"""Elementwise functions with one kink, the shape that ReLU and its relatives share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TypeVar
+
+import numpy as np
+import scipy.sparse as sp
+
+from onnx_lippa.algebra import Algebra
+from onnx_lippa.arrays import Float64, Shape, States, size
+from onnx_lippa.layers.base import PiecewiseLayer, Split
+
+V = TypeVar("V")
+
+
+class TwoPiece(PiecewiseLayer):
+    """``z = value + above * (x - kink)`` where ``x >= kink``, with slope ``below`` elsewhere.
+
+    The state of a unit is 1 where ``x >= kink`` and 0 elsewhere (eq. 8). A subclass gives the
+    kink, the value there, and the two slopes; slopes may differ from unit to unit.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        self._shape = shape
+
+    @property
+    def kink(self) -> float:
+        """Where the slope changes."""
+        return 0.0
+
+    @property
+    def value(self) -> float:
+        """The function at the kink."""
+        return 0.0
+
+    @property
+    @abstractmethod
+    def below(self) -> Float64:
+        """Slope below the kink, broadcast to the sample's shape."""
+
+    @property
+    @abstractmethod
+    def above(self) -> Float64:
+        """Slope above the kink, broadcast to the sample's shape."""
+
+    @property
+    def shape(self) -> Shape:
+        """See :attr:`Layer.shape`."""
+        return self._shape
+
+    @property
+    def guard_shape(self) -> Shape:
+        """See :attr:`PiecewiseLayer.guard_shape`: one face a unit."""
+        return self._shape
+
+    def forward(self, algebra: Algebra[V], x: V) -> V:
+        """See :meth:`PiecewiseLayer.forward`."""
+        return self.piece(algebra, self.state(algebra, x), x)
+
+    def state(self, algebra: Algebra[V], x: V) -> V:
+        """See :meth:`PiecewiseLayer.state`."""
+        return algebra.at_least(x, self.kink)
+
+    def piece(self, algebra: Algebra[V], state: V, x: V) -> V:
+        """See :meth:`PiecewiseLayer.piece`."""
+        if self.kink != 0.0:
+            x = algebra.add_constant(x, np.array(-self.kink))
+        z = self.piece_transpose(algebra, state, x)  # diagonal: its own transpose
+        return z if self.value == 0.0 else algebra.add_constant(z, np.array(self.value))
+
+    def piece_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
+        """See :meth:`PiecewiseLayer.piece_transpose`."""
+        raised = u if np.all(self.above == 1.0) else algebra.scale(u, self.above)
+        if not np.any(self.below):
+            return algebra.mask(state, raised)
+        return algebra.where(state, raised, algebra.scale(u, self.below))
+
+    def guard(self, algebra: Algebra[V], state: V, x: V) -> V:
+        """See :meth:`PiecewiseLayer.guard`: the distance to the kink on the right side of it."""
+        if self.kink != 0.0:
+            x = algebra.add_constant(x, np.array(-self.kink))
+        return self.guard_transpose(algebra, state, x)
+
+    def guard_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
+        """See :meth:`PiecewiseLayer.guard_transpose`."""
+        return algebra.where(state, u, algebra.scale(u, np.array(-1.0)))
+
+    def split(self) -> Split:
+        """See :meth:`PiecewiseLayer.split`: ``x = kink + p - n``, ``z = value + a p - b n``."""
+        units = size(self._shape)
+        identity = sp.eye_array(units)
+        above = np.broadcast_to(self.above, self._shape).ravel()
+        below = np.broadcast_to(self.below, self._shape).ravel()
+        return Split(
+            link=sp.csr_array(sp.hstack([identity, -identity])),
+            link_offset=np.full(units, self.kink),
+            output=sp.csr_array(sp.hstack([sp.diags_array(above), -sp.diags_array(below)])),
+            output_offset=np.full(units, self.value),
+        )
+
+    def split_bounds(self, state: States) -> tuple[Float64, Float64]:
+        """See :meth:`PiecewiseLayer.split_bounds`: p is free above the kink, n below."""
+        active = state.ravel() != 0
+        upper = np.concatenate([np.where(active, np.inf, 0.0), np.where(active, 0.0, np.inf)])
+        return np.zeros(upper.size), upper

@@ -1,0 +1,50 @@
+"""How a window moves over an input: the attributes that convolutions and pools share."""
+
+from __future__ import annotations
+
+from onnx_lippa.algebra import ConvGeometry
+from onnx_lippa.layers.node import NodeView, Unsupported
+
+
+def window_geometry(
+    node: NodeView, kernel: tuple[int, ...], extents: tuple[int, ...], groups: int = 1
+) -> ConvGeometry:
+    """Strides, dilations and pads of a node, ``auto_pad`` resolved for these extents.
+
+    Raises:
+        Unsupported: an attribute of the wrong length or sign.
+    """
+    spatial = len(kernel)
+    strides = node.integers("strides", (1,) * spatial)
+    dilations = node.integers("dilations", (1,) * spatial)
+    for name, values in (("strides", strides), ("dilations", dilations), ("kernel", kernel)):
+        if len(values) != spatial or min(values) < 1:
+            raise Unsupported(f"its {name} {list(values)} do not fit {spatial} spatial axes")
+    mode = node.text("auto_pad", "NOTSET")
+    if mode in ("SAME_UPPER", "SAME_LOWER"):
+        pads = tuple(
+            _same(extent, size, stride, dilation, mode == "SAME_UPPER")
+            for extent, size, stride, dilation in zip(
+                extents, kernel, strides, dilations, strict=True
+            )
+        )
+    elif mode == "VALID":
+        pads = ((0, 0),) * spatial
+    elif mode == "NOTSET":
+        flat = node.integers("pads", (0,) * (2 * spatial))
+        if len(flat) != 2 * spatial or min(flat) < 0:
+            raise Unsupported(f"its pads {list(flat)} do not fit {spatial} spatial axes")
+        pads = tuple(zip(flat[:spatial], flat[spatial:], strict=True))
+    else:
+        raise Unsupported(f"its auto_pad '{mode}' is unknown")
+    return ConvGeometry(kernel, strides, dilations, pads, groups)
+
+
+def _same(
+    extent: int, kernel: int, stride: int, dilation: int, more_behind: bool
+) -> tuple[int, int]:
+    """Pads that give ``ceil(extent / stride)`` places."""
+    places = -(-extent // stride)
+    total = max(0, (places - 1) * stride + dilation * (kernel - 1) + 1 - extent)
+    less, more = total // 2, total - total // 2
+    return (less, more) if more_behind else (more, less)

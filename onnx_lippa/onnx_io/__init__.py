@@ -1,0 +1,18 @@
+"""Everything ONNX: reading a model, writing a gradient graph, running either.
+
+The only package that imports onnx and onnxruntime.
+"""
+
+from onnx_lippa.onnx_io.gradient_graph import gradient_model, write_gradient
+from onnx_lippa.onnx_io.model import Model, inspect, load
+from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime
+
+__all__ = [
+    "GradientRuntime",
+    "Model",
+    "Runtime",
+    "gradient_model",
+    "inspect",
+    "load",
+    "write_gradient",
+]

@@ -1,0 +1,111 @@
+"""The imported network against ONNX Runtime, on random points, before anything else is done."""
+
+from __future__ import annotations
+
+
+import numpy as np
+import onnx
+
+from onnx_lippa.arrays import AnyArray, Float32, Float64
+from onnx_lippa.errors import ModelMismatchError
+from onnx_lippa.layers.readout import Readout
+from onnx_lippa.network import Network
+from onnx_lippa.onnx_io.reader import Interface
+from onnx_lippa.onnx_io.runtime import Runtime
+
+_POINTS = 8
+_SEED = 0
+_ROUNDINGS = 64.0
+"""How many times our own float32 rounding error the runtime's may be."""
+_RELATIVE = 2e-6
+"""Least tolerance, relative to the largest value of a tensor: 16 units in the last place."""
+
+
+def check_agreement(
+    network: Network,
+    runtime: Runtime,
+    proto: onnx.ModelProto,
+    interface: Interface,
+    lower: float = 0.0,
+    upper: float = 1.0,
+) -> None:
+    """Compares network and runtime on points drawn from the domain, corners included.
+
+    The tolerance is what rounding explains: our own float32 evaluation is held against our
+    float64 one, and the runtime may be :data:`_ROUNDINGS` times as far off.
+
+    Raises:
+        ModelMismatchError: they differ beyond rounding; names the first step that does.
+    """
+    points = _points(network, lower, upper)
+    exact = _with_readout(network, network.values(points.astype(np.float64)))
+    rounded = _with_readout(network, network.values(points))
+    theirs = runtime.outputs(points)
+    if theirs.shape != exact[-1].reshape(len(points), -1).shape:
+        raise ModelMismatchError(
+            f"the model gives {theirs.shape[1]} outputs a sample in ONNX Runtime, but "
+            f"{exact[-1][0].size} as imported: this is a fault of onnx-lippa, please report it"
+        )
+    if _beyond_rounding(theirs, exact[-1], rounded[-1]) is None:
+        return
+    raise ModelMismatchError(_first_difference(network, proto, interface, points, exact, rounded))
+
+
+def _points(network: Network, lower: float, upper: float) -> Float32:
+    generator = np.random.default_rng(_SEED)
+    low, high = (lower if np.isfinite(lower) else -1.0), (upper if np.isfinite(upper) else 1.0)
+    uniform = generator.uniform(low, high, (_POINTS, network.input_size))
+    corners = generator.choice([low, high], (_POINTS // 2, network.input_size))
+    return np.concatenate([uniform, corners]).astype(np.float32)
+
+
+def _with_readout(network: Network, values: list[AnyArray]) -> list[AnyArray]:
+    if network.readout is not Readout.LOGITS:
+        logits = values[-1].reshape(len(values[-1]), -1).astype(np.float64)
+        values = [*values, network.readout.apply(logits)]
+    return values
+
+
+def _beyond_rounding(theirs: AnyArray, exact: AnyArray, rounded: AnyArray) -> float | None:
+    """The largest difference where it is more than rounding explains, else None."""
+    exact = exact.reshape(theirs.shape)
+    rounding = float(np.max(np.abs(rounded.reshape(theirs.shape) - exact), initial=0.0))
+    scale = float(np.max(np.abs(exact), initial=0.0))
+    difference = float(np.max(np.abs(theirs - exact), initial=0.0))
+    if np.isfinite(difference) and difference <= _ROUNDINGS * rounding + _RELATIVE * scale:
+        return None
+    return difference
+
+
+def _first_difference(
+    network: Network,
+    proto: onnx.ModelProto,
+    interface: Interface,
+    points: Float32,
+    exact: list[Float64],
+    rounded: list[Float32],
+) -> str:
+    """Runs the model with every tensor as an output and says where it parts from ours."""
+    opened = onnx.ModelProto()
+    opened.CopyFrom(proto)
+    del opened.graph.output[:]
+    opened.graph.output.extend(onnx.ValueInfoProto(name=step.tensor) for step in network.steps)
+    whole = Runtime(
+        opened.SerializeToString(), interface.input_name, interface.sample_shape, True
+    )
+    batches = points[None] if interface.batch_is_free else points[:, None]
+    runs = [whole.tensors(batch) for batch in batches]
+    for place, step in enumerate(network.steps):
+        theirs = np.concatenate([run[place] for run in runs])
+        difference = _beyond_rounding(theirs, exact[place + 1], rounded[place + 1])
+        if difference is not None:
+            return (
+                f"step {place + 1}, {step.op} '{step.name}', differs from ONNX Runtime by "
+                f"{difference:.3g}: this is a fault of onnx-lippa, please report it with the model"
+            )
+    return (
+        f"the final {network.readout.value} differs from ONNX Runtime: this is a fault of "
+        "onnx-lippa, please report it with the model"
+    )
+
+

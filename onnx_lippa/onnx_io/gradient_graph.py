@@ -1,0 +1,68 @@
+"""The reverse pass of a network as an ONNX graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from onnx_lippa.errors import InputError
+from onnx_lippa.network import Network, forward_pass, states_of, transpose_pass
+from onnx_lippa.onnx_io.graph_algebra import OPSET, GraphAlgebra
+
+_IR_VERSION = 8
+
+
+def gradient_model(network: Network) -> onnx.ModelProto:
+    """A graph with inputs ``x`` and ``v`` and outputs ``logits`` and ``gradient``.
+
+    ``x`` is [batch, *input_shape], ``v`` [batch, k] weights the logits, and ``gradient`` is
+    ``J(x)^T v`` in the shape of x; all float32. At a kink the gradient is that of the piece on
+    which ``pre-activation >= 0``.
+    """
+    algebra = GraphAlgebra()
+    values = forward_pass(algebra, network.steps, "x")
+    states = states_of(algebra, network.steps, values)
+    k, shape = network.output_size, network.input_shape
+    seed = "v" if network.output_shape == (k,) else algebra.reshape("v", network.output_shape)
+    pulled = transpose_pass(algebra, network.steps, states, len(network.steps), seed)
+    if pulled is None:
+        pulled = algebra.scale("x", np.array(0.0))
+    logits = values[-1] if network.output_shape == (k,) else algebra.reshape(values[-1], (k,))
+    algebra.name_output(logits, "logits")
+    algebra.name_output(pulled, "gradient")
+    graph = helper.make_graph(
+        algebra.nodes,
+        "value_and_gradient",
+        [
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", *shape]),
+            helper.make_tensor_value_info("v", TensorProto.FLOAT, ["batch", k]),
+        ],
+        [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", k]),
+            helper.make_tensor_value_info("gradient", TensorProto.FLOAT, ["batch", *shape]),
+        ],
+        algebra.initializers,
+    )
+    return helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=_IR_VERSION,
+        producer_name="onnx-lippa",
+    )
+
+
+def write_gradient(network: Network, path: Path) -> None:
+    """Writes the gradient graph of a network to a file.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    model = gradient_model(network)
+    onnx.checker.check_model(model)
+    try:
+        path.write_bytes(model.SerializeToString())
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error

@@ -1,0 +1,132 @@
+"""The algebra that writes: every operation becomes a node of an ONNX graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from onnx_lippa.algebra import Algebra, ConvGeometry
+from onnx_lippa.arrays import AnyArray, Float64, Shape
+
+OPSET = 13
+"""Operator set of the graphs written here: the oldest that has all they use."""
+
+
+@final
+class GraphAlgebra(Algebra[str]):
+    """Operands are tensor names; nodes and constants are collected in order."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+        self._shared: dict[tuple[bytes, Shape, str], str] = {}
+
+    def add(self, left: str, right: str) -> str:
+        """See :meth:`Algebra.add`."""
+        return self._node("Add", left, right)
+
+    def add_constant(self, x: str, constant: Float64) -> str:
+        """See :meth:`Algebra.add_constant`."""
+        return self._node("Add", x, self._float(constant))
+
+    def scale(self, x: str, constant: Float64) -> str:
+        """See :meth:`Algebra.scale`."""
+        if constant.ndim == 0 and constant == -1.0:
+            return self._node("Neg", x)
+        return self._node("Mul", x, self._float(constant))
+
+    def matmul(self, x: str, weight: Float64) -> str:
+        """See :meth:`Algebra.matmul`."""
+        return self._node("MatMul", x, self._float(weight))
+
+    def left_matmul(self, weight: Float64, x: str) -> str:
+        """See :meth:`Algebra.left_matmul`."""
+        return self._node("MatMul", self._float(weight), x)
+
+    def conv(self, x: str, weight: Float64, geometry: ConvGeometry) -> str:
+        """See :meth:`Algebra.conv`."""
+        return self._node("Conv", x, self._float(weight), **_window(geometry))
+
+    def conv_transpose(
+        self, u: str, weight: Float64, geometry: ConvGeometry, extents: tuple[int, ...]
+    ) -> str:
+        """See :meth:`Algebra.conv_transpose`."""
+        return self._node(
+            "ConvTranspose",
+            u,
+            self._float(weight),
+            output_padding=list(geometry.leftover(extents)),
+            **_window(geometry),
+        )
+
+    def reshape(self, x: str, shape: Shape) -> str:
+        """See :meth:`Algebra.reshape`."""
+        return self._node("Reshape", x, self._integer((-1, *shape)))
+
+    def permute(self, x: str, axes: tuple[int, ...]) -> str:
+        """See :meth:`Algebra.permute`."""
+        return self._node("Transpose", x, perm=[0, *(axis + 1 for axis in axes)])
+
+    def sum_to(self, u: str, source: Shape, shape: Shape) -> str:
+        """See :meth:`Algebra.sum_to`."""
+        padded = (1,) * (len(source) - len(shape)) + shape
+        axes = tuple(
+            i + 1 for i, (s, t) in enumerate(zip(source, padded, strict=True)) if t == 1 != s
+        )
+        total = self._node("ReduceSum", u, self._integer(axes), keepdims=1) if axes else u
+        return self.reshape(total, shape)
+
+    def relu(self, x: str) -> str:
+        """See :meth:`Algebra.relu`."""
+        return self._node("Relu", x)
+
+    def at_least(self, x: str, threshold: float) -> str:
+        """See :meth:`Algebra.at_least`."""
+        return self._node("GreaterOrEqual", x, self._float(np.array(threshold)))
+
+    def where(self, condition: str, if_true: str, if_false: str) -> str:
+        """See :meth:`Algebra.where`."""
+        return self._node("Where", condition, if_true, if_false)
+
+    def mask(self, condition: str, x: str) -> str:
+        """See :meth:`Algebra.mask`."""
+        return self._node("Where", condition, x, self._float(np.array(0.0)))
+
+    def name_output(self, value: str, name: str) -> None:
+        """Gives a value the name of a graph output."""
+        self.nodes.append(helper.make_node("Identity", [value], [name]))
+
+    def _node(self, op: str, *inputs: str, **attributes: int | Sequence[int]) -> str:
+        output = f"t{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, list(inputs), [output], **attributes))
+        return output
+
+    def _float(self, constant: Float64) -> str:
+        return self._constant(constant.astype(np.float32))
+
+    def _integer(self, values: tuple[int, ...]) -> str:
+        return self._constant(np.array(values, dtype=np.int64))
+
+    def _constant(self, value: AnyArray) -> str:
+        """The name of a constant; equal ones are stored once."""
+        value = np.ascontiguousarray(value)
+        key = (value.tobytes(), value.shape, value.dtype.str)
+        if key not in self._shared:
+            self._shared[key] = f"c{len(self.initializers)}"
+            self.initializers.append(numpy_helper.from_array(value, self._shared[key]))
+        return self._shared[key]
+
+
+def _window(geometry: ConvGeometry) -> dict[str, int | Sequence[int]]:
+    """The attributes of Conv and ConvTranspose that say how the kernel moves."""
+    return {
+        "kernel_shape": list(geometry.kernel),
+        "strides": list(geometry.strides),
+        "dilations": list(geometry.dilations),
+        "pads": [p for p, _ in geometry.pads] + [p for _, p in geometry.pads],
+        "group": geometry.groups,
+    }

@@ -1,0 +1,189 @@
+"""From an ONNX graph to a network: folds constants, drops nothing silently."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from onnx_lippa.arrays import AnyArray
+from onnx_lippa.errors import NodeProblem, UnsupportedModelError
+from onnx_lippa.layers import Computed, Known, NodeView, Operand, Unsupported, converter_for
+from onnx_lippa.layers.node import Attribute, Converted
+from onnx_lippa.layers.readout import Readout
+from onnx_lippa.network import Network, Step
+from onnx_lippa.onnx_io.folding import fold
+from onnx_lippa.onnx_io.reader import Interface, ModelFile
+
+
+@dataclass
+class _Builder:
+    """The network so far: what every tensor name stands for, and what went wrong."""
+
+    model: ModelFile
+    interface: Interface
+    operands: dict[str, Operand] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+    problems: list[NodeProblem] = field(default_factory=list)
+    readouts: dict[str, Readout] = field(default_factory=dict)
+
+    def add(self, node: onnx.NodeProto) -> None:
+        """Converts one node, or notes why that cannot be done."""
+        name = node.name or (node.output[0] if node.output else "?")
+        op = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
+        try:
+            self._convert(node, name)
+        except Unsupported as reason:
+            self.problems.append(NodeProblem(name, op, str(reason)))
+        except _DependsOnProblem:
+            pass  # the node it needs is on the list already
+
+    def _convert(self, node: onnx.NodeProto, name: str) -> None:
+        if node.domain not in ("", "ai.onnx"):
+            raise Unsupported("operators outside the standard ONNX domain are not supported")
+        operands = self._operands_for_known_op(node)
+        if not any(isinstance(operand, Computed) for operand in operands):
+            constants = [o.value if isinstance(o, Known) else None for o in operands]
+            results = fold(node, constants, self.model.opset, self.model.proto.ir_version)
+            names = [output for output in node.output if output]
+            self.operands.update(
+                (output, Known(value)) for output, value in zip(names, results, strict=True)
+            )
+            return
+        converter = converter_for(node.op_type, self.model.opset)
+        if converter is None:
+            raise Unsupported(_why_not(node.op_type, self.model.opset))
+        view = NodeView(node.op_type, operands, _attributes(node), self.model.opset)
+        self._accept(node, name, operands, converter(view))
+
+    def _operands_for_known_op(self, node: onnx.NodeProto) -> tuple[Operand, ...]:
+        """The node's operands; an unknown operator is reported even behind another problem."""
+        missing = [name for name in node.input if name and name not in self.operands]
+        if missing:
+            if converter_for(node.op_type, self.model.opset) is None:
+                raise Unsupported(_why_not(node.op_type, self.model.opset))
+            raise _DependsOnProblem
+        return tuple(self.operands[name] if name else None for name in node.input)
+
+    def _accept(
+        self, node: onnx.NodeProto, name: str, operands: tuple[Operand, ...], converted: Converted
+    ) -> None:
+        sources = [operands[position] for position in converted.inputs]
+        inputs = tuple(s.index for s in sources if isinstance(s, Computed))
+        tensor = node.output[0]
+        if converted.readout is not None and tensor != self.interface.output_name:
+            raise Unsupported("it is supported only as the very last step of a classifier")
+        if converted.layer is None:
+            self.operands[tensor] = operands[converted.inputs[0]]
+            if converted.readout is not None:
+                self.readouts[tensor] = converted.readout
+            return
+        self.steps.append(Step(name, node.op_type, tensor, converted.layer, inputs))
+        self.operands[tensor] = Computed(len(self.steps), converted.layer.shape)
+
+
+class _DependsOnProblem(Exception):  # noqa: N818  # a signal, not an error
+    """The node takes the result of one that could not be converted."""
+
+
+def import_network(model: ModelFile, interface: Interface) -> Network:
+    """The network of a model.
+
+    Raises:
+        UnsupportedModelError: lists every node that cannot be imported, with its reason.
+    """
+    builder = _Builder(model, interface)
+    builder.operands[interface.input_name] = Computed(0, interface.sample_shape)
+    for tensor in model.proto.graph.initializer:
+        _add_initializer(builder, tensor)
+    if model.proto.graph.sparse_initializer:
+        builder.problems.append(
+            NodeProblem("sparse_initializer", "Constant", "sparse weights are not supported")
+        )
+    for node in model.proto.graph.node:
+        builder.add(node)
+    output = builder.operands.get(interface.output_name)
+    if not builder.problems and not isinstance(output, Computed):
+        builder.problems.append(
+            NodeProblem(interface.output_name, "output", "it does not depend on the input")
+        )
+    if builder.problems or not isinstance(output, Computed):
+        raise UnsupportedModelError(tuple(builder.problems))
+    readout = builder.readouts.get(interface.output_name, Readout.LOGITS)
+    return _pruned(builder.steps, output, interface, readout)
+
+
+def _add_initializer(builder: _Builder, tensor: onnx.TensorProto) -> None:
+    try:
+        value = numpy_helper.to_array(tensor)
+    except (ValueError, TypeError, RuntimeError) as error:
+        reason = f"its data cannot be read: {error}"
+        builder.problems.append(NodeProblem(tensor.name, "initializer", reason))
+        return
+    if np.issubdtype(value.dtype, np.floating) and not np.all(np.isfinite(value)):
+        reason = "it contains NaN or infinite weights: check the training and export again"
+        builder.problems.append(NodeProblem(tensor.name, "initializer", reason))
+    builder.operands[tensor.name] = Known(value)
+
+
+def _pruned(
+    steps: list[Step], output: Computed, interface: Interface, readout: Readout
+) -> Network:
+    """Only the steps that the output depends on, renumbered."""
+    needed = {output.index}
+    for index in range(output.index, 0, -1):
+        if index in needed:
+            needed.update(steps[index - 1].inputs)
+    kept = sorted(needed - {0})
+    position = {0: 0} | {index: place + 1 for place, index in enumerate(kept)}
+    notes = []
+    if readout is not Readout.LOGITS:
+        notes.append(
+            f"the trailing {readout.value} is dropped for the attack, since it keeps the order "
+            "of the classes; replays use the model as it is"
+        )
+    unused = len(steps) - len([index for index in kept if index <= len(steps)])
+    if unused:
+        notes.append(f"{unused} steps that the output does not depend on are left out")
+    return Network(
+        interface.sample_shape,
+        tuple(
+            Step(s.name, s.op, s.tensor, s.layer, tuple(position[i] for i in s.inputs))
+            for s in (steps[index - 1] for index in kept)
+        ),
+        readout,
+        tuple(notes),
+    )
+
+
+def _attributes(node: onnx.NodeProto) -> dict[str, Attribute]:
+    attributes: dict[str, Attribute] = {}
+    for attribute in node.attribute:
+        value = helper.get_attribute_value(attribute)
+        if isinstance(value, bytes):
+            attributes[attribute.name] = value.decode("utf-8", errors="replace")
+        elif isinstance(value, onnx.TensorProto):
+            attributes[attribute.name] = _array(value)
+        elif isinstance(value, int | float):
+            attributes[attribute.name] = value
+        elif isinstance(value, str):
+            attributes[attribute.name] = value
+        elif value is not None and all(isinstance(entry, int | float) for entry in value):
+            attributes[attribute.name] = list(value)
+    return attributes
+
+
+def _array(tensor: onnx.TensorProto) -> AnyArray:
+    return numpy_helper.to_array(tensor)
+
+
+def _why_not(op: str, opset: int) -> str:
+    for newer in range(opset + 1, 32):
+        if converter_for(op, newer) is not None:
+            return (
+                f"its form in opset {opset} is not supported, that of opset {newer} is: "
+                "export with a newer opset"
+            )
+    return "this operator is not supported"

@@ -1,0 +1,119 @@
+"""A loaded model: the imported network, the file it came from, and both in ONNX Runtime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from onnx_lippa.errors import ModelError, UnsupportedModelError
+from onnx_lippa.network import Network
+from onnx_lippa.onnx_io.agreement import check_agreement
+from onnx_lippa.onnx_io.gradient_graph import gradient_model
+from onnx_lippa.onnx_io.importer import import_network
+from onnx_lippa.onnx_io.reader import Interface, ModelFile, interface_of, read_model
+from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime
+
+
+@dataclass(frozen=True)
+class Model:
+    """An ONNX export ready to be attacked.
+
+    Attributes:
+        file: the file as read.
+        interface: its input and output.
+        network: the imported network.
+        threads: threads ONNX Runtime may use.
+    """
+
+    file: ModelFile
+    interface: Interface
+    network: Network
+    threads: int = 1
+
+    @cached_property
+    def runtime(self) -> Runtime:
+        """The model itself in ONNX Runtime."""
+        return Runtime(
+            self.file.path,
+            self.interface.input_name,
+            self.interface.sample_shape,
+            self.interface.batch_is_free,
+            self.threads,
+        )
+
+    @cached_property
+    def gradient(self) -> GradientRuntime:
+        """The compiled value and gradient in ONNX Runtime."""
+        graph = gradient_model(self.network).SerializeToString()
+        return GradientRuntime(graph, self.network.input_shape, self.threads)
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What can be said about a model without attacking it.
+
+    Attributes:
+        file: the file as read.
+        interface: its input and output.
+        network: the network, or None where parts are unsupported.
+        problem: the error that lists them, or None.
+    """
+
+    file: ModelFile
+    interface: Interface
+    network: Network | None
+    problem: UnsupportedModelError | None
+
+
+def load(
+    path: str | Path,
+    *,
+    lower: float = 0.0,
+    upper: float = 1.0,
+    threads: int = 1,
+    check: bool = True,
+) -> Model:
+    """Reads, imports and checks a model.
+
+    Args:
+        path: the ONNX file.
+        lower: lower end of the domain from which the points of the check are drawn.
+        upper: its upper end.
+        threads: threads ONNX Runtime may use.
+        check: whether to compare the import with ONNX Runtime (a worker process that loads a
+            model which its parent has checked leaves it out).
+
+    Raises:
+        InputError: the file cannot be read.
+        ModelError: it is no model that can be used.
+        UnsupportedModelError: it has parts that are not supported; all are listed.
+        ModelMismatchError: the import differs from ONNX Runtime.
+    """
+    file = read_model(Path(path))
+    interface = interface_of(file)
+    network = import_network(file, interface)
+    model = Model(file, interface, network, threads)
+    if len(network.output_shape) != 1:
+        raise ModelError(
+            f"the model's output has the sample shape {network.output_shape}: a vector of class "
+            "scores [batch, classes] is needed"
+        )
+    if check:
+        check_agreement(network, model.runtime, file.proto, interface, lower, upper)
+    return model
+
+
+def inspect(path: str | Path) -> Inspection:
+    """Reads and imports a model, and says what is unsupported instead of raising it.
+
+    Raises:
+        InputError: the file cannot be read.
+        ModelError: it is no model at all, or its interface is unusable.
+    """
+    file = read_model(Path(path))
+    interface = interface_of(file)
+    try:
+        return Inspection(file, interface, import_network(file, interface), None)
+    except UnsupportedModelError as problem:
+        return Inspection(file, interface, None, problem)

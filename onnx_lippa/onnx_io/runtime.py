@@ -1,0 +1,123 @@
+"""ONNX Runtime sessions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, final
+
+import numpy as np
+import onnxruntime as ort
+
+from onnx_lippa.arrays import AnyArray, Float32, Shape
+from onnx_lippa.errors import ModelError
+from onnx_lippa.layers import Unsupported
+
+_ERROR_LEVEL: Final = 3
+_ROWS_AT_ONCE: Final = 512
+"""Rows given to ONNX Runtime in one call; more only costs memory."""
+
+
+def session(model: bytes | Path, threads: int) -> ort.InferenceSession:
+    """A session on the best execution provider there is, with its own number of threads.
+
+    Raises:
+        ModelError: ONNX Runtime does not accept the model.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERROR_LEVEL + 1
+    source = str(model) if isinstance(model, Path) else model
+    try:
+        return ort.InferenceSession(source, options, providers=ort.get_available_providers())
+    except Exception as error:  # noqa: BLE001  # its exceptions share no base class
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(f"ONNX Runtime does not accept the model: {reason}") from error
+
+
+def run_once(model: bytes) -> list[AnyArray]:
+    """All outputs of a model without inputs.
+
+    Raises:
+        Unsupported: the runtime cannot evaluate it.
+    """
+    try:
+        return list(session(model, 1).run(None, {}))
+    except Exception as error:  # noqa: BLE001  # see session
+        reason = str(error).strip().splitlines()[0]
+        raise Unsupported(f"ONNX Runtime cannot evaluate it: {reason}") from error
+
+
+@final
+class Runtime:
+    """The model itself in ONNX Runtime: the judge of every claim.
+
+    Args:
+        model: bytes or path of the model.
+        input_name: name of its input.
+        sample_shape: shape of one sample.
+        batch_is_free: whether several samples can be given at once.
+        threads: threads ONNX Runtime may use.
+    """
+
+    def __init__(
+        self,
+        model: bytes | Path,
+        input_name: str,
+        sample_shape: Shape,
+        batch_is_free: bool,
+        threads: int = 1,
+    ) -> None:
+        self._session = session(model, threads)
+        self._input, self._shape, self.batch_is_free = input_name, sample_shape, batch_is_free
+
+    def outputs(self, x: Float32) -> Float32:
+        """The model's outputs (n, k) for inputs (n, d), in batches where the model allows it."""
+        step = _ROWS_AT_ONCE if self.batch_is_free else 1
+        return np.concatenate([self._run(x[i : i + step]) for i in range(0, len(x), step)])
+
+    def outputs_alone(self, x: Float32) -> Float32:
+        """The same with every input in a batch of its own."""
+        return np.concatenate([self._run(row[None]) for row in x])
+
+    def tensors(self, x: Float32) -> list[Float32]:
+        """Every output of the session for one batch of inputs (n, d), each as it comes."""
+        return list(self._session.run(None, {self._input: x.reshape(len(x), *self._shape)}))
+
+    def _run(self, x: Float32) -> Float32:
+        result: Float32 = self._session.run(None, {self._input: x.reshape(len(x), *self._shape)})[0]
+        return result.reshape(len(x), -1)
+
+
+@final
+class GradientRuntime:
+    """A compiled gradient graph in ONNX Runtime, for exploration.
+
+    Args:
+        model: the graph that :func:`~onnx_lippa.onnx_io.gradient_graph.gradient_model` writes.
+        sample_shape: shape of one sample.
+        threads: threads ONNX Runtime may use.
+    """
+
+    def __init__(self, model: bytes, sample_shape: Shape, threads: int = 1) -> None:
+        self._session = session(model, threads)
+        self._shape = sample_shape
+
+    def logits_and_gradient(self, x: Float32, v: Float32) -> tuple[Float32, Float32]:
+        """Logits (n, k) and ``J(x)^T v`` (n, d) for inputs (n, d) and weightings (n, k)."""
+        parts = [
+            self._session.run(
+                None,
+                {
+                    "x": x[i : i + _ROWS_AT_ONCE].reshape(-1, *self._shape),
+                    "v": v[i : i + _ROWS_AT_ONCE],
+                },
+            )
+            for i in range(0, len(x), _ROWS_AT_ONCE)
+        ]
+        if len(parts) == 1:
+            logits, gradient = parts[0]
+        else:
+            logits = np.concatenate([part[0] for part in parts])
+            gradient = np.concatenate([part[1] for part in parts])
+        return logits, gradient.reshape(len(x), -1)

@@ -1,0 +1,66 @@
+"""What a norm must offer to an attack."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, TypeAlias
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.question.embedding import Embedding
+
+
+Projector: TypeAlias = Callable[[Floats], Floats]
+
+
+class Norm(ABC):
+    """A norm on flattened inputs. Stateless; batches have shape (n, d)."""
+
+    name: ClassVar[str]
+    order: ClassVar[float]
+
+    @abstractmethod
+    def distance(self, difference: Float64) -> float:
+        """The norm of one difference (d,), correctly rounded where that is possible."""
+
+    @abstractmethod
+    def projector(self, center: Floats, eps: Floats, lower: Floats, upper: Floats) -> Projector:
+        """A function that moves points (n, d) into balls and box, near where they were.
+
+        Args:
+            center: (n, d) centres, inside the box.
+            eps: (n,) radii; may be infinite.
+            lower: (d,) box.
+            upper: (d,) box.
+
+        Returns:
+            The function; it may change its argument in place. Rounding may leave its result an
+            ulp outside, so only :meth:`InputSet.to_float32` decides.
+        """
+
+    @abstractmethod
+    def steepest_descent(self, gradient: Floats) -> Floats:
+        """Unit steps (n, d) along which a linear function with this gradient falls fastest."""
+
+    @abstractmethod
+    def sample(self, generator: np.random.Generator, d: int) -> Float64:
+        """A random point (d,) of the unit ball."""
+
+    @abstractmethod
+    def least_linear(
+        self, cost: Float64, center: Float64, eps: float, lower: Float64, upper: Float64
+    ) -> Float64:
+        """Closed-form minimiser (d,) of ``cost @ x`` over ball and box; ``eps`` is finite."""
+
+    @abstractmethod
+    def ball(self, center: Float64, eps: float, lower: Float64, upper: Float64) -> Embedding:
+        """Ball and box as an embedding without a cost (margin mode)."""
+
+    @abstractmethod
+    def epigraph(self, center: Float64, lower: Float64, upper: Float64) -> Embedding:
+        """The box as an embedding whose cost is the distance (distance mode).
+
+        The cost equals the norm, or a strictly increasing function of it (ℓ2: half its square).
+        """

@@ -1,0 +1,103 @@
+"""The Euclidean norm: the ball is a cone constraint, the distance a quadratic cost."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, final
+
+import numpy as np
+import scipy.sparse as sp
+
+from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.question.embedding import Embedding
+from onnx_lippa.question.norms.base import Norm, Projector
+
+_BISECTIONS = 100
+"""Halvings of the multiplier in :meth:`L2.least_linear`."""
+
+
+@final
+class L2(Norm):
+    """``sqrt(sum_i x_i^2)``."""
+
+    name: ClassVar[str] = "l2"
+    order: ClassVar[float] = 2.0
+
+    def distance(self, difference: Float64) -> float:
+        """See :meth:`Norm.distance`; the sum of squares is correctly rounded."""
+        return math.sqrt(math.fsum(difference * difference))
+
+    def projector(self, center: Floats, eps: Floats, lower: Floats, upper: Floats) -> Projector:
+        """See :meth:`Norm.projector`: the box, then radially (the box is convex, so it holds)."""
+
+        def project(x: Floats) -> Floats:
+            shift = np.clip(x, lower, upper) - center
+            length = np.sqrt((shift * shift).sum(axis=1))
+            outside = length > eps
+            shrink = np.ones_like(length)
+            shrink[outside] = eps[outside] / length[outside]
+            return center + shift * shrink[:, None]
+
+        return project
+
+    def steepest_descent(self, gradient: Floats) -> Floats:
+        """See :meth:`Norm.steepest_descent`: minus the direction."""
+        length = np.sqrt((gradient * gradient).sum(axis=1, keepdims=True))
+        return -gradient / np.where(length > 0, length, 1)
+
+    def sample(self, generator: np.random.Generator, d: int) -> Float64:
+        """See :meth:`Norm.sample`; uniform."""
+        direction = generator.standard_normal(d)
+        radius = generator.uniform() ** (1.0 / d)
+        return radius * direction / np.linalg.norm(direction)
+
+    def least_linear(
+        self, cost: Float64, center: Float64, eps: float, lower: Float64, upper: Float64
+    ) -> Float64:
+        """See :meth:`Norm.least_linear`.
+
+        The minimiser is ``clip(center - cost / mu)`` for the multiplier ``mu >= 0`` at which
+        its distance is eps, or a corner of the box where that lies inside the ball.
+        """
+        corner = np.where(cost > 0, lower, np.where(cost < 0, upper, center))
+        if np.linalg.norm(corner - center) <= eps:
+            return corner
+        low, high = 0.0, float(np.linalg.norm(cost)) / eps
+        for _ in range(_BISECTIONS):
+            middle = (low + high) / 2
+            moved = np.clip(center - cost / middle, lower, upper)
+            if np.linalg.norm(moved - center) <= eps:
+                high = middle
+            else:
+                low = middle
+        return np.clip(center - cost / high, lower, upper)
+
+    def ball(self, center: Float64, eps: float, lower: Float64, upper: Float64) -> Embedding:
+        """See :meth:`Norm.ball`."""
+        d = center.size
+        return Embedding(
+            offset=center,
+            matrix=sp.csr_array(sp.eye_array(d)),
+            lower=np.maximum(lower - center, -eps),
+            upper=np.minimum(upper - center, eps),
+            rows=sp.csr_array((0, d)),
+            row_lower=np.zeros(0),
+            row_upper=np.zeros(0),
+            cost=np.zeros(d),
+            radius=eps,
+        )
+
+    def epigraph(self, center: Float64, lower: Float64, upper: Float64) -> Embedding:
+        """See :meth:`Norm.epigraph`: half the squared distance."""
+        d = center.size
+        return Embedding(
+            offset=center,
+            matrix=sp.csr_array(sp.eye_array(d)),
+            lower=lower - center,
+            upper=upper - center,
+            rows=sp.csr_array((0, d)),
+            row_lower=np.zeros(0),
+            row_upper=np.zeros(0),
+            cost=np.zeros(d),
+            curvature=np.ones(d),
+        )

@@ -1,0 +1,80 @@
+"""The maximum norm: the ball is a box, so region programs need nothing but bounds."""
+
+from __future__ import annotations
+
+from typing import ClassVar, final
+
+import numpy as np
+import scipy.sparse as sp
+
+from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.question.embedding import Embedding
+from onnx_lippa.question.norms.base import Norm, Projector
+
+
+@final
+class LInf(Norm):
+    """``max_i |x_i|``."""
+
+    name: ClassVar[str] = "linf"
+    order: ClassVar[float] = np.inf
+
+    def distance(self, difference: Float64) -> float:
+        """See :meth:`Norm.distance`; exact."""
+        return float(np.max(np.abs(difference), initial=0.0))
+
+    def projector(self, center: Floats, eps: Floats, lower: Floats, upper: Floats) -> Projector:
+        """See :meth:`Norm.projector`: ball and box are one box."""
+        low = np.maximum(center - eps[:, None], lower)
+        high = np.minimum(center + eps[:, None], upper)
+
+        def project(x: Floats) -> Floats:
+            np.maximum(x, low, out=x)
+            return np.minimum(x, high, out=x)
+
+        return project
+
+    def steepest_descent(self, gradient: Floats) -> Floats:
+        """See :meth:`Norm.steepest_descent`: minus the sign."""
+        return -np.sign(gradient)
+
+    def sample(self, generator: np.random.Generator, d: int) -> Float64:
+        """See :meth:`Norm.sample`; uniform."""
+        return generator.uniform(-1.0, 1.0, d)
+
+    def least_linear(
+        self, cost: Float64, center: Float64, eps: float, lower: Float64, upper: Float64
+    ) -> Float64:
+        """See :meth:`Norm.least_linear`: the corner that the signs of the cost name."""
+        low, high = np.maximum(center - eps, lower), np.minimum(center + eps, upper)
+        return np.where(cost > 0, low, np.where(cost < 0, high, center))
+
+    def ball(self, center: Float64, eps: float, lower: Float64, upper: Float64) -> Embedding:
+        """See :meth:`Norm.ball`: the variables are the displacement from the centre."""
+        d = center.size
+        return Embedding(
+            offset=center,
+            matrix=sp.csr_array(sp.eye_array(d)),
+            lower=np.maximum(-eps, lower - center),
+            upper=np.minimum(eps, upper - center),
+            rows=sp.csr_array((0, d)),
+            row_lower=np.zeros(0),
+            row_upper=np.zeros(0),
+            cost=np.zeros(d),
+        )
+
+    def epigraph(self, center: Float64, lower: Float64, upper: Float64) -> Embedding:
+        """See :meth:`Norm.epigraph`: ``-t <= v_i <= t`` with t as the last variable."""
+        d = center.size
+        identity, ones = sp.eye_array(d), np.ones((d, 1))
+        rows = sp.vstack([sp.hstack([identity, -ones]), sp.hstack([identity, ones])])
+        return Embedding(
+            offset=center,
+            matrix=sp.csr_array(sp.hstack([identity, sp.csr_array((d, 1))])),
+            lower=np.append(lower - center, 0.0),
+            upper=np.append(upper - center, np.inf),
+            rows=sp.csr_array(rows),
+            row_lower=np.concatenate([np.full(d, -np.inf), np.zeros(d)]),
+            row_upper=np.concatenate([np.zeros(d), np.full(d, np.inf)]),
+            cost=np.append(np.zeros(d), 1.0),
+        )

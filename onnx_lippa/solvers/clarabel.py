@@ -1,0 +1,86 @@
+"""Clarabel, an interior-point solver of conic programs: the one for the ℓ2 norm."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import ClassVar, final
+
+import clarabel
+import numpy as np
+import scipy.sparse as sp
+
+from onnx_lippa.arrays import Float64
+from onnx_lippa.programs import Program, Rows, Session, Solution, Solver, SolverCounts, Status
+
+_STATUS = {
+    str(clarabel.SolverStatus.Solved): Status.OPTIMAL,
+    str(clarabel.SolverStatus.PrimalInfeasible): Status.INFEASIBLE,
+    str(clarabel.SolverStatus.MaxTime): Status.LIMIT,
+    str(clarabel.SolverStatus.MaxIterations): Status.LIMIT,
+}
+
+
+@final
+class Clarabel(Solver):
+    """Takes every program: linear, quadratic, and with a cone. It has no warm start."""
+
+    name: ClassVar[str] = "clarabel"
+
+    def takes(self, program: Program) -> bool:
+        """See :meth:`Solver.takes`."""
+        return True
+
+    def open(self, program: Program) -> Session:
+        """See :meth:`Solver.open`."""
+        return ClarabelSession(program, self.counts)
+
+
+class ClarabelSession(Session):
+    """Keeps the program and solves it afresh each time."""
+
+    def __init__(self, program: Program, counts: SolverCounts) -> None:
+        super().__init__(program)
+        self._counts = counts
+
+    def solve(self, time_limit: float = float("inf")) -> Solution:
+        """See :meth:`Session.solve`."""
+        program = self.program
+        settings = clarabel.DefaultSettings()
+        settings.verbose = False
+        settings.max_threads = 1
+        if math.isfinite(time_limit):
+            settings.time_limit = max(time_limit, 1e-6)
+        curvature = np.zeros(program.variables) if program.curvature is None else program.curvature
+        matrix, right, cones = _conic_form(program)
+        started = time.perf_counter()
+        result = clarabel.DefaultSolver(
+            sp.csc_matrix(sp.diags_array(curvature)), program.cost, matrix, right, cones, settings
+        ).solve()
+        self._counts.solves += 1
+        self._counts.seconds += time.perf_counter() - started
+        status = _STATUS.get(str(result.status), Status.FAILED)
+        if status is not Status.OPTIMAL:
+            return Solution(status, np.zeros(0), math.nan, str(result.status))
+        return Solution(status, np.asarray(result.x), float(result.obj_val))
+
+
+def _conic_form(program: Program) -> tuple[sp.csc_matrix, Float64, list[object]]:
+    """``A v + s = b`` with s in a product of cones: equalities, inequalities, then the ball."""
+    identity = sp.csr_array(sp.eye_array(program.variables))
+    every = Rows(identity, program.lower, program.upper).stacked_on(program.rows)
+    equal = every.lower == every.upper
+    below, above = ~equal & np.isfinite(every.upper), ~equal & np.isfinite(every.lower)
+    blocks = [every.matrix[equal], every.matrix[below], -every.matrix[above]]
+    sides = [every.upper[equal], every.upper[below], -every.lower[above]]
+    cones: list[object] = [
+        clarabel.ZeroConeT(int(equal.sum())),
+        clarabel.NonnegativeConeT(int(below.sum() + above.sum())),
+    ]
+    if program.cone is not None:
+        d = program.cone.center.size
+        # (radius, v - center) in the second-order cone.
+        blocks.append(sp.vstack([sp.csr_array((1, program.variables)), -identity[:d]]))
+        sides.append(np.concatenate([[program.cone.radius], -program.cone.center]))
+        cones.append(clarabel.SecondOrderConeT(d + 1))
+    return sp.csc_matrix(sp.vstack(blocks)), np.concatenate(sides), cones

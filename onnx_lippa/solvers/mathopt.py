@@ -1,0 +1,184 @@
+"""OR-Tools' solvers through MathOpt.
+
+The model is written into MathOpt's protocol buffers from arrays: building it term by term in
+Python costs more than solving it. One session is one incremental MathOpt solver, so a change of
+bounds, cost or rows starts from the last basis.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import time
+from abc import abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+from ortools.math_opt import (
+    callback_pb2,
+    model_parameters_pb2,
+    model_pb2,
+    model_update_pb2,
+    parameters_pb2,
+    result_pb2,
+    sparse_containers_pb2,
+)
+from ortools.math_opt.core.python import solver as core
+
+from onnx_lippa.programs import Program, Rows, Session, Solution, Solver, SolverCounts, Status
+
+_STATUS = {
+    result_pb2.TERMINATION_REASON_OPTIMAL: Status.OPTIMAL,
+    result_pb2.TERMINATION_REASON_INFEASIBLE: Status.INFEASIBLE,
+    result_pb2.TERMINATION_REASON_NO_SOLUTION_FOUND: Status.LIMIT,
+    result_pb2.TERMINATION_REASON_FEASIBLE: Status.LIMIT,
+}
+
+
+class MathOptSolver(Solver):
+    """A solver of MathOpt; a subclass names it and sets its parameters."""
+
+    @property
+    @abstractmethod
+    def solver_type(self) -> int:
+        """The solver's number in MathOpt."""
+
+    @abstractmethod
+    def parameters(self) -> parameters_pb2.SolveParametersProto:
+        """Parameters of every solve."""
+
+    def takes(self, program: Program) -> bool:
+        """See :meth:`Solver.takes`."""
+        return program.cone is None and (program.curvature is None or self.takes_quadratic)
+
+    def open(self, program: Program) -> Session:
+        """See :meth:`Solver.open`."""
+        return MathOptSession(program, self.solver_type, self.parameters, self.counts)
+
+    @property
+    def takes_quadratic(self) -> bool:
+        """Whether a diagonal quadratic objective is allowed."""
+        return False
+
+
+class MathOptSession(Session):
+    """One model inside MathOpt."""
+
+    def __init__(
+        self,
+        program: Program,
+        solver_type: int,
+        parameters: Callable[[], parameters_pb2.SolveParametersProto],
+        counts: SolverCounts,
+    ) -> None:
+        super().__init__(program)
+        self._type, self._parameters, self._counts = solver_type, parameters, counts
+        self._solver = self._opened()
+
+    def _opened(self) -> core.Solver:
+        return core.new(self._type, _model(self.program), parameters_pb2.SolverInitializerProto())
+
+    def solve(self, time_limit: float = float("inf")) -> Solution:
+        """See :meth:`Session.solve`."""
+        parameters = self._parameters()
+        if math.isfinite(time_limit):
+            parameters.time_limit.FromTimedelta(datetime.timedelta(seconds=max(0.0, time_limit)))
+        started = time.perf_counter()
+        try:
+            result = self._solver.solve(
+                parameters,
+                model_parameters_pb2.ModelSolveParametersProto(),
+                None,
+                callback_pb2.CallbackRegistrationProto(),
+                None,
+                None,
+            )
+        except (RuntimeError, ValueError, TypeError, AttributeError) as error:
+            # MathOpt hands a failed status over as one of these, whatever the solver.
+            return Solution(Status.FAILED, np.zeros(0), math.nan, str(error))
+        finally:
+            self._counts.solves += 1
+            self._counts.seconds += time.perf_counter() - started
+        status = _STATUS.get(result.termination.reason, Status.FAILED)
+        if status is not Status.OPTIMAL:
+            return Solution(status, np.zeros(0), math.nan, result.termination.detail)
+        primal = result.solutions[0].primal_solution
+        values = np.zeros(self.program.variables)
+        values[np.asarray(primal.variable_values.ids, dtype=np.int64)] = np.asarray(
+            primal.variable_values.values
+        )
+        return Solution(status, values, primal.objective_value)
+
+    def _bounds_changed(self, before: Program) -> None:
+        """Sends only what differs."""
+        update = model_update_pb2.ModelUpdateProto()
+        for new, old, field in (
+            (self.program.lower, before.lower, update.variable_updates.lower_bounds),
+            (self.program.upper, before.upper, update.variable_updates.upper_bounds),
+        ):
+            changed = np.flatnonzero(new != old)
+            field.ids.extend(changed)
+            field.values.extend(new[changed])
+        self._send(update)
+
+    def _cost_changed(self, before: Program) -> None:
+        """Sends only what differs."""
+        update = model_update_pb2.ModelUpdateProto()
+        changed = np.flatnonzero(self.program.cost != before.cost)
+        coefficients = update.objective_updates.linear_coefficients
+        coefficients.ids.extend(changed)
+        coefficients.values.extend(self.program.cost[changed])
+        self._send(update)
+
+    def _rows_added(self, rows: Rows) -> None:
+        update = model_update_pb2.ModelUpdateProto()
+        _write_rows(
+            rows,
+            self.program.rows.count - rows.count,
+            update.new_linear_constraints,
+            update.linear_constraint_matrix_updates,
+        )
+        self._send(update)
+
+    def _send(self, update: model_update_pb2.ModelUpdateProto) -> None:
+        # HiGHS takes no updates in place: it gets the changed model from scratch.
+        if not self._solver.update(update):
+            self._solver = self._opened()
+
+
+def _model(program: Program) -> model_pb2.ModelProto:
+    model = model_pb2.ModelProto()
+    variables = model.variables
+    variables.ids.extend(range(program.variables))
+    variables.lower_bounds.extend(program.lower)
+    variables.upper_bounds.extend(program.upper)
+    variables.integers.extend([False] * program.variables)
+    used = np.flatnonzero(program.cost)
+    model.objective.linear_coefficients.ids.extend(used)
+    model.objective.linear_coefficients.values.extend(program.cost[used])
+    if program.curvature is not None:
+        curved = np.flatnonzero(program.curvature)
+        quadratic = model.objective.quadratic_coefficients
+        quadratic.row_ids.extend(curved)
+        quadratic.column_ids.extend(curved)
+        quadratic.coefficients.extend(program.curvature[curved] / 2)
+    _write_rows(program.rows, 0, model.linear_constraints, model.linear_constraint_matrix)
+    return model
+
+
+def _write_rows(
+    rows: Rows,
+    first: int,
+    constraints: model_pb2.LinearConstraintsProto,
+    matrix: sparse_containers_pb2.SparseDoubleMatrixProto,
+) -> None:
+    constraints.ids.extend(range(first, first + rows.count))
+    constraints.lower_bounds.extend(rows.lower)
+    constraints.upper_bounds.extend(rows.upper)
+    entries = rows.matrix.tocoo()
+    # MathOpt wants entries by row, then column, and none of them zero.
+    order = np.lexsort((entries.col, entries.row))
+    order = order[entries.data[order] != 0]
+    matrix.row_ids.extend(entries.row[order] + first)
+    matrix.column_ids.extend(entries.col[order])
+    matrix.coefficients.extend(entries.data[order])

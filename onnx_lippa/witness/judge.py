@@ -1,0 +1,72 @@
+"""The independent replay of a candidate through ONNX Runtime.
+
+No attack grades itself: it hands candidates to a :class:`Judge`, which knows nothing of how they
+were found and uses none of the imported network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float32, Float64
+from onnx_lippa.onnx_io import Runtime
+from onnx_lippa.question import InputSet, UnsafeSet
+
+
+@dataclass(frozen=True)
+class Witness:
+    """A stored input that was replayed and found unsafe.
+
+    Attributes:
+        x: (d,) float32, the array itself.
+        outputs: (k,) float32, what ONNX Runtime gives for it alone.
+        distance: its distance to the clean input, in float64.
+    """
+
+    x: Float32
+    outputs: Float32
+    distance: float
+
+    @property
+    def prediction(self) -> int:
+        """The class with the largest output (the first of them in a tie)."""
+        return int(np.argmax(self.outputs))
+
+
+@final
+class Judge:
+    """Replays candidates: alone and in a batch, with no tolerance.
+
+    Args:
+        runtime: the model itself in ONNX Runtime.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def witness(
+        self, candidate: Float64 | Float32, inputs: InputSet, unsafe: UnsafeSet
+    ) -> Witness | None:
+        """The witness that a candidate (d,) rounds to, or None where it does not hold.
+
+        The candidate is rounded inward to float32, must lie in the input set exactly (float64,
+        no tolerance), and must be unsafe both alone and beside the clean input in a batch.
+        """
+        x = inputs.to_float32(candidate.astype(np.float64).ravel())
+        return self.replay(x, inputs, unsafe)
+
+    def replay(self, x: Float32, inputs: InputSet, unsafe: UnsafeSet) -> Witness | None:
+        """The witness that a stored input (d,) is, unchanged, or None where it does not hold."""
+        if not inputs.contains(x):
+            return None
+        alone = self._runtime.outputs_alone(x[None])[0]
+        if not unsafe.contains(alone):
+            return None
+        clean = inputs.center.astype(np.float32)
+        together = self._runtime.outputs(np.stack([clean, x]))[1]
+        if not unsafe.contains(together):
+            return None
+        return Witness(x, alone, inputs.distance(x))
