@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,6 +59,10 @@ class RowBatch:
             self.upper,
             self.norm,
         )
+
+    def owned_by_rows(self) -> RowBatch:
+        """The same rows, each its own owner."""
+        return replace(self, owner=np.arange(self.count))
 
     def projector(self) -> Projector:
         """Moves one point of each row into its ball and the box."""

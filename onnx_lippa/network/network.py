@@ -35,6 +35,21 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Local:
+    """A network around one input.
+
+    Attributes:
+        logits: (k,) its logits.
+        gradient: (d,) gradient of the weighted logits.
+        pattern: its activation pattern.
+    """
+
+    logits: Float64
+    gradient: Float64
+    pattern: ActivationPattern
+
+
+@dataclass(frozen=True)
 class Network:
     """A directed acyclic graph of layers in an order of execution; it is its own tape.
 
@@ -92,6 +107,17 @@ class Network:
         values = self.values(x.reshape(1, -1))
         states = states_of(NumpyAlgebra(), self.steps, values)
         return ActivationPattern(tuple(s.astype(np.int8) for s in states if s is not None))
+
+    def local(self, x: Float64, v: Float64) -> Local:
+        """What the network is around one input (d,): logits, ``J^T v`` for v (k,), pattern."""
+        algebra = NumpyAlgebra()
+        values = self.values(x.reshape(1, -1))
+        states = states_of(algebra, self.steps, values)
+        seed = v.reshape(1, *self.output_shape)
+        pulled = transpose_pass(algebra, self.steps, states, len(self.steps), seed)
+        gradient = np.zeros(self.input_size) if pulled is None else pulled.ravel()
+        pattern = ActivationPattern(tuple(s.astype(np.int8) for s in states if s is not None))
+        return Local(values[-1].ravel(), gradient, pattern)
 
     def vector_jacobian(self, x: Float64, v: Float64) -> tuple[Float64, Float64]:
         """Logits (n, k) and ``J(x)^T v`` (n, d) for inputs (n, d) and weightings v (n, k).

@@ -64,7 +64,7 @@ class _RowsSession(EngineSession):
         # min tau with every margin <= tau: tau is one more variable, with cost 1.
         lifted = _with_free_variable(embedding)
         bounds = Rows(
-            sp.csr_array(sp.hstack([map_.rows @ embedding.matrix, -np.ones((map_.count, 1))])),
+            sp.csr_array(np.hstack([map_.rows @ embedding.matrix, -np.ones((map_.count, 1))])),
             np.full(map_.count, -np.inf),
             -map_.at_center,
         )

@@ -20,6 +20,8 @@ class Norm(ABC):
 
     name: ClassVar[str]
     order: ClassVar[float]
+    solver: ClassVar[str]
+    """The solver that suits the programs of this norm best."""
 
     @abstractmethod
     def distance(self, difference: Float64) -> float:
@@ -47,6 +49,14 @@ class Norm(ABC):
     @abstractmethod
     def sample(self, generator: np.random.Generator, d: int) -> Float64:
         """A random point (d,) of the unit ball."""
+
+    @abstractmethod
+    def sample_extreme(self, generator: np.random.Generator, d: int) -> Float64:
+        """A random point (d,) far out on the unit ball, where restarts are most diverse."""
+
+    @abstractmethod
+    def dual(self, gradient: Float64) -> Float64:
+        """Dual norm of gradients (n, d): how fast a unit step can change the function; (n,)."""
 
     @abstractmethod
     def least_linear(

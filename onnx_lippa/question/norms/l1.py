@@ -22,6 +22,7 @@ class L1(Norm):
 
     name: ClassVar[str] = "l1"
     order: ClassVar[float] = 1.0
+    solver: ClassVar[str] = "glop"
 
     def distance(self, difference: Float64) -> float:
         """See :meth:`Norm.distance`; correctly rounded."""
@@ -72,6 +73,18 @@ class L1(Norm):
         parts = generator.exponential(size=d + 1)
         signs = generator.choice([-1.0, 1.0], d)
         return signs * parts[:d] / parts.sum()
+
+    def sample_extreme(self, generator: np.random.Generator, d: int) -> Float64:
+        """See :meth:`Norm.sample_extreme`: the budget shared by one coordinate in twenty."""
+        chosen = generator.choice(d, max(1, d // 20), replace=False)
+        parts = generator.exponential(size=len(chosen))
+        point = np.zeros(d)
+        point[chosen] = generator.choice([-1.0, 1.0], len(chosen)) * parts / parts.sum()
+        return point
+
+    def dual(self, gradient: Float64) -> Float64:
+        """See :meth:`Norm.dual`: the maximum norm."""
+        return np.abs(gradient).max(axis=1)
 
     def least_linear(
         self, cost: Float64, center: Float64, eps: float, lower: Float64, upper: Float64

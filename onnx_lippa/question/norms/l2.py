@@ -22,6 +22,7 @@ class L2(Norm):
 
     name: ClassVar[str] = "l2"
     order: ClassVar[float] = 2.0
+    solver: ClassVar[str] = "clarabel"
 
     def distance(self, difference: Float64) -> float:
         """See :meth:`Norm.distance`; the sum of squares is correctly rounded."""
@@ -50,6 +51,15 @@ class L2(Norm):
         direction = generator.standard_normal(d)
         radius = generator.uniform() ** (1.0 / d)
         return radius * direction / np.linalg.norm(direction)
+
+    def sample_extreme(self, generator: np.random.Generator, d: int) -> Float64:
+        """See :meth:`Norm.sample_extreme`: a point of the sphere."""
+        direction = generator.standard_normal(d)
+        return direction / np.linalg.norm(direction)
+
+    def dual(self, gradient: Float64) -> Float64:
+        """See :meth:`Norm.dual`: the norm itself."""
+        return np.sqrt((gradient * gradient).sum(axis=1))
 
     def least_linear(
         self, cost: Float64, center: Float64, eps: float, lower: Float64, upper: Float64

@@ -18,6 +18,7 @@ class LInf(Norm):
 
     name: ClassVar[str] = "linf"
     order: ClassVar[float] = np.inf
+    solver: ClassVar[str] = "glop"
 
     def distance(self, difference: Float64) -> float:
         """See :meth:`Norm.distance`; exact."""
@@ -41,6 +42,14 @@ class LInf(Norm):
     def sample(self, generator: np.random.Generator, d: int) -> Float64:
         """See :meth:`Norm.sample`; uniform."""
         return generator.uniform(-1.0, 1.0, d)
+
+    def sample_extreme(self, generator: np.random.Generator, d: int) -> Float64:
+        """See :meth:`Norm.sample_extreme`: a corner."""
+        return generator.choice([-1.0, 1.0], d)
+
+    def dual(self, gradient: Float64) -> Float64:
+        """See :meth:`Norm.dual`: the sum norm."""
+        return np.abs(gradient).sum(axis=1)
 
     def least_linear(
         self, cost: Float64, center: Float64, eps: float, lower: Float64, upper: Float64

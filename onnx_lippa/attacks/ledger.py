@@ -1,0 +1,195 @@
+"""The books of an attack on a batch of inputs: best-so-far, evidence, time and counts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.attacks.outcome import FoundBy, Outcome, Verdict
+from onnx_lippa.attacks.problem import Problem
+from onnx_lippa.attacks.settings import Settings
+from onnx_lippa.onnx_io import Model
+from onnx_lippa.question import InputSet
+from onnx_lippa.regions import EngineSession, RegionEngine
+from onnx_lippa.witness import Judge, Witness
+
+_KEPT = 24
+"""End points remembered for one input."""
+
+
+@dataclass(frozen=True)
+class EndPoint:
+    """Where a walk ended.
+
+    Attributes:
+        margin: margin of the disjunct there.
+        disjunct: which disjunct it was after.
+        x: (d,) the point.
+        round: the round of walks it comes from.
+    """
+
+    margin: float
+    disjunct: int
+    x: Floats
+    round: int
+
+
+@dataclass
+class Progress:
+    """What is known of one problem so far.
+
+    Attributes:
+        problem: the problem.
+        clean_margins: (disjuncts,) margins at the clean input.
+        end_points: the best end points, least margin first.
+        witness: the best witness.
+        target: the class it was sought for.
+        found_by: what found it.
+        misclassified: whether the clean input is already unsafe.
+        lp_steps: LPSteps spent.
+        seconds: wall time spent.
+        lp_seconds: the part of it in LPSteps.
+        visited: (pattern key, disjunct) of the regions solved.
+        session: the open engine session, if any.
+    """
+
+    problem: Problem
+    clean_margins: Float64
+    end_points: list[EndPoint] = field(default_factory=list)
+    witness: Witness | None = None
+    target: int = -1
+    found_by: FoundBy = FoundBy.NOTHING
+    misclassified: bool = False
+    lp_steps: int = 0
+    seconds: float = 0.0
+    lp_seconds: float = 0.0
+    visited: set[tuple[bytes, int]] = field(default_factory=set)
+    session: EngineSession | None = None
+
+    @property
+    def best_margin(self) -> float:
+        """The least margin met."""
+        met = [point.margin for point in self.end_points[:1]]
+        return min([float(self.clean_margins.min()), *met])
+
+    def closeness(self) -> float:
+        """The best end point's margin as a share of its disjunct's clean margin."""
+        if not self.end_points:
+            return 1.0
+        best = self.end_points[0]
+        clean = float(self.clean_margins[best.disjunct])
+        return best.margin / clean if clean > 0 else 0.0
+
+    def remember(self, points: Sequence[EndPoint]) -> None:
+        """Keeps the best end points, old and new."""
+        merged = sorted([*self.end_points, *points], key=lambda point: point.margin)
+        self.end_points = merged[:_KEPT]
+
+    def nearest_disjuncts(self, count: int) -> list[int]:
+        """The disjuncts with the least margins met so far."""
+        least = self.clean_margins.copy()
+        for point in self.end_points:
+            least[point.disjunct] = min(least[point.disjunct], point.margin)
+        return [int(j) for j in np.argsort(least, kind="stable")[:count]]
+
+
+class Ledger:
+    """Progress of all problems of a batch, and the only way to a verdict.
+
+    Args:
+        problems: the problems.
+        model: the model they are about.
+        engine: LP engine.
+        settings: budgets.
+    """
+
+    def __init__(
+        self, problems: Sequence[Problem], model: Model, engine: RegionEngine, settings: Settings
+    ) -> None:
+        self.model, self.engine, self.settings = model, engine, settings
+        self._judge = Judge(model.runtime)
+        clean = np.array([problem.inputs.center for problem in problems], dtype=np.float32)
+        outputs = model.runtime.outputs(clean)
+        logits = model.network.forward(clean.astype(np.float64))
+        self.progress = []
+        for problem, output, row in zip(problems, outputs, logits, strict=True):
+            margins = problem.unsafe.margins(row[None])[0]
+            entry = Progress(problem, margins)
+            if problem.unsafe.contains(output):
+                entry.misclassified, entry.found_by = True, FoundBy.CLEAN
+            self.progress.append(entry)
+
+    def unsettled(self) -> list[int]:
+        """Positions of the problems that are still worth work."""
+        return [i for i, entry in enumerate(self.progress) if not self._settled(entry)]
+
+    def _settled(self, entry: Progress) -> bool:
+        if entry.misclassified or entry.seconds >= self.settings.time_limit:
+            return True
+        return entry.witness is not None and not self.settings.minimize
+
+    def accept(self, position: int, x: Floats, disjunct: int, found_by: FoundBy) -> bool:
+        """Replays a candidate and keeps it where it is a witness, and better than the last."""
+        entry = self.progress[position]
+        inputs, unsafe = self._wanted(entry), entry.problem.unsafe
+        witness = self._judge.witness(x.astype(np.float64), inputs, unsafe)
+        if witness is None:
+            return False
+        entry.witness, entry.found_by = witness, found_by
+        entry.target = unsafe.disjuncts[disjunct].target
+        return True
+
+    def _wanted(self, entry: Progress) -> InputSet:
+        """The set a new witness must lie in: nearer than the last one when minimising."""
+        inputs = entry.problem.inputs
+        if entry.witness is None:
+            return inputs
+        return inputs.with_eps(float(np.nextafter(entry.witness.distance, 0.0)))
+
+    def session(self, entry: Progress) -> EngineSession:
+        """The problem's engine session, opened on first use."""
+        if entry.session is None:
+            entry.session = self.engine.begin(entry.problem.inputs)
+        return entry.session
+
+    def remaining(self, entry: Progress) -> float:
+        """Seconds the problem may still take."""
+        return self.settings.time_limit - entry.seconds
+
+    @contextmanager
+    def timed(self, positions: Sequence[int], lp: bool = False) -> Iterator[None]:
+        """Shares the time of a block among problems, by how often each is named."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            share = (time.perf_counter() - started) / max(1, len(positions))
+            for position in positions:
+                entry = self.progress[position]
+                entry.seconds += share
+                entry.lp_seconds += share if lp else 0.0
+
+    def outcome(self, position: int) -> Outcome:
+        """What can be said of a problem now."""
+        entry = self.progress[position]
+        verdict = Verdict.UNKNOWN
+        if entry.misclassified:
+            verdict = Verdict.MISCLASSIFIED
+        elif entry.witness is not None:
+            verdict = Verdict.ADVERSARIAL
+        return Outcome(
+            entry.problem.index,
+            verdict,
+            entry.witness,
+            entry.target,
+            entry.found_by,
+            entry.lp_steps,
+            entry.seconds,
+            entry.lp_seconds,
+            entry.best_margin,
+        )

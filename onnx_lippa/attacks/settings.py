@@ -1,0 +1,57 @@
+"""What a user can set about an attack."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+from onnx_lippa.errors import InputError
+
+
+class Method(Enum):
+    """Which attack."""
+
+    LIPPA = "lippa"
+    PGD = "pgd"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Budgets and choices; the defaults are those of ``docs/performance.md``.
+
+    Attributes:
+        method: LIPPA explores with gradients and finishes with linear programs; PGD leaves the
+            programs out and is otherwise the same, so LIPPA is never weaker.
+        minimize: look for the nearest adversarial example instead of any within eps.
+        restarts: rounds of gradient walks after the first one.
+        gradient_steps: gradient steps of a walk.
+        lp_steps: LPSteps of Algorithm 1 for one input, beyond one for each round of walks.
+        time_limit: seconds for one input; an input that runs out of them stays unknown. It is
+            the one setting that can make two runs differ.
+        seed: where random numbers come from.
+        engine: LP engine: auto, rows or stacked.
+        solver: solver of the programs; None takes the norm's own (glop, for ℓ2 clarabel).
+    """
+
+    method: Method = Method.LIPPA
+    minimize: bool = False
+    restarts: int = 8
+    gradient_steps: int = 60
+    lp_steps: int = 8
+    time_limit: float = math.inf
+    seed: int = 0
+    engine: str = "auto"
+    solver: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("restarts", self.restarts, 0),
+            ("gradient_steps", self.gradient_steps, 1),
+            ("lp_steps", self.lp_steps, 0),
+            ("seed", self.seed, 0),
+        ):
+            if value < least:
+                raise InputError(f"{name} is {value}: give a number of at least {least}")
+        if not self.time_limit > 0:
+            raise InputError(f"the time limit is {self.time_limit}: give a positive number")

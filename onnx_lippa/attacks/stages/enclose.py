@@ -1,0 +1,118 @@
+"""For minimal distortion: brackets each input's distance with walks in growing and shrinking
+balls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float32, Float64
+from onnx_lippa.attacks.explore import explore
+from onnx_lippa.attacks.ledger import EndPoint, Ledger
+from onnx_lippa.attacks.methods import GradientMethod
+from onnx_lippa.attacks.outcome import FoundBy
+from onnx_lippa.attacks.rows import rows_for
+from onnx_lippa.attacks.stages.base import Stage
+
+_PROBLEMS: Final = 64
+"""Problems bracketed together."""
+
+
+@final
+@dataclass(frozen=True)
+class Enclose(Stage):
+    """Doubles the radius until a walk succeeds, then halves the gap.
+
+    The first radius is 1.5 times the distance at which the clean input's own linear map would
+    reach the unsafe set.
+
+    Attributes:
+        rounds: radii tried for each disjunct.
+        disjuncts: how many disjuncts of each problem, the nearest (by that distance) first.
+        method: how a walk moves.
+        steps: its steps.
+    """
+
+    rounds: int
+    disjuncts: int
+    method: GradientMethod
+    steps: int
+
+    def run(self, ledger: Ledger) -> None:
+        """See :meth:`Stage.run`."""
+        positions = ledger.unsettled()
+        for first in range(0, len(positions), _PROBLEMS):
+            self._enclose(ledger, positions[first : first + _PROBLEMS])
+
+    def _enclose(self, ledger: Ledger, positions: list[int]) -> None:
+        pairs: list[tuple[int, int]] = []
+        radii: list[float] = []
+        for i in positions:
+            with ledger.timed([i]):
+                distances = _linear_distances(ledger, i)
+                for j in np.argsort(distances, kind="stable")[: self.disjuncts]:
+                    pairs.append((i, int(j)))
+                    radii.append(1.5 * float(distances[j]))
+        failed, reached = np.zeros(len(pairs)), np.full(len(pairs), np.inf)
+        problems = [entry.problem for entry in ledger.progress]
+        most = np.array([_widest(ledger, i) for i, _ in pairs])
+        eps = np.minimum(np.array(radii), most)
+        points: list[Float64 | Float32] = [problems[i].inputs.center for i, _ in pairs]
+        for round_ in range(self.rounds):
+            live = [
+                place
+                for place, (i, _) in enumerate(pairs)
+                if ledger.remaining(ledger.progress[i]) > 0
+            ]
+            if not live:
+                return
+            mine = [pairs[place] for place in live]
+            rows = rows_for(problems, mine, [points[place] for place in live], eps[live])
+            # Every row stands for itself: one disjunct's success must not stop another's walk.
+            rows = rows.owned_by_rows()
+            reached_now = np.full(len(live), np.inf)
+
+            def accept(row: int, x: Float32, disjunct: int) -> bool:
+                i = mine[row][0]  # noqa: B023  # called only inside this round
+                inputs = problems[i].inputs
+                reached_now[row] = inputs.distance(x)  # noqa: B023
+                ledger.accept(i, x, disjunct, FoundBy.GRADIENT)
+                return True
+
+            with ledger.timed([i for i, _ in mine]):
+                walked = explore(ledger.model.gradient, rows, self.method, self.steps, accept)
+            for row, place in enumerate(live):
+                points[place] = walked.best[row]
+                if np.isfinite(reached_now[row]):
+                    reached[place] = min(reached[place], reached_now[row])
+                else:
+                    failed[place] = max(failed[place], eps[place])
+                i, j = pairs[place]
+                point = EndPoint(float(walked.margin[row]), j, walked.best[row], round_)
+                ledger.progress[i].remember([point])
+            grown = np.minimum(2 * eps, most)
+            eps = np.where(np.isfinite(reached), (failed + np.minimum(reached, most)) / 2, grown)
+
+
+def _linear_distances(ledger: Ledger, position: int) -> Float64:
+    """Distance at which the clean input's own affine map reaches each disjunct."""
+    problem, network = ledger.progress[position].problem, ledger.model.network
+    inputs = problem.inputs
+    distances = []
+    for disjunct in problem.unsafe.disjuncts:
+        repeated = np.repeat(inputs.center[None], len(disjunct.bound), axis=0)
+        logits, gradient = network.vector_jacobian(repeated, disjunct.matrix)
+        margins = disjunct.matrix @ logits[0] - disjunct.bound
+        slopes = np.maximum(inputs.norm.dual(gradient), 1e-12)
+        distances.append(float(np.max(np.maximum(margins, 0.0) / slopes)))
+    return np.array(distances)
+
+
+def _widest(ledger: Ledger, position: int) -> float:
+    """Radius of a ball that covers all inputs allowed (a large one where they are unbounded)."""
+    inputs = ledger.progress[position].problem.inputs
+    reach = np.maximum(inputs.upper - inputs.center, inputs.center - inputs.lower)
+    whole = inputs.norm.distance(np.where(np.isfinite(reach), reach, 1e6))
+    return min(whole, inputs.eps)

@@ -1,0 +1,68 @@
+"""For minimal distortion: walks in a ball a little smaller than the best witness's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float32
+from onnx_lippa.attacks.explore import explore
+from onnx_lippa.attacks.ledger import Ledger
+from onnx_lippa.attacks.methods import GradientMethod
+from onnx_lippa.attacks.outcome import FoundBy
+from onnx_lippa.attacks.rows import rows_for
+from onnx_lippa.attacks.stages.base import Stage
+
+_PROBLEMS: Final = 128
+"""Problems walked together."""
+
+
+@final
+@dataclass(frozen=True)
+class Tighten(Stage):
+    """Walks from the best witness, drawn into the smaller ball, and from the clean input.
+
+    Attributes:
+        share: radius of the smaller ball as a share of the best distance.
+        disjuncts: how many of the nearest disjuncts are tried.
+        method: how a walk moves.
+        steps: its steps.
+    """
+
+    share: float
+    disjuncts: int
+    method: GradientMethod
+    steps: int
+
+    def run(self, ledger: Ledger) -> None:
+        """See :meth:`Stage.run`."""
+        positions = [i for i in ledger.unsettled() if ledger.progress[i].witness is not None]
+        for first in range(0, len(positions), _PROBLEMS):
+            self._tighten(ledger, positions[first : first + _PROBLEMS])
+
+    def _tighten(self, ledger: Ledger, positions: list[int]) -> None:
+        problems = [entry.problem for entry in ledger.progress]
+        pairs, starts, radii = [], [], []
+        for i in positions:
+            entry = ledger.progress[i]
+            if entry.witness is None:
+                continue
+            radius = self.share * entry.witness.distance
+            inputs = entry.problem.inputs
+            project = inputs.norm.projector(
+                inputs.center[None], np.array([radius]), inputs.lower, inputs.upper
+            )
+            for j in entry.nearest_disjuncts(self.disjuncts):
+                for start in (entry.witness.x.astype(np.float64), inputs.center):
+                    pairs.append((i, j))
+                    starts.append(project(start[None].copy())[0])
+                    radii.append(radius)
+
+        def accept(position: int, x: Float32, disjunct: int) -> bool:
+            return ledger.accept(position, x, disjunct, FoundBy.GRADIENT)
+
+        with ledger.timed([i for i, _ in pairs]):
+            rows = rows_for(problems, pairs, starts, np.array(radii))
+            explore(ledger.model.gradient, rows, self.method, self.steps, accept)

@@ -1,0 +1,15 @@
+"""Data files: one file each per format, and the checks that need the model or the domain."""
+
+from onnx_lippa.formats.base import Format, Stored, StoredData
+from onnx_lippa.formats.checks import check_domain, check_labels
+from onnx_lippa.formats.data import Data, read_data
+
+__all__ = [
+    "Data",
+    "Format",
+    "Stored",
+    "StoredData",
+    "check_domain",
+    "check_labels",
+    "read_data",
+]

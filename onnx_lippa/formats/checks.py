@@ -1,0 +1,54 @@
+"""Checks of inputs and labels against the domain and the model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onnx_lippa.arrays import Float32, Float64, Integers
+from onnx_lippa.errors import InputError
+
+
+def check_domain(inputs: Float32, lower: Float64 | float, upper: Float64 | float) -> None:
+    """Checks that all inputs lie in the box, exactly (in float64, no tolerance).
+
+    Args:
+        inputs: (n, d) inputs.
+        lower: lower bounds of the domain, one for all features or (d,).
+        upper: upper bounds of the domain, one for all features or (d,).
+
+    Raises:
+        InputError: an input with a value outside.
+    """
+    features = inputs.shape[1:]
+    # As arrays, the bounds are compared in float64; NumPy would round a scalar to float32.
+    low = np.broadcast_to(np.asarray(lower, dtype=np.float64), features)
+    high = np.broadcast_to(np.asarray(upper, dtype=np.float64), features)
+    inside = (inputs >= low) & (inputs <= high)
+    if inside.all():
+        return
+    index, feature = divmod(int(np.argmin(inside)), inputs.shape[1])
+    outside = int(np.count_nonzero(~inside.all(axis=1)))
+    raise InputError(
+        f"input {index} holds {inputs[index, feature]} at feature {feature}, outside the domain "
+        f"[{low[feature]}, {high[feature]}] ({outside} of {len(inputs)} inputs lie outside it): "
+        "give the right domain with --lower and --upper or scale the data"
+    )
+
+
+def check_labels(labels: Integers, classes: int) -> None:
+    """Checks that all labels are classes of the model.
+
+    Args:
+        labels: (n,) class numbers.
+        classes: number k of classes.
+
+    Raises:
+        InputError: a label that is not a class.
+    """
+    valid = (labels >= 0) & (labels < classes)
+    if not valid.all():
+        index = int(np.argmin(valid))
+        raise InputError(
+            f"label {labels[index]} of input {index} is not a class: the model has {classes} "
+            f"outputs, so give labels from 0 to {classes - 1}"
+        )

@@ -1,0 +1,69 @@
+"""Inputs and labels from a data file, ready for a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from onnx_lippa.arrays import Float32, Integers, Shape
+from onnx_lippa.errors import InputError
+from onnx_lippa.formats.base import Format
+from onnx_lippa.formats.convert import to_float32, to_labels
+from onnx_lippa.formats.files import require_file
+from onnx_lippa.formats.idx import Idx
+from onnx_lippa.formats.npy import Npy
+from onnx_lippa.formats.npz import Npz
+from onnx_lippa.formats.shapes import as_rows
+
+FORMATS: Final[tuple[Format, ...]] = (Npz(), Npy(), Idx())
+"""All formats; the first that accepts a name reads the file."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a data file holds.
+
+    Attributes:
+        inputs: (n, d) inputs, flattened in the model's order; n is at least 1.
+        labels: (n,) class numbers, None where the file has none.
+        source: the path of the file, as given.
+    """
+
+    inputs: Float32
+    labels: Integers | None
+    source: str
+
+
+def read_data(path: Path, sample_shape: Shape) -> Data:
+    """Reads inputs and labels, and converts them to what the model takes.
+
+    Bytes become fractions of 255; all other numbers keep their value.
+
+    Args:
+        path: the file with the inputs.
+        sample_shape: shape of one sample of the model.
+
+    Raises:
+        InputError: a file that cannot be read, or that does not fit the model.
+    """
+    require_file(path)
+    stored = format_of(path).read(path)
+    inputs = to_float32(as_rows(stored.inputs, sample_shape), stored.inputs.where)
+    labels = None if stored.labels is None else to_labels(stored.labels, len(inputs))
+    return Data(inputs, labels, str(path))
+
+
+def format_of(path: Path) -> Format:
+    """The format that the name of a file says.
+
+    Raises:
+        InputError: a name of no known format.
+    """
+    for candidate in FORMATS:
+        if candidate.accepts(path):
+            return candidate
+    known = ", ".join(candidate.naming for candidate in FORMATS)
+    raise InputError(
+        f"{path} has a name of no known data format: give a file of one of these: {known}"
+    )

@@ -1,0 +1,59 @@
+"""Matching stored inputs to the shape of the model's samples."""
+
+from __future__ import annotations
+
+from onnx_lippa.arrays import AnyArray, Shape, size
+from onnx_lippa.errors import InputError
+from onnx_lippa.formats.base import Stored
+
+
+def as_rows(stored: Stored, sample_shape: Shape) -> AnyArray:
+    """Inputs of any type as rows (n, d), in the order in which the model reads them.
+
+    Accepted are (n, \\*sample_shape), the same with axes of extent 1 added or left out, flat
+    samples (n, d), and a single sample without the batch axis. The last is never ambiguous: it
+    has d elements, so with a batch axis it could only be one sample as well.
+
+    Args:
+        stored: the inputs.
+        sample_shape: shape of one sample of the model.
+
+    Raises:
+        InputError: no inputs, or another shape.
+    """
+    shape, d = stored.values.shape, size(sample_shape)
+    if stored.values.size == 0:
+        raise InputError(
+            f"{stored.where} has shape {shape} and so holds no inputs: give at least one"
+        )
+    for given in (shape[1:], shape):
+        if given != sample_shape and _is_channels_last(given, sample_shape):
+            raise InputError(
+                f"{stored.where} has shape {shape}, with the channels last, but the model takes "
+                f"samples of shape {sample_shape}: transpose the array first, as with "
+                "numpy.moveaxis(images, -1, -3)"
+            )
+    is_batch = len(shape) > 0 and _long_axes(shape[1:]) in (
+        _long_axes(sample_shape),
+        _long_axes((d,)),
+    )
+    if is_batch or _long_axes(shape) == _long_axes(sample_shape):
+        return stored.values.reshape(-1, d)
+    listed = ", ".join(("n", *map(str, sample_shape)))
+    raise InputError(
+        f"{stored.where} has shape {shape}, which does not fit the model, whose samples have shape "
+        f"{sample_shape}: reshape the array to ({listed}) or to (n, {d})"
+    )
+
+
+def _long_axes(shape: Shape) -> Shape:
+    """The shape without its axes of extent 1."""
+    return tuple(extent for extent in shape if extent != 1)
+
+
+def _is_channels_last(shape: Shape, sample_shape: Shape) -> bool:
+    """Whether the shape is (H, W, C) for a model of (C, H, W), and the order matters."""
+    if len(sample_shape) != 3:
+        return False
+    channels, height, width = sample_shape
+    return channels > 1 and height * width > 1 and shape == (height, width, channels)
