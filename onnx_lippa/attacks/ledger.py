@@ -115,10 +115,11 @@ class Ledger:
         self._judge = Judge(model.runtime)
         clean = np.array([problem.inputs.center for problem in problems], dtype=np.float32)
         outputs = model.runtime.outputs(clean)
-        logits = model.network.forward(clean.astype(np.float64))
         self.progress = []
-        for problem, output, row in zip(problems, outputs, logits, strict=True):
-            margins = problem.unsafe.margins(row[None])[0]
+        for problem, output in zip(problems, outputs, strict=True):
+            # One row at a time: BLAS rounds a row differently in batches of different size.
+            logits = model.network.forward(problem.inputs.center[None])
+            margins = problem.unsafe.margins(logits)[0]
             entry = Progress(problem, margins)
             if problem.unsafe.contains(output):
                 entry.misclassified, entry.found_by = True, FoundBy.CLEAN

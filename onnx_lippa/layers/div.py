@@ -16,6 +16,6 @@ def convert(node: NodeView) -> Converted:
         raise Unsupported("division by a computed tensor is not piecewise linear")
     x = node.computed(0)
     divisor = aligned_constant(node.known(1, "divisor"), x)
-    if not np.all(divisor):
-        raise Unsupported("its constant divisor contains a zero")
+    if not np.all(np.abs(divisor) >= np.finfo(np.float32).tiny):
+        raise Unsupported("its constant divisor contains a zero, or too small a number to invert")
     return Converted(ScaleShift(x.shape, 1.0 / divisor, None))

@@ -16,6 +16,8 @@ def convert(node: NodeView) -> Converted:
     (position,) = positions
     x = node.computed(position)
     weight = node.known(1 - position, "matrix").weight
+    if weight.ndim > x.rank:
+        raise Unsupported(f"a constant of shape {weight.shape} adds axes before the batch")
     while weight.ndim > 2 and weight.shape[0] == 1:
         weight = weight[0]
     if weight.ndim != 2:

@@ -29,7 +29,13 @@ class Known:
 
     @property
     def weight(self) -> Float64:
-        """The constant in float64."""
+        """The constant in float64.
+
+        Raises:
+            Unsupported: it holds no real numbers.
+        """
+        if not np.can_cast(self.value.dtype, np.float64, "same_kind"):
+            raise Unsupported(f"a constant of type {self.value.dtype} holds no real numbers")
         return self.value.astype(np.float64)
 
 
@@ -66,12 +72,14 @@ class NodeView:
         operands: its inputs in order.
         attributes: its attributes by name; read them through the methods below.
         opset: version of the operator set it is written in.
+        outputs: how many outputs it has.
     """
 
     op: str
     operands: tuple[Operand, ...]
     attributes: Mapping[str, Attribute]
     opset: int
+    outputs: int = 1
 
     def operand(self, position: int) -> Operand:
         """The input at a position, None where it is absent."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from onnx_lippa.arrays import Shape, size
 from onnx_lippa.layers.node import Converted, NodeView, Unsupported
 from onnx_lippa.layers.rearrange import Rearranged
@@ -12,7 +14,10 @@ from onnx_lippa.layers.registry import converts
 def convert(node: NodeView) -> Converted:
     """Reshape to a constant shape that leaves the batch axis alone."""
     x = node.computed()
-    wanted = [int(extent) for extent in node.known(1, "shape").value.ravel()]
+    shape = node.known(1, "shape").value
+    if not np.issubdtype(shape.dtype, np.integer):
+        raise Unsupported(f"its shape has type {shape.dtype}, not whole numbers")
+    wanted = [int(extent) for extent in shape.ravel()]
     return Converted(Rearranged(x.shape, _sample_shape(x.shape, wanted, node)))
 
 
@@ -21,9 +26,9 @@ def _sample_shape(source: Shape, wanted: list[int], node: NodeView) -> Shape:
     mixes = Unsupported(
         f"its shape {wanted} mixes the batch axis with features (samples have shape {source})"
     )
-    if not wanted or wanted.count(-1) > 1:
-        raise mixes
     copies = node.integer("allowzero", 0) == 0
+    if not wanted or wanted.count(-1) > 1 or (wanted[0] == 0 and not copies):
+        raise mixes
     rest = [
         source[i] if extent == 0 and copies and i < len(source) else extent
         for i, extent in enumerate(wanted[1:])
@@ -33,6 +38,6 @@ def _sample_shape(source: Shape, wanted: list[int], node: NodeView) -> Shape:
         if wanted[0] not in (0, 1) or known == 0 or size(source) % known != 0:
             raise mixes
         rest = [size(source) // known if extent == -1 else extent for extent in rest]
-    if wanted[0] not in (-1, 0, 1) or size(tuple(rest)) != size(source):
+    if wanted[0] not in (-1, 0, 1) or min(rest, default=0) < 0 or size(tuple(rest)) != size(source):
         raise mixes
     return tuple(rest)

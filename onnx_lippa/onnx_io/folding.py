@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
@@ -34,8 +35,8 @@ def fold(
     Raises:
         Unsupported: the node draws random numbers, or the runtime cannot evaluate it.
     """
-    if node.op_type in _NOT_CONSTANT:
-        raise Unsupported("it draws random numbers")
+    if node.op_type in _NOT_CONSTANT or _is_training_dropout(node, constants):
+        raise Unsupported("it draws random numbers: export the model without it")
     initializers = {
         name: numpy_helper.from_array(value, name)
         for name, value in zip(node.input, constants, strict=True)
@@ -52,4 +53,22 @@ def fold(
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version
     )
-    return run_once(model.SerializeToString())
+    results = run_once(model.SerializeToString())
+    for value in results:
+        if not isinstance(value, np.ndarray):
+            raise Unsupported("what it computes is not a tensor")
+        refuse_not_finite(value)
+    return results
+
+
+def refuse_not_finite(value: AnyArray) -> None:
+    """Raises Unsupported where a constant holds NaN or infinity."""
+    if np.issubdtype(value.dtype, np.floating) and not np.all(np.isfinite(value)):
+        raise Unsupported(
+            "it contains NaN or infinite weights: check the training and export again"
+        )
+
+
+def _is_training_dropout(node: onnx.NodeProto, constants: Sequence[AnyArray | None]) -> bool:
+    training = constants[2] if node.op_type == "Dropout" and len(constants) > 2 else None
+    return training is not None and bool(np.any(training))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
@@ -14,8 +13,9 @@ from onnx_lippa.layers import Computed, Known, NodeView, Operand, Unsupported, c
 from onnx_lippa.layers.node import Attribute, Converted
 from onnx_lippa.layers.readout import Readout
 from onnx_lippa.network import Network, Step
-from onnx_lippa.onnx_io.folding import fold
+from onnx_lippa.onnx_io.folding import fold, refuse_not_finite
 from onnx_lippa.onnx_io.reader import Interface, ModelFile
+from onnx_lippa.onnx_io.reasons import first_line
 
 
 @dataclass
@@ -28,6 +28,7 @@ class _Builder:
     steps: list[Step] = field(default_factory=list)
     problems: list[NodeProblem] = field(default_factory=list)
     readouts: dict[str, Readout] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
 
     def add(self, node: onnx.NodeProto) -> None:
         """Converts one node, or notes why that cannot be done."""
@@ -37,12 +38,15 @@ class _Builder:
             self._convert(node, name)
         except Unsupported as reason:
             self.problems.append(NodeProblem(name, op, str(reason)))
-        except _DependsOnProblem:
-            pass  # the node it needs is on the list already
+            self.failed.update(node.output)
+        except _DependsOnProblem:  # the node it needs is on the list already
+            self.failed.update(node.output)
 
     def _convert(self, node: onnx.NodeProto, name: str) -> None:
         if node.domain not in ("", "ai.onnx"):
             raise Unsupported("operators outside the standard ONNX domain are not supported")
+        if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):
+            raise Unsupported("control flow is not supported: export a model without it")
         operands = self._operands_for_known_op(node)
         if not any(isinstance(operand, Computed) for operand in operands):
             constants = [o.value if isinstance(o, Known) else None for o in operands]
@@ -55,7 +59,9 @@ class _Builder:
         converter = converter_for(node.op_type, self.model.opset)
         if converter is None:
             raise Unsupported(_why_not(node.op_type, self.model.opset))
-        view = NodeView(node.op_type, operands, _attributes(node), self.model.opset)
+        _check_form(node, self.model.opset)
+        attributes, outputs = _attributes(node), sum(map(bool, node.output))
+        view = NodeView(node.op_type, operands, attributes, self.model.opset, outputs)
         self._accept(node, name, operands, converter(view))
 
     def _operands_for_known_op(self, node: onnx.NodeProto) -> tuple[Operand, ...]:
@@ -64,6 +70,12 @@ class _Builder:
         if missing:
             if converter_for(node.op_type, self.model.opset) is None:
                 raise Unsupported(_why_not(node.op_type, self.model.opset))
+            for name in missing:
+                if name not in self.failed:
+                    raise Unsupported(
+                        f"its input '{name}' is not computed before it, or is a further output "
+                        "that is not supported"
+                    )
             raise _DependsOnProblem
         return tuple(self.operands[name] if name else None for name in node.input)
 
@@ -117,14 +129,12 @@ def import_network(model: ModelFile, interface: Interface) -> Network:
 
 def _add_initializer(builder: _Builder, tensor: onnx.TensorProto) -> None:
     try:
-        value = numpy_helper.to_array(tensor)
-    except (ValueError, TypeError, RuntimeError) as error:
-        reason = f"its data cannot be read: {error}"
-        builder.problems.append(NodeProblem(tensor.name, "initializer", reason))
+        value = _array(tensor)
+        refuse_not_finite(value)
+    except Unsupported as reason:
+        builder.problems.append(NodeProblem(tensor.name, "initializer", str(reason)))
+        builder.failed.add(tensor.name)
         return
-    if np.issubdtype(value.dtype, np.floating) and not np.all(np.isfinite(value)):
-        reason = "it contains NaN or infinite weights: check the training and export again"
-        builder.problems.append(NodeProblem(tensor.name, "initializer", reason))
     builder.operands[tensor.name] = Known(value)
 
 
@@ -176,7 +186,24 @@ def _attributes(node: onnx.NodeProto) -> dict[str, Attribute]:
 
 
 def _array(tensor: onnx.TensorProto) -> AnyArray:
-    return numpy_helper.to_array(tensor)
+    try:
+        return numpy_helper.to_array(tensor)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise Unsupported(f"its data cannot be read ({first_line(error)}): export again") from error
+
+
+def _check_form(node: onnx.NodeProto, opset: int) -> None:
+    """Raises Unsupported for a node with inputs, outputs or attributes its operator has not."""
+    standard = onnx.NodeProto()
+    standard.CopyFrom(node)
+    standard.domain = ""
+    context = onnx.checker.C.CheckerContext()
+    context.ir_version = onnx.IR_VERSION
+    context.opset_imports = {"": min(opset, onnx.defs.onnx_opset_version())}
+    try:
+        onnx.checker.check_node(standard, context)
+    except onnx.checker.ValidationError as error:
+        raise Unsupported(f"it is malformed ({first_line(error)}): export again") from error
 
 
 def _why_not(op: str, opset: int) -> str:
@@ -186,4 +213,4 @@ def _why_not(op: str, opset: int) -> str:
                 f"its form in opset {opset} is not supported, that of opset {newer} is: "
                 "export with a newer opset"
             )
-    return "this operator is not supported"
+    return "this operator is not supported: export the model without it"

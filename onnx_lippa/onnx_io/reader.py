@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from onnx_lippa.arrays import Shape
 from onnx_lippa.errors import InputError, ModelError
+from onnx_lippa.onnx_io.reasons import first_line
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def read_model(path: Path) -> ModelFile:
         onnx.load_external_data_for_model(proto, str(path.parent))
     except (OSError, ValueError, RuntimeError, onnx.checker.ValidationError) as error:
         raise ModelError(
-            f"the external weights of {path} cannot be read ({_first_line(error)}): put the data "
+            f"the external weights of {path} cannot be read ({first_line(error)}): put the data "
             "file into the model's own folder, under the name it was exported with"
         ) from error
     versions = [entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")]
@@ -129,7 +130,3 @@ def _exactly_one(what: str, names: list[str], path: Path) -> None:
             f"{path} has {len(names)} {what}s ({listing}) where one is needed: "
             f"export the model with a single {what}"
         )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

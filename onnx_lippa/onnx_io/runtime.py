@@ -11,10 +11,12 @@ import onnxruntime as ort
 from onnx_lippa.arrays import AnyArray, Float32, Shape
 from onnx_lippa.errors import ModelError
 from onnx_lippa.layers import Unsupported
+from onnx_lippa.onnx_io.reasons import first_line
 
 _ERROR_LEVEL: Final = 3
 _ROWS_AT_ONCE: Final = 512
 """Rows given to ONNX Runtime in one call; more only costs memory."""
+_ADVICE: Final = "export it with a batch axis that is free throughout, or fixed at 1"
 
 
 def session(model: bytes | Path, threads: int) -> ort.InferenceSession:
@@ -31,8 +33,9 @@ def session(model: bytes | Path, threads: int) -> ort.InferenceSession:
     try:
         return ort.InferenceSession(source, options, providers=ort.get_available_providers())
     except Exception as error:  # noqa: BLE001  # its exceptions share no base class
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"ONNX Runtime does not accept the model: {reason}") from error
+        raise ModelError(
+            f"ONNX Runtime does not accept the model ({first_line(error)}): export it again"
+        ) from error
 
 
 def run_once(model: bytes) -> list[AnyArray]:
@@ -44,8 +47,7 @@ def run_once(model: bytes) -> list[AnyArray]:
     try:
         return list(session(model, 1).run(None, {}))
     except Exception as error:  # noqa: BLE001  # see session
-        reason = str(error).strip().splitlines()[0]
-        raise Unsupported(f"ONNX Runtime cannot evaluate it: {reason}") from error
+        raise Unsupported(f"ONNX Runtime cannot evaluate it: {first_line(error)}") from error
 
 
 @final
@@ -81,11 +83,25 @@ class Runtime:
         return np.concatenate([self._run(row[None]) for row in x])
 
     def tensors(self, x: Float32) -> list[Float32]:
-        """Every output of the session for one batch of inputs (n, d), each as it comes."""
-        return list(self._session.run(None, {self._input: x.reshape(len(x), *self._shape)}))
+        """Every output of the session for one batch of inputs (n, d), each as it comes.
+
+        Raises:
+            ModelError: ONNX Runtime fails on the batch.
+        """
+        try:
+            return list(self._session.run(None, {self._input: x.reshape(len(x), *self._shape)}))
+        except Exception as error:  # noqa: BLE001  # see session
+            raise ModelError(
+                f"ONNX Runtime fails on a batch of {len(x)} ({first_line(error)}): {_ADVICE}"
+            ) from error
 
     def _run(self, x: Float32) -> Float32:
-        result: Float32 = self._session.run(None, {self._input: x.reshape(len(x), *self._shape)})[0]
+        result = self.tensors(x)[0]
+        if result.shape[:1] != (len(x),):
+            raise ModelError(
+                f"for a batch of {len(x)} the model gives an output of shape {result.shape}: "
+                f"{_ADVICE}"
+            )
         return result.reshape(len(x), -1)
 
 

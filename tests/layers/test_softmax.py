@@ -12,7 +12,7 @@ READOUTS = {"Softmax": Readout.SOFTMAX, "LogSoftmax": Readout.LOG_SOFTMAX}
 
 def classifier(op, opset=17, **attributes):
     """A dense layer with the operator behind it."""
-    nodes = [node("Gemm", "x w", "a"), node(op, "a", "y", **attributes)]
+    nodes = [node("MatMul", "x w", "a"), node(op, "a", "y", **attributes)]
     return graph_model(nodes, (4,), {"w": normal(1, 4, 3)}, opset=opset)
 
 
@@ -22,7 +22,7 @@ def classifier(op, opset=17, **attributes):
 def test_every_opset(op, opset):
     network = check_model(classifier(op, opset))
     assert network.readout is READOUTS[op]
-    assert [step.op for step in network.steps] == ["Gemm"]
+    assert [step.op for step in network.steps] == ["MatMul"]
     assert any(op in note for note in network.notes)
 
 

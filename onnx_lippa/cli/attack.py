@@ -1,0 +1,191 @@
+"""``onnx-lippa attack``."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from onnx_lippa.api import attack_inputs, method_named
+from onnx_lippa.attacks import Outcome, Settings
+from onnx_lippa.cli.inputs import Selection, select
+from onnx_lippa.cli.terminal import LiveProgress, model_line, summary_table
+from onnx_lippa.onnx_io import Model, load
+from onnx_lippa.question import norm_named
+from onnx_lippa.regions import ENGINE_NAMES
+from onnx_lippa.runs import RunFolder, RunSpecification, Summary, Targets, summarise
+from onnx_lippa.runs.folder import Asked
+from onnx_lippa.runs.summary import RunFacts
+from onnx_lippa.solvers import SOLVER_NAMES
+
+
+def attack(
+    model: Annotated[Path, typer.Argument(help="The ONNX model.")],
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Inputs and labels: .npz, .npy or IDX. Without it the .npz of the same stem "
+            "beside the model, else inputs drawn from the domain."
+        ),
+    ] = None,
+    eps: Annotated[
+        float | None,
+        typer.Option(help="Radius of the ball. Without it the distance is minimised."),
+    ] = None,
+    norm: Annotated[str, typer.Option(help="linf, l1 or l2.")] = "linf",
+    minimize: Annotated[
+        bool, typer.Option("--minimize", help="Look for the nearest adversarial example.")
+    ] = False,
+    targets: Annotated[
+        str, typer.Option(help="Wrong classes that count: all, runner-up, or a list like 3,5.")
+    ] = "all",
+    lower: Annotated[float, typer.Option(help="Lower end of the domain.")] = 0.0,
+    upper: Annotated[float, typer.Option(help="Upper end of the domain.")] = 1.0,
+    first: Annotated[int | None, typer.Option(help="Attack only the first N inputs.")] = None,
+    indices: Annotated[
+        str | None, typer.Option(help="Attack only these inputs: a list like 0,5,7.")
+    ] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Seconds for one input; then it stays unknown.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="lippa, or pgd to leave the LPs out.")] = "lippa",
+    restarts: Annotated[int, typer.Option(help="Rounds of gradient walks after the first.")] = 8,
+    gradient_steps: Annotated[int, typer.Option(help="Gradient steps of a walk.")] = 60,
+    lp_steps: Annotated[int, typer.Option(help="LPSteps of Algorithm 1 for one input.")] = 8,
+    engine: Annotated[str, typer.Option(help=f"LP engine: {', '.join(ENGINE_NAMES)}.")] = "auto",
+    solver: Annotated[
+        str | None,
+        typer.Option(help=f"{', '.join(SOLVER_NAMES)}; the one that suits the norm if not given."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same result.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes; all cores if not given.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for results; an interrupted run is continued.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the summary as JSON and nothing else.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Attack every input of a data set and say how robust the network is."""
+    started = time.monotonic()
+    console = Console(quiet=quiet or as_json)
+    settings = Settings(
+        method_named(method), minimize or eps is None, restarts, gradient_steps, lp_steps,
+        math.inf if time_limit is None else time_limit, seed, engine, solver,
+    )  # fmt: skip
+    specification = RunSpecification(
+        model, norm_named(norm), eps, lower, upper, Targets.parse(targets), settings,
+        workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
+        else workers or os.cpu_count() or 1,
+    )  # fmt: skip
+    loaded = load(model, lower=lower, upper=upper)
+    console.print(model_line(loaded), highlight=False)
+    for note in loaded.network.notes:
+        console.print(f"note: {note}", highlight=False)
+    chosen = select(loaded, data, first, indices, lower, upper, seed)
+    if chosen.note:
+        console.print(chosen.note, highlight=False)
+    folder = None if out is None else _opened(out, loaded, specification, chosen)
+    run = _Run(loaded, specification, chosen, folder, started)
+    run.attack(console)
+    summary = run.summary()
+    console.print(summary_table(summary, specification))
+    if folder is not None:
+        console.print(f"written to {out}; check it with: onnx-lippa replay {out}", highlight=False)
+    if as_json:
+        typer.echo(json.dumps(summary.as_json(), indent=2))
+
+
+class _Run:
+    """One run from its first outcome to its summary, interrupt included."""
+
+    def __init__(
+        self,
+        model: Model,
+        specification: RunSpecification,
+        chosen: Selection,
+        folder: RunFolder | None,
+        started: float,
+    ) -> None:
+        self._model, self._specification, self._chosen = model, specification, chosen
+        self._folder, self._started = folder, started
+        self._outcomes: list[Outcome] = [] if folder is None else folder.finished
+
+    def attack(self, console: Console) -> None:
+        """Attacks what is not finished yet."""
+        chosen = self._chosen
+        done = {outcome.index for outcome in self._outcomes}
+        left = [row for row, index in enumerate(chosen.indices) if int(index) not in done]
+        try:
+            with LiveProgress(console, len(chosen.indices), console.is_terminal) as progress:
+                for outcome in self._outcomes:
+                    progress.add(outcome)
+                for outcome in attack_inputs(
+                    self._model, self._specification, chosen.indices[left], chosen.inputs[left],
+                    chosen.labels[left], chosen.outputs[left],
+                ):  # fmt: skip
+                    self._outcomes.append(outcome)
+                    progress.add(outcome)
+                    if self._folder is not None:
+                        self._folder.add(outcome)
+        finally:
+            if self._folder is not None:
+                self._folder.close(self.summary())
+
+    def summary(self) -> Summary:
+        """The figures so far."""
+        specification, chosen = self._specification, self._chosen
+        facts = RunFacts(
+            model=str(self._model.file.path),
+            model_sha256=self._model.file.sha256,
+            data=chosen.source,
+            norm=specification.norm.name,
+            eps=specification.eps,
+            lower=specification.lower,
+            upper=specification.upper,
+            targets=str(specification.targets),
+            method=specification.settings.method.value,
+            minimize=specification.settings.minimize,
+            requested=len(chosen.indices),
+            seed=specification.settings.seed,
+            workers=specification.workers,
+        )
+        return summarise(facts, self._outcomes, time.monotonic() - self._started)
+
+
+def _opened(
+    out: Path, model: Model, specification: RunSpecification, chosen: Selection
+) -> RunFolder:
+    folder = RunFolder(out, model.network.input_shape)
+    keys = [int(index) for index in chosen.indices]
+    settings = asdict(specification.settings) | {"method": specification.settings.method.value}
+    folder.open(
+        Asked(
+            model=str(model.file.path.resolve()),
+            model_sha256=model.file.sha256,
+            data=chosen.path,
+            data_sha256=chosen.sha256,
+            indices=tuple(keys),
+            norm=specification.norm.name,
+            eps=specification.eps,
+            lower=specification.lower,
+            upper=specification.upper,
+            targets=str(specification.targets),
+            options=", ".join(f"{name}={value}" for name, value in settings.items()),
+        ),
+        dict(zip(keys, chosen.outputs.argmax(axis=1).tolist(), strict=True)),
+        dict(zip(keys, chosen.labels.tolist(), strict=True)),
+    )
+    if not chosen.path:
+        folder.save_data(chosen.inputs, chosen.labels)
+    return folder

@@ -1,0 +1,28 @@
+"""``onnx-lippa gradient``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from onnx_lippa.onnx_io import load, write_gradient
+
+
+def gradient(
+    model: Annotated[Path, typer.Argument(help="The ONNX model.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The graph to write; MODEL.grad.onnx if not given.")
+    ] = None,
+) -> None:
+    """Write value and gradient as an ONNX graph: inputs x and v, outputs logits and J(x)ᵀ v."""
+    loaded = load(model)
+    target = out if out is not None else model.with_suffix(".grad.onnx")
+    write_gradient(loaded.network, target)
+    shape = ", ".join(map(str, loaded.network.input_shape))
+    k = loaded.network.output_size
+    typer.echo(
+        f"{target}: inputs x [batch, {shape}] and v [batch, {k}], outputs logits [batch, {k}] "
+        f"and gradient [batch, {shape}]"
+    )

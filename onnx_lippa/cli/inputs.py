@@ -1,0 +1,114 @@
+"""Which inputs a run is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from onnx_lippa.api import file_sha256
+from onnx_lippa.arrays import Float32, Integers
+from onnx_lippa.errors import InputError
+from onnx_lippa.formats import check_domain, check_labels, read_data
+from onnx_lippa.onnx_io import Model
+
+_DRAWN: Final = 10
+"""Inputs drawn where there is no data and no count is asked for."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The inputs of a run.
+
+    Attributes:
+        indices: (n,) their places in the data.
+        inputs: (n, d) float32.
+        labels: (n,) their labels.
+        outputs: (n, k) what the model gives for them.
+        source: where they come from, for the summary.
+        path: the data file; empty where they were drawn.
+        sha256: its digest; empty where they were drawn.
+        note: what the user should know about them, or empty.
+    """
+
+    indices: Integers
+    inputs: Float32
+    labels: Integers
+    outputs: Float32
+    source: str
+    path: str
+    sha256: str
+    note: str = ""
+
+
+def select(
+    model: Model,
+    data: Path | None,
+    first: int | None,
+    indices: str | None,
+    lower: float,
+    upper: float,
+    seed: int,
+) -> Selection:
+    """Reads or draws the inputs and checks them against model and domain.
+
+    Raises:
+        InputError: they cannot be used.
+    """
+    if first is not None and indices is not None:
+        raise InputError("--first and --indices exclude each other: give one of them")
+    if first is not None and first < 1:
+        raise InputError(f"--first is {first}: give at least 1")
+    beside = model.file.path.with_suffix(".npz")
+    path = data if data is not None else beside if beside.exists() else None
+    if path is None:
+        if indices is not None:
+            raise InputError("--indices needs DATA: there is none beside the model")
+        return _drawn(model, first or _DRAWN, lower, upper, seed)
+    read = read_data(path, model.network.input_shape)
+    chosen = _chosen(len(read.inputs), first, indices)
+    inputs = read.inputs[chosen]
+    check_domain(inputs, lower, upper)
+    outputs = model.runtime.outputs(inputs)
+    note = "" if data is not None else f"data: {path}, beside the model"
+    if read.labels is None:
+        labels = outputs.argmax(axis=1)
+        note = f"{path} holds no labels: the model's own predictions are taken as labels"
+    else:
+        labels = read.labels[chosen]
+        check_labels(labels, outputs.shape[1])
+    resolved = str(path.resolve())
+    return Selection(
+        chosen, inputs, labels, outputs, str(path), resolved, file_sha256(path), note
+    )
+
+
+def _chosen(count: int, first: int | None, indices: str | None) -> Integers:
+    if indices is None:
+        return np.arange(min(count, first or count))
+    try:
+        chosen = np.array([int(part) for part in indices.split(",")], dtype=np.int64)
+    except ValueError as error:
+        raise InputError(f"--indices {indices!r} is not understood: give a list like 0,5,7") from error
+    if chosen.min() < 0 or chosen.max() >= count or len(set(chosen.tolist())) != len(chosen):
+        raise InputError(
+            f"--indices {indices} must be different numbers from 0 to {count - 1}: "
+            f"the data holds {count} inputs"
+        )
+    return chosen
+
+
+def _drawn(model: Model, count: int, lower: float, upper: float, seed: int) -> Selection:
+    """Inputs drawn from the domain, labelled by the network."""
+    generator = np.random.default_rng([seed, count])
+    shape = (count, model.network.input_size)
+    if np.isfinite(lower) and np.isfinite(upper):
+        inputs = generator.uniform(lower, upper, shape).astype(np.float32)
+    else:
+        inputs = np.clip(generator.standard_normal(shape), lower, upper).astype(np.float32)
+    outputs = model.runtime.outputs(inputs)
+    source = f"{count} inputs drawn from the domain (seed {seed}), labelled by the network"
+    drawn = Selection(np.arange(count), inputs, outputs.argmax(axis=1), outputs, source, "", "")
+    return replace(drawn, note=f"no data given: {source}")

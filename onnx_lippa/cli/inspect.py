@@ -1,0 +1,61 @@
+"""``onnx-lippa inspect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from onnx_lippa.arrays import Shape, size
+from onnx_lippa.layers import PiecewiseLayer
+from onnx_lippa.network import Network
+from onnx_lippa.onnx_io import inspect as inspect_model
+from onnx_lippa.onnx_io import load
+
+
+def inspect(model: Annotated[Path, typer.Argument(help="The ONNX model.")]) -> None:
+    """Show the layers of a model, and everything about it that is not supported."""
+    found = inspect_model(model)
+    console = Console()
+    batch = "any" if found.interface.batch_is_free else "1 only"
+    console.print(
+        f"{model.name}: opset {found.file.opset}, input '{found.interface.input_name}' "
+        f"{_shape(found.interface.sample_shape)}, batch {batch}, "
+        f"output '{found.interface.output_name}'",
+        highlight=False,
+    )
+    if found.problem is not None:
+        raise found.problem
+    if found.network is not None:
+        console.print(_layers(found.network))
+        for note in found.network.notes:
+            console.print(f"note: {note}", highlight=False)
+    load(model)
+    console.print("agrees with ONNX Runtime on random points of [0, 1]")
+
+
+def _layers(network: Network) -> Table:
+    table = Table()
+    for name, justify in (
+        ("#", "right"), ("op", "left"), ("name", "left"), ("from", "right"), ("shape", "right"),
+        ("parameters", "right"), ("ReLUs", "right"),
+    ):  # fmt: skip
+        table.add_column(name, justify="right" if justify == "right" else "left")
+    for number, step in enumerate(network.steps, start=1):
+        units = size(step.layer.shape) if isinstance(step.layer, PiecewiseLayer) else 0
+        table.add_row(
+            str(number), step.op, step.name,
+            ", ".join("input" if i == 0 else str(i) for i in step.inputs),
+            _shape(step.layer.shape), f"{step.layer.parameters:,}" if step.layer.parameters else "",
+            f"{units:,}" if units else "",
+        )  # fmt: skip
+    table.add_section()
+    table.add_row("", "total", "", "", "", f"{network.parameters:,}", f"{network.units:,}")
+    return table
+
+
+def _shape(shape: Shape) -> str:
+    return "x".join(map(str, shape)) if shape else "scalar"

@@ -1,0 +1,18 @@
+"""Runs: many inputs, worker processes, files that outlive an interrupt, and their replay."""
+
+from onnx_lippa.runs.folder import RunFolder
+from onnx_lippa.runs.pool import outcomes
+from onnx_lippa.runs.replay import Replayed, replay
+from onnx_lippa.runs.specification import RunSpecification, Targets
+from onnx_lippa.runs.summary import Summary, summarise
+
+__all__ = [
+    "Replayed",
+    "RunFolder",
+    "RunSpecification",
+    "Summary",
+    "Targets",
+    "outcomes",
+    "replay",
+    "summarise",
+]

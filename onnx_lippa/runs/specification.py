@@ -1,0 +1,125 @@
+"""What a run is asked to do, from which everything else follows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from onnx_lippa.arrays import Float32, Floats, Integers
+from onnx_lippa.attacks import Problem, Settings
+from onnx_lippa.errors import InputError
+from onnx_lippa.question import InputSet, Norm, UnsafeSet
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Which wrong classes count.
+
+    Attributes:
+        runner_up: only the class with the second largest output of the clean input.
+        classes: only these; None for all.
+    """
+
+    runner_up: bool = False
+    classes: tuple[int, ...] | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Targets:
+        """From ``all``, ``runner-up`` or a list like ``3,5``.
+
+        Raises:
+            InputError: none of these.
+        """
+        if text == "all":
+            return cls()
+        if text == "runner-up":
+            return cls(runner_up=True)
+        try:
+            return cls(classes=tuple(int(part) for part in text.split(",")))
+        except ValueError as error:
+            raise InputError(
+                f"--targets {text!r} is not understood: give all, runner-up, or classes like 3,5"
+            ) from error
+
+    def of(self, label: int, outputs: Floats) -> tuple[int, ...] | None:
+        """The target classes for an input with these clean outputs (k,)."""
+        if not self.runner_up:
+            return self.classes
+        order = [int(c) for c in np.argsort(-outputs, kind="stable") if c != label]
+        return tuple(order[:1])
+
+    def __str__(self) -> str:
+        if self.runner_up:
+            return "runner-up"
+        return "all" if self.classes is None else ",".join(map(str, self.classes))
+
+
+@dataclass(frozen=True)
+class RunSpecification:
+    """One run.
+
+    Attributes:
+        model: path of the model.
+        norm: norm of the ball and of distances.
+        eps: its radius, None where only the distance counts.
+        lower: lower end of the domain, the same for every feature.
+        upper: its upper end.
+        targets: which wrong classes count.
+        settings: the attack's budgets and choices.
+        workers: number of processes.
+    """
+
+    model: Path
+    norm: Norm
+    eps: float | None
+    lower: float
+    upper: float
+    targets: Targets
+    settings: Settings
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if self.eps is not None and not (math.isfinite(self.eps) and self.eps >= 0):
+            raise InputError(f"eps is {self.eps}: give a finite number that is not negative")
+        if math.isnan(self.lower) or math.isnan(self.upper) or not self.lower < self.upper:
+            raise InputError(
+                f"the domain [{self.lower}, {self.upper}] is empty: give --lower below --upper"
+            )
+        if self.workers < 1:
+            raise InputError(f"workers is {self.workers}: give at least 1")
+        if self.eps is None and not self.settings.minimize:
+            raise InputError("without eps only the distance can be minimised: give eps")
+
+    def problem(self, index: int, x: Float32, label: int, outputs: Floats) -> Problem:
+        """The problem of one input.
+
+        Args:
+            index: its place in the data.
+            x: (d,) the clean input.
+            label: its class.
+            outputs: (k,) the model's outputs for it.
+        """
+        d = x.size
+        inputs = InputSet(
+            x.astype(np.float64).ravel(),
+            self.norm,
+            math.inf if self.eps is None else self.eps,
+            np.full(d, self.lower),
+            np.full(d, self.upper),
+        )
+        targets = self.targets.of(label, outputs)
+        return Problem(
+            index, inputs, UnsafeSet.misclassification(label, outputs.size, targets)
+        )
+
+    def problems(
+        self, indices: Integers, x: Float32, labels: Integers, outputs: Floats
+    ) -> list[Problem]:
+        """The problems of inputs x (n, d) with labels (n,) and clean outputs (n, k)."""
+        return [
+            self.problem(int(index), row, int(label), output)
+            for index, row, label, output in zip(indices, x, labels, outputs, strict=True)
+        ]

@@ -1,0 +1,173 @@
+"""The figures of a run."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from typing import Any, Final
+
+from onnx_lippa.attacks import FoundBy, Outcome, Verdict
+
+SCHEMA_VERSION: Final = 1
+_PACKAGES: Final = ("onnx-lippa", "onnx", "onnxruntime", "ortools", "numpy", "scipy", "clarabel")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Bounds of a fraction of 1."""
+
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many inputs got each verdict."""
+
+    misclassified: int
+    adversarial: int
+    robust: int
+    unknown: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """How many of the adversarial ones were found by gradients, and how many only by LPs."""
+
+    gradient: int
+    lp: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What ``summary.json`` holds; errors are fractions of 1, times in seconds.
+
+    Attributes:
+        schema_version: version of this layout.
+        model: path of the model.
+        model_sha256: digest of its file.
+        data: path of the data, or how the inputs were drawn.
+        norm: name of the norm.
+        eps: radius, None where the distance was minimised without one.
+        lower: lower end of the domain.
+        upper: its upper end.
+        targets: which wrong classes counted.
+        method: the attack.
+        minimize: whether the distance was minimised.
+        inputs: number of inputs with a verdict.
+        requested: number of inputs asked for; more than ``inputs`` after an interrupt.
+        clean_error: share of inputs that are misclassified as they are.
+        robust_error: bounds on the share of inputs that some allowed input breaks.
+        counts: inputs by verdict.
+        found_by: adversarial ones by what found them.
+        median_distance: median distance of the adversarial ones, None without any.
+        seconds: wall time of the whole run.
+        seconds_per_broken: mean time of an adversarial input, None without any.
+        seconds_per_unbroken: mean time of an unknown input, None without any.
+        lp_steps: LPSteps in all.
+        lp_seconds: time in LPSteps, summed over workers.
+        seed: seed.
+        workers: processes used.
+        versions: versions of the packages used.
+    """
+
+    schema_version: int
+    model: str
+    model_sha256: str
+    data: str
+    norm: str
+    eps: float | None
+    lower: float
+    upper: float
+    targets: str
+    method: str
+    minimize: bool
+    inputs: int
+    requested: int
+    clean_error: float
+    robust_error: Interval
+    counts: Counts
+    found_by: Found
+    median_distance: float | None
+    seconds: float
+    seconds_per_broken: float | None
+    seconds_per_unbroken: float | None
+    lp_steps: int
+    lp_seconds: float
+    seed: int
+    workers: int
+    versions: dict[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a summary repeats from the run itself; see :class:`Summary`."""
+
+    model: str
+    model_sha256: str
+    data: str
+    norm: str
+    eps: float | None
+    lower: float
+    upper: float
+    targets: str
+    method: str
+    minimize: bool
+    requested: int
+    seed: int
+    workers: int
+
+
+def summarise(facts: RunFacts, outcomes: Sequence[Outcome], seconds: float) -> Summary:
+    """The summary of a run, finished or not."""
+    verdicts = Counter(outcome.verdict for outcome in outcomes)
+    broken = [o for o in outcomes if o.verdict is Verdict.ADVERSARIAL]
+    total = max(1, len(outcomes))
+    wrong = verdicts[Verdict.MISCLASSIFIED]
+    proven = verdicts[Verdict.ROBUST]
+    return Summary(
+        **asdict(facts),
+        schema_version=SCHEMA_VERSION,
+        inputs=len(outcomes),
+        clean_error=wrong / total,
+        robust_error=Interval((wrong + len(broken)) / total, 1.0 - proven / total),
+        counts=Counts(wrong, len(broken), proven, verdicts[Verdict.UNKNOWN]),
+        found_by=Found(
+            sum(o.found_by is FoundBy.GRADIENT for o in broken),
+            sum(o.found_by is FoundBy.LP for o in broken),
+        ),
+        median_distance=_median(o.witness.distance for o in broken if o.witness is not None),
+        seconds=seconds,
+        seconds_per_broken=_mean(o.seconds for o in broken),
+        seconds_per_unbroken=_mean(
+            o.seconds for o in outcomes if o.verdict is Verdict.UNKNOWN
+        ),
+        lp_steps=sum(o.lp_steps for o in outcomes),
+        lp_seconds=sum(o.lp_seconds for o in outcomes),
+        versions=versions(),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages an answer depends on."""
+    return {"python": platform.python_version()} | {
+        name: metadata.version(name) for name in _PACKAGES
+    }
+
+
+def _median(values: Iterable[float]) -> float | None:
+    known = list(values)
+    return statistics.median(known) if known else None
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    known = list(values)
+    return statistics.fmean(known) if known else None
