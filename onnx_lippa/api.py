@@ -210,9 +210,7 @@ def file_sha256(path: Path) -> str:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _batch(
-    model: Model, x: Floats, y: npt.ArrayLike | None
-) -> tuple[Float32, Integers | None]:
+def _batch(model: Model, x: Floats, y: npt.ArrayLike | None) -> tuple[Float32, Integers | None]:
     """Inputs (n, d) in float32 and labels (n,), a single input made a batch of one."""
     shape, values = model.network.input_shape, np.asarray(x)
     if values.shape == shape:

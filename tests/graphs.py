@@ -104,12 +104,15 @@ def with_batch(model: onnx.ModelProto, batch: int | str) -> onnx.ModelProto:
 def load_model(model: onnx.ModelProto | bytes, **options: object) -> Model:
     """The model as the package loads it from a file; its runtime is opened at once."""
     content = model if isinstance(model, bytes) else model.SerializeToString()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        path.write_bytes(content)
+    with tempfile.NamedTemporaryFile(suffix=".onnx", delete=False) as file:
+        file.write(content)
+    path = Path(file.name)
+    try:
         loaded = load(path, **options)
         _ = loaded.runtime
         return loaded
+    finally:
+        path.unlink()
 
 
 def saved(model: onnx.ModelProto, folder: Path, name: str = "model.onnx") -> Path:
@@ -124,10 +127,8 @@ def runs_in_runtime(model: onnx.ModelProto) -> bool:
     options = ort.SessionOptions()
     options.log_severity_level = 4
     try:
-        ort.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception:
+        ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception:  # noqa: BLE001  # its exceptions share no base class
         return False
     return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -55,7 +56,7 @@ def mlp(seed: int, sizes: Sequence[int], alpha: float | None = None) -> Network:
     """Dense layers of these sizes with activations between them."""
     generator = np.random.default_rng([seed, *sizes])
     layers: list[Layer] = []
-    for place, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for place, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
         if place:
             layers.append(activation((inputs,), alpha))
         layers.append(random_dense(generator, inputs, outputs))
@@ -112,6 +113,21 @@ def residual_net(
     )
 
 
+def degenerate_mlp(seed: int, sizes: Sequence[int]) -> Network:
+    """Small whole weights, many zero: dead and equal units, and points on several kinks at once."""
+    generator = np.random.default_rng([seed, *sizes, 1])
+    layers: list[Layer] = []
+    for place, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
+        if place:
+            layers.append(Relu((inputs,)))
+        weight = generator.integers(-2, 3, (inputs, outputs)) * generator.integers(
+            0, 2, (inputs, outputs)
+        )
+        bias = generator.integers(-1, 2, outputs)
+        layers.append(LinearMap((inputs,), weight.astype(np.float64), bias.astype(np.float64)))
+    return chain((sizes[0],), *layers)
+
+
 def family(seed: int) -> dict[str, Network]:
     """One network of every kind, two to twelve inputs each."""
     return {
@@ -120,6 +136,7 @@ def family(seed: int) -> dict[str, Network]:
         "mlp 4": mlp(seed, (4, 12, 12, 4)),
         "mlp 6 deep": mlp(seed, (6, 10, 10, 10, 10, 3)),
         "mlp 12 wide": mlp(seed, (12, 40, 5)),
+        "degenerate 5": degenerate_mlp(seed, (5, 12, 12, 3)),
         "leaky 5": mlp(seed, (5, 12, 12, 3), alpha=0.1),
         "leaky 3": mlp(seed, (3, 10, 10, 3), alpha=-0.4),
         "conv 9": conv_net(seed),

@@ -132,9 +132,7 @@ def _groups(weight: Float64, geometry: ConvGeometry) -> list[tuple[int, Float64]
 
 def _windows(padded: AnyArray, geometry: ConvGeometry) -> AnyArray:
     """Every position of the kernel: (n, channels, *places, *kernel), a view."""
-    spans = tuple(
-        d * (k - 1) + 1 for d, k in zip(geometry.dilations, geometry.kernel, strict=True)
-    )
+    spans = tuple(d * (k - 1) + 1 for d, k in zip(geometry.dilations, geometry.kernel, strict=True))
     spatial = len(spans)
     view = sliding_window_view(padded, spans, axis=tuple(range(2, 2 + spatial)))
     steps = tuple(slice(None, None, s) for s in geometry.strides)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -77,9 +78,9 @@ class RowBatch:
 
 
 def rows_for(
-    problems: list[Problem],
-    pairs: list[tuple[int, int]],
-    starts: list[Floats],
+    problems: Sequence[Problem],
+    pairs: Sequence[tuple[int, int]],
+    starts: Sequence[Floats],
     eps: Float64 | None = None,
 ) -> RowBatch:
     """The batch of some (problem, disjunct) pairs, each from its own starting point.

@@ -65,9 +65,7 @@ def attack(
         typer.Option(help=f"{', '.join(SOLVER_NAMES)}; the one that suits the norm if not given."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same result.")] = 0,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes; all cores if not given.")
-    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; all cores if not given.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for results; an interrupted run is continued.")
     ] = None,

@@ -80,9 +80,7 @@ def select(
         labels = read.labels[chosen]
         check_labels(labels, outputs.shape[1])
     resolved = str(path.resolve())
-    return Selection(
-        chosen, inputs, labels, outputs, str(path), resolved, file_sha256(path), note
-    )
+    return Selection(chosen, inputs, labels, outputs, str(path), resolved, file_sha256(path), note)
 
 
 def _chosen(count: int, first: int | None, indices: str | None) -> Integers:
@@ -91,7 +89,9 @@ def _chosen(count: int, first: int | None, indices: str | None) -> Integers:
     try:
         chosen = np.array([int(part) for part in indices.split(",")], dtype=np.int64)
     except ValueError as error:
-        raise InputError(f"--indices {indices!r} is not understood: give a list like 0,5,7") from error
+        raise InputError(
+            f"--indices {indices!r} is not understood: give a list like 0,5,7"
+        ) from error
     if chosen.min() < 0 or chosen.max() >= count or len(set(chosen.tolist())) != len(chosen):
         raise InputError(
             f"--indices {indices} must be different numbers from 0 to {count - 1}: "

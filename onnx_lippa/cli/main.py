@@ -37,7 +37,9 @@ def main() -> None:
     try:
         app()
     except LippaError as error:
-        message = Text("error: ", style="bold red").append(Text(str(error), style="not bold default"))
+        message = Text("error: ", style="bold red").append(
+            Text(str(error), style="not bold default")
+        )
         Console(stderr=True, soft_wrap=True).print(message)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:

@@ -55,9 +55,7 @@ class ScaleShift(AffineLayer):
         """See :meth:`AffineLayer.transpose`."""
         if self._scale is not None:
             u = algebra.scale(u, self._scale)
-        return (
-            u if self._shape == self._source else algebra.sum_to(u, self._shape, self._source),
-        )
+        return (u if self._shape == self._source else algebra.sum_to(u, self._shape, self._source),)
 
 
 def aligned_constant(constant: Known, x: Computed) -> Float64:

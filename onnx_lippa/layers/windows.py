@@ -22,11 +22,13 @@ def window_geometry(
             raise Unsupported(f"its {name} {list(values)} do not fit {spatial} spatial axes")
     mode = node.text("auto_pad", "NOTSET")
     if mode in ("SAME_UPPER", "SAME_LOWER"):
-        pads = tuple(
-            _same(extent, size, stride, dilation, mode == "SAME_UPPER")
-            for extent, size, stride, dilation in zip(
-                extents, kernel, strides, dilations, strict=True
+        if max(dilations) > 1:
+            raise Unsupported(
+                f"ONNX Runtime does not take dilations with auto_pad {mode}: export explicit pads"
             )
+        pads = tuple(
+            _same(extent, size, stride, mode == "SAME_UPPER")
+            for extent, size, stride in zip(extents, kernel, strides, strict=True)
         )
     elif mode == "VALID":
         pads = ((0, 0),) * spatial
@@ -40,11 +42,9 @@ def window_geometry(
     return ConvGeometry(kernel, strides, dilations, pads, groups)
 
 
-def _same(
-    extent: int, kernel: int, stride: int, dilation: int, more_behind: bool
-) -> tuple[int, int]:
+def _same(extent: int, kernel: int, stride: int, more_behind: bool) -> tuple[int, int]:
     """Pads that give ``ceil(extent / stride)`` places."""
     places = -(-extent // stride)
-    total = max(0, (places - 1) * stride + dilation * (kernel - 1) + 1 - extent)
+    total = max(0, (places - 1) * stride + kernel - extent)
     less, more = total // 2, total - total // 2
     return (less, more) if more_behind else (more, less)

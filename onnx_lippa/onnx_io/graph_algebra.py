@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper
 
 from onnx_lippa.algebra import Algebra, ConvGeometry
 from onnx_lippa.arrays import AnyArray, Float64, Shape
+from onnx_lippa.onnx_io.subpixel import sub_pixel
 
 OPSET = 13
 """Operator set of the graphs written here: the oldest that has all they use."""
@@ -54,13 +55,32 @@ class GraphAlgebra(Algebra[str]):
     def conv_transpose(
         self, u: str, weight: Float64, geometry: ConvGeometry, extents: tuple[int, ...]
     ) -> str:
-        """See :meth:`Algebra.conv_transpose`."""
-        return self._node(
-            "ConvTranspose",
+        """See :meth:`Algebra.conv_transpose`; as a convolution where that is possible."""
+        places = geometry.output_extents(extents)
+        form = sub_pixel(weight, geometry, places, extents)
+        if form is None:
+            return self._node(
+                "ConvTranspose",
+                u,
+                self._float(weight),
+                output_padding=list(geometry.leftover(extents)),
+                **_window(geometry),
+            )
+        spread = self._node(
+            "Conv",
             u,
-            self._float(weight),
-            output_padding=list(geometry.leftover(extents)),
-            **_window(geometry),
+            self._float(form.weight),
+            kernel_shape=list(form.weight.shape[2:]),
+            pads=[p for p, _ in form.pads] + [p for _, p in form.pads],
+        )
+        if form.block > 1:
+            spread = self._node("DepthToSpace", spread, blocksize=form.block, mode="CRD")
+        return self._node(
+            "Slice",
+            spread,
+            self._integer(tuple(start for start, _ in form.crop)),
+            self._integer(tuple(stop for _, stop in form.crop)),
+            self._integer((2, 3)),
         )
 
     def reshape(self, x: str, shape: Shape) -> str:
@@ -94,15 +114,18 @@ class GraphAlgebra(Algebra[str]):
 
     def mask(self, condition: str, x: str) -> str:
         """See :meth:`Algebra.mask`."""
-        return self._node("Where", condition, x, self._float(np.array(0.0)))
+        # A product is twice as fast as Where with a broadcast zero.
+        return self._node("Mul", x, self._node("Cast", condition, to=onnx.TensorProto.FLOAT))
 
     def name_output(self, value: str, name: str) -> None:
         """Gives a value the name of a graph output."""
         self.nodes.append(helper.make_node("Identity", [value], [name]))
 
-    def _node(self, op: str, *inputs: str, **attributes: int | Sequence[int]) -> str:
+    def _node(self, op: str, *inputs: str, **attributes: int | str | Sequence[int]) -> str:
         output = f"t{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, list(inputs), [output], **attributes))
+        node = helper.make_node(op, list(inputs), [output])
+        node.attribute.extend(helper.make_attribute(k, v) for k, v in attributes.items())
+        self.nodes.append(node)
         return output
 
     def _float(self, constant: Float64) -> str:

@@ -7,20 +7,23 @@ from dataclasses import dataclass, field
 import onnx
 from onnx import helper, numpy_helper
 
-from onnx_lippa.arrays import AnyArray
+from onnx_lippa.arrays import AnyArray, size
 from onnx_lippa.errors import NodeProblem, UnsupportedModelError
 from onnx_lippa.layers import Computed, Known, NodeView, Operand, Unsupported, converter_for
 from onnx_lippa.layers.node import Attribute, Converted
 from onnx_lippa.layers.readout import Readout
 from onnx_lippa.network import Network, Step
 from onnx_lippa.onnx_io.folding import fold, refuse_not_finite
-from onnx_lippa.onnx_io.reader import Interface, ModelFile
+from onnx_lippa.onnx_io.reader import MOST_ELEMENTS, Interface, ModelFile
 from onnx_lippa.onnx_io.reasons import first_line
 
 
 @dataclass
 class _Builder:
-    """The network so far: what every tensor name stands for, and what went wrong."""
+    """The network so far: what every tensor name stands for, and what went wrong.
+
+    ``lost`` are the tensors that could not be had, and whether each would be a constant.
+    """
 
     model: ModelFile
     interface: Interface
@@ -28,7 +31,7 @@ class _Builder:
     steps: list[Step] = field(default_factory=list)
     problems: list[NodeProblem] = field(default_factory=list)
     readouts: dict[str, Readout] = field(default_factory=dict)
-    failed: set[str] = field(default_factory=set)
+    lost: dict[str, bool] = field(default_factory=dict)
 
     def add(self, node: onnx.NodeProto) -> None:
         """Converts one node, or notes why that cannot be done."""
@@ -38,14 +41,22 @@ class _Builder:
             self._convert(node, name)
         except Unsupported as reason:
             self.problems.append(NodeProblem(name, op, str(reason)))
-            self.failed.update(node.output)
+            self.lost.update(dict.fromkeys(node.output, self._is_constant(node)))
         except _DependsOnProblem:  # the node it needs is on the list already
-            self.failed.update(node.output)
+            self.lost.update(dict.fromkeys(node.output, self._is_constant(node)))
+
+    def _is_constant(self, node: onnx.NodeProto) -> bool:
+        """Whether a node is seen to take nothing that depends on the input."""
+        return not _has_subgraph(node) and all(
+            isinstance(self.operands.get(name), Known) or self.lost.get(name, False)
+            for name in node.input
+            if name
+        )
 
     def _convert(self, node: onnx.NodeProto, name: str) -> None:
         if node.domain not in ("", "ai.onnx"):
             raise Unsupported("operators outside the standard ONNX domain are not supported")
-        if any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute):
+        if _has_subgraph(node):
             raise Unsupported("control flow is not supported: export a model without it")
         operands = self._operands_for_known_op(node)
         if not any(isinstance(operand, Computed) for operand in operands):
@@ -68,10 +79,11 @@ class _Builder:
         """The node's operands; an unknown operator is reported even behind another problem."""
         missing = [name for name in node.input if name and name not in self.operands]
         if missing:
-            if converter_for(node.op_type, self.model.opset) is None:
+            known_op = converter_for(node.op_type, self.model.opset) is not None
+            if not known_op and not self._is_constant(node):
                 raise Unsupported(_why_not(node.op_type, self.model.opset))
             for name in missing:
-                if name not in self.failed:
+                if name not in self.lost:
                     raise Unsupported(
                         f"its input '{name}' is not computed before it, or is a further output "
                         "that is not supported"
@@ -92,6 +104,8 @@ class _Builder:
             if converted.readout is not None:
                 self.readouts[tensor] = converted.readout
             return
+        if size(converted.layer.shape) > MOST_ELEMENTS:
+            raise Unsupported(f"its output of shape {converted.layer.shape} is too large")
         self.steps.append(Step(name, node.op_type, tensor, converted.layer, inputs))
         self.operands[tensor] = Computed(len(self.steps), converted.layer.shape)
 
@@ -133,14 +147,12 @@ def _add_initializer(builder: _Builder, tensor: onnx.TensorProto) -> None:
         refuse_not_finite(value)
     except Unsupported as reason:
         builder.problems.append(NodeProblem(tensor.name, "initializer", str(reason)))
-        builder.failed.add(tensor.name)
+        builder.lost[tensor.name] = True
         return
     builder.operands[tensor.name] = Known(value)
 
 
-def _pruned(
-    steps: list[Step], output: Computed, interface: Interface, readout: Readout
-) -> Network:
+def _pruned(steps: list[Step], output: Computed, interface: Interface, readout: Readout) -> Network:
     """Only the steps that the output depends on, renumbered."""
     needed = {output.index}
     for index in range(output.index, 0, -1):
@@ -168,6 +180,10 @@ def _pruned(
     )
 
 
+def _has_subgraph(node: onnx.NodeProto) -> bool:
+    return any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute)
+
+
 def _attributes(node: onnx.NodeProto) -> dict[str, Attribute]:
     attributes: dict[str, Attribute] = {}
     for attribute in node.attribute:
@@ -176,9 +192,7 @@ def _attributes(node: onnx.NodeProto) -> dict[str, Attribute]:
             attributes[attribute.name] = value.decode("utf-8", errors="replace")
         elif isinstance(value, onnx.TensorProto):
             attributes[attribute.name] = _array(value)
-        elif isinstance(value, int | float):
-            attributes[attribute.name] = value
-        elif isinstance(value, str):
+        elif isinstance(value, int | float | str):
             attributes[attribute.name] = value
         elif value is not None and all(isinstance(entry, int | float) for entry in value):
             attributes[attribute.name] = list(value)
@@ -188,7 +202,7 @@ def _attributes(node: onnx.NodeProto) -> dict[str, Attribute]:
 def _array(tensor: onnx.TensorProto) -> AnyArray:
     try:
         return numpy_helper.to_array(tensor)
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise Unsupported(f"its data cannot be read ({first_line(error)}): export again") from error
 
 

@@ -100,7 +100,13 @@ def load(
             "scores [batch, classes] is needed"
         )
     if check:
-        check_agreement(network, model.runtime, file.proto, interface, lower, upper)
+        try:
+            check_agreement(network, model.runtime, file.proto, interface, lower, upper)
+        except MemoryError as error:
+            raise ModelError(
+                f"{path} needs more memory than there is for a batch of inputs: "
+                "check the shapes in it and export it again"
+            ) from error
     return model
 
 

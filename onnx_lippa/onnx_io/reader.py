@@ -5,13 +5,18 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import onnx
 from google.protobuf.message import DecodeError
 
-from onnx_lippa.arrays import Shape
+from onnx_lippa.arrays import Shape, size
 from onnx_lippa.errors import InputError, ModelError
 from onnx_lippa.onnx_io.reasons import first_line
+
+MOST_ELEMENTS: Final = 2**31
+"""Most elements that one sample of a tensor may have; a damaged file may state any number."""
+_ELEMENT_TYPES: Final = {number: name for name, number in onnx.TensorProto.DataType.items()}
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ def read_model(path: Path) -> ModelFile:
         ) from error
     if not proto.graph.node and not proto.graph.output:
         raise ModelError(f"{path} holds no graph, so it is not an ONNX model: export it again")
+    if not _names_are_text(proto.graph):
+        raise ModelError(f"{path} holds names that are not text: export or copy it again")
     try:
         onnx.load_external_data_for_model(proto, str(path.parent))
     except (OSError, ValueError, RuntimeError, onnx.checker.ValidationError) as error:
@@ -76,6 +83,19 @@ def read_model(path: Path) -> ModelFile:
         ) from error
     versions = [entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")]
     return ModelFile(path, hashlib.sha256(content).hexdigest(), proto, max(versions, default=1))
+
+
+def _names_are_text(graph: onnx.GraphProto) -> bool:
+    """Whether every name is; protobuf hands over others as bytes or not at all."""
+    try:
+        names: list[object] = [value.name for value in (*graph.input, *graph.output)]
+        names += [tensor.name for tensor in graph.initializer]
+        for node in graph.node:
+            names += [node.name, node.op_type, node.domain, *node.input, *node.output]
+            names += [attribute.name for attribute in node.attribute]
+    except UnicodeDecodeError:
+        return False
+    return all(isinstance(name, str) for name in names)
 
 
 def interface_of(model: ModelFile) -> Interface:
@@ -92,7 +112,7 @@ def interface_of(model: ModelFile) -> Interface:
     _exactly_one("output", [value.name for value in graph.output], model.path)
     tensor = inputs[0].type.tensor_type
     if tensor.elem_type != onnx.TensorProto.FLOAT:
-        kind = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
+        kind = _ELEMENT_TYPES.get(tensor.elem_type, f"number {tensor.elem_type}").lower()
         raise ModelError(
             f"the input '{inputs[0].name}' has element type {kind}: export the model in float32"
         )
@@ -103,7 +123,9 @@ def interface_of(model: ModelFile) -> Interface:
 def _sample_shape(value: onnx.ValueInfoProto) -> tuple[bool, Shape]:
     tensor = value.type.tensor_type
     axes = list(tensor.shape.dim)
-    described = [axis.dim_value if axis.HasField("dim_value") else axis.dim_param or "?" for axis in axes]
+    described = [
+        axis.dim_value if axis.HasField("dim_value") else axis.dim_param or "?" for axis in axes
+    ]
     if not tensor.HasField("shape") or len(axes) < 2:
         raise ModelError(
             f"the input '{value.name}' has shape {described}: a batch axis and at least one "
@@ -114,13 +136,19 @@ def _sample_shape(value: onnx.ValueInfoProto) -> tuple[bool, Shape]:
             f"the input '{value.name}' has shape {described}, dynamic beyond its batch axis: "
             "export the model with fixed feature axes"
         )
+    shape = tuple(int(axis.dim_value) for axis in axes[1:])
+    if size(shape) > MOST_ELEMENTS:
+        raise ModelError(
+            f"the input '{value.name}' has shape {described}, too large for one sample: check it "
+            "and export the model again"
+        )
     batch_is_free = not axes[0].HasField("dim_value") or axes[0].dim_value < 1
     if not batch_is_free and axes[0].dim_value != 1:
         raise ModelError(
             f"the input '{value.name}' has the fixed batch size {axes[0].dim_value}: "
             "export the model with a dynamic batch axis, or with batch size 1"
         )
-    return batch_is_free, tuple(int(axis.dim_value) for axis in axes[1:])
+    return batch_is_free, shape
 
 
 def _exactly_one(what: str, names: list[str], path: Path) -> None:

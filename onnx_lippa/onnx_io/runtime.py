@@ -32,7 +32,7 @@ def session(model: bytes | Path, threads: int) -> ort.InferenceSession:
     source = str(model) if isinstance(model, Path) else model
     try:
         return ort.InferenceSession(source, options, providers=ort.get_available_providers())
-    except Exception as error:  # noqa: BLE001  # its exceptions share no base class
+    except Exception as error:  # its exceptions share no base class
         raise ModelError(
             f"ONNX Runtime does not accept the model ({first_line(error)}): export it again"
         ) from error
@@ -46,7 +46,7 @@ def run_once(model: bytes) -> list[AnyArray]:
     """
     try:
         return list(session(model, 1).run(None, {}))
-    except Exception as error:  # noqa: BLE001  # see session
+    except Exception as error:  # see session
         raise Unsupported(f"ONNX Runtime cannot evaluate it: {first_line(error)}") from error
 
 
@@ -90,9 +90,10 @@ class Runtime:
         """
         try:
             return list(self._session.run(None, {self._input: x.reshape(len(x), *self._shape)}))
-        except Exception as error:  # noqa: BLE001  # see session
+        except Exception as error:  # see session
+            advice = _ADVICE if len(x) > 1 else "export it again"
             raise ModelError(
-                f"ONNX Runtime fails on a batch of {len(x)} ({first_line(error)}): {_ADVICE}"
+                f"ONNX Runtime fails on a batch of {len(x)} ({first_line(error)}): {advice}"
             ) from error
 
     def _run(self, x: Float32) -> Float32:

@@ -45,7 +45,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Cone:
-    """A Euclidean ball around ``center`` over the first variables: ``||v[:d] - center|| <= radius``.
+    """A Euclidean ball over the first variables: ``||v[:d] - center|| <= radius``.
 
     Attributes:
         center: (d,) centre.

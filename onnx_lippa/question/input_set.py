@@ -46,9 +46,13 @@ class InputSet:
     def to_float32(self, x: Float64) -> Float32:
         """The float32 point in the set near ``x``, rounded inward.
 
-        A point outside the set is moved in first. The result always satisfies
-        :meth:`contains`, since the centre itself does.
+        A point whose nearest float32 is in the set becomes that one, so a stored point stays as
+        it is. Any other is moved in first. The result always satisfies :meth:`contains`, since
+        the centre itself does.
         """
+        nearest = x.astype(np.float32)
+        if self.contains(nearest):
+            return nearest
         project = self.norm.projector(
             self.center[None], np.array([self.eps]), self.lower, self.upper
         )
@@ -74,9 +78,10 @@ class InputSet:
 
 def ceil32(values: Float64) -> Float32:
     """The smallest float32 not below each value."""
-    rounded = values.astype(np.float32)
-    low = rounded.astype(np.float64) < values
-    return np.where(low, np.nextafter(rounded, np.float32(np.inf)), rounded).astype(np.float32)
+    with np.errstate(over="ignore"):  # beyond float32 it is infinite
+        rounded = values.astype(np.float32)
+        above = np.nextafter(rounded, np.float32(np.inf))
+    return np.where(rounded.astype(np.float64) < values, above, rounded).astype(np.float32)
 
 
 def floor32(values: Float64) -> Float32:

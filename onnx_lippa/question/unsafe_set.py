@@ -55,7 +55,8 @@ class UnsafeSet:
 
     def margins(self, outputs: Floats) -> Float64:
         """Margin of every disjunct for outputs (n, k); shape (n, disjuncts)."""
-        return np.stack([disjunct.margins(outputs) for disjunct in self.disjuncts], axis=1)
+        columns = [disjunct.margins(outputs) for disjunct in self.disjuncts]
+        return np.stack(columns, axis=1) if columns else np.zeros((len(outputs), 0))
 
     @classmethod
     def misclassification(

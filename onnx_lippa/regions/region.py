@@ -73,9 +73,7 @@ class LinearRegion:
             if isinstance(layer, AffineLayer):
                 values.append(layer.forward(self._algebra, *operands))
             elif isinstance(layer, PiecewiseLayer) and state is not None:
-                slacks.append(
-                    layer.guard(self._algebra, state, operands[0]).reshape(len(x), -1)
-                )
+                slacks.append(layer.guard(self._algebra, state, operands[0]).reshape(len(x), -1))
                 values.append(layer.piece(self._algebra, state, operands[0]))
         joined = np.concatenate(slacks, axis=1) if slacks else np.zeros((len(x), 0))
         return Evaluation(values[-1].reshape(len(x), -1), joined)

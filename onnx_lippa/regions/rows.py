@@ -124,16 +124,14 @@ class _RowsSession(EngineSession):
             if new.size == 0:
                 self._binding = np.flatnonzero(present & (slacks <= 1e-6 * slacks.max(initial=1.0)))
                 margin = float(disjunct.margins(evaluation.outputs)[0])
-                return Optimum(
-                    Status.OPTIMAL, x, margin, q.distance(x), int(present.sum()), solves
-                )
+                return Optimum(Status.OPTIMAL, x, margin, q.distance(x), int(present.sum()), solves)
             count = int(np.clip(new.size // 2, _LEAST_BATCH, _MOST_BATCH))
             chosen = new[np.argsort(slacks[new], kind="stable")[:count]]
             present[chosen] = True
             session.add_rows(_face_rows(region, chosen, embedding, q.center))
             if time.monotonic() > deadline:
                 break
-        return Optimum(Status.LIMIT, np.zeros(0), rows=int(present.sum()), solves=_ROUNDS)
+        return Optimum(Status.LIMIT, np.zeros(0), rows=int(present.sum()), solves=solves)
 
 
 class _AffineMargins:

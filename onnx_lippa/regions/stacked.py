@@ -141,9 +141,7 @@ class _StackedSession(EngineSession):
         d = embedding.offset.size
         return np.hstack([weights[:, :d] @ embedding.matrix, weights[:, d:]])
 
-    def _at_zero(
-        self, disjunct: Conjunction, weights: Float64, embedding: Embedding
-    ) -> Float64:
+    def _at_zero(self, disjunct: Conjunction, weights: Float64, embedding: Embedding) -> Float64:
         """The margins where all variables are zero, so that x is the embedding's offset."""
         d = embedding.offset.size
         constant = disjunct.matrix @ self._engine.stack.outputs.offset - disjunct.bound
@@ -218,16 +216,12 @@ def _stack(network: Network) -> _Stack:
             continue
         split, first = splits[place], d + sum(widths[:place])
         # link @ a + link_offset = x
-        equations.append(
-            sp.csr_array(_columns(split.link, first, total) - operands[0].matrix)
-        )
+        equations.append(sp.csr_array(_columns(split.link, first, total) - operands[0].matrix))
         right.append(operands[0].offset - split.link_offset)
         values.append(_Affine(_columns(split.output, first, total), split.output_offset))
         place += 1
     joined = sp.csr_array(sp.vstack([sp.csr_array((0, total)), *equations]))
-    return _Stack(
-        joined[:, :d], joined[:, d:], np.concatenate([np.zeros(0), *right]), values[-1]
-    )
+    return _Stack(joined[:, :d], joined[:, d:], np.concatenate([np.zeros(0), *right]), values[-1])
 
 
 def _composed(layer: AffineLayer, operands: list[_Affine]) -> _Affine:

@@ -129,7 +129,7 @@ class RunFolder:
         known = [o for o in self.finished if o.witness is not None]
         stored = [o.witness for o in known if o.witness is not None]
         inputs = np.array([w.x for w in stored], dtype=np.float32)
-        arrays = {
+        arrays: dict[str, AnyArray] = {
             "index": np.array([o.index for o in known], dtype=np.int64),
             "inputs": inputs.reshape(len(stored), *self._shape),
             "labels": np.array([self._labels[o.index] for o in known], dtype=np.int64),

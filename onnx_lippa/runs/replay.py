@@ -123,9 +123,7 @@ def _stored(path: Path) -> _Stored:
             inputs = arrays["inputs"]
             if inputs.dtype != np.float32:
                 raise FalseClaimError(f"{path.name} holds inputs of type {inputs.dtype}")
-            return _Stored(
-                arrays["index"], inputs.reshape(len(inputs), -1), arrays["predictions"]
-            )
+            return _Stored(arrays["index"], inputs.reshape(len(inputs), -1), arrays["predictions"])
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise InputError(f"{path} is missing or damaged: run the attack again") from error
 
@@ -158,9 +156,7 @@ def _check_clean(
     )  # fmt: skip
 
 
-def _check_summary(
-    path: Path, records: dict[int, dict[str, Any]], wrong: int, broken: int
-) -> None:
+def _check_summary(path: Path, records: dict[int, dict[str, Any]], wrong: int, broken: int) -> None:
     try:
         summary = json.loads(path.read_text())
         counts, error = summary["counts"], summary["robust_error"]["lower"]

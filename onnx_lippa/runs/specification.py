@@ -111,9 +111,7 @@ class RunSpecification:
             np.full(d, self.upper),
         )
         targets = self.targets.of(label, outputs)
-        return Problem(
-            index, inputs, UnsafeSet.misclassification(label, outputs.size, targets)
-        )
+        return Problem(index, inputs, UnsafeSet.misclassification(label, outputs.size, targets))
 
     def problems(
         self, indices: Integers, x: Float32, labels: Integers, outputs: Floats

@@ -147,9 +147,7 @@ def summarise(facts: RunFacts, outcomes: Sequence[Outcome], seconds: float) -> S
         median_distance=_median(o.witness.distance for o in broken if o.witness is not None),
         seconds=seconds,
         seconds_per_broken=_mean(o.seconds for o in broken),
-        seconds_per_unbroken=_mean(
-            o.seconds for o in outcomes if o.verdict is Verdict.UNKNOWN
-        ),
+        seconds_per_unbroken=_mean(o.seconds for o in outcomes if o.verdict is Verdict.UNKNOWN),
         lp_steps=sum(o.lp_steps for o in outcomes),
         lp_seconds=sum(o.lp_seconds for o in outcomes),
         versions=versions(),

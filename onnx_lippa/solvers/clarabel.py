@@ -15,10 +15,16 @@ from onnx_lippa.programs import Program, Rows, Session, Solution, Solver, Solver
 
 _STATUS = {
     str(clarabel.SolverStatus.Solved): Status.OPTIMAL,
+    str(clarabel.SolverStatus.AlmostSolved): Status.OPTIMAL,
     str(clarabel.SolverStatus.PrimalInfeasible): Status.INFEASIBLE,
     str(clarabel.SolverStatus.MaxTime): Status.LIMIT,
-    str(clarabel.SolverStatus.MaxIterations): Status.LIMIT,
 }
+
+_ACCURACY = 1e-8
+"""What an optimum must reach; with a cone, more is not to be had reliably."""
+_FINE_GAP, _FINE_FEASIBILITY = 1e-12, 1e-10
+"""What a program without a cone is driven to: a distance is the root of twice its objective, so
+an error of 1e-8 there would be one of 1e-4 in a small distance."""
 
 
 @final
@@ -46,9 +52,7 @@ class ClarabelSession(Session):
     def solve(self, time_limit: float = float("inf")) -> Solution:
         """See :meth:`Session.solve`."""
         program = self.program
-        settings = clarabel.DefaultSettings()
-        settings.verbose = False
-        settings.max_threads = 1
+        settings = _settings(fine=program.cone is None)
         if math.isfinite(time_limit):
             settings.time_limit = max(time_limit, 1e-6)
         curvature = np.zeros(program.variables) if program.curvature is None else program.curvature
@@ -63,6 +67,18 @@ class ClarabelSession(Session):
         if status is not Status.OPTIMAL:
             return Solution(status, np.zeros(0), math.nan, str(result.status))
         return Solution(status, np.asarray(result.x), float(result.obj_val))
+
+
+def _settings(fine: bool) -> clarabel.DefaultSettings:
+    settings = clarabel.DefaultSettings()
+    settings.verbose = False
+    settings.max_threads = 1
+    settings.tol_gap_abs = settings.tol_gap_rel = _FINE_GAP if fine else _ACCURACY
+    settings.tol_feas = _FINE_FEASIBILITY if fine else _ACCURACY
+    # Where no further progress is made, this is still called solved (almost).
+    settings.reduced_tol_gap_abs = settings.reduced_tol_gap_rel = _ACCURACY
+    settings.reduced_tol_feas = _ACCURACY
+    return settings
 
 
 def _conic_form(program: Program) -> tuple[sp.csc_matrix, Float64, list[object]]:

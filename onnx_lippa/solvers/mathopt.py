@@ -100,6 +100,8 @@ class MathOptSession(Session):
             self._counts.solves += 1
             self._counts.seconds += time.perf_counter() - started
         status = _STATUS.get(result.termination.reason, Status.FAILED)
+        if result.termination.limit == result_pb2.LIMIT_ITERATION:
+            status = Status.FAILED  # it gave up, with time left
         if status is not Status.OPTIMAL:
             return Solution(status, np.zeros(0), math.nan, result.termination.detail)
         primal = result.solutions[0].primal_solution

@@ -8,6 +8,9 @@ from ortools.math_opt import parameters_pb2
 
 from onnx_lippa.solvers.mathopt import MathOptSolver
 
+_ITERATIONS = 100_000
+"""Where to give up: on some infeasible programs PDLP would go on for ever."""
+
 
 @final
 class Pdlp(MathOptSolver):
@@ -31,4 +34,5 @@ class Pdlp(MathOptSolver):
         optimality = parameters.pdlp.termination_criteria.simple_optimality_criteria
         optimality.eps_optimal_absolute = 1e-9
         optimality.eps_optimal_relative = 1e-9
+        parameters.pdlp.termination_criteria.iteration_limit = _ITERATIONS
         return parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import final
 
@@ -51,12 +52,13 @@ class _ResilientSession(Session):
 
     def solve(self, time_limit: float = float("inf")) -> Solution:
         """See :meth:`Session.solve`."""
+        deadline = time.monotonic() + time_limit
         solution = self._session.solve(time_limit)
         for solver in self._chain[1:]:
             if solution.status is not Status.FAILED:
                 return solution
             self._counts.retries += 1
-            solution = solver.open(self.program).solve(time_limit)
+            solution = solver.open(self.program).solve(deadline - time.monotonic())
             # Whatever state led to the failure is left behind.
             self._session = self._chain[0].open(self.program)
         if solution.status is Status.FAILED:

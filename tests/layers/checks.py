@@ -24,9 +24,7 @@ EXACT = 1e-9
 BOTH_BATCHES: tuple[int | str, ...] = (FREE, 1)
 
 
-def check_model(
-    model: onnx.ModelProto, batches: tuple[int | str, ...] = BOTH_BATCHES
-) -> Network:
+def check_model(model: onnx.ModelProto, batches: tuple[int | str, ...] = BOTH_BATCHES) -> Network:
     """All statements about an operator, for exports with free and with fixed batch axis."""
     for batch in batches:
         loaded = load_model(with_batch(model, batch))

@@ -20,9 +20,7 @@ def test_every_opset(opset):
     check_model(plus_constant(opset, value=numpy_helper.from_array(normal(1, 3))))
 
 
-@pytest.mark.parametrize(
-    "attributes", [{"value_float": 1.5}, {"value_floats": [1.0, -2.0, 0.5]}]
-)
+@pytest.mark.parametrize("attributes", [{"value_float": 1.5}, {"value_floats": [1.0, -2.0, 0.5]}])
 def test_values_of_numbers(attributes):
     check_model(plus_constant(**attributes))
 

@@ -23,24 +23,24 @@ def test_every_opset(opset, spatial):
 @pytest.mark.parametrize("stride", [1, 2, 3])
 def test_automatic_padding(spatial, mode, stride):
     weight = normal(1, 3, 2, *(2, 3, 2)[:spatial])
-    model = one_op(
-        "Conv", SAMPLES[spatial], "x", weight, auto_pad=mode, strides=[stride] * spatial
-    )
+    model = one_op("Conv", SAMPLES[spatial], "x", weight, auto_pad=mode, strides=[stride] * spatial)
     check_model(model)
 
 
-@pytest.mark.parametrize("mode", ["SAME_UPPER", "SAME_LOWER", "VALID"])
-def test_automatic_padding_of_dilated_kernels(mode):
-    model = one_op(
-        "Conv", (1, 7, 8), "x", normal(1, 2, 1, 3, 2), auto_pad=mode, dilations=[2, 3]
-    )
-    check_model(model)
+@pytest.mark.parametrize("mode", ["SAME_UPPER", "SAME_LOWER"])
+def test_refuses_the_dilated_padding_that_the_runtime_cannot_run(mode):
+    weight = normal(1, 2, 1, 3, 2)
+    problem = refusal(one_op("Conv", (1, 7, 8), "x", weight, auto_pad=mode, dilations=[1, 3]))
+    assert "explicit pads" in problem.reason
+
+
+def test_dilated_kernels_without_padding():
+    weight = normal(1, 2, 1, 3, 2)
+    check_model(one_op("Conv", (1, 7, 8), "x", weight, auto_pad="VALID", dilations=[2, 3]))
 
 
 def test_stride_beyond_the_kernel_needs_no_padding():
-    check_model(
-        one_op("Conv", (1, 8), "x", normal(1, 2, 1, 2), auto_pad="SAME_UPPER", strides=[3])
-    )
+    check_model(one_op("Conv", (1, 8), "x", normal(1, 2, 1, 2), auto_pad="SAME_UPPER", strides=[3]))
 
 
 @pytest.mark.parametrize(("extent", "stride"), [(6, 2), (7, 3), (8, 3), (9, 5)])
@@ -97,12 +97,13 @@ def convolutions(draw):
 
     groups, per_group = draw(st.integers(1, 3)), draw(st.integers(1, 2))
     kernel, extents = axes(1, 3), axes(1, largest)
-    attributes = {"group": groups, "strides": axes(1, 3), "dilations": axes(1, 3)}
+    attributes = {"group": groups, "strides": axes(1, 3)}
     mode = draw(st.sampled_from(["NOTSET", "NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"]))
     if mode == "NOTSET":
         attributes["pads"] = [*axes(0, 3), *axes(0, 3)]
     else:
         attributes["auto_pad"] = mode
+    attributes["dilations"] = [1] * spatial if mode.startswith("SAME") else axes(1, 3)
     maps = groups * draw(st.integers(1, 2))
     bias = normal(2, maps) if draw(st.booleans()) else None
     weight = normal(1, maps, per_group, *kernel)
@@ -115,7 +116,9 @@ def test_any_geometry(convolution, batches):
     sample, weight, bias, attributes = convolution
     model = one_op("Conv", sample, "x", weight, bias, **attributes)
     pads = attributes.get("pads", [0] * (2 * len(sample[1:])))
-    spans = [(k - 1) * d + 1 for k, d in zip(weight.shape[2:], attributes["dilations"], strict=True)]
+    spans = [
+        (k - 1) * d + 1 for k, d in zip(weight.shape[2:], attributes["dilations"], strict=True)
+    ]
     room = [e + b + a for e, b, a in zip(sample[1:], pads, pads[len(spans) :], strict=False)]
     fits = all(s <= r for s, r in zip(spans, room, strict=True))
     if fits or attributes.get("auto_pad", "").startswith("SAME"):

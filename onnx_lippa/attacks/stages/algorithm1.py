@@ -7,10 +7,10 @@ from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64
+from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.attacks.ledger import Ledger, Progress
 from onnx_lippa.attacks.methods import Bim, GradientMethod, Schedule
-from onnx_lippa.attacks.stages.base import PROMISING, Stage
+from onnx_lippa.attacks.stages.base import Stage
 from onnx_lippa.attacks.stages.lp_step import margin_step
 from onnx_lippa.network import ActivationPattern
 
@@ -31,19 +31,19 @@ class Algorithm1(Stage):
 
     Attributes:
         lp_steps: LPSteps for one input.
-        everyone: whether inputs that no walk has brought near are searched too.
+        closeness: inputs that no walk has brought nearer than this are left out.
         method: the gradient method of the GSStep.
     """
 
     lp_steps: int
-    everyone: bool = False
+    closeness: float = np.inf
     method: GradientMethod = field(default_factory=Bim)
 
     def run(self, ledger: Ledger) -> None:
         """See :meth:`Stage.run`."""
         for position in ledger.unsettled():
             entry = ledger.progress[position]
-            if self.everyone or entry.closeness() < PROMISING:
+            if entry.closeness() < self.closeness:
                 self._search(ledger, position)
 
     def _search(self, ledger: Ledger, position: int) -> None:
@@ -81,9 +81,7 @@ class Algorithm1(Stage):
         nearest = entry.nearest_disjuncts(3)
         return np.clip(x, inputs.lower, inputs.upper), nearest[restart % len(nearest)]
 
-    def _descend(
-        self, ledger: Ledger, position: int, x: Float64, disjunct: int, last: int
-    ) -> None:
+    def _descend(self, ledger: Ledger, position: int, x: Float64, disjunct: int, last: int) -> None:
         """LPStep and GSStep in turn, from the region of x."""
         entry, network = ledger.progress[position], ledger.model.network
         pattern: ActivationPattern | None = network.pattern(x)
@@ -112,19 +110,19 @@ class Algorithm1(Stage):
         eps = np.array([inputs.eps])
         project = inputs.norm.projector(inputs.center[None], eps, inputs.lower, inputs.upper)
         row = conjunction.matrix[0]
-        current = previous = x[None]
+        current: Floats = x[None]
+        previous = current
         for step in range(_GRADIENT_STEPS):
-            local = ledger.model.network.local(current[0], row)
+            local = ledger.model.network.local(current[0].astype(np.float64), row)
             worst = int(np.argmax(conjunction.matrix @ local.logits - conjunction.bound))
             if not np.array_equal(row, conjunction.matrix[worst]):
                 row = conjunction.matrix[worst]
-                local = ledger.model.network.local(current[0], row)
+                local = ledger.model.network.local(current[0].astype(np.float64), row)
             if (local.pattern.key, disjunct) not in entry.visited and step > 0:
-                return current[0], local.pattern
+                return current[0].astype(np.float64), local.pattern
             moved = self.method.move(
                 current.copy(), previous, local.gradient[None], eps, inputs.norm, project,
                 Schedule(step, _GRADIENT_STEPS),
             )  # fmt: skip
             previous, current = current, moved
         return None
-

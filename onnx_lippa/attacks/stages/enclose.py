@@ -11,7 +11,7 @@ import numpy as np
 from onnx_lippa.arrays import Float32, Float64
 from onnx_lippa.attacks.explore import explore
 from onnx_lippa.attacks.ledger import EndPoint, Ledger
-from onnx_lippa.attacks.methods import GradientMethod
+from onnx_lippa.attacks.methods import MomentumPgd
 from onnx_lippa.attacks.outcome import FoundBy
 from onnx_lippa.attacks.rows import rows_for
 from onnx_lippa.attacks.stages.base import Stage
@@ -31,13 +31,11 @@ class Enclose(Stage):
     Attributes:
         rounds: radii tried for each disjunct.
         disjuncts: how many disjuncts of each problem, the nearest (by that distance) first.
-        method: how a walk moves.
-        steps: its steps.
+        steps: steps of a walk.
     """
 
     rounds: int
     disjuncts: int
-    method: GradientMethod
     steps: int
 
     def run(self, ledger: Ledger) -> None:
@@ -82,7 +80,7 @@ class Enclose(Stage):
                 return True
 
             with ledger.timed([i for i, _ in mine]):
-                walked = explore(ledger.model.gradient, rows, self.method, self.steps, accept)
+                walked = explore(ledger.model.gradient, rows, MomentumPgd(), self.steps, accept)
             for row, place in enumerate(live):
                 points[place] = walked.best[row]
                 if np.isfinite(reached_now[row]):

@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 
 from onnx_lippa.attacks.ledger import Ledger
-from onnx_lippa.attacks.stages.base import PROMISING, Stage
+from onnx_lippa.attacks.stages.base import Stage
 from onnx_lippa.attacks.stages.lp_step import margin_step
 
 
@@ -19,17 +19,19 @@ class FinishWithLp(Stage):
 
     Attributes:
         round: the round of walks.
+        closeness: inputs that no walk has brought nearer than this are left out.
         points: how many of its end points, the best first.
     """
 
     round: int
+    closeness: float = np.inf
     points: int = 1
 
     def run(self, ledger: Ledger) -> None:
         """See :meth:`Stage.run`."""
         for position in ledger.unsettled():
             entry = ledger.progress[position]
-            if self.round > 0 and entry.closeness() >= PROMISING:
+            if entry.closeness() >= self.closeness:
                 continue
             mine = [point for point in entry.end_points if point.round == self.round]
             for point in mine[: self.points]:

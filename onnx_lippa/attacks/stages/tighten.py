@@ -10,11 +10,13 @@ import numpy as np
 from onnx_lippa.arrays import Float32
 from onnx_lippa.attacks.explore import explore
 from onnx_lippa.attacks.ledger import Ledger
-from onnx_lippa.attacks.methods import GradientMethod
+from onnx_lippa.attacks.methods import MomentumPgd
 from onnx_lippa.attacks.outcome import FoundBy
 from onnx_lippa.attacks.rows import rows_for
 from onnx_lippa.attacks.stages.base import Stage
 
+_SHARE: Final = 0.98
+"""Radius of the smaller ball as a share of the best distance."""
 _PROBLEMS: Final = 128
 """Problems walked together."""
 
@@ -25,15 +27,11 @@ class Tighten(Stage):
     """Walks from the best witness, drawn into the smaller ball, and from the clean input.
 
     Attributes:
-        share: radius of the smaller ball as a share of the best distance.
         disjuncts: how many of the nearest disjuncts are tried.
-        method: how a walk moves.
-        steps: its steps.
+        steps: steps of a walk.
     """
 
-    share: float
     disjuncts: int
-    method: GradientMethod
     steps: int
 
     def run(self, ledger: Ledger) -> None:
@@ -49,7 +47,7 @@ class Tighten(Stage):
             entry = ledger.progress[i]
             if entry.witness is None:
                 continue
-            radius = self.share * entry.witness.distance
+            radius = _SHARE * entry.witness.distance
             inputs = entry.problem.inputs
             project = inputs.norm.projector(
                 inputs.center[None], np.array([radius]), inputs.lower, inputs.upper
@@ -65,4 +63,4 @@ class Tighten(Stage):
 
         with ledger.timed([i for i, _ in pairs]):
             rows = rows_for(problems, pairs, starts, np.array(radii))
-            explore(ledger.model.gradient, rows, self.method, self.steps, accept)
+            explore(ledger.model.gradient, rows, MomentumPgd(), self.steps, accept)

@@ -11,7 +11,6 @@ import numpy as np
 from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.question.embedding import Embedding
 
-
 Projector: TypeAlias = Callable[[Floats], Floats]
 
 

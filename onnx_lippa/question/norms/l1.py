@@ -60,7 +60,7 @@ class L1(Norm):
         The steepest unit step moves one coordinate only; as in sparse ℓ1 attacks we move the
         top 1 % of them by equal shares, which a batch of small steps needs to get anywhere.
         """
-        n, d = gradient.shape
+        d = gradient.shape[1]
         kept = max(1, d // 100)
         magnitude = np.abs(gradient)
         threshold = np.partition(magnitude, d - kept, axis=1)[:, d - kept]

@@ -43,8 +43,11 @@ class L2(Norm):
 
     def steepest_descent(self, gradient: Floats) -> Floats:
         """See :meth:`Norm.steepest_descent`: minus the direction."""
-        length = np.sqrt((gradient * gradient).sum(axis=1, keepdims=True))
-        return -gradient / np.where(length > 0, length, 1)
+        # Squares of small gradients underflow, so their largest entry is made 1 first.
+        largest = np.abs(gradient).max(axis=1, keepdims=True, initial=0)
+        scaled = gradient / np.where(largest > 0, largest, 1)
+        length = np.sqrt((scaled * scaled).sum(axis=1, keepdims=True))
+        return -scaled / np.where(length > 0, length, 1)
 
     def sample(self, generator: np.random.Generator, d: int) -> Float64:
         """See :meth:`Norm.sample`; uniform."""
@@ -72,6 +75,8 @@ class L2(Norm):
         corner = np.where(cost > 0, lower, np.where(cost < 0, upper, center))
         if np.linalg.norm(corner - center) <= eps:
             return corner
+        if eps == 0.0:
+            return center.copy()
         low, high = 0.0, float(np.linalg.norm(cost)) / eps
         for _ in range(_BISECTIONS):
             middle = (low + high) / 2

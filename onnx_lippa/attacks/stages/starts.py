@@ -1,0 +1,87 @@
+"""Where a round of walks begins."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.attacks.ledger import Ledger
+
+_DIVERSE_STEPS = 3
+"""Steps along a random weighting of the logits: enough to reach another part of the ball."""
+
+
+class Start(Enum):
+    """The kinds of starting point.
+
+    CLEAN is the clean input. DIVERSE lets a random weighting of the logits choose the direction
+    (output-diversified initialisation; Tashiro, Song, Ermon 2020), FAR is a random point far out
+    on the ball, OTHER the end point of a walk after any of the disjuncts, shaken.
+    """
+
+    CLEAN = "clean"
+    DIVERSE = "diverse"
+    FAR = "far"
+    OTHER = "other"
+
+
+def starting_points(
+    kind: Start, ledger: Ledger, pairs: list[tuple[int, int]], round_: int
+) -> list[Float64]:
+    """One starting point (d,) for each (position, disjunct), inside ball and box.
+
+    Random numbers depend on the seed, the input, the round and the disjunct only.
+    """
+    if kind is Start.CLEAN:
+        return [ledger.progress[i].problem.inputs.center for i, _ in pairs]
+    seed = ledger.settings.seed
+    generators = [ledger.progress[i].problem.generator(seed, round_, j) for i, j in pairs]
+    points = [
+        _random_point(kind, ledger, i, generator)
+        for (i, _), generator in zip(pairs, generators, strict=True)
+    ]
+    if kind is Start.DIVERSE:
+        return _diversified(ledger, pairs, points, generators)
+    return points
+
+
+def _random_point(
+    kind: Start, ledger: Ledger, position: int, generator: np.random.Generator
+) -> Float64:
+    entry = ledger.progress[position]
+    inputs = entry.problem.inputs
+    if kind is Start.FAR:
+        x = inputs.center + inputs.eps * inputs.norm.sample_extreme(generator, inputs.size)
+    else:
+        base, reach = inputs.center, inputs.eps
+        if kind is Start.OTHER and entry.end_points:
+            other = entry.end_points[int(generator.integers(len(entry.end_points)))]
+            base, reach = other.x.astype(np.float64), 0.5 * inputs.eps
+        x = base + reach * inputs.norm.sample(generator, inputs.size)
+    project = inputs.norm.projector(
+        inputs.center[None], np.array([inputs.eps]), inputs.lower, inputs.upper
+    )
+    moved: Float64 = project(x[None])[0]
+    return moved
+
+
+def _diversified(
+    ledger: Ledger,
+    pairs: list[tuple[int, int]],
+    points: list[Float64],
+    generators: list[np.random.Generator],
+) -> list[Float64]:
+    """The points after some full-length steps that make random combinations of logits grow."""
+    inputs = [ledger.progress[i].problem.inputs for i, _ in pairs]
+    k = ledger.model.network.output_size
+    weighting = np.array([g.uniform(-1.0, 1.0, k) for g in generators], dtype=np.float32)
+    center = np.array([q.center for q in inputs])
+    eps = np.array([q.eps for q in inputs])
+    project = inputs[0].norm.projector(center, eps, inputs[0].lower, inputs[0].upper)
+    x: Floats = np.array(points)
+    for _ in range(_DIVERSE_STEPS):
+        _, gradient = ledger.model.gradient.logits_and_gradient(x.astype(np.float32), weighting)
+        x = project(x + eps[:, None] * inputs[0].norm.steepest_descent(-gradient))
+    return [row.astype(np.float64) for row in x]

@@ -1,0 +1,33 @@
+"""Damaged and random models are refused with a reason, or imported rightly; nothing else."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("resource", reason="the limit on memory needs a Unix system")
+
+ROOT = Path(__file__).parents[2]
+COUNT = 250
+
+
+@pytest.mark.parametrize(("kind", "loaded"), [("bytes", 4), ("graph", 8), ("random", 4)])
+def test_damaged_models(kind, loaded):
+    """At least ``loaded`` of them must come through, or the test has lost its point."""
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.onnx_io.fuzz", kind, "0", str(COUNT)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    lines = [json.loads(line) for line in run.stdout.splitlines()]
+    assert run.returncode == 0, f"the process died at {lines[-1:]}: {run.stderr[-2000:]}"
+    outcomes = {line["seed"]: line["outcome"] for line in lines if "outcome" in line}
+    assert len(outcomes) == COUNT
+    wrong = {seed: o for seed, o in outcomes.items() if o not in ("loaded", "refused")}
+    assert not wrong, json.dumps(wrong, indent=1)
+    assert sum(outcome == "loaded" for outcome in outcomes.values()) >= loaded

@@ -1,0 +1,63 @@
+"""Sessions: batches large and small, every order of the rows, and failures."""
+
+import numpy as np
+import pytest
+
+from onnx_lippa.errors import ModelError
+from onnx_lippa.onnx_io import Runtime
+from tests.graphs import FREE, graph_model, load_model, node, normal, one_op
+from tests.layers.checks import assert_near
+
+
+@pytest.mark.parametrize("batch", [FREE, 1])
+@pytest.mark.parametrize("rows", [1, 2, 511, 512, 513, 1100])
+def test_rows_keep_their_order(batch, rows):
+    model = load_model(one_op("Mul", (3,), "x", normal(1, 3), flatten=False, batch=batch))
+    x = normal(2, rows, 3)
+    np.testing.assert_array_equal(model.runtime.outputs(x), x * normal(1, 3))
+
+
+@pytest.mark.parametrize("batch", [FREE, 1])
+def test_alone_is_one_row_at_a_time(batch):
+    nodes = [node("Conv", "x w", "a"), node("Relu", "a", "b"), node("Flatten", "b", "y")]
+    model = load_model(graph_model(nodes, (2, 5, 5), {"w": normal(1, 3, 2, 3, 3)}, batch=batch))
+    x = normal(2, 9, 50)
+    alone = model.runtime.outputs_alone(x)
+    np.testing.assert_array_equal(
+        alone, np.concatenate([model.runtime.outputs(row[None]) for row in x])
+    )
+    assert_near(alone, model.runtime.outputs(x), 1e-5)
+
+
+def test_tensors_keep_their_shape():
+    proto = graph_model([node("Conv", "x w", "y")], (2, 5, 5), {"w": normal(1, 3, 2, 3, 3)})
+    runtime = Runtime(proto.SerializeToString(), "x", (2, 5, 5), True)
+    (tensor,) = runtime.tensors(normal(1, 4, 50))
+    assert tensor.shape == (4, 3, 3, 3)
+
+
+def test_a_model_that_the_runtime_does_not_accept():
+    with pytest.raises(ModelError, match=r"ONNX Runtime does not accept the model .*export"):
+        Runtime(b"not a model", "x", (3,), True)
+
+
+def test_a_model_that_fails_when_it_runs():
+    proto = one_op("Reshape", (3,), "x", np.array([1, 3]), flatten=False)
+    runtime = Runtime(proto.SerializeToString(), "x", (3,), True)
+    assert runtime.outputs(normal(1, 1, 3)).shape == (1, 3)
+    with pytest.raises(ModelError, match=r"fails on a batch of 2 .*batch axis"):
+        runtime.outputs(normal(1, 2, 3))
+
+
+def test_a_model_that_joins_the_rows_of_a_batch():
+    proto = one_op("Reshape", (3,), "x", np.array([1, -1]), flatten=False)
+    runtime = Runtime(proto.SerializeToString(), "x", (3,), True)
+    with pytest.raises(ModelError, match=r"batch of 2 .*shape \(1, 6\).*batch axis"):
+        runtime.outputs(normal(1, 2, 3))
+
+
+def test_a_model_that_sums_the_batch_away():
+    proto = graph_model([node("ReduceSum", "x", "y", keepdims=0)], (3,))
+    runtime = Runtime(proto.SerializeToString(), "x", (3,), True)
+    with pytest.raises(ModelError, match=r"shape \(\)"):
+        runtime.outputs(normal(1, 2, 3))
