@@ -54,6 +54,9 @@ class Progress:
         lp_steps: LPSteps spent.
         seconds: wall time spent.
         lp_seconds: the part of it in LPSteps.
+        least_optimum: the least margin of an LPStep's optimum. It is kept apart from the end
+            points, from which later walks start: so LPs add to what walks find and never
+            change it.
         visited: (pattern key, disjunct) of the regions solved.
         session: the open engine session, if any.
     """
@@ -68,6 +71,7 @@ class Progress:
     lp_steps: int = 0
     seconds: float = 0.0
     lp_seconds: float = 0.0
+    least_optimum: float = np.inf
     visited: set[tuple[bytes, int]] = field(default_factory=set)
     session: EngineSession | None = None
 
@@ -75,7 +79,7 @@ class Progress:
     def best_margin(self) -> float:
         """The least margin met."""
         met = [point.margin for point in self.end_points[:1]]
-        return min([float(self.clean_margins.min()), *met])
+        return min([float(self.clean_margins.min()), self.least_optimum, *met])
 
     def closeness(self) -> float:
         """The best end point's margin as a share of its disjunct's clean margin."""

@@ -87,12 +87,12 @@ def attack(
         else workers or os.cpu_count() or 1,
     )  # fmt: skip
     loaded = load(model, lower=lower, upper=upper)
-    console.print(model_line(loaded), highlight=False)
+    console.print(model_line(loaded), highlight=False, soft_wrap=True)
     for note in loaded.network.notes:
-        console.print(f"note: {note}", highlight=False)
+        console.print(f"note: {note}", highlight=False, soft_wrap=True)
     chosen = select(loaded, data, first, indices, lower, upper, seed)
     if chosen.note:
-        console.print(chosen.note, highlight=False)
+        console.print(chosen.note, highlight=False, soft_wrap=True)
     folder = None if out is None else _opened(out, loaded, specification, chosen)
     run = _Run(loaded, specification, chosen, folder, started)
     run.attack(console)

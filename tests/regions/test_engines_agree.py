@@ -103,11 +103,10 @@ def test_linf_margin(kind: str, seed: int) -> None:
 
 @EACH_KIND
 @pytest.mark.parametrize("norm", ["l1", "l2"])
-@pytest.mark.parametrize("seed", range(2))
-def test_other_norms_margin(kind: str, norm: str, seed: int) -> None:
-    comparison = Comparison(family(seed)[kind], norm, "margin")
-    comparison.run([seed, 61], questions=2, regions=6)
-    assert comparison.found == 12
+def test_other_norms_margin(kind: str, norm: str) -> None:
+    comparison = Comparison(family(10)[kind], norm, "margin")
+    comparison.run([61], questions=2, regions=8)
+    assert comparison.found == 16
 
 
 @EACH_KIND
@@ -115,8 +114,8 @@ def test_other_norms_margin(kind: str, norm: str, seed: int) -> None:
 def test_several_rows_margin(kind: str, norm: str) -> None:
     for rows in (2, 3):
         comparison = Comparison(family(rows)[kind], norm, "margin", rows)
-        comparison.run([rows, 62], questions=2, regions=3)
-        assert comparison.found == 6
+        comparison.run([rows, 62], questions=2, regions=2)
+        assert comparison.found == 4
 
 
 @EACH_KIND
@@ -124,8 +123,8 @@ def test_several_rows_margin(kind: str, norm: str) -> None:
 @pytest.mark.parametrize("rows", [1, 2])
 def test_distance(kind: str, norm: str, rows: int) -> None:
     comparison = Comparison(family(rows)[kind], norm, "distance", rows)
-    comparison.run([rows, 63], questions=2, regions=4)
-    assert comparison.compared == 8
+    comparison.run([rows, 63], questions=2, regions=3)
+    assert comparison.compared == 6
     assert comparison.found > 0
 
 

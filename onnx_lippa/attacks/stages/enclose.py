@@ -74,9 +74,11 @@ class Enclose(Stage):
 
             def accept(row: int, x: Float32, disjunct: int) -> bool:
                 i = mine[row][0]  # noqa: B023  # called only inside this round
-                inputs = problems[i].inputs
-                reached_now[row] = inputs.distance(x)  # noqa: B023
-                ledger.accept(i, x, disjunct, FoundBy.GRADIENT)
+                held = ledger.accept(i, x, disjunct, FoundBy.GRADIENT)
+                if not held and ledger.progress[i].witness is None:
+                    return False
+                # A point that holds, or only fails to improve on a nearer witness.
+                reached_now[row] = problems[i].inputs.distance(x)  # noqa: B023
                 return True
 
             with ledger.timed([i for i, _ in mine]):

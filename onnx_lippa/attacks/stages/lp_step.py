@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnx_lippa.attacks.ledger import EndPoint, Ledger
+from onnx_lippa.attacks.ledger import Ledger
 from onnx_lippa.attacks.outcome import FoundBy
 from onnx_lippa.network import ActivationPattern
 from onnx_lippa.regions import LinearRegion, Optimum
@@ -30,5 +30,5 @@ def margin_step(
     if optimum.found:
         if optimum.margin <= 0:
             ledger.accept(position, optimum.x, disjunct, FoundBy.LP)
-        entry.remember([EndPoint(optimum.margin, disjunct, optimum.x, -1)])
+        entry.least_optimum = min(entry.least_optimum, optimum.margin)
     return optimum

@@ -46,19 +46,19 @@ class Walks(Stage):
     def run(self, ledger: Ledger) -> None:
         """See :meth:`Stage.run`."""
         entries = ledger.progress
-        chosen = [i for i in ledger.unsettled() if entries[i].closeness() < self.closeness]
-        pairs = [
-            (i, j)
-            for i in chosen
-            for j in entries[i].nearest_disjuncts(
-                self.disjuncts or len(entries[i].problem.unsafe.disjuncts)
-            )
-        ]
-        for first in range(0, len(pairs), _ROWS):
-            # An input's walks may fall into two chunks; the second skips it once it is settled.
-            live = [(i, j) for i, j in pairs[first : first + _ROWS] if entries[i].witness is None]
-            if live:
-                self._walk(ledger, live)
+        chunk: list[tuple[int, int]] = []
+        for i in ledger.unsettled():
+            entry = entries[i]
+            if entry.closeness() >= self.closeness:
+                continue
+            count = self.disjuncts or len(entry.problem.unsafe.disjuncts)
+            # An input's walks stay together: which one settles it must not depend on others.
+            chunk += [(i, j) for j in entry.nearest_disjuncts(count)]
+            if len(chunk) >= _ROWS:
+                self._walk(ledger, chunk)
+                chunk = []
+        if chunk:
+            self._walk(ledger, chunk)
 
     def _walk(self, ledger: Ledger, pairs: list[tuple[int, int]]) -> None:
         entries = ledger.progress
