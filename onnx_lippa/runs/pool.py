@@ -5,17 +5,23 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.queues import Queue
 from pathlib import Path
+from queue import Empty
 from typing import Final
 
 from threadpoolctl import threadpool_limits
 
 from onnx_lippa.attacks import Outcome, Problem, Settings, attack_batch
+from onnx_lippa.errors import LippaError
 from onnx_lippa.onnx_io import Model, load
 
 _SHARD: Final = 25
 """Inputs explored together: enough to fill a batch, few enough to balance the workers."""
+_PATIENCE: Final = 0.5
+"""Seconds without an outcome after which the workers are asked whether they still live."""
 
 
 def outcomes(
@@ -40,42 +46,67 @@ def outcomes(
                 yield from attack_batch(model, shard, settings)
         return
     context = multiprocessing.get_context("spawn")
+    results: Queue[Outcome] = context.Queue()
     executor = ProcessPoolExecutor(
-        min(workers, len(shards)), context, _begin_worker, (model.file.path, settings)
+        min(workers, len(shards)),
+        context,
+        _begin_worker,
+        (model.file.path, settings, results),
     )
-    pending: set[Future[list[Outcome]]] = set()
+    finished = False
     try:
-        pending = {executor.submit(_attack_shard, shard) for shard in shards}
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield from future.result()
+        futures = [executor.submit(_attack_shard, shard) for shard in shards]
+        yield from _gathered(results, futures, len(problems))
+        finished = True
+    except BrokenProcessPool as error:
+        raise LippaError(
+            "a worker process died, probably for want of memory: what had finished is kept, "
+            "go on with fewer --workers"
+        ) from error
     finally:
-        executor.shutdown(wait=not pending, cancel_futures=True)
-        if pending:
+        executor.shutdown(wait=finished, cancel_futures=True)
+        if not finished:
             for process in multiprocessing.active_children():
                 process.terminate()
+
+
+def _gathered(
+    results: Queue[Outcome], futures: list[Future[None]], expected: int
+) -> Iterator[Outcome]:
+    """Outcomes as workers report them; raises what a worker raised."""
+    received = 0
+    while received < expected:
+        try:
+            outcome = results.get(timeout=_PATIENCE)
+        except Empty:
+            for future in futures:
+                if future.done():
+                    future.result()
+            continue
+        received += 1
+        yield outcome
 
 
 class _Worker:
     """What a worker process holds between shards."""
 
-    def __init__(self, path: Path, settings: Settings) -> None:
+    def __init__(self, path: Path, settings: Settings, results: Queue[Outcome]) -> None:
         # The parent checked the model; a worker only has to read it.
         self.model = load(path, check=False)
-        self.settings = settings
+        self.settings, self.results = settings, results
 
 
 _worker: list[_Worker] = []
 
 
-def _begin_worker(path: Path, settings: Settings) -> None:
+def _begin_worker(path: Path, settings: Settings, results: Queue[Outcome]) -> None:
     # An interrupt is the parent's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threadpool_limits(limits=1)
-    _worker.append(_Worker(path, settings))
+    _worker.append(_Worker(path, settings, results))
 
 
-def _attack_shard(shard: list[Problem]) -> list[Outcome]:
+def _attack_shard(shard: list[Problem]) -> None:
     worker = _worker[0]
-    return list(attack_batch(worker.model, shard, worker.settings))
+    for outcome in attack_batch(worker.model, shard, worker.settings):
+        worker.results.put(outcome)

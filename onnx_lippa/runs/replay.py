@@ -123,7 +123,11 @@ def _stored(path: Path) -> _Stored:
             inputs = arrays["inputs"]
             if inputs.dtype != np.float32:
                 raise FalseClaimError(f"{path.name} holds inputs of type {inputs.dtype}")
-            return _Stored(arrays["index"], inputs.reshape(len(inputs), -1), arrays["predictions"])
+            return _Stored(
+                arrays["index"],
+                inputs.reshape(len(inputs), math.prod(inputs.shape[1:])),
+                arrays["predictions"],
+            )
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise InputError(f"{path} is missing or damaged: run the attack again") from error
 

@@ -52,9 +52,7 @@ def test_allowzero_without_a_zero_changes_nothing():
 
 @pytest.mark.parametrize("shape", [[-1, 0, 3], [0, 6]])
 def test_allowzero_means_an_empty_axis(shape):
-    with pytest.raises(ModelError):
-        load_model(reshape((2, 3), shape, allowzero=1))
-    assert "shape" in refusal(reshape((2, 3), [0, 6], allowzero=1)).reason
+    assert str(shape) in refusal(reshape((2, 3), shape, allowzero=1)).reason
 
 
 @pytest.mark.parametrize(

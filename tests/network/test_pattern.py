@@ -49,6 +49,8 @@ def test_key_and_distance_count_every_unit():
         assert ones.distance(flipped) == 1
         keys.add(flipped.key)
     assert len(keys) == 6
+    none = ActivationPattern(tuple(np.zeros_like(s) for s in ones.states))
+    assert ones.distance(none) == 5
 
 
 def test_key_does_not_depend_on_memory_layout():
