@@ -153,7 +153,7 @@ def gradient(options: argparse.Namespace) -> None:
 def gradient_times(path: Path, n: int, repeats: int) -> dict[str, float]:
     """Median milliseconds of one value and gradient of a batch of n, and of a forward pass."""
     import torch  # noqa: PLC0415  # the other measurements do without PyTorch
-    from peers import torch_module  # noqa: PLC0415  # as above
+    from torch_networks import torch_module  # noqa: PLC0415  # as above
 
     torch.set_num_threads(2)
     model, module = load(path, threads=2), torch_module(path)

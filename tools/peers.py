@@ -36,7 +36,6 @@ import importlib
 import importlib.metadata
 import json
 import math
-import os
 import statistics
 import sys
 from collections.abc import Callable, Sequence
@@ -45,216 +44,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from recheck import Recheck, recheck
+from timing import OtherLoad, time_in_turns
 from torch import Tensor, nn
+from torch_networks import (
+    RefusedError,
+    check_conversion,
+    input_shape,
+    onnxruntime_logits,
+    onnxruntime_session,
+    torch_module,
+)
 
-Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 SEED = 0
-FEASIBILITY_TOLERANCE = 1e-6
-"""How far, in float64, an adversarial example may leave the ℓ∞ ball or the box [0, 1]."""
-
-LOGIT_TOLERANCE = 1e-4
-"""How far PyTorch and onnxruntime may differ, relative to the largest logit (or to 1)."""
-
-SAMPLE_SECONDS = 0.05
-"""A timing sample repeats a call until it takes about this long."""
-
-QUIET_LOAD = 0.1
-"""How many cores other processes may keep busy before the times are doubtful."""
-
-
-class RefusedError(ValueError):
-    """A model, data file or option that these comparisons do not cover."""
-
-
-# --- ONNX to PyTorch ---------------------------------------------------------------------------
-
-
-def torch_module(path: str | Path) -> nn.Module:
-    """The network of an ONNX file as a PyTorch module, frozen and in evaluation mode.
-
-    The graph has to be a chain of Flatten, Gemm (transB), Conv (2-D) and Relu; anything else
-    raises `RefusedError`. The weights are the initialisers of the file, in float32.
-    """
-    graph = onnx.load(str(path)).graph
-    weights = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
-    current = _only_input(graph).name
-    layers: list[nn.Module] = []
-    for node in graph.node:
-        if not node.input or node.input[0] != current or len(node.output) != 1:
-            raise RefusedError(f"{node.op_type} {node.name!r} does not continue a plain chain")
-        layers.append(_layer(node, weights))
-        current = node.output[0]
-    if [output.name for output in graph.output] != [current]:
-        raise RefusedError("the output of the graph is not the end of its chain of layers")
-    return nn.Sequential(*layers).requires_grad_(False).eval()
-
-
-def input_shape(path: str | Path) -> tuple[int, ...]:
-    """The shape of one input of the network, without its batch axis, which has to be free."""
-    dims = _only_input(onnx.load(str(path)).graph).type.tensor_type.shape.dim
-    if not dims or dims[0].HasField("dim_value"):
-        raise RefusedError("the batch axis of the model is fixed; export it as a free one")
-    shape = tuple(dim.dim_value for dim in dims[1:])
-    if not shape or min(shape) < 1:
-        raise RefusedError("the model does not state the shape of its input")
-    return shape
-
-
-def _only_input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
-    """The single input of the graph that is not an initialiser."""
-    stored = {item.name for item in graph.initializer}
-    inputs = [item for item in graph.input if item.name not in stored]
-    if len(inputs) != 1:
-        raise RefusedError(f"the model has {len(inputs)} inputs; exactly one is supported")
-    only: onnx.ValueInfoProto = inputs[0]
-    return only
-
-
-def _layer(node: onnx.NodeProto, weights: dict[str, NDArray[Any]]) -> nn.Module:
-    """The PyTorch layer of one ONNX node."""
-    convert = {"Flatten": _flatten, "Gemm": _gemm, "Conv": _conv, "Relu": _relu}.get(node.op_type)
-    if convert is None or node.domain not in {"", "ai.onnx"}:
-        raise RefusedError(f"operator {node.op_type!r} of domain {node.domain!r} is not supported")
-    attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
-    try:
-        tensors = [_float_tensor(weights[name]) for name in node.input[1:] if name]
-    except KeyError as error:
-        raise RefusedError(f"{node.op_type} {node.name!r}: {error} is no initialiser") from error
-    return convert(attributes, tensors)
-
-
-def _float_tensor(array: NDArray[Any]) -> Tensor:
-    """A stored array as a tensor of its own memory; float32 only."""
-    if array.dtype != np.float32:
-        raise RefusedError(f"weights of type {array.dtype}; only float32 is supported")
-    return torch.from_numpy(array.copy())
-
-
-def _require(operator: str, attributes: dict[str, Any], **wanted: object) -> None:
-    """Refuses an attribute with another value than the wanted one; an absent one passes."""
-    for name, value in wanted.items():
-        if attributes.get(name, value) != value:
-            raise RefusedError(f"{operator} with {name}={attributes[name]!r}; needs {value!r}")
-
-
-def _relu(_attributes: dict[str, Any], _tensors: list[Tensor]) -> nn.Module:
-    return nn.ReLU()
-
-
-def _flatten(attributes: dict[str, Any], _tensors: list[Tensor]) -> nn.Module:
-    _require("Flatten", attributes, axis=1)
-    return nn.Flatten(1)
-
-
-def _gemm(attributes: dict[str, Any], tensors: list[Tensor]) -> nn.Module:
-    _require("Gemm", attributes, alpha=1.0, beta=1.0, transA=0, transB=1)
-    if attributes.get("transB", 0) != 1 or not tensors:
-        raise RefusedError("Gemm without transB=1 or without a stored matrix is not supported")
-    outputs, inputs = tensors[0].shape
-    layer = nn.Linear(inputs, outputs, bias=len(tensors) > 1)
-    return _with_weights(layer, tensors, outputs)
-
-
-def _conv(attributes: dict[str, Any], tensors: list[Tensor]) -> nn.Module:
-    _require("Conv", attributes, auto_pad=b"NOTSET")
-    if not tensors or tensors[0].dim() != 4:
-        raise RefusedError("only a two-dimensional Conv with a stored kernel is supported")
-    outputs, inputs_of_group, height, width = tensors[0].shape
-    _require("Conv", attributes, kernel_shape=[height, width])
-    pads = attributes.get("pads", [0, 0, 0, 0])
-    if pads[:2] != pads[2:]:
-        raise RefusedError(f"Conv with unequal pads {pads} is not supported")
-    groups = attributes.get("group", 1)
-    layer = nn.Conv2d(
-        inputs_of_group * groups,
-        outputs,
-        (height, width),
-        stride=tuple(attributes.get("strides", [1, 1])),
-        padding=tuple(pads[:2]),
-        dilation=tuple(attributes.get("dilations", [1, 1])),
-        groups=groups,
-        bias=len(tensors) > 1,
-    )
-    return _with_weights(layer, tensors, outputs)
-
-
-def _with_weights(layer: nn.Linear | nn.Conv2d, tensors: list[Tensor], outputs: int) -> nn.Module:
-    """The layer with the stored weight and, if there is one, the stored bias."""
-    layer.weight = nn.Parameter(tensors[0])
-    if len(tensors) > 1:
-        if tensors[1].numel() != outputs:
-            raise RefusedError(f"a bias of shape {tuple(tensors[1].shape)} for {outputs} outputs")
-        layer.bias = nn.Parameter(tensors[1].reshape(outputs))
-    return layer
-
-
-# --- onnxruntime, the reference ----------------------------------------------------------------
-
-
-def onnxruntime_session(path: str | Path, threads: int) -> onnxruntime.InferenceSession:
-    """A CPU session whose threads do not spin between runs, so that it slows nothing else."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-def onnxruntime_logits(session: onnxruntime.InferenceSession, inputs: Floats) -> Floats:
-    """The logits of a batch."""
-    logits: Floats = session.run(None, {session.get_inputs()[0].name: inputs})[0]
-    return logits
-
-
-def check_conversion(
-    module: nn.Module, session: onnxruntime.InferenceSession, inputs: Floats
-) -> float:
-    """The largest difference of a logit from onnxruntime; raises if it is not round-off."""
-    with torch.no_grad():
-        ours = module(torch.from_numpy(inputs)).numpy()
-    reference = onnxruntime_logits(session, inputs)
-    if ours.shape != reference.shape or ours.ndim != 2:
-        raise RefusedError(f"logits of shape {ours.shape}, in onnxruntime {reference.shape}")
-    difference = float(np.abs(ours - reference).max())
-    if not difference <= LOGIT_TOLERANCE * max(1.0, float(np.abs(reference).max())):
-        raise RefusedError(f"PyTorch and onnxruntime differ by {difference:.3g} in a logit")
-    return difference
-
-
-class OtherLoad:
-    """Measures how many cores other processes kept busy between its creation and `cores`."""
-
-    def __init__(self) -> None:
-        self._start = self._now()
-
-    def cores(self) -> float | None:
-        """The cores, or None where the system does not tell; warns if they are too many."""
-        wall, busy, own = (now - start for now, start in zip(self._now(), self._start, strict=True))
-        if math.isnan(busy) or wall <= 0:
-            return None
-        cores = max(0.0, (busy - own) / wall)
-        if cores > QUIET_LOAD:
-            warning = f"other processes kept {cores:.2f} cores busy; do not trust the times"
-            print(f"peers.py: {warning}", file=sys.stderr, flush=True)
-        return round(cores, 2)
-
-    @staticmethod
-    def _now() -> tuple[float, float, float]:
-        """Seconds of the clock, of all busy cores (nan if unknown), and of this process."""
-        try:
-            ticks = [int(field) for field in Path("/proc/stat").read_text().split()[1:9]]
-        except OSError:
-            return time.perf_counter(), math.nan, time.process_time()
-        idle = sum(ticks[3:5])  # idle, and waiting for a disk
-        busy = (sum(ticks) - idle) / os.sysconf("SC_CLK_TCK")
-        return time.perf_counter(), busy, time.process_time()
 
 
 # --- AutoAttack --------------------------------------------------------------------------------
@@ -282,20 +88,6 @@ class SubAttack:
     attacked: int
     broken: int
     seconds: float
-
-
-@dataclass(frozen=True)
-class Recheck:
-    """The adversarial examples claimed in PyTorch, judged by onnxruntime and in float64."""
-
-    claimed: int
-    confirmed: int
-    rejected_by_network: int
-    rejected_by_ball: int
-    rejected_by_box: int
-    worst_ball_excess: float | None
-    worst_box_excess: float | None
-    tolerance: float = FEASIBILITY_TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -376,35 +168,6 @@ def _progress(row: SubAttack, left: int) -> None:
     """One line on stderr for an attack that ended."""
     line = f"{row.name}: broke {row.broken} of {row.attacked} in {row.seconds:.1f} s, {left} left"
     print(line, file=sys.stderr, flush=True)
-
-
-def recheck(
-    session: onnxruntime.InferenceSession,
-    pixels: NDArray[np.uint8],
-    labels: Labels,
-    adversarials: Floats,
-    eps: float,
-) -> Recheck:
-    """Judges claimed adversarial examples; a rejected one may count under several reasons."""
-    claimed = len(adversarials)
-    if claimed == 0:
-        return Recheck(0, 0, 0, 0, 0, None, None)
-    moved = adversarials.astype(np.float64).reshape(claimed, -1)
-    clean = pixels.astype(np.float64).reshape(claimed, -1) / 255
-    ball = np.abs(moved - clean).max(axis=1) - eps
-    box = np.maximum(0 - moved, moved - 1).max(axis=1)
-    wrong = onnxruntime_logits(session, adversarials).argmax(axis=1) != labels
-    in_ball = ball <= FEASIBILITY_TOLERANCE  # false for nan as well
-    in_box = box <= FEASIBILITY_TOLERANCE
-    return Recheck(
-        claimed=claimed,
-        confirmed=int((wrong & in_ball & in_box).sum()),
-        rejected_by_network=int((~wrong).sum()),
-        rejected_by_ball=int((~in_ball).sum()),
-        rejected_by_box=int((~in_box).sum()),
-        worst_ball_excess=float(ball.max()),
-        worst_box_excess=float(box.max()),
-    )
 
 
 def load_data(
@@ -530,31 +293,6 @@ def gradient(model: Path, batch: int, repeats: int, threads: int) -> GradientRep
         logit_difference=difference,
         versions=versions("torch", "onnxruntime"),
     )
-
-
-def time_in_turns(calls: Sequence[Callable[[], object]], repeats: int) -> list[list[float]]:
-    """Milliseconds per call, `repeats` samples of each call, taken in turns (A B A B ...)."""
-    counts = [_calls_per_sample(call) for call in calls]
-    samples: list[list[float]] = [[] for _ in calls]
-    for _ in range(repeats):
-        for call, count, row in zip(calls, counts, samples, strict=True):
-            _seconds(call, 1)  # the threads of the other call are at rest after this one
-            row.append(1e3 * _seconds(call, count) / count)
-    return samples
-
-
-def _calls_per_sample(call: Callable[[], object]) -> int:
-    """How many calls make a sample long enough to time, after a warm-up."""
-    _seconds(call, 3)
-    return max(1, math.ceil(SAMPLE_SECONDS / max(_seconds(call, 3) / 3, 1e-6)))
-
-
-def _seconds(call: Callable[[], object], count: int) -> float:
-    """The seconds of `count` calls in a row."""
-    start = time.perf_counter()
-    for _ in range(count):
-        call()
-    return time.perf_counter() - start
 
 
 # --- the command line --------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from onnx_lippa.arrays import Float32
-from onnx_lippa.attacks.methods import GradientMethod, Schedule
+from onnx_lippa.attacks.methods import GradientMethod, Walk
 from onnx_lippa.attacks.rows import RowBatch
 from onnx_lippa.onnx_io import GradientRuntime
 
@@ -81,7 +81,7 @@ def explore(
                 break
         if step < steps:
             moved = method.move(
-                x, previous, gradient, current.eps, current.norm, project, Schedule(step, steps)
+                Walk(x, previous, gradient, current.eps, current.norm, project, step, steps)
             )
             previous, x = x, moved
     return Explored(best, least, evaluations)

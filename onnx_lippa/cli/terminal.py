@@ -68,9 +68,9 @@ def summary_table(summary: Summary, specification: RunSpecification) -> Table:
     table.add_column(justify="right")
     counts = summary.counts
     table.add_row("clean error", f"{summary.clean_error:.2%}")
-    if summary.eps is not None:
+    if summary.facts.eps is not None:
         table.add_row("robust error (lower bound)", f"[bold red]{summary.robust_error.lower:.2%}")
-    table.add_row("inputs", f"{summary.inputs} of {summary.requested}")
+    table.add_row("inputs", f"{summary.inputs} of {summary.facts.requested}")
     table.add_row("  misclassified as they are", str(counts.misclassified))
     table.add_row("  adversarial, replayed", str(counts.adversarial))
     table.add_row("    found by gradients", str(summary.found_by.gradient))
@@ -81,7 +81,7 @@ def summary_table(summary: Summary, specification: RunSpecification) -> Table:
     table.add_row("time per unbroken input", _seconds(summary.seconds_per_unbroken))
     rate = summary.lp_steps / summary.lp_seconds if summary.lp_seconds > 0 else 0.0
     table.add_row("LPSteps", f"{summary.lp_steps:,} ({rate:,.0f} a second of LP time)")
-    table.add_row("total time", f"{summary.seconds:.1f} s, {summary.workers} workers")
+    table.add_row("total time", f"{summary.seconds:.1f} s, {summary.facts.workers} workers")
     return table
 
 

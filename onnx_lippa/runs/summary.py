@@ -43,11 +43,10 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What ``summary.json`` holds; errors are fractions of 1, times in seconds.
+class RunFacts:
+    """What a summary repeats of the question.
 
     Attributes:
-        schema_version: version of this layout.
         model: path of the model.
         model_sha256: digest of its file.
         data: path of the data, or how the inputs were drawn.
@@ -58,8 +57,33 @@ class Summary:
         targets: which wrong classes counted.
         method: the attack.
         minimize: whether the distance was minimised.
-        inputs: number of inputs with a verdict.
         requested: number of inputs asked for; more than ``inputs`` after an interrupt.
+        seed: seed.
+        workers: processes used.
+    """
+
+    model: str
+    model_sha256: str
+    data: str
+    norm: str
+    eps: float | None
+    lower: float
+    upper: float
+    targets: str
+    method: str
+    minimize: bool
+    requested: int
+    seed: int
+    workers: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What ``summary.json`` holds; errors are fractions of 1, times in seconds.
+
+    Attributes:
+        facts: the question; its fields stand beside the others in the file.
+        inputs: number of inputs with a verdict.
         clean_error: share of inputs that are misclassified as they are.
         robust_error: bounds on the share of inputs that some allowed input breaks.
         counts: inputs by verdict.
@@ -70,24 +94,11 @@ class Summary:
         seconds_per_unbroken: mean time of an unknown input, None without any.
         lp_steps: LPSteps in all.
         lp_seconds: time in LPSteps, summed over workers.
-        seed: seed.
-        workers: processes used.
         versions: versions of the packages used.
     """
 
-    schema_version: int
-    model: str
-    model_sha256: str
-    data: str
-    norm: str
-    eps: float | None
-    lower: float
-    upper: float
-    targets: str
-    method: str
-    minimize: bool
+    facts: RunFacts
     inputs: int
-    requested: int
     clean_error: float
     robust_error: Interval
     counts: Counts
@@ -98,32 +109,13 @@ class Summary:
     seconds_per_unbroken: float | None
     lp_steps: int
     lp_seconds: float
-    seed: int
-    workers: int
     versions: dict[str, str]
 
     def as_json(self) -> dict[str, Any]:
-        """The same as plain JSON values."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class RunFacts:
-    """What a summary repeats from the run itself; see :class:`Summary`."""
-
-    model: str
-    model_sha256: str
-    data: str
-    norm: str
-    eps: float | None
-    lower: float
-    upper: float
-    targets: str
-    method: str
-    minimize: bool
-    requested: int
-    seed: int
-    workers: int
+        """The same as plain JSON values, the question's fields first."""
+        figures = asdict(self)
+        facts = figures.pop("facts")
+        return {"schema_version": SCHEMA_VERSION} | facts | figures
 
 
 def summarise(facts: RunFacts, outcomes: Sequence[Outcome], seconds: float) -> Summary:
@@ -134,8 +126,7 @@ def summarise(facts: RunFacts, outcomes: Sequence[Outcome], seconds: float) -> S
     wrong = verdicts[Verdict.MISCLASSIFIED]
     proven = verdicts[Verdict.ROBUST]
     return Summary(
-        **asdict(facts),
-        schema_version=SCHEMA_VERSION,
+        facts=facts,
         inputs=len(outcomes),
         clean_error=wrong / total,
         robust_error=Interval((wrong + len(broken)) / total, 1.0 - proven / total),

@@ -11,14 +11,26 @@ from onnx_lippa.question.norms.base import Projector
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """Where a walk is.
+class Walk:
+    """Where a batch of walks is.
 
     Attributes:
+        x: (n, d) points; a method may change them in place.
+        previous: (n, d) points one step earlier (equal to x at the start).
+        gradient: (n, d) gradient of each row's margin at x; may be changed in place.
+        eps: (n,) radii.
+        norm: the norm of the balls.
+        project: moves points into balls and box.
         step: number of this step, from 0.
         steps: number of steps in all.
     """
 
+    x: Floats
+    previous: Floats
+    gradient: Floats
+    eps: Floats
+    norm: Norm
+    project: Projector
     step: int
     steps: int
 
@@ -26,29 +38,10 @@ class Schedule:
 class GradientMethod(ABC):
     """A walk downhill on the margin. Rows are independent of each other.
 
-    The author of a method writes :meth:`move` alone; starting points, projection data, budgets,
-    best-so-far and counting belong to the driver, and success to the judge.
+    The author of a method writes :meth:`move` alone; starting points, budgets, best-so-far and
+    counting belong to the driver, and success to the judge.
     """
 
     @abstractmethod
-    def move(
-        self,
-        x: Floats,
-        previous: Floats,
-        gradient: Floats,
-        eps: Floats,
-        norm: Norm,
-        project: Projector,
-        schedule: Schedule,
-    ) -> Floats:
-        """The next points.
-
-        Args:
-            x: (n, d) points; may be changed in place.
-            previous: (n, d) points one step earlier (equal to x at the start).
-            gradient: (n, d) gradient of each row's margin at x; may be changed in place.
-            eps: (n,) radii.
-            norm: the norm of the balls.
-            project: moves points into balls and box.
-            schedule: where the walk is.
-        """
+    def move(self, walk: Walk) -> Floats:
+        """The next points (n, d), inside balls and box."""

@@ -8,9 +8,7 @@ from typing import final
 import numpy as np
 
 from onnx_lippa.arrays import Floats
-from onnx_lippa.attacks.methods.base import GradientMethod, Schedule
-from onnx_lippa.question import Norm
-from onnx_lippa.question.norms.base import Projector
+from onnx_lippa.attacks.methods.base import GradientMethod, Walk
 
 
 @final
@@ -24,16 +22,7 @@ class Bim(GradientMethod):
 
     length: float = 0.5 / 256
 
-    def move(
-        self,
-        x: Floats,
-        previous: Floats,
-        gradient: Floats,
-        eps: Floats,
-        norm: Norm,
-        project: Projector,
-        schedule: Schedule,
-    ) -> Floats:
+    def move(self, walk: Walk) -> Floats:
         """See :meth:`GradientMethod.move`."""
-        length = np.minimum(self.length, eps)[:, None].astype(x.dtype)
-        return project(x + length * norm.steepest_descent(gradient))
+        length = np.minimum(self.length, walk.eps)[:, None].astype(walk.x.dtype)
+        return walk.project(walk.x + length * walk.norm.steepest_descent(walk.gradient))

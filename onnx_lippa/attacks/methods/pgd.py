@@ -8,9 +8,7 @@ from typing import final
 import numpy as np
 
 from onnx_lippa.arrays import Floats
-from onnx_lippa.attacks.methods.base import GradientMethod, Schedule
-from onnx_lippa.question import Norm
-from onnx_lippa.question.norms.base import Projector
+from onnx_lippa.attacks.methods.base import GradientMethod, Walk
 
 
 @final
@@ -28,22 +26,13 @@ class MomentumPgd(GradientMethod):
     last: float = 0.01
     momentum: float = 0.75
 
-    def move(
-        self,
-        x: Floats,
-        previous: Floats,
-        gradient: Floats,
-        eps: Floats,
-        norm: Norm,
-        project: Projector,
-        schedule: Schedule,
-    ) -> Floats:
+    def move(self, walk: Walk) -> Floats:
         """See :meth:`GradientMethod.move`."""
-        progress = schedule.step / max(1, schedule.steps - 1)
+        progress = walk.step / max(1, walk.steps - 1)
         share = self.first * (self.last / self.first) ** progress
-        direction = norm.steepest_descent(gradient)
-        direction *= (share * eps)[:, None].astype(x.dtype)
-        if schedule.step > 0 and self.momentum:
-            direction += np.asarray(self.momentum, dtype=x.dtype) * (x - previous)
-        direction += x
-        return project(direction)
+        direction = walk.norm.steepest_descent(walk.gradient)
+        direction *= (share * walk.eps)[:, None].astype(walk.x.dtype)
+        if walk.step > 0 and self.momentum:
+            direction += np.asarray(self.momentum, dtype=walk.x.dtype) * (walk.x - walk.previous)
+        direction += walk.x
+        return walk.project(direction)

@@ -9,7 +9,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.attacks.ledger import Ledger, Progress
-from onnx_lippa.attacks.methods import Bim, GradientMethod, Schedule
+from onnx_lippa.attacks.methods import Bim, GradientMethod, Walk
 from onnx_lippa.attacks.stages.base import Stage
 from onnx_lippa.attacks.stages.lp_step import margin_step
 from onnx_lippa.network import ActivationPattern
@@ -120,9 +120,10 @@ class Algorithm1(Stage):
                 local = ledger.model.network.local(current[0].astype(np.float64), row)
             if (local.pattern.key, disjunct) not in entry.visited and step > 0:
                 return current[0].astype(np.float64), local.pattern
-            moved = self.method.move(
+            walk = Walk(
                 current.copy(), previous, local.gradient[None], eps, inputs.norm, project,
-                Schedule(step, _GRADIENT_STEPS),
+                step, _GRADIENT_STEPS,
             )  # fmt: skip
+            moved = self.method.move(walk)
             previous, current = current, moved
         return None

@@ -1,0 +1,443 @@
+"""The Python interface: every claim re-checked by plain ONNX Runtime, and arguments refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+
+import numpy as np
+import pytest
+
+import onnx_lippa
+from onnx_lippa import AttackResult, InputError, Verdict, attack
+from onnx_lippa.question import L1, L2, LInf
+from tests.attacks.cases import (
+    DIGITS,
+    RADII,
+    check_result,
+    digits,
+    linear_file,
+    mlp_file,
+    plain_outputs,
+)
+from tests.graphs import graph_model, node, normal, saved
+
+N = 14
+"""Inputs of the digits that are attacked; among them easy, hard and (see below) wrong ones."""
+FEW = {"restarts": 1, "gradient_steps": 20, "lp_steps": 4}
+NORMS = list(RADII)
+
+
+def inputs(n: int = N) -> tuple[np.ndarray, np.ndarray]:
+    """Some digits; the third one is given a wrong label."""
+    _, x, y = digits()
+    labels = y[:n].copy()
+    labels[2] = (labels[2] + 1) % 10
+    return x[:n].copy(), labels
+
+
+@cache
+def result_of(norm: str, minimize: bool, with_eps: bool, method: str = "lippa") -> AttackResult:
+    model, (x, y) = digits()[0], inputs()
+    eps = RADII[norm] if with_eps else None
+    return attack(model, x, y, eps=eps, norm=norm, minimize=minimize, method=method, **FEW)
+
+
+def same(a: AttackResult, b: AttackResult) -> bool:
+    return (
+        a.verdicts == b.verdicts
+        and np.array_equal(a.adversarials, b.adversarials)
+        and np.array_equal(a.distances, b.distances)
+    )
+
+
+# What a result claims
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_within_eps(norm):
+    x, y = inputs()
+    result = result_of(norm, minimize=False, with_eps=True)
+    check_result(DIGITS, x, y, result, norm, RADII[norm])
+    assert result.verdicts[2] is Verdict.MISCLASSIFIED
+    assert {Verdict.ADVERSARIAL, Verdict.UNKNOWN} <= set(result.verdicts)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_minimized(norm):
+    x, y = inputs()
+    result = result_of(norm, minimize=True, with_eps=False)
+    check_result(DIGITS, x, y, result, norm)
+    # Every class has examples in the box, so there is one for every input.
+    assert result.success.all()
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_minimized_within_eps(norm):
+    x, y = inputs()
+    result = result_of(norm, minimize=True, with_eps=True)
+    check_result(DIGITS, x, y, result, norm, RADII[norm])
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_minimizing_finds_what_deciding_finds(norm):
+    decided = result_of(norm, minimize=False, with_eps=True).success
+    minimized = result_of(norm, minimize=True, with_eps=True)
+    # Not promised input by input: another search. But it may not be a much weaker one.
+    assert minimized.success.sum() >= 0.9 * decided.sum()
+    unlimited = result_of(norm, minimize=True, with_eps=False)
+    assert (unlimited.distances <= RADII[norm]).sum() >= 0.9 * decided.sum()
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_minimized_distances_are_smaller_than_found_ones(norm):
+    found = result_of(norm, minimize=False, with_eps=True).distances
+    least = result_of(norm, minimize=True, with_eps=True).distances
+    both = np.isfinite(found) & np.isfinite(least)
+    assert np.median(least[both]) <= np.median(found[both])
+    assert np.mean(least[both] <= found[both]) >= 0.9
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_lippa_is_never_weaker_than_pgd(norm):
+    lippa = result_of(norm, minimize=False, with_eps=True)
+    pgd = result_of(norm, minimize=False, with_eps=True, method="pgd")
+    check_result(DIGITS, *inputs(), pgd, norm, RADII[norm])
+    assert not np.any(pgd.success & ~lippa.success)
+    assert all(outcome.lp_steps == 0 for outcome in pgd.outcomes)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_lippa_is_never_farther_than_pgd(norm):
+    lippa = result_of(norm, minimize=True, with_eps=False)
+    pgd = result_of(norm, minimize=True, with_eps=False, method="pgd")
+    check_result(DIGITS, *inputs(), pgd, norm)
+    assert np.all(lippa.distances <= pgd.distances + 1e-9)
+
+
+def test_same_seed_same_result():
+    model, (x, y) = digits()[0], inputs(6)
+    first = attack(model, x, y, eps=0.05, seed=7, **FEW)
+    assert same(first, attack(model, x, y, eps=0.05, seed=7, **FEW))
+
+
+def test_result_is_frozen():
+    result = result_of("linf", minimize=False, with_eps=True)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result.success = np.zeros(N, dtype=bool)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        result.outcomes[0].verdict = Verdict.ROBUST
+
+
+def test_arguments_are_left_as_they_are():
+    model, (x, y) = digits()[0], inputs(4)
+    before = x.copy(), y.copy()
+    result = attack(model, x, y, eps=0.08, **FEW)
+    result.adversarials[:] += 1.0
+    np.testing.assert_array_equal(x, before[0])
+    np.testing.assert_array_equal(y, before[1])
+
+
+# A single input, and shapes
+
+
+def test_single_input():
+    model, (x, y) = digits()[0], inputs()
+    result = attack(model, x[0], y[0], eps=0.05, **FEW)
+    check_result(DIGITS, x[:1], y[:1], result, "linf", 0.05)
+    assert result.adversarials.shape == (1, 64)
+    assert same(result, attack(model, x[:1], y[:1], eps=0.05, **FEW))
+
+
+def test_position_in_the_batch_does_not_matter():
+    """Same seed, same result, whatever the batch."""
+    model, x, y = digits()
+    weak = {"restarts": 3, "gradient_steps": 2, "lp_steps": 0, "eps": 0.08}
+    whole = attack(model, x[:24], y[:24], **weak)
+    second = attack(model, x[12:24], y[12:24], **weak)
+    assert whole.verdicts[12:] == second.verdicts
+    np.testing.assert_array_equal(whole.adversarials[12:], second.adversarials)
+
+
+@pytest.fixture(scope="module")
+def shaped(tmp_path_factory):
+    """A model of samples (2, 3), with three classes."""
+    nodes = [
+        node("Flatten", "x", "f"),
+        node("Gemm", "f w b", "a"),
+        node("Relu", "a", "r"),
+        node("Gemm", "r v c", "y"),
+    ]
+    constants = {
+        "w": normal(1, 6, 10), "b": normal(2, 10), "v": normal(3, 10, 3), "c": normal(4, 3),
+    }  # fmt: skip
+    return saved(graph_model(nodes, (2, 3), constants), tmp_path_factory.mktemp("shaped"))
+
+
+def test_shapes_of_inputs(shaped):
+    x = np.random.default_rng(0).uniform(size=(5, 2, 3)).astype(np.float32)
+    y = plain_outputs(shaped, x).argmax(axis=1)
+    result = attack(shaped, x, y, eps=0.2, **FEW)
+    check_result(shaped, x, y, result, "linf", 0.2)
+    assert result.adversarials.shape == (5, 2, 3)
+    flat = attack(shaped, x.reshape(5, 6), y, eps=0.2, **FEW)
+    assert same(flat, result)
+    single = attack(shaped, x[0], int(y[0]), eps=0.2, **FEW)
+    assert single.adversarials.shape == (1, 2, 3)
+    assert np.array_equal(single.adversarials[0], result.adversarials[0])
+
+
+@pytest.mark.parametrize("shape", [(), (6,), (5, 3, 2), (5, 7), (5, 1, 2, 3), (0, 2, 3), (3,)])
+def test_shapes_that_do_not_fit(shaped, shape):
+    with pytest.raises(InputError, match=r"shape|no inputs"):
+        attack(shaped, np.zeros(shape, np.float32), eps=0.1)
+
+
+def test_other_layouts_and_precisions():
+    model, (x, y) = digits()[0], inputs(4)
+    plain = attack(model, x, y, eps=0.06, **FEW)
+    spread = np.repeat(x, 2, axis=0)[::2]
+    assert not spread.flags.c_contiguous
+    for other in (np.asfortranarray(x), spread, x.astype(np.float64), x.tolist()):
+        assert same(attack(model, other, y.tolist(), eps=0.06, **FEW), plain)
+
+
+def test_rounding_of_float64_inputs():
+    model, (x, y) = digits()[0], inputs(4)
+    shaken = np.clip(x.astype(np.float64) + 1e-9, 0, 1)
+    result = attack(model, shaken, y, eps=0.06, **FEW)
+    check_result(DIGITS, shaken.astype(np.float32), y, result, "linf", 0.06)
+
+
+def test_a_model_by_its_path():
+    x, y = inputs(4)
+    loaded = attack(digits()[0], x, y, eps=0.06, **FEW)
+    assert same(attack(DIGITS, x, y, eps=0.06, **FEW), loaded)
+    assert same(attack(str(DIGITS), x, y, eps=0.06, **FEW), loaded)
+
+
+# Labels, targets, norms, domains
+
+
+def test_without_labels_the_predictions_count():
+    model, (x, _) = digits()[0], inputs(8)
+    result = attack(model, x, eps=0.06, **FEW)
+    predicted = plain_outputs(DIGITS, x).argmax(axis=1)
+    check_result(DIGITS, x, predicted, result, "linf", 0.06)
+    assert Verdict.MISCLASSIFIED not in result.verdicts
+    assert same(result, attack(model, x, predicted, eps=0.06, **FEW))
+
+
+@pytest.mark.parametrize("minimize", [False, True])
+def test_runner_up(minimize):
+    model, x, y = digits()
+    x, y = x[:10], y[:10]
+    result = attack(model, x, y, eps=0.1, minimize=minimize, targets="runner-up", **FEW)
+    order = np.argsort(-plain_outputs(DIGITS, x), axis=1)
+    runners = [[int(c) for c in row if c != label][:1] for row, label in zip(order, y, strict=True)]
+    check_result(DIGITS, x, y, result, "linf", 0.1, targets=runners)
+    assert Verdict.ADVERSARIAL in result.verdicts
+
+
+@pytest.mark.parametrize("targets", [[3, 8], (3, 8), "3,8", np.array([3, 8])])
+def test_listed_targets(targets):
+    model, x, y = digits()
+    result = attack(model, x[:8], y[:8], eps=0.15, targets=targets, **FEW)
+    check_result(DIGITS, x[:8], y[:8], result, "linf", 0.15, targets=[[3, 8]] * 8)
+    assert Verdict.ADVERSARIAL in result.verdicts
+
+
+@pytest.mark.parametrize("minimize", [False, True])
+def test_only_target_is_the_label(minimize):
+    """No wrong class counts for such an input: nothing can be found, and nothing may crash."""
+    model, x, y = digits()
+    target = int(y[0])
+    result = attack(model, x[:6], y[:6], eps=0.2, minimize=minimize, targets=[target], **FEW)
+    for label, verdict in zip(y[:6], result.verdicts, strict=True):
+        assert label != target or verdict in (Verdict.UNKNOWN, Verdict.ROBUST)
+
+
+def test_misclassified_for_another_class_than_the_targets():
+    """A wrong clean input is misclassified at distance 0, whatever the targets."""
+    model, x, y = digits()
+    predicted = plain_outputs(DIGITS, x).argmax(axis=1)
+    wrong = np.flatnonzero(predicted != y)[:3]
+    assert wrong.size
+    for i in wrong:
+        others = [c for c in range(10) if c not in (int(y[i]), int(predicted[i]))][:1]
+        result = attack(model, x[i], int(y[i]), eps=0.01, targets=others, **FEW)
+        assert result.verdicts == (Verdict.MISCLASSIFIED,)
+
+
+@pytest.mark.parametrize(
+    ("norm", "names"),
+    [
+        ("linf", [np.inf, float("inf"), LInf()]),
+        ("l1", [1, 1.0, L1()]),
+        ("l2", [2, 2.0, L2()]),
+    ],
+)
+def test_names_of_norms(norm, names):
+    model, (x, y) = digits()[0], inputs(3)
+    named = attack(model, x, y, eps=RADII[norm], norm=norm, **FEW)
+    for name in names:
+        assert same(attack(model, x, y, eps=RADII[norm], norm=name, **FEW), named)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("eps", [0.0, 1e-30, 1e6])
+def test_extreme_radii(norm, eps):
+    model, x, y = digits()
+    result = attack(model, x[:3], y[:3], eps=eps, norm=norm, **FEW)
+    check_result(DIGITS, x[:3], y[:3], result, norm, eps)
+    assert result.success.all() == (eps > 1)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("eps", [None, 0.3])
+@pytest.mark.parametrize(
+    ("lower", "upper"), [(-np.inf, np.inf), (0.0, np.inf), (-np.inf, 1.0), (-0.1, 1.3)]
+)
+def test_domains(tmp_path, norm, eps, lower, upper):
+    path = mlp_file(tmp_path, (6, 12, 4), seed=3)
+    x = np.random.default_rng(1).uniform(size=(4, 6)).astype(np.float32)
+    y = plain_outputs(path, x).argmax(axis=1)
+    result = attack(path, x, y, eps=eps, norm=norm, lower=lower, upper=upper, **FEW)
+    check_result(path, x, y, result, norm, eps or np.inf, lower=lower, upper=upper)
+
+
+def test_domain_bounds_that_float32_cannot_hold(tmp_path):
+    path = mlp_file(tmp_path, (4, 10, 3), seed=1)
+    lower, upper = 0.7, 0.9  # as float32 both are outside
+    x = np.random.default_rng(1).uniform(0.71, 0.89, (6, 4)).astype(np.float32)
+    y = plain_outputs(path, x).argmax(axis=1)
+    for norm in NORMS:
+        result = attack(path, x, y, norm=norm, lower=lower, upper=upper, **FEW)
+        check_result(path, x, y, result, norm, lower=lower, upper=upper)
+
+
+def test_network_without_any_slope(tmp_path):
+    """Zero gradients are not robustness."""
+    path = linear_file(tmp_path, np.zeros((3, 3)), np.array([1.0, 0.0, 0.0]))
+    x = np.full((2, 3), 0.5, np.float32)
+    for eps in (None, 0.2):
+        result = attack(path, x, [0, 1], eps=eps, **FEW)
+        assert result.verdicts == (Verdict.UNKNOWN, Verdict.MISCLASSIFIED)
+        assert result.robust_error == (0.5, 1.0)
+
+
+def test_ties_are_not_adversarial(tmp_path):
+    """Two equal outputs everywhere: no class is strictly above the other."""
+    path = linear_file(tmp_path, np.ones((3, 2)), np.zeros(2))
+    x = np.full((2, 3), 0.5, np.float32)
+    for eps in (None, 0.2):
+        result = attack(path, x, [0, 0], eps=eps, **FEW)
+        assert Verdict.ADVERSARIAL not in result.verdicts
+        assert Verdict.ROBUST not in result.verdicts
+
+
+def test_one_class_only(tmp_path):
+    path = linear_file(tmp_path, np.ones((3, 1)), np.zeros(1))
+    for targets in ("all", "runner-up"):
+        for eps in (None, 0.2):
+            result = attack(
+                path, np.full((1, 3), 0.5, np.float32), [0], eps=eps, targets=targets, **FEW
+            )
+            assert Verdict.ADVERSARIAL not in result.verdicts
+
+
+@pytest.mark.parametrize("option", [{"engine": "stacked"}, {"solver": "highs"}, {"restarts": 0},
+                                    {"lp_steps": 0}, {"gradient_steps": 1}])  # fmt: skip
+@pytest.mark.parametrize("eps", [None, 0.06])
+def test_options(option, eps):
+    model, (x, y) = digits()[0], inputs(5)
+    result = attack(model, x, y, eps=eps, **{**FEW, **option})
+    check_result(DIGITS, x, y, result, "linf", eps or np.inf)
+
+
+# Arguments that cannot be used
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ({"eps": -0.1}, "eps is -0.1"),
+        ({"eps": np.nan}, "eps is nan"),
+        ({"eps": np.inf}, "eps is inf"),
+        ({"eps": None, "minimize": False}, "give eps"),
+        ({"norm": "l7"}, "linf, l1, l2"),
+        ({"norm": 3}, "linf, l1, l2"),
+        ({"norm": None}, "linf, l1, l2"),
+        ({"method": "fgsm"}, "lippa, pgd"),
+        ({"engine": "warp"}, "auto, rows, stacked"),
+        ({"solver": "gurobi"}, "glop, highs"),
+        ({"targets": "some"}, "all, runner-up"),
+        ({"targets": [10]}, "from 0 to 9"),
+        ({"targets": [-1]}, "from 0 to 9"),
+        ({"targets": []}, "target"),
+        ({"lower": 1.0, "upper": 1.0}, "--lower below --upper"),
+        ({"lower": np.nan}, "--lower below --upper"),
+        ({"upper": 0.5}, "outside the domain"),
+        ({"restarts": -1}, "restarts is -1"),
+        ({"gradient_steps": 0}, "gradient_steps is 0"),
+        ({"lp_steps": -1}, "lp_steps is -1"),
+        ({"seed": -1}, "seed is -1"),
+        ({"time_limit": 0.0}, "time limit"),
+        ({"time_limit": np.nan}, "time limit"),
+        ({"workers": 0}, "workers is 0"),
+    ],
+)
+def test_options_refused(option, says):
+    model, (x, y) = digits()[0], inputs(3)
+    with pytest.raises(InputError, match=says):
+        attack(model, x, y, **{"eps": 0.1, **option})
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        ([0, 1], "3 labels"),
+        ([0, 1, 2, 3], "3 labels"),
+        (np.eye(10)[:3], "labels"),
+        ([0, 1, 10], "not a class"),
+        ([0, -1, 2], "not a class"),
+        ([0, 1.5, 2], "whole|integer|class number"),
+        ([0.0, np.nan, 2.0], "whole|integer|class number"),
+        (["a", "b", "c"], "type|number"),
+    ],
+)
+def test_labels_refused(labels, says):
+    model, (x, _) = digits()[0], inputs(3)
+    with pytest.raises(InputError, match=says):
+        attack(model, x, labels, eps=0.1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -0.001, 1.001, 1e300])
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (-np.inf, np.inf)])
+def test_inputs_refused(value, bounds):
+    if bounds[1] == np.inf and np.isfinite(value) and abs(value) < 2:
+        pytest.skip("inside this domain")
+    model, (x, y) = digits()[0], inputs(3)
+    spoiled = x.astype(np.float64)
+    spoiled[1, 5] = value
+    with pytest.raises(InputError, match="input 1"):
+        attack(model, spoiled, y, eps=0.1, lower=bounds[0], upper=bounds[1])
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, bool, complex, "U3", object])
+def test_types_of_inputs_refused(kind):
+    model, (x, y) = digits()[0], inputs(3)
+    with pytest.raises(InputError, match="type"):
+        attack(model, np.zeros(x.shape).astype(kind), y, eps=0.1)
+
+
+def test_missing_model(tmp_path):
+    with pytest.raises(InputError, match="cannot read the model"):
+        attack(tmp_path / "no.onnx", np.zeros((1, 3), np.float32), eps=0.1)
+
+
+def test_errors_are_of_one_family():
+    assert issubclass(onnx_lippa.InputError, onnx_lippa.LippaError)
+    assert issubclass(onnx_lippa.UnsupportedModelError, onnx_lippa.ModelError)
+    assert issubclass(onnx_lippa.ModelMismatchError, onnx_lippa.ModelError)
+    assert issubclass(onnx_lippa.FalseClaimError, onnx_lippa.LippaError)
