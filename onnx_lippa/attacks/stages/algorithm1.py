@@ -125,5 +125,7 @@ class Algorithm1(Stage):
                 step, _GRADIENT_STEPS,
             )  # fmt: skip
             moved = self.method.move(walk)
+            if np.array_equal(moved, current):
+                return None  # held in a corner of ball and box: it would stay there
             previous, current = current, moved
         return None
