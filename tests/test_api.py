@@ -84,9 +84,9 @@ def test_minimizing_finds_what_deciding_finds(norm):
     decided = result_of(norm, minimize=False, with_eps=True).success
     minimized = result_of(norm, minimize=True, with_eps=True)
     # Not promised input by input: another search. But it may not be a much weaker one.
-    assert minimized.success.sum() >= 0.9 * decided.sum()
+    assert minimized.success.sum() >= decided.sum() - 2
     unlimited = result_of(norm, minimize=True, with_eps=False)
-    assert (unlimited.distances <= RADII[norm]).sum() >= 0.9 * decided.sum()
+    assert (unlimited.distances <= RADII[norm]).sum() >= decided.sum() - 2
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -50,7 +50,8 @@ class InputSet:
         it is. Any other is moved in first. The result always satisfies :meth:`contains`, since
         the centre itself does.
         """
-        nearest = x.astype(np.float32)
+        with np.errstate(over="ignore"):  # beyond float32 it is infinite
+            nearest = x.astype(np.float32)
         if self.contains(nearest):
             return nearest
         project = self.norm.projector(

@@ -302,7 +302,6 @@ def test_nodes_in_a_wrong_order_are_named():
         node("Conv", "x", "y"),
         helper.make_node("Relu", ["x"], []),
     ],
-    ids=str,
 )
 def test_malformed_nodes_are_refused(one):
     with pytest.raises(ModelError):

@@ -100,6 +100,12 @@ def test_nothing_is_stored_as_the_centre(norm: Norm) -> None:
 
 
 @EACH_NORM
+def test_points_beyond_float32_are_moved_in(norm: Norm) -> None:
+    inputs = input_set([0.25, 0.5], norm, 0.1)
+    assert inputs.contains(inputs.to_float32(np.array([1e200, -1e200])))
+
+
+@EACH_NORM
 def test_an_infinite_radius_keeps_the_box(norm: Norm) -> None:
     inputs = input_set([0.25, 0.5, 0.75], norm, np.inf, 0.1, 0.9)
     stored = inputs.to_float32(np.array([-4.0, 0.123, 9.0]))

@@ -19,8 +19,8 @@ from tests.regions.cases import asked, margin_at, patterns_of, points_of, random
 SOLVER = {"linf": "glop", "l1": "glop", "l2": "clarabel"}
 ENGINES = ("rows", "stacked")
 KINDS = tuple(family(0))
-SLACK = {"linf": 1e-8, "l1": 1e-8, "l2": 1e-6}
-"""How far a solver's optimum may lie above the true one."""
+SLACK = {"linf": 1e-8, "l1": 1e-8, "l2": 4e-6}
+"""How far a solver's optimum may lie above the true one (ℓ2: the root of twice 1e-12, and more)."""
 DERANDOMIZED = settings(derandomize=True, deadline=None, max_examples=40)
 
 

@@ -1,0 +1,104 @@
+"""Same seed, same result: bit by bit, whatever the neighbours, their order and the workers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from onnx_lippa.onnx_io import load
+from onnx_lippa.runs import pool
+from tests.attacks.cases import (
+    MODELS,
+    RADII,
+    digits,
+    fingerprints,
+    mlp_file,
+    outcomes_of,
+    plain_outputs,
+)
+from tests.graphs import normal
+
+QUESTIONS = [*RADII.items(), *((norm, None) for norm in RADII)]
+SOME = [0, 1, 4, 5, 9, 12]
+FEW = {"restarts": 2, "gradient_steps": 8, "lp_steps": 3}
+
+
+@pytest.mark.parametrize(("norm", "eps"), QUESTIONS)
+def test_neighbours_and_order(norm, eps):
+    model, x, y = digits()
+    whole = fingerprints(outcomes_of(model, x, y, SOME, norm, eps, **FEW))
+    back = fingerprints(outcomes_of(model, x, y, SOME[::-1], norm, eps, **FEW))
+    assert back == whole
+    alone = {}
+    for i in SOME:
+        alone |= fingerprints(outcomes_of(model, x, y, [i], norm, eps, **FEW))
+    assert alone == whole
+    assert any(mark[-1] is not None for mark in whole.values())
+
+
+@pytest.mark.parametrize("eps", [0.05, None])
+def test_shards(monkeypatch, eps):
+    model, x, y = digits()
+    whole = fingerprints(outcomes_of(model, x, y, SOME, "linf", eps, **FEW))
+    monkeypatch.setattr(pool, "_SHARD", 4)
+    assert fingerprints(outcomes_of(model, x, y, SOME, "linf", eps, **FEW)) == whole
+
+
+@pytest.mark.parametrize("engine", ["rows", "stacked"])
+def test_again(engine):
+    model, x, y = digits()
+    for norm, eps in QUESTIONS:
+        first, second = (
+            fingerprints(outcomes_of(model, x, y, [4], norm, eps, engine=engine, **FEW))
+            for _ in range(2)
+        )
+        assert first == second
+
+
+def test_seeds_differ():
+    model, x, y = digits()
+    weak = {"restarts": 3, "gradient_steps": 2, "lp_steps": 0}
+    runs = [
+        fingerprints(outcomes_of(model, x, y, range(20), "linf", 0.08, seed=seed, **weak))
+        for seed in (0, 1)
+    ]
+    assert runs[0] != runs[1]
+
+
+@pytest.mark.parametrize("eps", [0.05, pytest.param(None, marks=pytest.mark.slow)])
+def test_workers(monkeypatch, eps):
+    model, x, y = digits()
+    whole = fingerprints(outcomes_of(model, x, y, SOME, "linf", eps, **FEW))
+    monkeypatch.setattr(pool, "_SHARD", 2)
+    spread = fingerprints(outcomes_of(model, x, y, SOME, "linf", eps, workers=2, **FEW))
+    assert spread == whole
+
+
+@pytest.mark.parametrize("width", [3, 17, 130])
+def test_widths(tmp_path, width):
+    """Matrix products of odd sizes take other paths in BLAS than those of the digits."""
+    path = mlp_file(tmp_path, (7, width, width, 5), seed=width)
+    model = load(path)
+    x = (0.5 + 0.1 * normal(width, 5, 7)).clip(0, 1)
+    y = plain_outputs(path, x).argmax(axis=1)
+    for eps in (0.1, None):
+        whole = fingerprints(outcomes_of(model, x, y, range(5), "linf", eps, **FEW))
+        alone = {}
+        for i in range(5):
+            alone |= fingerprints(outcomes_of(model, x, y, [i], "linf", eps, **FEW))
+        assert alone == whole
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn_adv"])
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.1), ("l2", 1.0)])
+def test_larger_networks(name, norm, eps):
+    model = load(MODELS / f"{name}.onnx")
+    with np.load(MODELS / f"{name}.npz") as data:
+        x = (data["images"][:8].reshape(8, -1) / np.float32(255)).astype(np.float32)
+        y = data["labels"][:8]
+    whole = fingerprints(outcomes_of(model, x, y, range(8), norm, eps, **FEW))
+    alone = {}
+    for i in range(8):
+        alone |= fingerprints(outcomes_of(model, x, y, [i], norm, eps, **FEW))
+    assert alone == whole

@@ -1,0 +1,213 @@
+"""What the driver and its books promise, whatever stages, solvers and judges do."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from onnx_lippa import Verdict
+from onnx_lippa.attacks import FoundBy, Method, Problem, Settings, attack_batch, driver, ledger
+from onnx_lippa.onnx_io import load
+from onnx_lippa.programs import Status
+from onnx_lippa.question import Conjunction, InputSet, LInf, UnsafeSet
+from onnx_lippa.witness import Judge
+from tests.attacks.cases import DIGITS, RADII, digits, mlp_file, outcomes_of
+from tests.attacks.stubs import StubSolver, Untouchable
+
+FEW = {"restarts": 1, "gradient_steps": 12, "lp_steps": 3}
+QUESTIONS = [*RADII.items(), *((norm, None) for norm in RADII)]
+
+
+@pytest.mark.parametrize("eps", [0.2, None])
+def test_misclassified_inputs_are_not_attacked(eps):
+    model = load(DIGITS)
+    vars(model)["gradient"] = Untouchable()
+    _, x, y = digits()
+    outcomes = outcomes_of(model, x, (y + 1) % 10, range(6), eps=eps, **FEW)
+    for outcome in outcomes:
+        assert outcome.verdict is Verdict.MISCLASSIFIED
+        assert outcome.found_by is FoundBy.CLEAN
+        assert outcome.witness is None
+        assert outcome.lp_steps == 0
+        assert outcome.target == -1
+
+
+def test_no_problems():
+    assert list(attack_batch(digits()[0], [], Settings())) == []
+
+
+@pytest.mark.parametrize(("norm", "eps"), QUESTIONS)
+def test_every_input_gets_one_outcome(norm, eps):
+    model, x, y = digits()
+    wanted = [7, 3, 30, 11, 0]
+    outcomes = outcomes_of(model, x, y, wanted, norm, eps, **FEW)
+    assert sorted(outcome.index for outcome in outcomes) == sorted(wanted)
+    for outcome in outcomes:
+        assert outcome.seconds >= outcome.lp_seconds >= 0
+        assert outcome.lp_steps >= 0
+        assert np.isfinite(outcome.best_margin)
+
+
+# Time
+
+
+@pytest.mark.parametrize(("norm", "eps"), QUESTIONS)
+def test_hardly_any_time(norm, eps):
+    model, x, y = digits()
+    outcomes = outcomes_of(model, x, y, range(8), norm, eps, time_limit=1e-9, **FEW)
+    assert len(outcomes) == 8
+    for outcome in outcomes:
+        assert outcome.verdict is not Verdict.ROBUST
+        assert outcome.lp_steps <= 1
+
+
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.05), ("l1", 1.5), ("linf", None), ("l2", None)])
+def test_time_limit_holds(norm, eps):
+    """Budgets that would take minutes end soon after the limit."""
+    model, x, y = digits()
+    endless = {"restarts": 500, "gradient_steps": 20_000, "lp_steps": 5_000}
+    started = time.monotonic()
+    outcomes = outcomes_of(model, x, y, [2, 9], norm, eps, time_limit=0.3, **endless)
+    assert time.monotonic() - started < 5.0
+    for outcome in outcomes:
+        assert outcome.verdict in (Verdict.UNKNOWN, Verdict.ADVERSARIAL)
+
+
+@pytest.mark.parametrize("limit", [1e10, 1e300])
+@pytest.mark.parametrize("norm", list(RADII))
+def test_long_time_limits(norm, limit):
+    model, x, y = digits()
+    outcomes = outcomes_of(model, x, y, range(3), norm, None, time_limit=limit, **FEW)
+    plain = outcomes_of(model, x, y, range(3), norm, None, **FEW)
+    assert [o.verdict for o in outcomes] == [o.verdict for o in plain]
+
+
+# Solvers that fail, or lie
+
+
+def replace_solver(monkeypatch, solver):
+    monkeypatch.setattr(driver, "solver_named", lambda name: solver)
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.LIMIT, Status.INFEASIBLE])
+@pytest.mark.parametrize("engine", ["rows", "stacked"])
+@pytest.mark.parametrize(("norm", "eps"), QUESTIONS)
+def test_solver_that_always_fails(monkeypatch, status, engine, norm, eps):
+    solver = StubSolver(status)
+    replace_solver(monkeypatch, solver)
+    model, x, y = digits()
+    outcomes = outcomes_of(model, x, y, range(4), norm, eps, engine=engine, **FEW)
+    assert solver.asked > 0
+    for outcome in outcomes:
+        assert outcome.verdict in (Verdict.UNKNOWN, Verdict.ADVERSARIAL, Verdict.MISCLASSIFIED)
+        # Where the ball's own optimum lies in the region, no solver is asked: that may succeed.
+        assert outcome.found_by is not FoundBy.LP or (eps is not None and engine == "rows")
+
+
+LIES = {
+    "zeros": lambda program: np.zeros(program.variables),
+    "random": lambda program: np.random.default_rng(0).normal(size=program.variables),
+    "huge": lambda program: np.full(program.variables, 1e30),
+    "nan": lambda program: np.full(program.variables, np.nan),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("lie", list(LIES))
+@pytest.mark.parametrize("engine", ["rows", "stacked"])
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.05), ("l1", 1.5), ("linf", None), ("l2", None)])
+def test_solver_that_lies(monkeypatch, lie, engine, norm, eps):
+    replace_solver(monkeypatch, StubSolver(Status.OPTIMAL, LIES[lie]))
+    model, x, y = digits()
+    for outcome in outcomes_of(model, x, y, range(3), norm, eps, engine=engine, **FEW):
+        assert outcome.verdict is not Verdict.ROBUST
+        if outcome.witness is not None:
+            found = outcome.witness.x
+            assert np.all((found >= 0) & (found <= 1))
+            assert model.runtime.outputs(found[None]).argmax() != y[outcome.index]
+            assert outcome.witness.distance <= (np.inf if eps is None else eps)
+
+
+# Judges
+
+
+class Refusing:
+    """A judge that no candidate convinces."""
+
+    def __init__(self, runtime):
+        self.runtime = runtime
+
+    def witness(self, candidate, inputs, unsafe):
+        return None
+
+    def replay(self, x, inputs, unsafe):
+        return None
+
+
+@pytest.mark.parametrize("method", ["lippa", "pgd"])
+@pytest.mark.parametrize(("norm", "eps"), QUESTIONS)
+def test_a_judge_that_rejects_everything(monkeypatch, norm, eps, method):
+    monkeypatch.setattr(ledger, "Judge", Refusing)
+    model, x, y = digits()
+    outcomes = outcomes_of(model, x, y, range(5), norm, eps, method=Method(method), **FEW)
+    for outcome in outcomes:
+        assert outcome.verdict is Verdict.UNKNOWN
+        assert outcome.witness is None
+        assert outcome.found_by is FoundBy.NOTHING
+        assert outcome.target == -1
+
+
+class Watching:
+    """The judge itself, with a note of every witness."""
+
+    seen: ClassVar[dict[bytes, list[float]]] = {}
+
+    def __init__(self, runtime):
+        self.judge = Judge(runtime)
+
+    def witness(self, candidate, inputs, unsafe):
+        found = self.judge.witness(candidate, inputs, unsafe)
+        if found is not None:
+            self.seen.setdefault(inputs.center.tobytes(), []).append(found.distance)
+        return found
+
+
+@pytest.mark.parametrize("norm", list(RADII))
+def test_only_nearer_witnesses_replace_one(monkeypatch, norm):
+    monkeypatch.setattr(Watching, "seen", {})
+    monkeypatch.setattr(ledger, "Judge", Watching)
+    model, x, y = digits()
+    outcomes = outcomes_of(model, x, y, range(5), norm, None, **FEW)
+    assert Watching.seen
+    for outcome in outcomes:
+        distances = Watching.seen.get(x[outcome.index].astype(np.float64).tobytes(), [])
+        assert all(nearer < farther for farther, nearer in pairwise(distances))
+        if outcome.witness is not None:
+            assert outcome.witness.distance == distances[-1]
+
+
+# Questions other than classification
+
+
+def test_unsafe_sets_of_several_inequalities(tmp_path):
+    """An or of ands, as from a VNN-LIB property: the verdict is that of the outputs."""
+    model = load(mlp_file(tmp_path, (4, 12, 3), seed=5))
+    x = np.full(4, 0.5)
+    box = InputSet(x, LInf(), 0.5, np.zeros(4), np.ones(4))
+    grid = np.random.default_rng(0).uniform(0, 1, (4000, 4)).astype(np.float32)
+    outputs = model.runtime.outputs(grid)
+    # Class 1 above class 0, and its output above what most of the inputs give.
+    above = outputs[outputs[:, 1] > outputs[:, 0]]
+    high = float(np.quantile(above[:, 1], 0.9))
+    matrix = np.array([[1.0, -1.0, 0.0], [0.0, -1.0, 0.0]])
+    unsafe = UnsafeSet((Conjunction(matrix, np.array([0.0, -high])),))
+    assert not unsafe.contains(model.runtime.outputs(x.astype(np.float32)[None])[0])
+    for settings in (Settings(restarts=2), Settings(restarts=2, minimize=True)):
+        (outcome,) = attack_batch(model, [Problem(0, box, unsafe)], settings)
+        assert outcome.verdict in (Verdict.ADVERSARIAL, Verdict.MISCLASSIFIED)
+        if outcome.witness is not None:
+            assert unsafe.contains(model.runtime.outputs(outcome.witness.x[None])[0])
