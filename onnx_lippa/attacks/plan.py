@@ -63,10 +63,10 @@ def _nearest(settings: Settings) -> tuple[Stage, ...]:
     """The nearest adversarial example: bracket it, then walks and LPs in turn."""
     lippa = settings.method is Method.LIPPA and settings.lp_steps > 0
     stages: list[Stage] = [Enclose(_BRACKETS, _HOPEFUL, max(1, settings.gradient_steps // 2))]
-    for _ in range(settings.restarts // 2):
+    for round_ in range(settings.restarts // 2):
         if lippa:
             stages.append(Polish(settings.lp_steps))
-        stages.append(Tighten(_HOPEFUL, settings.gradient_steps))
+        stages.append(Tighten(round_, _HOPEFUL, settings.gradient_steps))
     if lippa:
         stages.append(Polish(settings.lp_steps))
     return tuple(stages)

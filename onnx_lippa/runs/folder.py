@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+from zipfile import BadZipFile
 
 import numpy as np
 
-from onnx_lippa.arrays import AnyArray, Float32, Integers, Shape
-from onnx_lippa.attacks import FoundBy, Outcome, Verdict
+from onnx_lippa.arrays import AnyArray, Float32, Integers, Shape, size
+from onnx_lippa.attacks import Outcome, Verdict
 from onnx_lippa.errors import InputError
+from onnx_lippa.runs.records import Record, read_records
 from onnx_lippa.runs.summary import Summary
 from onnx_lippa.witness import Witness
 
@@ -84,32 +89,24 @@ class RunFolder:
             InputError: the folder cannot be written, or holds another run.
         """
         self._labels, self._predictions = labels, predictions
-        text = json.dumps(vars(asked), indent=1)
-        try:
+        known = self.path / RUN
+        with _writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            known = self.path / RUN
-            if known.exists():
-                if json.loads(known.read_text()) != json.loads(text):
-                    raise InputError(
-                        f"{self.path} holds the results of another run: give another --out, "
-                        "or the arguments of that run to continue it"
-                    )
-                self._take_up()
-            elif (self.path / RESULTS).exists() or (self.path / SUMMARY).exists():
+            started = known.exists()
+        if started:
+            if read_asked(self.path) != asked:
                 raise InputError(
-                    f"{self.path} holds results that are not of this run: give another --out"
+                    f"{self.path} holds the results of another run: give another --out, "
+                    "or the arguments of that run to continue it"
                 )
-            _write(known, text.encode())
-            with (self.path / RESULTS).open("a"):
-                pass
-        except OSError as error:
-            raise InputError(
-                f"cannot write to {self.path} ({error.strerror or error}): give another --out"
-            ) from error
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"{self.path / RUN} is damaged, so the run cannot be continued: give another --out"
-            ) from error
+            self._take_up()
+        for name in () if started else (RESULTS, SUMMARY, ADVERSARIALS, DATA):
+            if (self.path / name).exists():
+                raise InputError(
+                    f"{self.path} holds a {name} that is not of this run: give another --out"
+                )
+        _write(known, json.dumps(vars(asked), indent=1).encode())
+        self._write_results()
 
     @property
     def finished(self) -> list[Outcome]:
@@ -119,8 +116,8 @@ class RunFolder:
     def add(self, outcome: Outcome) -> None:
         """Writes one outcome; witnesses follow every few seconds, and at the end."""
         self._outcomes[outcome.index] = outcome
-        with (self.path / RESULTS).open("a") as file:
-            file.write(json.dumps(self._line(outcome)) + "\n")
+        with _writing(self.path), (self.path / RESULTS).open("a") as file:
+            file.write(self._record(outcome).line())
         if time.monotonic() - self._saved > _SAVE_EVERY:
             self.save_witnesses()
 
@@ -145,78 +142,132 @@ class RunFolder:
         _write_arrays(self.path / DATA, {"inputs": shaped, "labels": labels})
 
     def close(self, summary: Summary) -> None:
-        """Writes what is known at the end, or at an interrupt."""
+        """Writes what is known at the end, or at an interrupt: three files that agree."""
+        self._write_results()
         self.save_witnesses()
         _write(self.path / SUMMARY, (json.dumps(summary.as_json(), indent=2) + "\n").encode())
 
-    def _line(self, outcome: Outcome) -> dict[str, Any]:
-        distance = None
-        if outcome.witness is not None:
-            distance = outcome.witness.distance
-        elif outcome.verdict is Verdict.MISCLASSIFIED:
-            distance = 0.0
-        return {
-            "index": outcome.index,
-            "label": self._labels[outcome.index],
-            "prediction": self._predictions[outcome.index],
-            "verdict": outcome.verdict.value,
-            "target": outcome.target if outcome.target >= 0 else None,
-            "distance": distance,
-            "seconds": outcome.seconds,
-            "found_by": outcome.found_by.value,
-            "lp_steps": outcome.lp_steps,
-            "lp_seconds": outcome.lp_seconds,
-            "best_margin": outcome.best_margin,
-        }
+    def _write_results(self) -> None:
+        lines = [self._record(outcome).line() for outcome in self._outcomes.values()]
+        _write(self.path / RESULTS, "".join(lines).encode())
+
+    def _record(self, outcome: Outcome) -> Record:
+        index = outcome.index
+        return Record.of(outcome, self._labels[index], self._predictions[index])
 
     def _take_up(self) -> None:
         """Reads the outcomes of an interrupted run; a claim without its witness is dropped."""
         witnesses: dict[int, tuple[Float32, Float32]] = {}
-        stored = self.path / ADVERSARIALS
-        if stored.exists():
-            with np.load(stored, allow_pickle=False) as arrays:
-                pairs = zip(arrays["inputs"], arrays["outputs"], strict=True)
-                witnesses = dict(zip(arrays["index"].tolist(), pairs, strict=True))
-        lines = []
-        for line in read_lines(self.path / RESULTS):
-            index, verdict = int(line["index"]), Verdict(line["verdict"])
-            witness = None
-            if verdict is Verdict.ADVERSARIAL:
-                if index not in witnesses:
+        if (self.path / ADVERSARIALS).exists():
+            stored = read_witnesses(self.path / ADVERSARIALS, self._shape)
+            pairs = zip(stored.inputs, stored.outputs, strict=True)
+            witnesses = dict(zip(stored.index.tolist(), pairs, strict=True))
+        results = self.path / RESULTS
+        for record in read_records(results) if results.exists() else []:
+            index, witness = record.index, None
+            if self._labels.get(index) != record.label:
+                raise InputError(
+                    f"{results} has another label for input {index} than the data: "
+                    "give another --out"
+                )
+            if record.verdict is Verdict.ADVERSARIAL:
+                if index not in witnesses or record.distance is None:
                     continue
-                x, outputs = witnesses[index]
-                witness = Witness(x.ravel(), outputs, line["distance"])
-            target = -1 if line["target"] is None else int(line["target"])
-            self._outcomes[index] = Outcome(
-                index, verdict, witness, target, FoundBy(line["found_by"]), line["lp_steps"],
-                line["seconds"], line["lp_seconds"], line["best_margin"],
-            )  # fmt: skip
-            lines.append(json.dumps(line) + "\n")
-        _write(self.path / RESULTS, "".join(lines).encode())
+                witness = Witness(*witnesses[index], record.distance)
+            self._outcomes[index] = record.outcome(witness)
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The records of a results file; a last line cut short by a crash is left out."""
-    if not path.exists():
-        return []
-    records = []
-    for line in path.read_text().splitlines():
-        try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return records
+@dataclass(frozen=True)
+class StoredWitnesses:
+    """What ``adversarials.npz`` holds.
+
+    Attributes:
+        index: (n,) places of the clean inputs in the data.
+        inputs: (n, d) float32.
+        labels: (n,) their labels.
+        predictions: (n,) what the model makes of them.
+        outputs: (n, k) float32, the model's outputs.
+    """
+
+    index: Integers
+    inputs: Float32
+    labels: Integers
+    predictions: Integers
+    outputs: Float32
+
+
+def read_witnesses(path: Path, sample_shape: Shape) -> StoredWitnesses:
+    """The adversarial inputs of a run.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            stored = StoredWitnesses(
+                *(arrays[name] for name in ("index", "inputs", "labels", "predictions", "outputs"))
+            )
+        n = len(stored.index)
+        exact = stored.inputs.dtype == stored.outputs.dtype == np.float32
+        whole = all(a.dtype == np.int64 and a.shape == (n,)
+                    for a in (stored.index, stored.labels, stored.predictions))  # fmt: skip
+        if not exact or not whole or stored.inputs.shape != (n, *sample_shape):
+            raise ValueError("arrays of other types or shapes")
+        if len(stored.outputs) != n:
+            raise ValueError("arrays of different lengths")
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, NotImplementedError) as error:
+        raise InputError(
+            f"{path} is missing or damaged ({error}): run the attack again with another --out"
+        ) from error
+    return replace(stored, inputs=stored.inputs.reshape(n, size(sample_shape)))
+
+
+def read_asked(path: Path) -> Asked:
+    """What a folder's run was asked.
+
+    Raises:
+        InputError: the folder holds no run.
+    """
+    try:
+        fields = json.loads((path / RUN).read_bytes())
+        asked = Asked(**{**fields, "indices": tuple(fields["indices"])})
+        texts = (asked.model, asked.model_sha256, asked.data, asked.data_sha256, asked.norm,
+                 asked.targets, asked.options)  # fmt: skip
+        numbers = (asked.lower, asked.upper, 0.0 if asked.eps is None else asked.eps)
+        if not (
+            all(isinstance(text, str) for text in texts)
+            and all(isinstance(number, int | float) for number in numbers)
+            and all(isinstance(index, int) for index in asked.indices)
+        ):
+            raise TypeError("a field is of the wrong type")
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            f"{path} holds no run that can be read ({RUN} is missing or damaged): "
+            "give the --out folder of a run"
+        ) from error
+    return asked
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turns a failure to write into an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {path} ({error.strerror or error}): give another --out"
+        ) from error
 
 
 def _write(path: Path, content: bytes) -> None:
     """Replaces a file in one step, so that a crash leaves the old one or the new one."""
     draft = path.with_name(path.name + ".part")
-    draft.write_bytes(content)
-    os.replace(draft, path)
+    with _writing(path):
+        draft.write_bytes(content)
+        os.replace(draft, path)
 
 
 def _write_arrays(path: Path, arrays: dict[str, AnyArray]) -> None:
-    draft = path.with_name(path.name + ".part")
-    with draft.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # numpy's stub of **kwds
-    os.replace(draft, path)
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]  # numpy's stub of **kwds
+    _write(path, content.getvalue())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import statistics
 from collections import Counter
@@ -52,8 +53,8 @@ class RunFacts:
         data: path of the data, or how the inputs were drawn.
         norm: name of the norm.
         eps: radius, None where the distance was minimised without one.
-        lower: lower end of the domain.
-        upper: its upper end.
+        lower: lower end of the domain; null in the file where there is none.
+        upper: its upper end, likewise.
         targets: which wrong classes counted.
         method: the attack.
         minimize: whether the distance was minimised.
@@ -112,9 +113,12 @@ class Summary:
     versions: dict[str, str]
 
     def as_json(self) -> dict[str, Any]:
-        """The same as plain JSON values, the question's fields first."""
+        """The same as plain JSON values, the question's fields first; null for an infinity."""
         figures = asdict(self)
-        facts = figures.pop("facts")
+        facts = {
+            name: None if isinstance(value, float) and math.isinf(value) else value
+            for name, value in figures.pop("facts").items()
+        }
         return {"schema_version": SCHEMA_VERSION} | facts | figures
 
 
@@ -140,7 +144,7 @@ def summarise(facts: RunFacts, outcomes: Sequence[Outcome], seconds: float) -> S
         seconds_per_broken=_mean(o.seconds for o in broken),
         seconds_per_unbroken=_mean(o.seconds for o in outcomes if o.verdict is Verdict.UNKNOWN),
         lp_steps=sum(o.lp_steps for o in outcomes),
-        lp_seconds=sum(o.lp_seconds for o in outcomes),
+        lp_seconds=math.fsum(o.lp_seconds for o in outcomes),
         versions=versions(),
     )
 

@@ -10,7 +10,7 @@ from onnx_lippa.question.input_set import ceil32, floor32
 from tests.question.cases import NORMS
 
 EACH_NORM = pytest.mark.parametrize("norm", NORMS, ids=lambda norm: norm.name)
-EXACT = settings(derandomize=True, deadline=None, max_examples=80)
+EXACT = settings(derandomize=True, deadline=None, max_examples=50)
 
 EPS = st.one_of(
     # Most of these are not float32 numbers, some not even near one of the same grid.

@@ -106,12 +106,12 @@ def test_the_best_of_all_regions_is_the_best_of_a_grid(
     engine: str, norm: str, alpha: float | None
 ) -> None:
     """Two inputs: the regions' optima together are the network's minimum over the ball."""
-    for seed in range(2):
+    for seed in range(2 if norm == "linf" else 1):
         network = mlp(seed, (2, 6, 5, 3), alpha)
         generator = np.random.default_rng([seed, 71])
         center = generator.uniform(0, 1, 2).astype(np.float32).astype(np.float64)
         inputs = InputSet(center, norm_named(norm), 0.4, np.zeros(2), np.ones(2))
-        points = grid(np.maximum(center - 0.4, 0), np.minimum(center + 0.4, 1), 161)
+        points = grid(np.maximum(center - 0.4, 0), np.minimum(center + 0.4, 1), 81)
         points = np.stack([x for x in points if inputs.distance(x) <= inputs.eps])
         session = engine_of(engine, network, norm).begin(inputs)
         regions = all_regions(network, points)
@@ -127,7 +127,7 @@ def test_the_best_of_all_regions_is_the_best_of_a_grid(
             assert inputs.distance(best.x) <= inputs.eps + 1e-6
             # ... to which a grid of this width comes near.
             steepest = max(np.abs(region.gradient(disjunct.matrix)).sum() for region in regions)
-            assert on_grid <= best.margin + steepest * 0.8 / 160 + 1e-6
+            assert on_grid <= best.margin + steepest * 0.8 / 80 + 1e-6
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -143,7 +143,7 @@ def test_the_nearest_of_all_regions_is_the_nearest_of_a_grid(engine: str, norm: 
         np.zeros(2),
         np.ones(2),
     )
-    points = grid(inputs.lower, inputs.upper, 201)
+    points = grid(inputs.lower, inputs.upper, 101)
     session = engine_of(engine, network, norm).begin(inputs)
     regions = all_regions(network, points)
     for disjunct in UnsafeSet.misclassification(1, 3).disjuncts:

@@ -58,7 +58,7 @@ def test_no_program_is_solved_where_the_closed_form_lies_in_the_region(
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("norm", ["linf", "l1", "l2"])
-@pytest.mark.parametrize("kind", ["mlp 4", "leaky 5", "conv 9", "residual 5"])
+@pytest.mark.parametrize("kind", ["mlp 4", "conv 9"])
 def test_an_answer_does_not_depend_on_questions_before_it(
     engine: str, norm: str, kind: str
 ) -> None:

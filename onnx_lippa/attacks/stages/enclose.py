@@ -85,15 +85,24 @@ class Enclose(Stage):
                 walked = explore(ledger.model.gradient, rows, MomentumPgd(), self.steps, accept)
             for row, place in enumerate(live):
                 points[place] = walked.best[row]
+                i, j = pairs[place]
                 if np.isfinite(reached_now[row]):
                     reached[place] = min(reached[place], reached_now[row])
                 else:
                     failed[place] = max(failed[place], eps[place])
-                i, j = pairs[place]
+                    # Where the gradient vanishes a walk stands still: begin elsewhere.
+                    points[place] = _random_point(ledger, i, j, round_, eps[place])
                 point = EndPoint(float(walked.margin[row]), j, walked.best[row], round_)
                 ledger.progress[i].remember([point])
             grown = np.minimum(2 * eps, most)
             eps = np.where(np.isfinite(reached), (failed + np.minimum(reached, most)) / 2, grown)
+
+
+def _random_point(ledger: Ledger, position: int, disjunct: int, round_: int, eps: float) -> Float64:
+    problem = ledger.progress[position].problem
+    generator = problem.generator(ledger.settings.seed, round_, disjunct)
+    sample = problem.inputs.norm.sample(generator, problem.inputs.size)
+    return np.clip(problem.inputs.center + eps * sample, problem.inputs.lower, problem.inputs.upper)
 
 
 def _linear_distances(ledger: Ledger, position: int) -> Float64:

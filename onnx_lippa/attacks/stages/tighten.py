@@ -15,8 +15,8 @@ from onnx_lippa.attacks.outcome import FoundBy
 from onnx_lippa.attacks.rows import rows_for
 from onnx_lippa.attacks.stages.base import Stage
 
-_SHARE: Final = 0.98
-"""Radius of the smaller ball as a share of the best distance."""
+_SHRINK: Final = 0.02
+"""How much smaller the first round's ball is than the best distance; half as much each round."""
 _PROBLEMS: Final = 128
 """Problems walked together."""
 
@@ -24,13 +24,15 @@ _PROBLEMS: Final = 128
 @final
 @dataclass(frozen=True)
 class Tighten(Stage):
-    """Walks from the best witness, drawn into the smaller ball, and from the clean input.
+    """Walks from the best witness, drawn into the smaller ball, the clean input, and at random.
 
     Attributes:
+        round: number of the round.
         disjuncts: how many of the nearest disjuncts are tried.
         steps: steps of a walk.
     """
 
+    round: int
     disjuncts: int
     steps: int
 
@@ -47,13 +49,19 @@ class Tighten(Stage):
             entry = ledger.progress[i]
             if entry.witness is None:
                 continue
-            radius = _SHARE * entry.witness.distance
+            radius = (1.0 - _SHRINK * 0.5**self.round) * entry.witness.distance
             inputs = entry.problem.inputs
             project = inputs.norm.projector(
                 inputs.center[None], np.array([radius]), inputs.lower, inputs.upper
             )
             for j in entry.nearest_disjuncts(self.disjuncts):
-                for start in (entry.witness.x.astype(np.float64), inputs.center):
+                generator = entry.problem.generator(ledger.settings.seed, self.round, j)
+                far = inputs.norm.sample_extreme(generator, inputs.size)
+                for start in (
+                    entry.witness.x.astype(np.float64),
+                    inputs.center,
+                    inputs.center + radius * far,
+                ):
                     pairs.append((i, j))
                     starts.append(project(start[None].copy())[0])
                     radii.append(radius)
