@@ -14,13 +14,13 @@ import numpy.typing as npt
 from onnx_lippa.arrays import Float32, Float64, Floats, Integers
 from onnx_lippa.attacks import Method, Outcome, Settings, Verdict
 from onnx_lippa.errors import FalseClaimError, InputError
-from onnx_lippa.formats import check_domain, check_labels, read_data
+from onnx_lippa.formats import Stored, check_domain, check_labels, read_data
+from onnx_lippa.formats.convert import to_float32, to_labels
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.question import Norm, norm_named
 from onnx_lippa.runs import Replayed, RunSpecification, Targets, outcomes
 from onnx_lippa.runs import replay as replay_run
-from onnx_lippa.runs.folder import DATA
-from onnx_lippa.runs.replay import read_asked
+from onnx_lippa.runs.folder import DATA, read_asked
 
 
 @dataclass(frozen=True)
@@ -173,9 +173,10 @@ def replay(path: str | Path, *, model: str | Path | None = None) -> Replayed:
     if asked.data and file_sha256(source) != asked.data_sha256:
         raise InputError(f"{source} is not the data this run used (its SHA-256 differs)")
     data = read_data(source, shape)
+    for index in asked.indices:
+        if not 0 <= index < len(data.inputs):
+            raise FalseClaimError(f"the run names input {index}, which {source} does not hold")
     chosen = np.array(asked.indices, dtype=np.int64)
-    if chosen.size and chosen.max() >= len(data.inputs):
-        raise FalseClaimError(f"the run names input {chosen.max()}, which {source} does not hold")
     inputs = data.inputs[chosen]
     labels = (
         loaded.runtime.outputs(inputs).argmax(axis=1)
@@ -224,12 +225,16 @@ def _batch(model: Model, x: Floats, y: npt.ArrayLike | None) -> tuple[Float32, I
         raise InputError(f"inputs have type {values.dtype}: give floating-point numbers")
     if len(values) == 0:
         raise InputError("there are no inputs: give at least one")
-    labels = None if y is None else np.atleast_1d(np.asarray(y)).astype(np.int64)
-    if labels is not None and labels.shape != (len(values),):
-        raise InputError(
-            f"{len(values)} inputs need {len(values)} labels, but labels have shape {labels.shape}"
-        )
-    return values.astype(np.float32).reshape(len(values), -1), labels
+    labels = None
+    if y is not None:
+        given = np.atleast_1d(np.asarray(y))
+        if given.shape != (len(values),):
+            raise InputError(
+                f"{len(values)} inputs need {len(values)} labels, but labels have shape "
+                f"{given.shape}"
+            )
+        labels = to_labels(Stored(given, "y"), len(values))
+    return to_float32(values.reshape(len(values), -1), "x"), labels
 
 
 def _result(model: Model, inputs: Float32, found: list[Outcome]) -> AttackResult:

@@ -76,15 +76,15 @@ def attack(
 ) -> None:
     """Attack every input of a data set and say how robust the network is."""
     started = time.monotonic()
-    console = Console(quiet=quiet or as_json)
+    # Paths and names are printed as they are, not as markup.
+    console = Console(quiet=quiet or as_json, markup=False)
     settings = Settings(
         method_named(method), minimize or eps is None, restarts, gradient_steps, lp_steps,
         math.inf if time_limit is None else time_limit, seed, engine, solver,
     )  # fmt: skip
     specification = RunSpecification(
         model, norm_named(norm), eps, lower, upper, Targets.parse(targets), settings,
-        workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
-        else workers or os.cpu_count() or 1,
+        _cores() if workers is None else workers,
     )  # fmt: skip
     loaded = load(model, lower=lower, upper=upper)
     console.print(model_line(loaded), highlight=False, soft_wrap=True)
@@ -93,6 +93,8 @@ def attack(
     chosen = select(loaded, data, first, indices, lower, upper, seed)
     if chosen.note:
         console.print(chosen.note, highlight=False, soft_wrap=True)
+    # Targets that the model does not have are refused before anything is written.
+    specification.problem(0, chosen.inputs[0], int(chosen.labels[0]), chosen.outputs[0])
     folder = None if out is None else _opened(out, loaded, specification, chosen)
     run = _Run(loaded, specification, chosen, folder, started)
     run.attack(console)
@@ -133,12 +135,24 @@ class _Run:
                     chosen.labels[left], chosen.outputs[left],
                 ):  # fmt: skip
                     self._outcomes.append(outcome)
-                    progress.add(outcome)
                     if self._folder is not None:
                         self._folder.add(outcome)
+                    progress.add(outcome)
+        except KeyboardInterrupt:
+            self._say_where_it_stands()
+            raise
         finally:
             if self._folder is not None:
                 self._folder.close(self.summary())
+
+    def _say_where_it_stands(self) -> None:
+        kept = "" if self._folder is None else ", kept on disk: the same command continues"
+        done = f"{len(self._finished())} of {len(self._chosen.indices)} inputs are done"
+        Console(stderr=True, soft_wrap=True).print(f"interrupted: {done}{kept}", highlight=False)
+
+    def _finished(self) -> list[Outcome]:
+        # An interrupt may fall between the two: the folder's list is that of its files.
+        return self._outcomes if self._folder is None else self._folder.finished
 
     def summary(self) -> Summary:
         """The figures so far."""
@@ -158,7 +172,7 @@ class _Run:
             seed=specification.settings.seed,
             workers=specification.workers,
         )
-        return summarise(facts, self._outcomes, time.monotonic() - self._started)
+        return summarise(facts, self._finished(), time.monotonic() - self._started)
 
 
 def _opened(
@@ -187,3 +201,10 @@ def _opened(
     if not chosen.path:
         folder.save_data(chosen.inputs, chosen.labels)
     return folder
+
+
+def _cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import load, write_gradient
 
 
@@ -19,6 +20,8 @@ def gradient(
     """Write value and gradient as an ONNX graph: inputs x and v, outputs logits and J(x)ᵀ v."""
     loaded = load(model)
     target = out if out is not None else model.with_suffix(".grad.onnx")
+    if target.exists() and target.samefile(model):
+        raise InputError(f"{target} is the model itself: give another --out")
     write_gradient(loaded.network, target)
     shape = ", ".join(map(str, loaded.network.input_shape))
     k = loaded.network.output_size

@@ -13,6 +13,7 @@ from onnx_lippa.arrays import Float32, Integers
 from onnx_lippa.errors import InputError
 from onnx_lippa.formats import check_domain, check_labels, read_data
 from onnx_lippa.onnx_io import Model
+from onnx_lippa.question.input_set import ceil32, floor32
 
 _DRAWN: Final = 10
 """Inputs drawn where there is no data and no count is asked for."""
@@ -88,7 +89,7 @@ def _chosen(count: int, first: int | None, indices: str | None) -> Integers:
         return np.arange(min(count, first or count))
     try:
         chosen = np.array([int(part) for part in indices.split(",")], dtype=np.int64)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise InputError(
             f"--indices {indices!r} is not understood: give a list like 0,5,7"
         ) from error
@@ -105,9 +106,12 @@ def _drawn(model: Model, count: int, lower: float, upper: float, seed: int) -> S
     generator = np.random.default_rng([seed, count])
     shape = (count, model.network.input_size)
     if np.isfinite(lower) and np.isfinite(upper):
-        inputs = generator.uniform(lower, upper, shape).astype(np.float32)
+        points = generator.uniform(lower, upper, shape)
     else:
-        inputs = np.clip(generator.standard_normal(shape), lower, upper).astype(np.float32)
+        points = generator.standard_normal(shape)
+    # Rounding to float32 may not leave the domain.
+    low, high = ceil32(np.array(lower)), floor32(np.array(upper))
+    inputs = np.clip(points.astype(np.float32), low, high)
     outputs = model.runtime.outputs(inputs)
     source = f"{count} inputs drawn from the domain (seed {seed}), labelled by the network"
     drawn = Selection(np.arange(count), inputs, outputs.argmax(axis=1), outputs, source, "", "")

@@ -19,7 +19,8 @@ from onnx_lippa.onnx_io import load
 def inspect(model: Annotated[Path, typer.Argument(help="The ONNX model.")]) -> None:
     """Show the layers of a model, and everything about it that is not supported."""
     found = inspect_model(model)
-    console = Console()
+    # Names of files and nodes are printed as they are, not as markup.
+    console = Console(markup=False)
     batch = "any" if found.interface.batch_is_free else "1 only"
     console.print(
         f"{model.name}: opset {found.file.opset}, input '{found.interface.input_name}' "

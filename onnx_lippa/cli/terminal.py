@@ -13,6 +13,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from onnx_lippa.attacks import Outcome, Verdict
 from onnx_lippa.onnx_io import Model
@@ -69,7 +70,8 @@ def summary_table(summary: Summary, specification: RunSpecification) -> Table:
     counts = summary.counts
     table.add_row("clean error", f"{summary.clean_error:.2%}")
     if summary.facts.eps is not None:
-        table.add_row("robust error (lower bound)", f"[bold red]{summary.robust_error.lower:.2%}")
+        lower = Text(f"{summary.robust_error.lower:.2%}", style="bold red")
+        table.add_row("robust error (lower bound)", lower)
     table.add_row("inputs", f"{summary.inputs} of {summary.facts.requested}")
     table.add_row("  misclassified as they are", str(counts.misclassified))
     table.add_row("  adversarial, replayed", str(counts.adversarial))

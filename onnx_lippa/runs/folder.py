@@ -203,7 +203,7 @@ def read_witnesses(path: Path, sample_shape: Shape) -> StoredWitnesses:
         InputError: the file is missing or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             stored = StoredWitnesses(
                 *(arrays[name] for name in ("index", "inputs", "labels", "predictions", "outputs"))
             )
@@ -238,6 +238,7 @@ def read_asked(path: Path) -> Asked:
             all(isinstance(text, str) for text in texts)
             and all(isinstance(number, int | float) for number in numbers)
             and all(isinstance(index, int) for index in asked.indices)
+            and asked.indices
         ):
             raise TypeError("a field is of the wrong type")
     except (OSError, ValueError, TypeError, KeyError) as error:

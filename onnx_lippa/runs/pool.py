@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.queues import Queue
 from pathlib import Path
 from queue import Empty
@@ -53,9 +54,10 @@ def outcomes(
         _begin_worker,
         (model.file.path, settings, results),
     )
-    finished = False
+    finished, others = False, set(multiprocessing.active_children())
     try:
-        futures = [executor.submit(_attack_shard, shard) for shard in shards]
+        with _interrupts_held_back():
+            futures = [executor.submit(_attack_shard, shard) for shard in shards]
         yield from _gathered(results, futures, len(problems))
         finished = True
     except BrokenProcessPool as error:
@@ -66,7 +68,7 @@ def outcomes(
     finally:
         executor.shutdown(wait=finished, cancel_futures=True)
         if not finished:
-            for process in multiprocessing.active_children():
+            for process in set(multiprocessing.active_children()) - others:
                 process.terminate()
 
 
@@ -85,6 +87,22 @@ def _gathered(
             continue
         received += 1
         yield outcome
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Processes started inside do not see an interrupt before :func:`_begin_worker` runs.
+
+    They inherit the mask of the thread; the parent sees its own interrupt on the way out.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Worker:

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import numpy as np
 
 from onnx_lippa.arrays import Float32, Integers
-from onnx_lippa.attacks import Settings, Verdict
+from onnx_lippa.attacks import FoundBy, Outcome, Settings, Verdict
 from onnx_lippa.errors import FalseClaimError, InputError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.question import norm_named
-from onnx_lippa.runs.folder import ADVERSARIALS, RESULTS, RUN, SUMMARY, Asked, read_lines
+from onnx_lippa.runs.folder import (
+    ADVERSARIALS,
+    RESULTS,
+    SUMMARY,
+    Asked,
+    StoredWitnesses,
+    read_witnesses,
+)
+from onnx_lippa.runs.records import Record, read_records
 from onnx_lippa.runs.specification import RunSpecification, Targets
-from onnx_lippa.witness import Judge
+from onnx_lippa.runs.summary import RunFacts, summarise
+from onnx_lippa.witness import Judge, Witness
+
+_NOT_CHECKED: Final = ("versions",)
+"""Fields of a summary that neither the question nor the results determine."""
 
 
 @dataclass(frozen=True)
@@ -35,22 +48,6 @@ class Replayed:
     misclassified: int
 
 
-def read_asked(path: Path) -> Asked:
-    """What a folder's run was asked.
-
-    Raises:
-        InputError: the folder holds no run.
-    """
-    try:
-        fields = json.loads((path / RUN).read_text())
-        return Asked(**{**fields, "indices": tuple(fields["indices"])})
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(
-            f"{path} holds no run that can be replayed ({RUN} is missing or damaged): "
-            "give the --out folder of a run"
-        ) from error
-
-
 def replay(path: Path, asked: Asked, model: Model, inputs: Float32, labels: Integers) -> Replayed:
     """Checks every claim of a run: alone, in a batch, and in the batch of all witnesses.
 
@@ -65,71 +62,110 @@ def replay(path: Path, asked: Asked, model: Model, inputs: Float32, labels: Inte
         InputError: a file of the run is missing or damaged.
         FalseClaimError: the first claim that does not hold.
     """
-    records = {int(record["index"]): record for record in read_lines(path / RESULTS)}
-    stored = _stored(path / ADVERSARIALS)
-    claims = {i for i, r in records.items() if r["verdict"] == Verdict.ADVERSARIAL.value}
-    if claims != set(stored.index.tolist()) or len(set(stored.index.tolist())) != len(stored.index):
+    records = read_records(path / RESULTS)
+    stored = read_witnesses(path / ADVERSARIALS, model.network.input_shape)
+    _check_that_claims_have_witnesses(records, stored)
+    clean = _Clean(_specification(asked), model, asked.indices, inputs, labels)
+    for record in records:
+        clean.check(record)
+    witnesses = _witnesses(model, stored, records, clean)
+    _check_summary(path / SUMMARY, asked, records, witnesses)
+    wrong = sum(record.verdict is Verdict.MISCLASSIFIED for record in records)
+    return Replayed(len(records), len(witnesses), wrong)
+
+
+class _Clean:
+    """The clean inputs of a run, and what its records say of them."""
+
+    def __init__(
+        self,
+        specification: RunSpecification,
+        model: Model,
+        indices: tuple[int, ...],
+        inputs: Float32,
+        labels: Integers,
+    ) -> None:
+        outputs = model.runtime.outputs(inputs)
+        self.problems = {
+            problem.index: problem
+            for problem in specification.problems(np.array(indices), inputs, labels, outputs)
+        }
+        self.labels = dict(zip(indices, labels.tolist(), strict=True))
+        self._outputs = dict(zip(indices, outputs, strict=True))
+
+    def check(self, record: Record) -> None:
+        """Checks what a record says without a witness."""
+        index = record.index
+        require = _requirement(index)
+        require(index in self.problems, "the run was not asked about it")
+        unsafe, outputs = self.problems[index].unsafe, self._outputs[index]
+        require(record.label == self.labels[index], "its label is not that of the data")
+        require(
+            record.prediction == int(outputs.argmax()),
+            "its stated prediction is not what ONNX Runtime gives for the clean input",
+        )
+        require(
+            unsafe.contains(outputs) == (record.verdict is Verdict.MISCLASSIFIED),
+            "its clean input is classified otherwise than the run says",
+        )
+        require(record.verdict is not Verdict.ROBUST, "nothing in the run proves it robust")
+        if record.verdict is Verdict.ADVERSARIAL:
+            targets = {disjunct.target for disjunct in unsafe.disjuncts}
+            require(record.target in targets, "its target is not one of the classes that count")
+            found = record.found_by in (FoundBy.GRADIENT, FoundBy.LP)
+            require(found, "it does not say what found its adversarial input")
+        else:
+            wrong = record.verdict is Verdict.MISCLASSIFIED
+            stated = (record.target, record.distance, record.found_by)
+            due = (None, 0.0, FoundBy.CLEAN) if wrong else (None, None, FoundBy.NOTHING)
+            require(stated == due, "it states more than its verdict allows")
+
+
+def _check_that_claims_have_witnesses(records: list[Record], stored: StoredWitnesses) -> None:
+    for index, times in Counter(record.index for record in records).items():
+        _requirement(index)(times == 1, f"{RESULTS} has {times} results for it")
+    claims = sorted(r.index for r in records if r.verdict is Verdict.ADVERSARIAL)
+    if claims != sorted(stored.index.tolist()):
         raise FalseClaimError(
             f"{RESULTS} claims {len(claims)} adversarial inputs, but {ADVERSARIALS} holds "
             f"{len(stored.index)}, or others"
         )
-    place = {index: row for row, index in enumerate(asked.indices)}
-    outputs = model.runtime.outputs(inputs)
-    specification = _specification(asked)
-    for index, record in records.items():
-        if index not in place:
-            raise FalseClaimError(f"input {index}: the run was not asked about it")
-        label = int(labels[place[index]])
-        _require(record["label"] == label, index, "its label is not that of the data")
-        _check_clean(record, index, specification, inputs, labels, outputs, place)
-    together = model.runtime.outputs(stored.inputs) if len(stored.index) else np.zeros((0, 1))
+
+
+def _witnesses(
+    model: Model, stored: StoredWitnesses, records: list[Record], clean: _Clean
+) -> dict[int, Witness]:
+    """Every stored adversarial input, replayed."""
+    together = model.runtime.outputs(stored.inputs) if len(stored.index) else stored.outputs
     judge = Judge(model.runtime)
+    stated = {record.index: record for record in records}
+    found = {}
     for row, index in enumerate(stored.index.tolist()):
-        at = place[index]
-        problem = specification.problem(index, inputs[at], int(labels[at]), outputs[at])
+        problem, require = clean.problems[index], _requirement(index)
         witness = judge.replay(stored.inputs[row], problem.inputs, problem.unsafe)
-        _require(
-            witness is not None, index, "its stored adversarial input does not replay: it is not "
-            "misclassified, or it leaves the eps ball or the domain",
-        )  # fmt: skip
-        _require(
-            problem.unsafe.contains(together[row]), index,
-            "its adversarial input is not misclassified in the batch of all of them",
-        )  # fmt: skip
-        if witness is not None:
-            _require(
-                witness.prediction == int(stored.predictions[row]), index,
-                "its stored prediction is not what ONNX Runtime gives",
-            )  # fmt: skip
-            _require(
-                witness.distance == records[index]["distance"], index,
-                "its stated distance is not that of the stored input",
-            )  # fmt: skip
-    wrong = sum(r["verdict"] == Verdict.MISCLASSIFIED.value for r in records.values())
-    _check_summary(path / SUMMARY, records, wrong, len(claims))
-    return Replayed(len(records), len(claims), wrong)
-
-
-@dataclass(frozen=True)
-class _Stored:
-    index: Integers
-    inputs: Float32
-    predictions: Integers
-
-
-def _stored(path: Path) -> _Stored:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            inputs = arrays["inputs"]
-            if inputs.dtype != np.float32:
-                raise FalseClaimError(f"{path.name} holds inputs of type {inputs.dtype}")
-            return _Stored(
-                arrays["index"],
-                inputs.reshape(len(inputs), math.prod(inputs.shape[1:])),
-                arrays["predictions"],
+        if witness is None:
+            raise FalseClaimError(
+                f"input {index}: its stored adversarial input does not replay: it is not "
+                "misclassified, or it leaves the eps ball or the domain"
             )
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise InputError(f"{path} is missing or damaged: run the attack again") from error
+        require(
+            problem.unsafe.contains(together[row]),
+            "its adversarial input is not misclassified in the batch of all of them",
+        )
+        require(
+            stored.labels[row] == clean.labels[index],
+            f"its label in {ADVERSARIALS} is not that of the data",
+        )
+        require(
+            witness.prediction == stored.predictions[row],
+            "its stored prediction is not what ONNX Runtime gives",
+        )
+        require(
+            witness.distance == stated[index].distance,
+            "its stated distance is not that of the stored input",
+        )
+        found[index] = witness
+    return found
 
 
 def _specification(asked: Asked) -> RunSpecification:
@@ -140,42 +176,34 @@ def _specification(asked: Asked) -> RunSpecification:
     )  # fmt: skip
 
 
-def _check_clean(
-    record: dict[str, Any],
-    index: int,
-    specification: RunSpecification,
-    inputs: Float32,
-    labels: Integers,
-    outputs: Float32,
-    place: dict[int, int],
+def _check_summary(
+    path: Path, asked: Asked, records: list[Record], witnesses: dict[int, Witness]
 ) -> None:
-    """A clean input is misclassified exactly where the run says so."""
-    at = place[index]
-    problem = specification.problem(index, inputs[at], int(labels[at]), outputs[at])
-    unsafe = problem.unsafe.contains(outputs[at])
-    claimed = record["verdict"] == Verdict.MISCLASSIFIED.value
-    _require(
-        unsafe == claimed, index,
-        "its clean input is classified otherwise than the run says",
-    )  # fmt: skip
-
-
-def _check_summary(path: Path, records: dict[int, dict[str, Any]], wrong: int, broken: int) -> None:
+    """Sums the results up again: every figure and every fact of the question must be the same."""
     try:
-        summary = json.loads(path.read_text())
-        counts, error = summary["counts"], summary["robust_error"]["lower"]
+        stored = json.loads(path.read_bytes())
+        facts = {field.name: stored[field.name] for field in fields(RunFacts)}
+        seconds = stored["seconds"]
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise InputError(f"{path} is missing or damaged: run the attack again") from problem
-    total = len(records)
-    if (
-        summary["inputs"] != total
-        or counts["misclassified"] != wrong
-        or counts["adversarial"] != broken
-        or not math.isclose(error, (wrong + broken) / max(1, total), abs_tol=1e-12)
-    ):
-        raise FalseClaimError(f"{SUMMARY} does not add up to the results of the run")
+    for name in ("model_sha256", "norm", "eps", "lower", "upper", "targets"):
+        facts[name] = getattr(asked, name)
+    facts["requested"] = len(asked.indices)
+    outcomes: list[Outcome] = [record.outcome(witnesses.get(record.index)) for record in records]
+    expected = summarise(RunFacts(**facts), outcomes, seconds).as_json()
+    for name, value in expected.items():
+        if name not in _NOT_CHECKED and stored.get(name) != value:
+            raise FalseClaimError(
+                f"{SUMMARY} says {name} is {stored.get(name)}, but the run's other files give "
+                f"{value}"
+            )
 
 
-def _require(holds: bool, index: int, otherwise: str) -> None:
-    if not holds:
-        raise FalseClaimError(f"input {index}: {otherwise}")
+def _requirement(index: int) -> Callable[[bool, str], None]:
+    """A check of one input's claims."""
+
+    def require(holds: bool, otherwise: str) -> None:
+        if not holds:
+            raise FalseClaimError(f"input {index}: {otherwise}")
+
+    return require

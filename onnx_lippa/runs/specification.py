@@ -11,7 +11,10 @@ import numpy as np
 from onnx_lippa.arrays import Float32, Floats, Integers
 from onnx_lippa.attacks import Problem, Settings
 from onnx_lippa.errors import InputError
+from onnx_lippa.programs import Cone, Program, Rows
 from onnx_lippa.question import InputSet, Norm, UnsafeSet
+from onnx_lippa.regions import ENGINE_NAMES
+from onnx_lippa.solvers import solver_named
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,26 @@ class RunSpecification:
             raise InputError(f"workers is {self.workers}: give at least 1")
         if self.eps is None and not self.settings.minimize:
             raise InputError("without eps only the distance can be minimised: give eps")
+        if self.targets.classes == ():
+            raise InputError("there are no targets: give at least one class, or all")
+        self._check_engine_and_solver()
+
+    def _check_engine_and_solver(self) -> None:
+        """Refuses now what an LPStep would refuse in the middle of a run."""
+        engine, norm = self.settings.engine, self.norm
+        if engine not in ENGINE_NAMES:
+            raise InputError(
+                f"there is no LP engine '{engine}': choose one of {', '.join(ENGINE_NAMES)}"
+            )
+        solver, one = solver_named(self.settings.solver or norm.solver), np.ones(1)
+        step = (
+            norm.epigraph(0 * one, -one, one)
+            if self.settings.minimize
+            else norm.ball(0 * one, 0.5, -one, one)
+        )
+        rows = Rows(step.rows, step.row_lower, step.row_upper)
+        ball = None if step.radius is None else Cone(0 * one, step.radius)
+        solver.open(Program(step.cost, step.lower, step.upper, rows, step.curvature, ball))
 
     def problem(self, index: int, x: Float32, label: int, outputs: Floats) -> Problem:
         """The problem of one input.

@@ -140,7 +140,6 @@ RECORD_CHANGES = {
     "adversarial to unknown": lambda r: first(r, "adversarial").update(verdict="unknown"),
     "adversarial to robust": lambda r: first(r, "adversarial").update(verdict="robust"),
     "misclassified to unknown": lambda r: first(r, "misclassified").update(verdict="unknown"),
-    "verdict that is none": lambda r: first(r, "unknown").update(verdict="perhaps"),
     "found by": lambda r: first(r, "adversarial").update(found_by="nothing"),
     "index": lambda r: first(r, "unknown").update(index=17),
     "first line removed": lambda r: r.pop(0),
@@ -299,6 +298,13 @@ def test_lines_of_another_kind(run, line):
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:4], line, *lines[5:]]) + "\n")
     with pytest.raises((InputError, FalseClaimError)):
+        replay(run / "run")
+
+
+@pytest.mark.parametrize("key", ["verdict", "found_by"])
+def test_words_that_mean_nothing(run, key):
+    edit_records(run / "run" / "results.jsonl", lambda records: records[2].update({key: "maybe"}))
+    with pytest.raises(InputError, match="line 3 of .*results.jsonl"):
         replay(run / "run")
 
 
