@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -21,6 +22,7 @@ from onnx_lippa.onnx_io import Model, load
 
 _SHARD: Final = 25
 """Inputs explored together: enough to fill a batch, few enough to balance the workers."""
+_HAS_MASKS: Final = hasattr(signal, "pthread_sigmask")
 _PATIENCE: Final = 0.5
 """Seconds without an outcome after which the workers are asked whether they still live."""
 
@@ -91,18 +93,25 @@ def _gathered(
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Processes started inside do not see an interrupt before :func:`_begin_worker` runs.
+    """An interrupt that arrives inside takes effect on the way out.
 
-    They inherit the mask of the thread; the parent sees its own interrupt on the way out.
+    A process that is cut off while it starts writes a traceback of its own. Here it is started
+    to the end, and inherits a mask that lasts until :func:`_begin_worker` looks after itself.
     """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    held: list[int] = []
+    handler = None
+    if threading.current_thread() is threading.main_thread():
+        handler = signal.signal(signal.SIGINT, lambda number, frame: held.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if _HAS_MASKS else None
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
+        if held:
+            signal.raise_signal(signal.SIGINT)
 
 
 class _Worker:

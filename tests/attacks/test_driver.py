@@ -65,7 +65,9 @@ def test_hardly_any_time(norm, eps):
         assert outcome.lp_steps <= 1
 
 
-@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.05), ("l1", 1.5), ("linf", None), ("l2", None)])
+@pytest.mark.parametrize(
+    ("norm", "eps"), [("linf", 0.05), ("l1", 1.5), ("linf", None), ("l2", None)]
+)
 def test_time_limit_holds(norm, eps):
     """Budgets that would take minutes end soon after the limit."""
     model, x, y = digits()
@@ -119,7 +121,9 @@ LIES = {
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("lie", list(LIES))
 @pytest.mark.parametrize("engine", ["rows", "stacked"])
-@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.05), ("l1", 1.5), ("linf", None), ("l2", None)])
+@pytest.mark.parametrize(
+    ("norm", "eps"), [("linf", 0.05), ("l1", 1.5), ("linf", None), ("l2", None)]
+)
 def test_solver_that_lies(monkeypatch, lie, engine, norm, eps):
     replace_solver(monkeypatch, StubSolver(Status.OPTIMAL, LIES[lie]))
     model, x, y = digits()

@@ -51,7 +51,7 @@ def test_files(finished_run):
 
 
 def test_summary(finished_run, summary):
-    assert SUMMARY_KEYS <= set(summary)
+    assert set(summary) >= SUMMARY_KEYS
     assert summary["schema_version"] == 1
     assert summary["norm"] == "linf"
     assert summary["eps"] == 0.06
@@ -70,7 +70,7 @@ def test_summary(finished_run, summary):
 def test_records(records):
     assert sorted(record["index"] for record in records) == list(range(12))
     for record in records:
-        assert RECORD_KEYS <= set(record)
+        assert set(record) >= RECORD_KEYS
         assert record["verdict"] in VERDICTS
         assert (record["verdict"] == "misclassified") == (record["label"] != record["prediction"])
         assert (record["target"] is None) == (record["verdict"] != "adversarial")

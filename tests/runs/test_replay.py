@@ -333,7 +333,8 @@ def test_arrays_of_another_shape(run, key):
 
 def test_inputs_of_another_width(run):
     edit_arrays(
-        run / "run" / "adversarials.npz", lambda arrays: arrays.update(inputs=arrays["inputs"][:, 1:])
+        run / "run" / "adversarials.npz",
+        lambda arrays: arrays.update(inputs=arrays["inputs"][:, 1:]),
     )
     with pytest.raises((InputError, FalseClaimError)):
         replay(run / "run")

@@ -1,0 +1,131 @@
+"""Ctrl-C: exit code 130, what had finished is on disk and replays, and no traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from onnx_lippa import replay
+from onnx_lippa.programs import Program, Rows
+from onnx_lippa.solvers import solver_named
+from tests.attacks.cases import DIGITS
+from tests.cli.command import command, spawned
+
+LONG = ("attack", DIGITS, "--eps", "0.05", "--restarts", "300", "--gradient-steps", "300",
+        "--lp-steps", "5000")  # fmt: skip
+"""Minutes of work, of which some inputs are settled at once."""
+
+
+def wait_for(condition, process, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "nothing happens"
+        time.sleep(0.05)
+
+
+def lines(out) -> int:
+    path = out / "results.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def interrupt(process, whole_group: bool) -> tuple[str, str]:
+    """SIGINT as a terminal sends it (to the group), or as a supervisor does."""
+    (os.killpg if whole_group else os.kill)(process.pid, signal.SIGINT)
+    try:
+        return process.communicate(timeout=15)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize(
+    ("workers", "whole_group"),
+    [(1, True), (2, True), pytest.param(1, False, marks=pytest.mark.slow),
+     pytest.param(2, False, marks=pytest.mark.slow)],
+)  # fmt: skip
+def test_in_the_middle_of_a_run(tmp_path, workers, whole_group):
+    out = tmp_path / "run"
+    process = spawned(*LONG, "--workers", workers, "--out", out)
+    wait_for(lambda: lines(out) >= 3, process)
+    _, err = interrupt(process, whole_group)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "interrupted" in err
+    confirmed = replay(out)
+    assert confirmed.inputs == lines(out) >= 3
+    assert command("replay", out).code == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize(
+    "pause", [0.05, pytest.param(0.4, marks=pytest.mark.slow),
+              pytest.param(1.0, marks=pytest.mark.slow)],
+)  # fmt: skip
+def test_while_workers_start(tmp_path, pause):
+    """Workers that are still importing do not write tracebacks of their own."""
+    out = tmp_path / "run"
+    process = spawned(*LONG, "--workers", 2, "--out", out)
+    wait_for((out / "results.jsonl").exists, process)
+    time.sleep(pause)
+    _, err = interrupt(process, whole_group=True)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert replay(out).inputs == lines(out)
+
+
+@pytest.mark.parametrize("name", ["glop", "highs", "pdlp", "clarabel"])
+def test_inside_a_solver(name):
+    """An interrupt that arrives while a solver's answer is unpacked is not taken for a failure.
+
+    The bindings of OR-Tools call Python functions while they convert protocol buffers and drop
+    what those raise.
+    """
+    program = Program(
+        np.ones(2), np.zeros(2), np.ones(2),
+        Rows(sp.csr_array(np.ones((1, 2))), np.array([0.5]), np.array([np.inf])),
+    )  # fmt: skip
+    session, sent = solver_named(name).open(program), []
+    package = os.path.dirname(np.__file__).rsplit(os.sep, 1)[0]
+
+    def watch(frame, event, argument):
+        # The first Python function of a library that runs below our own solve().
+        if event == "call" and not sent and frame.f_code.co_name == "GetMessageClass":
+            sent.append(frame.f_code.co_filename.startswith(package))
+            signal.raise_signal(signal.SIGINT)
+
+    interrupted = False
+    sys.setprofile(watch)
+    try:
+        session.solve()
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        sys.setprofile(None)
+    assert interrupted == bool(sent)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_at_any_moment(tmp_path):
+    """Wherever the interrupt falls, it ends the run at once and the files agree."""
+    generator = np.random.default_rng(0)
+    for round_ in range(8):
+        out = tmp_path / f"run{round_}"
+        process = spawned(
+            "attack", DIGITS, "--restarts", 20, "--workers", 1 + round_ % 2, "--out", out
+        )
+        wait_for((out / "results.jsonl").exists, process)
+        time.sleep(float(generator.uniform(0, 2)))
+        _, err = interrupt(process, whole_group=True)
+        assert process.returncode == 130
+        assert "Traceback" not in err
+        assert replay(out).inputs == lines(out)
