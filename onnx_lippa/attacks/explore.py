@@ -16,8 +16,8 @@ from onnx_lippa.onnx_io import GradientRuntime
 _CHECK_EVERY = 5
 """Steps between looks at which rows have reached an unsafe point."""
 
-Candidate = Callable[[int, Float32, int], bool]
-"""Told an owner, a point (d,) of negative margin and the disjunct; True where it holds."""
+Candidate = Callable[[int, Float32], bool]
+"""Told an owner and a point (d,) of negative margin; True where it holds."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,6 @@ def _accepted(rows: RowBatch, best: Float32, least: Float32, accept: Candidate) 
     done: set[int] = set()
     for row in np.flatnonzero(least < 0):
         owner = int(rows.owner[row])
-        if owner not in done and accept(owner, best[row], int(rows.disjunct[row])):
+        if owner not in done and accept(owner, best[row]):
             done.add(owner)
     return done

@@ -79,7 +79,7 @@ class Progress:
     def best_margin(self) -> float:
         """The least margin met."""
         met = [point.margin for point in self.end_points[:1]]
-        return min([float(self.clean_margins.min()), self.least_optimum, *met])
+        return min([float(self.clean_margins.min(initial=np.inf)), self.least_optimum, *met])
 
     def closeness(self) -> float:
         """The best end point's margin as a share of its disjunct's clean margin."""
@@ -125,7 +125,7 @@ class Ledger:
             logits = model.network.forward(problem.inputs.center[None])
             margins = problem.unsafe.margins(logits)[0]
             entry = Progress(problem, margins)
-            if problem.unsafe.contains(output):
+            if problem.wrong.contains(output):
                 entry.misclassified, entry.found_by = True, FoundBy.CLEAN
             self.progress.append(entry)
 
@@ -133,12 +133,29 @@ class Ledger:
         """Positions of the problems that are still worth work."""
         return [i for i, entry in enumerate(self.progress) if not self._settled(entry)]
 
+    def unbroken(self) -> list[int]:
+        """Positions of the unsettled problems without a witness whose radius is finite."""
+        entries = self.progress
+        return [
+            i
+            for i in self.unsettled()
+            if entries[i].witness is None and np.isfinite(entries[i].problem.inputs.eps)
+        ]
+
+    def deadline(self, positions: Sequence[int]) -> float:
+        """``time.monotonic()`` at which a batch of these problems has used up its time."""
+        owners = set(positions)
+        limit = min(self.remaining(self.progress[i]) for i in owners) * len(owners)
+        return time.monotonic() + limit
+
     def _settled(self, entry: Progress) -> bool:
-        if entry.misclassified or entry.seconds >= self.settings.time_limit:
+        if entry.misclassified or not entry.problem.unsafe.disjuncts:
+            return True
+        if entry.seconds >= self.settings.time_limit:
             return True
         return entry.witness is not None and not self.settings.minimize
 
-    def accept(self, position: int, x: Floats, disjunct: int, found_by: FoundBy) -> bool:
+    def accept(self, position: int, x: Floats, found_by: FoundBy) -> bool:
         """Replays a candidate and keeps it where it is a witness, and better than the last."""
         entry = self.progress[position]
         inputs, unsafe = self._wanted(entry), entry.problem.unsafe
@@ -146,7 +163,9 @@ class Ledger:
         if witness is None:
             return False
         entry.witness, entry.found_by = witness, found_by
-        entry.target = unsafe.disjuncts[disjunct].target
+        # A walk after one class may end in another.
+        reached = int(unsafe.margins(witness.outputs[None])[0].argmin())
+        entry.target = unsafe.disjuncts[reached].target
         return True
 
     def _wanted(self, entry: Progress) -> InputSet:

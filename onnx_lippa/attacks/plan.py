@@ -62,7 +62,14 @@ def _within(settings: Settings) -> tuple[Stage, ...]:
 def _nearest(settings: Settings) -> tuple[Stage, ...]:
     """The nearest adversarial example: bracket it, then walks and LPs in turn."""
     lippa = settings.method is Method.LIPPA and settings.lp_steps > 0
-    stages: list[Stage] = [Enclose(_BRACKETS, _HOPEFUL, max(1, settings.gradient_steps // 2))]
+    # Where a radius is given too, these find any example within it; else they have nothing to do.
+    scan = min(_SCAN_STEPS, settings.gradient_steps)
+    stages: list[Stage] = [
+        Walks(0, Start.CLEAN, None, scan),
+        Walks(0, Start.CLEAN, _HOPEFUL, settings.gradient_steps),
+        Walks(1, Start.DIVERSE, None, settings.gradient_steps, _NEAR),
+        Enclose(_BRACKETS, _HOPEFUL, max(1, settings.gradient_steps // 2)),
+    ]
     for round_ in range(settings.restarts // 2):
         if lippa:
             stages.append(Polish(settings.lp_steps))

@@ -17,11 +17,14 @@ class Problem:
         index: its place in the data; also what its random numbers are drawn from.
         inputs: the inputs allowed.
         unsafe: the outputs sought.
+        wrong: the outputs with which the clean input itself counts as misclassified; more than
+            the unsafe ones where only some classes are sought.
     """
 
     index: int
     inputs: InputSet
     unsafe: UnsafeSet
+    wrong: UnsafeSet
 
     def generator(self, seed: int, *salt: int) -> np.random.Generator:
         """Random numbers that depend on the seed and this input, not on its neighbours."""

@@ -98,19 +98,19 @@ class _Clean:
         index = record.index
         require = _requirement(index)
         require(index in self.problems, "the run was not asked about it")
-        unsafe, outputs = self.problems[index].unsafe, self._outputs[index]
+        problem, outputs = self.problems[index], self._outputs[index]
         require(record.label == self.labels[index], "its label is not that of the data")
         require(
             record.prediction == int(outputs.argmax()),
             "its stated prediction is not what ONNX Runtime gives for the clean input",
         )
         require(
-            unsafe.contains(outputs) == (record.verdict is Verdict.MISCLASSIFIED),
+            problem.wrong.contains(outputs) == (record.verdict is Verdict.MISCLASSIFIED),
             "its clean input is classified otherwise than the run says",
         )
         require(record.verdict is not Verdict.ROBUST, "nothing in the run proves it robust")
         if record.verdict is Verdict.ADVERSARIAL:
-            targets = {disjunct.target for disjunct in unsafe.disjuncts}
+            targets = {disjunct.target for disjunct in problem.unsafe.disjuncts}
             require(record.target in targets, "its target is not one of the classes that count")
             found = record.found_by in (FoundBy.GRADIENT, FoundBy.LP)
             require(found, "it does not say what found its adversarial input")

@@ -134,7 +134,9 @@ class RunSpecification:
             np.full(d, self.upper),
         )
         targets = self.targets.of(label, outputs)
-        return Problem(index, inputs, UnsafeSet.misclassification(label, outputs.size, targets))
+        unsafe = UnsafeSet.misclassification(label, outputs.size, targets)
+        wrong = UnsafeSet.misclassification(label, outputs.size)
+        return Problem(index, inputs, unsafe, wrong)
 
     def problems(
         self, indices: Integers, x: Float32, labels: Integers, outputs: Floats

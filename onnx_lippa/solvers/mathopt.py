@@ -34,6 +34,9 @@ _STATUS = {
     result_pb2.TERMINATION_REASON_FEASIBLE: Status.LIMIT,
 }
 
+_LONGEST = 1e9
+"""Seconds from which on a limit is none; the protocol's durations end before infinity."""
+
 
 class MathOptSolver(Solver):
     """A solver of MathOpt; a subclass names it and sets its parameters."""
@@ -81,7 +84,7 @@ class MathOptSession(Session):
     def solve(self, time_limit: float = float("inf")) -> Solution:
         """See :meth:`Session.solve`."""
         parameters = self._parameters()
-        if math.isfinite(time_limit):
+        if time_limit < _LONGEST:
             parameters.time_limit.FromTimedelta(datetime.timedelta(seconds=max(0.0, time_limit)))
         started = time.perf_counter()
         try:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from itertools import pairwise
+
 import numpy as np
 import onnxruntime as ort
 
@@ -38,7 +40,7 @@ def mlp_file(
     generator = np.random.default_rng([seed, *sizes])
     constants: dict[str, np.ndarray] = {"half": np.full(sizes[0], 0.5, np.float32)}
     nodes, value = [node("Sub", "x half", "h")], "h"
-    for place, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for place, (inputs, outputs) in enumerate(pairwise(sizes)):
         last = place == len(sizes) - 2
         weight = generator.normal(size=(inputs, outputs)) * gain * np.sqrt(2.0 / inputs)
         constants[f"w{place}"] = weight.astype(np.float32)

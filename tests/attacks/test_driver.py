@@ -211,7 +211,7 @@ def test_unsafe_sets_of_several_inequalities(tmp_path):
     unsafe = UnsafeSet((Conjunction(matrix, np.array([0.0, -high])),))
     assert not unsafe.contains(model.runtime.outputs(x.astype(np.float32)[None])[0])
     for settings in (Settings(restarts=2), Settings(restarts=2, minimize=True)):
-        (outcome,) = attack_batch(model, [Problem(0, box, unsafe)], settings)
+        (outcome,) = attack_batch(model, [Problem(0, box, unsafe, unsafe)], settings)
         assert outcome.verdict in (Verdict.ADVERSARIAL, Verdict.MISCLASSIFIED)
         if outcome.witness is not None:
             assert unsafe.contains(model.runtime.outputs(outcome.witness.x[None])[0])

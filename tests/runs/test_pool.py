@@ -113,6 +113,8 @@ def test_threads_do_not_multiply(monkeypatch):
         "pool._begin_worker(Path('models/digits_mlp.onnx'), Settings(), None)\n"
         "print(max(i['num_threads'] for i in threadpool_info()))\n"
     )
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True,
-                           check=True, cwd=os.fspath(pytest.importorskip("tests.cli.command").ROOT))  # fmt: skip
+    root = os.fspath(pytest.importorskip("tests.cli.command").ROOT)
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root
+    )
     assert ended.stdout.split()[-1] == "1"

@@ -98,7 +98,8 @@ def to_float64(arrays):
 )  # fmt: skip
 def test_changed_adversarials(run, change):
     edit_arrays(run / "run" / "adversarials.npz", change)
-    with pytest.raises(FalseClaimError):
+    # Another type is a damaged file; everything else is a claim that does not hold.
+    with pytest.raises(InputError if change is to_float64 else FalseClaimError):
         replay(run / "run")
 
 
@@ -304,7 +305,7 @@ def test_lines_of_another_kind(run, line):
 @pytest.mark.parametrize("key", ["verdict", "found_by"])
 def test_words_that_mean_nothing(run, key):
     edit_records(run / "run" / "results.jsonl", lambda records: records[2].update({key: "maybe"}))
-    with pytest.raises(InputError, match="line 3 of .*results.jsonl"):
+    with pytest.raises(InputError, match=r"line 3 of .*results.jsonl"):
         replay(run / "run")
 
 

@@ -41,7 +41,7 @@ class Algorithm1(Stage):
 
     def run(self, ledger: Ledger) -> None:
         """See :meth:`Stage.run`."""
-        for position in ledger.unsettled():
+        for position in ledger.unbroken():
             entry = ledger.progress[position]
             if entry.closeness() < self.closeness:
                 self._search(ledger, position)
@@ -52,7 +52,7 @@ class Algorithm1(Stage):
         restart = 0
         starts = self._best_starts(entry)
         starts.append((entry.problem.inputs.center, entry.nearest_disjuncts(1)[0]))
-        while entry.lp_steps < last and position in ledger.unsettled():
+        while entry.lp_steps < last and position in ledger.unbroken():
             before = entry.lp_steps
             if starts:
                 x, disjunct = starts.pop(0)
@@ -94,7 +94,7 @@ class Algorithm1(Stage):
                 x = optimum.x
                 stalled = 0 if optimum.margin < least - 1e-9 else stalled + 1
                 least = min(least, optimum.margin)
-            if entry.lp_steps >= last or position not in ledger.unsettled():
+            if entry.lp_steps >= last or position not in ledger.unbroken():
                 return
             with ledger.timed([position]):
                 step = self._gradient_step(ledger, entry, x, disjunct)

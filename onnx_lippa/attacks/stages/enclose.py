@@ -72,9 +72,9 @@ class Enclose(Stage):
             rows = rows.owned_by_rows()
             reached_now = np.full(len(live), np.inf)
 
-            def accept(row: int, x: Float32, disjunct: int) -> bool:
+            def accept(row: int, x: Float32) -> bool:
                 i = mine[row][0]  # noqa: B023  # called only inside this round
-                held = ledger.accept(i, x, disjunct, FoundBy.GRADIENT)
+                held = ledger.accept(i, x, FoundBy.GRADIENT)
                 if not held and ledger.progress[i].witness is None:
                     return False
                 # A point that holds, or only fails to improve on a nearer witness.
@@ -82,7 +82,10 @@ class Enclose(Stage):
                 return True
 
             with ledger.timed([i for i, _ in mine]):
-                walked = explore(ledger.model.gradient, rows, MomentumPgd(), self.steps, accept)
+                walked = explore(
+                    ledger.model.gradient, rows, MomentumPgd(), self.steps, accept,
+                    ledger.deadline([i for i, _ in mine]),
+                )  # fmt: skip
             for row, place in enumerate(live):
                 points[place] = walked.best[row]
                 i, j = pairs[place]

@@ -29,7 +29,7 @@ class FinishWithLp(Stage):
 
     def run(self, ledger: Ledger) -> None:
         """See :meth:`Stage.run`."""
-        for position in ledger.unsettled():
+        for position in ledger.unbroken():
             entry = ledger.progress[position]
             if entry.closeness() >= self.closeness:
                 continue

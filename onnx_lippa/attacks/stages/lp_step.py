@@ -29,6 +29,6 @@ def margin_step(
     entry.lp_steps += 1
     if optimum.found:
         if optimum.margin <= 0:
-            ledger.accept(position, optimum.x, disjunct, FoundBy.LP)
+            ledger.accept(position, optimum.x, FoundBy.LP)
         entry.least_optimum = min(entry.least_optimum, optimum.margin)
     return optimum

@@ -81,7 +81,7 @@ class Polish(Stage):
             best = np.inf if entry.witness is None else entry.witness.distance
             if optimum.distance >= best:
                 return None
-            if ledger.accept(position, optimum.x, disjunct, FoundBy.LP):
+            if ledger.accept(position, optimum.x, FoundBy.LP):
                 return optimum.x
         return None
 

@@ -66,9 +66,12 @@ class Tighten(Stage):
                     starts.append(project(start[None].copy())[0])
                     radii.append(radius)
 
-        def accept(position: int, x: Float32, disjunct: int) -> bool:
-            return ledger.accept(position, x, disjunct, FoundBy.GRADIENT)
+        def accept(position: int, x: Float32) -> bool:
+            return ledger.accept(position, x, FoundBy.GRADIENT)
 
         with ledger.timed([i for i, _ in pairs]):
             rows = rows_for(problems, pairs, starts, np.array(radii))
-            explore(ledger.model.gradient, rows, MomentumPgd(), self.steps, accept)
+            explore(
+                ledger.model.gradient, rows, MomentumPgd(), self.steps, accept,
+                ledger.deadline([i for i, _ in pairs]),
+            )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import Final, final
 
@@ -47,7 +46,7 @@ class Walks(Stage):
         """See :meth:`Stage.run`."""
         entries = ledger.progress
         chunk: list[tuple[int, int]] = []
-        for i in ledger.unsettled():
+        for i in ledger.unbroken():
             entry = entries[i]
             if entry.closeness() >= self.closeness:
                 continue
@@ -64,16 +63,15 @@ class Walks(Stage):
         entries = ledger.progress
         owners = [i for i, _ in pairs]
 
-        def accept(position: int, x: Float32, disjunct: int) -> bool:
-            return ledger.accept(position, x, disjunct, FoundBy.GRADIENT)
+        def accept(position: int, x: Float32) -> bool:
+            return ledger.accept(position, x, FoundBy.GRADIENT)
 
         with ledger.timed(owners):
             starts = starting_points(self.start, ledger, pairs, self.round)
             rows = rows_for([entry.problem for entry in entries], pairs, starts)
-            limit = min(ledger.remaining(entries[i]) for i in owners) * len(set(owners))
             walked = explore(
                 ledger.model.gradient, rows, self.method, self.steps, accept,
-                time.monotonic() + limit,
+                ledger.deadline(owners),
             )  # fmt: skip
         for place, (i, j) in enumerate(pairs):
             point = EndPoint(float(walked.margin[place]), j, walked.best[place], self.round)
