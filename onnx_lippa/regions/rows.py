@@ -25,6 +25,8 @@ _LEAST_BATCH, _MOST_BATCH = 24, 192
 """Faces added in one round: half of the violated ones, within these."""
 _SLACK_TOLERANCE = 1e-9
 """A face counts as violated below minus this, relative to the largest slack."""
+_NEGLIGIBLE = 1e-14
+"""Coefficients below this share of a face's largest one are rounding: solvers want none."""
 
 
 @final
@@ -158,6 +160,7 @@ def _face_rows(
     scale = np.abs(a).max(axis=1)
     scale[scale == 0] = 1.0
     a /= scale[:, None]
+    a[np.abs(a) < _NEGLIGIBLE] = 0.0
     at_center = region.evaluate(center[None]).slacks[0][faces] / scale
     shift = a @ (embedding.offset - center)
     matrix = sp.csr_array(a @ embedding.matrix)

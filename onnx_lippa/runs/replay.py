@@ -110,8 +110,6 @@ class _Clean:
         )
         require(record.verdict is not Verdict.ROBUST, "nothing in the run proves it robust")
         if record.verdict is Verdict.ADVERSARIAL:
-            targets = {disjunct.target for disjunct in problem.unsafe.disjuncts}
-            require(record.target in targets, "its target is not one of the classes that count")
             found = record.found_by in (FoundBy.GRADIENT, FoundBy.LP)
             require(found, "it does not say what found its adversarial input")
         else:
@@ -151,6 +149,11 @@ def _witnesses(
         require(
             problem.unsafe.contains(together[row]),
             "its adversarial input is not misclassified in the batch of all of them",
+        )
+        reached = {d.target for d in problem.unsafe.disjuncts if d.contains(witness.outputs)}
+        require(
+            stated[index].target in reached,
+            "its stated target is not a class that counts and outdoes its label",
         )
         require(
             stored.labels[row] == clean.labels[index],

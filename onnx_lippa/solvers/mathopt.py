@@ -26,6 +26,7 @@ from ortools.math_opt import (
 from ortools.math_opt.core.python import solver as core
 
 from onnx_lippa.programs import Program, Rows, Session, Solution, Solver, SolverCounts, Status
+from onnx_lippa.solvers.interrupts import deferred_interrupts
 
 _STATUS = {
     result_pb2.TERMINATION_REASON_OPTIMAL: Status.OPTIMAL,
@@ -56,7 +57,12 @@ class MathOptSolver(Solver):
 
     def open(self, program: Program) -> Session:
         """See :meth:`Solver.open`."""
-        return MathOptSession(program, self.solver_type, self.parameters, self.counts)
+        return MathOptSession(program, self.solver_type, self.parameters, self.counts, self.talks)
+
+    @property
+    def talks(self) -> bool:
+        """Whether the solver prints warnings unless its messages are taken from it."""
+        return False
 
     @property
     def takes_quadratic(self) -> bool:
@@ -73,8 +79,10 @@ class MathOptSession(Session):
         solver_type: int,
         parameters: Callable[[], parameters_pb2.SolveParametersProto],
         counts: SolverCounts,
+        talks: bool,
     ) -> None:
         super().__init__(program)
+        self._listener = _drop if talks else None
         self._type, self._parameters, self._counts = solver_type, parameters, counts
         self._solver = self._opened()
 
@@ -88,14 +96,15 @@ class MathOptSession(Session):
             parameters.time_limit.FromTimedelta(datetime.timedelta(seconds=max(0.0, time_limit)))
         started = time.perf_counter()
         try:
-            result = self._solver.solve(
-                parameters,
-                model_parameters_pb2.ModelSolveParametersProto(),
-                None,
-                callback_pb2.CallbackRegistrationProto(),
-                None,
-                None,
-            )
+            with deferred_interrupts():
+                result = self._solver.solve(
+                    parameters,
+                    model_parameters_pb2.ModelSolveParametersProto(),
+                    self._listener,
+                    callback_pb2.CallbackRegistrationProto(),
+                    None,
+                    None,
+                )
         except (RuntimeError, ValueError, TypeError, AttributeError) as error:
             # MathOpt hands a failed status over as one of these, whatever the solver.
             return Solution(Status.FAILED, np.zeros(0), math.nan, str(error))
@@ -149,6 +158,10 @@ class MathOptSession(Session):
         # HiGHS takes no updates in place: it gets the changed model from scratch.
         if not self._solver.update(update):
             self._solver = self._opened()
+
+
+def _drop(_messages: list[str]) -> None:
+    """Takes a solver's messages, so that it does not print them."""
 
 
 def _model(program: Program) -> model_pb2.ModelProto:

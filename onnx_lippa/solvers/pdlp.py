@@ -28,6 +28,11 @@ class Pdlp(MathOptSolver):
         """See :meth:`MathOptSolver.takes_quadratic`."""
         return True
 
+    @property
+    def talks(self) -> bool:
+        """See :attr:`MathOptSolver.talks`."""
+        return True
+
     def parameters(self) -> parameters_pb2.SolveParametersProto:
         """See :meth:`MathOptSolver.parameters`."""
         parameters = parameters_pb2.SolveParametersProto(threads=1)

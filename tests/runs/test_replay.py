@@ -305,7 +305,7 @@ def test_lines_of_another_kind(run, line):
 @pytest.mark.parametrize("key", ["verdict", "found_by"])
 def test_words_that_mean_nothing(run, key):
     edit_records(run / "run" / "results.jsonl", lambda records: records[2].update({key: "maybe"}))
-    with pytest.raises(InputError, match=r"line 3 of .*results.jsonl"):
+    with pytest.raises(InputError, match=r"line 3 of .*results\.jsonl"):
         replay(run / "run")
 
 
@@ -382,6 +382,6 @@ def test_honest_runs(tmp_path, options):
 def test_minimal_distances_replay_in_one_batch(tmp_path):
     """Points with hardly any margin stay adversarial beside all the others."""
     out = tmp_path / "run"
-    ended = command("attack", DIGITS, "--first", 50, "--restarts", 1, "--out", out, "--quiet")
+    ended = command("attack", DIGITS, "--first", 24, "--restarts", 0, "--out", out, "--quiet")
     assert ended.code == 0, ended.err
-    assert replay(out).adversarial > 40
+    assert replay(out).adversarial > 20

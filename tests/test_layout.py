@@ -1,0 +1,152 @@
+"""The shape of the package: public names, sizes of files, and who may import what."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import onnx_lippa
+
+PACKAGE = Path(onnx_lippa.__file__).parent
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.stat().st_size)
+PUBLIC = [
+    "AttackResult",
+    "FalseClaimError",
+    "InputError",
+    "LippaError",
+    "Model",
+    "ModelError",
+    "ModelMismatchError",
+    "UnsupportedModelError",
+    "Verdict",
+    "attack",
+    "load",
+    "replay",
+]
+ONLY_IN = {
+    "onnx": "onnx_io",
+    "onnxruntime": "onnx_io",
+    "google": "onnx_io",
+    "ortools": "solvers",
+    "clarabel": "solvers",
+    "typer": "cli",
+    "rich": "cli",
+    "multiprocessing": "runs",
+    "concurrent": "runs",
+}
+"""Each of these is imported by one package only."""
+ALLOWED = {*ONLY_IN, "numpy", "scipy", "threadpoolctl", "onnx_lippa", *sys.stdlib_module_names}
+"""Besides the standard library; PyTorch and its kin are not among them."""
+
+
+def named(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+@cache
+def imports(path: Path) -> set[str]:
+    """Every module that a file imports, at its top or further in."""
+    found: set[str] = set()
+    for part in ast.walk(ast.parse(path.read_text())):
+        if isinstance(part, ast.Import):
+            found |= {alias.name for alias in part.names}
+        elif isinstance(part, ast.ImportFrom):
+            assert part.level == 0, "relative import"
+            found.add(part.module or "")
+    return found
+
+
+def test_public_names():
+    assert sorted(onnx_lippa.__all__) == PUBLIC
+    for name in PUBLIC:
+        assert getattr(onnx_lippa, name).__doc__
+
+
+def test_public_names_of_packages_exist():
+    """What a package lists is there, and documented."""
+    for path in PACKAGE.rglob("__init__.py"):
+        name = ".".join(("onnx_lippa", *path.parent.relative_to(PACKAGE).parts))
+        __import__(name)
+        module = sys.modules[name]
+        assert module.__doc__, name
+        listed = getattr(module, "__all__", [])
+        assert len(set(listed)) == len(listed)
+        assert listed == sorted(listed) or listed, name
+        for public in listed:
+            assert hasattr(module, public), f"{name}.{public}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_length(path):
+    assert len(path.read_text().splitlines()) < 400
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_imports(path):
+    mine = path.relative_to(PACKAGE).parts[0]
+    for module in imports(path):
+        root = module.split(".")[0]
+        assert root in ALLOWED, f"{module} is not a dependency"
+        assert ONLY_IN.get(root, mine) == mine, f"{module} belongs into {ONLY_IN.get(root)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_no_assert_and_no_machine_path(path):
+    """User input is never checked by assert, and no file knows a machine."""
+    text = path.read_text()
+    assert not any(isinstance(part, ast.Assert) for part in ast.walk(ast.parse(text)))
+    for place in ("/work/", "/home/", "/tmp/", "/root/", "C:\\"):
+        assert place not in text
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_typed_and_documented(path):
+    assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+def test_marker_of_types():
+    """Classifier ``Typing :: Typed`` needs the marker beside the package."""
+    assert (PACKAGE / "py.typed").exists()
+
+
+def test_importing_does_not_start_pytorch_or_highspy():
+    """``highspy`` and ``ortools`` cannot live in one process; PyTorch is never needed."""
+    script = (
+        "import sys, onnx_lippa, onnx_lippa.cli.main\n"
+        "print([m for m in ('torch', 'highspy', 'tensorflow', 'jax') if m in sys.modules])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.strip() == "[]"
+    assert ended.stderr == ""
+
+
+def test_floors():
+    """Nothing imports a floor above its own (see pyproject.toml for the floors)."""
+    floors = [
+        {"errors", "arrays"},
+        {"question", "programs", "algebra"},
+        {"layers", "solvers"},
+        {"network"},
+        {"onnx_io"},
+        {"regions", "witness"},
+        {"attacks", "certify"},
+        {"runs", "formats"},
+        {"api"},
+        {"cli"},
+    ]
+    floor = {name: height for height, names in enumerate(floors) for name in names}
+    for path in FILES:
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        if parts[0] == "__init__" or parts[0] not in floor:
+            continue
+        for module in imports(path):
+            words = module.split(".")
+            if words[0] == "onnx_lippa" and len(words) > 1 and words[1] in floor:
+                assert floor[words[1]] <= floor[parts[0]], f"{named(path)} imports {module}"
