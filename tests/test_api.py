@@ -22,7 +22,7 @@ from tests.attacks.cases import (
 )
 from tests.graphs import graph_model, node, normal, saved
 
-N = 14
+N = 12
 """Inputs of the digits that are attacked; among them easy, hard and (see below) wrong ones."""
 FEW = {"restarts": 1, "gradient_steps": 20, "lp_steps": 4}
 NORMS = list(RADII)
@@ -296,12 +296,10 @@ def test_extreme_radii(norm, eps):
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("eps", [None, 0.3])
-@pytest.mark.parametrize(
-    ("lower", "upper"), [(-np.inf, np.inf), (0.0, np.inf), (-np.inf, 1.0), (-0.1, 1.3)]
-)
+@pytest.mark.parametrize(("lower", "upper"), [(-np.inf, np.inf), (0.0, np.inf), (-0.1, 1.3)])
 def test_domains(tmp_path, norm, eps, lower, upper):
     path = mlp_file(tmp_path, (6, 12, 4), seed=3)
-    x = np.random.default_rng(1).uniform(size=(4, 6)).astype(np.float32)
+    x = np.random.default_rng(1).uniform(size=(3, 6)).astype(np.float32)
     y = plain_outputs(path, x).argmax(axis=1)
     result = attack(path, x, y, eps=eps, norm=norm, lower=lower, upper=upper, **FEW)
     check_result(path, x, y, result, norm, eps or np.inf, lower=lower, upper=upper)

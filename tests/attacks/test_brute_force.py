@@ -39,7 +39,7 @@ def problem(folder: Path, seed: int) -> tuple[Path, np.ndarray, np.ndarray, np.n
     path = mlp_file(folder, (2, 12, 8, 3), seed, f"net{seed}.onnx", gain=1.5)
     classes = plain_outputs(path, grid_points()).argmax(axis=1)
     assert len(set(classes.tolist())) > 1
-    x = np.random.default_rng([99, seed]).uniform(size=(8, 2)).astype(np.float32)
+    x = np.random.default_rng([99, seed]).uniform(size=(6, 2)).astype(np.float32)
     return path, x, plain_outputs(path, x).argmax(axis=1), classes
 
 

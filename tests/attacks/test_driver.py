@@ -73,18 +73,17 @@ def test_time_limit_holds(norm, eps):
     model, x, y = digits()
     endless = {"restarts": 500, "gradient_steps": 20_000, "lp_steps": 5_000}
     started = time.monotonic()
-    outcomes = outcomes_of(model, x, y, [2, 9], norm, eps, time_limit=0.3, **endless)
+    outcomes = outcomes_of(model, x, y, [2], norm, eps, time_limit=0.2, **endless)
     assert time.monotonic() - started < 5.0
     for outcome in outcomes:
         assert outcome.verdict in (Verdict.UNKNOWN, Verdict.ADVERSARIAL)
 
 
-@pytest.mark.parametrize("limit", [1e10, 1e300])
-@pytest.mark.parametrize("norm", list(RADII))
+@pytest.mark.parametrize(("norm", "limit"), [("linf", 1e10), ("l1", 1e300), ("l2", 1e15)])
 def test_long_time_limits(norm, limit):
     model, x, y = digits()
-    outcomes = outcomes_of(model, x, y, range(3), norm, None, time_limit=limit, **FEW)
-    plain = outcomes_of(model, x, y, range(3), norm, None, **FEW)
+    outcomes = outcomes_of(model, x, y, range(2), norm, None, time_limit=limit, **FEW)
+    plain = outcomes_of(model, x, y, range(2), norm, None, **FEW)
     assert [o.verdict for o in outcomes] == [o.verdict for o in plain]
 
 
@@ -95,14 +94,17 @@ def replace_solver(monkeypatch, solver):
     monkeypatch.setattr(driver, "solver_named", lambda name: solver)
 
 
-@pytest.mark.parametrize("status", [Status.FAILED, Status.LIMIT, Status.INFEASIBLE])
-@pytest.mark.parametrize("engine", ["rows", "stacked"])
+@pytest.mark.parametrize(
+    ("status", "engine"),
+    [(Status.FAILED, "rows"), (Status.FAILED, "stacked"), (Status.LIMIT, "rows"),
+     (Status.INFEASIBLE, "stacked")],
+)  # fmt: skip
 @pytest.mark.parametrize(("norm", "eps"), QUESTIONS)
 def test_solver_that_always_fails(monkeypatch, status, engine, norm, eps):
     solver = StubSolver(status)
     replace_solver(monkeypatch, solver)
     model, x, y = digits()
-    outcomes = outcomes_of(model, x, y, range(4), norm, eps, engine=engine, **FEW)
+    outcomes = outcomes_of(model, x, y, range(3), norm, eps, engine=engine, **FEW)
     assert solver.asked > 0
     for outcome in outcomes:
         assert outcome.verdict in (Verdict.UNKNOWN, Verdict.ADVERSARIAL, Verdict.MISCLASSIFIED)
@@ -121,9 +123,7 @@ LIES = {
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("lie", list(LIES))
 @pytest.mark.parametrize("engine", ["rows", "stacked"])
-@pytest.mark.parametrize(
-    ("norm", "eps"), [("linf", 0.05), ("l1", 1.5), ("linf", None), ("l2", None)]
-)
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.05), ("l2", None)])
 def test_solver_that_lies(monkeypatch, lie, engine, norm, eps):
     replace_solver(monkeypatch, StubSolver(Status.OPTIMAL, LIES[lie]))
     model, x, y = digits()

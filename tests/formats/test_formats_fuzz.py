@@ -29,7 +29,7 @@ def valid(idx_bytes):
         "deflated": saved(np.savez_compressed, x=IMAGES, y=np.arange(3)),
         "npy": saved(np.save, IMAGES),
         "idx": idx_bytes(IMAGES),
-        "idx.gz": gzip.compress(idx_bytes(IMAGES), mtime=0, mtime=0),
+        "idx.gz": gzip.compress(idx_bytes(IMAGES), mtime=0),
     }
 
 

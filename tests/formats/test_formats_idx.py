@@ -53,7 +53,10 @@ def test_a_name_without_images_has_no_companion(tmp_path, idx_bytes):
         (b"\0\0\x08\2" + b"\xff" * 8, "incomplete or damaged"),
         (b"\0\0\x08\xff" + b"\0\0\0\1" * 255 + b"\0", "cannot be read as an IDX file"),
         (gzip.compress(b"\0\0\x08\1\0\0\0\1\0", mtime=0)[:-9], "cannot be read as an IDX file"),
-        (gzip.compress(b"\0\0\x08\1\0\0\0\1\0", mtime=0) + b"more", "cannot be read as an IDX file"),
+        (
+            gzip.compress(b"\0\0\x08\1\0\0\0\1\0", mtime=0) + b"more",
+            "cannot be read as an IDX file",
+        ),
     ],
 )
 def test_damaged_files(tmp_path, content, message):
