@@ -68,10 +68,11 @@ def outcomes(
             "go on with fewer --workers"
         ) from error
     finally:
-        executor.shutdown(wait=finished, cancel_futures=True)
         if not finished:
             for process in set(multiprocessing.active_children()) - others:
                 process.terminate()
+        # Waiting keeps the pool's thread from being cut off when Python exits.
+        executor.shutdown(wait=True, cancel_futures=True)
 
 
 def _gathered(

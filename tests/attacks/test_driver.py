@@ -104,7 +104,7 @@ def test_solver_that_always_fails(monkeypatch, status, engine, norm, eps):
     solver = StubSolver(status)
     replace_solver(monkeypatch, solver)
     model, x, y = digits()
-    outcomes = outcomes_of(model, x, y, range(3), norm, eps, engine=engine, **FEW)
+    outcomes = outcomes_of(model, x, y, range(4), norm, eps, engine=engine, **FEW)
     assert solver.asked > 0
     for outcome in outcomes:
         assert outcome.verdict in (Verdict.UNKNOWN, Verdict.ADVERSARIAL, Verdict.MISCLASSIFIED)
