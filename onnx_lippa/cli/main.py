@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from typing import Final
 
@@ -35,9 +34,6 @@ app.command()(gradient)
 
 def main() -> None:
     """Runs the command line and exits."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # Where the output cannot hold an ℓ, it gets a question mark.
-        sys.stdout.reconfigure(errors="replace")
     try:
         app()
     except LippaError as error:
