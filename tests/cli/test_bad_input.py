@@ -25,13 +25,20 @@ def assert_refused(ended: Finished, code: int, *words: str) -> None:
         assert word in ended.err, ended.err
 
 
-@pytest.fixture
-def kept(tmp_path):
-    """A finished run that no bad command may touch."""
-    out = tmp_path / "kept"
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The --out folder of a run."""
+    out = tmp_path_factory.mktemp("finished") / "run"
     ended = command("attack", DIGITS, "--eps", 0.05, "--first", 2, *FEW, "--out", out)
     assert ended.code == 0
     return out
+
+
+@pytest.fixture
+def kept(finished, tmp_path):
+    """A finished run that no bad command may touch."""
+    shutil.copytree(finished, tmp_path / "kept")
+    return tmp_path / "kept"
 
 
 # Models
