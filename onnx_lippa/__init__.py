@@ -18,6 +18,7 @@ from onnx_lippa.errors import (
     UnsupportedModelError,
 )
 from onnx_lippa.onnx_io import Model, load
+from onnx_lippa.question import Property
 
 __all__ = [
     "AttackResult",
@@ -27,6 +28,7 @@ __all__ = [
     "Model",
     "ModelError",
     "ModelMismatchError",
+    "Property",
     "UnsupportedModelError",
     "Verdict",
     "attack",

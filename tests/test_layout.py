@@ -22,6 +22,7 @@ PUBLIC = [
     "Model",
     "ModelError",
     "ModelMismatchError",
+    "Property",
     "UnsupportedModelError",
     "Verdict",
     "attack",

@@ -31,7 +31,7 @@ class Conjunction:
         """``max_i matrix_i @ y - bound_i`` for outputs (n, k): unsafe below 0; shape (n,)."""
         # The row-wise form keeps the sign of a difference of two outputs exact.
         values = outputs.astype(np.float64) @ self.matrix.T - self.bound
-        return np.max(values, axis=1)
+        return np.max(values, axis=1, initial=-np.inf)  # without rows, every output is unsafe
 
     def contains(self, outputs: Floats) -> bool:
         """Whether one output vector (k,) is unsafe, with no tolerance."""

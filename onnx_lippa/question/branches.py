@@ -1,0 +1,154 @@
+"""A formula as an ``or`` of branches: each a box of inputs and rows over the outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Final
+
+from onnx_lippa.errors import InputError
+from onnx_lippa.question.formula import Comparison, Every, Formula, Some
+from onnx_lippa.question.interval import Interval, Limit
+
+MAX_BRANCHES: Final = 100_000
+MAX_WORK: Final = 5_000_000
+"""Bounds and rows copied while branches are combined; a few seconds, about a gigabyte."""
+
+Bounds = dict[int, Interval]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One way to meet the formula: bounds of single inputs, and all other comparisons."""
+
+    bounds: Bounds = field(default_factory=dict)
+    rows: tuple[Comparison, ...] = ()
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """The formula as ``common and (branch or branch or ...)``.
+
+    Attributes:
+        common: what holds in every branch.
+        branches: bounds in them are met with the common ones already; never empty.
+    """
+
+    common: Branch
+    branches: tuple[Branch, ...]
+
+
+def expand(formula: Formula) -> Expansion:
+    """Multiplies a flattened formula out; branches whose bounds contradict are left out.
+
+    Raises:
+        InputError: no branch is left, or there are too many.
+    """
+    work = _Work()
+    parts = formula.parts if isinstance(formula, Every) else (formula,)
+    common = work.conjunction(part for part in parts if isinstance(part, Comparison))
+    if common is not None:
+        work.common = common.bounds
+        branches = work.product([part for part in parts if not isinstance(part, Comparison)])
+        if branches:
+            return Expansion(common, tuple(branches))
+    raise InputError(
+        f"no input can ever meet the property, because {work.reason}: correct its bounds"
+    )
+
+
+@dataclass
+class _Work:
+    """What multiplying out needs to know everywhere."""
+
+    common: Bounds = field(default_factory=dict)
+    reason: str = "an or in it has no parts"
+    steps: int = 0
+
+    def branches(self, formula: Formula) -> list[Branch]:
+        """The branches of any part; recursive, which is safe on a flattened formula."""
+        if isinstance(formula, Some):
+            found: list[Branch] = []
+            for part in formula.parts:
+                found += self.branches(part)
+                self._spend(found, 0)
+            return found
+        parts = formula.parts if isinstance(formula, Every) else (formula,)
+        whole = self.conjunction(part for part in parts if isinstance(part, Comparison))
+        if whole is None:
+            return []
+        others = self.product([part for part in parts if not isinstance(part, Comparison)])
+        return [both for other in others if (both := self._merged(whole, other)) is not None]
+
+    def product(self, formulas: list[Formula]) -> list[Branch]:
+        """The branches of an ``and`` of formulas, in the order they are written in."""
+        product = [Branch()]
+        for formula in formulas:
+            options, merged = self.branches(formula), []
+            for one in product:
+                for other in options:
+                    both = self._merged(one, other)
+                    if both is not None:
+                        merged.append(both)
+                        self._spend(merged, 0)
+            product = merged
+        return product
+
+    def conjunction(self, comparisons: Iterable[Comparison]) -> Branch | None:
+        """One branch of comparisons, or None where they contradict."""
+        bounds: Bounds = {}
+        rows: list[Comparison] = []
+        for comparison in comparisons:
+            if comparison.outputs or len(comparison.inputs) > 1:
+                rows.append(comparison)
+            elif not comparison.inputs:
+                if not comparison.holds([], []):
+                    self.reason = f"a comparison of numbers{_place(comparison)} never holds"
+                    return None
+            else:
+                index, interval = bound_of(comparison)
+                known = bounds.get(index) or self.common.get(index)
+                bounds[index] = interval if known is None else known.meet(interval)
+                if self._contradicts(index, bounds[index]):
+                    return None
+        return Branch(bounds, tuple(rows))
+
+    def _merged(self, one: Branch, other: Branch) -> Branch | None:
+        self._spend([], len(one.bounds) + len(one.rows) + len(other.bounds) + len(other.rows))
+        if not one.bounds or not other.bounds:
+            return Branch(one.bounds or other.bounds, one.rows + other.rows)
+        bounds = dict(one.bounds)
+        for index, interval in other.bounds.items():
+            known = bounds.get(index)
+            bounds[index] = interval if known is None else known.meet(interval)
+            if known is not None and self._contradicts(index, bounds[index]):
+                return None
+        return Branch(bounds, one.rows + other.rows)
+
+    def _contradicts(self, index: int, interval: Interval) -> bool:
+        if not interval.is_empty():
+            return False
+        self.reason = f"X_{index} must be {interval}"
+        return True
+
+    def _spend(self, found: list[Branch], steps: int) -> None:
+        self.steps += steps
+        if len(found) > MAX_BRANCHES or self.steps > MAX_WORK:
+            raise InputError(
+                f"the property is too large once its or-parts are multiplied out (more than "
+                f"{MAX_BRANCHES} branches, or {MAX_WORK} bounds in them): split it into several "
+                "properties"
+            )
+
+
+def bound_of(comparison: Comparison) -> tuple[int, Interval]:
+    """The input that a comparison of one input bounds, and how."""
+    ((index, coefficient),) = comparison.inputs
+    value = comparison.bound / coefficient if coefficient else Fraction(0)
+    limit = Limit(value, comparison.strict, comparison.line)
+    return index, Interval(upper=limit) if coefficient > 0 else Interval(lower=limit)
+
+
+def _place(comparison: Comparison) -> str:
+    return "" if comparison.line is None else f" (line {comparison.line})"

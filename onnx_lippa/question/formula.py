@@ -1,0 +1,173 @@
+"""Exact formulas over inputs and outputs: linear comparisons under ``and`` and ``or``.
+
+Their numbers are rational and so is every value of a float array, so whether a formula holds is
+decided without any rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from onnx_lippa.arrays import Floats
+from onnx_lippa.errors import InputError
+
+Term: TypeAlias = tuple[int, Fraction]
+"""The index of a variable and its coefficient."""
+
+MAX_ALTERNATIONS: Final = 50
+"""How often ``and`` and ``or`` may take turns in a flattened formula; recursion is safe on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """``sum of coefficient * variable <= bound``, or ``<`` where it is strict.
+
+    Attributes:
+        inputs: the terms of inputs X_i, each index once.
+        outputs: the terms of outputs Y_j, each index once.
+        bound: the right side.
+        strict: whether equality does not do.
+        line: the line of the file it was read from, for messages.
+    """
+
+    inputs: tuple[Term, ...]
+    outputs: tuple[Term, ...]
+    bound: Fraction
+    strict: bool = False
+    line: int | None = field(default=None, compare=False)
+
+    def holds(self, x: list[float], y: list[float]) -> bool:
+        """Whether it holds, exactly; never where one of its variables is not finite."""
+        if len(self.inputs) + len(self.outputs) == 1:
+            values = x if self.inputs else y
+            ((index, coefficient),) = self.inputs or self.outputs
+            return self._holds_alone(coefficient, values[index])
+        return self._holds_exactly(x, y)
+
+    def _holds_alone(self, coefficient: Fraction, value: float) -> bool:
+        numerator = self.bound.numerator * coefficient.denominator
+        denominator = self.bound.denominator * coefficient.numerator
+        try:
+            threshold = numerator / denominator
+        except (OverflowError, ZeroDivisionError):
+            threshold = math.nan
+        # Rounding is monotone: only a value equal to the rounded threshold needs a closer look.
+        if value < threshold:
+            return denominator > 0 and math.isfinite(value)
+        if value > threshold:
+            return denominator < 0 and math.isfinite(value)
+        return math.isfinite(value) and self._compares(coefficient * Fraction(value))
+
+    def _holds_exactly(self, x: list[float], y: list[float]) -> bool:
+        terms = [(c, x[i]) for i, c in self.inputs] + [(c, y[j]) for j, c in self.outputs]
+        if not all(math.isfinite(value) for _, value in terms):
+            return False
+        return self._compares(sum((c * Fraction(value) for c, value in terms), Fraction(0)))
+
+    def _compares(self, total: Fraction) -> bool:
+        return total < self.bound if self.strict else total <= self.bound
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """All parts hold; without parts it always holds."""
+
+    parts: tuple[Formula, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """One part holds at least; without parts it never holds."""
+
+    parts: tuple[Formula, ...]
+
+
+Formula: TypeAlias = Comparison | Every | Some
+
+
+def holds(formula: Formula, x: Floats, y: Floats) -> bool:
+    """Whether a formula holds at an input and its outputs, exactly in rational arithmetic.
+
+    Args:
+        formula: the formula; it may be nested as deeply as memory allows.
+        x: the input, float32 or float64, any shape; X_i is its i-th value in row-major order.
+        y: the outputs, likewise. A comparison with a value that is not finite never holds.
+    """
+    inputs: list[float] = np.ravel(x).astype(np.float64).tolist()
+    outputs: list[float] = np.ravel(y).astype(np.float64).tolist()
+    # Each open connective: its parts still to look at, and the verdict of one that settles it.
+    open_ones: list[tuple[Iterator[Formula], bool]] = [(iter((formula,)), False)]
+    verdict = True
+    while open_ones:
+        parts, settling = open_ones[-1]
+        verdict, nested = not settling, None
+        for part in parts:
+            if not isinstance(part, Comparison):
+                nested = part
+                break
+            if part.holds(inputs, outputs) == settling:
+                verdict = settling
+                break
+        if nested is not None:
+            open_ones.append((iter(nested.parts), isinstance(nested, Some)))
+            continue
+        open_ones.pop()
+        while open_ones and open_ones[-1][1] == verdict:
+            open_ones.pop()
+    return verdict
+
+
+def flattened(formula: Formula) -> Formula:
+    """The same formula with ``and`` in ``and``, ``or`` in ``or`` and single parts taken out.
+
+    Raises:
+        InputError: ``and`` and ``or`` take turns more than :data:`MAX_ALTERNATIONS` times.
+    """
+    root = _Gathered(Every, 0)
+    gathered = [root]
+    pending: list[tuple[Formula, _Gathered]] = [(formula, root)]
+    while pending:
+        part, into = pending.pop()
+        while not isinstance(part, Comparison) and len(part.parts) == 1:
+            part = part.parts[0]
+        if isinstance(part, Comparison):
+            into.parts.append(part)
+            continue
+        if not isinstance(part, into.kind):
+            into = into.nested(type(part))
+            gathered.append(into)
+        pending.extend((inner, into) for inner in reversed(part.parts))
+    for inner in reversed(gathered):
+        inner.finish()
+    return root.formula
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """A connective of the flattened formula while its parts are collected."""
+
+    kind: type[Every] | type[Some]
+    depth: int
+    parts: list[Formula | _Gathered] = field(default_factory=list)
+    formula: Formula = Every(())
+
+    def nested(self, kind: type[Every] | type[Some]) -> _Gathered:
+        if self.depth == MAX_ALTERNATIONS:
+            raise InputError(
+                f"and and or take turns more than {MAX_ALTERNATIONS} times in the property, one "
+                "inside the other: write it with less nesting"
+            )
+        inner = _Gathered(kind, self.depth + 1)
+        self.parts.append(inner)
+        return inner
+
+    def finish(self) -> None:
+        """Makes the formula; the connectives inside must be finished."""
+        whole = [part.formula if isinstance(part, _Gathered) else part for part in self.parts]
+        self.formula = whole[0] if len(whole) == 1 else self.kind(tuple(whole))

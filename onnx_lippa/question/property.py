@@ -1,0 +1,294 @@
+"""A property: is there an input with these constraints whose outputs meet those constraints?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.errors import InputError
+from onnx_lippa.question import vnnlib
+from onnx_lippa.question.branches import Bounds, Branch, Expansion, expand
+from onnx_lippa.question.formula import (
+    Comparison,
+    Every,
+    Formula,
+    Some,
+    Term,
+    flattened,
+    holds,
+)
+from onnx_lippa.question.interval import nearest
+from onnx_lippa.question.unsafe_set import Conjunction, UnsafeSet
+
+BUILT_IN_PYTHON: Final = "built in Python"
+MAX_NUMBERS: Final = 30_000_000
+"""Numbers in the arrays of all cases together; 240 MB."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One box of inputs, and what is sought of the outputs there.
+
+    Attributes:
+        lower: (d,) lower bounds, rounded up to float64; ``-inf`` where there is none.
+        upper: (d,) upper bounds, rounded down to float64; ``inf`` where there is none. Where no
+            float64 lies between the bounds, both are the nearest one.
+        unsafe: the outputs sought. A conjunction without rows is met by every input of the box.
+    """
+
+    lower: Float64
+    upper: Float64
+    unsafe: UnsafeSet
+
+
+@dataclass(frozen=True)
+class Property:
+    """The question, as an exact formula and as cases an attack can work on.
+
+    The cases cover the formula up to rounding of its numbers to float64; whether an input with
+    its outputs answers the question is for :meth:`holds` to say.
+
+    Attributes:
+        inputs: number d of inputs.
+        outputs: number k of outputs.
+        cases: the boxes; one of them must be met.
+        joint: whether the rows are over the outputs followed by the inputs, ``[y; x]``, because
+            some comparison has several inputs; otherwise they are over the outputs alone.
+        formula: the question itself, exactly.
+        source: where it comes from, for messages.
+    """
+
+    inputs: int
+    outputs: int
+    cases: tuple[Case, ...]
+    joint: bool
+    formula: Formula
+    source: str = BUILT_IN_PYTHON
+
+    def holds(self, x: Floats, y: Floats) -> bool:
+        """Whether an input and its outputs are what is sought, exactly, with no tolerance.
+
+        Args:
+            x: the input, float32 or float64, any shape.
+            y: its outputs, any shape.
+        """
+        return holds(self.formula, x, y)
+
+    @classmethod
+    def from_vnnlib(cls, path: str | Path) -> Property:
+        """The property in a VNN-LIB file, gzipped or not.
+
+        Args:
+            path: the file, such as ``prop_1.vnnlib`` or ``prop_1.vnnlib.gz``.
+
+        Raises:
+            InputError: a file that cannot be read, or a property that no input can meet.
+        """
+        query = vnnlib.read(Path(path))
+        return cls.from_formula(query.formula, query.inputs, query.outputs, str(path))
+
+    @classmethod
+    def from_formula(
+        cls, formula: Formula, inputs: int, outputs: int, source: str = BUILT_IN_PYTHON
+    ) -> Property:
+        """The property that asks for an input at which the formula holds.
+
+        Args:
+            formula: the formula, nested in any way.
+            inputs: number d of inputs.
+            outputs: number k of outputs.
+            source: where it comes from, for messages.
+
+        Raises:
+            InputError: a variable that does not exist, bounds that contradict each other, or a
+                formula that is too large once its or-parts are multiplied out.
+        """
+        try:
+            flat = flattened(formula)
+            for comparison in _comparisons(flat):
+                _check(comparison, inputs, outputs)
+            expansion = expand(flat)
+            joint = any(row.inputs for row in _rows(expansion))
+            cases = _cases(expansion, inputs, outputs, joint)
+        except InputError as problem:
+            raise InputError(f"{source}: {problem}") from problem
+        return cls(inputs, outputs, cases, joint, flat, source)
+
+    @classmethod
+    def build(
+        cls,
+        lower: npt.ArrayLike,
+        upper: npt.ArrayLike,
+        unsafe: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]],
+    ) -> Property:
+        """The property that asks for an input of a box with outputs in one of several polyhedra.
+
+        Args:
+            lower: (d,) lower bounds of the inputs, in row-major order.
+            upper: (d,) upper bounds.
+            unsafe: pairs (A, b); the outputs y are sought where ``A @ y <= b`` in every row of
+                one of the pairs.
+
+        Raises:
+            InputError: shapes that do not fit, a number that is not finite, or an empty box.
+        """
+        low, high = _vector(lower, "lower"), _vector(upper, "upper")
+        if low.size != high.size:
+            raise InputError(
+                f"lower has {low.size} values and upper has {high.size}: give one of each for "
+                "every input"
+            )
+        polyhedra = [_polyhedron(matrix, bound) for matrix, bound in unsafe]
+        widths = {matrix.shape[1] for matrix, _ in polyhedra}
+        if len(widths) != 1:
+            raise InputError(
+                "the matrices in unsafe must have one column for every output, all the same "
+                f"number, but have {sorted(widths) or 'none'}: give pairs (A, b) for A @ y <= b"
+            )
+        sought = Some(tuple(Every(tuple(_outputs_below(*pair))) for pair in polyhedra))
+        formula = Every((*_inputs_between(low, high), sought))
+        return cls.from_formula(formula, low.size, widths.pop())
+
+
+def _comparisons(formula: Formula) -> Iterator[Comparison]:
+    pending = [formula]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, Comparison):
+            yield part
+        else:
+            pending.extend(part.parts)
+
+
+def _check(comparison: Comparison, inputs: int, outputs: int) -> None:
+    for terms, name, count in (
+        (comparison.inputs, "X", inputs),
+        (comparison.outputs, "Y", outputs),
+    ):
+        for index, coefficient in terms:
+            if not 0 <= index < count:
+                raise InputError(
+                    f"{name}_{index} does not exist, since there are {count}: use {name}_0 to "
+                    f"{name}_{count - 1}"
+                )
+            if not coefficient:
+                raise InputError(f"{name}_{index} has the coefficient 0: leave it out")
+        if len(terms) > 1 and len({index for index, _ in terms}) < len(terms):
+            raise InputError(f"a comparison has two terms of one {name}: add them up")
+
+
+def _rows(expansion: Expansion) -> Iterator[Comparison]:
+    yield from expansion.common.rows
+    for branch in expansion.branches:
+        yield from branch.rows
+
+
+def _cases(expansion: Expansion, inputs: int, outputs: int, joint: bool) -> tuple[Case, ...]:
+    """One case for every box, with a conjunction for each of its branches."""
+    base = np.full(inputs, -np.inf), np.full(inputs, np.inf)
+    _tighten(base, expansion.common.bounds)
+    grouped: dict[tuple[tuple[int, float, float], ...], list[Branch]] = {}
+    for branch in expansion.branches:
+        grouped.setdefault(_box(branch.bounds, base), []).append(branch)
+    width = outputs + inputs * joint
+    common = expansion.common.rows
+    rows = sum(len(common) + len(branch.rows) for branch in expansion.branches)
+    if 2 * inputs * len(grouped) + width * rows > MAX_NUMBERS:
+        raise InputError(
+            f"its {len(grouped)} boxes of {inputs} inputs and {rows} rows take more than "
+            f"{MAX_NUMBERS} numbers: split it into several properties"
+        )
+    cases = []
+    for box, branches in grouped.items():
+        lower, upper = base[0].copy(), base[1].copy()
+        for index, low, high in box:
+            lower[index], upper[index] = low, high
+        disjuncts = tuple(_conjunction(common + one.rows, outputs, width) for one in branches)
+        cases.append(Case(lower, upper, UnsafeSet(disjuncts)))
+    return tuple(cases)
+
+
+def _box(bounds: Bounds, base: tuple[Float64, Float64]) -> tuple[tuple[int, float, float], ...]:
+    """Where a branch's box differs from the common one, once rounded."""
+    lower, upper = base
+    rounded = ((index, *interval.to_float64()) for index, interval in sorted(bounds.items()))
+    return tuple(
+        (index, low, high)
+        for index, low, high in rounded
+        if low != lower[index] or high != upper[index]
+    )
+
+
+def _tighten(box: tuple[Float64, Float64], bounds: Bounds) -> None:
+    for index, interval in bounds.items():
+        box[0][index], box[1][index] = interval.to_float64()
+
+
+def _conjunction(rows: Sequence[Comparison], outputs: int, width: int) -> Conjunction:
+    matrix, bound = np.zeros((len(rows), width)), np.zeros(len(rows))
+    for number, row in enumerate(rows):
+        for index, coefficient in row.outputs:
+            matrix[number, index] = nearest(coefficient)
+        for index, coefficient in row.inputs:
+            matrix[number, outputs + index] = nearest(coefficient)
+        bound[number] = nearest(row.bound)
+    if not np.isfinite(matrix).all() or not np.isfinite(bound).all():
+        raise InputError("a comparison has a number beyond float64: scale it")
+    return Conjunction(matrix, bound, strict=bool(rows) and all(row.strict for row in rows))
+
+
+def _vector(values: npt.ArrayLike, name: str) -> Float64:
+    vector = _array(values, name)
+    if vector.ndim != 1 or np.isnan(vector).any():
+        raise InputError(
+            f"{name} must be a vector of numbers, one for every input, but has shape "
+            f"{vector.shape}{' and a nan' if np.isnan(vector).any() else ''}: flatten it"
+        )
+    return vector
+
+
+def _polyhedron(matrix: npt.ArrayLike, bound: npt.ArrayLike) -> tuple[Float64, Float64]:
+    rows, sides = _array(matrix, "A"), _array(bound, "b")
+    if rows.ndim != 2 or sides.shape != rows.shape[:1]:
+        raise InputError(
+            f"A of shape {rows.shape} and b of shape {sides.shape} do not make A @ y <= b: give A "
+            "one row for every inequality and one column for every output, and b one number a row"
+        )
+    if not np.isfinite(rows).all() or not np.isfinite(sides).all():
+        raise InputError("A and b must hold finite numbers: leave out rows without effect")
+    return rows, sides
+
+
+def _array(values: npt.ArrayLike, name: str) -> Float64:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as problem:
+        raise InputError(f"{name} must be an array of numbers: {problem}") from problem
+
+
+def _inputs_between(lower: Float64, upper: Float64) -> Iterator[Comparison]:
+    one = Fraction(1)
+    for index, (low, high) in enumerate(zip(lower.tolist(), upper.tolist(), strict=True)):
+        if low != -np.inf:
+            yield Comparison(((index, -one),), (), -_exact(low, f"lower bound of X_{index}"))
+        if high != np.inf:
+            yield Comparison(((index, one),), (), _exact(high, f"upper bound of X_{index}"))
+
+
+def _exact(value: float, name: str) -> Fraction:
+    if not np.isfinite(value):
+        raise InputError(f"the {name} is {value}, so the box is empty: correct it")
+    return Fraction(value)
+
+
+def _outputs_below(matrix: Float64, bound: Float64) -> Iterator[Comparison]:
+    for row, side in zip(matrix, bound.tolist(), strict=True):
+        terms: list[Term] = [(int(j), Fraction(float(row[j]))) for j in np.flatnonzero(row)]
+        yield Comparison((), tuple(terms), Fraction(side))

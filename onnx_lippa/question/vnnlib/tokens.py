@@ -1,0 +1,41 @@
+"""The words of a VNN-LIB text, and the lines they are on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+TOKEN: Final = re.compile(r';[^\n]*|[()]|"[^"]*"|\|[^|]*\||[^\s();"|]+|["|]')
+
+
+class Tokens:
+    """Words one after the other, without comments; a lone quote is an unclosed string."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.position = 0
+        """Where the word that was read last begins."""
+        self._counted, self._line = 0, 1
+
+    def __iter__(self) -> Iterator[str]:
+        for match in TOKEN.finditer(self.text):
+            word = match.group()
+            if word[0] != ";":
+                self.position = match.start()
+                yield word
+
+    def line(self, position: int) -> int:
+        """The line of a position; quick as long as positions grow."""
+        if position < self._counted:
+            return 1 + self.text.count("\n", 0, position)
+        self._line += self.text.count("\n", self._counted, position)
+        self._counted = position
+        return self._line
+
+
+def quoted(word: str) -> str:
+    """A word for messages: on one line, and not long."""
+    clear = word[:200].encode("latin-1", "replace").decode("utf-8", "replace")
+    safe = "".join(letter if letter.isprintable() else "�" for letter in clear[:40])
+    return f"'{safe}…'" if len(clear) > 40 else f"'{safe}'"
