@@ -6,10 +6,13 @@ Sizes used in docstrings throughout: ``n`` rows of a batch, ``d`` input features
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+FLOAT32: Final = np.dtype(np.float32)
+"""What most models take."""
 
 Float64: TypeAlias = npt.NDArray[np.float64]
 """Exact arithmetic: weights, regions, linear programs."""
@@ -21,8 +24,8 @@ Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 """Either of the two, where a function works in the precision it is given."""
 
 Integers: TypeAlias = npt.NDArray[np.int64]
-States: TypeAlias = npt.NDArray[np.int8]
-"""The piece every unit of one piecewise-linear layer is on."""
+States: TypeAlias = npt.NDArray[np.signedinteger[Any]]
+"""The piece every unit of a piecewise-linear layer is on: int8 where there are two, else int32."""
 
 AnyArray: TypeAlias = npt.NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]

@@ -14,7 +14,6 @@ from onnx_lippa.layers.addition import Addition
 from onnx_lippa.layers.conv import Conv
 from onnx_lippa.layers.leaky_relu import LeakyRelu
 from onnx_lippa.layers.linear_map import LinearMap
-from onnx_lippa.layers.node import Computed
 from onnx_lippa.layers.rearrange import Rearranged
 from onnx_lippa.layers.relu import Relu
 from onnx_lippa.network import Network, Step
@@ -96,7 +95,7 @@ def residual_net(
 ) -> Network:
     """Two blocks ``x + dense(act(dense(x)))``, the second with a subtraction."""
     generator = np.random.default_rng([seed, inputs, width, classes])
-    shape = Computed(0, (width,))
+    both = [(width,), (width,)]
     return network(
         (inputs,),
         (random_dense(generator, inputs, width), (0,)),
@@ -104,10 +103,10 @@ def residual_net(
         (random_dense(generator, width, width), (2,)),
         (activation((width,), alpha), (3,)),
         (random_dense(generator, width, width), (4,)),
-        (Addition(shape, shape), (2, 5)),
+        (Addition(both, (1.0, 1.0)), (2, 5)),
         (activation((width,), alpha), (6,)),
         (random_dense(generator, width, width), (7,)),
-        (Addition(shape, shape, -1.0), (8, 6)),
+        (Addition(both, (1.0, -1.0)), (8, 6)),
         (activation((width,), alpha), (9,)),
         (random_dense(generator, width, classes), (10,)),
     )

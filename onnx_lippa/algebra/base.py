@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from onnx_lippa.arrays import Float64, Shape
+from onnx_lippa.arrays import Float64, Integers, Shape
 
 V = TypeVar("V")
 
@@ -69,11 +70,17 @@ class Algebra(ABC, Generic[V]):
 
     @abstractmethod
     def matmul(self, x: V, weight: Float64) -> V:
-        """``x @ weight`` over the last axis; weight of shape (inputs, outputs)."""
+        """``x @ weight`` over the last axis; weight of shape (..., inputs, outputs).
+
+        A weight of more than two axes has at most as many as a sample, and broadcasts with it.
+        """
 
     @abstractmethod
     def left_matmul(self, weight: Float64, x: V) -> V:
-        """``weight @ x`` over the last but one axis of samples of rank two or more."""
+        """``weight @ x`` over the last but one axis of samples of rank two or more.
+
+        The weight has at most as many axes as a sample, and broadcasts with it.
+        """
 
     @abstractmethod
     def conv(self, x: V, weight: Float64, geometry: ConvGeometry) -> V:
@@ -94,6 +101,18 @@ class Algebra(ABC, Generic[V]):
         """Axes of the sample in another order."""
 
     @abstractmethod
+    def take(self, x: V, axis: int, extent: int, indices: Integers) -> V:
+        """Entries of an axis of this extent by position; 0 where a position is -1."""
+
+    @abstractmethod
+    def concatenate(self, parts: Sequence[V], axis: int) -> V:
+        """Operands one behind the other along an axis."""
+
+    @abstractmethod
+    def broadcast(self, x: V, shape: Shape) -> V:
+        """Repeats a sample along its axes of extent 1; the shape has as many axes as it."""
+
+    @abstractmethod
     def sum_to(self, u: V, source: Shape, shape: Shape) -> V:
         """The transpose of broadcasting ``shape`` to ``source``: sums what was repeated."""
 
@@ -102,8 +121,20 @@ class Algebra(ABC, Generic[V]):
         """``max(x, 0)``."""
 
     @abstractmethod
-    def at_least(self, x: V, threshold: float) -> V:
-        """The truth of ``x >= threshold``, elementwise."""
+    def maximum(self, x: V) -> V:
+        """The largest entry along the last axis, which is dropped."""
+
+    @abstractmethod
+    def at_least(self, x: V, threshold: Float64) -> V:
+        """The truth of ``x >= threshold``, elementwise; the threshold broadcasts to x."""
+
+    @abstractmethod
+    def argmax(self, x: V) -> V:
+        """Position of the largest entry along the last axis, the first one in a tie."""
+
+    @abstractmethod
+    def one_hot(self, positions: V, count: int) -> V:
+        """The truth of ``positions == j`` for j below count, along a new last axis."""
 
     @abstractmethod
     def where(self, condition: V, if_true: V, if_false: V) -> V:
@@ -111,4 +142,4 @@ class Algebra(ABC, Generic[V]):
 
     @abstractmethod
     def mask(self, condition: V, x: V) -> V:
-        """``x`` where the condition holds, 0 elsewhere."""
+        """``x`` where the condition holds, 0 elsewhere; the two broadcast together."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from onnx_lippa.algebra.base import Algebra, ConvGeometry
-from onnx_lippa.arrays import AnyArray, Float64, Shape, size
+from onnx_lippa.arrays import AnyArray, Float64, Integers, Shape, size
 
 
 class NumpyAlgebra(Algebra[AnyArray]):
@@ -91,6 +93,21 @@ class NumpyAlgebra(Algebra[AnyArray]):
         """See :meth:`Algebra.permute`."""
         return x.transpose(0, *(axis + 1 for axis in axes))
 
+    def take(self, x: AnyArray, axis: int, extent: int, indices: Integers) -> AnyArray:
+        """See :meth:`Algebra.take`."""
+        taken = np.take(x, np.maximum(indices, 0), axis=axis + 1)
+        if np.any(indices < 0):
+            taken[(slice(None),) * (axis + 1) + (indices < 0,)] = 0
+        return taken
+
+    def concatenate(self, parts: Sequence[AnyArray], axis: int) -> AnyArray:
+        """See :meth:`Algebra.concatenate`."""
+        return np.concatenate(parts, axis=axis + 1)
+
+    def broadcast(self, x: AnyArray, shape: Shape) -> AnyArray:
+        """See :meth:`Algebra.broadcast`."""
+        return np.broadcast_to(x, (x.shape[0], *shape))
+
     def sum_to(self, u: AnyArray, source: Shape, shape: Shape) -> AnyArray:
         """See :meth:`Algebra.sum_to`."""
         padded = (1,) * (len(source) - len(shape)) + shape
@@ -104,9 +121,21 @@ class NumpyAlgebra(Algebra[AnyArray]):
         """See :meth:`Algebra.relu`."""
         return np.maximum(x, 0)
 
-    def at_least(self, x: AnyArray, threshold: float) -> AnyArray:
+    def maximum(self, x: AnyArray) -> AnyArray:
+        """See :meth:`Algebra.maximum`."""
+        return x.max(axis=-1)
+
+    def at_least(self, x: AnyArray, threshold: Float64) -> AnyArray:
         """See :meth:`Algebra.at_least`."""
-        return x >= self._dtype.type(threshold)
+        return x >= self._constant(threshold)
+
+    def argmax(self, x: AnyArray) -> AnyArray:
+        """See :meth:`Algebra.argmax`."""
+        return x.argmax(axis=-1).astype(np.int32)
+
+    def one_hot(self, positions: AnyArray, count: int) -> AnyArray:
+        """See :meth:`Algebra.one_hot`."""
+        return positions[..., None] == np.arange(count, dtype=np.int32)
 
     def where(self, condition: AnyArray, if_true: AnyArray, if_false: AnyArray) -> AnyArray:
         """See :meth:`Algebra.where`."""

@@ -21,7 +21,7 @@ def inspect(model: Annotated[Path, typer.Argument(help="The ONNX model.")]) -> N
     found = inspect_model(model)
     # Names of files and nodes are printed as they are, not as markup.
     console = Console(markup=False)
-    batch = "any" if found.interface.batch_is_free else "1 only"
+    batch = found.interface.batch.value
     console.print(
         f"{model.name}: opset {found.file.opset}, input '{found.interface.input_name}' "
         f"{_shape(found.interface.sample_shape)}, batch {batch}, "

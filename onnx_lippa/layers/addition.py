@@ -1,36 +1,36 @@
-"""The sum or difference of two computed tensors, as in a residual connection."""
+"""The weighted sum of several computed tensors, as in a residual connection."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar, final
 
 import numpy as np
 
 from onnx_lippa.algebra import Algebra
-from onnx_lippa.arrays import Shape
+from onnx_lippa.arrays import Float64, Shape
 from onnx_lippa.layers.base import AffineLayer
-from onnx_lippa.layers.node import Computed, Unsupported
+from onnx_lippa.layers.node import Converted, NodeView, Unsupported
 
 V = TypeVar("V")
 
 
 @final
 class Addition(AffineLayer):
-    """``y = left + sign * right`` for two samples of shapes that broadcast together."""
+    """``y = w_1 x_1 + w_2 x_2 + ... + c`` for samples of shapes that broadcast together.
 
-    def __init__(self, left: Computed, right: Computed, sign: float = 1.0) -> None:
-        self._shapes, self._sign = (left.shape, right.shape), sign
-        if len(left.shape) != len(right.shape):
-            raise Unsupported(
-                f"it adds tensors of different rank (samples {left.shape} and {right.shape}), "
-                "which would align the batch axis of one with a feature axis of the other"
-            )
-        try:
-            self._shape: Shape = np.broadcast_shapes(left.shape, right.shape)
-        except ValueError as error:
-            raise Unsupported(
-                f"samples of shapes {left.shape} and {right.shape} do not broadcast"
-            ) from error
+    Args:
+        sources: sample shape of each x.
+        weights: the factors.
+        constant: c, broadcast with the samples, or None for 0.
+    """
+
+    def __init__(
+        self, sources: Sequence[Shape], weights: Sequence[float], constant: Float64 | None = None
+    ) -> None:
+        self._sources, self._weights, self._constant = tuple(sources), tuple(weights), constant
+        constants = [] if constant is None else [constant.shape]
+        self._shape: Shape = np.broadcast_shapes(*sources, *constants)
 
     @property
     def shape(self) -> Shape:
@@ -39,19 +39,75 @@ class Addition(AffineLayer):
 
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
         """See :meth:`AffineLayer.linear`."""
-        left, right = (
-            x if shape == self._shape else algebra.scale(x, np.ones(self._shape))
-            for x, shape in zip(inputs, self._shapes, strict=True)
-        )
-        if self._sign != 1.0:
-            right = algebra.scale(right, np.array(self._sign))
-        return algebra.add(left, right)
+        total: V | None = None
+        for x, source, weight in zip(inputs, self._sources, self._weights, strict=True):
+            summand = self._wide(algebra, x, source)
+            if weight != 1.0:
+                summand = algebra.scale(summand, np.array(weight))
+            total = summand if total is None else algebra.add(total, summand)
+        if total is None:
+            raise ValueError("a sum needs at least one summand")
+        return total
+
+    def offset(self) -> Float64 | None:
+        """See :meth:`AffineLayer.offset`."""
+        return self._constant
 
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
         """See :meth:`AffineLayer.transpose`."""
-        signed = u if self._sign == 1.0 else algebra.scale(u, np.array(self._sign))
-        left, right = (
-            part if shape == self._shape else algebra.sum_to(part, self._shape, shape)
-            for part, shape in zip((u, signed), self._shapes, strict=True)
+        return tuple(
+            algebra.sum_to(part, self._shape, source) if source != self._shape else part
+            for part, source in (
+                (u if weight == 1.0 else algebra.scale(u, np.array(weight)), source)
+                for source, weight in zip(self._sources, self._weights, strict=True)
+            )
         )
-        return left, right
+
+    def _wide(self, algebra: Algebra[V], x: V, source: Shape) -> V:
+        if source == self._shape:
+            return x
+        aligned = (1,) * (len(self._shape) - len(source)) + source
+        return algebra.broadcast(algebra.reshape(x, aligned), self._shape)
+
+
+def together(node: NodeView, positions: Sequence[int]) -> tuple[list[Shape], bool]:
+    """Sample shapes of computed operands that broadcast, and whether they have a batch axis.
+
+    Raises:
+        Unsupported: they do not broadcast, or the batch axis of one meets a feature axis.
+    """
+    operands = [node.computed(position) for position in positions]
+    ranks = {operand.rank for operand in operands}
+    if all(operand.batched for operand in operands) and len(ranks) == 1:
+        shapes, batched = [operand.shape for operand in operands], True
+    elif node.batch_is_free:
+        listed = " and ".join(str(operand.shape) for operand in operands)
+        raise Unsupported(
+            f"it takes tensors of different rank (samples {listed}), which would align the batch "
+            "axis of one with a feature axis of the other"
+        )
+    else:
+        shapes, batched = [operand.whole for operand in operands], False
+    _check_broadcast(shapes)
+    return shapes, batched
+
+
+def _check_broadcast(shapes: Sequence[Shape]) -> None:
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError as error:
+        listed = " and ".join(map(str, shapes))
+        raise Unsupported(f"samples of shapes {listed} do not broadcast") from error
+
+
+def added(
+    node: NodeView,
+    positions: Sequence[int],
+    weights: Sequence[float],
+    constant: Float64 | None = None,
+) -> Converted:
+    """The weighted sum of computed operands, and a constant that fits their samples."""
+    shapes, batched = together(node, positions)
+    if constant is not None:
+        _check_broadcast([*shapes, constant.shape])
+    return Converted((Addition(shapes, weights, constant),), tuple(positions), batched)

@@ -15,7 +15,7 @@ def convert(node: NodeView) -> Converted:
     # Before opset 14 the training outputs are what says so.
     if node.integer("training_mode", 0) != 0 or (node.opset < 14 and node.outputs > 1):
         raise Unsupported("it is in training mode: export the model in evaluation mode")
-    x = node.computed()
+    x = node.sample()
     if not x.shape:
         raise Unsupported("its samples have no axis of channels")
     gamma, beta, mean, variance = (
@@ -31,4 +31,4 @@ def convert(node: NodeView) -> Converted:
     scale = gamma / np.sqrt(spread)
     shift = beta - scale * mean
     wide = (channels[0], *(1,) * (len(x.shape) - 1))
-    return Converted(ScaleShift(x.shape, scale.reshape(wide), shift.reshape(wide)))
+    return Converted((ScaleShift(x.shape, scale.reshape(wide), shift.reshape(wide)),))

@@ -60,7 +60,7 @@ class Conv(AffineLayer):
 @converts("Conv")
 def convert(node: NodeView) -> Converted:
     """Conv in one to three dimensions."""
-    x = node.computed()
+    x = node.sample()
     weight = node.known(1, "kernel").weight
     groups = node.integer("group", 1)
     spatial = len(x.shape) - 1
@@ -84,4 +84,4 @@ def convert(node: NodeView) -> Converted:
     geometry = window_geometry(node, kernel, x.shape[1:], groups)
     if np.any(np.array(geometry.output_extents(x.shape[1:])) < 1):
         raise Unsupported(f"its kernel {kernel} is larger than the padded input {x.shape[1:]}")
-    return Converted(Conv(x.shape, weight, bias, geometry))
+    return Converted((Conv(x.shape, weight, bias, geometry),))

@@ -6,7 +6,7 @@ import numpy as np
 
 from onnx_lippa.layers.node import Computed, Converted, NodeView, Unsupported
 from onnx_lippa.layers.registry import converts
-from onnx_lippa.layers.scale_shift import ScaleShift, aligned_constant
+from onnx_lippa.layers.scale_shift import ScaleShift, met
 
 
 @converts("Div", since=7)
@@ -14,8 +14,7 @@ def convert(node: NodeView) -> Converted:
     """``x / c``."""
     if isinstance(node.operand(1), Computed):
         raise Unsupported("division by a computed tensor is not piecewise linear")
-    x = node.computed(0)
-    divisor = aligned_constant(node.known(1, "divisor"), x)
+    frame, divisor = met(node, node.computed(0), node.known(1, "divisor"))
     if not np.all(np.abs(divisor) >= np.finfo(np.float32).tiny):
         raise Unsupported("its constant divisor contains a zero, or too small a number to invert")
-    return Converted(ScaleShift(x.shape, 1.0 / divisor, None))
+    return frame.converted(ScaleShift(frame.source, 1.0 / divisor, None))

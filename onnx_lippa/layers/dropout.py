@@ -13,4 +13,4 @@ def convert(node: NodeView) -> Converted:
     training = node.operand(2)
     if training is not None and not (isinstance(training, Known) and not training.value.any()):
         raise Unsupported("it is in training mode: export the model in evaluation mode")
-    return Converted(None)
+    return Converted(())

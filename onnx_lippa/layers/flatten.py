@@ -14,6 +14,9 @@ def convert(node: NodeView) -> Converted:
     x = node.computed()
     axis = node.integer("axis", 1)
     axis = axis + x.rank if axis < 0 else axis
-    if axis != 1:
+    if x.batched and axis == 1:
+        return Converted((Rearranged(x.shape, (size(x.shape),)),))
+    if node.batch_is_free or not 0 <= axis <= x.rank:
         raise Unsupported(f"with axis {axis} it mixes the batch axis with features")
-    return Converted(Rearranged(x.shape, (size(x.shape),)))
+    flat = (size(x.whole[:axis]), size(x.whole[axis:]))
+    return Converted((Rearranged(x.shape, flat),), batched=False)

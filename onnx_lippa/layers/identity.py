@@ -10,4 +10,4 @@ from onnx_lippa.layers.registry import converts
 def convert(node: NodeView) -> Converted:
     """Passes its input on."""
     node.computed()
-    return Converted(None)
+    return Converted(())

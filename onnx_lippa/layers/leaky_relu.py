@@ -35,4 +35,4 @@ class LeakyRelu(TwoPiece):
 def convert(node: NodeView) -> Converted:
     """LeakyRelu of every opset."""
     alpha = float(np.float32(node.number("alpha", 0.01)))
-    return Converted(LeakyRelu(node.computed().shape, alpha))
+    return Converted((LeakyRelu(node.computed().shape, alpha),))

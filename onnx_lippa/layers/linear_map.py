@@ -19,14 +19,18 @@ class LinearMap(AffineLayer):
 
     Args:
         source: sample shape of x; its last extent is the number of rows of the weight.
-        weight: (inputs, outputs).
+        weight: (..., inputs, outputs), with at most as many axes as a sample where more than
+            two; the axes in front broadcast with the sample's.
         bias: broadcast to the output's shape, or None.
     """
 
     def __init__(self, source: Shape, weight: Float64, bias: Float64 | None = None) -> None:
-        self._weight, self._bias = np.ascontiguousarray(weight), bias
-        self._weight_t = np.ascontiguousarray(weight.T)
-        self._shape = (*source[:-1], weight.shape[1])
+        self._source, self._weight, self._bias = source, weight, bias
+        self._weight_t = weight.swapaxes(-1, -2)
+        self._shape: Shape = (*source[:-1], weight.shape[-1])
+        if weight.ndim > 2:
+            front = np.broadcast_shapes(source[:-2], weight.shape[:-2])
+            self._shape = (*front, source[-2], weight.shape[-1])
 
     @property
     def shape(self) -> Shape:
@@ -48,17 +52,25 @@ class LinearMap(AffineLayer):
 
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
         """See :meth:`AffineLayer.transpose`."""
-        return (algebra.matmul(u, self._weight_t),)
+        pulled = algebra.matmul(u, self._weight_t)
+        return (_summed(algebra, pulled, (*self._shape[:-1], self._source[-1]), self._source),)
 
 
 @final
 class LeftLinearMap(AffineLayer):
-    """``y = weight @ x`` over the last but one axis of a sample of rank two or more."""
+    """``y = weight @ x`` over the last but one axis of a sample of rank two or more.
+
+    Args:
+        source: sample shape of x.
+        weight: (..., outputs, inputs), with at most as many axes as a sample; the axes in front
+            broadcast with the sample's.
+    """
 
     def __init__(self, source: Shape, weight: Float64) -> None:
-        self._weight = np.ascontiguousarray(weight)
-        self._weight_t = np.ascontiguousarray(weight.T)
-        self._shape = (*source[:-2], weight.shape[0], source[-1])
+        self._source, self._weight = source, weight
+        self._weight_t = weight.swapaxes(-1, -2)
+        front = np.broadcast_shapes(source[:-2], weight.shape[:-2])
+        self._shape: Shape = (*front, weight.shape[-2], source[-1])
 
     @property
     def shape(self) -> Shape:
@@ -76,4 +88,11 @@ class LeftLinearMap(AffineLayer):
 
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
         """See :meth:`AffineLayer.transpose`."""
-        return (algebra.left_matmul(self._weight_t, u),)
+        pulled = algebra.left_matmul(self._weight_t, u)
+        reached = (*self._shape[:-2], *self._source[-2:])
+        return (_summed(algebra, pulled, reached, self._source),)
+
+
+def _summed(algebra: Algebra[V], u: V, reached: Shape, source: Shape) -> V:
+    """Sums over what the weight's own axes repeated."""
+    return u if reached == source else algebra.sum_to(u, reached, source)

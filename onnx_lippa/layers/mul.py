@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnx_lippa.layers.node import Converted, NodeView, Unsupported
 from onnx_lippa.layers.registry import converts
-from onnx_lippa.layers.scale_shift import ScaleShift, aligned_constant
+from onnx_lippa.layers.scale_shift import ScaleShift, met
 
 
 @converts("Mul", since=7)
@@ -14,6 +14,5 @@ def convert(node: NodeView) -> Converted:
     if len(positions) == 2:
         raise Unsupported("the product of two computed tensors is not piecewise linear")
     (position,) = positions
-    x = node.computed(position)
-    scale = aligned_constant(node.known(1 - position, "factor"), x)
-    return Converted(ScaleShift(x.shape, scale, None), (position,))
+    frame, scale = met(node, node.computed(position), node.known(1 - position, "factor"))
+    return frame.converted(ScaleShift(frame.source, scale, None), position=position)

@@ -23,20 +23,52 @@ class Known:
 
     Attributes:
         value: the array as stored, with whatever axes the graph gives it.
+        widened: what it is for a batch of two samples, where that differs (the end of a chain
+            that begins with Shape); None where it does not.
     """
 
     value: AnyArray
+    widened: AnyArray | None = None
 
     @property
     def weight(self) -> Float64:
         """The constant in float64.
 
         Raises:
-            Unsupported: it holds no real numbers.
+            Unsupported: it holds no finite real numbers, or depends on the size of the batch in
+                more than its extent.
         """
         if not np.can_cast(self.value.dtype, np.float64, "same_kind"):
             raise Unsupported(f"a constant of type {self.value.dtype} holds no real numbers")
-        return self.value.astype(np.float64)
+        if not np.all(np.isfinite(self.value)):
+            raise Unsupported(
+                "it contains NaN or infinite weights: check the training and export again"
+            )
+        return self.per_sample.astype(np.float64)
+
+    @property
+    def per_sample(self) -> AnyArray:
+        """The value where it is the same for every sample of a batch."""
+        if self.widened is not None and not _repeats(self.widened, self.value):
+            raise Unsupported("a constant depends on the size of the batch")
+        return self.value
+
+    @property
+    def integers(self) -> tuple[int, ...]:
+        """The values of a constant of whole numbers that does not depend on the batch."""
+        if not np.issubdtype(self.value.dtype, np.integer):
+            raise Unsupported(f"a constant has type {self.value.dtype}, not whole numbers")
+        return tuple(int(entry) for entry in self.per_sample.ravel())
+
+
+def _repeats(widened: AnyArray, value: AnyArray) -> bool:
+    """Whether the constant of a larger batch only repeats the rows of a smaller one."""
+    return (
+        widened.ndim == value.ndim > 0
+        and widened.shape[1:] == value.shape[1:]
+        and value.shape[0] == 1
+        and bool(np.all(widened == value))
+    )
 
 
 @dataclass(frozen=True)
@@ -46,15 +78,26 @@ class Computed:
     Attributes:
         index: which value of the network it is.
         shape: its shape for one sample.
+        batched: whether the tensor has a batch axis in front of that. It may lack one in a model
+            for single samples.
+        readout: what the graph has done to it that the network leaves out: its values are scores
+            before that.
     """
 
     index: int
     shape: Shape
+    batched: bool = True
+    readout: Readout = Readout.LOGITS
 
     @property
     def rank(self) -> int:
         """Number of axes in the graph, the batch axis included."""
-        return len(self.shape) + 1
+        return len(self.shape) + self.batched
+
+    @property
+    def whole(self) -> Shape:
+        """Its shape in the graph for a batch of one."""
+        return (1, *self.shape) if self.batched else self.shape
 
 
 Operand: TypeAlias = Known | Computed | None
@@ -73,6 +116,9 @@ class NodeView:
         attributes: its attributes by name; read them through the methods below.
         opset: version of the operator set it is written in.
         outputs: how many outputs it has.
+        batch_is_free: whether the model takes any number of samples at once. Where it does not,
+            a node may treat the batch axis like any other, since it has extent 1.
+        used: for every output, whether anything takes it.
     """
 
     op: str
@@ -80,6 +126,8 @@ class NodeView:
     attributes: Mapping[str, Attribute]
     opset: int
     outputs: int = 1
+    batch_is_free: bool = True
+    used: tuple[bool, ...] = (True,)
 
     def operand(self, position: int) -> Operand:
         """The input at a position, None where it is absent."""
@@ -92,6 +140,13 @@ class NodeView:
             raise Unsupported(f"its input {position} must be computed, not a constant or absent")
         return operand
 
+    def sample(self, position: int = 0) -> Computed:
+        """The computed input at a position, which must have its batch axis in front."""
+        x = self.computed(position)
+        if not x.batched:
+            raise Unsupported(f"its input of shape {x.shape} has no batch axis in front")
+        return x
+
     def known(self, position: int, meaning: str) -> Known:
         """The input at a position, which must be a constant."""
         operand = self.operand(position)
@@ -102,6 +157,10 @@ class NodeView:
     def only_computed(self) -> tuple[int, ...]:
         """Positions of the inputs that depend on the network's input."""
         return tuple(i for i, operand in enumerate(self.operands) if isinstance(operand, Computed))
+
+    def optional(self, position: int, meaning: str) -> Known | None:
+        """The input at a position, a constant where it is there."""
+        return None if self.operand(position) is None else self.known(position, meaning)
 
     def integer(self, name: str, default: int) -> int:
         """An integer attribute."""
@@ -143,16 +202,19 @@ class NodeView:
 
 @dataclass(frozen=True)
 class Converted:
-    """What a node becomes.
+    """What one output of a node becomes.
 
     Attributes:
-        layer: the layer, or None where the node passes its input on unchanged.
-        inputs: positions of the node's operands that the layer takes, in order.
-        readout: set where the node only turns logits into another form, at the very end.
+        layers: a chain of layers: the first takes the node's operands, each other one the result
+            of the one before it. Empty where the node passes its operand on.
+        inputs: positions of the node's operands that the chain takes, in order.
+        batched: whether the result has a batch axis in the graph; None means as the operand.
+        readout: set where the node turns scores into another form that keeps their order.
     """
 
-    layer: Layer | None
+    layers: tuple[Layer, ...]
     inputs: tuple[int, ...] = (0,)
+    batched: bool | None = None
     readout: Readout | None = None
 
 
@@ -165,7 +227,10 @@ def without_batch(constant: Float64, rank: int) -> Float64:
     if constant.ndim < rank:
         return constant
     if constant.ndim > rank or constant.shape[0] != 1:
-        raise Unsupported(
-            f"a constant of shape {constant.shape} would give each sample of a batch its own value"
-        )
+        raise Unsupported(own_value(constant.shape))
     return constant[0]
+
+
+def own_value(shape: Shape) -> str:
+    """Why a constant of this shape cannot be used."""
+    return f"a constant of shape {shape} would give each sample of a batch its own value"

@@ -25,6 +25,11 @@ class Rearranged(AffineLayer):
         """See :attr:`Layer.shape`."""
         return self._shape
 
+    @property
+    def keeps_shape(self) -> bool:
+        """Whether it does nothing at all."""
+        return self._source == self._shape
+
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
         """See :meth:`AffineLayer.linear`."""
         return algebra.reshape(inputs[0], self._shape)

@@ -7,7 +7,8 @@ from typing import Final, TypeAlias
 
 from onnx_lippa.layers.node import Converted, NodeView
 
-Converter: TypeAlias = Callable[[NodeView], Converted]
+Converter: TypeAlias = Callable[[NodeView], Converted | tuple[Converted, ...]]
+"""Gives what a node becomes, one entry for each output where there are several."""
 
 _CONVERTERS: Final[dict[tuple[str, int], Converter]] = {}
 

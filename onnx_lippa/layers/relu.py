@@ -37,4 +37,4 @@ class Relu(TwoPiece):
 @converts("Relu")
 def convert(node: NodeView) -> Converted:
     """Relu of every opset."""
-    return Converted(Relu(node.computed().shape))
+    return Converted((Relu(node.computed().shape),))

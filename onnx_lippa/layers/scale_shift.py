@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeVar, final
 
 import numpy as np
@@ -9,7 +10,9 @@ import numpy as np
 from onnx_lippa.algebra import Algebra
 from onnx_lippa.arrays import Float64, Shape
 from onnx_lippa.layers.base import AffineLayer
-from onnx_lippa.layers.node import Computed, Known, Unsupported, without_batch
+from onnx_lippa.layers.frame import Frame, whole
+from onnx_lippa.layers.node import Computed, Known, NodeView, Unsupported, own_value, without_batch
+from onnx_lippa.layers.rearrange import Rearranged
 
 V = TypeVar("V")
 
@@ -43,8 +46,8 @@ class ScaleShift(AffineLayer):
         """See :meth:`AffineLayer.linear`."""
         (x,) = inputs
         if self._shape != self._source:
-            factor = np.array(1.0) if self._scale is None else self._scale
-            return algebra.scale(x, np.broadcast_to(factor, self._shape))
+            wide = (1,) * (len(self._shape) - len(self._source)) + self._source
+            x = algebra.broadcast(algebra.reshape(x, wide), self._shape)
         return x if self._scale is None else algebra.scale(x, self._scale)
 
     def offset(self) -> Float64 | None:
@@ -58,22 +61,32 @@ class ScaleShift(AffineLayer):
         return (u if self._shape == self._source else algebra.sum_to(u, self._shape, self._source),)
 
 
-def aligned_constant(constant: Known, x: Computed) -> Float64:
-    """A constant operand in float64, ready to meet the samples of x.
+def met(node: NodeView, x: Computed, constant: Known) -> tuple[Frame, Float64]:
+    """The frame in which x meets a constant elementwise, and the constant there.
 
     Raises:
         Unsupported: the constant does not broadcast with x, or varies over the batch.
     """
-    rank = x.rank
-    if constant.value.ndim > rank and all(e == 1 for e in constant.value.shape):
-        raise Unsupported(f"a constant of shape {constant.value.shape} adds axes before the batch")
-    value = without_batch(constant.weight, rank)
+    value = constant.weight
+    if x.batched and (value.ndim < x.rank or (value.ndim == x.rank and value.shape[0] == 1)):
+        frame, value = Frame((), x.shape, (), True), without_batch(value, x.rank)
+    elif node.batch_is_free:
+        adds_axes = value.ndim > x.rank
+        reason = f"a constant of shape {value.shape} adds axes before the batch"
+        raise Unsupported(reason if adds_axes else own_value(value.shape))
+    else:
+        frame = whole(node, x)
+        missing = value.ndim - len(frame.source)
+        if missing > 0:
+            wide = (*(1,) * missing, *frame.source)
+            before = (*frame.before, Rearranged(frame.source, wide))
+            frame = replace(frame, before=before, source=wide)
     try:
-        np.broadcast_shapes(value.shape, x.shape)
+        np.broadcast_shapes(value.shape, frame.source)
     except ValueError as error:
         raise Unsupported(
             f"a constant of shape {constant.value.shape} does not broadcast to samples {x.shape}"
         ) from error
-    if value.ndim > len(x.shape):
+    if frame.batched and value.ndim > len(x.shape):
         raise Unsupported(f"a constant of shape {constant.value.shape} meets the batch axis")
-    return value
+    return frame, value

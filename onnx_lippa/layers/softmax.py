@@ -12,7 +12,7 @@ def _convert(node: NodeView, readout: Readout) -> Converted:
     axis = node.axis("axis", 1 if node.opset < 13 else -1, x.rank)
     if x.rank != 2 or axis != 1:
         raise Unsupported(f"over axis {axis} of samples of shape {x.shape}, not over the classes")
-    return Converted(None, readout=readout)
+    return Converted((), readout=readout)
 
 
 @converts("Softmax")

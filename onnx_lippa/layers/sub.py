@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from onnx_lippa.layers.addition import Addition
+from onnx_lippa.layers.addition import added
 from onnx_lippa.layers.node import Converted, NodeView
+from onnx_lippa.layers.readout import Readout
 from onnx_lippa.layers.registry import converts
-from onnx_lippa.layers.scale_shift import ScaleShift, aligned_constant
+from onnx_lippa.layers.scale_shift import ScaleShift, met
 
 
 @converts("Sub", since=7)
@@ -15,10 +18,14 @@ def convert(node: NodeView) -> Converted:
     """``x - c``, ``c - x`` or ``x - y``."""
     positions = node.only_computed()
     if len(positions) == 2:
-        return Converted(Addition(node.computed(0), node.computed(1), sign=-1.0), (0, 1))
+        return added(node, (0, 1), (1.0, -1.0))
     (position,) = positions
     x = node.computed(position)
-    constant = aligned_constant(node.known(1 - position, "constant"), x)
+    frame, constant = met(node, x, node.known(1 - position, "constant"))
     if position == 0:
-        return Converted(ScaleShift(x.shape, None, -constant), (0,))
-    return Converted(ScaleShift(x.shape, np.array(-1.0), constant), (1,))
+        return frame.converted(ScaleShift(frame.source, None, -constant))
+    if x.readout is Readout.SIGMOID and np.all(constant == 1.0):
+        # 1 - sigmoid(x) = sigmoid(-x): the other score of a classifier with two classes.
+        negated = frame.converted(ScaleShift(frame.source, np.array(-1.0), None), position=1)
+        return replace(negated, readout=Readout.SIGMOID)
+    return frame.converted(ScaleShift(frame.source, np.array(-1.0), constant), position=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from onnx_lippa.layers.frame import whole
 from onnx_lippa.layers.node import Converted, NodeView, Unsupported
 from onnx_lippa.layers.rearrange import Permuted
 from onnx_lippa.layers.registry import converts
@@ -14,6 +15,9 @@ def convert(node: NodeView) -> Converted:
     order = node.integers("perm", tuple(reversed(range(x.rank))))
     if sorted(order) != list(range(x.rank)):
         raise Unsupported(f"its perm {list(order)} does not fit a tensor of rank {x.rank}")
-    if order[0] != 0:
+    if x.batched and order[0] == 0:
+        return Converted((Permuted(x.shape, tuple(axis - 1 for axis in order[1:])),))
+    if node.batch_is_free:
         raise Unsupported(f"its perm {list(order)} moves the batch axis")
-    return Converted(Permuted(x.shape, tuple(axis - 1 for axis in order[1:])))
+    frame = whole(node, x)
+    return frame.converted(Permuted(frame.source, order))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,6 +13,8 @@ from onnx_lippa.arrays import Float64, Shape, States, size
 from onnx_lippa.layers.base import PiecewiseLayer, Split
 
 V = TypeVar("V")
+
+_ZERO: Final = np.array(0.0)
 
 
 class TwoPiece(PiecewiseLayer):
@@ -26,14 +28,14 @@ class TwoPiece(PiecewiseLayer):
         self._shape = shape
 
     @property
-    def kink(self) -> float:
-        """Where the slope changes."""
-        return 0.0
+    def kink(self) -> Float64:
+        """Where the slope changes, broadcast to the sample's shape."""
+        return _ZERO
 
     @property
-    def value(self) -> float:
-        """The function at the kink."""
-        return 0.0
+    def value(self) -> Float64:
+        """The function at the kink, broadcast to the sample's shape."""
+        return _ZERO
 
     @property
     @abstractmethod
@@ -65,10 +67,12 @@ class TwoPiece(PiecewiseLayer):
 
     def piece(self, algebra: Algebra[V], state: V, x: V) -> V:
         """See :meth:`PiecewiseLayer.piece`."""
-        if self.kink != 0.0:
-            x = algebra.add_constant(x, np.array(-self.kink))
-        z = self.piece_transpose(algebra, state, x)  # diagonal: its own transpose
-        return z if self.value == 0.0 else algebra.add_constant(z, np.array(self.value))
+        z = self.piece_transpose(algebra, state, self._above_kink(algebra, x))  # it is diagonal
+        return algebra.add_constant(z, self.value) if np.any(self.value) else z
+
+    def _above_kink(self, algebra: Algebra[V], x: V) -> V:
+        """``x - kink``."""
+        return algebra.add_constant(x, -self.kink) if np.any(self.kink) else x
 
     def piece_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
         """See :meth:`PiecewiseLayer.piece_transpose`."""
@@ -79,9 +83,7 @@ class TwoPiece(PiecewiseLayer):
 
     def guard(self, algebra: Algebra[V], state: V, x: V) -> V:
         """See :meth:`PiecewiseLayer.guard`: the distance to the kink on the right side of it."""
-        if self.kink != 0.0:
-            x = algebra.add_constant(x, np.array(-self.kink))
-        return self.guard_transpose(algebra, state, x)
+        return self.guard_transpose(algebra, state, self._above_kink(algebra, x))
 
     def guard_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
         """See :meth:`PiecewiseLayer.guard_transpose`."""
@@ -91,13 +93,15 @@ class TwoPiece(PiecewiseLayer):
         """See :meth:`PiecewiseLayer.split`: ``x = kink + p - n``, ``z = value + a p - b n``."""
         units = size(self._shape)
         identity = sp.eye_array(units)
-        above = np.broadcast_to(self.above, self._shape).ravel()
-        below = np.broadcast_to(self.below, self._shape).ravel()
+        above, below, kink, value = (
+            np.broadcast_to(part, self._shape).ravel()
+            for part in (self.above, self.below, self.kink, self.value)
+        )
         return Split(
             link=sp.csr_array(sp.hstack([identity, -identity])),
-            link_offset=np.full(units, self.kink),
+            link_offset=kink,
             output=sp.csr_array(sp.hstack([sp.diags_array(above), -sp.diags_array(below)])),
-            output_offset=np.full(units, self.value),
+            output_offset=value,
         )
 
     def split_bounds(self, state: States) -> tuple[Float64, Float64]:

@@ -106,7 +106,7 @@ class Network:
         """The activation pattern B(x) of one input of any shape with d elements (eq. 8)."""
         values = self.values(x.reshape(1, -1))
         states = states_of(NumpyAlgebra(), self.steps, values)
-        return ActivationPattern(tuple(s.astype(np.int8) for s in states if s is not None))
+        return ActivationPattern.of(states)
 
     def local(self, x: Float64, v: Float64) -> Local:
         """What the network is around one input (d,): logits, ``J^T v`` for v (k,), pattern."""
@@ -116,7 +116,7 @@ class Network:
         seed = v.reshape(1, *self.output_shape)
         pulled = transpose_pass(algebra, self.steps, states, len(self.steps), seed)
         gradient = np.zeros(self.input_size) if pulled is None else pulled.ravel()
-        pattern = ActivationPattern(tuple(s.astype(np.int8) for s in states if s is not None))
+        pattern = ActivationPattern.of(states)
         return Local(values[-1].ravel(), gradient, pattern)
 
     def vector_jacobian(self, x: Float64, v: Float64) -> tuple[Float64, Float64]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from onnx_lippa.arrays import States
+from onnx_lippa.arrays import AnyArray, States
 
 
 @dataclass(frozen=True)
@@ -15,10 +16,17 @@ class ActivationPattern:
     """The states of all piecewise-linear layers for one input.
 
     Attributes:
-        states: one int8 array of shape (1, *layer) for every such layer, in network order.
+        states: one array of shape (1, *state) for every such layer, in network order.
     """
 
     states: tuple[States, ...]
+
+    @classmethod
+    def of(cls, states: Iterable[AnyArray | None]) -> ActivationPattern:
+        """From what the layers call their states (truth values or positions), None for affine."""
+        return cls(
+            tuple(s.astype(np.int8) if s.dtype == np.bool_ else s for s in states if s is not None)
+        )
 
     @property
     def key(self) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from onnx_lippa.arrays import AnyArray, Float32, Float64
+from onnx_lippa.arrays import FLOAT32, AnyArray, Float64, Floats
 from onnx_lippa.errors import ModelError, ModelMismatchError
 from onnx_lippa.layers.readout import Readout
 from onnx_lippa.network import Network
@@ -37,11 +37,13 @@ def check_agreement(
         ModelMismatchError: they differ beyond rounding; names the first step that does.
         ModelError: the model cannot be run there, or gives NaN or infinite outputs.
     """
-    points = _points(network, lower, upper)
+    points = _points(network, lower, upper).astype(interface.dtype)
     theirs = runtime.outputs(points)
     with np.errstate(over="ignore", invalid="ignore"):
         exact = _with_readout(network, network.values(points.astype(np.float64)))
-        rounded = _with_readout(network, network.values(points))
+        rounded = _with_readout(network, network.values(points.astype(np.float32)))
+    if interface.dtype != FLOAT32:
+        rounded = exact  # the runtime computes in float64 as we do
     if theirs.shape != exact[-1].reshape(len(points), -1).shape:
         raise ModelMismatchError(
             f"the model gives {theirs.shape[1]} outputs a sample in ONNX Runtime, but "
@@ -66,13 +68,13 @@ def check_agreement(
         )
 
 
-def _points(network: Network, lower: float, upper: float) -> Float32:
+def _points(network: Network, lower: float, upper: float) -> Float64:
     generator = np.random.default_rng(_SEED)
     low = lower if np.isfinite(lower) else min(-1.0, upper - 2.0)
     high = upper if np.isfinite(upper) else max(1.0, lower + 2.0)
     uniform = generator.uniform(low, high, (_POINTS, network.input_size))
     corners = generator.choice([low, high], (_POINTS // 2, network.input_size))
-    return np.concatenate([uniform, corners]).astype(np.float32)
+    return np.concatenate([uniform, corners])
 
 
 def _with_readout(network: Network, values: list[AnyArray]) -> list[AnyArray]:
@@ -100,27 +102,33 @@ def _first_difference(
     first: int,
     proto: onnx.ModelProto,
     interface: Interface,
-    points: Float32,
-    exact: list[Float64],
-    rounded: list[Float32],
+    points: Floats,
+    exact: list[AnyArray],
+    rounded: list[AnyArray],
 ) -> str | None:
     """Runs the model with every tensor from step ``first`` on as an output.
 
     Returns:
         Where it parts from ours, None where it does not.
     """
-    steps = network.steps[max(first, 0) :]
+    places = [
+        place for place in range(max(first, 0), len(network.steps)) if network.steps[place].tensor
+    ]
+    steps = [network.steps[place] for place in places]
     if not steps:
         return None
     opened = onnx.ModelProto()
     opened.CopyFrom(proto)
     del opened.graph.output[:]
     opened.graph.output.extend(onnx.ValueInfoProto(name=step.tensor) for step in steps)
-    whole = Runtime(opened.SerializeToString(), interface.input_name, interface.sample_shape, True)
+    whole = Runtime(opened.SerializeToString(), interface)
+    names = [step.tensor for step in steps]
     batches = points[None] if interface.batch_is_free else points[:, None]
-    runs = [whole.tensors(batch) for batch in batches]
-    for result, step in enumerate(steps):
-        place = len(network.steps) - len(steps) + result
+    runs = [
+        [tensor.reshape(len(batch), -1) for tensor in whole.tensors(batch, names)]
+        for batch in batches
+    ]
+    for result, (place, step) in enumerate(zip(places, steps, strict=True)):
         theirs = np.concatenate([run[result] for run in runs])
         difference = _beyond_rounding(theirs, exact[place + 1], rounded[place + 1])
         if difference is not None:

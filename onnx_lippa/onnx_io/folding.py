@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import onnx
@@ -12,6 +13,10 @@ from onnx_lippa.arrays import AnyArray
 from onnx_lippa.layers import Unsupported
 from onnx_lippa.onnx_io.runtime import run_once
 
+SHAPE_OPS: Final = frozenset({"Shape", "Size"})
+"""What they give depends on the shape of their operand alone."""
+_LARGE: Final = 1 << 20
+"""Bytes from which on a constant is handed to the runtime as it is, not written into a model."""
 _NOT_CONSTANT = frozenset(
     {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial",
      "Bernoulli"}
@@ -37,27 +42,32 @@ def fold(
     """
     if node.op_type in _NOT_CONSTANT or _is_training_dropout(node, constants):
         raise Unsupported("it draws random numbers: export the model without it")
-    initializers = {
-        name: numpy_helper.from_array(value, name)
-        for name, value in zip(node.input, constants, strict=True)
-        if value is not None
-    }
+    named = {n: v for n, v in zip(node.input, constants, strict=True) if v is not None}
+    fed = {name: value for name, value in named.items() if value.nbytes >= _LARGE}
+    initializers = [
+        numpy_helper.from_array(value, name) for name, value in named.items() if name not in fed
+    ]
+    inputs = [
+        helper.make_tensor_value_info(
+            name, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape
+        )
+        for name, value in fed.items()
+    ]
     outputs = [name for name in node.output if name]
     graph = helper.make_graph(
         [node],
         "fold",
-        [],
+        inputs,
         [onnx.ValueInfoProto(name=name) for name in outputs],
-        list(initializers.values()),
+        initializers,
     )
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version
     )
-    results = run_once(model.SerializeToString())
+    results = run_once(model.SerializeToString(), fed)
     for value in results:
         if not isinstance(value, np.ndarray):
             raise Unsupported("what it computes is not a tensor")
-        refuse_not_finite(value)
     return results
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import helper
 
+from onnx_lippa.arrays import FLOAT32
 from onnx_lippa.errors import InputError
 from onnx_lippa.network import Network, forward_pass, states_of, transpose_pass
 from onnx_lippa.onnx_io.graph_algebra import OPSET, GraphAlgebra
@@ -15,14 +16,14 @@ from onnx_lippa.onnx_io.graph_algebra import OPSET, GraphAlgebra
 _IR_VERSION = 8
 
 
-def gradient_model(network: Network) -> onnx.ModelProto:
+def gradient_model(network: Network, dtype: np.dtype[np.floating] = FLOAT32) -> onnx.ModelProto:
     """A graph with inputs ``x`` and ``v`` and outputs ``logits`` and ``gradient``.
 
     ``x`` is [batch, *input_shape], ``v`` [batch, k] weights the logits, and ``gradient`` is
-    ``J(x)^T v`` in the shape of x; all float32. At a kink the gradient is that of the piece on
-    which ``pre-activation >= 0``.
+    ``J(x)^T v`` in the shape of x; all of the given type. At a kink the gradient is that of the
+    piece on which ``pre-activation >= 0``.
     """
-    algebra = GraphAlgebra()
+    algebra = GraphAlgebra(dtype)
     values = forward_pass(algebra, network.steps, "x")
     states = states_of(algebra, network.steps, values)
     k, shape = network.output_size, network.input_shape
@@ -37,12 +38,12 @@ def gradient_model(network: Network) -> onnx.ModelProto:
         algebra.nodes,
         "value_and_gradient",
         [
-            helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", *shape]),
-            helper.make_tensor_value_info("v", TensorProto.FLOAT, ["batch", k]),
+            helper.make_tensor_value_info("x", algebra.element, ["batch", *shape]),
+            helper.make_tensor_value_info("v", algebra.element, ["batch", k]),
         ],
         [
-            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", k]),
-            helper.make_tensor_value_info("gradient", TensorProto.FLOAT, ["batch", *shape]),
+            helper.make_tensor_value_info("logits", algebra.element, ["batch", k]),
+            helper.make_tensor_value_info("gradient", algebra.element, ["batch", *shape]),
         ],
         algebra.initializers,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import final
 
@@ -10,21 +11,32 @@ import onnx
 from onnx import helper, numpy_helper
 
 from onnx_lippa.algebra import Algebra, ConvGeometry
-from onnx_lippa.arrays import AnyArray, Float64, Shape
+from onnx_lippa.arrays import FLOAT32, AnyArray, Float64, Integers, Shape
+from onnx_lippa.onnx_io.straight_run import straight_run
 from onnx_lippa.onnx_io.subpixel import sub_pixel
 
-OPSET = 13
+OPSET = 18
 """Operator set of the graphs written here: the oldest that has all they use."""
 
 
 @final
 class GraphAlgebra(Algebra[str]):
-    """Operands are tensor names; nodes and constants are collected in order."""
+    """Operands are tensor names; nodes and constants are collected in order.
 
-    def __init__(self) -> None:
+    Args:
+        dtype: float32 or float64, the type of all numbers in the graph.
+    """
+
+    def __init__(self, dtype: np.dtype[np.floating] = FLOAT32) -> None:
+        self.dtype = dtype
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self._shared: dict[tuple[bytes, Shape, str], str] = {}
+
+    @property
+    def element(self) -> int:
+        """The ONNX number of :attr:`dtype`."""
+        return helper.np_dtype_to_tensor_dtype(self.dtype)
 
     def add(self, left: str, right: str) -> str:
         """See :meth:`Algebra.add`."""
@@ -91,6 +103,34 @@ class GraphAlgebra(Algebra[str]):
         """See :meth:`Algebra.permute`."""
         return self._node("Transpose", x, perm=[0, *(axis + 1 for axis in axes)])
 
+    def take(self, x: str, axis: int, extent: int, indices: Integers) -> str:
+        """See :meth:`Algebra.take`; a slice and zeros around it where that is all it is."""
+        run = straight_run(indices)
+        if run is None:
+            if np.any(indices < 0):
+                x = self._zeros_around(x, axis, 0, 1)  # where Gather finds position -1
+            return self._node("Gather", x, self._constant(indices), axis=axis + 1)
+        if (run.start, run.step, run.count) != (0, 1, extent):
+            behind = run.start + run.step * run.count
+            if behind < 0:  # as an end this would count from behind
+                behind = np.iinfo(np.int64).min
+            x = self._node(
+                "Slice",
+                x,
+                *(self._integer((n,)) for n in (run.start, behind, axis + 1, run.step)),
+            )
+        if run.before == run.after == 0:
+            return x
+        return self._zeros_around(x, axis, run.before, run.after)
+
+    def concatenate(self, parts: Sequence[str], axis: int) -> str:
+        """See :meth:`Algebra.concatenate`."""
+        return self._node("Concat", *parts, axis=axis + 1)
+
+    def broadcast(self, x: str, shape: Shape) -> str:
+        """See :meth:`Algebra.broadcast`."""
+        return self._node("Expand", x, self._integer((1, *shape)))
+
     def sum_to(self, u: str, source: Shape, shape: Shape) -> str:
         """See :meth:`Algebra.sum_to`."""
         padded = (1,) * (len(source) - len(shape)) + shape
@@ -104,9 +144,22 @@ class GraphAlgebra(Algebra[str]):
         """See :meth:`Algebra.relu`."""
         return self._node("Relu", x)
 
-    def at_least(self, x: str, threshold: float) -> str:
+    def maximum(self, x: str) -> str:
+        """See :meth:`Algebra.maximum`."""
+        return self._node("ReduceMax", x, self._integer((-1,)), keepdims=0)
+
+    def at_least(self, x: str, threshold: Float64) -> str:
         """See :meth:`Algebra.at_least`."""
-        return self._node("GreaterOrEqual", x, self._float(np.array(threshold)))
+        return self._node("GreaterOrEqual", x, self._float(threshold))
+
+    def argmax(self, x: str) -> str:
+        """See :meth:`Algebra.argmax`."""
+        return self._node("ArgMax", x, axis=-1, keepdims=0)
+
+    def one_hot(self, positions: str, count: int) -> str:
+        """See :meth:`Algebra.one_hot`."""
+        column = self._node("Unsqueeze", positions, self._integer((-1,)))
+        return self._node("Equal", column, self._integer(tuple(range(count))))
 
     def where(self, condition: str, if_true: str, if_false: str) -> str:
         """See :meth:`Algebra.where`."""
@@ -115,11 +168,16 @@ class GraphAlgebra(Algebra[str]):
     def mask(self, condition: str, x: str) -> str:
         """See :meth:`Algebra.mask`."""
         # A product is twice as fast as Where with a broadcast zero.
-        return self._node("Mul", x, self._node("Cast", condition, to=onnx.TensorProto.FLOAT))
+        return self._node("Mul", x, self._node("Cast", condition, to=self.element))
 
     def name_output(self, value: str, name: str) -> None:
         """Gives a value the name of a graph output."""
         self.nodes.append(helper.make_node("Identity", [value], [name]))
+
+    def _zeros_around(self, x: str, axis: int, before: int, after: int) -> str:
+        """Zeros before and behind the entries of one axis."""
+        pads, axes = self._integer((before, after)), self._integer((axis + 1,))
+        return self._node("Pad", x, pads, "", axes)
 
     def _node(self, op: str, *inputs: str, **attributes: int | str | Sequence[int]) -> str:
         output = f"t{len(self.nodes)}"
@@ -129,7 +187,7 @@ class GraphAlgebra(Algebra[str]):
         return output
 
     def _float(self, constant: Float64) -> str:
-        return self._constant(constant.astype(np.float32))
+        return self._constant(constant.astype(self.dtype))
 
     def _integer(self, values: tuple[int, ...]) -> str:
         return self._constant(np.array(values, dtype=np.int64))
@@ -137,7 +195,7 @@ class GraphAlgebra(Algebra[str]):
     def _constant(self, value: AnyArray) -> str:
         """The name of a constant; equal ones are stored once."""
         value = np.ascontiguousarray(value)
-        key = (value.tobytes(), value.shape, value.dtype.str)
+        key = (hashlib.blake2b(value.data).digest(), value.shape, value.dtype.str)
         if key not in self._shared:
             self._shared[key] = f"c{len(self.initializers)}"
             self.initializers.append(numpy_helper.from_array(value, self._shared[key]))

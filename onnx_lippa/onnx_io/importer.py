@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
 from onnx_lippa.arrays import AnyArray, size
 from onnx_lippa.errors import NodeProblem, UnsupportedModelError
-from onnx_lippa.layers import Computed, Known, NodeView, Operand, Unsupported, converter_for
+from onnx_lippa.layers import Computed, Known, Layer, NodeView, Operand, Unsupported, converter_for
 from onnx_lippa.layers.node import Attribute, Converted
 from onnx_lippa.layers.readout import Readout
+from onnx_lippa.layers.rearrange import Rearranged
 from onnx_lippa.network import Network, Step
-from onnx_lippa.onnx_io.folding import fold, refuse_not_finite
-from onnx_lippa.onnx_io.reader import MOST_ELEMENTS, Interface, ModelFile
+from onnx_lippa.onnx_io.folding import SHAPE_OPS, fold, refuse_not_finite
+from onnx_lippa.onnx_io.needed import needed_nodes
+from onnx_lippa.onnx_io.reader import MOST_ELEMENTS, Batch, Interface, ModelFile
 from onnx_lippa.onnx_io.reasons import first_line
 
 
@@ -30,7 +33,7 @@ class _Builder:
     operands: dict[str, Operand] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     problems: list[NodeProblem] = field(default_factory=list)
-    readouts: dict[str, Readout] = field(default_factory=dict)
+    taken: frozenset[str] = frozenset()
     lost: dict[str, bool] = field(default_factory=dict)
 
     def add(self, node: onnx.NodeProto) -> None:
@@ -59,21 +62,36 @@ class _Builder:
         if _has_subgraph(node):
             raise Unsupported("control flow is not supported: export a model without it")
         operands = self._operands_for_known_op(node)
-        if not any(isinstance(operand, Computed) for operand in operands):
-            constants = [o.value if isinstance(o, Known) else None for o in operands]
-            results = fold(node, constants, self.model.opset, self.model.proto.ir_version)
-            names = [output for output in node.output if output]
-            self.operands.update(
-                (output, Known(value)) for output, value in zip(names, results, strict=True)
-            )
+        if node.op_type in SHAPE_OPS or not any(isinstance(o, Computed) for o in operands):
+            self._fold(node, operands)
             return
         converter = converter_for(node.op_type, self.model.opset)
         if converter is None:
             raise Unsupported(_why_not(node.op_type, self.model.opset))
         _check_form(node, self.model.opset)
-        attributes, outputs = _attributes(node), sum(map(bool, node.output))
-        view = NodeView(node.op_type, operands, attributes, self.model.opset, outputs)
-        self._accept(node, name, operands, converter(view))
+        view = NodeView(
+            node.op_type, operands, _attributes(node), self.model.opset,
+            sum(map(bool, node.output)), self.interface.batch_is_free,
+            tuple(output in self.taken for output in node.output),
+        )  # fmt: skip
+        converted = converter(view)
+        results = converted if isinstance(converted, tuple) else (converted,)
+        for tensor, result in zip(node.output, results, strict=False):
+            if tensor:
+                self._accept(node, name, tensor, operands, result)
+
+    def _fold(self, node: onnx.NodeProto, operands: tuple[Operand, ...]) -> None:
+        """Evaluates a node that depends on no values of the input, at most on its shape."""
+        ir_version = self.model.proto.ir_version
+        folded = fold(node, [_constant(o) for o in operands], self.model.opset, ir_version)
+        widened: list[AnyArray] | list[None] = [None] * len(folded)
+        if self.interface.batch_is_free and any(map(_depends_on_batch, operands)):
+            constants = [_constant(o, 2) for o in operands]
+            widened = fold(node, constants, self.model.opset, ir_version)
+        names = [output for output in node.output if output]
+        for output, value, wide in zip(names, folded, widened, strict=True):
+            same = wide is None or np.array_equal(wide, value)
+            self.operands[output] = Known(value, None if same else wide)
 
     def _operands_for_known_op(self, node: onnx.NodeProto) -> tuple[Operand, ...]:
         """The node's operands; an unknown operator is reported even behind another problem."""
@@ -92,22 +110,51 @@ class _Builder:
         return tuple(self.operands[name] if name else None for name in node.input)
 
     def _accept(
-        self, node: onnx.NodeProto, name: str, operands: tuple[Operand, ...], converted: Converted
+        self,
+        node: onnx.NodeProto,
+        name: str,
+        tensor: str,
+        operands: tuple[Operand, ...],
+        converted: Converted,
     ) -> None:
         sources = [operands[position] for position in converted.inputs]
-        inputs = tuple(s.index for s in sources if isinstance(s, Computed))
-        tensor = node.output[0]
-        if converted.readout is not None and tensor != self.interface.output_name:
-            raise Unsupported("it is supported only as the very last step of a classifier")
-        if converted.layer is None:
-            self.operands[tensor] = operands[converted.inputs[0]]
-            if converted.readout is not None:
-                self.readouts[tensor] = converted.readout
-            return
-        if size(converted.layer.shape) > MOST_ELEMENTS:
-            raise Unsupported(f"its output of shape {converted.layer.shape} is too large")
-        self.steps.append(Step(name, node.op_type, tensor, converted.layer, inputs))
-        self.operands[tensor] = Computed(len(self.steps), converted.layer.shape)
+        computed = [source for source in sources if isinstance(source, Computed)]
+        readout = self._readout(node, computed, converted)
+        batched = computed[0].batched if converted.batched is None else converted.batched
+        shape = computed[0].shape
+        layers = [layer for layer in converted.layers if not _does_nothing(layer)]
+        if layers:
+            shape = layers[-1].shape
+        if not batched and len(shape) > 1 and shape[0] == 1 and not self.interface.batch_is_free:
+            # What has an axis of extent 1 in front can be taken for a batch of one again.
+            batched = True
+            layers = [*layers, Rearranged(shape, shape[1:])]
+            shape = shape[1:]
+        inputs = tuple(source.index for source in computed)
+        for place, layer in enumerate(layers):
+            if size(layer.shape) > MOST_ELEMENTS:
+                raise Unsupported(f"its output of shape {layer.shape} is too large")
+            named = tensor if place == len(layers) - 1 else ""
+            self.steps.append(Step(name, node.op_type, named, layer, inputs))
+            inputs = (len(self.steps),)
+        self.operands[tensor] = Computed(inputs[0], shape, batched, readout)
+
+    def _readout(
+        self, node: onnx.NodeProto, computed: list[Computed], converted: Converted
+    ) -> Readout:
+        """What the result is to be read through, given what the operands are read through."""
+        pending = {source.readout for source in computed} - {Readout.LOGITS}
+        if converted.readout is not None and pending <= {converted.readout}:
+            return converted.readout
+        if not pending:
+            return Readout.LOGITS
+        if len(pending) == 1 and not converted.layers:
+            return pending.pop()
+        before = ", ".join(sorted(readout.value for readout in pending))
+        raise Unsupported(
+            f"it takes the result of a {before}, which is supported only as the very last step "
+            "of a classifier"
+        )
 
 
 class _DependsOnProblem(Exception):  # noqa: N818  # a signal, not an error
@@ -120,15 +167,19 @@ def import_network(model: ModelFile, interface: Interface) -> Network:
     Raises:
         UnsupportedModelError: lists every node that cannot be imported, with its reason.
     """
-    builder = _Builder(model, interface)
-    builder.operands[interface.input_name] = Computed(0, interface.sample_shape)
+    nodes = needed_nodes(model.proto.graph, interface.output_name)
+    taken = frozenset(name for node in nodes for name in node.input) | {interface.output_name}
+    builder = _Builder(model, interface, taken=taken)
+    builder.operands[interface.input_name] = Computed(
+        0, interface.sample_shape, interface.batch is not Batch.ABSENT
+    )
     for tensor in model.proto.graph.initializer:
         _add_initializer(builder, tensor)
     if model.proto.graph.sparse_initializer:
         builder.problems.append(
             NodeProblem("sparse_initializer", "Constant", "sparse weights are not supported")
         )
-    for node in model.proto.graph.node:
+    for node in nodes:
         builder.add(node)
     output = builder.operands.get(interface.output_name)
     if not builder.problems and not isinstance(output, Computed):
@@ -137,8 +188,8 @@ def import_network(model: ModelFile, interface: Interface) -> Network:
         )
     if builder.problems or not isinstance(output, Computed):
         raise UnsupportedModelError(tuple(builder.problems))
-    readout = builder.readouts.get(interface.output_name, Readout.LOGITS)
-    return _pruned(builder.steps, output, interface, readout)
+    skipped = len(model.proto.graph.node) - len(nodes)
+    return _pruned(builder.steps, output, interface, skipped)
 
 
 def _add_initializer(builder: _Builder, tensor: onnx.TensorProto) -> None:
@@ -152,7 +203,7 @@ def _add_initializer(builder: _Builder, tensor: onnx.TensorProto) -> None:
     builder.operands[tensor.name] = Known(value)
 
 
-def _pruned(steps: list[Step], output: Computed, interface: Interface, readout: Readout) -> Network:
+def _pruned(steps: list[Step], output: Computed, interface: Interface, skipped: int) -> Network:
     """Only the steps that the output depends on, renumbered."""
     needed = {output.index}
     for index in range(output.index, 0, -1):
@@ -161,14 +212,15 @@ def _pruned(steps: list[Step], output: Computed, interface: Interface, readout: 
     kept = sorted(needed - {0})
     position = {0: 0} | {index: place + 1 for place, index in enumerate(kept)}
     notes = []
+    readout = output.readout
     if readout is not Readout.LOGITS:
         notes.append(
             f"the trailing {readout.value} is dropped for the attack, since it keeps the order "
             "of the classes; replays use the model as it is"
         )
-    unused = len(steps) - len([index for index in kept if index <= len(steps)])
-    if unused:
-        notes.append(f"{unused} steps that the output does not depend on are left out")
+    if skipped:
+        count = "1 node" if skipped == 1 else f"{skipped} nodes"
+        notes.append(f"{count} that '{interface.output_name}' does not depend on left out")
     return Network(
         interface.sample_shape,
         tuple(
@@ -178,6 +230,27 @@ def _pruned(steps: list[Step], output: Computed, interface: Interface, readout: 
         readout,
         tuple(notes),
     )
+
+
+def _constant(operand: Operand, batch: int = 1) -> AnyArray | None:
+    """An operand as it is folded: a computed one stands for its shape alone."""
+    if isinstance(operand, Known):
+        widened = operand.widened
+        return operand.value if batch == 1 or widened is None else widened
+    if isinstance(operand, Computed):
+        shape = (batch, *operand.shape) if operand.batched else operand.shape
+        return np.zeros(shape, dtype=np.float32)
+    return None
+
+
+def _depends_on_batch(operand: Operand) -> bool:
+    if isinstance(operand, Known):
+        return operand.widened is not None
+    return isinstance(operand, Computed)
+
+
+def _does_nothing(layer: Layer) -> bool:
+    return isinstance(layer, Rearranged) and layer.keeps_shape
 
 
 def _has_subgraph(node: onnx.NodeProto) -> bool:

@@ -9,10 +9,10 @@ from pathlib import Path
 from onnx_lippa.errors import ModelError, UnsupportedModelError
 from onnx_lippa.network import Network
 from onnx_lippa.onnx_io.agreement import check_agreement
-from onnx_lippa.onnx_io.gradient_graph import gradient_model
 from onnx_lippa.onnx_io.importer import import_network
 from onnx_lippa.onnx_io.reader import Interface, ModelFile, interface_of, read_model
 from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime
+from onnx_lippa.onnx_io.sessions import gradient_runtime, open_runtime, settled_batch
 
 
 @dataclass(frozen=True)
@@ -31,22 +31,24 @@ class Model:
     network: Network
     threads: int = 1
 
+    def require_classes(self) -> None:
+        """Raises ModelError where the outputs are not one score for each class."""
+        shape = self.network.output_shape
+        if sum(extent != 1 for extent in shape) > 1 or self.network.output_size < 2:
+            raise ModelError(
+                f"the model's output has the sample shape {shape}: a vector of class scores "
+                "[batch, classes] is needed, or state what to look for as a property (--property)"
+            )
+
     @cached_property
     def runtime(self) -> Runtime:
         """The model itself in ONNX Runtime."""
-        return Runtime(
-            self.file.path,
-            self.interface.input_name,
-            self.interface.sample_shape,
-            self.interface.batch_is_free,
-            self.threads,
-        )
+        return open_runtime(self.file, self.interface, self.threads)
 
     @cached_property
     def gradient(self) -> GradientRuntime:
-        """The compiled value and gradient in ONNX Runtime."""
-        graph = gradient_model(self.network).SerializeToString()
-        return GradientRuntime(graph, self.network.input_shape, self.threads)
+        """The compiled value and gradient in ONNX Runtime, for any number of samples at once."""
+        return gradient_runtime(self.network, self.interface.dtype, self.threads)
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Inspection:
 def load(
     path: str | Path,
     *,
+    output: str | None = None,
     lower: float = 0.0,
     upper: float = 1.0,
     threads: int = 1,
@@ -77,7 +80,9 @@ def load(
     """Reads, imports and checks a model.
 
     Args:
-        path: the ONNX file.
+        path: the ONNX file, or one compressed with gzip.
+        output: name of the output (or of any tensor in the graph) to attack; needed only where
+            the model has several outputs that could hold scores.
         lower: lower end of the domain from which the points of the check are drawn.
         upper: its upper end.
         threads: threads ONNX Runtime may use.
@@ -91,14 +96,9 @@ def load(
         ModelMismatchError: the import differs from ONNX Runtime.
     """
     file = read_model(Path(path))
-    interface = interface_of(file)
+    interface = settled_batch(file, interface_of(file, output))
     network = import_network(file, interface)
     model = Model(file, interface, network, threads)
-    if len(network.output_shape) != 1:
-        raise ModelError(
-            f"the model's output has the sample shape {network.output_shape}: a vector of class "
-            "scores [batch, classes] is needed"
-        )
     if check:
         try:
             check_agreement(network, model.runtime, file.proto, interface, lower, upper)
@@ -110,15 +110,19 @@ def load(
     return model
 
 
-def inspect(path: str | Path) -> Inspection:
+def inspect(path: str | Path, *, output: str | None = None) -> Inspection:
     """Reads and imports a model, and says what is unsupported instead of raising it.
+
+    Args:
+        path: the ONNX file.
+        output: as in :func:`load`.
 
     Raises:
         InputError: the file cannot be read.
         ModelError: it is no model at all, or its interface is unusable.
     """
     file = read_model(Path(path))
-    interface = interface_of(file)
+    interface = settled_batch(file, interface_of(file, output))
     try:
         return Inspection(file, interface, import_network(file, interface), None)
     except UnsupportedModelError as problem:

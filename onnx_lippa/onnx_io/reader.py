@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
+import zlib
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
-from onnx_lippa.arrays import Shape, size
+from onnx_lippa.arrays import FLOAT32, AnyArray, Floats, Shape, size
 from onnx_lippa.errors import InputError, ModelError
 from onnx_lippa.onnx_io.reasons import first_line
+from onnx_lippa.onnx_io.scores import score_output
 
 MOST_ELEMENTS: Final = 2**31
 """Most elements that one sample of a tensor may have; a damaged file may state any number."""
+_MOST_BYTES: Final = 2**31
+_GZIP: Final = b"\x1f\x8b"
+_FLOATS: Final[dict[int, np.dtype[np.floating[Any]]]] = {
+    int(onnx.TensorProto.FLOAT): FLOAT32,
+    int(onnx.TensorProto.DOUBLE): np.dtype(np.float64),
+}
+"""Element types of an input that can be attacked."""
 _ELEMENT_TYPES: Final = {number: name for name, number in onnx.TensorProto.DataType.items()}
 
 
@@ -27,6 +40,7 @@ class ModelFile:
         path: where it was read.
         sha256: digest of the file's bytes.
         proto: the model, external data included.
+        packed: whether the file is gzipped, so that ONNX Runtime cannot read it by itself.
         opset: version of the standard operator set it uses.
     """
 
@@ -34,23 +48,49 @@ class ModelFile:
     sha256: str
     proto: onnx.ModelProto
     opset: int
+    packed: bool = False
+
+
+class Batch(Enum):
+    """What a model makes of a batch."""
+
+    FREE = "any"
+    ONE = "1 only"
+    ABSENT = "none"
 
 
 @dataclass(frozen=True)
 class Interface:
-    """The one input and the one output of a graph.
+    """The one input of a graph, and the output that is attacked.
 
     Attributes:
         input_name: name of the input.
         sample_shape: its shape without the batch axis.
-        batch_is_free: whether any number of samples may be given at once.
-        output_name: name of the output.
+        batch: whether any number of samples may be given at once, one only, or one without a
+            batch axis.
+        output_name: name of the tensor that holds the scores.
+        dtype: type of the input's elements, float32 or float64.
+        stripped: operators behind that tensor which only change its form, left out.
     """
 
     input_name: str
     sample_shape: Shape
-    batch_is_free: bool
+    batch: Batch
     output_name: str
+    dtype: np.dtype[np.floating] = FLOAT32
+    stripped: tuple[str, ...] = ()
+
+    @property
+    def batch_is_free(self) -> bool:
+        """Whether any number of samples may be given at once."""
+        return self.batch is Batch.FREE
+
+    def batches(self, x: Floats) -> AnyArray:
+        """Samples (n, d) in the shape and type that the model takes."""
+        batch = x.astype(self.dtype, copy=False)
+        if self.batch is Batch.ABSENT:
+            return batch.reshape(self.sample_shape)
+        return batch.reshape(len(x), *self.sample_shape)
 
 
 def read_model(path: Path) -> ModelFile:
@@ -60,10 +100,8 @@ def read_model(path: Path) -> ModelFile:
         InputError: there is no such file.
         ModelError: the file is no ONNX model, or its external data cannot be read.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read the model {path}: {error.strerror or error}") from error
+    stored = _stored(path)
+    content = stored if stored[:2] != _GZIP else _unpacked(stored, path)
     try:
         proto = onnx.load_model_from_string(content)
     except (DecodeError, ValueError, TypeError) as error:
@@ -82,7 +120,34 @@ def read_model(path: Path) -> ModelFile:
             "file into the model's own folder, under the name it was exported with"
         ) from error
     versions = [entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")]
-    return ModelFile(path, hashlib.sha256(content).hexdigest(), proto, max(versions, default=1))
+    return ModelFile(
+        path,
+        hashlib.sha256(stored).hexdigest(),
+        proto,
+        max(versions, default=1),
+        stored[:2] == _GZIP,
+    )
+
+
+def _stored(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read the model {path}: {error.strerror or error}") from error
+
+
+def _unpacked(stored: bytes, path: Path) -> bytes:
+    """A gzipped model, up to the size that protobuf can hold."""
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(stored)) as packed:
+            content = packed.read(_MOST_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ModelError(
+            f"{path} cannot be unpacked ({first_line(error)}): copy it again"
+        ) from error
+    if len(content) > _MOST_BYTES:
+        raise ModelError(f"{path} unpacks to more than 2 GB, the most an ONNX file may hold")
+    return content
 
 
 def _names_are_text(graph: onnx.GraphProto) -> bool:
@@ -98,63 +163,68 @@ def _names_are_text(graph: onnx.GraphProto) -> bool:
     return all(isinstance(name, str) for name in names)
 
 
-def interface_of(model: ModelFile) -> Interface:
-    """The input and output of a model, where it has one of each.
+def interface_of(model: ModelFile, output: str | None = None) -> Interface:
+    """The input of a model and the output to attack.
+
+    Args:
+        model: the model.
+        output: name of the output, or of any tensor in the graph; None where there is only one
+            that can hold scores.
 
     Raises:
-        ModelError: several inputs or outputs, an element type other than float32, or a shape
-            that is dynamic in more than its batch axis.
+        ModelError: several inputs, an element type other than float32 and float64, a shape that
+            is dynamic in more than its batch axis, or no output or several that could be meant.
     """
     graph = model.proto.graph
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in weights]
-    _exactly_one("input", [value.name for value in inputs], model.path)
-    _exactly_one("output", [value.name for value in graph.output], model.path)
+    if len(inputs) != 1:
+        listing = ", ".join(f"'{value.name}'" for value in inputs) or "none"
+        raise ModelError(
+            f"{model.path} has {len(inputs)} inputs ({listing}) where one is needed: "
+            "export the model with a single input"
+        )
     tensor = inputs[0].type.tensor_type
-    if tensor.elem_type != onnx.TensorProto.FLOAT:
+    if tensor.elem_type not in _FLOATS:
         kind = _ELEMENT_TYPES.get(tensor.elem_type, f"number {tensor.elem_type}").lower()
         raise ModelError(
-            f"the input '{inputs[0].name}' has element type {kind}: export the model in float32"
+            f"the input '{inputs[0].name}' has element type {kind}: export the model in float32 "
+            "or float64"
         )
-    batch_is_free, shape = _sample_shape(inputs[0])
-    return Interface(inputs[0].name, shape, batch_is_free, graph.output[0].name)
+    batch, shape = _sample_shape(inputs[0])
+    scores, stripped = score_output(model.proto.graph, output, model.path)
+    dtype = _FLOATS[tensor.elem_type]
+    return Interface(inputs[0].name, shape, batch, scores, dtype, stripped)
 
 
-def _sample_shape(value: onnx.ValueInfoProto) -> tuple[bool, Shape]:
+def _sample_shape(value: onnx.ValueInfoProto) -> tuple[Batch, Shape]:
     tensor = value.type.tensor_type
     axes = list(tensor.shape.dim)
     described = [
         axis.dim_value if axis.HasField("dim_value") else axis.dim_param or "?" for axis in axes
     ]
-    if not tensor.HasField("shape") or len(axes) < 2:
+    if not tensor.HasField("shape") or not axes:
         raise ModelError(
-            f"the input '{value.name}' has shape {described}: a batch axis and at least one "
-            "feature axis are needed, so export it as [batch, features]"
+            f"the input '{value.name}' has shape {described}: at least one feature axis is "
+            "needed, so export it as [batch, features]"
         )
-    if any(not axis.HasField("dim_value") or axis.dim_value < 1 for axis in axes[1:]):
+    fixed = [axis.dim_value if axis.HasField("dim_value") else 0 for axis in axes]
+    if any(extent < 1 for extent in fixed[1:]) or (len(axes) == 1 and fixed[0] < 1):
         raise ModelError(
             f"the input '{value.name}' has shape {described}, dynamic beyond its batch axis: "
             "export the model with fixed feature axes"
         )
-    shape = tuple(int(axis.dim_value) for axis in axes[1:])
+    shape = tuple(int(extent) for extent in (fixed if len(axes) == 1 else fixed[1:]))
     if size(shape) > MOST_ELEMENTS:
         raise ModelError(
             f"the input '{value.name}' has shape {described}, too large for one sample: check it "
             "and export the model again"
         )
-    batch_is_free = not axes[0].HasField("dim_value") or axes[0].dim_value < 1
-    if not batch_is_free and axes[0].dim_value != 1:
+    if len(axes) == 1:
+        return Batch.ABSENT, shape
+    if fixed[0] > 1:
         raise ModelError(
-            f"the input '{value.name}' has the fixed batch size {axes[0].dim_value}: "
+            f"the input '{value.name}' has the fixed batch size {fixed[0]}: "
             "export the model with a dynamic batch axis, or with batch size 1"
         )
-    return batch_is_free, shape
-
-
-def _exactly_one(what: str, names: list[str], path: Path) -> None:
-    if len(names) != 1:
-        listing = ", ".join(f"'{name}'" for name in names) or "none"
-        raise ModelError(
-            f"{path} has {len(names)} {what}s ({listing}) where one is needed: "
-            f"export the model with a single {what}"
-        )
+    return (Batch.ONE if fixed[0] == 1 else Batch.FREE), shape

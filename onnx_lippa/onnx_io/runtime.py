@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Final, final
 
 import numpy as np
 import onnxruntime as ort
 
-from onnx_lippa.arrays import AnyArray, Float32, Shape
+from onnx_lippa.arrays import FLOAT32, AnyArray, Floats, Shape
 from onnx_lippa.errors import ModelError
 from onnx_lippa.layers import Unsupported
+from onnx_lippa.onnx_io.reader import Interface
 from onnx_lippa.onnx_io.reasons import first_line
 
 _ERROR_LEVEL: Final = 3
@@ -38,14 +41,14 @@ def session(model: bytes | Path, threads: int) -> ort.InferenceSession:
         ) from error
 
 
-def run_once(model: bytes) -> list[AnyArray]:
-    """All outputs of a model without inputs.
+def run_once(model: bytes, inputs: Mapping[str, AnyArray]) -> list[AnyArray]:
+    """All outputs of a model for its inputs, in a session of its own.
 
     Raises:
         Unsupported: the runtime cannot evaluate it.
     """
     try:
-        return list(session(model, 1).run(None, {}))
+        return list(session(model, 1).run(None, dict(inputs)))
     except Exception as error:  # see session
         raise Unsupported(f"ONNX Runtime cannot evaluate it: {first_line(error)}") from error
 
@@ -56,49 +59,47 @@ class Runtime:
 
     Args:
         model: bytes or path of the model.
-        input_name: name of its input.
-        sample_shape: shape of one sample.
-        batch_is_free: whether several samples can be given at once.
+        interface: its input and what is read of it.
         threads: threads ONNX Runtime may use.
     """
 
-    def __init__(
-        self,
-        model: bytes | Path,
-        input_name: str,
-        sample_shape: Shape,
-        batch_is_free: bool,
-        threads: int = 1,
-    ) -> None:
+    def __init__(self, model: bytes | Path, interface: Interface, threads: int = 1) -> None:
         self._session = session(model, threads)
-        self._input, self._shape, self.batch_is_free = input_name, sample_shape, batch_is_free
+        self._interface = interface
 
-    def outputs(self, x: Float32) -> Float32:
+    def with_interface(self, interface: Interface) -> Runtime:
+        """The same session under another view of the model's batch."""
+        other = copy(self)
+        other._interface = interface
+        return other
+
+    def outputs(self, x: Floats) -> Floats:
         """The model's outputs (n, k) for inputs (n, d), in batches where the model allows it."""
-        step = _ROWS_AT_ONCE if self.batch_is_free else 1
+        step = _ROWS_AT_ONCE if self._interface.batch_is_free else 1
         return np.concatenate([self._run(x[i : i + step]) for i in range(0, len(x), step)])
 
-    def outputs_alone(self, x: Float32) -> Float32:
+    def outputs_alone(self, x: Floats) -> Floats:
         """The same with every input in a batch of its own."""
         return np.concatenate([self._run(row[None]) for row in x])
 
-    def tensors(self, x: Float32) -> list[Float32]:
-        """Every output of the session for one batch of inputs (n, d), each as it comes.
+    def tensors(self, x: Floats, names: Sequence[str]) -> list[AnyArray]:
+        """Tensors of the graph for one batch of inputs (n, d), each as it comes.
 
         Raises:
             ModelError: ONNX Runtime fails on the batch.
         """
+        inputs = {self._interface.input_name: self._interface.batches(x)}
         try:
-            return list(self._session.run(None, {self._input: x.reshape(len(x), *self._shape)}))
+            return list(self._session.run(list(names), inputs))
         except Exception as error:  # see session
             advice = _ADVICE if len(x) > 1 else "export it again"
             raise ModelError(
                 f"ONNX Runtime fails on a batch of {len(x)} ({first_line(error)}): {advice}"
             ) from error
 
-    def _run(self, x: Float32) -> Float32:
-        result = self.tensors(x)[0]
-        if result.shape[:1] != (len(x),):
+    def _run(self, x: Floats) -> Floats:
+        result = self.tensors(x, [self._interface.output_name])[0]
+        if self._interface.batch_is_free and result.shape[:1] != (len(x),):
             raise ModelError(
                 f"for a batch of {len(x)} the model gives an output of shape {result.shape}: "
                 f"{_ADVICE}"
@@ -113,15 +114,23 @@ class GradientRuntime:
     Args:
         model: the graph that :func:`~onnx_lippa.onnx_io.gradient_graph.gradient_model` writes.
         sample_shape: shape of one sample.
+        dtype: type of its numbers.
         threads: threads ONNX Runtime may use.
     """
 
-    def __init__(self, model: bytes, sample_shape: Shape, threads: int = 1) -> None:
+    def __init__(
+        self,
+        model: bytes,
+        sample_shape: Shape,
+        dtype: np.dtype[np.floating] = FLOAT32,
+        threads: int = 1,
+    ) -> None:
         self._session = session(model, threads)
-        self._shape = sample_shape
+        self._shape, self.dtype = sample_shape, dtype
 
-    def logits_and_gradient(self, x: Float32, v: Float32) -> tuple[Float32, Float32]:
+    def logits_and_gradient(self, x: Floats, v: Floats) -> tuple[Floats, Floats]:
         """Logits (n, k) and ``J(x)^T v`` (n, d) for inputs (n, d) and weightings (n, k)."""
+        x, v = x.astype(self.dtype, copy=False), v.astype(self.dtype, copy=False)
         parts = [
             self._session.run(
                 None,

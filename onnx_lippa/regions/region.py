@@ -50,7 +50,7 @@ class LinearRegion:
         ]
         self._states: list[np.ndarray | None] = [None] * len(network.steps)
         for (index, _, _), state in zip(self._piecewise, pattern.states, strict=True):
-            self._states[index] = state.astype(np.bool_) if state.max(initial=0) <= 1 else state
+            self._states[index] = state.astype(np.bool_) if state.dtype == np.int8 else state
         sizes = [size(layer.guard_shape) for _, _, layer in self._piecewise]
         self._first_face = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 

@@ -1,0 +1,67 @@
+"""Several tensors, some of them constant, one behind the other along an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar, final
+
+import numpy as np
+
+from onnx_lippa.algebra import Algebra
+from onnx_lippa.arrays import Float64, Shape
+from onnx_lippa.layers.base import AffineLayer
+
+V = TypeVar("V")
+
+
+@final
+class Joined(AffineLayer):
+    """``y = [x_1, c, x_2, ...]`` along one axis of the samples.
+
+    Args:
+        parts: sample shape of each computed part, or the constant itself, in order; all have
+            the same extents but along the axis.
+        axis: the axis.
+    """
+
+    def __init__(self, parts: Sequence[Shape | Float64], axis: int) -> None:
+        self._axis = axis
+        shapes = [p.shape if isinstance(p, np.ndarray) else p for p in parts]
+        ends = np.cumsum([shape[axis] for shape in shapes])
+        total = int(ends[-1])
+        places = np.full(total, -1, dtype=np.int64)
+        self._shape: Shape = (*shapes[0][:axis], total, *shapes[0][axis + 1 :])
+        self._slices: list[np.ndarray] = []
+        constant = np.zeros(self._shape)
+        for part, end in zip(parts, ends, strict=True):
+            if isinstance(part, np.ndarray):
+                begin = end - part.shape[axis]
+                constant[(slice(None),) * axis + (slice(begin, end),)] = part
+            else:
+                mine = np.arange(end - part[axis], end)
+                places[mine] = sum(map(len, self._slices)) + np.arange(len(mine))
+                self._slices.append(mine)
+        self._computed = sum(map(len, self._slices))
+        self._places = places
+        self._constant = constant if np.any(constant) else None
+
+    @property
+    def shape(self) -> Shape:
+        """See :attr:`Layer.shape`."""
+        return self._shape
+
+    def linear(self, algebra: Algebra[V], *inputs: V) -> V:
+        """See :meth:`AffineLayer.linear`."""
+        joined = algebra.concatenate(inputs, self._axis) if len(inputs) > 1 else inputs[0]
+        if self._computed == len(self._places):
+            return joined
+        return algebra.take(joined, self._axis, self._computed, self._places)
+
+    def offset(self) -> Float64 | None:
+        """See :meth:`AffineLayer.offset`: the constants in their places."""
+        return self._constant
+
+    def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
+        """See :meth:`AffineLayer.transpose`."""
+        total = len(self._places)
+        return tuple(algebra.take(u, self._axis, total, mine) for mine in self._slices)

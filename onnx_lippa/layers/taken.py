@@ -1,0 +1,72 @@
+"""Entries chosen by position along axes: the layer behind Slice, Gather, Pad, Split and windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar, final
+
+import numpy as np
+
+from onnx_lippa.algebra import Algebra
+from onnx_lippa.arrays import Integers, Shape
+from onnx_lippa.layers.base import AffineLayer
+
+V = TypeVar("V")
+
+
+@final
+class Taken(AffineLayer):
+    """``y[i, j, ...] = x[p_0[i], p_1[j], ...]``, 0 where a position is -1.
+
+    Args:
+        source: sample shape of x.
+        positions: for every axis that changes, the positions (extent of the output,).
+    """
+
+    def __init__(self, source: Shape, positions: Mapping[int, Integers]) -> None:
+        self._source = source
+        self._positions = {
+            axis: taken.astype(np.int64)
+            for axis, taken in sorted(positions.items())
+            if not np.array_equal(taken, np.arange(source[axis]))
+        }
+        self._sources = {axis: _sources(p, source[axis]) for axis, p in self._positions.items()}
+        self._shape: Shape = tuple(
+            len(self._positions[axis]) if axis in self._positions else extent
+            for axis, extent in enumerate(source)
+        )
+
+    @property
+    def shape(self) -> Shape:
+        """See :attr:`Layer.shape`."""
+        return self._shape
+
+    def linear(self, algebra: Algebra[V], *inputs: V) -> V:
+        """See :meth:`AffineLayer.linear`."""
+        (x,) = inputs
+        for axis, positions in self._positions.items():
+            x = algebra.take(x, axis, self._source[axis], positions)
+        return x
+
+    def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
+        """See :meth:`AffineLayer.transpose`: an entry taken m times collects from m places."""
+        for axis, rounds in reversed(self._sources.items()):
+            extent = len(self._positions[axis])
+            total = algebra.take(u, axis, extent, rounds[0])
+            for places in rounds[1:]:
+                total = algebra.add(total, algebra.take(u, axis, extent, places))
+            u = total
+        return (u,)
+
+
+def _sources(positions: Integers, extent: int) -> list[Integers]:
+    """Where each entry of the source went: its first place, its second, ...; -1 for none."""
+    rounds = [np.full(extent, -1, dtype=np.int64)]
+    times = np.zeros(extent, dtype=np.int64)
+    for place, position in enumerate(positions):
+        if position >= 0:
+            if times[position] == len(rounds):
+                rounds.append(np.full(extent, -1, dtype=np.int64))
+            rounds[times[position]][position] = place
+            times[position] += 1
+    return rounds

@@ -1,0 +1,72 @@
+"""The sessions of a model: itself, as its file has it, and its compiled gradient."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+
+from onnx_lippa.arrays import FLOAT32
+from onnx_lippa.errors import ModelError
+from onnx_lippa.network import Network
+from onnx_lippa.onnx_io.gradient_graph import gradient_model
+from onnx_lippa.onnx_io.reader import Batch, Interface, ModelFile
+from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime
+
+
+def open_runtime(file: ModelFile, interface: Interface, threads: int = 1) -> Runtime:
+    """The model itself: read from its file where ONNX Runtime can do so.
+
+    Raises:
+        ModelError: ONNX Runtime does not accept the model.
+    """
+    exposed = any(value.name == interface.output_name for value in file.proto.graph.output)
+    if exposed and not file.packed:
+        return Runtime(file.path, interface, threads)
+    if exposed:
+        return Runtime(file.proto.SerializeToString(), interface, threads)
+    opened = onnx.ModelProto()
+    opened.CopyFrom(file.proto)
+    opened.graph.output.append(onnx.ValueInfoProto(name=interface.output_name))
+    return Runtime(opened.SerializeToString(), interface, threads)
+
+
+def settled_batch(file: ModelFile, interface: Interface) -> Interface:
+    """The interface with the batch that the graph really takes.
+
+    Some graphs declare a free batch axis and then reshape to a batch of one. The one place that
+    decides: two samples are tried. A model that ONNX Runtime does not accept at all stays as it
+    is declared, so that the import can say what is wrong with it.
+    """
+    if interface.batch is not Batch.FREE:
+        return interface
+    try:
+        runtime = open_runtime(file, interface)
+    except ModelError:
+        return interface
+    sample = np.zeros((1, int(np.prod(interface.sample_shape))), dtype=interface.dtype)
+    try:
+        runtime.outputs(np.concatenate([sample, sample]))
+    except ModelError:
+        alone = replace(interface, batch=Batch.ONE)
+        try:
+            runtime.with_interface(alone).outputs(sample)
+        except ModelError:
+            return interface
+        return alone
+    return interface
+
+
+def gradient_runtime(
+    network: Network, dtype: np.dtype[np.floating], threads: int
+) -> GradientRuntime:
+    """The compiled gradient in the model's own type, or in float32 where kernels are missing."""
+    for kind in dict.fromkeys((dtype, FLOAT32)):
+        graph = gradient_model(network, kind).SerializeToString()
+        try:
+            return GradientRuntime(graph, network.input_shape, kind, threads)
+        except ModelError:
+            if kind == FLOAT32:
+                raise
+    raise ModelError("no gradient could be compiled")
