@@ -55,7 +55,8 @@ class Export:
         what: the network.
         exporter: the call that wrote it, with the versions of all packages involved.
         data: what it was trained on.
-        kind: classifier, regressor, or quantised.
+        kind: classifier, regressor, or what keeps it from being attacked: quantised, or
+            conditional (comparisons choose between tensors, so that it may jump).
         domain: least and greatest value of an input.
         script: the script that made it.
         date: the day it was made.
@@ -104,7 +105,7 @@ class Folder:
             y: (n,) labels or target values.
             outputs: (n, ...) what the framework itself computes for them.
             data: the training data.
-            kind: classifier, regressor or quantised.
+            kind: as in :class:`Export`.
             domain: least and greatest value of an input.
             output: the output of the export to compare; the last one when None.
         """

@@ -10,6 +10,7 @@ The networks classify scikit-learn's 8x8 digits, which have their channel last.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -141,36 +142,38 @@ def batches(n: int) -> list[np.ndarray]:
     return [order[i : i + BATCH] for order in orders for i in range(0, n - BATCH + 1, BATCH)]
 
 
+def export_to(
+    folder: Folder,
+    file: str,
+    what: str,
+    network: Network,
+    data: Split,
+    batch: str | int = "B",
+    kind: str = "classifier",
+    **options: object,
+) -> None:
+    """Writes one file; ``options`` are those of jax2onnx."""
+    accuracy = (network(data.test_x).argmax(axis=1) == data.test_y).mean()
+    print(f"{file}: accuracy {accuracy:.3f}")
+    x, y = data.test_x[:STORED], data.test_y[:STORED]
+    outputs, shape = np.asarray(network(x)), (batch, *x.shape[1:])
+    to_onnx(network, [shape], return_mode="file", output_path=folder.path / file, **options)
+    if "inputs_as_nchw" in options:
+        x = np.moveaxis(x, -1, 1)
+    shown = "".join(f", {name}={value}" for name, value in options.items())
+    call = f"`jax2onnx.to_onnx(network, [{shape}]{shown})`, {versions('jax2onnx', 'jax', 'flax')}"
+    size = "fixed batch of 1" if batch == 1 else "dynamic batch"
+    folder.add(file, f"{what}; {size}", call, x, y, outputs, kind=kind)
+
+
 def main() -> None:
     """Trains and exports everything."""
     folder = Folder("jax", __file__)
-    packages = versions("jax2onnx", "jax", "flax")
-
-    def export(
-        file: str, what: str, network: Network, data: Split, batch: str | int, **options: object
-    ) -> None:
-        accuracy = (network(data.test_x).argmax(axis=1) == data.test_y).mean()
-        print(f"{file}: accuracy {accuracy:.3f}")
-        x, y = data.test_x[:STORED], data.test_y[:STORED]
-        outputs, shape = np.asarray(network(x)), x.shape[1:]
-        to_onnx(
-            network,
-            [(batch, *shape)],
-            return_mode="file",
-            output_path=folder.path / file,
-            **options,
-        )
-        if "inputs_as_nchw" in options:
-            x = np.moveaxis(x, -1, 1)
-        shown = "".join(f", {name}={value}" for name, value in options.items())
-        call = f"`jax2onnx.to_onnx(network, [{(batch, *shape)}]{shown})`, {packages}"
-        shown = "fixed batch of 1" if batch == 1 else "dynamic batch"
-        folder.add(file, f"{what}; {shown}", call, x, y, outputs)
-
+    export = partial(export_to, folder)
     flat, image = digits(), digits(IMAGE)
     model = Mlp(nnx.Rngs(SEED))
     fit_module(model, flat)
-    export("mlp_nnx.onnx", "flax.nnx MLP 64-24-24-10", model, flat, "B")
+    export("mlp_nnx.onnx", "flax.nnx MLP 64-24-24-10", model, flat)
     export("mlp_nnx_fixed.onnx", "flax.nnx MLP 64-24-24-10", model, flat, 1)
 
     model = Cnn(nnx.Rngs(SEED))
@@ -179,21 +182,21 @@ def main() -> None:
         "flax.nnx CNN: normalised inputs, BatchNorm, relu6, max_pool, avg_pool, mean, residual "
         "add, leaky_relu, concatenate, softmax"
     )
-    export("cnn_nnx.onnx", what, model, image, "B")
-    export("cnn_nnx_nchw.onnx", f"{what}; channels first", model, image, "B", inputs_as_nchw=[0])
+    export("cnn_nnx.onnx", what, model, image)
+    export("cnn_nnx_nchw.onnx", f"{what}; channels first", model, image, inputs_as_nchw=[0])
 
     module = LinenMlp()
     weights = fitted(module.apply, module.init(jax.random.key(SEED), image.train_x[:1]), image)
     what = "flax.linen MLP 64-24-24-10, hard_sigmoid, log_softmax"
-    export("mlp_linen.onnx", what, lambda x: module.apply(weights, x), image, "B")
+    export("mlp_linen.onnx", what, lambda x: module.apply(weights, x), image)
 
     learnt = fitted(plain, weights_of([(64, 40), (40,), (20, 24), (20, 10), (28, 10)]), flat)
     what = "plain jax.numpy: split, maximum, minimum, abs, max over an axis, clip, slice"
-    export("plain.onnx", what, lambda x: plain(learnt, x), flat, "B")
+    export("plain.onnx", what, lambda x: plain(learnt, x), flat)
 
     picked = fitted(chosen, weights_of([(64, 24), (24,), (24, 16), (16, 10)]), flat)
     what = "MLP 64-24-16-10: jnp.where(x > 0, x, 0.2 x), hard_tanh"
-    export("where.onnx", what, lambda x: chosen(picked, x), flat, "B")
+    export("where.onnx", what, lambda x: chosen(picked, x), flat, kind="conditional")
     folder.close()
 
 
