@@ -15,5 +15,5 @@ def convert(node: NodeView) -> Converted:
     if len(positions) == 2:
         return added(node, (0, 1), (1.0, 1.0))
     (position,) = positions
-    frame, shift = met(node, node.computed(position), node.known(1 - position, "summand"))
+    frame, shift = met(node.computed(position), node.known(1 - position, "summand"))
     return frame.converted(ScaleShift(frame.source, None, shift), position=position)

@@ -74,18 +74,12 @@ def together(node: NodeView, positions: Sequence[int]) -> tuple[list[Shape], boo
     """Sample shapes of computed operands that broadcast, and whether they have a batch axis.
 
     Raises:
-        Unsupported: they do not broadcast, or the batch axis of one meets a feature axis.
+        Unsupported: they do not broadcast.
     """
     operands = [node.computed(position) for position in positions]
     ranks = {operand.rank for operand in operands}
     if all(operand.batched for operand in operands) and len(ranks) == 1:
         shapes, batched = [operand.shape for operand in operands], True
-    elif node.batch_is_free:
-        listed = " and ".join(str(operand.shape) for operand in operands)
-        raise Unsupported(
-            f"it takes tensors of different rank (samples {listed}), which would align the batch "
-            "axis of one with a feature axis of the other"
-        )
     else:
         shapes, batched = [operand.whole for operand in operands], False
     _check_broadcast(shapes)

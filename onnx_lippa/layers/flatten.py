@@ -16,7 +16,7 @@ def convert(node: NodeView) -> Converted:
     axis = axis + x.rank if axis < 0 else axis
     if x.batched and axis == 1:
         return Converted((Rearranged(x.shape, (size(x.shape),)),))
-    if node.batch_is_free or not 0 <= axis <= x.rank:
-        raise Unsupported(f"with axis {axis} it mixes the batch axis with features")
+    if not 0 <= axis <= x.rank:
+        raise Unsupported(f"its axis {axis} is outside a tensor of rank {x.rank}")
     flat = (size(x.whole[:axis]), size(x.whole[axis:]))
     return Converted((Rearranged(x.shape, flat),), batched=False)

@@ -33,10 +33,8 @@ def convert(node: NodeView) -> Converted:
         )
     if position == 0 and not transposed[0] and x.batched:
         frame = Frame((), x.shape, (), True)
-    elif node.batch_is_free:
-        raise Unsupported("its first input must be the samples as rows (transA = 0)")
     else:
-        frame = whole(node, x)
+        frame = whole(x)
     layers: list[Layer] = []
     source = frame.source
     if transposed[position]:

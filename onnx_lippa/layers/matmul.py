@@ -24,22 +24,18 @@ def convert(node: NodeView) -> Converted:
     weight = node.known(1 - position, "matrix").weight
     if weight.ndim == 0:
         raise Unsupported("its constant is a number, not a matrix")
-    frame, weight = _aligned(node, x, weight, on_the_right=position == 0)
+    frame, weight = _aligned(x, weight, on_the_right=position == 0)
     layers = _right(frame.source, weight) if position == 0 else _left(frame.source, weight)
     return frame.converted(*layers, position=position)
 
 
-def _aligned(
-    node: NodeView, x: Computed, weight: Float64, on_the_right: bool
-) -> tuple[Frame, Float64]:
+def _aligned(x: Computed, weight: Float64, on_the_right: bool) -> tuple[Frame, Float64]:
     """The frame of x, and the weight with no axis that meets the batch axis."""
     while weight.ndim > 2 and weight.shape[0] == 1 and weight.ndim <= x.rank:
         weight = weight[0]
     takes_batch = x.batched and not on_the_right and x.rank == 2
-    if takes_batch and node.batch_is_free:
-        raise Unsupported("with its constant on the left it multiplies along the batch axis")
     if takes_batch or (weight.ndim > 2 and weight.ndim >= x.rank) or not x.batched:
-        return whole(node, x), weight
+        return whole(x), weight
     return Frame((), x.shape, (), True), weight
 
 

@@ -14,5 +14,5 @@ def convert(node: NodeView) -> Converted:
     if len(positions) == 2:
         raise Unsupported("the product of two computed tensors is not piecewise linear")
     (position,) = positions
-    frame, scale = met(node, node.computed(position), node.known(1 - position, "factor"))
+    frame, scale = met(node.computed(position), node.known(1 - position, "factor"))
     return frame.converted(ScaleShift(frame.source, scale, None), position=position)

@@ -23,20 +23,16 @@ class Known:
 
     Attributes:
         value: the array as stored, with whatever axes the graph gives it.
-        widened: what it is for a batch of two samples, where that differs (the end of a chain
-            that begins with Shape); None where it does not.
     """
 
     value: AnyArray
-    widened: AnyArray | None = None
 
     @property
     def weight(self) -> Float64:
         """The constant in float64.
 
         Raises:
-            Unsupported: it holds no finite real numbers, or depends on the size of the batch in
-                more than its extent.
+            Unsupported: it holds no finite real numbers.
         """
         if not np.can_cast(self.value.dtype, np.float64, "same_kind"):
             raise Unsupported(f"a constant of type {self.value.dtype} holds no real numbers")
@@ -44,31 +40,14 @@ class Known:
             raise Unsupported(
                 "it contains NaN or infinite weights: check the training and export again"
             )
-        return self.per_sample.astype(np.float64)
-
-    @property
-    def per_sample(self) -> AnyArray:
-        """The value where it is the same for every sample of a batch."""
-        if self.widened is not None and not _repeats(self.widened, self.value):
-            raise Unsupported("a constant depends on the size of the batch")
-        return self.value
+        return self.value.astype(np.float64)
 
     @property
     def integers(self) -> tuple[int, ...]:
-        """The values of a constant of whole numbers that does not depend on the batch."""
+        """The values of a constant of whole numbers, in row-major order."""
         if not np.issubdtype(self.value.dtype, np.integer):
             raise Unsupported(f"a constant has type {self.value.dtype}, not whole numbers")
-        return tuple(int(entry) for entry in self.per_sample.ravel())
-
-
-def _repeats(widened: AnyArray, value: AnyArray) -> bool:
-    """Whether the constant of a larger batch only repeats the rows of a smaller one."""
-    return (
-        widened.ndim == value.ndim > 0
-        and widened.shape[1:] == value.shape[1:]
-        and value.shape[0] == 1
-        and bool(np.all(widened == value))
-    )
+        return tuple(int(entry) for entry in self.value.ravel())
 
 
 @dataclass(frozen=True)
@@ -116,8 +95,6 @@ class NodeView:
         attributes: its attributes by name; read them through the methods below.
         opset: version of the operator set it is written in.
         outputs: how many outputs it has.
-        batch_is_free: whether the model takes any number of samples at once. Where it does not,
-            a node may treat the batch axis like any other, since it has extent 1.
         used: for every output, whether anything takes it.
     """
 
@@ -126,7 +103,6 @@ class NodeView:
     attributes: Mapping[str, Attribute]
     opset: int
     outputs: int = 1
-    batch_is_free: bool = True
     used: tuple[bool, ...] = (True,)
 
     def operand(self, position: int) -> Operand:
@@ -227,10 +203,7 @@ def without_batch(constant: Float64, rank: int) -> Float64:
     if constant.ndim < rank:
         return constant
     if constant.ndim > rank or constant.shape[0] != 1:
-        raise Unsupported(own_value(constant.shape))
+        raise Unsupported(
+            f"a constant of shape {constant.shape} would give each sample of a batch its own value"
+        )
     return constant[0]
-
-
-def own_value(shape: Shape) -> str:
-    """Why a constant of this shape cannot be used."""
-    return f"a constant of shape {shape} would give each sample of a batch its own value"

@@ -11,7 +11,7 @@ from onnx_lippa.algebra import Algebra
 from onnx_lippa.arrays import Float64, Shape
 from onnx_lippa.layers.base import AffineLayer
 from onnx_lippa.layers.frame import Frame, whole
-from onnx_lippa.layers.node import Computed, Known, NodeView, Unsupported, own_value, without_batch
+from onnx_lippa.layers.node import Computed, Known, Unsupported, without_batch
 from onnx_lippa.layers.rearrange import Rearranged
 
 V = TypeVar("V")
@@ -61,21 +61,17 @@ class ScaleShift(AffineLayer):
         return (u if self._shape == self._source else algebra.sum_to(u, self._shape, self._source),)
 
 
-def met(node: NodeView, x: Computed, constant: Known) -> tuple[Frame, Float64]:
+def met(x: Computed, constant: Known) -> tuple[Frame, Float64]:
     """The frame in which x meets a constant elementwise, and the constant there.
 
     Raises:
-        Unsupported: the constant does not broadcast with x, or varies over the batch.
+        Unsupported: the constant does not broadcast with x.
     """
     value = constant.weight
     if x.batched and (value.ndim < x.rank or (value.ndim == x.rank and value.shape[0] == 1)):
         frame, value = Frame((), x.shape, (), True), without_batch(value, x.rank)
-    elif node.batch_is_free:
-        adds_axes = value.ndim > x.rank
-        reason = f"a constant of shape {value.shape} adds axes before the batch"
-        raise Unsupported(reason if adds_axes else own_value(value.shape))
     else:
-        frame = whole(node, x)
+        frame = whole(x)
         missing = value.ndim - len(frame.source)
         if missing > 0:
             wide = (*(1,) * missing, *frame.source)
@@ -87,6 +83,4 @@ def met(node: NodeView, x: Computed, constant: Known) -> tuple[Frame, Float64]:
         raise Unsupported(
             f"a constant of shape {constant.value.shape} does not broadcast to samples {x.shape}"
         ) from error
-    if frame.batched and value.ndim > len(x.shape):
-        raise Unsupported(f"a constant of shape {constant.value.shape} meets the batch axis")
     return frame, value

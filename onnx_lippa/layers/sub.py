@@ -21,7 +21,7 @@ def convert(node: NodeView) -> Converted:
         return added(node, (0, 1), (1.0, -1.0))
     (position,) = positions
     x = node.computed(position)
-    frame, constant = met(node, x, node.known(1 - position, "constant"))
+    frame, constant = met(x, node.known(1 - position, "constant"))
     if position == 0:
         return frame.converted(ScaleShift(frame.source, None, -constant))
     if x.readout is Readout.SIGMOID and np.all(constant == 1.0):

@@ -17,7 +17,5 @@ def convert(node: NodeView) -> Converted:
         raise Unsupported(f"its perm {list(order)} does not fit a tensor of rank {x.rank}")
     if x.batched and order[0] == 0:
         return Converted((Permuted(x.shape, tuple(axis - 1 for axis in order[1:])),))
-    if node.batch_is_free:
-        raise Unsupported(f"its perm {list(order)} moves the batch axis")
-    frame = whole(node, x)
+    frame = whole(x)
     return frame.converted(Permuted(frame.source, order))

@@ -1,4 +1,9 @@
-"""From an ONNX graph to a network: folds constants, drops nothing silently."""
+"""From an ONNX graph to a network: folds constants, drops nothing silently.
+
+The graph is read as what it does to a batch of one sample, whatever batch it takes: the network's
+own layers work on any number of samples, and how many the graph itself takes at once is for
+:mod:`onnx_lippa.onnx_io.sessions` to find out.
+"""
 
 from __future__ import annotations
 
@@ -71,8 +76,7 @@ class _Builder:
         _check_form(node, self.model.opset)
         view = NodeView(
             node.op_type, operands, _attributes(node), self.model.opset,
-            sum(map(bool, node.output)), self.interface.batch_is_free,
-            tuple(output in self.taken for output in node.output),
+            sum(map(bool, node.output)), tuple(output in self.taken for output in node.output),
         )  # fmt: skip
         converted = converter(view)
         results = converted if isinstance(converted, tuple) else (converted,)
@@ -84,14 +88,10 @@ class _Builder:
         """Evaluates a node that depends on no values of the input, at most on its shape."""
         ir_version = self.model.proto.ir_version
         folded = fold(node, [_constant(o) for o in operands], self.model.opset, ir_version)
-        widened: list[AnyArray] | list[None] = [None] * len(folded)
-        if self.interface.batch_is_free and any(map(_depends_on_batch, operands)):
-            constants = [_constant(o, 2) for o in operands]
-            widened = fold(node, constants, self.model.opset, ir_version)
         names = [output for output in node.output if output]
-        for output, value, wide in zip(names, folded, widened, strict=True):
-            same = wide is None or np.array_equal(wide, value)
-            self.operands[output] = Known(value, None if same else wide)
+        self.operands.update(
+            (output, Known(value)) for output, value in zip(names, folded, strict=True)
+        )
 
     def _operands_for_known_op(self, node: onnx.NodeProto) -> tuple[Operand, ...]:
         """The node's operands; an unknown operator is reported even behind another problem."""
@@ -125,7 +125,7 @@ class _Builder:
         layers = [layer for layer in converted.layers if not _does_nothing(layer)]
         if layers:
             shape = layers[-1].shape
-        if not batched and len(shape) > 1 and shape[0] == 1 and not self.interface.batch_is_free:
+        if not batched and len(shape) > 1 and shape[0] == 1:
             # What has an axis of extent 1 in front can be taken for a batch of one again.
             batched = True
             layers = [*layers, Rearranged(shape, shape[1:])]
@@ -232,21 +232,13 @@ def _pruned(steps: list[Step], output: Computed, interface: Interface, skipped: 
     )
 
 
-def _constant(operand: Operand, batch: int = 1) -> AnyArray | None:
+def _constant(operand: Operand) -> AnyArray | None:
     """An operand as it is folded: a computed one stands for its shape alone."""
     if isinstance(operand, Known):
-        widened = operand.widened
-        return operand.value if batch == 1 or widened is None else widened
+        return operand.value
     if isinstance(operand, Computed):
-        shape = (batch, *operand.shape) if operand.batched else operand.shape
-        return np.zeros(shape, dtype=np.float32)
+        return np.zeros(operand.whole, dtype=np.float32)
     return None
-
-
-def _depends_on_batch(operand: Operand) -> bool:
-    if isinstance(operand, Known):
-        return operand.widened is not None
-    return isinstance(operand, Computed)
 
 
 def _does_nothing(layer: Layer) -> bool:

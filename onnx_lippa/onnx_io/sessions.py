@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 import onnx
 
-from onnx_lippa.arrays import FLOAT32
+from onnx_lippa.arrays import FLOAT32, size
 from onnx_lippa.errors import ModelError
 from onnx_lippa.network import Network
 from onnx_lippa.onnx_io.gradient_graph import gradient_model
 from onnx_lippa.onnx_io.reader import Batch, Interface, ModelFile
 from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime
+
+_ROUNDING: Final = 1e-3
+"""Relative difference of a sample's outputs, alone and in a batch, that is no mixing of samples."""
 
 
 def open_runtime(file: ModelFile, interface: Interface, threads: int = 1) -> Runtime:
@@ -35,27 +39,29 @@ def open_runtime(file: ModelFile, interface: Interface, threads: int = 1) -> Run
 def settled_batch(file: ModelFile, interface: Interface) -> Interface:
     """The interface with the batch that the graph really takes.
 
-    Some graphs declare a free batch axis and then reshape to a batch of one. The one place that
-    decides: two samples are tried. A model that ONNX Runtime does not accept at all stays as it
-    is declared, so that the import can say what is wrong with it.
+    The one place that decides. Some graphs declare a free batch axis and then reshape to a batch
+    of one, some mix the samples of a batch: so two samples are tried, together and alone. A model
+    that ONNX Runtime does not accept at all stays as it is declared, so that the import can say
+    what is wrong with it.
     """
     if interface.batch is not Batch.FREE:
         return interface
+    alone = replace(interface, batch=Batch.ONE)
+    samples = np.random.default_rng(0).uniform(size=(2, size(interface.sample_shape)))
     try:
         runtime = open_runtime(file, interface)
+        apart = runtime.with_interface(alone).outputs(samples)
     except ModelError:
         return interface
-    sample = np.zeros((1, int(np.prod(interface.sample_shape))), dtype=interface.dtype)
     try:
-        runtime.outputs(np.concatenate([sample, sample]))
+        together = runtime.outputs(samples)
     except ModelError:
-        alone = replace(interface, batch=Batch.ONE)
-        try:
-            runtime.with_interface(alone).outputs(sample)
-        except ModelError:
-            return interface
         return alone
-    return interface
+    same = together.shape == apart.shape and np.allclose(
+        together, apart, rtol=0.0, atol=_ROUNDING * float(np.abs(apart).max(initial=0.0)),
+        equal_nan=True,
+    )  # fmt: skip
+    return interface if same else alone
 
 
 def gradient_runtime(
