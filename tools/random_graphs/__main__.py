@@ -1,0 +1,37 @@
+"""The command: ``python -m tools.random_graphs --seed 0 --count 100 --out DIR``, or ``--check``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tools.random_graphs.graph import graph_of_seed
+
+
+def main() -> None:
+    """Writes the graphs of some seeds, or tells what becomes of them in onnx_lippa."""
+    parser = argparse.ArgumentParser(prog="random_graphs", description=__doc__)
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first graph")
+    parser.add_argument("--count", type=int, default=100, help="number of graphs")
+    parser.add_argument("--size", type=int, help="operators a graph is grown by")
+    parser.add_argument("--out", type=Path, help="folder to write the models into")
+    parser.add_argument("--check", action="store_true", help="load each, and print the outcomes")
+    arguments = parser.parse_args()
+    if arguments.out is None and not arguments.check:
+        parser.error("give --out DIR, or --check")
+    seeds = range(arguments.seed, arguments.seed + arguments.count)
+    if arguments.out is not None:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        for seed in seeds:
+            content = graph_of_seed(seed, arguments.size).SerializeToString()
+            (arguments.out / f"graph_{seed}.onnx").write_bytes(content)
+        print(f"{len(seeds)} models in {arguments.out}")
+    if arguments.check:
+        # Only this needs onnx_lippa.
+        from tools.random_graphs.check import outcomes  # noqa: PLC0415
+
+        print(outcomes(seeds, arguments.size))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Sums, means and extremes over axes."""
+
+from __future__ import annotations
+
+from tools.random_graphs.draft import Draft, Tensor
+
+
+def reduce_sum(draft: Draft, x: Tensor) -> str:
+    """ReduceSum."""
+    return _reduce(draft, "ReduceSum", x, 13)
+
+
+def reduce_mean(draft: Draft, x: Tensor) -> str:
+    """ReduceMean."""
+    return _reduce(draft, "ReduceMean", x, 18)
+
+
+def reduce_max(draft: Draft, x: Tensor) -> str:
+    """ReduceMax."""
+    return _reduce(draft, "ReduceMax", x, 18)
+
+
+def reduce_min(draft: Draft, x: Tensor) -> str:
+    """ReduceMin."""
+    return _reduce(draft, "ReduceMin", x, 18)
+
+
+def _reduce(draft: Draft, op: str, x: Tensor, input_since: int) -> str:
+    """A reduction; one that leaves the batch axis alone is followed by Unsqueeze."""
+    if draft.opset >= input_since and draft.chance(0.05):
+        return draft.add(op, [x], noop_with_empty_axes=1)
+    axes = draft.some(range(1, x.rank))
+    keeps = draft.chance(0.5)
+    attributes = draft.sparse(keepdims=(int(keeps), 1))
+    if draft.opset >= 11:
+        axes = draft.shuffled([draft.signed(axis, x.rank) for axis in axes])
+    result = draft.with_axes(op, x, axes, input_since, **attributes)
+    if keeps or len(axes) < x.rank - 1:
+        return result
+    return draft.with_axes("Unsqueeze", result, [1], 13)
