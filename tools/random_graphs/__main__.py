@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from tools.random_graphs.graph import graph_of_seed
+from tools.random_graphs.table import WEIGHTS, weights_named
 
 
 def main() -> None:
@@ -14,23 +15,28 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the first graph")
     parser.add_argument("--count", type=int, default=100, help="number of graphs")
     parser.add_argument("--size", type=int, help="operators a graph is grown by")
+    parser.add_argument("--families", help="names of the only families to use, comma-separated")
     parser.add_argument("--out", type=Path, help="folder to write the models into")
     parser.add_argument("--check", action="store_true", help="load each, and print the outcomes")
     arguments = parser.parse_args()
-    if arguments.out is None and not arguments.check:
+    if (arguments.out is None) != arguments.check:
         parser.error("give --out DIR, or --check")
+    try:
+        weights = weights_named(arguments.families.split(",")) if arguments.families else WEIGHTS
+    except ValueError as error:
+        parser.error(f"--families: {error}")
     seeds = range(arguments.seed, arguments.seed + arguments.count)
+    graphs = ((seed, graph_of_seed(seed, arguments.size, weights)) for seed in seeds)
     if arguments.out is not None:
         arguments.out.mkdir(parents=True, exist_ok=True)
-        for seed in seeds:
-            content = graph_of_seed(seed, arguments.size).SerializeToString()
-            (arguments.out / f"graph_{seed}.onnx").write_bytes(content)
+        for seed, model in graphs:
+            (arguments.out / f"graph_{seed}.onnx").write_bytes(model.SerializeToString())
         print(f"{len(seeds)} models in {arguments.out}")
-    if arguments.check:
-        # Only this needs onnx_lippa.
-        from tools.random_graphs.check import outcomes  # noqa: PLC0415
+        return
+    # Only this needs onnx_lippa.
+    from tools.random_graphs.check import outcomes  # noqa: PLC0415
 
-        print(outcomes(seeds, arguments.size))
+    print(outcomes(graphs))
 
 
 if __name__ == "__main__":

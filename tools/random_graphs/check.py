@@ -14,7 +14,6 @@ import onnx
 from onnx_lippa.errors import LippaError, ModelMismatchError, UnsupportedModelError
 from tests.fuzz.properties import PROPERTIES
 from tests.graphs import load_model
-from tools.random_graphs.graph import graph_of_seed
 
 _SHOWN = 6
 """Seeds that are named for an outcome, those of the smallest graphs."""
@@ -84,11 +83,10 @@ def outcome(model: onnx.ModelProto) -> Outcome:
     return Outcome("ok")
 
 
-def outcomes(seeds: Iterable[int], size: int | None = None) -> Table:
-    """The table of the graphs of some seeds."""
+def outcomes(graphs: Iterable[tuple[int, onnx.ModelProto]]) -> Table:
+    """The table of some graphs, each with its seed."""
     table = Table()
-    for seed in seeds:
-        model = graph_of_seed(seed, size)
+    for seed, model in graphs:
         table.add(seed, len(model.graph.node), outcome(model))
     return table
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod, sqrt
 
 import numpy as np
@@ -11,7 +12,7 @@ from onnx import helper, shape_inference
 from tools.random_graphs.draft import Draft, Shape, Style, Tensor, fragment_model
 from tools.random_graphs.draws import Draws
 from tools.random_graphs.runtime import Unusable, check, near, rows_through
-from tools.random_graphs.table import WEIGHTS
+from tools.random_graphs.table import WEIGHTS, Family
 
 ROWS = 5
 """Sample rows that shapes and scales are read off from."""
@@ -26,12 +27,18 @@ _FAILURES = 40
 """Families in a row that may fail before the graph is taken as it is."""
 
 
-def graph_of_seed(seed: int, size: int | None = None) -> onnx.ModelProto:
+def graph_of_seed(
+    seed: int, size: int | None = None, weights: Mapping[Family, float] = WEIGHTS
+) -> onnx.ModelProto:
     """The graph of a seed."""
-    return random_graph(np.random.default_rng(seed), size)
+    return random_graph(np.random.default_rng(seed), size, weights)
 
 
-def random_graph(generator: np.random.Generator, size: int | None = None) -> onnx.ModelProto:
+def random_graph(
+    generator: np.random.Generator,
+    size: int | None = None,
+    weights: Mapping[Family, float] = WEIGHTS,
+) -> onnx.ModelProto:
     """A random piecewise-linear model of one float32 input and one output (batch, scores).
 
     It passes onnx.checker, runs in ONNX Runtime with and without optimisations, and each row of
@@ -41,15 +48,16 @@ def random_graph(generator: np.random.Generator, size: int | None = None) -> onn
     Args:
         generator: makes all choices.
         size: how many families are applied; by default 2 to 14.
+        weights: how often each family is drawn.
     """
     while True:
         draft = _begun(generator)
-        _grow(draft, size or draft.integer(2, 14))
+        _grow(draft, size or draft.integer(2, 14), weights)
         if not draft.apply(_scores, draft.open[-1]):
             continue
         output = draft.open[-1]
         if not draft.chance(0.8):  # a branch from which nothing leads to the output
-            _grow(draft, 1)
+            _grow(draft, 1, weights)
         try:
             model = _model(draft, output)
             _check(draft, model, output)
@@ -92,10 +100,10 @@ def _input_shape(draws: Draws) -> Shape:
             return shape
 
 
-def _grow(draft: Draft, size: int) -> None:
+def _grow(draft: Draft, size: int, weights: Mapping[Family, float]) -> None:
     """Applies some families, each to a tensor it can be applied to."""
-    families, weights = list(WEIGHTS), np.array(list(WEIGHTS.values()))
-    chances = weights / weights.sum()
+    families, chances = list(weights), np.array(list(weights.values()))
+    chances = chances / chances.sum()
     failures = 0
     while size and failures < _FAILURES:
         family = families[draft.generator.choice(len(families), p=chances)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from tools.random_graphs import (
@@ -88,3 +88,16 @@ WEIGHTS: dict[Family, float] = {
     frames.batch_alone: 1,
 }
 """Those that seldom apply weigh more than they would otherwise."""
+
+
+def weights_named(names: Sequence[str]) -> dict[Family, float]:
+    """The families of these names alone.
+
+    Raises:
+        ValueError: there is none of a name.
+    """
+    families = {family.__name__: family for family in WEIGHTS}
+    unknown = [name for name in names if name not in families]
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)}: none of {', '.join(families)}")
+    return {families[name]: WEIGHTS[families[name]] for name in names}
