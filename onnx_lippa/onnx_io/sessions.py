@@ -11,7 +11,7 @@ import onnx
 from onnx_lippa.arrays import FLOAT32, size
 from onnx_lippa.errors import ModelError
 from onnx_lippa.network import Network
-from onnx_lippa.onnx_io.gradient_graph import gradient_model
+from onnx_lippa.onnx_io.gradient_graph import gradient_model, value_model
 from onnx_lippa.onnx_io.reader import Batch, Interface, ModelFile
 from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime
 
@@ -57,10 +57,10 @@ def settled_batch(file: ModelFile, interface: Interface) -> Interface:
         together = runtime.outputs(samples)
     except ModelError:
         return alone
-    same = together.shape == apart.shape and np.allclose(
-        together, apart, rtol=0.0, atol=_ROUNDING * float(np.abs(apart).max(initial=0.0)),
-        equal_nan=True,
-    )  # fmt: skip
+    if together.shape != apart.shape:
+        return alone
+    scale = float(np.abs(apart).max(initial=0.0, where=np.isfinite(apart)))
+    same = np.allclose(together, apart, rtol=0.0, atol=_ROUNDING * scale, equal_nan=True)
     return interface if same else alone
 
 
@@ -76,3 +76,9 @@ def gradient_runtime(
             if kind == FLOAT32:
                 raise
     raise ModelError("no gradient could be compiled")
+
+
+def value_runtime(network: Network, dtype: np.dtype[np.floating], threads: int) -> GradientRuntime:
+    """The compiled network without its gradient."""
+    graph = value_model(network, dtype).SerializeToString()
+    return GradientRuntime(graph, network.input_shape, dtype, threads)
