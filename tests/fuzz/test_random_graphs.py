@@ -15,6 +15,7 @@ from tests.fuzz.properties import PROPERTIES, check_engines
 from tests.graphs import load_model
 from tools.random_graphs import graph_of_seed, random_graph
 from tools.random_graphs.check import outcome
+from tools.random_graphs.shrink import described, shrunk
 
 FAST = range(40)
 SLOW = range(1000, 1400)
@@ -110,6 +111,16 @@ def test_outcomes_are_told_apart():
     refused = outcome(one_node(sine))
     assert refused.kind == "refused"
     assert refused.reasons[0].startswith("Sin: ")
+
+
+def test_shrinking_keeps_what_is_asked_for():
+    """A large graph becomes one node and what the interface needs."""
+    model = random_graph(np.random.default_rng(5), 20)
+    op = model.graph.node[len(model.graph.node) // 2].op_type
+    small = shrunk(model, lambda m: any(node.op_type == op for node in m.graph.node))
+    assert len(small.graph.node) <= 3
+    assert op in described(small)
+    onnx.checker.check_model(small, full_check=True)
 
 
 def one_node(node: onnx.NodeProto) -> onnx.ModelProto:

@@ -1,7 +1,9 @@
 """Random piecewise-linear ONNX graphs, to fuzz the importer and all that is built on it.
 
-``python -m tools.random_graphs --seed 0 --count 100 --out DIR`` writes models, with ``--check``
-it loads each by onnx_lippa as well and prints a table of what came out.
+From the root of the repository, ``python -m tools.random_graphs --seed 0 --count 100 --out DIR``
+writes models. ``--check`` in place of ``--out`` holds each against onnx_lippa and prints a table of
+outcomes, ``--shrink`` prints for each a small graph with the same outcome. ``--families`` uses the
+named families of :mod:`tools.random_graphs.table` alone.
 """
 
 from tools.random_graphs.graph import graph_of_seed, random_graph

@@ -18,9 +18,10 @@ def main() -> None:
     parser.add_argument("--families", help="names of the only families to use, comma-separated")
     parser.add_argument("--out", type=Path, help="folder to write the models into")
     parser.add_argument("--check", action="store_true", help="load each, and print the outcomes")
+    parser.add_argument("--shrink", action="store_true", help="print a small graph alike to each")
     arguments = parser.parse_args()
-    if (arguments.out is None) != arguments.check:
-        parser.error("give --out DIR, or --check")
+    if [arguments.out is not None, arguments.check, arguments.shrink].count(True) != 1:
+        parser.error("give one of --out DIR, --check and --shrink")
     try:
         weights = weights_named(arguments.families.split(",")) if arguments.families else WEIGHTS
     except ValueError as error:
@@ -34,9 +35,16 @@ def main() -> None:
         print(f"{len(seeds)} models in {arguments.out}")
         return
     # Only this needs onnx_lippa.
-    from tools.random_graphs.check import outcomes  # noqa: PLC0415
+    from tools.random_graphs.check import outcome, outcomes, shrunk_by_outcome  # noqa: PLC0415
+    from tools.random_graphs.shrink import described  # noqa: PLC0415
 
-    print(outcomes(graphs))
+    if arguments.check:
+        print(outcomes(graphs))
+        return
+    for seed, model in graphs:
+        small = shrunk_by_outcome(model)
+        found = outcome(small)
+        print(f"seed {seed}: {found.kind} {'; '.join(found.reasons)}\n{described(small)}\n")
 
 
 if __name__ == "__main__":

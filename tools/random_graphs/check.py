@@ -14,6 +14,7 @@ import onnx
 from onnx_lippa.errors import LippaError, ModelMismatchError, UnsupportedModelError
 from tests.fuzz.properties import PROPERTIES
 from tests.graphs import load_model
+from tools.random_graphs.shrink import shrunk
 
 _SHOWN = 6
 """Seeds that are named for an outcome, those of the smallest graphs."""
@@ -30,6 +31,12 @@ class Outcome:
 
     kind: str
     reasons: tuple[str, ...] = ("",)
+
+    def alike(self, other: Outcome) -> bool:
+        """Whether the other is of the same kind and has a reason in common."""
+        return self.kind == other.kind and not {*map(_start, self.reasons)}.isdisjoint(
+            map(_start, other.reasons)
+        )
 
 
 @dataclass
@@ -89,6 +96,17 @@ def outcomes(graphs: Iterable[tuple[int, onnx.ModelProto]]) -> Table:
     for seed, model in graphs:
         table.add(seed, len(model.graph.node), outcome(model))
     return table
+
+
+def shrunk_by_outcome(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A small graph with the outcome of a large one."""
+    mine = outcome(model)
+    return shrunk(model, lambda smaller: mine.alike(outcome(smaller)))
+
+
+def _start(reason: str) -> str:
+    """A reason up to where it tells of single steps."""
+    return reason.split("#", maxsplit=1)[0][:80]
 
 
 def _general(text: str) -> str:
