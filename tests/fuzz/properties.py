@@ -47,11 +47,11 @@ def check_regions(model: Model) -> None:
         assert_near(gradient, pulled, EXACT)
         moves = generator.normal(size=(4, x.size))
         there = region.evaluate(x + moves)
-        assert_near(there.outputs - here.outputs, moves @ gradient.T, ROUNDING)
+        assert_near(there.outputs, here.outputs + moves @ gradient.T, ROUNDING)
         if not region.faces:
             continue
         rows = region.face_rows(np.arange(region.faces))
-        assert_near(there.slacks - here.slacks, moves @ rows.T, ROUNDING)
+        assert_near(there.slacks, here.slacks + moves @ rows.T, ROUNDING)
         outputs = network.forward(x + moves)
         inside = np.all(there.slacks >= 0, axis=1)
         assert_near(there.outputs[inside], outputs[inside], EXACT)

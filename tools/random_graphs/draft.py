@@ -228,13 +228,26 @@ class Draft(Draws):
 
     # How a fragment becomes a part of the graph.
 
-    def apply(self, build: Callable[[Draft, Tensor], str | list[str]], x: Tensor) -> bool:
-        """Lets a family go on from a tensor; whether what it added is usable."""
+    def apply(
+        self,
+        build: Callable[[Draft, Tensor], str | list[str]],
+        x: Tensor,
+        scaled: bool = True,
+    ) -> bool:
+        """Lets a family go on from a tensor; whether what it added is usable.
+
+        Args:
+            build: the family.
+            x: the tensor.
+            scaled: whether values out of scale are to be scaled.
+        """
         self._pending = Fragment()
         try:
             result = build(self, x)
             names = [result] if isinstance(result, str) else result
-            tensors = self._scaled(self._run(names))
+            tensors = self._run(names)
+            if scaled:
+                tensors = self._scaled(tensors)
         except Skip:
             return False
         except Unusable as reason:

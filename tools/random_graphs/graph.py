@@ -41,6 +41,8 @@ def random_graph(
 ) -> onnx.ModelProto:
     """A random piecewise-linear model of one float32 input and one output (batch, scores).
 
+    Now and then a Softmax or LogSoftmax follows the scores.
+
     It passes onnx.checker, runs in ONNX Runtime with and without optimisations, and each row of
     its output depends on the same row of its input alone. What is drawn depends on the generator
     alone (and on which models this version of ONNX Runtime refuses).
@@ -55,6 +57,8 @@ def random_graph(
         _grow(draft, size or draft.integer(2, 14), weights)
         if not draft.apply(_scores, draft.open[-1]):
             continue
+        if draft.chance(0.06):
+            draft.apply(_probabilities, draft.open[-1], scaled=False)
         output = draft.open[-1]
         if not draft.chance(0.8):  # a branch from which nothing leads to the output
             _grow(draft, 1, weights)
@@ -128,6 +132,12 @@ def _scores(draft: Draft, last: Tensor) -> str:
         return draft.add("Gemm", [joined, draft.constant(weight), draft.constant(bias)])
     product = draft.add("MatMul", [joined, draft.constant(weight)])
     return draft.add("Add", [product, draft.constant(bias)]) if draft.chance(0.6) else product
+
+
+def _probabilities(draft: Draft, scores: Tensor) -> str:
+    """What classifiers may end with."""
+    axis = draft.sparse(axis=(1, -1 if draft.opset >= 13 else 1))
+    return draft.add(draft.pick(["Softmax", "LogSoftmax"]), [scores], **axis)
 
 
 def _as_vector(draft: Draft, tensor: Tensor) -> Tensor | str:
