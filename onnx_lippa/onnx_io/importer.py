@@ -134,7 +134,9 @@ class _Builder:
         for place, layer in enumerate(layers):
             if size(layer.shape) > MOST_ELEMENTS:
                 raise Unsupported(f"its output of shape {layer.shape} is too large")
-            named = tensor if place == len(layers) - 1 else ""
+            # What is read through something is not what the graph calls by that name.
+            computes_it = place == len(layers) - 1 and readout is Readout.LOGITS
+            named = tensor if computes_it else ""
             self.steps.append(Step(name, node.op_type, named, layer, inputs))
             inputs = (len(self.steps),)
         self.operands[tensor] = Computed(inputs[0], shape, batched, readout)
@@ -144,11 +146,12 @@ class _Builder:
     ) -> Readout:
         """What the result is to be read through, given what the operands are read through."""
         pending = {source.readout for source in computed} - {Readout.LOGITS}
-        if converted.readout is not None and pending <= {converted.readout}:
-            return converted.readout
         if not pending:
-            return Readout.LOGITS
-        if len(pending) == 1 and not converted.layers:
+            return converted.readout or Readout.LOGITS
+        # Either the node goes on with it (1 - sigmoid) or leaves the scores in their order.
+        keeps = all(isinstance(layer, Rearranged) for layer in converted.layers)
+        goes_on = pending == {converted.readout} and len(converted.layers) > 0
+        if goes_on or (len(pending) == 1 and converted.readout is None and keeps):
             return pending.pop()
         before = ", ".join(sorted(readout.value for readout in pending))
         raise Unsupported(
