@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from onnx_lippa.arrays import size
 from onnx_lippa.layers.node import Converted, NodeView, Unsupported
 from onnx_lippa.layers.readout import Readout
 from onnx_lippa.layers.registry import converts
@@ -10,8 +11,10 @@ from onnx_lippa.layers.registry import converts
 def _convert(node: NodeView, readout: Readout) -> Converted:
     x = node.computed()
     axis = node.axis("axis", 1 if node.opset < 13 else -1, x.rank)
-    if x.rank != 2 or axis != 1:
-        raise Unsupported(f"over axis {axis} of samples of shape {x.shape}, not over the classes")
+    # Before opset 13 it is over the axis and all behind it.
+    together = x.whole[axis:] if node.opset < 13 else x.whole[axis : axis + 1]
+    if size(together) != size(x.shape) or (x.batched and axis == 0):
+        raise Unsupported(f"over axis {axis} of samples of shape {x.shape}, not over all scores")
     return Converted((), readout=readout)
 
 

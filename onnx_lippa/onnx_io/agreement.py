@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx
 
@@ -57,9 +59,10 @@ def check_agreement(
     agreed = _beyond_rounding(theirs, exact[-1], rounded[-1]) is None
     if agreed and network.readout is Readout.LOGITS:
         return
+    places = [place for place, step in enumerate(network.steps) if step.tensor]
     # Saturated probabilities hide the scores behind them, so these are compared as well.
-    first = len(network.steps) - 1 if agreed else 0
-    found = _first_difference(network, first, proto, interface, points, exact, rounded)
+    places = places[-1:] if agreed else places
+    found = _first_difference(network, places, proto, interface, points, exact, rounded)
     if found is None and not agreed:
         found = f"the final {network.readout.value} differs from ONNX Runtime"
     if found is not None:
@@ -99,21 +102,18 @@ def _beyond_rounding(theirs: AnyArray, exact: AnyArray, rounded: AnyArray) -> fl
 
 def _first_difference(
     network: Network,
-    first: int,
+    places: Sequence[int],
     proto: onnx.ModelProto,
     interface: Interface,
     points: Floats,
     exact: list[AnyArray],
     rounded: list[AnyArray],
 ) -> str | None:
-    """Runs the model with every tensor from step ``first`` on as an output.
+    """Runs the model with the tensors of the steps at these places as its outputs.
 
     Returns:
         Where it parts from ours, None where it does not.
     """
-    places = [
-        place for place in range(max(first, 0), len(network.steps)) if network.steps[place].tensor
-    ]
     steps = [network.steps[place] for place in places]
     if not steps:
         return None
