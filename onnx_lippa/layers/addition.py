@@ -71,19 +71,19 @@ class Addition(AffineLayer):
 
 
 def together(node: NodeView, positions: Sequence[int]) -> tuple[list[Shape], bool]:
-    """Sample shapes of computed operands that broadcast, and whether they have a batch axis.
+    """Sample shapes of computed operands that broadcast, and whether the result has a batch axis.
+
+    A batch axis has extent 1 here, so where it meets a feature axis it is broadcast, as an axis
+    that the sample does not have.
 
     Raises:
         Unsupported: they do not broadcast.
     """
     operands = [node.computed(position) for position in positions]
-    ranks = {operand.rank for operand in operands}
-    if all(operand.batched for operand in operands) and len(ranks) == 1:
-        shapes, batched = [operand.shape for operand in operands], True
-    else:
-        shapes, batched = [operand.whole for operand in operands], False
+    shapes = [operand.shape for operand in operands]
+    rank = max(operand.rank for operand in operands)
     _check_broadcast(shapes)
-    return shapes, batched
+    return shapes, rank > len(np.broadcast_shapes(*shapes))
 
 
 def _check_broadcast(shapes: Sequence[Shape]) -> None:
