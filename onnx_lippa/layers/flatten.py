@@ -12,11 +12,11 @@ from onnx_lippa.layers.registry import converts
 def convert(node: NodeView) -> Converted:
     """Flatten behind the batch axis."""
     x = node.computed()
-    axis = node.integer("axis", 1)
-    axis = axis + x.rank if axis < 0 else axis
+    named = node.integer("axis", 1)
+    axis = named + x.rank if named < 0 else named
     if x.batched and axis == 1:
         return Converted((Rearranged(x.shape, (size(x.shape),)),))
     if not 0 <= axis <= x.rank:
-        raise Unsupported(f"its axis {axis} is outside a tensor of rank {x.rank}")
+        raise Unsupported(f"its axis {named} is outside a tensor of rank {x.rank}")
     flat = (size(x.whole[:axis]), size(x.whole[axis:]))
     return Converted((Rearranged(x.shape, flat),), batched=False)
