@@ -31,7 +31,7 @@ ENLARGING = [
 """(sample, constant) where the result is larger than the sample."""
 
 VARYING = [((3,), (5, 3)), ((2, 3), (5, 1, 1)), ((3,), (2, 1, 3)), ((3,), (1, 1, 3))]
-"""(sample, constant) that would differ along the batch, or add an axis in front of it."""
+"""(sample, constant) that differ along the batch, or add an axis in front of it: for one sample."""
 
 
 @st.composite

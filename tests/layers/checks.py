@@ -14,6 +14,7 @@ from onnx_lippa.errors import NodeProblem, UnsupportedModelError
 from onnx_lippa.layers import AffineLayer, Layer, PiecewiseLayer
 from onnx_lippa.network import Network
 from onnx_lippa.onnx_io import Model, gradient_model
+from onnx_lippa.onnx_io.reader import Batch
 from tests.graphs import FREE, load_model, with_batch
 
 FLOAT32 = 2e-5
@@ -30,8 +31,17 @@ def check_model(model: onnx.ModelProto, batches: tuple[int | str, ...] = BOTH_BA
         loaded = load_model(with_batch(model, batch))
         assert loaded.interface.batch_is_free == (batch == FREE)
         check_loaded(loaded)
-    for place, step in enumerate(loaded.network.steps):
-        check_layer(step.layer, input_shapes(loaded.network)[place])
+    check_layers(loaded.network)
+    return loaded.network
+
+
+def check_alone(model: onnx.ModelProto) -> Network:
+    """The same for a model that works for one sample only, whatever its batch axis declares."""
+    for batch in BOTH_BATCHES:
+        loaded = load_model(with_batch(model, batch))
+        assert loaded.interface.batch is Batch.ONE
+        check_loaded(loaded)
+    check_layers(loaded.network)
     return loaded.network
 
 
@@ -40,6 +50,12 @@ def check_loaded(model: Model) -> None:
     check_forward(model)
     check_directional_derivatives(model.network)
     check_compiled_gradient(model)
+
+
+def check_layers(network: Network) -> None:
+    """What every layer of a network states about itself."""
+    for step, shapes in zip(network.steps, input_shapes(network), strict=True):
+        check_layer(step.layer, shapes)
 
 
 def inputs_of(network: Network, rows: int = 5) -> np.ndarray:
@@ -90,6 +106,7 @@ def check_directional_derivatives(network: Network) -> None:
 def check_compiled_gradient(model: Model) -> None:
     """The gradient graph is valid and equals the reverse pass in NumPy, for one and five."""
     network = model.network
+    assert model.gradient.dtype == model.interface.dtype
     onnx.checker.check_model(gradient_model(network), full_check=True)
     generator = np.random.default_rng(network.output_size)
     for rows in (1, 5):
@@ -97,7 +114,7 @@ def check_compiled_gradient(model: Model) -> None:
         v = generator.normal(size=(rows, network.output_size)).astype(np.float32)
         logits, gradient = model.gradient.logits_and_gradient(x, v)
         exact, pulled = network.vector_jacobian(x.astype(np.float64), v.astype(np.float64))
-        assert logits.dtype == gradient.dtype == np.float32
+        assert logits.dtype == gradient.dtype == model.gradient.dtype
         assert_near(logits, exact, FLOAT32)
         assert_near(gradient, pulled, FLOAT32)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.graphs import graph_model, node, normal, one_op, opsets_of
-from tests.layers.checks import check_model, refusal
+from tests.layers.checks import check_alone, check_model, refusal
 
 
 @pytest.mark.parametrize("opset", opsets_of("Flatten"))
@@ -28,7 +28,12 @@ def test_between_other_layers():
 
 
 @pytest.mark.parametrize("axis", [0, 2, 3, -1, -3])
-def test_refuses_axes_that_mix_in_the_batch(axis):
-    problem = refusal(one_op("Flatten", (2, 3), axis=axis))
+def test_axes_that_mix_in_the_batch(axis):
+    check_alone(one_op("Flatten", (2, 3), flatten=False, axis=axis))
+
+
+@pytest.mark.parametrize("axis", [4, -4])
+def test_refuses_axes_outside_the_tensor(axis):
+    problem = refusal(one_op("Flatten", (2, 3), flatten=False, axis=axis))
     assert problem.op == "Flatten"
-    assert "batch axis" in problem.reason
+    assert f"axis {axis} is outside a tensor of rank 3" in problem.reason

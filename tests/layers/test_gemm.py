@@ -3,7 +3,7 @@
 import pytest
 
 from tests.graphs import graph_model, node, normal, one_op, opsets_of
-from tests.layers.checks import check_model, refusal
+from tests.layers.checks import check_alone, check_model, refusal
 
 WEIGHT = normal(1, 4, 3)
 
@@ -61,15 +61,27 @@ def test_weights_are_counted():
     assert network.parameters == 15
 
 
-def test_refuses_a_transposed_input():
-    problem = refusal(one_op("Gemm", (4,), "x", normal(1, 1, 3), flatten=False, transA=1))
-    assert (problem.op, problem.node) == ("Gemm", "gemm_y")
-    assert "transA" in problem.reason
+@pytest.mark.parametrize("c", [(), (4, 1), (1, 3), (4, 3)])
+def test_a_transposed_input(c):
+    operands = ["x", normal(1, 1, 3), normal(2, *c).reshape(c)]
+    check_alone(one_op("Gemm", (4,), *operands, flatten=False, transA=1, alpha=0.5, beta=2.0))
 
 
-def test_refuses_the_input_as_its_matrix():
-    problem = refusal(one_op("Gemm", (4,), normal(1, 5, 1), "x", flatten=False))
-    assert "first input" in problem.reason
+@pytest.mark.parametrize("c", [None, (5, 1), (4,), (5, 4)])
+def test_the_input_as_its_matrix(c):
+    operands = [normal(1, 5, 1), "x", *([] if c is None else [normal(2, *c)])]
+    check_alone(one_op("Gemm", (4,), *operands, flatten=False, alpha=0.5, beta=2.0))
+
+
+@pytest.mark.parametrize(("transposed", "weight"), [({"transA": 1}, (1, 5)), ({}, (5, 1))])
+def test_the_input_as_its_matrix_of_a_transposed_weight(transposed, weight):
+    check_alone(one_op("Gemm", (4,), normal(1, *weight), "x", flatten=False, **transposed))
+
+
+def test_the_transposed_input_as_its_matrix():
+    check_alone(
+        one_op("Gemm", (4,), normal(1, 5, 4), "x", normal(2, 5, 1), flatten=False, transB=1)
+    )
 
 
 def test_refuses_a_summand_for_every_sample():

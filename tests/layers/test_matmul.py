@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.graphs import graph_model, node, normal, one_op, opsets_of
-from tests.layers.checks import check_model, refusal
+from tests.layers.checks import check_alone, check_model, refusal
 
 
 @pytest.mark.parametrize("opset", opsets_of("MatMul"))
@@ -28,12 +28,30 @@ def test_leading_axes_of_one_within_the_rank():
 
 
 @pytest.mark.parametrize("sample", [(4,), (2, 4)])
-def test_refuses_a_matrix_that_adds_axes_before_the_batch(sample):
-    weight = normal(1, *(1,) * len(sample), 4, 3)
-    problem = refusal(one_op("MatMul", sample, "x", weight))
-    assert problem.op == "MatMul"
-    assert str(weight.shape) in problem.reason
-    assert "batch" in problem.reason
+@pytest.mark.parametrize("front", [(1,), (2,), (3, 1), (1, 2, 1)])
+def test_a_matrix_that_adds_axes_before_the_batch(sample, front):
+    matrices = normal(1, *front, *(1,) * (len(sample) - 1), 4, 3)
+    check_alone(one_op("MatMul", sample, "x", matrices))
+
+
+@pytest.mark.parametrize("front", [(2,), (3, 1), (1, 2, 1)])
+def test_a_matrix_on_the_left_that_adds_axes_before_the_batch(front):
+    check_alone(one_op("MatMul", (4, 3), normal(1, *front, 1, 5, 4), "x"))
+
+
+def test_one_matrix_for_every_channel():
+    check_model(one_op("MatMul", (2, 3, 4), "x", normal(1, 2, 4, 5)))
+    check_model(one_op("MatMul", (2, 4, 3), normal(1, 2, 5, 4), "x"))
+    check_model(one_op("MatMul", (1, 3, 4), "x", normal(1, 2, 4, 5)))
+    check_model(one_op("MatMul", (1, 4, 3), normal(1, 2, 5, 4), "x"))
+    check_alone(one_op("MatMul", (3, 4), "x", normal(1, 2, 4, 5)))
+
+
+def test_a_vector():
+    check_model(one_op("MatMul", (2, 4), "x", normal(1, 4)))
+    check_model(one_op("MatMul", (4,), "x", normal(1, 4), flatten=False))
+    check_model(one_op("MatMul", (4, 2), normal(1, 4), "x"))
+    check_alone(one_op("MatMul", (4,), normal(1, 1), "x", flatten=False))
 
 
 def test_between_other_layers():
@@ -51,14 +69,12 @@ def test_refuses_two_computed_factors():
     assert "two computed tensors" in refusal(graph_model(nodes, (2, 2))).reason
 
 
-@pytest.mark.parametrize("shape", [(4,), (2, 4, 3)])
-def test_refuses_what_is_no_matrix(shape):
-    assert "not a matrix" in refusal(one_op("MatMul", (2, 4), "x", normal(1, *shape))).reason
+def test_refuses_what_is_no_matrix():
+    assert "not a matrix" in refusal(one_op("MatMul", (2, 4), "x", np.float32(2.0))).reason
 
 
-def test_refuses_a_product_along_the_batch():
-    problem = refusal(one_op("MatMul", (4,), normal(1, 3, 1), "x", flatten=False))
-    assert "batch axis" in problem.reason
+def test_a_product_along_the_batch():
+    check_alone(one_op("MatMul", (4,), normal(1, 3, 1), "x", flatten=False))
 
 
 @pytest.mark.parametrize("operands", [("x", np.ones((5, 3))), (np.ones((3, 5)), "x")])

@@ -42,10 +42,39 @@ def test_refuses_the_batch_axis(op, opset, axis):
     assert "axis 0" in problem.reason
 
 
-@pytest.mark.parametrize("opset", [11, 13])
-def test_refuses_images(opset):
-    problem = refusal(one_op("Softmax", (2, 3), flatten=False, opset=opset))
+@pytest.mark.parametrize("op", READOUTS)
+def test_over_all_scores_of_several_axes(op):
+    network = check_model(one_op(op, (2, 3), flatten=False, opset=11))
+    assert network.readout is READOUTS[op]
+
+
+@pytest.mark.parametrize("op", READOUTS)
+@pytest.mark.parametrize(("opset", "axis"), [(13, -1), (13, 1), (11, 2)])
+def test_refuses_one_for_every_place(op, opset, axis):
+    problem = refusal(one_op(op, (2, 3), flatten=False, opset=opset, axis=axis))
     assert "(2, 3)" in problem.reason
+
+
+@pytest.mark.parametrize("op", READOUTS)
+def test_classes_as_channels_of_one_place(op):
+    check_model(one_op(op, (3, 1, 1), flatten=False, axis=1))
+    check_model(one_op(op, (3, 1, 1), flatten=True, axis=1))
+
+
+@pytest.mark.parametrize("op", READOUTS)
+def test_refuses_rows_that_are_no_samples(op):
+    """A constant of several rows makes a table of a single sample: no vector of scores."""
+    nodes = [node("Add", "x w", "a"), node(op, "a", "y", axis=1)]
+    assert "(4, 3)" in refusal(graph_model(nodes, (3,), {"w": normal(1, 4, 3)}, batch=1)).reason
+
+
+@pytest.mark.parametrize("op", READOUTS)
+def test_scores_may_take_another_shape_behind_it(op):
+    nodes = [node("Gemm", "x w", "a"), node(op, "a", "b"), node("Reshape", "b s", "y")]
+    constants = {"w": normal(1, 4, 6), "s": np.array([-1, 2, 3])}
+    network = check_model(graph_model(nodes, (4,), constants))
+    assert network.readout is READOUTS[op]
+    assert network.output_shape == (2, 3)
 
 
 def test_refuses_an_axis_outside_the_tensor():
@@ -56,13 +85,17 @@ def test_refuses_an_axis_outside_the_tensor():
 def test_refuses_it_in_the_middle(op):
     nodes = [node(op, "x", "a"), node("Gemm", "a w", "y")]
     problem = refusal(graph_model(nodes, (4,), {"w": normal(1, 4, 3)}))
-    assert (problem.op, problem.node) == (op, f"{op.lower()}_a")
-    assert "last step" in problem.reason
+    assert (problem.op, problem.node) == ("Gemm", "gemm_y")
+    assert f"takes the result of a {op}, which is supported only as the very last" in problem.reason
 
 
-def test_refuses_a_softmax_of_a_softmax():
-    nodes = [node("Softmax", "x", "a"), node("Softmax", "a", "y")]
-    assert refusal(graph_model(nodes, (4,))).node == "softmax_a"
+@pytest.mark.parametrize("first", [*READOUTS, "Sigmoid"])
+@pytest.mark.parametrize("second", [*READOUTS, "Sigmoid"])
+def test_refuses_one_behind_another(first, second):
+    nodes = [node(first, "x", "a"), node(second, "a", "y")]
+    problem = refusal(graph_model(nodes, (4,)))
+    assert (problem.op, problem.node) == (second, f"{second.lower()}_y")
+    assert first in problem.reason
 
 
 def test_straight_on_the_input():

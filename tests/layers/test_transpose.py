@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 
 from tests.graphs import graph_model, node, normal, one_op, opsets_of
-from tests.layers.checks import check_model, refusal
+from tests.layers.checks import check_alone, check_model, refusal
 
 
 @pytest.mark.parametrize("opset", opsets_of("Transpose"))
@@ -30,9 +30,21 @@ def test_channels_last_to_channels_first():
 
 
 @pytest.mark.parametrize("attributes", [{}, {"perm": [1, 0, 2]}, {"perm": [2, 1, 0]}])
-def test_refuses_to_move_the_batch(attributes):
-    problem = refusal(one_op("Transpose", (2, 3), **attributes))
-    assert "moves the batch axis" in problem.reason
+@pytest.mark.parametrize("flatten", [False, True])
+def test_orders_that_move_the_batch(attributes, flatten):
+    check_alone(one_op("Transpose", (2, 3), flatten=flatten, **attributes))
+
+
+def test_orders_that_move_the_batch_and_back():
+    """As recurrent models do: time comes first in between."""
+    nodes = [
+        node("Transpose", "x", "a", perm=[1, 0, 2]),
+        node("MatMul", "a w", "b"),
+        node("Relu", "b", "c"),
+        node("Transpose", "c", "d", perm=[1, 0, 2]),
+        node("Flatten", "d", "y"),
+    ]
+    check_model(graph_model(nodes, (2, 3), {"w": normal(1, 3, 4)}))
 
 
 @pytest.mark.parametrize("order", [[0, 1], [0, 1, 1], [0, 1, 2, 3], [0, -1, 1]])
