@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Final
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.question.formula import Comparison, Every, Formula, Some
-from onnx_lippa.question.interval import Interval, Limit
+from onnx_lippa.question.interval import Interval, Limit, nearest
 
 MAX_BRANCHES: Final = 100_000
-MAX_WORK: Final = 5_000_000
-"""Bounds and rows copied while branches are combined; a few seconds, about a gigabyte."""
+MAX_WORK: Final = 10_000_000
+"""Bounds and rows copied while branches are combined: some ten seconds, some hundred megabytes."""
+_MAX_REMEMBERED: Final = 100_000
 
 Bounds = dict[int, Interval]
 
@@ -65,6 +65,8 @@ class _Work:
     common: Bounds = field(default_factory=dict)
     reason: str = "an or in it has no parts"
     steps: int = 0
+    known: dict[int, tuple[int, Interval]] = field(default_factory=dict)
+    met: dict[tuple[int, int], tuple[Interval, Interval, Interval]] = field(default_factory=dict)
 
     def branches(self, formula: Formula) -> list[Branch]:
         """The branches of any part; recursive, which is safe on a flattened formula."""
@@ -102,17 +104,36 @@ class _Work:
         for comparison in comparisons:
             if comparison.outputs or len(comparison.inputs) > 1:
                 rows.append(comparison)
-            elif not comparison.inputs:
-                if not comparison.holds([], []):
-                    self.reason = f"a comparison of numbers{_place(comparison)} never holds"
-                    return None
-            else:
-                index, interval = bound_of(comparison)
+            elif comparison.inputs:
+                index, interval = self._bound(comparison)
                 known = bounds.get(index) or self.common.get(index)
-                bounds[index] = interval if known is None else known.meet(interval)
-                if self._contradicts(index, bounds[index]):
-                    return None
+                bounds[index] = interval if known is None else self._met(known, interval)
+            elif not comparison.holds([], []):
+                self.reason = f"a comparison of numbers{_place(comparison)} never holds"
+                return None
+        for index, interval in bounds.items():
+            if self._contradicts(index, interval):
+                return None
         return Branch(bounds, tuple(rows))
+
+    def _bound(self, comparison: Comparison) -> tuple[int, Interval]:
+        # The same comparison may be part of many branches, and lives as long as the formula.
+        known = self.known.get(id(comparison))
+        if known is None:
+            known = bound_of(comparison)
+            if len(self.known) < _MAX_REMEMBERED:
+                self.known[id(comparison)] = known
+        return known
+
+    def _met(self, one: Interval, other: Interval) -> Interval:
+        """What two intervals share; the same object for the same two, which saves memory."""
+        pair = id(one), id(other)
+        known = self.met.get(pair)
+        if known is None:
+            known = one.meet(other), one, other
+            if len(self.met) < _MAX_REMEMBERED:
+                self.met[pair] = known
+        return known[0]
 
     def _merged(self, one: Branch, other: Branch) -> Branch | None:
         self._spend([], len(one.bounds) + len(one.rows) + len(other.bounds) + len(other.rows))
@@ -121,7 +142,7 @@ class _Work:
         bounds = dict(one.bounds)
         for index, interval in other.bounds.items():
             known = bounds.get(index)
-            bounds[index] = interval if known is None else known.meet(interval)
+            bounds[index] = interval if known is None else self._met(known, interval)
             if known is not None and self._contradicts(index, bounds[index]):
                 return None
         return Branch(bounds, one.rows + other.rows)
@@ -145,9 +166,11 @@ class _Work:
 def bound_of(comparison: Comparison) -> tuple[int, Interval]:
     """The input that a comparison of one input bounds, and how."""
     ((index, coefficient),) = comparison.inputs
-    value = comparison.bound / coefficient if coefficient else Fraction(0)
-    limit = Limit(value, comparison.strict, comparison.line)
-    return index, Interval(upper=limit) if coefficient > 0 else Interval(lower=limit)
+    value = comparison.bound if coefficient == 1 else comparison.bound / coefficient
+    limit = Limit(value, nearest(value), comparison.strict, comparison.line)
+    if coefficient.numerator > 0:
+        return index, Interval(upper=limit)
+    return index, Interval(lower=limit)
 
 
 def _place(comparison: Comparison) -> str:

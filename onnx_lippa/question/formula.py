@@ -7,7 +7,7 @@ decided without any rounding.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final, TypeAlias
@@ -42,7 +42,7 @@ class Comparison:
     strict: bool = False
     line: int | None = field(default=None, compare=False)
 
-    def holds(self, x: list[float], y: list[float]) -> bool:
+    def holds(self, x: Sequence[float | Fraction], y: Sequence[float]) -> bool:
         """Whether it holds, exactly; never where one of its variables is not finite."""
         if len(self.inputs) + len(self.outputs) == 1:
             values = x if self.inputs else y
@@ -50,21 +50,23 @@ class Comparison:
             return self._holds_alone(coefficient, values[index])
         return self._holds_exactly(x, y)
 
-    def _holds_alone(self, coefficient: Fraction, value: float) -> bool:
+    def _holds_alone(self, coefficient: Fraction, value: float | Fraction) -> bool:
+        if isinstance(value, Fraction):
+            return self._compares(coefficient * value)
         numerator = self.bound.numerator * coefficient.denominator
         denominator = self.bound.denominator * coefficient.numerator
         try:
             threshold = numerator / denominator
         except (OverflowError, ZeroDivisionError):
             threshold = math.nan
-        # Rounding is monotone: only a value equal to the rounded threshold needs a closer look.
+        # Rounding is monotone: only a float equal to the rounded threshold needs a closer look.
         if value < threshold:
             return denominator > 0 and math.isfinite(value)
         if value > threshold:
             return denominator < 0 and math.isfinite(value)
         return math.isfinite(value) and self._compares(coefficient * Fraction(value))
 
-    def _holds_exactly(self, x: list[float], y: list[float]) -> bool:
+    def _holds_exactly(self, x: Sequence[float | Fraction], y: Sequence[float]) -> bool:
         terms = [(c, x[i]) for i, c in self.inputs] + [(c, y[j]) for j, c in self.outputs]
         if not all(math.isfinite(value) for _, value in terms):
             return False
@@ -91,15 +93,20 @@ class Some:
 Formula: TypeAlias = Comparison | Every | Some
 
 
-def holds(formula: Formula, x: Floats, y: Floats) -> bool:
+def holds(
+    formula: Formula, x: Floats, y: Floats, meant: Mapping[int, Fraction] | None = None
+) -> bool:
     """Whether a formula holds at an input and its outputs, exactly in rational arithmetic.
 
     Args:
         formula: the formula; it may be nested as deeply as memory allows.
         x: the input, float32 or float64, any shape; X_i is its i-th value in row-major order.
         y: the outputs, likewise. A comparison with a value that is not finite never holds.
+        meant: inputs that stand for another number, which no float of their type equals.
     """
-    inputs: list[float] = np.ravel(x).astype(np.float64).tolist()
+    inputs: list[float | Fraction] = np.ravel(x).astype(np.float64).tolist()
+    for index, value in (meant or {}).items():
+        inputs[index] = value
     outputs: list[float] = np.ravel(y).astype(np.float64).tolist()
     # Each open connective: its parts still to look at, and the verdict of one that settles it.
     open_ones: list[tuple[Iterator[Formula], bool]] = [(iter((formula,)), False)]
@@ -131,18 +138,22 @@ def flattened(formula: Formula) -> Formula:
     """
     root = _Gathered(Every, 0)
     gathered = [root]
-    pending: list[tuple[Formula, _Gathered]] = [(formula, root)]
+    pending: list[tuple[Iterator[Formula], _Gathered]] = [(iter((formula,)), root)]
     while pending:
-        part, into = pending.pop()
-        while not isinstance(part, Comparison) and len(part.parts) == 1:
-            part = part.parts[0]
-        if isinstance(part, Comparison):
-            into.parts.append(part)
-            continue
-        if not isinstance(part, into.kind):
-            into = into.nested(type(part))
-            gathered.append(into)
-        pending.extend((inner, into) for inner in reversed(part.parts))
+        parts, into = pending[-1]
+        for part in parts:
+            while not isinstance(part, Comparison) and len(part.parts) == 1:
+                part = part.parts[0]  # noqa: PLW2901 (what it comes down to is what is meant)
+            if isinstance(part, Comparison):
+                into.parts.append(part)
+                continue
+            if not isinstance(part, into.kind):
+                into = into.nested(type(part))
+                gathered.append(into)
+            pending.append((iter(part.parts), into))
+            break
+        else:
+            pending.pop()
     for inner in reversed(gathered):
         inner.finish()
     return root.formula

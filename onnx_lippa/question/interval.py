@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final, NamedTuple
-
-_LARGEST: Final = Fraction(sys.float_info.max)
 
 
-class Limit(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Limit:
     """One bound.
 
     Attributes:
         value: the bound.
+        near: the nearest float64.
         strict: whether the value itself is outside.
         line: the line of the file it was read from.
     """
 
     value: Fraction
+    near: float
     strict: bool = False
     line: int | None = None
 
@@ -33,31 +32,32 @@ class Interval:
     upper: Limit | None = None
 
     def meet(self, other: Interval) -> Interval:
-        """The numbers in both."""
-        lower, upper = self.lower, self.upper
-        if lower is None or (other.lower is not None and _tighter(other.lower, lower, 1)):
-            lower = other.lower
-        if upper is None or (other.upper is not None and _tighter(other.upper, upper, -1)):
-            upper = other.upper
+        """The numbers in both; one of the two themselves where that is all."""
+        lower = _tighter(self.lower, other.lower, above=True)
+        upper = _tighter(self.upper, other.upper, above=False)
+        if lower is self.lower and upper is self.upper:
+            return self
         return Interval(lower, upper)
 
     def is_empty(self) -> bool:
-        """Whether no finite float could ever be near it, let alone in it."""
+        """Whether nothing is in it, or nothing that a finite float could be near to."""
         lower, upper = self.lower, self.upper
-        if lower is not None and lower.value > _LARGEST:
+        if lower is not None and lower.near == math.inf:
             return True
-        if upper is not None and upper.value < -_LARGEST:
+        if upper is not None and upper.near == -math.inf:
             return True
-        if lower is None or upper is None or lower.value < upper.value:
+        if lower is None or upper is None or lower.near < upper.near:
             return False
-        return lower.value > upper.value or lower.strict or upper.strict
+        if lower.near > upper.near or lower.value > upper.value:
+            return True
+        return lower.value == upper.value and (lower.strict or upper.strict)
 
     def to_float64(self) -> tuple[float, float]:
         """The least and the greatest float64 in it; the nearest float64, twice, if none is."""
-        lower = -math.inf if self.lower is None else _first_inside(self.lower)
-        upper = math.inf if self.upper is None else -_first_inside(_mirrored(self.upper))
-        if lower <= upper or self.lower is None or self.upper is None:
-            return lower, upper
+        least = -math.inf if self.lower is None else _first_above(self.lower)
+        greatest = math.inf if self.upper is None else _first_below(self.upper)
+        if least <= greatest or self.lower is None or self.upper is None:
+            return least, greatest
         middle = nearest((self.lower.value + self.upper.value) / 2)
         return middle, middle
 
@@ -73,35 +73,46 @@ class Interval:
 def nearest(value: Fraction) -> float:
     """The nearest float64; infinite beyond the largest one."""
     try:
-        return float(value)
+        return value.numerator / value.denominator
     except OverflowError:
         return math.inf if value > 0 else -math.inf
 
 
-def shown(value: Fraction) -> str:
-    """A number for messages: as short as float64 prints it where that is near enough."""
-    rounded = nearest(value)
-    return repr(rounded) if math.isfinite(rounded) else "a number beyond float64"
+def _tighter(one: Limit | None, other: Limit | None, above: bool) -> Limit | None:
+    """The lower bound that is larger, or the upper one that is smaller; the first of two equal."""
+    if one is None or other is None:
+        return one or other
+    # Rounding is monotone: only where both round to the same float64 it takes exact arithmetic.
+    if one.near != other.near:
+        return one if (one.near > other.near) == above else other
+    if one.value != other.value:
+        return one if (one.value > other.value) == above else other
+    return other if other.strict and not one.strict else one
 
 
-def _tighter(one: Limit, other: Limit, sign: int) -> bool:
-    if one.value == other.value:
-        return one.strict and not other.strict
-    return (one.value > other.value) == (sign > 0)
-
-
-def _mirrored(limit: Limit) -> Limit:
-    return limit._replace(value=-limit.value)
-
-
-def _first_inside(lower: Limit) -> float:
+def _first_above(limit: Limit) -> float:
     """The least float64 that meets a lower bound."""
-    rounded = nearest(lower.value)
-    if rounded < lower.value or (lower.strict and rounded == lower.value):
-        return math.nextafter(rounded, math.inf)
-    return rounded
+    side = _side(limit)
+    outside = side < 0 or (limit.strict and side == 0)
+    return math.nextafter(limit.near, math.inf) if outside else limit.near
+
+
+def _first_below(limit: Limit) -> float:
+    """The greatest float64 that meets an upper bound."""
+    side = _side(limit)
+    outside = side > 0 or (limit.strict and side == 0)
+    return math.nextafter(limit.near, -math.inf) if outside else limit.near
+
+
+def _side(limit: Limit) -> float:
+    """Positive where the nearest float64 is above the bound, negative below, 0 on it."""
+    if math.isinf(limit.near):
+        return limit.near
+    numerator, denominator = limit.near.as_integer_ratio()
+    return numerator * limit.value.denominator - limit.value.numerator * denominator
 
 
 def _phrase(limit: Limit, strict: str, closed: str) -> str:
     where = "" if limit.line is None else f" (line {limit.line})"
-    return f"{strict if limit.strict else closed} {shown(limit.value)}{where}"
+    value = repr(limit.near) if math.isfinite(limit.near) else "a number beyond float64"
+    return f"{strict if limit.strict else closed} {value}{where}"

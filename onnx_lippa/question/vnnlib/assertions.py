@@ -13,11 +13,12 @@ from onnx_lippa.question.vnnlib.terms import Terms, Value
 from onnx_lippa.question.vnnlib.tokens import quoted
 
 CONNECTIVES: Final = frozenset({"and", "or", "not", "=>"})
-COMPARISONS: Final = frozenset({"<=", ">=", "<", ">", "="})
+COMPARISONS: Final = frozenset({"<=", ">=", "<", ">", "=", "==", "!=", "distinct"})
 
-MAX_COMPARISONS: Final = 2_000_000
+_ARGUMENTS: Final = {"not": 1, "=>": 2}
+
+MAX_COMPARISONS: Final = 1_000_000
 """Each takes a few hundred bytes."""
-MAX_REMEMBERED: Final = 100_000
 
 
 class Assertions:
@@ -25,7 +26,6 @@ class Assertions:
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
-        self._remembered: dict[tuple[str, Value, Value, bool], Formula] = {}
         self._made = 0
 
     def formula(self, value: Value, operator: str, negated: bool = False) -> Formula:
@@ -47,11 +47,10 @@ class Assertions:
         Raises:
             InputError: a wrong number of arguments, or one that is not a formula.
         """
-        wanted = {"not": 1, "=>": 2}.get(operator)
-        if not values or (wanted is not None and len(values) != wanted):
+        wanted = _ARGUMENTS.get(operator, max(len(values), 1))
+        if len(values) != wanted:
             raise InputError(
-                f"{operator} takes {wanted or 'at least one'} of formulas but has {len(values)}: "
-                "correct it"
+                f"the number of formulas in {operator} is {len(values)}: give it {wanted}"
             )
         parts = tuple(
             self.formula(value, operator, negated != flips(operator, place))
@@ -73,22 +72,14 @@ class Assertions:
             raise InputError(
                 f"{operator} compares at least two values but has {len(values)}: add another"
             )
-        parts = tuple(self._pair(operator, *pair, negated, line) for pair in pairwise(values))
+        if operator in {"!=", "distinct"}:
+            if len(values) > 2:
+                raise InputError(f"{operator} is supported for two values: write one for each pair")
+            operator, negated = "=", not negated
+        parts = tuple(self._compared(operator, *pair, negated, line) for pair in pairwise(values))
         if len(parts) == 1:
             return parts[0]
         return Some(parts) if negated else Every(parts)
-
-    def _pair(self, operator: str, left: Value, right: Value, negated: bool, line: int) -> Formula:
-        if not isinstance(left, str) or not isinstance(right, str):
-            return self._compared(operator, left, right, negated, line)
-        # Files with many boxes repeat their bounds: the same words are the same comparison.
-        words = operator, left, right, negated
-        known = self._remembered.get(words)
-        if known is None:
-            known = self._compared(operator, left, right, negated, line)
-            if len(self._remembered) < MAX_REMEMBERED:
-                self._remembered[words] = known
-        return known
 
     def _compared(
         self, operator: str, left: Value, right: Value, negated: bool, line: int
@@ -99,7 +90,7 @@ class Assertions:
                 f"there are more than {MAX_COMPARISONS} different comparisons, the most that is "
                 "supported: split the property into several"
             )
-        if operator == "=":
+        if operator in {"=", "=="}:
             one = self._terms.at_most(left, right, negated, line, operator)
             both = (one, mirrored(one))
             return Some(both) if negated else Every(both)

@@ -1,4 +1,4 @@
-"""VNN-LIB 1.0, from its text to the exact formula: one pass, without recursion."""
+"""VNN-LIB, 1.0 or 2.0, from its text to the exact formula: one pass, without recursion."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.question.formula import Every, Formula
 from onnx_lippa.question.vnnlib.assertions import COMPARISONS, CONNECTIVES, Assertions, flips
 from onnx_lippa.question.vnnlib.declared import Declared
+from onnx_lippa.question.vnnlib.tensors import DECLARE_TENSOR, Tensors
 from onnx_lippa.question.vnnlib.terms import ARITHMETIC, Terms, Value
 from onnx_lippa.question.vnnlib.tokens import Tokens, quoted
 
 MAX_DEPTH: Final = 10_000
 """How deep parentheses may nest."""
+MAX_WORDS: Final = 4_000_000
+"""Words of one statement; they are kept until it ends."""
+MAX_REMEMBERED: Final = 100_000
 
 IGNORED: Final = frozenset({"set-logic", "set-info", "set-option", "check-sat", "get-model"})
 """Commands without meaning for the question."""
@@ -21,7 +25,11 @@ DECLARE: Final = {
     "declare-const": "(declare-const X_0 Real)",
     "declare-fun": "(declare-fun X_0 () Real)",
 }
-_COMMANDS: Final = IGNORED | DECLARE.keys() | {"assert", "exit"}
+_TAKES_FORMULAS: Final = CONNECTIVES | {"assert"}
+_COMMANDS: Final = (
+    IGNORED | DECLARE.keys() | {"assert", "exit", "declare-network", "vnnlib-version"}
+)
+_VERSIONS: Final = frozenset({"<1.0>", "<2.0>"})
 _OPERATORS: Final = CONNECTIVES | COMPARISONS | ARITHMETIC
 
 
@@ -74,6 +82,15 @@ class _Frame:
         """Whether the next value stands under an odd number of negations."""
         return self.negated != flips(self.operator, len(self.values))
 
+    def append(self, word: str) -> None:
+        """Takes in a word; brackets alone are the place of an element of the tensor before."""
+        if word[0] == "[" and self.values and self.operator in _OPERATORS:
+            last = self.values[-1]
+            if isinstance(last, str):
+                self.values[-1] = last + word
+                return
+        self.values.append(word)
+
 
 class _Parser:
     """Open parentheses are a list; each becomes a value when it is closed."""
@@ -82,10 +99,13 @@ class _Parser:
         self._tokens = Tokens(text)
         self._source = source
         self._declared = Declared()
-        self._terms = Terms(self._declared)
+        self._tensors = Tensors()
+        self._terms = Terms(self._key)
         self._assertions = Assertions(self._terms)
         self._frames: list[_Frame] = []
         self._asserted: list[Formula] = []
+        self._remembered: dict[tuple[str, bool], Formula] = {}
+        self._words = 0
 
     def query(self) -> Query:
         try:
@@ -94,7 +114,7 @@ class _Parser:
             line = self._tokens.line(self._tokens.position)
             raise InputError(f"{self._source}, line {line}: {problem}") from problem
         try:
-            inputs, outputs = self._declared.counts()
+            inputs, outputs = (self._tensors or self._declared).counts()
         except InputError as problem:
             raise InputError(f"{self._source}: {problem}") from problem
         if not self._asserted:
@@ -105,19 +125,10 @@ class _Parser:
 
     def _read(self) -> None:
         for word in self._tokens:
-            if word == "(":
-                self._open()
-            elif word == ")":
-                if self._close() == "exit":
-                    return
-            elif not self._frames:
-                raise InputError(f"{quoted(word)} is outside all parentheses: remove it")
-            elif word in {'"', "|"}:
-                raise InputError("a quotation that begins here never ends: close or remove it")
-            elif self._frames[-1].operator:
-                self._frames[-1].values.append(word)
-            else:
-                self._begin(self._frames[-1], word)
+            if word[0] == "(" and len(word) > 1:
+                self._simple_comparison(word)
+            elif self._take(word) == "exit":
+                return
         if self._frames:
             opened = self._tokens.line(self._frames[0].start)
             self._tokens.position = len(self._tokens.text)
@@ -125,6 +136,45 @@ class _Parser:
                 f"the file ends inside the parenthesis opened on line {opened}, so it is "
                 "incomplete: fetch or write it again"
             )
+
+    def _simple_comparison(self, word: str) -> None:
+        if not self._frames or self._frames[-1].operator not in _TAKES_FORMULAS:
+            for part in ("(", *word[1:-1].split(), ")"):
+                self._take(part)
+            return
+        frame = self._frames[-1]
+        negated = frame.negates_next()
+        # Files with many boxes repeat their bounds: the same words are the same comparison.
+        known = self._remembered.get((word, negated))
+        if known is None:
+            operator, *values = word[1:-1].split()
+            line = self._tokens.line(self._tokens.position)
+            known = self._assertions.comparison(operator, values, negated, line)
+            if len(self._remembered) < MAX_REMEMBERED:
+                self._remembered[word, negated] = known
+        frame.values.append(known)
+
+    def _take(self, word: str) -> str:
+        """Takes in one word; returns the operator of the parenthesis it closes, if any."""
+        if word == "(":
+            self._open()
+        elif word == ")":
+            return self._close()
+        elif not self._frames:
+            raise InputError(f"{quoted(word)} is outside all parentheses: remove it")
+        elif word in {'"', "|"}:
+            raise InputError("a quotation that begins here never ends: close or remove it")
+        elif self._frames[-1].operator:
+            self._frames[-1].append(word)
+            self._words += 1
+            if self._words > MAX_WORDS:
+                raise InputError(
+                    f"one statement has more than {MAX_WORDS} words, the most that is supported: "
+                    "split it"
+                )
+        else:
+            self._begin(self._frames[-1], word)
+        return ""
 
     def _open(self) -> None:
         frame = _Frame(self._tokens.position)
@@ -147,6 +197,12 @@ class _Parser:
             if word not in _COMMANDS:
                 raise InputError(
                     f"the command {quoted(word)} is not supported: use declare-const and assert"
+                )
+        elif self._frames[-2].operator == "declare-network":
+            if word not in DECLARE_TENSOR:
+                raise InputError(
+                    f"{quoted(word)} is not supported in declare-network: use declare-input and "
+                    "declare-output"
                 )
         elif word not in _OPERATORS:
             raise InputError(
@@ -171,6 +227,7 @@ class _Parser:
     def _value(self, frame: _Frame) -> Value:
         operator, values = frame.operator, frame.values
         if not self._frames:
+            self._words = 0
             self._command(frame)
             return ""
         if operator in COMPARISONS:
@@ -188,23 +245,37 @@ class _Parser:
             raise InputError("a () holds nothing: remove it")
         if frame.operator == "()" and frame.values:
             raise InputError("a function with arguments is not supported: use declare-const")
+        if frame.operator in DECLARE_TENSOR:
+            self._tensors.declare(frame.operator, frame.values)
         return frame.operator
 
     def _command(self, frame: _Frame) -> None:
-        values = frame.values
-        if frame.operator == "assert":
+        operator, values = frame.operator, frame.values
+        if operator == "assert":
             if len(values) != 1:
                 raise InputError(
                     f"assert takes one formula but has {len(values)}: join them with and"
                 )
             self._asserted.append(self._assertions.formula(values[0], "assert"))
-        elif frame.operator in DECLARE:
-            self._declare([value for value in values if value != "()"], DECLARE[frame.operator])
-        elif not frame.operator:
+        elif operator in DECLARE:
+            self._declare([value for value in values if value != "()"], DECLARE[operator])
+        elif operator == "declare-network":
+            self._tensors.network(values)
+        elif operator == "vnnlib-version" and (len(values) != 1 or values[0] not in _VERSIONS):
+            raise InputError("this version of VNN-LIB is not known: write it as <1.0> or <2.0>")
+        elif not operator:
             raise InputError("a () holds nothing: remove it")
+        if self._tensors and self._declared.keys:
+            raise InputError(
+                "declare-const and declare-network are both used: use the latter alone, as VNN-LIB "
+                "2.0 does, or the former alone, as 1.0 does"
+            )
 
     def _declare(self, values: list[Value], example: str) -> None:
         words = [value for value in values if isinstance(value, str)]
         if len(words) != 2 or len(values) != 2:
             raise InputError(f"a declaration takes a name and a sort: write it like {example}")
         self._declared.declare(*words)
+
+    def _key(self, name: str) -> int:
+        return self._tensors.key(name) if self._tensors else self._declared.key(name)

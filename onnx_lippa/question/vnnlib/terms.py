@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Final, TypeAlias
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.question.formula import Comparison, Formula
-from onnx_lippa.question.vnnlib.declared import Declared
 from onnx_lippa.question.vnnlib.linear import ONE, Linear, checked, number
 
 Value: TypeAlias = str | Linear | Formula
 """What stands between parentheses: a word, or what inner parentheses have become."""
 
 ARITHMETIC: Final = frozenset({"+", "-", "*", "/"})
-MAX_WORK: Final = 20_000_000
-"""Terms added and multiplied; about ten seconds."""
+MAX_WORK: Final = 2_000_000
+"""Terms added and multiplied: some ten seconds."""
 MAX_REMEMBERED: Final = 100_000
 
 
 class Terms:
-    """Makes linear expressions of words and of other expressions."""
+    """Makes linear expressions of words and of other expressions.
 
-    def __init__(self, declared: Declared) -> None:
-        self._declared = declared
+    Args:
+        key: finds the key of a variable by its name; see :class:`Linear`.
+    """
+
+    def __init__(self, key: Callable[[str], int]) -> None:
+        self._key = key
         self._numbers: dict[str, Fraction] = {}
         self._work = 0
 
@@ -36,9 +39,9 @@ class Terms:
             # Nearly every comparison of a large file bounds one variable by one number.
             low, high = self._number(left), self._number(right)
             if low is None and high is not None:
-                return _bound(self._declared.key(left), ONE, high, strict, line)
+                return _bound(self._key(left), ONE, high, strict, line)
             if low is not None and high is None:
-                return _bound(self._declared.key(right), -ONE, -low, strict, line)
+                return _bound(self._key(right), -ONE, -low, strict, line)
         difference = self.linear(left, operator)
         self._add(difference, self.linear(right, operator), -ONE)
         return difference.at_most_zero(strict, line)
@@ -59,7 +62,7 @@ class Terms:
         constant = self._number(value)
         if constant is not None:
             return Linear(constant)
-        return Linear(terms={self._declared.key(value): ONE})
+        return Linear(terms={self._key(value): ONE})
 
     def arithmetic(self, operator: str, values: Sequence[Value]) -> Linear:
         """What an operator makes of its arguments.
@@ -134,8 +137,10 @@ class Terms:
             )
 
     def _number(self, word: str) -> Fraction | None:
+        if word[0] not in "0123456789.-+":
+            return None
         known = self._numbers.get(word)
-        if known is not None or word in self._declared.keys:
+        if known is not None:
             return known
         found = number(word)
         if found is not None and len(self._numbers) < MAX_REMEMBERED:

@@ -6,11 +6,27 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-TOKEN: Final = re.compile(r';[^\n]*|[()]|"[^"]*"|\|[^|]*\||[^\s();"|]+|["|]')
+# Possessive and with a stop at every delimiter, so that no text takes more than linear time.
+TOKEN: Final = re.compile(
+    r"""
+    ;[^\n]*+                                                # a comment
+    | \((?:[<>]=?+)\s++[^\s();"|]++\s++[^\s();"|]++\s*+\)   # a comparison of two words
+    | [()]
+    | "[^"]*+" | \|[^|]*+\|
+    | [^\s();"|\[\]]*+\[[^\[\]();"|]*+\]                    # a word and what it has in brackets
+    | [^\s();"|]++
+    | ["|]                                                  # without its partner
+    """,
+    re.VERBOSE,
+)
 
 
 class Tokens:
-    """Words one after the other, without comments; a lone quote is an unclosed string."""
+    """Words one after the other, without comments; a lone quote is an unclosed string.
+
+    Square brackets belong to the word before them if nothing is between, with all inside them.
+    A comparison of two words comes as one, parentheses and all, since files are full of them.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
