@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from onnx_lippa.arrays import Float32, Float64, Floats, Integers
+from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.attacks import Method, Outcome, Settings, Verdict
 from onnx_lippa.errors import FalseClaimError, InputError
 from onnx_lippa.formats import Stored, check_domain, check_labels, read_data
-from onnx_lippa.formats.convert import to_float32, to_labels
+from onnx_lippa.formats.convert import to_floats, to_labels
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.question import Norm, norm_named
 from onnx_lippa.runs import Replayed, RunSpecification, Targets, outcomes
@@ -29,7 +29,7 @@ class AttackResult:
 
     Attributes:
         success: (n,) whether the input is broken: misclassified as it is, or by a witness.
-        adversarials: (n, *input_shape) float32: the witness where there is one, else the clean
+        adversarials: (n, *input_shape) the witness where there is one, else the clean
             input.
         distances: (n,) distance of the witness in float64; 0 where the clean input is
             misclassified, infinite where nothing was found.
@@ -38,7 +38,7 @@ class AttackResult:
     """
 
     success: npt.NDArray[np.bool_]
-    adversarials: Float32
+    adversarials: Floats
     distances: Float64
     verdicts: tuple[Verdict, ...]
     outcomes: tuple[Outcome, ...]
@@ -82,7 +82,7 @@ def attack(
     Args:
         network: a model from :func:`load`, or the path of one.
         x: (n, *input_shape) inputs, or a single one (*input_shape), inside the domain. They are
-            rounded to float32, which is what the model takes.
+            rounded to the type that the model takes.
         y: (n,) labels, or one; the model's own predictions when None.
         eps: radius of the ball; None minimises the distance.
         norm: ``"linf"``, ``"l1"``, ``"l2"``, or ``np.inf``, 1, 2.
@@ -131,9 +131,9 @@ def attack_inputs(
     model: Model,
     specification: RunSpecification,
     indices: Integers,
-    inputs: Float32,
+    inputs: Floats,
     labels: Integers,
-    clean: Float32,
+    clean: Floats,
 ) -> Iterator[Outcome]:
     """Outcomes of a run as they are settled; the caller has checked domain and labels.
 
@@ -172,7 +172,7 @@ def replay(path: str | Path, *, model: str | Path | None = None) -> Replayed:
     source = Path(asked.data) if asked.data else folder / DATA
     if asked.data and file_sha256(source) != asked.data_sha256:
         raise InputError(f"{source} is not the data this run used (its SHA-256 differs)")
-    data = read_data(source, shape)
+    data = read_data(source, shape, loaded.interface.dtype)
     for index in asked.indices:
         if not 0 <= index < len(data.inputs):
             raise FalseClaimError(f"the run names input {index}, which {source} does not hold")
@@ -211,8 +211,8 @@ def file_sha256(path: Path) -> str:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _batch(model: Model, x: Floats, y: npt.ArrayLike | None) -> tuple[Float32, Integers | None]:
-    """Inputs (n, d) in float32 and labels (n,), a single input made a batch of one."""
+def _batch(model: Model, x: Floats, y: npt.ArrayLike | None) -> tuple[Floats, Integers | None]:
+    """Inputs (n, d) in the model's type and labels (n,), a single input made a batch of one."""
     shape, values = model.network.input_shape, np.asarray(x)
     if values.shape == shape:
         values = values[None]
@@ -234,10 +234,10 @@ def _batch(model: Model, x: Floats, y: npt.ArrayLike | None) -> tuple[Float32, I
                 f"{given.shape}"
             )
         labels = to_labels(Stored(given, "y"), len(values))
-    return to_float32(values.reshape(len(values), -1), "x"), labels
+    return to_floats(values.reshape(len(values), -1), "x", model.interface.dtype), labels
 
 
-def _result(model: Model, inputs: Float32, found: list[Outcome]) -> AttackResult:
+def _result(model: Model, inputs: Floats, found: list[Outcome]) -> AttackResult:
     adversarials = inputs.copy()
     distances = np.full(len(inputs), np.inf)
     for row, outcome in enumerate(found):

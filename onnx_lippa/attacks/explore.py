@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnx_lippa.arrays import Float32
+from onnx_lippa.arrays import Floats
 from onnx_lippa.attacks.methods import GradientMethod, Walk
 from onnx_lippa.attacks.rows import RowBatch
 from onnx_lippa.onnx_io import GradientRuntime
@@ -16,7 +16,7 @@ from onnx_lippa.onnx_io import GradientRuntime
 _CHECK_EVERY = 5
 """Steps between looks at which rows have reached an unsafe point."""
 
-Candidate = Callable[[int, Float32], bool]
+Candidate = Callable[[int, Floats], bool]
 """Told an owner and a point (d,) of negative margin; True where it holds."""
 
 
@@ -26,12 +26,12 @@ class Explored:
 
     Attributes:
         best: (n, d) point of least margin each row met.
-        margin: (n,) its margin in float32.
+        margin: (n,) its margin in the type of the rows.
         steps: gradient evaluations made, summed over rows.
     """
 
-    best: Float32
-    margin: Float32
+    best: Floats
+    margin: Floats
     steps: int
 
 
@@ -54,7 +54,7 @@ def explore(
         deadline: ``time.monotonic()`` at which to stop early.
     """
     best = rows.start.copy()
-    least = np.full(rows.count, np.inf, dtype=np.float32)
+    least = np.full(rows.count, np.inf, dtype=rows.start.dtype)
     alive = np.arange(rows.count)
     current, x, previous = rows, rows.start.copy(), rows.start
     project, evaluations = rows.projector(), 0
@@ -87,10 +87,10 @@ def explore(
     return Explored(best, least, evaluations)
 
 
-def _accepted(rows: RowBatch, best: Float32, least: Float32, accept: Candidate) -> set[int]:
+def _accepted(rows: RowBatch, best: Floats, least: Floats, accept: Candidate) -> set[int]:
     """Owners for whom one of the rows' best points holds as a witness."""
     done: set[int] = set()
-    for row in np.flatnonzero(least < 0):
+    for row in np.flatnonzero(least <= 0):
         owner = int(rows.owner[row])
         if owner not in done and accept(owner, best[row]):
             done.add(owner)

@@ -117,7 +117,7 @@ class Ledger:
     ) -> None:
         self.model, self.engine, self.settings = model, engine, settings
         self._judge = Judge(model.runtime)
-        clean = np.array([problem.inputs.center for problem in problems], dtype=np.float32)
+        clean = np.array([problem.inputs.center for problem in problems])
         outputs = model.runtime.outputs(clean)
         self.progress = []
         for problem, output in zip(problems, outputs, strict=True):
@@ -159,7 +159,7 @@ class Ledger:
         """Replays a candidate and keeps it where it is a witness, and better than the last."""
         entry = self.progress[position]
         inputs, unsafe = self._wanted(entry), entry.problem.unsafe
-        witness = self._judge.witness(x.astype(np.float64), inputs, unsafe)
+        witness = self._judge.witness(x.astype(np.float64), inputs, unsafe, entry.problem.asked)
         if witness is None:
             return False
         entry.witness, entry.found_by = witness, found_by

@@ -23,6 +23,7 @@ class FoundBy(Enum):
     NOTHING = "nothing"
     CLEAN = "clean"
     GRADIENT = "gradient"
+    SAMPLING = "sampling"
     LP = "lp"
 
 

@@ -7,10 +7,13 @@ from typing import Final
 
 from onnx_lippa.attacks.settings import Method, Settings
 from onnx_lippa.attacks.stages import (
+    MOST_FEATURES,
     Algorithm1,
+    Descend,
     Enclose,
     FinishWithLp,
     Polish,
+    Scatter,
     Stage,
     Start,
     Tighten,
@@ -30,12 +33,25 @@ _NEARER: Final = 0.12
 of these shares of its clean value, more of them below the second. On LP_D MLP-B, MMR MLP-C and
 NOR MLP-B (docs/performance.md), 13 of 14 inputs that restarts broke were below 0.2 after the
 first round, and those that took three restarts or more below 0.12."""
+_COPIES: Final = 8
+"""Walks after each disjunct in a restart on a property."""
+_FIRST_POINTS: Final = 8192
+_FIRST_SECONDS: Final = 0.5
+_ALL_POINTS: Final = 1 << 21
+_ALL_SECONDS: Final = 5.0
+"""Random points of a box of few features: before anything else, and when walks have failed."""
+_DESCENTS: Final = 6
+_DESCENT_STEPS: Final = 40
+"""Descents from region to region, and the LPSteps of each, the first time."""
+_THOROUGH_AFTER: Final = 2
 _BRACKETS: Final = 12
 """Radii tried for each disjunct when minimising."""
 
 
-def plan_for(settings: Settings) -> tuple[Stage, ...]:
-    """The stages of an attack, in order."""
+def plan_for(settings: Settings, asked: bool = False) -> tuple[Stage, ...]:
+    """The stages of an attack, in order; ``asked`` where it is one on a property."""
+    if asked:
+        return _sought(settings)
     return _nearest(settings) if settings.minimize else _within(settings)
 
 
@@ -56,6 +72,36 @@ def _within(settings: Settings) -> tuple[Stage, ...]:
             stages.append(FinishWithLp(round_, closeness))
     if lippa and settings.lp_steps:
         stages.append(Algorithm1(settings.lp_steps, _NEAR))
+    return tuple(stages)
+
+
+def _sought(settings: Settings) -> tuple[Stage, ...]:
+    """Any input of a box with the outputs that a property seeks.
+
+    There is one input to attack, so a batch is filled with walks from many starts. Where few
+    features are free, chance and LPs from region to region come between them.
+    """
+    lippa = settings.method is Method.LIPPA
+    scan, steps = min(_SCAN_STEPS, settings.gradient_steps), settings.gradient_steps
+    stages: list[Stage] = [
+        Scatter(_FIRST_POINTS, _FIRST_SECONDS),
+        Walks(0, Start.CLEAN, None, scan),
+    ]
+    if lippa:
+        stages.append(Descend(_DESCENTS, _DESCENT_STEPS, MOST_FEATURES))
+    stages.append(Walks(0, Start.CLEAN, None, steps))
+    for round_ in range(settings.restarts + 1):
+        if round_ > 0:
+            start = _STARTS[(round_ - 1) % len(_STARTS)]
+            stages.append(Walks(round_, start, None, steps, copies=_COPIES))
+        if lippa:
+            stages.append(FinishWithLp(round_, points=2))
+        if round_ == _THOROUGH_AFTER:
+            stages.append(Scatter(_ALL_POINTS, _ALL_SECONDS))
+            if lippa:
+                stages.append(Descend(4 * _DESCENTS, 4 * _DESCENT_STEPS, MOST_FEATURES))
+    if lippa and settings.lp_steps:
+        stages.append(Algorithm1(settings.lp_steps))
     return tuple(stages)
 
 

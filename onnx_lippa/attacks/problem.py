@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnx_lippa.question import InputSet, UnsafeSet
+from onnx_lippa.question import Asked, InputSet, UnsafeSet
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,15 @@ class Problem:
         unsafe: the outputs sought.
         wrong: the outputs with which the clean input itself counts as misclassified; more than
             the unsafe ones where only some classes are sought.
+        asked: the property that this is a case of, whose exact formula decides; None for a
+            classifier.
     """
 
     index: int
     inputs: InputSet
     unsafe: UnsafeSet
     wrong: UnsafeSet
+    asked: Asked | None = None
 
     def generator(self, seed: int, *salt: int) -> np.random.Generator:
         """Random numbers that depend on the seed and this input, not on its neighbours."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from onnx_lippa.arrays import Float32, Float64, Floats, Integers
+from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.attacks.problem import Problem
 from onnx_lippa.question import Norm
 from onnx_lippa.question.norms.base import Projector
@@ -15,30 +15,30 @@ from onnx_lippa.question.norms.base import Projector
 
 @dataclass(frozen=True)
 class RowBatch:
-    """Starting points and what they are pushed towards.
+    """Starting points and what they are pushed towards, in the model's type.
 
     Attributes:
         owner: (n,) position of each row's problem in the caller's list.
         disjunct: (n,) which disjunct of its problem the row is after.
-        start: (n, d) float32 starting points.
-        center: (n, d) float32 clean inputs.
-        eps: (n,) float32 radii.
-        matrix: (n, m, k) float32 rows of the disjuncts, padded by repetition.
-        bound: (n, m) float32 right sides.
-        lower: (d,) float32 box.
-        upper: (d,) float32 box.
+        start: (n, d) starting points.
+        center: (n, d) clean inputs.
+        eps: (n,) radii.
+        matrix: (n, m, k) rows of the disjuncts, padded by repetition.
+        bound: (n, m) right sides.
+        lower: (d,) box.
+        upper: (d,) box.
         norm: the norm of all rows.
     """
 
     owner: Integers
     disjunct: Integers
-    start: Float32
-    center: Float32
-    eps: Float32
-    matrix: Float32
-    bound: Float32
-    lower: Float32
-    upper: Float32
+    start: Floats
+    center: Floats
+    eps: Floats
+    matrix: Floats
+    bound: Floats
+    lower: Floats
+    upper: Floats
     norm: Norm
 
     @property
@@ -69,7 +69,7 @@ class RowBatch:
         """Moves one point of each row into its ball and the box."""
         return self.norm.projector(self.center, self.eps, self.lower, self.upper)
 
-    def margins(self, logits: Float32) -> tuple[Float32, Float32]:
+    def margins(self, logits: Floats) -> tuple[Floats, Floats]:
         """Margins (n,) of logits (n, k), and the weighting (n, k) whose value each one is."""
         values = np.einsum("nmk,nk->nm", self.matrix, logits) - self.bound
         worst = values.argmax(axis=1)
@@ -92,6 +92,7 @@ def rows_for(
         eps: (rows,) radii; those of the problems when None.
     """
     shared = problems[0].inputs
+    dtype = shared.dtype
     disjuncts = [problems[p].unsafe.disjuncts[j] for p, j in pairs]
     most = max(len(disjunct.bound) for disjunct in disjuncts)
     repeats = [np.arange(most) % len(disjunct.bound) for disjunct in disjuncts]
@@ -99,16 +100,14 @@ def rows_for(
     return RowBatch(
         owner=np.array([p for p, _ in pairs], dtype=np.int64),
         disjunct=np.array([j for _, j in pairs], dtype=np.int64),
-        start=np.array(starts, dtype=np.float32),
-        center=np.array([problems[p].inputs.center for p, _ in pairs], dtype=np.float32),
-        eps=radii.astype(np.float32),
+        start=np.array(starts, dtype=dtype),
+        center=np.array([problems[p].inputs.center for p, _ in pairs], dtype=dtype),
+        eps=radii.astype(dtype),
         matrix=np.array(
-            [c.matrix[r] for c, r in zip(disjuncts, repeats, strict=True)], dtype=np.float32
+            [c.matrix[r] for c, r in zip(disjuncts, repeats, strict=True)], dtype=dtype
         ),
-        bound=np.array(
-            [c.bound[r] for c, r in zip(disjuncts, repeats, strict=True)], dtype=np.float32
-        ),
-        lower=shared.lower.astype(np.float32),
-        upper=shared.upper.astype(np.float32),
+        bound=np.array([c.bound[r] for c, r in zip(disjuncts, repeats, strict=True)], dtype=dtype),
+        lower=shared.lower.astype(dtype),
+        upper=shared.upper.astype(dtype),
         norm=shared.norm,
     )

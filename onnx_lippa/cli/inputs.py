@@ -9,11 +9,11 @@ from typing import Final
 import numpy as np
 
 from onnx_lippa.api import file_sha256
-from onnx_lippa.arrays import Float32, Integers
+from onnx_lippa.arrays import Floats, Integers
 from onnx_lippa.errors import InputError
 from onnx_lippa.formats import check_domain, check_labels, read_data
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question.input_set import ceil32, floor32
+from onnx_lippa.question.input_set import round_down, round_up
 
 _DRAWN: Final = 10
 """Inputs drawn where there is no data and no count is asked for."""
@@ -25,7 +25,7 @@ class Selection:
 
     Attributes:
         indices: (n,) their places in the data.
-        inputs: (n, d) float32.
+        inputs: (n, d) in the type of the model.
         labels: (n,) their labels.
         outputs: (n, k) what the model gives for them.
         source: where they come from, for the summary.
@@ -35,9 +35,9 @@ class Selection:
     """
 
     indices: Integers
-    inputs: Float32
+    inputs: Floats
     labels: Integers
-    outputs: Float32
+    outputs: Floats
     source: str
     path: str
     sha256: str
@@ -68,7 +68,7 @@ def select(
         if indices is not None:
             raise InputError("--indices needs DATA: there is none beside the model")
         return _drawn(model, first or _DRAWN, lower, upper, seed)
-    read = read_data(path, model.network.input_shape)
+    read = read_data(path, model.network.input_shape, model.interface.dtype)
     chosen = _chosen(len(read.inputs), first, indices)
     inputs = read.inputs[chosen]
     check_domain(inputs, lower, upper)
@@ -109,9 +109,10 @@ def _drawn(model: Model, count: int, lower: float, upper: float, seed: int) -> S
         points = generator.uniform(lower, upper, shape)
     else:
         points = generator.standard_normal(shape)
-    # Rounding to float32 may not leave the domain.
-    low, high = ceil32(np.array(lower)), floor32(np.array(upper))
-    inputs = np.clip(points.astype(np.float32), low, high)
+    # Rounding may not leave the domain.
+    dtype = model.interface.dtype
+    low, high = round_up(np.array(lower), dtype), round_down(np.array(upper), dtype)
+    inputs = np.clip(points.astype(dtype), low, high)
     outputs = model.runtime.outputs(inputs)
     source = f"{count} inputs drawn from the domain (seed {seed}), labelled by the network"
     drawn = Selection(np.arange(count), inputs, outputs.argmax(axis=1), outputs, source, "", "")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from onnx_lippa.arrays import Float32, Float64, Integers
+from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.errors import InputError
 
 
-def check_domain(inputs: Float32, lower: Float64 | float, upper: Float64 | float) -> None:
+def check_domain(inputs: Floats, lower: Float64 | float, upper: Float64 | float) -> None:
     """Checks that all inputs lie in the box, exactly (in float64, no tolerance).
 
     Args:

@@ -6,35 +6,36 @@ from typing import Final
 
 import numpy as np
 
-from onnx_lippa.arrays import AnyArray, Float32, Integers
+from onnx_lippa.arrays import FLOAT32, AnyArray, Floats, Integers
 from onnx_lippa.errors import InputError
 from onnx_lippa.formats.base import Stored
 
-_PIXELS: Final[Float32] = (np.arange(256, dtype=np.uint8) / 255).astype(np.float32)
-"""What each byte becomes; a table, so that no image passes through float64."""
+_PIXELS: Final = np.arange(256, dtype=np.uint8) / 255
+"""What each byte becomes; a table, so that a whole set of images never passes through float64."""
 
 
-def to_float32(rows: AnyArray, where: str) -> Float32:
-    """Inputs in float32: bytes as fractions of 255, all other numbers as they are.
+def to_floats(rows: AnyArray, where: str, dtype: np.dtype[np.floating] = FLOAT32) -> Floats:
+    """Inputs in the model's type: bytes as fractions of 255, all other numbers as they are.
 
     Args:
         rows: (n, d) inputs of any type.
         where: the file, for messages.
+        dtype: float32 or float64.
 
     Raises:
-        InputError: not real numbers, or not finite in float32.
+        InputError: not real numbers, or not finite in that type.
     """
     require_numbers(rows, where)
     if rows.dtype == np.uint8:
-        return np.ascontiguousarray(_PIXELS[rows])
+        return np.ascontiguousarray(_PIXELS.astype(dtype)[rows])
     with np.errstate(all="ignore"):
-        converted = np.ascontiguousarray(rows, dtype=np.float32)
+        converted = np.ascontiguousarray(rows, dtype=dtype)
     finite = np.isfinite(converted)
     if not finite.all():
         index, feature = divmod(int(np.argmin(finite)), rows.shape[1])
         raise InputError(
             f"input {index} in {where} holds {rows[index, feature]} at feature {feature}, which is "
-            "not a finite float32 number: remove or repair this input"
+            f"not a finite {dtype} number: remove or repair this input"
         )
     return converted
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from onnx_lippa.arrays import Float32, Integers, Shape
+import numpy as np
+
+from onnx_lippa.arrays import FLOAT32, Floats, Integers, Shape
 from onnx_lippa.errors import InputError
 from onnx_lippa.formats.base import Format
-from onnx_lippa.formats.convert import to_float32, to_labels
+from onnx_lippa.formats.convert import to_floats, to_labels
 from onnx_lippa.formats.files import require_file
 from onnx_lippa.formats.idx import Idx
 from onnx_lippa.formats.npy import Npy
@@ -30,12 +32,12 @@ class Data:
         source: the path of the file, as given.
     """
 
-    inputs: Float32
+    inputs: Floats
     labels: Integers | None
     source: str
 
 
-def read_data(path: Path, sample_shape: Shape) -> Data:
+def read_data(path: Path, sample_shape: Shape, dtype: np.dtype[np.floating] = FLOAT32) -> Data:
     """Reads inputs and labels, and converts them to what the model takes.
 
     Bytes become fractions of 255; all other numbers keep their value.
@@ -43,13 +45,14 @@ def read_data(path: Path, sample_shape: Shape) -> Data:
     Args:
         path: the file with the inputs.
         sample_shape: shape of one sample of the model.
+        dtype: the type the model takes.
 
     Raises:
         InputError: a file that cannot be read, or that does not fit the model.
     """
     require_file(path)
     stored = format_of(path).read(path)
-    inputs = to_float32(as_rows(stored.inputs, sample_shape), stored.inputs.where)
+    inputs = to_floats(as_rows(stored.inputs, sample_shape), stored.inputs.where, dtype)
     labels = None if stored.labels is None else to_labels(stored.labels, len(inputs))
     return Data(inputs, labels, str(path))
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from onnx_lippa.algebra import NumpyAlgebra
 from onnx_lippa.arrays import AnyArray, Float64, Floats, Shape, size
 from onnx_lippa.layers import Layer, PiecewiseLayer
+from onnx_lippa.layers.joined import Joined
 from onnx_lippa.layers.readout import Readout
+from onnx_lippa.layers.rearrange import Rearranged
 from onnx_lippa.network.passes import forward_pass, states_of, transpose_pass
 from onnx_lippa.network.pattern import ActivationPattern
 
@@ -91,6 +93,18 @@ class Network:
     def parameters(self) -> int:
         """Number of weights and biases."""
         return sum(step.layer.parameters for step in self.steps)
+
+    def joint(self) -> Network:
+        """The network whose outputs are followed by its inputs, ``[y; x]``."""
+        k, d = self.output_size, self.input_size
+        last = len(self.steps)
+        added: list[tuple[str, Layer, tuple[int, ...]]] = [
+            ("Reshape", Rearranged(self.output_shape, (k,)), (last,)),
+            ("Reshape", Rearranged(self.input_shape, (d,)), (0,)),
+            ("Concat", Joined([(k,), (d,)], 0), (last + 1, last + 2)),
+        ]
+        steps = (Step("joint", op, "", layer, inputs) for op, layer, inputs in added)
+        return replace(self, steps=(*self.steps, *steps))
 
     def values(self, x: Floats) -> list[AnyArray]:
         """The input and the result of every step for a batch (n, d) or (n, *input_shape)."""

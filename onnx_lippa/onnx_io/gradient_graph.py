@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,19 +35,36 @@ def gradient_model(network: Network, dtype: np.dtype[np.floating] = FLOAT32) -> 
     logits = values[-1] if network.output_shape == (k,) else algebra.reshape(values[-1], (k,))
     algebra.name_output(logits, "logits")
     algebra.name_output(pulled, "gradient")
-    graph = helper.make_graph(
-        algebra.nodes,
+    return _model(
+        algebra,
         "value_and_gradient",
-        [
-            helper.make_tensor_value_info("x", algebra.element, ["batch", *shape]),
-            helper.make_tensor_value_info("v", algebra.element, ["batch", k]),
-        ],
-        [
-            helper.make_tensor_value_info("logits", algebra.element, ["batch", k]),
-            helper.make_tensor_value_info("gradient", algebra.element, ["batch", *shape]),
-        ],
-        algebra.initializers,
+        {"x": ["batch", *shape], "v": ["batch", k]},
+        {"logits": ["batch", k], "gradient": ["batch", *shape]},
     )
+
+
+def value_model(network: Network, dtype: np.dtype[np.floating] = FLOAT32) -> onnx.ModelProto:
+    """The network itself as a graph that takes any number of samples: ``x`` to ``logits``."""
+    algebra = GraphAlgebra(dtype)
+    k = network.output_size
+    logits = algebra.reshape(forward_pass(algebra, network.steps, "x")[-1], (k,))
+    algebra.name_output(logits, "logits")
+    inputs: dict[str, list[str | int]] = {"x": ["batch", *network.input_shape]}
+    return _model(algebra, "value", inputs, {"logits": ["batch", k]})
+
+
+def _model(
+    algebra: GraphAlgebra,
+    name: str,
+    inputs: Mapping[str, Sequence[str | int]],
+    outputs: Mapping[str, Sequence[str | int]],
+) -> onnx.ModelProto:
+    """The model of a graph with these inputs and outputs and their shapes."""
+    taken, given = (
+        [helper.make_tensor_value_info(n, algebra.element, list(s)) for n, s in tensors.items()]
+        for tensors in (inputs, outputs)
+    )
+    graph = helper.make_graph(algebra.nodes, name, taken, given, algebra.initializers)
     return helper.make_model(
         graph,
         opset_imports=[helper.make_opsetid("", OPSET)],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from onnx_lippa.network import Network
 from onnx_lippa.onnx_io.agreement import check_agreement
 from onnx_lippa.onnx_io.importer import import_network
 from onnx_lippa.onnx_io.reader import Interface, ModelFile, interface_of, read_model
-from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime
-from onnx_lippa.onnx_io.sessions import gradient_runtime, open_runtime, settled_batch
+from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime, ValueRuntime
+from onnx_lippa.onnx_io.sessions import gradient_runtime, open_runtime, settled_batch, value_runtime
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,11 @@ class Model:
     interface: Interface
     network: Network
     threads: int = 1
+
+    def joint(self) -> Model:
+        """The same model with its inputs appended to its outputs, ``[y; x]``."""
+        interface = replace(self.interface, joint=True)
+        return replace(self, interface=interface, network=self.network.joint())
 
     def require_classes(self) -> None:
         """Raises ModelError where the outputs are not one score for each class."""
@@ -49,6 +54,11 @@ class Model:
     def gradient(self) -> GradientRuntime:
         """The compiled value and gradient in ONNX Runtime, for any number of samples at once."""
         return gradient_runtime(self.network, self.interface.dtype, self.threads)
+
+    @cached_property
+    def values(self) -> ValueRuntime:
+        """The compiled network without its gradient, for any number of samples at once."""
+        return value_runtime(self.network, self.gradient.dtype, self.threads)
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,8 @@ class Interface:
         output_name: name of the tensor that holds the scores.
         dtype: type of the input's elements, float32 or float64.
         stripped: operators behind that tensor which only change its form, left out.
+        joint: whether the inputs are appended to the outputs, ``[y; x]``, as properties with
+            constraints on both need.
     """
 
     input_name: str
@@ -79,6 +81,7 @@ class Interface:
     output_name: str
     dtype: np.dtype[np.floating] = FLOAT32
     stripped: tuple[str, ...] = ()
+    joint: bool = False
 
     @property
     def batch_is_free(self) -> bool:

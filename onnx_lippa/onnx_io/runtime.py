@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Final, final
@@ -104,7 +104,42 @@ class Runtime:
                 f"for a batch of {len(x)} the model gives an output of shape {result.shape}: "
                 f"{_ADVICE}"
             )
-        return result.reshape(len(x), -1)
+        outputs = result.reshape(len(x), -1)
+        if self._interface.joint:
+            inputs = self._interface.batches(x).reshape(len(x), -1)
+            return np.concatenate([outputs, inputs], axis=1)
+        return outputs
+
+
+@final
+class ValueRuntime:
+    """A network compiled for any number of samples at once, for exploration.
+
+    Args:
+        model: the graph that :func:`~onnx_lippa.onnx_io.gradient_graph.value_model` writes.
+        sample_shape: shape of one sample.
+        dtype: type of its numbers.
+        threads: threads ONNX Runtime may use.
+    """
+
+    def __init__(
+        self,
+        model: bytes,
+        sample_shape: Shape,
+        dtype: np.dtype[np.floating] = FLOAT32,
+        threads: int = 1,
+    ) -> None:
+        self._session = session(model, threads)
+        self._shape, self.dtype = sample_shape, dtype
+
+    def logits(self, x: Floats) -> Floats:
+        """Logits (n, k) for inputs (n, d)."""
+        return np.concatenate(
+            [
+                self._session.run(["logits"], {"x": part.reshape(-1, *self._shape)})[0]
+                for part in _parts(x.astype(self.dtype, copy=False))
+            ]
+        )
 
 
 @final
@@ -147,3 +182,7 @@ class GradientRuntime:
             logits = np.concatenate([part[0] for part in parts])
             gradient = np.concatenate([part[1] for part in parts])
         return logits, gradient.reshape(len(x), -1)
+
+
+def _parts(x: Floats) -> Iterator[Floats]:
+    return (x[i : i + _ROWS_AT_ONCE] for i in range(0, len(x), _ROWS_AT_ONCE))

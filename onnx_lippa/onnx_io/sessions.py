@@ -13,8 +13,10 @@ from onnx_lippa.errors import ModelError
 from onnx_lippa.network import Network
 from onnx_lippa.onnx_io.gradient_graph import gradient_model, value_model
 from onnx_lippa.onnx_io.reader import Batch, Interface, ModelFile
-from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime
+from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime, ValueRuntime
 
+_TRIED: Final = 7
+"""Samples in the batch that is tried: a number that is seldom the extent of another axis."""
 _ROUNDING: Final = 1e-3
 """Relative difference of a sample's outputs, alone and in a batch, that is no mixing of samples."""
 
@@ -40,14 +42,14 @@ def settled_batch(file: ModelFile, interface: Interface) -> Interface:
     """The interface with the batch that the graph really takes.
 
     The one place that decides. Some graphs declare a free batch axis and then reshape to a batch
-    of one, some mix the samples of a batch: so two samples are tried, together and alone. A model
-    that ONNX Runtime does not accept at all stays as it is declared, so that the import can say
-    what is wrong with it.
+    of one, some mix the samples of a batch: so a few samples are tried, together and alone. A
+    model that ONNX Runtime does not accept at all stays as it is declared, so that the import can
+    say what is wrong with it.
     """
     if interface.batch is not Batch.FREE:
         return interface
     alone = replace(interface, batch=Batch.ONE)
-    samples = np.random.default_rng(0).uniform(size=(2, size(interface.sample_shape)))
+    samples = np.random.default_rng(0).uniform(size=(_TRIED, size(interface.sample_shape)))
     try:
         runtime = open_runtime(file, interface)
         apart = runtime.with_interface(alone).outputs(samples)
@@ -78,7 +80,7 @@ def gradient_runtime(
     raise ModelError("no gradient could be compiled")
 
 
-def value_runtime(network: Network, dtype: np.dtype[np.floating], threads: int) -> GradientRuntime:
+def value_runtime(network: Network, dtype: np.dtype[np.floating], threads: int) -> ValueRuntime:
     """The compiled network without its gradient."""
     graph = value_model(network, dtype).SerializeToString()
-    return GradientRuntime(graph, network.input_shape, dtype, threads)
+    return ValueRuntime(graph, network.input_shape, dtype, threads)

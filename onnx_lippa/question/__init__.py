@@ -1,26 +1,32 @@
 """The question: which inputs are allowed, and which outputs are unsafe."""
 
+from onnx_lippa.question.asked import Asked, inputs_of
 from onnx_lippa.question.embedding import Embedding
 from onnx_lippa.question.formula import Comparison, Every, Formula, Some
+from onnx_lippa.question.grid import Grid
 from onnx_lippa.question.input_set import InputSet
-from onnx_lippa.question.norms import L1, L2, LInf, Norm, norm_named
+from onnx_lippa.question.norms import L1, L2, LInf, Norm, Scaled, norm_named
 from onnx_lippa.question.property import Case, Property
 from onnx_lippa.question.unsafe_set import Conjunction, UnsafeSet
 
 __all__ = [
     "L1",
     "L2",
+    "Asked",
     "Case",
     "Comparison",
     "Conjunction",
     "Embedding",
     "Every",
     "Formula",
+    "Grid",
     "InputSet",
     "LInf",
     "Norm",
     "Property",
+    "Scaled",
     "Some",
     "UnsafeSet",
+    "inputs_of",
     "norm_named",
 ]

@@ -14,8 +14,7 @@ class Embedding:
     """Inputs as a linear image of bounded variables: ``x = offset + matrix @ v``.
 
     The set described is ``{x : lower <= v <= upper, row_lower <= rows @ v <= row_upper}``, with
-    ``||x - offset||_2 <= radius`` besides where a radius is given (then ``matrix`` begins with
-    the identity over the first d variables).
+    ``||v[:d]||_2 <= radius`` besides where a radius is given.
 
     Attributes:
         offset: (d,) the input at ``v = 0``.

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from onnx_lippa.arrays import Float32, Float64
+from onnx_lippa.arrays import FLOAT32, Float64, Floats
+from onnx_lippa.question.grid import Grid
 from onnx_lippa.question.norms.base import Norm
 
 
@@ -15,11 +16,13 @@ class InputSet:
     """``{x : ||x - center|| <= eps, lower <= x <= upper}``, everything flattened.
 
     Attributes:
-        center: (d,) the clean input; each value is one that float32 can hold.
+        center: (d,) the clean input; each value is one that the model's type can hold.
         norm: the norm of the ball.
         eps: its radius; infinite where the distance is what is minimised.
         lower: (d,) lower bounds of the domain.
         upper: (d,) upper bounds of the domain.
+        dtype: the type that the model takes, float32 or float64.
+        grid: the values that features may take, or None where all may be any.
     """
 
     center: Float64
@@ -27,64 +30,90 @@ class InputSet:
     eps: float
     lower: Float64
     upper: Float64
+    dtype: np.dtype[np.floating] = FLOAT32
+    grid: Grid | None = None
 
     @property
     def size(self) -> int:
         """Number d of features."""
         return int(self.center.size)
 
-    def contains(self, x: Float32) -> bool:
+    @property
+    def free_features(self) -> int:
+        """Number of features that can take more than one value."""
+        return int(np.count_nonzero(self.lower < self.upper))
+
+    def sampled(self, generator: np.random.Generator, count: int) -> Float64:
+        """Random points (count, d) of the ball, moved into the box."""
+        points = [self.norm.sample(generator, self.size) for _ in range(count)]
+        return self.projected(self.center + self.eps * np.array(points))
+
+    def projected(self, x: Float64) -> Float64:
+        """Points (n, d) moved into ball and box, but for rounding."""
+        eps = np.full(len(x), self.eps)
+        center = np.broadcast_to(self.center, x.shape)
+        moved: Float64 = self.norm.projector(center, eps, self.lower, self.upper)(x)
+        return moved
+
+    def contains(self, x: Floats) -> bool:
         """Whether a stored input lies in the set, exactly (in float64, no tolerance)."""
         exact = x.astype(np.float64).ravel()
         inside_box = bool(np.all(exact >= self.lower) and np.all(exact <= self.upper))
-        return inside_box and self.distance(x) <= self.eps
+        on_grid = self.grid is None or self.grid.contains(exact, self.dtype)
+        return inside_box and on_grid and self.distance(x) <= self.eps
 
-    def distance(self, x: Float32 | Float64) -> float:
+    def distance(self, x: Floats) -> float:
         """Distance of an input to the centre, in float64."""
         return self.norm.distance(x.astype(np.float64).ravel() - self.center)
 
-    def to_float32(self, x: Float64) -> Float32:
-        """The float32 point in the set near ``x``, rounded inward.
+    def to_model_type(self, x: Float64) -> Floats:
+        """The point of the model's type in the set near ``x``, rounded inward.
 
-        A point whose nearest float32 is in the set becomes that one, so a stored point stays as
-        it is. Any other is moved in first. The result always satisfies :meth:`contains`, since
+        A point whose nearest such point is in the set becomes that one, so a stored point stays
+        as it is. Any other is moved in first. The result always satisfies :meth:`contains`, since
         the centre itself does.
         """
-        with np.errstate(over="ignore"):  # beyond float32 it is infinite
-            nearest = x.astype(np.float32)
+        nearest = self._stored(x)
         if self.contains(nearest):
             return nearest
         project = self.norm.projector(
             self.center[None], np.array([self.eps]), self.lower, self.upper
         )
         inside = project(x[None].astype(np.float64))[0]
-        lower, upper = ceil32(self.lower), floor32(self.upper)
-        rounded = np.clip(inside.astype(np.float32), lower, upper)
-        center = self.center.astype(np.float32)
+        rounded = self._in_box(inside)
         retreat = 0.0
         while not self.contains(rounded):
             # Rounding stepped out of the ball: each round gives back twice as much.
             retreat = 2.0**-24 if retreat == 0.0 else 2 * retreat
             keep = max(0.0, 1.0 - retreat)
-            drawn_in = self.center + keep * (inside - self.center)
-            rounded = np.clip(drawn_in.astype(np.float32), lower, upper)
+            rounded = self._in_box(self.center + keep * (inside - self.center))
             if keep == 0.0:
-                return center
+                return self.center.astype(self.dtype)
         return rounded
+
+    def _stored(self, x: Float64) -> Floats:
+        with np.errstate(over="ignore"):  # beyond the type it is infinite
+            return (x if self.grid is None else self.grid.nearest(x)).astype(self.dtype)
+
+    def _in_box(self, x: Float64) -> Floats:
+        lower, upper = round_up(self.lower, self.dtype), round_down(self.upper, self.dtype)
+        if self.grid is not None:
+            x = self.grid.within(x, self.lower, self.upper, self.dtype)
+        return np.clip(x.astype(self.dtype), lower, upper)
 
     def with_eps(self, eps: float) -> InputSet:
         """The same set with another radius."""
         return replace(self, eps=eps)
 
 
-def ceil32(values: Float64) -> Float32:
-    """The smallest float32 not below each value."""
-    with np.errstate(over="ignore"):  # beyond float32 it is infinite
-        rounded = values.astype(np.float32)
-        above = np.nextafter(rounded, np.float32(np.inf))
-    return np.where(rounded.astype(np.float64) < values, above, rounded).astype(np.float32)
+def round_up(values: Float64, dtype: np.dtype[np.floating]) -> Floats:
+    """The smallest numbers of a type that are not below the values."""
+    with np.errstate(over="ignore"):  # beyond the type it is infinite
+        rounded = values.astype(dtype)
+        above = np.nextafter(rounded, np.inf, dtype=dtype)
+    return np.where(rounded.astype(np.float64) < values, above, rounded)
 
 
-def floor32(values: Float64) -> Float32:
-    """The largest float32 not above each value."""
-    return -ceil32(-values)
+def round_down(values: Float64, dtype: np.dtype[np.floating]) -> Floats:
+    """The largest numbers of a type that are not above the values."""
+    return -round_up(-values, dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -72,14 +72,32 @@ class Property:
     formula: Formula
     source: str = BUILT_IN_PYTHON
 
-    def holds(self, x: Floats, y: Floats) -> bool:
+    def holds(self, x: Floats, y: Floats, meant: Mapping[int, Fraction] | None = None) -> bool:
         """Whether an input and its outputs are what is sought, exactly, with no tolerance.
 
         Args:
             x: the input, float32 or float64, any shape.
             y: its outputs, any shape.
+            meant: inputs that stand for another number, which no float of their type equals (see
+                :meth:`meant_by`).
         """
-        return holds(self.formula, x, y)
+        return holds(self.formula, x, y, meant)
+
+    def meant_by(self, case: Case, inputs: Collection[int]) -> dict[int, Fraction]:
+        """The exact number in a case's box for inputs that have no float between their bounds."""
+        wanted = set(inputs)
+        meant: dict[int, Fraction] = {}
+        for comparison in _comparisons(self.formula):
+            if comparison.outputs or len(comparison.inputs) != 1:
+                continue
+            ((index, coefficient),) = comparison.inputs
+            if index not in wanted:
+                continue
+            # Of the bounds stated for this input anywhere, the case's own is the nearest one.
+            stated, aim = comparison.bound / coefficient, Fraction(float(case.lower[index]))
+            if index not in meant or abs(stated - aim) < abs(meant[index] - aim):
+                meant[index] = stated
+        return meant
 
     @classmethod
     def from_vnnlib(cls, path: str | Path) -> Property:

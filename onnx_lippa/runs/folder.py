@@ -15,7 +15,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from onnx_lippa.arrays import AnyArray, Float32, Integers, Shape, size
+from onnx_lippa.arrays import AnyArray, Floats, Integers, Shape, size
 from onnx_lippa.attacks import Outcome, Verdict
 from onnx_lippa.errors import InputError
 from onnx_lippa.runs.records import Record, read_records
@@ -27,6 +27,8 @@ RESULTS: Final = "results.jsonl"
 ADVERSARIALS: Final = "adversarials.npz"
 RUN: Final = "run.json"
 DATA: Final = "data.npz"
+_TYPES: Final = (np.float32, np.float64)
+"""What a model may take and give."""
 _SAVE_EVERY: Final = 5.0
 """Seconds between writes of the adversarial inputs."""
 
@@ -125,18 +127,18 @@ class RunFolder:
         """Writes the adversarial inputs found so far."""
         known = [o for o in self.finished if o.witness is not None]
         stored = [o.witness for o in known if o.witness is not None]
-        inputs = np.array([w.x for w in stored], dtype=np.float32)
+        inputs = np.array([w.x for w in stored], dtype=None if stored else np.float32)
         arrays: dict[str, AnyArray] = {
             "index": np.array([o.index for o in known], dtype=np.int64),
             "inputs": inputs.reshape(len(stored), *self._shape),
             "labels": np.array([self._labels[o.index] for o in known], dtype=np.int64),
             "predictions": np.array([w.prediction for w in stored], dtype=np.int64),
-            "outputs": np.array([w.outputs for w in stored], dtype=np.float32),
+            "outputs": np.array([w.outputs for w in stored], dtype=None if stored else np.float32),
         }
         _write_arrays(self.path / ADVERSARIALS, arrays)
         self._saved = time.monotonic()
 
-    def save_data(self, inputs: Float32, labels: Integers) -> None:
+    def save_data(self, inputs: Floats, labels: Integers) -> None:
         """Keeps inputs that exist nowhere else."""
         shaped = inputs.reshape(len(inputs), *self._shape)
         _write_arrays(self.path / DATA, {"inputs": shaped, "labels": labels})
@@ -157,7 +159,7 @@ class RunFolder:
 
     def _take_up(self) -> None:
         """Reads the outcomes of an interrupted run; a claim without its witness is dropped."""
-        witnesses: dict[int, tuple[Float32, Float32]] = {}
+        witnesses: dict[int, tuple[Floats, Floats]] = {}
         if (self.path / ADVERSARIALS).exists():
             stored = read_witnesses(self.path / ADVERSARIALS, self._shape)
             pairs = zip(stored.inputs, stored.outputs, strict=True)
@@ -183,17 +185,17 @@ class StoredWitnesses:
 
     Attributes:
         index: (n,) places of the clean inputs in the data.
-        inputs: (n, d) float32.
+        inputs: (n, d) in the type of the model.
         labels: (n,) their labels.
         predictions: (n,) what the model makes of them.
-        outputs: (n, k) float32, the model's outputs.
+        outputs: (n, k) the model's outputs.
     """
 
     index: Integers
-    inputs: Float32
+    inputs: Floats
     labels: Integers
     predictions: Integers
-    outputs: Float32
+    outputs: Floats
 
 
 def read_witnesses(path: Path, sample_shape: Shape) -> StoredWitnesses:
@@ -208,7 +210,7 @@ def read_witnesses(path: Path, sample_shape: Shape) -> StoredWitnesses:
                 *(arrays[name] for name in ("index", "inputs", "labels", "predictions", "outputs"))
             )
         n = len(stored.index)
-        exact = stored.inputs.dtype == stored.outputs.dtype == np.float32
+        exact = stored.inputs.dtype in _TYPES and stored.outputs.dtype in _TYPES
         whole = all(a.dtype == np.int64 and a.shape == (n,)
                     for a in (stored.index, stored.labels, stored.predictions))  # fmt: skip
         if not exact or not whole or stored.inputs.shape != (n, *sample_shape):

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float32, Integers
+from onnx_lippa.arrays import Floats, Integers
 from onnx_lippa.attacks import FoundBy, Outcome, Settings, Verdict
 from onnx_lippa.errors import FalseClaimError, InputError
 from onnx_lippa.onnx_io import Model
@@ -48,7 +48,7 @@ class Replayed:
     misclassified: int
 
 
-def replay(path: Path, asked: Asked, model: Model, inputs: Float32, labels: Integers) -> Replayed:
+def replay(path: Path, asked: Asked, model: Model, inputs: Floats, labels: Integers) -> Replayed:
     """Checks every claim of a run: alone, in a batch, and in the batch of all witnesses.
 
     Args:
@@ -82,7 +82,7 @@ class _Clean:
         specification: RunSpecification,
         model: Model,
         indices: tuple[int, ...],
-        inputs: Float32,
+        inputs: Floats,
         labels: Integers,
     ) -> None:
         outputs = model.runtime.outputs(inputs)
@@ -134,6 +134,11 @@ def _witnesses(
     model: Model, stored: StoredWitnesses, records: list[Record], clean: _Clean
 ) -> dict[int, Witness]:
     """Every stored adversarial input, replayed."""
+    if len(stored.index) and stored.inputs.dtype != model.interface.dtype:
+        raise InputError(
+            f"{ADVERSARIALS} holds {stored.inputs.dtype} inputs where the model takes "
+            f"{model.interface.dtype}: run the attack again with another --out"
+        )
     together = model.runtime.outputs(stored.inputs) if len(stored.index) else stored.outputs
     judge = Judge(model.runtime)
     stated = {record.index: record for record in records}

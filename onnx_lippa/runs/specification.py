@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from onnx_lippa.arrays import Float32, Floats, Integers
+from onnx_lippa.arrays import Floats, Integers
 from onnx_lippa.attacks import Problem, Settings
 from onnx_lippa.errors import InputError
 from onnx_lippa.programs import Cone, Program, Rows
@@ -116,7 +116,7 @@ class RunSpecification:
         ball = None if step.radius is None else Cone(0 * one, step.radius)
         solver.open(Program(step.cost, step.lower, step.upper, rows, step.curvature, ball))
 
-    def problem(self, index: int, x: Float32, label: int, outputs: Floats) -> Problem:
+    def problem(self, index: int, x: Floats, label: int, outputs: Floats) -> Problem:
         """The problem of one input.
 
         Args:
@@ -139,7 +139,7 @@ class RunSpecification:
         return Problem(index, inputs, unsafe, wrong)
 
     def problems(
-        self, indices: Integers, x: Float32, labels: Integers, outputs: Floats
+        self, indices: Integers, x: Floats, labels: Integers, outputs: Floats
     ) -> list[Problem]:
         """The problems of inputs x (n, d) with labels (n,) and clean outputs (n, k)."""
         return [

@@ -11,9 +11,9 @@ from typing import final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float32, Float64
+from onnx_lippa.arrays import Floats
 from onnx_lippa.onnx_io import Runtime
-from onnx_lippa.question import InputSet, UnsafeSet
+from onnx_lippa.question import Asked, InputSet, UnsafeSet
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,13 @@ class Witness:
     """A stored input that was replayed and found unsafe.
 
     Attributes:
-        x: (d,) float32, the array itself.
-        outputs: (k,) float32, what ONNX Runtime gives for it alone.
+        x: (d,) in the type of the model, the array itself.
+        outputs: (k,) what ONNX Runtime gives for it alone.
         distance: its distance to the clean input, in float64.
     """
 
-    x: Float32
-    outputs: Float32
+    x: Floats
+    outputs: Floats
     distance: float
 
     @property
@@ -48,24 +48,29 @@ class Judge:
         self._runtime = runtime
 
     def witness(
-        self, candidate: Float64 | Float32, inputs: InputSet, unsafe: UnsafeSet
+        self, candidate: Floats, inputs: InputSet, unsafe: UnsafeSet, asked: Asked | None = None
     ) -> Witness | None:
         """The witness that a candidate (d,) rounds to, or None where it does not hold.
 
-        The candidate is rounded inward to float32, must lie in the input set exactly (float64,
-        no tolerance), and must be unsafe both alone and beside the clean input in a batch.
+        The candidate is rounded inward to the type of the model, must lie in the input set exactly
+        (float64, no tolerance), and must be unsafe both alone and beside the clean input in a
+        batch. Where a property is asked for, its exact formula must hold as well.
         """
-        x = inputs.to_float32(candidate.astype(np.float64).ravel())
-        return self.replay(x, inputs, unsafe)
+        x = inputs.to_model_type(candidate.astype(np.float64).ravel())
+        return self.replay(x, inputs, unsafe, asked)
 
-    def replay(self, x: Float32, inputs: InputSet, unsafe: UnsafeSet) -> Witness | None:
+    def replay(
+        self, x: Floats, inputs: InputSet, unsafe: UnsafeSet, asked: Asked | None = None
+    ) -> Witness | None:
         """The witness that a stored input (d,) is, unchanged, or None where it does not hold."""
         if not inputs.contains(x):
             return None
         alone = self._runtime.outputs_alone(x[None])[0]
         if not unsafe.contains(alone):
             return None
-        clean = inputs.center.astype(np.float32)
+        if asked is not None and not asked.holds(x, alone):
+            return None
+        clean = inputs.center.astype(inputs.dtype)
         together = self._runtime.outputs(np.stack([clean, x]))[1]
         if not unsafe.contains(together):
             return None

@@ -3,12 +3,12 @@ import pytest
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.formats.base import Stored
-from onnx_lippa.formats.convert import to_float32, to_labels
+from onnx_lippa.formats.convert import to_floats, to_labels
 
 
 def test_every_byte_is_its_fraction_of_255():
     values = np.arange(256, dtype=np.uint8)[None]
-    converted = to_float32(values, "a")
+    converted = to_floats(values, "a")
     assert np.array_equal(converted, (values / 255).astype(np.float32))
     assert np.array_equal(converted, values.astype(np.float32) / np.float32(255))
 
@@ -17,7 +17,7 @@ def test_every_byte_is_its_fraction_of_255():
     "dtype", ["i1", "i2", "i4", "i8", "u2", "u4", "u8", "f2", "f4", "f8", ">f4", ">i4", "g", "?"]
 )
 def test_other_numbers_keep_their_value(dtype):
-    converted = to_float32(np.array([[0, 1, 1]], dtype=dtype), "a")
+    converted = to_floats(np.array([[0, 1, 1]], dtype=dtype), "a")
     assert converted.dtype == np.float32 and converted.tolist() == [[0, 1, 1]]
 
 
@@ -28,7 +28,7 @@ def test_the_first_input_that_is_not_finite_is_named(value, shown):
     values = np.zeros((4, 3))
     values[2, 1] = values[3, 0] = value
     with pytest.raises(InputError) as caught:
-        to_float32(values, "a.npy")
+        to_floats(values, "a.npy")
     assert str(caught.value).startswith(f"input 2 in a.npy holds {shown} at feature 1, ")
 
 
@@ -36,7 +36,7 @@ def test_the_first_input_that_is_not_finite_is_named(value, shown):
 def test_what_is_not_a_real_number_is_refused(dtype):
     values = np.zeros((2, 1), dtype=dtype)
     with pytest.raises(InputError, match=r"a holds values of type .*: store real numbers"):
-        to_float32(values, "a")
+        to_floats(values, "a")
     with pytest.raises(InputError, match="store real numbers"):
         to_labels(Stored(values, "a"), 2)
 

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from onnx_lippa.arrays import FLOAT32
 from onnx_lippa.question import InputSet, LInf, Norm
-from onnx_lippa.question.input_set import ceil32, floor32
+from onnx_lippa.question.input_set import round_down, round_up
 from tests.question.cases import NORMS
 
 EACH_NORM = pytest.mark.parametrize("norm", NORMS, ids=lambda norm: norm.name)
@@ -37,7 +38,7 @@ def input_set(center, norm: Norm, eps: float, lower=0.0, upper=1.0) -> InputSet:
 def test_stored_points_are_in_the_set(norm: Norm, data: list, eps: float) -> None:
     center, push = (np.array(column) for column in zip(*data, strict=True))
     inputs = input_set(center, norm, eps)
-    stored = inputs.to_float32(inputs.center + push * eps)
+    stored = inputs.to_model_type(inputs.center + push * eps)
     assert stored.dtype == np.float32
     assert stored.shape == inputs.center.shape
     assert inputs.contains(stored)
@@ -53,7 +54,7 @@ def test_stored_points_of_an_image_are_in_the_set_and_near(norm: Norm, eps: floa
         on_edge = norm.projector(
             inputs.center[None], np.array([radius]), inputs.lower, inputs.upper
         )((inputs.center + 10 * generator.normal(size=784))[None])[0]
-        stored = inputs.to_float32(on_edge)
+        stored = inputs.to_model_type(on_edge)
         assert inputs.contains(stored)
         # Two units in the last place below 1: one for the rounding, one for drawing in.
         np.testing.assert_allclose(stored, on_edge, rtol=0, atol=2.0**-23)
@@ -68,10 +69,10 @@ def test_points_of_the_set_are_stored_unchanged(norm: Norm, data: list, eps: flo
     center, other = (np.array(column) for column in zip(*data, strict=True))
     inputs = input_set(center, norm, eps)
     x = other.astype(np.float32)
-    stored = inputs.to_float32(x.astype(np.float64))
+    stored = inputs.to_model_type(x.astype(np.float64))
     if inputs.contains(x):
         np.testing.assert_array_equal(stored, x)
-    np.testing.assert_array_equal(inputs.to_float32(stored.astype(np.float64)), stored)
+    np.testing.assert_array_equal(inputs.to_model_type(stored.astype(np.float64)), stored)
 
 
 @EACH_NORM
@@ -89,26 +90,26 @@ def test_stored_points_respect_a_box_that_float32_cannot_hold(
     inputs = input_set(center, norm, eps, center - below, center + above)
     inside = inputs.with_eps(eps)
     assert inside.contains(inputs.center.astype(np.float32))
-    assert inside.contains(inside.to_float32(inputs.center + push))
+    assert inside.contains(inside.to_model_type(inputs.center + push))
 
 
 @EACH_NORM
 def test_nothing_is_stored_as_the_centre(norm: Norm) -> None:
     inputs = input_set([0.25, 0.5, 0.75], norm, 0.1)
-    stored = inputs.to_float32(np.array([np.nan, np.nan, 0.7]))
+    stored = inputs.to_model_type(np.array([np.nan, np.nan, 0.7]))
     assert inputs.contains(stored)
 
 
 @EACH_NORM
 def test_points_beyond_float32_are_moved_in(norm: Norm) -> None:
     inputs = input_set([0.25, 0.5], norm, 0.1)
-    assert inputs.contains(inputs.to_float32(np.array([1e200, -1e200])))
+    assert inputs.contains(inputs.to_model_type(np.array([1e200, -1e200])))
 
 
 @EACH_NORM
 def test_an_infinite_radius_keeps_the_box(norm: Norm) -> None:
     inputs = input_set([0.25, 0.5, 0.75], norm, np.inf, 0.1, 0.9)
-    stored = inputs.to_float32(np.array([-4.0, 0.123, 9.0]))
+    stored = inputs.to_model_type(np.array([-4.0, 0.123, 9.0]))
     assert inputs.contains(stored)
     np.testing.assert_allclose(stored, [0.1, 0.123, 0.9], rtol=1e-6)
 
@@ -135,7 +136,7 @@ def test_the_balls_edge_is_sharp(norm: Norm, center: float, eps: float, directio
 @pytest.mark.parametrize("bound", [0.1, 0.3, 0.5, 1.0, 2 / 3])
 def test_the_boxes_edge_is_sharp(norm: Norm, bound: float) -> None:
     inputs = input_set([0.05, 0.05], norm, 9.0, -bound, bound)
-    inner = floor32(np.array([bound]))[0]
+    inner = round_down(np.array([bound]), FLOAT32)[0]
     outer = np.nextafter(inner, np.float32(np.inf))
     for sign in (-1, 1):
         assert inputs.contains(np.array([0.0, sign * inner], dtype=np.float32))
@@ -173,7 +174,7 @@ def test_with_eps_changes_the_radius_only() -> None:
 @example(value=0.1)
 @example(value=float("inf"))
 def test_rounding_to_float32_in_one_direction(value: float) -> None:
-    above, below = ceil32(np.array([value])), floor32(np.array([value]))
+    above, below = round_up(np.array([value]), FLOAT32), round_down(np.array([value]), FLOAT32)
     assert above.dtype == below.dtype == np.float32
     assert float(below[0]) <= value <= float(above[0])
     # Nothing in float32 lies nearer.

@@ -2,11 +2,25 @@
 
 from onnx_lippa.attacks.stages.algorithm1 import Algorithm1
 from onnx_lippa.attacks.stages.base import Stage
+from onnx_lippa.attacks.stages.descend import Descend
 from onnx_lippa.attacks.stages.enclose import Enclose
 from onnx_lippa.attacks.stages.finish import FinishWithLp
 from onnx_lippa.attacks.stages.polish import Polish
+from onnx_lippa.attacks.stages.scatter import MOST_FEATURES, Scatter
 from onnx_lippa.attacks.stages.starts import Start
 from onnx_lippa.attacks.stages.tighten import Tighten
 from onnx_lippa.attacks.stages.walks import Walks
 
-__all__ = ["Algorithm1", "Enclose", "FinishWithLp", "Polish", "Stage", "Start", "Tighten", "Walks"]
+__all__ = [
+    "MOST_FEATURES",
+    "Algorithm1",
+    "Descend",
+    "Enclose",
+    "FinishWithLp",
+    "Polish",
+    "Scatter",
+    "Stage",
+    "Start",
+    "Tighten",
+    "Walks",
+]

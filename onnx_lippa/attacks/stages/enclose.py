@@ -8,7 +8,7 @@ from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float32, Float64
+from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.attacks.explore import explore
 from onnx_lippa.attacks.ledger import EndPoint, Ledger
 from onnx_lippa.attacks.methods import MomentumPgd
@@ -57,7 +57,7 @@ class Enclose(Stage):
         problems = [entry.problem for entry in ledger.progress]
         most = np.array([_widest(ledger, i) for i, _ in pairs])
         eps = np.minimum(np.array(radii), most)
-        points: list[Float64 | Float32] = [problems[i].inputs.center for i, _ in pairs]
+        points: list[Floats] = [problems[i].inputs.center for i, _ in pairs]
         for round_ in range(self.rounds):
             live = [
                 place
@@ -72,7 +72,7 @@ class Enclose(Stage):
             rows = rows.owned_by_rows()
             reached_now = np.full(len(live), np.inf)
 
-            def accept(row: int, x: Float32) -> bool:
+            def accept(row: int, x: Floats) -> bool:
                 i = mine[row][0]  # noqa: B023  # called only inside this round
                 held = ledger.accept(i, x, FoundBy.GRADIENT)
                 if not held and ledger.progress[i].witness is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from onnx_lippa.attacks.ledger import Ledger
 
 _DIVERSE_STEPS = 3
 """Steps along a random weighting of the logits: enough to reach another part of the ball."""
+
+Pair: TypeAlias = tuple[int, int, int]
+"""Position of a problem, one of its disjuncts, and which of several walks after it."""
 
 
 class Start(Enum):
@@ -27,20 +31,21 @@ class Start(Enum):
     OTHER = "other"
 
 
-def starting_points(
-    kind: Start, ledger: Ledger, pairs: list[tuple[int, int]], round_: int
-) -> list[Float64]:
-    """One starting point (d,) for each (position, disjunct), inside ball and box.
+def starting_points(kind: Start, ledger: Ledger, pairs: list[Pair], round_: int) -> list[Float64]:
+    """One starting point (d,) for each (position, disjunct, copy), inside ball and box.
 
-    Random numbers depend on the seed, the input, the round and the disjunct only.
+    Random numbers depend on the seed, the input, the round, the disjunct and the copy only.
     """
     if kind is Start.CLEAN:
-        return [ledger.progress[i].problem.inputs.center for i, _ in pairs]
+        return [ledger.progress[i].problem.inputs.center for i, _, _ in pairs]
     seed = ledger.settings.seed
-    generators = [ledger.progress[i].problem.generator(seed, round_, j) for i, j in pairs]
+    generators = [
+        ledger.progress[i].problem.generator(seed, round_, j, *([copy] if copy else []))
+        for i, j, copy in pairs
+    ]
     points = [
         _random_point(kind, ledger, i, generator)
-        for (i, _), generator in zip(pairs, generators, strict=True)
+        for (i, _, _), generator in zip(pairs, generators, strict=True)
     ]
     if kind is Start.DIVERSE:
         return _diversified(ledger, pairs, points, generators)
@@ -69,19 +74,19 @@ def _random_point(
 
 def _diversified(
     ledger: Ledger,
-    pairs: list[tuple[int, int]],
+    pairs: list[Pair],
     points: list[Float64],
     generators: list[np.random.Generator],
 ) -> list[Float64]:
     """The points after some full-length steps that make random combinations of logits grow."""
-    inputs = [ledger.progress[i].problem.inputs for i, _ in pairs]
+    inputs = [ledger.progress[i].problem.inputs for i, _, _ in pairs]
     k = ledger.model.network.output_size
-    weighting = np.array([g.uniform(-1.0, 1.0, k) for g in generators], dtype=np.float32)
+    weighting = np.array([g.uniform(-1.0, 1.0, k) for g in generators])
     center = np.array([q.center for q in inputs])
     eps = np.array([q.eps for q in inputs])
     project = inputs[0].norm.projector(center, eps, inputs[0].lower, inputs[0].upper)
     x: Floats = np.array(points)
     for _ in range(_DIVERSE_STEPS):
-        _, gradient = ledger.model.gradient.logits_and_gradient(x.astype(np.float32), weighting)
+        _, gradient = ledger.model.gradient.logits_and_gradient(x, weighting)
         x = project(x + eps[:, None] * inputs[0].norm.steepest_descent(-gradient))
     return [row.astype(np.float64) for row in x]

@@ -7,7 +7,7 @@ from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float32
+from onnx_lippa.arrays import Floats
 from onnx_lippa.attacks.explore import explore
 from onnx_lippa.attacks.ledger import Ledger
 from onnx_lippa.attacks.methods import MomentumPgd
@@ -66,7 +66,7 @@ class Tighten(Stage):
                     starts.append(project(start[None].copy())[0])
                     radii.append(radius)
 
-        def accept(position: int, x: Float32) -> bool:
+        def accept(position: int, x: Floats) -> bool:
             return ledger.accept(position, x, FoundBy.GRADIENT)
 
         with ledger.timed([i for i, _ in pairs]):

@@ -7,14 +7,14 @@ from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float32
+from onnx_lippa.arrays import Floats
 from onnx_lippa.attacks.explore import explore
 from onnx_lippa.attacks.ledger import EndPoint, Ledger
 from onnx_lippa.attacks.methods import GradientMethod, MomentumPgd
 from onnx_lippa.attacks.outcome import FoundBy
 from onnx_lippa.attacks.rows import rows_for
 from onnx_lippa.attacks.stages.base import Stage
-from onnx_lippa.attacks.stages.starts import Start, starting_points
+from onnx_lippa.attacks.stages.starts import Pair, Start, starting_points
 
 _ROWS: Final = 384
 """Rows walked together: few enough to stay in the processor's cache."""
@@ -32,6 +32,7 @@ class Walks(Stage):
         steps: steps of a walk.
         closeness: inputs that no walk has brought nearer than this are left out (see
             :meth:`Progress.closeness`).
+        copies: walks for each input and disjunct, each from a start of its own.
         method: how a walk moves.
     """
 
@@ -40,39 +41,44 @@ class Walks(Stage):
     disjuncts: int | None
     steps: int
     closeness: float = np.inf
+    copies: int = 1
     method: GradientMethod = field(default_factory=MomentumPgd)
 
     def run(self, ledger: Ledger) -> None:
         """See :meth:`Stage.run`."""
         entries = ledger.progress
-        chunk: list[tuple[int, int]] = []
+        chunk: list[Pair] = []
         for i in ledger.unbroken():
             entry = entries[i]
             if entry.closeness() >= self.closeness:
                 continue
             count = self.disjuncts or len(entry.problem.unsafe.disjuncts)
             # An input's walks stay together: which one settles it must not depend on others.
-            chunk += [(i, j) for j in entry.nearest_disjuncts(count)]
+            chunk += [
+                (i, j, copy) for j in entry.nearest_disjuncts(count) for copy in range(self.copies)
+            ]
             if len(chunk) >= _ROWS:
                 self._walk(ledger, chunk)
                 chunk = []
         if chunk:
             self._walk(ledger, chunk)
 
-    def _walk(self, ledger: Ledger, pairs: list[tuple[int, int]]) -> None:
+    def _walk(self, ledger: Ledger, pairs: list[Pair]) -> None:
         entries = ledger.progress
-        owners = [i for i, _ in pairs]
+        owners = [i for i, _, _ in pairs]
 
-        def accept(position: int, x: Float32) -> bool:
+        def accept(position: int, x: Floats) -> bool:
             return ledger.accept(position, x, FoundBy.GRADIENT)
 
         with ledger.timed(owners):
             starts = starting_points(self.start, ledger, pairs, self.round)
-            rows = rows_for([entry.problem for entry in entries], pairs, starts)
+            rows = rows_for(
+                [entry.problem for entry in entries], [(i, j) for i, j, _ in pairs], starts
+            )
             walked = explore(
                 ledger.model.gradient, rows, self.method, self.steps, accept,
                 ledger.deadline(owners),
             )  # fmt: skip
-        for place, (i, j) in enumerate(pairs):
+        for place, (i, j, _) in enumerate(pairs):
             point = EndPoint(float(walked.margin[place]), j, walked.best[place], self.round)
             entries[i].remember([point])

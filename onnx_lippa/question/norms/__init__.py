@@ -5,5 +5,6 @@ from onnx_lippa.question.norms.l1 import L1
 from onnx_lippa.question.norms.l2 import L2
 from onnx_lippa.question.norms.linf import LInf
 from onnx_lippa.question.norms.named import norm_named
+from onnx_lippa.question.norms.scaled import Scaled
 
-__all__ = ["L1", "L2", "LInf", "Norm", "norm_named"]
+__all__ = ["L1", "L2", "LInf", "Norm", "Scaled", "norm_named"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -17,9 +17,9 @@ Projector: TypeAlias = Callable[[Floats], Floats]
 class Norm(ABC):
     """A norm on flattened inputs. Stateless; batches have shape (n, d)."""
 
-    name: ClassVar[str]
-    order: ClassVar[float]
-    solver: ClassVar[str]
+    name: str
+    order: float
+    solver: str
     """The solver that suits the programs of this norm best."""
 
     @abstractmethod
@@ -38,7 +38,7 @@ class Norm(ABC):
 
         Returns:
             The function; it may change its argument in place. Rounding may leave its result an
-            ulp outside, so only :meth:`InputSet.to_float32` decides.
+            ulp outside, so only :meth:`InputSet.to_model_type` decides.
         """
 
     @abstractmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,9 +20,9 @@ _BISECTIONS = 60
 class L1(Norm):
     """``sum_i |x_i|``."""
 
-    name: ClassVar[str] = "l1"
-    order: ClassVar[float] = 1.0
-    solver: ClassVar[str] = "glop"
+    name = "l1"
+    order = 1.0
+    solver = "glop"
 
     def distance(self, difference: Float64) -> float:
         """See :meth:`Norm.distance`; correctly rounded."""
@@ -42,7 +42,7 @@ class L1(Norm):
                 return center + shift
             raw = (x - center)[outside]
             magnitude = np.abs(raw)
-            room = np.where(raw > 0, upper - center[outside], center[outside] - lower)
+            room = np.where(raw > 0, (upper - center)[outside], (center - lower)[outside])
             low, high = np.zeros(len(raw), dtype=x.dtype), magnitude.max(axis=1)
             for _ in range(_BISECTIONS):
                 middle = (low + high) / 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,9 +20,9 @@ _BISECTIONS = 100
 class L2(Norm):
     """``sqrt(sum_i x_i^2)``."""
 
-    name: ClassVar[str] = "l2"
-    order: ClassVar[float] = 2.0
-    solver: ClassVar[str] = "clarabel"
+    name = "l2"
+    order = 2.0
+    solver = "clarabel"
 
     def distance(self, difference: Float64) -> float:
         """See :meth:`Norm.distance`; the sum of squares is correctly rounded."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,9 +16,9 @@ from onnx_lippa.question.norms.base import Norm, Projector
 class LInf(Norm):
     """``max_i |x_i|``."""
 
-    name: ClassVar[str] = "linf"
-    order: ClassVar[float] = np.inf
-    solver: ClassVar[str] = "glop"
+    name = "linf"
+    order = np.inf
+    solver = "glop"
 
     def distance(self, difference: Float64) -> float:
         """See :meth:`Norm.distance`; exact."""

@@ -1,0 +1,69 @@
+"""One case of a property as a set of inputs that a model can be given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.question.input_set import InputSet, round_down, round_up
+from onnx_lippa.question.norms.linf import LInf
+from onnx_lippa.question.norms.scaled import Scaled
+from onnx_lippa.question.property import Case, Property
+
+_REACH: Final = 10.0
+"""Where an input has no bound, it is searched this far, in units of 1 plus its other bound."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a candidate: a property's exact formula.
+
+    Attributes:
+        property: the property.
+        meant: inputs whose bounds no float of the model's type meets, and the numbers that the
+            nearest one stands for there.
+    """
+
+    property: Property
+    meant: Mapping[int, Fraction] = field(default_factory=dict)
+
+    def holds(self, x: Floats, outputs: Floats) -> bool:
+        """Whether an input (d,) with these outputs (k,) or (k + d,) is what is sought."""
+        return self.property.holds(x, outputs[: self.property.outputs], self.meant)
+
+
+def inputs_of(asked: Property, case: Case, dtype: np.dtype[np.floating]) -> tuple[InputSet, Asked]:
+    """The inputs of one case, as numbers of a model's type, and what to ask of them.
+
+    The ball of the set is the box itself: its norm counts half the width of every input as 1.
+    """
+    lower, upper = _bounded(case)
+    low = round_up(lower, dtype).astype(np.float64)
+    high = round_down(upper, dtype).astype(np.float64)
+    empty = low > high
+    nearest = case.lower.astype(dtype).astype(np.float64)
+    low, high = np.where(empty, nearest, low), np.where(empty, nearest, high)
+    middle = np.clip((low / 2 + high / 2).astype(dtype).astype(np.float64), low, high)
+    norm = Scaled(LInf(), np.maximum(high - middle, middle - low))
+    outside = np.flatnonzero((low < case.lower) | (high > case.upper)).tolist()
+    # A case's own float64 bounds may already be rounded from decimals that float64 lacks.
+    outside += np.flatnonzero((case.lower == case.upper) & ~empty).tolist()
+    meant = asked.meant_by(case, outside)
+    meant = {i: value for i, value in meant.items() if value != Fraction(float(low[i]))}
+    return InputSet(middle, norm, 1.0, low, high, dtype), Asked(asked, meant)
+
+
+def _bounded(case: Case) -> tuple[Float64, Float64]:
+    """The case's bounds, made finite where there are none."""
+    has_lower, has_upper = np.isfinite(case.lower), np.isfinite(case.upper)
+    low, high = np.where(has_lower, case.lower, 0.0), np.where(has_upper, case.upper, 0.0)
+    reach = _REACH * (1.0 + np.maximum(np.abs(low), np.abs(high)))
+    return (
+        np.where(has_lower, low, np.minimum(low, high) - reach),
+        np.where(has_upper, high, np.maximum(low, high) + reach),
+    )

@@ -1,0 +1,100 @@
+"""A norm in units of its own for every feature."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import final
+
+import numpy as np
+import scipy.sparse as sp
+
+from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.question.embedding import Embedding
+from onnx_lippa.question.norms.base import Norm, Projector
+
+
+@final
+class Scaled(Norm):
+    """``||x / units||`` for another norm: a radius of 1 lets feature i move by ``units[i]``.
+
+    A feature whose unit is 0 must not move. Everything is the other norm's, after the change of
+    variables ``z = x / units``.
+
+    Args:
+        norm: the other norm.
+        units: (d,) how much each feature counts as 1; not negative.
+    """
+
+    def __init__(self, norm: Norm, units: Float64) -> None:
+        self.name, self.order, self.solver = norm.name, norm.order, norm.solver
+        self.norm, self.units = norm, units
+        self._safe = np.where(units > 0, units, 1.0)
+
+    def distance(self, difference: Float64) -> float:
+        """See :meth:`Norm.distance`; infinite where a feature moved that must not."""
+        if np.any(difference[self.units == 0] != 0):
+            return float(np.inf)
+        # A quotient is above 1 exactly where the difference is above its unit, rounded or not.
+        return self.norm.distance(difference / self._safe)
+
+    def projector(self, center: Floats, eps: Floats, lower: Floats, upper: Floats) -> Projector:
+        """See :meth:`Norm.projector`."""
+        units = self._safe.astype(center.dtype)
+        fixed = self.units == 0
+        low, high = np.where(fixed, center, lower), np.where(fixed, center, upper)
+        inner = self.norm.projector(
+            np.zeros_like(center), eps, (low - center) / units, (high - center) / units
+        )
+
+        def project(x: Floats) -> Floats:
+            moved = center + units * inner((x - center) / units)
+            return np.clip(moved, low, high)
+
+        return project
+
+    def steepest_descent(self, gradient: Floats) -> Floats:
+        """See :meth:`Norm.steepest_descent`."""
+        units = self.units.astype(gradient.dtype)
+        return units * self.norm.steepest_descent(units * gradient)
+
+    def sample(self, generator: np.random.Generator, d: int) -> Float64:
+        """See :meth:`Norm.sample`."""
+        return self.units * self.norm.sample(generator, d)
+
+    def sample_extreme(self, generator: np.random.Generator, d: int) -> Float64:
+        """See :meth:`Norm.sample_extreme`."""
+        return self.units * self.norm.sample_extreme(generator, d)
+
+    def dual(self, gradient: Float64) -> Float64:
+        """See :meth:`Norm.dual`."""
+        return self.norm.dual(self.units * gradient)
+
+    def least_linear(
+        self, cost: Float64, center: Float64, eps: float, lower: Float64, upper: Float64
+    ) -> Float64:
+        """See :meth:`Norm.least_linear`."""
+        low, high = self._box(center, lower, upper)
+        z = self.norm.least_linear(self.units * cost, np.zeros_like(center), eps, low, high)
+        return np.clip(center + self.units * z, lower, upper)
+
+    def ball(self, center: Float64, eps: float, lower: Float64, upper: Float64) -> Embedding:
+        """See :meth:`Norm.ball`."""
+        low, high = self._box(center, lower, upper)
+        return self._unscaled(self.norm.ball(np.zeros_like(center), eps, low, high), center)
+
+    def epigraph(self, center: Float64, lower: Float64, upper: Float64) -> Embedding:
+        """See :meth:`Norm.epigraph`."""
+        low, high = self._box(center, lower, upper)
+        return self._unscaled(self.norm.epigraph(np.zeros_like(center), low, high), center)
+
+    def _box(self, center: Float64, lower: Float64, upper: Float64) -> tuple[Float64, Float64]:
+        """The box in z around a centre at 0; a feature that must not move has none of it."""
+        moves = self.units > 0
+        low = np.where(moves, (lower - center) / self._safe, 0.0)
+        return low, np.where(moves, (upper - center) / self._safe, 0.0)
+
+    def _unscaled(self, embedding: Embedding, center: Float64) -> Embedding:
+        """An embedding of z as one of x: in its first d variables the rows stay as they are."""
+        matrix = sp.csr_array(sp.diags_array(self.units) @ embedding.matrix)
+        offset = center + self.units * embedding.offset
+        return replace(embedding, offset=offset, matrix=matrix)
