@@ -121,20 +121,23 @@ class Algebra(ABC, Generic[V]):
         """``max(x, 0)``."""
 
     @abstractmethod
-    def maximum(self, x: V) -> V:
-        """The largest entry along the last axis, which is dropped."""
+    def maximum(self, x: V, axis: int) -> V:
+        """The largest entry along an axis, which is dropped."""
 
     @abstractmethod
     def at_least(self, x: V, threshold: Float64) -> V:
         """The truth of ``x >= threshold``, elementwise; the threshold broadcasts to x."""
 
     @abstractmethod
-    def argmax(self, x: V) -> V:
-        """Position of the largest entry along the last axis, the first one in a tie."""
+    def argmax(self, x: V, axis: int) -> V:
+        """Position of the largest entry along an axis, the first one in a tie."""
 
     @abstractmethod
-    def one_hot(self, positions: V, count: int) -> V:
-        """The truth of ``positions == j`` for j below count, along a new last axis."""
+    def one_hot(self, positions: V, shape: Shape, axis: int) -> V:
+        """The truth of ``positions == j`` along a new axis, for j below its extent.
+
+        The sample shape is that of the result, the new axis included.
+        """
 
     @abstractmethod
     def where(self, condition: V, if_true: V, if_false: V) -> V:

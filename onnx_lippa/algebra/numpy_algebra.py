@@ -121,21 +121,23 @@ class NumpyAlgebra(Algebra[AnyArray]):
         """See :meth:`Algebra.relu`."""
         return np.maximum(x, 0)
 
-    def maximum(self, x: AnyArray) -> AnyArray:
+    def maximum(self, x: AnyArray, axis: int) -> AnyArray:
         """See :meth:`Algebra.maximum`."""
-        return x.max(axis=-1)
+        return x.max(axis=axis + 1)
 
     def at_least(self, x: AnyArray, threshold: Float64) -> AnyArray:
         """See :meth:`Algebra.at_least`."""
         return x >= self._constant(threshold)
 
-    def argmax(self, x: AnyArray) -> AnyArray:
+    def argmax(self, x: AnyArray, axis: int) -> AnyArray:
         """See :meth:`Algebra.argmax`."""
-        return x.argmax(axis=-1).astype(np.int32)
+        return x.argmax(axis=axis + 1).astype(np.int32)
 
-    def one_hot(self, positions: AnyArray, count: int) -> AnyArray:
+    def one_hot(self, positions: AnyArray, shape: Shape, axis: int) -> AnyArray:
         """See :meth:`Algebra.one_hot`."""
-        return positions[..., None] == np.arange(count, dtype=np.int32)
+        places = np.arange(shape[axis], dtype=np.int32)
+        column = places.reshape(-1, *(1,) * (len(shape) - axis - 1))
+        return np.expand_dims(positions, axis + 1) == column
 
     def where(self, condition: AnyArray, if_true: AnyArray, if_false: AnyArray) -> AnyArray:
         """See :meth:`Algebra.where`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar, final
+from typing import Final, TypeVar, final
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,25 +13,31 @@ from onnx_lippa.layers.base import PiecewiseLayer, Split
 
 V = TypeVar("V")
 
+_SHORT: Final = 16
+"""Runs of so few entries are slow to broadcast along, so the axis is put in front of them."""
 
-@final
-class MaxLast(PiecewiseLayer):
-    """``z = max_j x_j`` over the last axis of a sample, which is dropped.
+
+class MaxAlong(PiecewiseLayer):
+    """``z = max_j x_j`` over one axis of a sample, which is dropped.
 
     The state of a unit is the position of its largest entry, the first one in a tie. Its faces
     are ``x_s - x_j >= 0`` for the largest entry s and every j (trivially so for j = s).
 
     Args:
-        source: sample shape of x; its last extent is the number m of entries compared.
+        source: sample shape of x.
+        axis: the axis; its extent is the number m of entries compared.
     """
 
-    def __init__(self, source: Shape) -> None:
-        self._source = source
+    def __init__(self, source: Shape, axis: int) -> None:
+        self._source, self._axis = source, axis
+        self._m = source[axis]
+        self._shape: Shape = (*source[:axis], *source[axis + 1 :])
+        self._column: Shape = (*source[:axis], 1, *source[axis + 1 :])
 
     @property
     def shape(self) -> Shape:
         """See :attr:`Layer.shape`."""
-        return self._source[:-1]
+        return self._shape
 
     @property
     def guard_shape(self) -> Shape:
@@ -40,20 +46,26 @@ class MaxLast(PiecewiseLayer):
 
     def forward(self, algebra: Algebra[V], x: V) -> V:
         """See :meth:`PiecewiseLayer.forward`."""
-        return algebra.maximum(x)
+        return algebra.maximum(x, self._axis)
 
     def state(self, algebra: Algebra[V], x: V) -> V:
         """See :meth:`PiecewiseLayer.state`."""
-        return algebra.argmax(x)
+        return algebra.argmax(x, self._axis)
 
     def piece(self, algebra: Algebra[V], state: V, x: V) -> V:
         """See :meth:`PiecewiseLayer.piece`: x_s."""
-        return algebra.reshape(self._chosen(algebra, state, x), self.shape)
+        return algebra.reshape(self._chosen(algebra, state, x), self._shape)
 
     def piece_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
         """See :meth:`PiecewiseLayer.piece_transpose`: all of u to the entry s."""
-        column = algebra.reshape(u, (*self.shape, 1))
-        return algebra.mask(algebra.one_hot(state, self._source[-1]), column)
+        if self._axis == 0 or size(self._source[self._axis + 1 :]) >= _SHORT:
+            hot = algebra.one_hot(state, self._source, self._axis)
+            return algebra.mask(hot, algebra.reshape(u, self._column))
+        hot = algebra.one_hot(state, (self._m, *self._shape), 0)
+        spread = algebra.mask(hot, algebra.reshape(u, (1, *self._shape)))
+        axes = list(range(1, len(self._source)))
+        axes.insert(self._axis, 0)
+        return algebra.permute(spread, tuple(axes))
 
     def guard(self, algebra: Algebra[V], state: V, x: V) -> V:
         """See :meth:`PiecewiseLayer.guard`."""
@@ -62,19 +74,19 @@ class MaxLast(PiecewiseLayer):
 
     def guard_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
         """See :meth:`PiecewiseLayer.guard_transpose`."""
-        total = algebra.sum_to(u, self._source, (*self.shape, 1))
-        to_chosen = algebra.mask(algebra.one_hot(state, self._source[-1]), total)
+        total = algebra.sum_to(u, self._source, self._column)
+        to_chosen = algebra.mask(algebra.one_hot(state, self._source, self._axis), total)
         return algebra.add(to_chosen, algebra.scale(u, np.array(-1.0)))
 
     def _chosen(self, algebra: Algebra[V], state: V, x: V) -> V:
-        """x_s, with a last axis of extent 1."""
-        masked = algebra.mask(algebra.one_hot(state, self._source[-1]), x)
-        return algebra.sum_to(masked, self._source, (*self.shape, 1))
+        """x_s, with an axis of extent 1."""
+        masked = algebra.mask(algebra.one_hot(state, self._source, self._axis), x)
+        return algebra.sum_to(masked, self._source, self._column)
 
     def split(self) -> Split:
         """See :meth:`PiecewiseLayer.split`: ``x_j = z - d_j`` with d >= 0; auxiliaries (z, d)."""
-        units, entries = size(self.shape), size(self._source)
-        owner = np.repeat(np.arange(units), self._source[-1])
+        units, entries = size(self._shape), size(self._source)
+        owner = np.broadcast_to(np.arange(units).reshape(self._column), self._source).ravel()
         spread = sp.csr_array((np.ones(entries), (np.arange(entries), owner)), (entries, units))
         nothing = sp.csr_array((units, entries))
         return Split(
@@ -86,8 +98,21 @@ class MaxLast(PiecewiseLayer):
 
     def split_bounds(self, state: States) -> tuple[Float64, Float64]:
         """See :meth:`PiecewiseLayer.split_bounds`: z is free, and d_s is 0."""
-        units, m = size(self.shape), self._source[-1]
-        chosen = state.ravel()[:, None] == np.arange(m)
+        units, entries = size(self._shape), size(self._source)
+        places = np.arange(self._m).reshape(-1, *(1,) * (len(self._shape) - self._axis))
+        chosen = state.reshape(self._column) == places
         below = np.where(chosen, 0.0, np.inf).ravel()
-        lower = np.concatenate([np.full(units, -np.inf), np.zeros(units * m)])
+        lower = np.concatenate([np.full(units, -np.inf), np.zeros(entries)])
         return lower, np.concatenate([np.full(units, np.inf), below])
+
+
+@final
+class MaxLast(MaxAlong):
+    """``z = max_j x_j`` over the last axis of a sample, which is dropped.
+
+    Args:
+        source: sample shape of x; its last extent is the number m of entries compared.
+    """
+
+    def __init__(self, source: Shape) -> None:
+        super().__init__(source, len(source) - 1)

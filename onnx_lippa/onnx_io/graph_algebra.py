@@ -144,22 +144,25 @@ class GraphAlgebra(Algebra[str]):
         """See :meth:`Algebra.relu`."""
         return self._node("Relu", x)
 
-    def maximum(self, x: str) -> str:
+    def maximum(self, x: str, axis: int) -> str:
         """See :meth:`Algebra.maximum`."""
-        return self._node("ReduceMax", x, self._integer((-1,)), keepdims=0)
+        return self._node("ReduceMax", x, self._integer((axis + 1,)), keepdims=0)
 
     def at_least(self, x: str, threshold: Float64) -> str:
         """See :meth:`Algebra.at_least`."""
         return self._node("GreaterOrEqual", x, self._float(threshold))
 
-    def argmax(self, x: str) -> str:
-        """See :meth:`Algebra.argmax`."""
-        return self._node("ArgMax", x, axis=-1, keepdims=0)
+    def argmax(self, x: str, axis: int) -> str:
+        """See :meth:`Algebra.argmax`; in 32 bits, which are compared faster than 64."""
+        found = self._node("ArgMax", x, axis=axis + 1, keepdims=0)
+        return self._node("Cast", found, to=onnx.TensorProto.INT32)
 
-    def one_hot(self, positions: str, count: int) -> str:
+    def one_hot(self, positions: str, shape: Shape, axis: int) -> str:
         """See :meth:`Algebra.one_hot`."""
-        column = self._node("Unsqueeze", positions, self._integer((-1,)))
-        return self._node("Equal", column, self._integer(tuple(range(count))))
+        places = np.arange(shape[axis], dtype=np.int32)
+        column = places.reshape(-1, *(1,) * (len(shape) - axis - 1))
+        expanded = self._node("Unsqueeze", positions, self._integer((axis + 1,)))
+        return self._node("Equal", expanded, self._constant(column))
 
     def where(self, condition: str, if_true: str, if_false: str) -> str:
         """See :meth:`Algebra.where`."""
