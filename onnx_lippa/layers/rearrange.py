@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar, final
 
 import numpy as np
 
 from onnx_lippa.algebra import Algebra
 from onnx_lippa.arrays import Shape
-from onnx_lippa.layers.base import AffineLayer
+from onnx_lippa.layers.base import AffineLayer, Layer
+from onnx_lippa.layers.node import Converted
 
 V = TypeVar("V")
 
@@ -26,9 +28,9 @@ class Rearranged(AffineLayer):
         return self._shape
 
     @property
-    def keeps_shape(self) -> bool:
-        """Whether it does nothing at all."""
-        return self._source == self._shape
+    def source(self) -> Shape:
+        """Shape of the input for one sample."""
+        return self._source
 
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
         """See :meth:`AffineLayer.linear`."""
@@ -60,3 +62,27 @@ class Permuted(AffineLayer):
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
         """See :meth:`AffineLayer.transpose`."""
         return (algebra.permute(u, self._back),)
+
+
+def reshaped(source: Shape, shape: Shape) -> Converted:
+    """A sample of shape ``source`` as a tensor that has this shape in the graph."""
+    if len(shape) > 1 and shape[0] == 1:  # what is in front can be taken for the batch axis
+        return Converted((Rearranged(source, shape[1:]),), batched=True)
+    return Converted((Rearranged(source, shape),), batched=False)
+
+
+def merged(layers: Sequence[Layer]) -> list[Layer]:
+    """The same chain with reshapes in a row made one, and none that does nothing."""
+    kept: list[Layer] = []
+    for layer in layers:
+        if not isinstance(layer, Rearranged):
+            kept.append(layer)
+            continue
+        last = kept[-1] if kept else None
+        source = layer.source
+        if isinstance(last, Rearranged):
+            source = last.source
+            kept.pop()
+        if source != layer.shape:
+            kept.append(Rearranged(source, layer.shape))
+    return kept

@@ -13,7 +13,7 @@ from onnx_lippa.arrays import AnyArray
 from onnx_lippa.layers import Unsupported
 from onnx_lippa.onnx_io.runtime import run_once
 
-SHAPE_OPS: Final = frozenset({"Shape", "Size"})
+_SHAPE_OPS: Final = frozenset({"Shape", "Size", "EyeLike"})
 """What they give depends on the shape of their operand alone."""
 _LARGE: Final = 1 << 20
 """Bytes from which on a constant is handed to the runtime as it is, not written into a model."""
@@ -21,6 +21,17 @@ _NOT_CONSTANT = frozenset(
     {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial",
      "Bernoulli"}
 )  # fmt: skip
+
+
+def is_constant(op: str, computed: Sequence[bool]) -> bool:
+    """Whether what a node gives is the same for all inputs of the network.
+
+    Args:
+        op: operator type.
+        computed: for every operand, whether it depends on the network's input.
+    """
+    # CastLike takes the type of its second operand and nothing else.
+    return op in _SHAPE_OPS or not any(computed[:1] if op == "CastLike" else computed)
 
 
 def fold(

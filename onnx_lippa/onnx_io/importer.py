@@ -15,12 +15,12 @@ from onnx import helper, numpy_helper
 
 from onnx_lippa.arrays import AnyArray, size
 from onnx_lippa.errors import NodeProblem, UnsupportedModelError
-from onnx_lippa.layers import Computed, Known, Layer, NodeView, Operand, Unsupported, converter_for
+from onnx_lippa.layers import Computed, Known, NodeView, Operand, Unsupported, converter_for
 from onnx_lippa.layers.node import Attribute, Converted
 from onnx_lippa.layers.readout import Readout
-from onnx_lippa.layers.rearrange import Rearranged
+from onnx_lippa.layers.rearrange import Rearranged, merged
 from onnx_lippa.network import Network, Step
-from onnx_lippa.onnx_io.folding import SHAPE_OPS, fold, refuse_not_finite
+from onnx_lippa.onnx_io.folding import fold, is_constant, refuse_not_finite
 from onnx_lippa.onnx_io.needed import needed_nodes
 from onnx_lippa.onnx_io.reader import MOST_ELEMENTS, Batch, Interface, ModelFile
 from onnx_lippa.onnx_io.reasons import first_line
@@ -67,7 +67,7 @@ class _Builder:
         if _has_subgraph(node):
             raise Unsupported("control flow is not supported: export a model without it")
         operands = self._operands_for_known_op(node)
-        if node.op_type in SHAPE_OPS or not any(isinstance(o, Computed) for o in operands):
+        if is_constant(node.op_type, [isinstance(o, Computed) for o in operands]):
             self._fold(node, operands)
             return
         converter = converter_for(node.op_type, self.model.opset)
@@ -87,7 +87,8 @@ class _Builder:
     def _fold(self, node: onnx.NodeProto, operands: tuple[Operand, ...]) -> None:
         """Evaluates a node that depends on no values of the input, at most on its shape."""
         ir_version = self.model.proto.ir_version
-        folded = fold(node, [_constant(o) for o in operands], self.model.opset, ir_version)
+        constants = [_constant(operand, self.interface.dtype) for operand in operands]
+        folded = fold(node, constants, self.model.opset, ir_version)
         names = [output for output in node.output if output]
         self.operands.update(
             (output, Known(value)) for output, value in zip(names, folded, strict=True)
@@ -122,14 +123,15 @@ class _Builder:
         readout = self._readout(node, computed, converted)
         batched = computed[0].batched if converted.batched is None else converted.batched
         shape = computed[0].shape
-        layers = [layer for layer in converted.layers if not _does_nothing(layer)]
+        layers = list(converted.layers)
         if layers:
             shape = layers[-1].shape
         if not batched and len(shape) > 1 and shape[0] == 1:
             # What has an axis of extent 1 in front can be taken for a batch of one again.
             batched = True
-            layers = [*layers, Rearranged(shape, shape[1:])]
+            layers.append(Rearranged(shape, shape[1:]))
             shape = shape[1:]
+        layers = merged(layers)
         inputs = tuple(source.index for source in computed)
         for place, layer in enumerate(layers):
             if size(layer.shape) > MOST_ELEMENTS:
@@ -235,17 +237,13 @@ def _pruned(steps: list[Step], output: Computed, interface: Interface, skipped: 
     )
 
 
-def _constant(operand: Operand) -> AnyArray | None:
-    """An operand as it is folded: a computed one stands for its shape alone."""
+def _constant(operand: Operand, dtype: np.dtype[np.floating]) -> AnyArray | None:
+    """An operand as it is folded: a computed one stands for its shape and type alone."""
     if isinstance(operand, Known):
         return operand.value
     if isinstance(operand, Computed):
-        return np.zeros(operand.whole, dtype=np.float32)
+        return np.zeros(operand.whole, dtype)
     return None
-
-
-def _does_nothing(layer: Layer) -> bool:
-    return isinstance(layer, Rearranged) and layer.keeps_shape
 
 
 def _has_subgraph(node: onnx.NodeProto) -> bool:
