@@ -37,17 +37,27 @@ class Frame:
         return Converted((*self.before, *layers), (position,), self.batched)
 
 
+def normal_axes(axes: Sequence[int], rank: int) -> tuple[int, ...]:
+    """Axes of a tensor of this rank, those that count from behind made positive.
+
+    Raises:
+        Unsupported: an axis does not exist or is named twice.
+    """
+    if any(not -rank <= axis < rank for axis in axes):
+        raise Unsupported(f"its axes {list(axes)} are outside a tensor of rank {rank}")
+    normal = tuple(axis % rank for axis in axes)
+    if len(set(normal)) != len(normal):
+        raise Unsupported(f"its axes {list(axes)} name one twice")
+    return normal
+
+
 def framed(x: Computed, axes: Sequence[int]) -> Frame:
     """The frame in which a node that names these axes of the graph (negative from behind) works.
 
     Raises:
         Unsupported: an axis does not exist or is named twice.
     """
-    if any(not -x.rank <= axis < x.rank for axis in axes):
-        raise Unsupported(f"its axes {list(axes)} are outside a tensor of rank {x.rank}")
-    normal = tuple(axis % x.rank for axis in axes)
-    if len(set(normal)) != len(normal):
-        raise Unsupported(f"its axes {list(axes)} name one twice")
+    normal = normal_axes(axes, x.rank)
     if x.batched and 0 not in normal:
         return Frame((), x.shape, tuple(axis - 1 for axis in normal), True)
     return whole(x, normal)

@@ -22,10 +22,18 @@ class Joined(AffineLayer):
         parts: sample shape of each computed part, or the constant itself, in order; all have
             the same extents but along the axis.
         axis: the axis.
+        sources: sample shape that each computed part comes in, where that is another one.
     """
 
-    def __init__(self, parts: Sequence[Shape | Float64], axis: int) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Shape | Float64],
+        axis: int,
+        sources: Sequence[Shape] | None = None,
+    ) -> None:
         self._axis = axis
+        self._computed = [part for part in parts if not isinstance(part, np.ndarray)]
+        self._sources = self._computed if sources is None else list(sources)
         shapes = [p.shape if isinstance(p, np.ndarray) else p for p in parts]
         ends = np.cumsum([shape[axis] for shape in shapes])
         total = int(ends[-1])
@@ -41,7 +49,7 @@ class Joined(AffineLayer):
                 mine = np.arange(end - part[axis], end)
                 places[mine] = sum(map(len, self._slices)) + np.arange(len(mine))
                 self._slices.append(mine)
-        self._computed = sum(map(len, self._slices))
+        self._extent = sum(map(len, self._slices))
         self._places = places
         self._constant = constant if np.any(constant) else None
 
@@ -52,10 +60,14 @@ class Joined(AffineLayer):
 
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
         """See :meth:`AffineLayer.linear`."""
-        joined = algebra.concatenate(inputs, self._axis) if len(inputs) > 1 else inputs[0]
-        if self._computed == len(self._places):
+        parts = [
+            x if source == part else algebra.reshape(x, part)
+            for x, source, part in zip(inputs, self._sources, self._computed, strict=True)
+        ]
+        joined = algebra.concatenate(parts, self._axis) if len(parts) > 1 else parts[0]
+        if self._extent == len(self._places):
             return joined
-        return algebra.take(joined, self._axis, self._computed, self._places)
+        return algebra.take(joined, self._axis, self._extent, self._places)
 
     def offset(self) -> Float64 | None:
         """See :meth:`AffineLayer.offset`: the constants in their places."""
@@ -64,4 +76,8 @@ class Joined(AffineLayer):
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
         """See :meth:`AffineLayer.transpose`."""
         total = len(self._places)
-        return tuple(algebra.take(u, self._axis, total, mine) for mine in self._slices)
+        shares = [algebra.take(u, self._axis, total, mine) for mine in self._slices]
+        return tuple(
+            share if source == part else algebra.reshape(share, source)
+            for share, source, part in zip(shares, self._sources, self._computed, strict=True)
+        )

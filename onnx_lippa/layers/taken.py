@@ -9,9 +9,12 @@ import numpy as np
 
 from onnx_lippa.algebra import Algebra
 from onnx_lippa.arrays import Integers, Shape
-from onnx_lippa.layers.base import AffineLayer
+from onnx_lippa.layers.base import AffineLayer, Layer
 
 V = TypeVar("V")
+
+_FEW = 2
+"""Up to so many places of one entry are added one by one; more are gathered at once."""
 
 
 @final
@@ -37,6 +40,11 @@ class Taken(AffineLayer):
         )
 
     @property
+    def keeps_all(self) -> bool:
+        """Whether it does nothing at all."""
+        return not self._positions
+
+    @property
     def shape(self) -> Shape:
         """See :attr:`Layer.shape`."""
         return self._shape
@@ -50,13 +58,35 @@ class Taken(AffineLayer):
 
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
         """See :meth:`AffineLayer.transpose`: an entry taken m times collects from m places."""
+        reached = list(self._shape)
         for axis, rounds in reversed(self._sources.items()):
-            extent = len(self._positions[axis])
+            u = self._collected(algebra, u, axis, rounds, tuple(reached))
+            reached[axis] = self._source[axis]
+        return (u,)
+
+    def _collected(
+        self, algebra: Algebra[V], u: V, axis: int, rounds: list[Integers], reached: Shape
+    ) -> V:
+        """What every entry of one axis collects from u, which has the shape reached so far."""
+        extent, m = reached[axis], len(rounds)
+        if m == 1:
+            return algebra.take(u, axis, extent, rounds[0])
+        collected = (*reached[:axis], self._source[axis], *reached[axis + 1 :])
+        if m <= _FEW:
             total = algebra.take(u, axis, extent, rounds[0])
             for places in rounds[1:]:
                 total = algebra.add(total, algebra.take(u, axis, extent, places))
-            u = total
-        return (u,)
+            return total
+        stacked = (*collected[:axis], m, *collected[axis:])
+        spread = algebra.reshape(algebra.take(u, axis, extent, np.concatenate(rounds)), stacked)
+        summed = algebra.sum_to(spread, stacked, (*stacked[:axis], 1, *stacked[axis + 1 :]))
+        return algebra.reshape(summed, collected)
+
+
+def taken(source: Shape, positions: Mapping[int, Integers]) -> tuple[Layer, ...]:
+    """The layer that takes these positions, or none where every axis is kept as it is."""
+    layer = Taken(source, positions)
+    return () if layer.keeps_all else (layer,)
 
 
 def _sources(positions: Integers, extent: int) -> list[Integers]:

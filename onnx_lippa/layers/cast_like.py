@@ -1,0 +1,16 @@
+"""CastLike."""
+
+from __future__ import annotations
+
+from onnx_lippa.layers.node import Converted, Known, NodeView, Unsupported
+from onnx_lippa.layers.registry import converts
+
+
+@converts("CastLike", since=15)
+def convert(node: NodeView) -> Converted:
+    """To the type of a computed tensor or of a floating-point constant: the identity."""
+    node.computed()
+    like = node.operand(1)
+    if isinstance(like, Known) and like.value.dtype.kind in "biu":
+        raise Unsupported(f"a cast to {like.value.dtype} rounds, which makes the model jump")
+    return Converted(())
