@@ -75,8 +75,15 @@ def test_one_constant_used_twice_by_a_node():
 def test_constants_that_come_out_as_nan():
     nodes = [node("Log", "w", "a"), node("Add", "x a", "y")]
     problem = refusal(graph_model(nodes, (3,), {"w": np.array([1, -1, 2], np.float32)}))
-    assert (problem.op, problem.node) == ("Log", "log_a")
+    assert (problem.op, problem.node) == ("Add", "add_y")
     assert "NaN or infinite" in problem.reason
+
+
+def test_constants_that_are_not_finite_on_the_way():
+    """Infinite bounds, masks: what is used in the end is what counts."""
+    nodes = [node("Log", "w", "a"), node("Clip", "a low", "b"), node("Add", "x b", "y")]
+    constants = {"w": np.array([1, 0, 2], np.float32), "low": np.float32(-1.0)}
+    assert steps_of(check_model(graph_model(nodes, (3,), constants))) == ["Add"]
 
 
 def test_what_the_runtime_cannot_evaluate():

@@ -108,10 +108,11 @@ def test_functions_of_the_model_are_refused():
 def test_softmax_in_the_middle_is_listed_with_the_rest():
     nodes = [
         node("Softmax", "x", "a"),
+        node("Relu", "a", "c"),
         node("Sin", "x", "b"),
-        node("Add", "a b", "y"),
+        node("Add", "c b", "y"),
     ]
-    assert problems(graph_model(nodes, (3,))) == [("Softmax", "softmax_a"), ("Sin", "sin_b")]
+    assert problems(graph_model(nodes, (3,))) == [("Relu", "relu_c"), ("Sin", "sin_b")]
 
 
 # Control flow and chance
@@ -314,9 +315,21 @@ def test_malformed_nodes_say_so():
     assert "export again" in problem.reason
 
 
-def test_outputs_of_several_axes_are_refused():
+def test_outputs_of_several_axes_are_no_classes():
+    model = load_model(graph_model([node("Relu", "x", "y")], (2, 3)))
+    assert check_model(graph_model([node("Relu", "x", "y")], (2, 3))).output_shape == (2, 3)
     with pytest.raises(ModelError, match=r"sample shape \(2, 3\): a vector of class scores"):
-        load_model(graph_model([node("Relu", "x", "y")], (2, 3)))
+        model.require_classes()
+
+
+@pytest.mark.parametrize(("sample", "enough"), [((2,), True), ((1, 3, 1), True), ((1,), False)])
+def test_outputs_that_are_classes(sample, enough):
+    model = load_model(graph_model([node("Relu", "x", "y")], sample))
+    if enough:
+        model.require_classes()
+    else:
+        with pytest.raises(ModelError, match="a vector of class scores"):
+            model.require_classes()
 
 
 @pytest.mark.parametrize("sample", [(2**45,), (2**62, 2**62, 3), (2**16, 2**16)])

@@ -227,21 +227,27 @@ def test_dynamic_axes_are_named_in_the_message():
 
 
 def test_input_without_a_feature_axis():
-    with pytest.raises(ModelError, match=r"export it as \[batch, features\]"):
+    with pytest.raises(ModelError, match=r"shape \['batch'\], dynamic beyond its batch axis"):
         load_model(graph_model([node("Relu", "x", "y")], ()))
 
 
-def test_input_without_a_shape():
+@pytest.mark.parametrize("forget", [lambda t: t.ClearField("shape"), lambda t: t.shape.Clear()])
+def test_input_without_a_shape(forget):
     model = dense_model()
-    model.graph.input[0].type.tensor_type.ClearField("shape")
-    with pytest.raises(ModelError, match=r"batch axis and at least one feature axis"):
+    forget(model.graph.input[0].type.tensor_type)
+    with pytest.raises(
+        ModelError,
+        match=r"at least one feature axis is needed, so export it as \[batch, features\]",
+    ):
         load_model(model)
 
 
-@pytest.mark.parametrize("kind", ["DOUBLE", "FLOAT16", "BFLOAT16", "INT64", "UINT8", "STRING"])
-def test_element_types_other_than_float32(kind):
+@pytest.mark.parametrize("kind", ["FLOAT16", "BFLOAT16", "INT64", "UINT8", "STRING"])
+def test_element_types_that_cannot_be_attacked(kind):
     element = TensorProto.DataType.Value(kind)
-    with pytest.raises(ModelError, match=rf"'x' has element type {kind.lower()}: .*float32"):
+    with pytest.raises(
+        ModelError, match=rf"'x' has element type {kind.lower()}: .*float32 or float64"
+    ):
         load_model(graph_model([node("Relu", "x", "y")], (3,), element=element))
 
 
@@ -274,19 +280,10 @@ def test_no_input():
         load_model(model)
 
 
-def test_several_outputs():
-    model = graph_model([node("Relu", "x", "y"), node("Identity", "y", "z")], (3,))
-    model.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, None))
-    with pytest.raises(
-        ModelError, match=r"has 2 outputs \('y', 'z'\) where one is needed: .*a single output"
-    ):
-        load_model(model)
-
-
 def test_no_output():
     model = graph_model([node("Relu", "x", "y")], (3,))
     del model.graph.output[:]
-    with pytest.raises(ModelError, match=r"has 0 outputs \(none\) where one is needed"):
+    with pytest.raises(ModelError, match=r"has 0 outputs \(none\) where one that holds scores"):
         load_model(model)
 
 

@@ -5,8 +5,12 @@ import pytest
 
 from onnx_lippa.errors import ModelError
 from onnx_lippa.onnx_io import Runtime
+from onnx_lippa.onnx_io.reader import Batch, Interface
 from tests.graphs import FREE, graph_model, load_model, node, normal, one_op
 from tests.layers.checks import assert_near
+
+
+VECTOR = Interface("x", (3,), Batch.FREE, "y")
 
 
 @pytest.mark.parametrize("batch", [FREE, 1])
@@ -31,19 +35,19 @@ def test_alone_is_one_row_at_a_time(batch):
 
 def test_tensors_keep_their_shape():
     proto = graph_model([node("Conv", "x w", "y")], (2, 5, 5), {"w": normal(1, 3, 2, 3, 3)})
-    runtime = Runtime(proto.SerializeToString(), "x", (2, 5, 5), True)
-    (tensor,) = runtime.tensors(normal(1, 4, 50))
+    runtime = Runtime(proto.SerializeToString(), Interface("x", (2, 5, 5), Batch.FREE, "y"))
+    (tensor,) = runtime.tensors(normal(1, 4, 50), ["y"])
     assert tensor.shape == (4, 3, 3, 3)
 
 
 def test_a_model_that_the_runtime_does_not_accept():
     with pytest.raises(ModelError, match=r"ONNX Runtime does not accept the model .*export"):
-        Runtime(b"not a model", "x", (3,), True)
+        Runtime(b"not a model", VECTOR)
 
 
 def test_a_model_that_fails_when_it_runs():
     proto = one_op("Reshape", (3,), "x", np.array([1, 3]), flatten=False)
-    runtime = Runtime(proto.SerializeToString(), "x", (3,), True)
+    runtime = Runtime(proto.SerializeToString(), VECTOR)
     assert runtime.outputs(normal(1, 1, 3)).shape == (1, 3)
     with pytest.raises(ModelError, match=r"fails on a batch of 2 .*batch axis"):
         runtime.outputs(normal(1, 2, 3))
@@ -51,13 +55,13 @@ def test_a_model_that_fails_when_it_runs():
 
 def test_a_model_that_joins_the_rows_of_a_batch():
     proto = one_op("Reshape", (3,), "x", np.array([1, -1]), flatten=False)
-    runtime = Runtime(proto.SerializeToString(), "x", (3,), True)
+    runtime = Runtime(proto.SerializeToString(), VECTOR)
     with pytest.raises(ModelError, match=r"batch of 2 .*shape \(1, 6\).*batch axis"):
         runtime.outputs(normal(1, 2, 3))
 
 
 def test_a_model_that_sums_the_batch_away():
     proto = graph_model([node("ReduceSum", "x", "y", keepdims=0)], (3,))
-    runtime = Runtime(proto.SerializeToString(), "x", (3,), True)
+    runtime = Runtime(proto.SerializeToString(), VECTOR)
     with pytest.raises(ModelError, match=r"shape \(\)"):
         runtime.outputs(normal(1, 2, 3))
