@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from onnx_lippa.algebra.base import Algebra, ConvGeometry
+from onnx_lippa.algebra.convolution import convolve, transposed
 from onnx_lippa.arrays import AnyArray, Float64, Integers, Shape, size
 
 
@@ -41,49 +41,14 @@ class NumpyAlgebra(Algebra[AnyArray]):
         return np.matmul(self._constant(weight), x)
 
     def conv(self, x: AnyArray, weight: Float64, geometry: ConvGeometry) -> AnyArray:
-        """See :meth:`Algebra.conv`; one matrix product per group over unrolled windows."""
-        padded = np.pad(x, ((0, 0), (0, 0), *geometry.pads))
-        windows = _windows(padded, geometry)
-        n, _, *places = windows.shape[: 2 + len(geometry.kernel)]
-        maps = weight.shape[0]
-        outputs = []
-        for group, part in _groups(weight, geometry):
-            taps = part.reshape(part.shape[0], -1)
-            block = windows[:, group * part.shape[1] : (group + 1) * part.shape[1]]
-            spatial = len(places)
-            # (n, *places, channels, *kernel): every window one row.
-            order = (0, *range(2, 2 + spatial), 1, *range(2 + spatial, 2 + 2 * spatial))
-            rows = block.transpose(order).reshape(-1, taps.shape[1])
-            outputs.append((rows @ self._constant(taps).T).reshape(n, *places, part.shape[0]))
-        joined = np.concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]
-        return np.ascontiguousarray(np.moveaxis(joined, -1, 1)).reshape(n, maps, *places)
+        """See :meth:`Algebra.conv`."""
+        return convolve(x, self._constant(weight), geometry)
 
     def conv_transpose(
         self, u: AnyArray, weight: Float64, geometry: ConvGeometry, extents: tuple[int, ...]
     ) -> AnyArray:
-        """See :meth:`Algebra.conv_transpose`; every window's share is added back in place."""
-        n, places = u.shape[0], u.shape[2:]
-        channels = weight.shape[1] * geometry.groups
-        padded = np.zeros(
-            (n, channels, *(e + b + a for e, (b, a) in zip(extents, geometry.pads, strict=True))),
-            dtype=u.dtype,
-        )
-        maps_per_group = weight.shape[0] // geometry.groups
-        for group, part in _groups(weight, geometry):
-            mine = np.moveaxis(u[:, group * maps_per_group : (group + 1) * maps_per_group], 1, -1)
-            shares = mine.reshape(-1, maps_per_group) @ self._constant(
-                part.reshape(maps_per_group, -1)
-            )
-            shares = shares.reshape(n, *places, part.shape[1], *geometry.kernel)
-            target = padded[:, group * part.shape[1] : (group + 1) * part.shape[1]]
-            for tap in np.ndindex(*geometry.kernel):
-                share = np.moveaxis(shares[(..., *tap)], -1, 1)
-                target[(slice(None), slice(None), *_reach(tap, places, geometry))] += share
-        inner = tuple(
-            slice(before, before + extent)
-            for extent, (before, _) in zip(extents, geometry.pads, strict=True)
-        )
-        return padded[(slice(None), slice(None), *inner)]
+        """See :meth:`Algebra.conv_transpose`."""
+        return transposed(u, self._constant(weight), geometry, extents)
 
     def reshape(self, x: AnyArray, shape: Shape) -> AnyArray:
         """See :meth:`Algebra.reshape`."""
@@ -154,31 +119,6 @@ def _aligned(x: AnyArray, constant: AnyArray) -> tuple[AnyArray, AnyArray]:
     if missing > 0:
         x = x.reshape(x.shape[0], *(1,) * missing, *x.shape[1:])
     return x, constant
-
-
-def _groups(weight: Float64, geometry: ConvGeometry) -> list[tuple[int, Float64]]:
-    maps = weight.shape[0] // geometry.groups
-    return [(g, weight[g * maps : (g + 1) * maps]) for g in range(geometry.groups)]
-
-
-def _windows(padded: AnyArray, geometry: ConvGeometry) -> AnyArray:
-    """Every position of the kernel: (n, channels, *places, *kernel), a view."""
-    spans = tuple(d * (k - 1) + 1 for d, k in zip(geometry.dilations, geometry.kernel, strict=True))
-    spatial = len(spans)
-    view = sliding_window_view(padded, spans, axis=tuple(range(2, 2 + spatial)))
-    steps = tuple(slice(None, None, s) for s in geometry.strides)
-    taps = tuple(slice(None, None, d) for d in geometry.dilations)
-    return view[(slice(None), slice(None), *steps, *taps)]
-
-
-def _reach(
-    tap: tuple[int, ...], places: tuple[int, ...], geometry: ConvGeometry
-) -> tuple[slice, ...]:
-    """The padded positions that one tap of the kernel meets over all places."""
-    return tuple(
-        slice(t * d, t * d + s * (p - 1) + 1, s)
-        for t, d, s, p in zip(tap, geometry.dilations, geometry.strides, places, strict=True)
-    )
 
 
 def identity_batch(shape: Shape) -> Float64:
