@@ -36,7 +36,7 @@ def graph_model(
         list(nodes),
         "graph",
         [helper.make_tensor_value_info("x", element, [batch, *sample])],
-        [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info(output, element, None)],
         [numpy_helper.from_array(np.asarray(v), k) for k, v in (constants or {}).items()],
     )
     return helper.make_model(

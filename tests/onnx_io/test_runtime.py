@@ -9,7 +9,6 @@ from onnx_lippa.onnx_io.reader import Batch, Interface
 from tests.graphs import FREE, graph_model, load_model, node, normal, one_op
 from tests.layers.checks import assert_near
 
-
 VECTOR = Interface("x", (3,), Batch.FREE, "y")
 
 

@@ -1,0 +1,78 @@
+"""Positions that are a slice, and what the graph algebra makes of positions of every kind."""
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+from onnx_lippa.algebra import NumpyAlgebra
+from onnx_lippa.onnx_io.graph_algebra import OPSET, GraphAlgebra
+from onnx_lippa.onnx_io.straight_run import StraightRun, straight_run
+
+
+@pytest.mark.parametrize(
+    ("indices", "run"),
+    [
+        ([0, 1, 2], StraightRun(0, 0, 1, 3, 0)),
+        ([2, 3], StraightRun(0, 2, 1, 2, 0)),
+        ([-1, -1, 2, 3, -1], StraightRun(2, 2, 1, 2, 1)),
+        ([5, 3, 1], StraightRun(0, 5, -2, 3, 0)),
+        ([2, 1, 0], StraightRun(0, 2, -1, 3, 0)),
+        ([0, 2, 4, -1], StraightRun(0, 0, 2, 3, 1)),
+        ([7], StraightRun(0, 7, 1, 1, 0)),
+        ([-1, 7, -1], StraightRun(1, 7, 1, 1, 1)),
+    ],
+)
+def test_runs(indices, run):
+    assert straight_run(np.array(indices)) == run
+
+
+@pytest.mark.parametrize(
+    "indices", [[], [-1], [-1, -1], [0, -1, 1], [0, 0], [1, 1, 1], [0, 1, 3], [0, 1, 0]]
+)
+def test_what_is_no_run(indices):
+    assert straight_run(np.array(indices, dtype=np.int64)) is None
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.lists(st.integers(-1, 5), min_size=1, max_size=6))
+def test_a_run_gives_its_positions_back(indices):
+    run = straight_run(np.array(indices))
+    if run is not None:
+        taken = [run.start + run.step * i for i in range(run.count)]
+        assert [-1] * run.before + taken + [-1] * run.after == indices
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.one_of(
+        st.lists(st.integers(-1, 4), min_size=1, max_size=7),
+        st.builds(
+            lambda before, steps, after: [-1] * before + list(range(5))[steps] + [-1] * after,
+            st.integers(0, 2),
+            st.sampled_from([slice(a, b, c) for a in (None, 3, 4) for b in (None, 1, 2)
+                             for c in (1, 2, -1, -2, -3)]),
+            st.integers(0, 2),
+        ).filter(len),
+    ),
+    st.integers(0, 2),
+)  # fmt: skip
+def test_both_algebras_take_the_same(indices, axis):
+    shape = [2, 3, 2]
+    shape[axis] = 5
+    x = np.random.default_rng(len(indices)).normal(size=(3, *shape)).astype(np.float32)
+    taken = NumpyAlgebra(np.float32).take(x, axis, 5, np.array(indices))
+    algebra = GraphAlgebra()
+    algebra.name_output(algebra.take("x", axis, 5, np.array(indices)), "y")
+    graph = helper.make_graph(
+        algebra.nodes,
+        "take",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", *shape])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        algebra.initializers,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    np.testing.assert_array_equal(session.run(None, {"x": x})[0], taken)
