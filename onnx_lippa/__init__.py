@@ -7,7 +7,7 @@
 (0.31, 1.0)
 """
 
-from onnx_lippa.api import AttackResult, attack, replay
+from onnx_lippa.api import AttackResult, attack, falsify, replay
 from onnx_lippa.attacks import Verdict
 from onnx_lippa.errors import (
     FalseClaimError,
@@ -19,10 +19,13 @@ from onnx_lippa.errors import (
 )
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.question import Property
+from onnx_lippa.runs import Answer, Finding
 
 __all__ = [
+    "Answer",
     "AttackResult",
     "FalseClaimError",
+    "Finding",
     "InputError",
     "LippaError",
     "Model",
@@ -32,6 +35,7 @@ __all__ = [
     "UnsupportedModelError",
     "Verdict",
     "attack",
+    "falsify",
     "load",
     "replay",
 ]

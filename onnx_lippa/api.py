@@ -17,8 +17,9 @@ from onnx_lippa.errors import FalseClaimError, InputError
 from onnx_lippa.formats import Stored, check_domain, check_labels, read_data
 from onnx_lippa.formats.convert import to_floats, to_labels
 from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.question import Norm, norm_named
-from onnx_lippa.runs import Replayed, RunSpecification, Targets, outcomes
+from onnx_lippa.question import Norm, Property, norm_named
+from onnx_lippa.runs import Finding, Replayed, RunSpecification, Targets, outcomes
+from onnx_lippa.runs import falsify as falsify_property
 from onnx_lippa.runs import replay as replay_run
 from onnx_lippa.runs.folder import DATA, read_asked
 
@@ -125,6 +126,50 @@ def attack(
         key=lambda outcome: outcome.index,
     )
     return _result(model, inputs, found)
+
+
+def falsify(
+    network: Model | str | Path,
+    asked: Property | str | Path,
+    *,
+    timeout: float = math.inf,
+    method: str = "lippa",
+    restarts: int = 8,
+    gradient_steps: int = 60,
+    lp_steps: int = 8,
+    engine: str = "auto",
+    solver: str | None = None,
+    seed: int = 0,
+) -> Finding:
+    """Looks for an input that a property seeks.
+
+    Args:
+        network: a model from :func:`load`, or the path of one.
+        asked: a property, or the path of a VNN-LIB file.
+        timeout: seconds for the search.
+        method: ``"lippa"`` or ``"pgd"``.
+        restarts: rounds of gradient walks after the first.
+        gradient_steps: gradient steps of a walk.
+        lp_steps: LPSteps of Algorithm 1.
+        engine: LP engine: ``"auto"``, ``"rows"`` or ``"stacked"``.
+        solver: as in :func:`attack`.
+        seed: same seed, same result (but for a timeout).
+
+    Returns:
+        ``sat`` with an input that replays in ONNX Runtime and meets the property exactly, or
+        ``unknown`` or ``timeout``, which prove nothing.
+
+    Raises:
+        InputError: a property that cannot be read or does not fit the model.
+        ModelError: a model that cannot be used (where a path is given).
+    """
+    wanted = asked if isinstance(asked, Property) else Property.from_vnnlib(asked)
+    model = network if isinstance(network, Model) else load(network)
+    settings = Settings(
+        method_named(method), False, restarts, gradient_steps, lp_steps, timeout, seed, engine,
+        solver,
+    )  # fmt: skip
+    return falsify_property(model, wanted, settings)
 
 
 def attack_inputs(

@@ -15,8 +15,10 @@ import onnx_lippa
 PACKAGE = Path(onnx_lippa.__file__).parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.stat().st_size)
 PUBLIC = [
+    "Answer",
     "AttackResult",
     "FalseClaimError",
+    "Finding",
     "InputError",
     "LippaError",
     "Model",
@@ -26,6 +28,7 @@ PUBLIC = [
     "UnsupportedModelError",
     "Verdict",
     "attack",
+    "falsify",
     "load",
     "replay",
 ]

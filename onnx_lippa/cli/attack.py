@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +16,9 @@ from rich.console import Console
 from onnx_lippa.api import attack_inputs, method_named
 from onnx_lippa.attacks import Outcome, Settings
 from onnx_lippa.cli.inputs import Selection, select
+from onnx_lippa.cli.property import attack_instances, attack_property
 from onnx_lippa.cli.terminal import LiveProgress, model_line, summary_table
+from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.question import norm_named
 from onnx_lippa.regions import ENGINE_NAMES
@@ -27,7 +29,9 @@ from onnx_lippa.solvers import SOLVER_NAMES
 
 
 def attack(
-    model: Annotated[Path, typer.Argument(help="The ONNX model.")],
+    model: Annotated[
+        Path | None, typer.Argument(help="The ONNX model; all but --instances need it.")
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Argument(
@@ -46,6 +50,26 @@ def attack(
     targets: Annotated[
         str, typer.Option(help="Wrong classes that count: all, runner-up, or a list like 3,5.")
     ] = "all",
+    property_: Annotated[
+        Path | None,
+        typer.Option(
+            "--property",
+            help="VNN-LIB file (or .vnnlib.gz): look for an input that meets it.",
+        ),
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds for --property, or for each of --instances.")
+    ] = None,
+    counterexample: Annotated[
+        Path | None, typer.Option(help="File for the counterexample to --property.")
+    ] = None,
+    instances: Annotated[
+        Path | None,
+        typer.Option(help="CSV of models, properties and timeouts, to be answered one by one."),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(help="Output to attack, where the model has several.")
+    ] = None,
     lower: Annotated[float, typer.Option(help="Lower end of the domain.")] = 0.0,
     upper: Annotated[float, typer.Option(help="Upper end of the domain.")] = 1.0,
     first: Annotated[int | None, typer.Option(help="Attack only the first N inputs.")] = None,
@@ -82,11 +106,27 @@ def attack(
         method_named(method), minimize or eps is None, restarts, gradient_steps, lp_steps,
         math.inf if time_limit is None else time_limit, seed, engine, solver,
     )  # fmt: skip
+    threads = _cores() if workers is None else workers
+    if property_ is not None or instances is not None:
+        asked = replace(settings, minimize=False, time_limit=_seconds(timeout))
+        _only_one(model, data, eps, property_, instances, time_limit, counterexample)
+        if instances is not None:
+            attack_instances(instances, out, asked, threads, quiet)
+        elif model is not None and property_ is not None:
+            attack_property(
+                model, property_, output, asked, counterexample, threads, as_json, quiet
+            )
+        return
+    if model is None:
+        raise InputError("there is no MODEL: give the path of an ONNX file")
+    if timeout is not None or counterexample is not None:
+        raise InputError("--timeout and --counterexample belong to --property: give one")
     specification = RunSpecification(
         model, norm_named(norm), eps, lower, upper, Targets.parse(targets), settings,
-        _cores() if workers is None else workers,
+        threads,
     )  # fmt: skip
-    loaded = load(model, lower=lower, upper=upper)
+    loaded = load(model, output=output, lower=lower, upper=upper)
+    loaded.require_classes()
     console.print(model_line(loaded), highlight=False, soft_wrap=True)
     for note in loaded.network.notes:
         console.print(f"note: {note}", highlight=False, soft_wrap=True)
@@ -104,6 +144,35 @@ def attack(
         console.print(f"written to {out}; check it with: onnx-lippa replay {out}", highlight=False)
     if as_json:
         typer.echo(json.dumps(summary.as_json(), indent=2))
+
+
+def _seconds(timeout: float | None) -> float:
+    if timeout is not None and not timeout > 0:
+        raise InputError(f"--timeout is {timeout}: give a positive number of seconds")
+    return math.inf if timeout is None else timeout
+
+
+def _only_one(
+    model: Path | None,
+    data: Path | None,
+    eps: float | None,
+    property_: Path | None,
+    instances: Path | None,
+    time_limit: float | None,
+    counterexample: Path | None,
+) -> None:
+    """Raises InputError for arguments that say nothing to a property or to a list of them."""
+    if property_ is not None and instances is not None:
+        raise InputError("--property and --instances exclude each other: give one of them")
+    name = "--instances" if property_ is None else "--property"
+    for given, what in ((data, "DATA"), (eps, "--eps"), (time_limit, "--time-limit")):
+        if given is not None:
+            raise InputError(f"{name} and {what} exclude each other: leave {what} out")
+    if property_ is not None and model is None:
+        raise InputError("--property needs a MODEL: give the path of an ONNX file")
+    if instances is not None and (model is not None or counterexample is not None):
+        what = "MODEL" if model is not None else "--counterexample"
+        raise InputError(f"--instances and {what} exclude each other: leave {what} out")
 
 
 class _Run:

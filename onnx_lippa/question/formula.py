@@ -104,7 +104,7 @@ def holds(
         y: the outputs, likewise. A comparison with a value that is not finite never holds.
         meant: inputs that stand for another number, which no float of their type equals.
     """
-    inputs: list[float | Fraction] = np.ravel(x).astype(np.float64).tolist()
+    inputs: list[float | Fraction] = list(np.ravel(x).astype(np.float64).tolist())
     for index, value in (meant or {}).items():
         inputs[index] = value
     outputs: list[float] = np.ravel(y).astype(np.float64).tolist()

@@ -52,8 +52,8 @@ class InputSet:
         """Points (n, d) moved into ball and box, but for rounding."""
         eps = np.full(len(x), self.eps)
         center = np.broadcast_to(self.center, x.shape)
-        moved: Float64 = self.norm.projector(center, eps, self.lower, self.upper)(x)
-        return moved
+        project = self.norm.projector(center, eps, self.lower, self.upper)
+        return project(x).astype(np.float64, copy=False)
 
     def contains(self, x: Floats) -> bool:
         """Whether a stored input lies in the set, exactly (in float64, no tolerance)."""

@@ -54,6 +54,17 @@ class Finding:
     lp_steps: int = 0
     best_margin: float = np.inf
 
+    @property
+    def note(self) -> str:
+        """What a reader must know of inputs that no float can meet; empty where there are none."""
+        if not self.rounded:
+            return ""
+        count = "1 input" if len(self.rounded) == 1 else f"{len(self.rounded)} inputs"
+        return (
+            f"the property fixes {count} to numbers that no float of the model's type equals: the "
+            "nearest one is taken for each"
+        )
+
 
 def falsify(model: Model, asked: Property, settings: Settings) -> Finding:
     """Looks for an input that meets a property.

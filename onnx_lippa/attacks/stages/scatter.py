@@ -15,7 +15,9 @@ from onnx_lippa.attacks.stages.base import Stage
 
 MOST_FEATURES: Final = 32
 """Above as many free features random points say little, and the stage does nothing."""
-_AT_ONCE: Final = 4096
+_AT_FIRST: Final = 64
+_AT_MOST: Final = 4096
+"""Points drawn together: few at first, since a network may be large."""
 _KEPT: Final = 8
 """Points of the least margin that are remembered for each disjunct."""
 
@@ -46,11 +48,13 @@ class Scatter(Stage):
         generator = problem.generator(ledger.settings.seed, 2000)
         started = time.monotonic()
         limit = min(self.seconds, ledger.remaining(entry))
-        for _ in range(0, self.points, _AT_ONCE):
-            x = problem.inputs.sampled(generator, _AT_ONCE)
+        drawn, count = 0, _AT_FIRST
+        while drawn < self.points and time.monotonic() - started < limit:
+            x = problem.inputs.sampled(generator, count)
             margins = problem.unsafe.margins(ledger.model.values.logits(x))
-            if _keep_best(ledger, position, x, margins) or time.monotonic() - started > limit:
+            if _keep_best(ledger, position, x, margins):
                 return
+            drawn, count = drawn + count, min(2 * count, _AT_MOST)
 
 
 def _keep_best(ledger: Ledger, position: int, x: Float64, margins: Float64) -> bool:

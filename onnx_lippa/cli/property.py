@@ -1,0 +1,139 @@
+"""``onnx-lippa attack MODEL --property SPEC`` and ``onnx-lippa attack --instances CSV``."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from onnx_lippa.attacks import Settings
+from onnx_lippa.errors import InputError
+from onnx_lippa.onnx_io import load
+from onnx_lippa.question import Property
+from onnx_lippa.runs import (
+    Answer,
+    Finding,
+    InstanceResult,
+    answers,
+    counterexample_text,
+    falsify,
+    read_instances,
+    read_results,
+    write_counterexample,
+    write_results,
+)
+
+_RESULTS: Final = "results.csv"
+_COUNTEREXAMPLES: Final = "counterexamples"
+
+
+def attack_property(
+    model: Path,
+    spec: Path,
+    output: str | None,
+    settings: Settings,
+    counterexample: Path | None,
+    threads: int,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Prints the answer on the first line, and the counterexample behind it."""
+    started = time.monotonic()
+    asked = Property.from_vnnlib(spec)
+    loaded = load(model, output=output, threads=threads)
+    left = max(settings.time_limit - (time.monotonic() - started), 1e-3)
+    found = falsify(loaded, asked, replace(settings, time_limit=left))
+    if counterexample is not None and found.answer is Answer.SAT:
+        write_counterexample(counterexample, found)
+    if as_json:
+        typer.echo(json.dumps(_as_json(found, time.monotonic() - started), indent=2))
+    elif not quiet:
+        typer.echo(found.answer.value)
+        if found.answer is Answer.SAT:
+            typer.echo(counterexample_text(found))
+        if found.note:
+            typer.echo(f"; {found.note}")
+
+
+def _as_json(found: Finding, seconds: float) -> dict[str, object]:
+    return {
+        "answer": found.answer.value,
+        "inputs": None if found.x is None else [float(value) for value in found.x],
+        "outputs": None if found.outputs is None else [float(value) for value in found.outputs],
+        "rounded_inputs": list(found.rounded),
+        "found_by": found.found_by.value,
+        "lp_steps": found.lp_steps,
+        "seconds": seconds,
+    }
+
+
+def attack_instances(
+    path: Path, out: Path | None, settings: Settings, workers: int, quiet: bool
+) -> None:
+    """Answers every instance of a list; a list that was interrupted is continued."""
+    instances = read_instances(path)
+    if settings.time_limit < float("inf"):
+        instances = [
+            replace(one, timeout=min(one.timeout, settings.time_limit)) for one in instances
+        ]
+    known: list[InstanceResult] = []
+    if out is not None and (out / _RESULTS).exists():
+        asked = {(one.onnx, one.vnnlib) for one in instances}
+        known = read_results(out / _RESULTS)
+        if not {(r.instance.onnx, r.instance.vnnlib) for r in known} <= asked:
+            raise InputError(f"{out} holds results of other instances: give another --out")
+    done = {(result.instance.onnx, result.instance.vnnlib) for result in known}
+    left = [one for one in instances if (one.onnx, one.vnnlib) not in done]
+    examples = None
+    if out is not None:
+        examples = out / _COUNTEREXAMPLES
+        _make(examples)
+    try:
+        with _progress(len(instances), quiet) as progress:
+            task = progress.add_task("instances", total=len(instances), completed=len(known))
+            for result in answers(left, path.parent, settings, workers, examples):
+                known.append(result)
+                if out is not None:
+                    write_results(out / _RESULTS, known)
+                progress.update(task, advance=1)
+    finally:
+        if not quiet:
+            _report(known, len(instances), out)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
+
+
+def _progress(total: int, quiet: bool) -> Progress:
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        disable=quiet or not console.is_terminal,
+        transient=True,
+    )
+
+
+def _report(results: list[InstanceResult], total: int, out: Path | None) -> None:
+    """One line for each instance where no file has them, then the counts."""
+    if out is None:
+        for result in results:
+            typer.echo(result.line(), nl=False)
+    counts = Counter(result.answer for result in results)
+    listed = ", ".join(f"{count} {answer}" for answer, count in sorted(counts.items()))
+    where = "" if out is None else f"; written to {out / _RESULTS}"
+    typer.echo(f"{len(results)} of {total} instances: {listed or 'nothing yet'}{where}")
