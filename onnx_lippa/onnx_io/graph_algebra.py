@@ -32,6 +32,7 @@ class GraphAlgebra(Algebra[str]):
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self._shared: dict[tuple[bytes, Shape, str], str] = {}
+        self._transposes: dict[str, str] = {}
 
     @property
     def element(self) -> int:
@@ -190,7 +191,18 @@ class GraphAlgebra(Algebra[str]):
         return output
 
     def _float(self, constant: Float64) -> str:
+        flipped = constant.swapaxes(-1, -2) if constant.ndim > 1 else constant
+        if flipped.flags.c_contiguous and not constant.flags.c_contiguous:
+            # The transpose of a weight: stored once, and turned when a session opens.
+            return self._turned(self._float(flipped), constant.ndim)
         return self._constant(constant.astype(self.dtype))
+
+    def _turned(self, stored: str, rank: int) -> str:
+        """A constant with its last two axes swapped."""
+        if stored not in self._transposes:
+            order = [*range(rank - 2), rank - 1, rank - 2]
+            self._transposes[stored] = self._node("Transpose", stored, perm=order)
+        return self._transposes[stored]
 
     def _integer(self, values: tuple[int, ...]) -> str:
         return self._constant(np.array(values, dtype=np.int64))
