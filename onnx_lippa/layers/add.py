@@ -13,7 +13,7 @@ def convert(node: NodeView) -> Converted:
     """``x + c``, ``c + x`` or ``x + y``."""
     positions = node.only_computed()
     if len(positions) == 2:
-        return added(node, (0, 1), (1.0, 1.0))
+        return added(node, (1.0, 1.0))
     (position,) = positions
     frame, shift = met(node.computed(position), node.known(1 - position, "summand"))
     return frame.converted(ScaleShift(frame.source, None, shift), position=position)

@@ -10,7 +10,8 @@ import numpy as np
 from onnx_lippa.algebra import Algebra
 from onnx_lippa.arrays import Float64, Shape
 from onnx_lippa.layers.base import AffineLayer
-from onnx_lippa.layers.node import Converted, NodeView, Unsupported
+from onnx_lippa.layers.meeting import met_together
+from onnx_lippa.layers.node import Converted, NodeView
 
 V = TypeVar("V")
 
@@ -21,16 +22,21 @@ class Addition(AffineLayer):
 
     Args:
         sources: sample shape of each x.
-        weights: the factors.
+        weights: the factors, numbers or arrays that broadcast with the samples.
         constant: c, broadcast with the samples, or None for 0.
     """
 
     def __init__(
-        self, sources: Sequence[Shape], weights: Sequence[float], constant: Float64 | None = None
+        self,
+        sources: Sequence[Shape],
+        weights: Sequence[float | Float64],
+        constant: Float64 | None = None,
     ) -> None:
-        self._sources, self._weights, self._constant = tuple(sources), tuple(weights), constant
+        self._sources, self._constant = tuple(sources), constant
+        self._weights = tuple(np.asarray(weight, dtype=np.float64) for weight in weights)
+        factors = [weight.shape for weight in self._weights]
         constants = [] if constant is None else [constant.shape]
-        self._shape: Shape = np.broadcast_shapes(*sources, *constants)
+        self._shape: Shape = np.broadcast_shapes(*sources, *factors, *constants)
 
     @property
     def shape(self) -> Shape:
@@ -42,8 +48,8 @@ class Addition(AffineLayer):
         total: V | None = None
         for x, source, weight in zip(inputs, self._sources, self._weights, strict=True):
             summand = self._wide(algebra, x, source)
-            if weight != 1.0:
-                summand = algebra.scale(summand, np.array(weight))
+            if np.any(weight != 1.0):
+                summand = algebra.scale(summand, weight)
             total = summand if total is None else algebra.add(total, summand)
         if total is None:
             raise ValueError("a sum needs at least one summand")
@@ -58,7 +64,7 @@ class Addition(AffineLayer):
         return tuple(
             algebra.sum_to(part, self._shape, source) if source != self._shape else part
             for part, source in (
-                (u if weight == 1.0 else algebra.scale(u, np.array(weight)), source)
+                (u if np.all(weight == 1.0) else algebra.scale(u, weight), source)
                 for source, weight in zip(self._sources, self._weights, strict=True)
             )
         )
@@ -70,38 +76,13 @@ class Addition(AffineLayer):
         return algebra.broadcast(algebra.reshape(x, aligned), self._shape)
 
 
-def together(node: NodeView, positions: Sequence[int]) -> tuple[list[Shape], bool]:
-    """Sample shapes of computed operands that broadcast, and whether the result has a batch axis.
-
-    A batch axis has extent 1 here, so where it meets a feature axis it is broadcast, as an axis
-    that the sample does not have.
+def added(
+    node: NodeView, weights: Sequence[float | Float64], constant: Float64 | None = None
+) -> Converted:
+    """The weighted sum of the computed operands, and a constant that fits their samples.
 
     Raises:
-        Unsupported: they do not broadcast.
+        Unsupported: the operands do not broadcast.
     """
-    operands = [node.computed(position) for position in positions]
-    shapes = [operand.shape for operand in operands]
-    rank = max(operand.rank for operand in operands)
-    _check_broadcast(shapes)
-    return shapes, rank > len(np.broadcast_shapes(*shapes))
-
-
-def _check_broadcast(shapes: Sequence[Shape]) -> None:
-    try:
-        np.broadcast_shapes(*shapes)
-    except ValueError as error:
-        listed = " and ".join(map(str, shapes))
-        raise Unsupported(f"samples of shapes {listed} do not broadcast") from error
-
-
-def added(
-    node: NodeView,
-    positions: Sequence[int],
-    weights: Sequence[float],
-    constant: Float64 | None = None,
-) -> Converted:
-    """The weighted sum of computed operands, and a constant that fits their samples."""
-    shapes, batched = together(node, positions)
-    if constant is not None:
-        _check_broadcast([*shapes, constant.shape])
-    return Converted((Addition(shapes, weights, constant),), tuple(positions), batched)
+    meeting = met_together(node)
+    return meeting.converted(Addition(meeting.sources, weights, constant))

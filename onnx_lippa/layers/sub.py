@@ -18,7 +18,7 @@ def convert(node: NodeView) -> Converted:
     """``x - c``, ``c - x`` or ``x - y``."""
     positions = node.only_computed()
     if len(positions) == 2:
-        return added(node, (0, 1), (1.0, -1.0))
+        return added(node, (1.0, -1.0))
     (position,) = positions
     x = node.computed(position)
     frame, constant = met(x, node.known(1 - position, "constant"))

@@ -76,10 +76,10 @@ class TwoPiece(PiecewiseLayer):
 
     def piece_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
         """See :meth:`PiecewiseLayer.piece_transpose`."""
-        raised = u if np.all(self.above == 1.0) else algebra.scale(u, self.above)
+        raised = _scaled(algebra, u, self.above)
         if not np.any(self.below):
             return algebra.mask(state, raised)
-        return algebra.where(state, raised, algebra.scale(u, self.below))
+        return algebra.where(state, raised, _scaled(algebra, u, self.below))
 
     def guard(self, algebra: Algebra[V], state: V, x: V) -> V:
         """See :meth:`PiecewiseLayer.guard`: the distance to the kink on the right side of it."""
@@ -109,3 +109,7 @@ class TwoPiece(PiecewiseLayer):
         active = state.ravel() != 0
         upper = np.concatenate([np.where(active, np.inf, 0.0), np.where(active, 0.0, np.inf)])
         return np.zeros(upper.size), upper
+
+
+def _scaled(algebra: Algebra[V], u: V, slope: Float64) -> V:
+    return u if np.all(slope == 1.0) else algebra.scale(u, slope)
