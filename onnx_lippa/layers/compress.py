@@ -16,9 +16,9 @@ from onnx_lippa.layers.taken import taken
 @converts("Compress", since=9)
 def convert(node: NodeView) -> Converted:
     """The entries of an axis, or of the flattened tensor, that a constant condition names."""
-    x = node.computed()
     if isinstance(node.operand(1), Computed):
         raise Unsupported("its condition depends on the input, so its result jumps")
+    x = node.computed()
     positions = np.flatnonzero(node.known(1, "condition").value)
     before: tuple[Layer, ...] = ()
     if "axis" in node.attributes:

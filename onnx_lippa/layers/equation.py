@@ -42,7 +42,8 @@ def parsed(text: str, ranks: Sequence[int]) -> Equation:
     if arrow:
         output = _term(right, len(right.replace(_DOTS, "")) + len(dots), text)
     else:
-        output = (*dots, *sorted(label for label in labels if labels.count(label) == 1))
+        letters = [label for label in labels if label not in dots]
+        output = (*dots, *sorted(label for label in letters if letters.count(label) == 1))
     if len(set(output)) != len(output) or not set(output) <= set(labels):
         raise Unsupported(f"its equation '{text}' has an output that its terms do not give")
     return Equation(terms, output)

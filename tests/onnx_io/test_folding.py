@@ -108,3 +108,93 @@ def test_sequences_are_no_constants():
     problem = refusal(graph_model(nodes, (2,), {"w": normal(1, 1, 3)}))
     assert problem.op == "SequenceConstruct"
     assert "not a tensor" in problem.reason
+
+
+def batch_and(*rest):
+    """Nodes that give ``shape = [batch, *rest]``, as PyTorch writes ``(x.shape[0], ...)``."""
+    nodes = [
+        node("Shape", "x", "s"),
+        node("Gather", "s zero", "n", axis=0),
+        node("Unsqueeze", "n front", "batch"),
+        node("Concat", "batch rest", "shape", axis=0),
+    ]
+    return nodes, {"zero": np.int64(0), "front": np.array([0]), "rest": np.array(rest)}
+
+
+@pytest.mark.parametrize("rest", [(6,), (-1,), (3, 2), (3, -1), (1, 6, 1)])
+def test_a_shape_that_begins_with_the_batch(rest):
+    nodes, constants = batch_and(*rest)
+    nodes += [node("Reshape", "x shape", "t"), node("Flatten", "t", "y")]
+    network = check_model(graph_model(nodes, (2, 3), constants))
+    assert set(steps_of(network)) <= {"Reshape", "Flatten"}
+
+
+def test_a_shape_with_the_batch_times_an_extent():
+    """Every row of every sample by itself, as layers over sequences are exported."""
+    nodes = [
+        node("Shape", "x", "s"),
+        node("Gather", "s both", "front", axis=0),
+        node("ReduceProd", "front", "rows", axes=[0], keepdims=1),
+        node("Gather", "s last", "width", axis=0),
+        node("Concat", "rows width", "table", axis=0),
+        node("Reshape", "x table", "a"),
+        node("Gemm", "a w", "b"),
+        node("Concat", "front four", "back", axis=0),
+        node("Reshape", "b back", "c"),
+        node("Relu", "c", "d"),
+        node("Flatten", "d", "y"),
+    ]
+    constants = {"both": np.array([0, 1]), "last": np.array([2]), "four": np.array([4])}
+    check_model(graph_model(nodes, (2, 3), {**constants, "w": normal(1, 3, 4)}))
+
+
+def test_a_range_as_indices():
+    """Positions counted by the graph itself: 0, 2, 4 of an axis whose extent it asks for."""
+    nodes = [
+        node("Shape", "x", "s", start=1, end=2),
+        node("Squeeze", "s", "n"),
+        node("Range", "zero n two", "i"),
+        node("Gather", "x i", "y", axis=1),
+    ]
+    constants = {"zero": np.int64(0), "two": np.int64(2)}
+    network = check_model(graph_model(nodes, (5,), constants))
+    np.testing.assert_array_equal(network.forward(np.arange(5.0)[None]), [[0.0, 2.0, 4.0]])
+
+
+@pytest.mark.parametrize("value", [None, np.array([2.5], np.float32)])
+def test_a_constant_of_the_shape_of_a_sample(value):
+    filled = {} if value is None else {"value": numpy_helper.from_array(value)}
+    nodes = [
+        node("Shape", "x", "s"),
+        node("ConstantOfShape", "s", "c", **filled),
+        node("Add", "x c", "y"),
+    ]
+    check_model(graph_model(nodes, (3,), {}))
+
+
+def test_the_size_of_a_tensor_divides_it():
+    """A mean written by hand over all but the batch axis."""
+    nodes = [
+        node("Shape", "x", "s", start=1),
+        node("ReduceProd", "s", "n", keepdims=0),
+        node("Cast", "n", "count", to=1),
+        node("Flatten", "x", "a"),
+        node("MatMul", "a ones", "b"),
+        node("Div", "b count", "y"),
+    ]
+    network = check_model(graph_model(nodes, (2, 3), {"ones": np.ones((6, 1), np.float32)}))
+    np.testing.assert_allclose(network.forward(np.arange(6.0)[None]), [[2.5]])
+
+
+def test_an_identity_matrix_of_the_shape_of_a_tensor():
+    nodes = [node("EyeLike", "a", "i", k=1), node("Add", "a i", "b"), node("Flatten", "b", "y")]
+    nodes.insert(0, node("Squeeze", "x zero", "a"))
+    check_model(graph_model(nodes, (3, 4), {"zero": np.array([0])}, batch=1), batches=(1,))
+
+
+def test_the_shape_of_a_large_tensor_that_nothing_else_takes():
+    nodes = [node("Expand", "x wide", "a"), node("Shape", "a", "s"), node("Cast", "s", "f", to=1)]
+    nodes += [node("Slice", "f zero two", "b"), node("Add", "x b", "y")]
+    constants = {"wide": np.array([1, 60_000, 2]), "zero": np.array([0]), "two": np.array([2])}
+    network = load_model(graph_model(nodes, (2,), constants, batch=1)).network
+    np.testing.assert_array_equal(network.forward(np.zeros((1, 2))), [[1.0, 60_000.0]])
