@@ -83,7 +83,12 @@ def fold(
 
 
 def refuse_not_finite(value: AnyArray) -> None:
-    """Raises Unsupported where a constant holds NaN or infinity."""
+    """Raises Unsupported where a weight holds NaN or infinity.
+
+    A single infinite number may be a bound that is none; who takes it for a weight will say so.
+    """
+    if value.size == 1 and np.issubdtype(value.dtype, np.floating) and np.isinf(value).all():
+        return
     if np.issubdtype(value.dtype, np.floating) and not np.all(np.isfinite(value)):
         raise Unsupported(
             "it contains NaN or infinite weights: check the training and export again"
