@@ -25,6 +25,19 @@ def reduce_min(draft: Draft, x: Tensor) -> str:
     return _reduce(draft, "ReduceMin", x, 18)
 
 
+def reduce_l1(draft: Draft, x: Tensor) -> str:
+    """ReduceL1."""
+    return _reduce(draft, "ReduceL1", x, 18)
+
+
+def cum_sum(draft: Draft, x: Tensor) -> str:
+    """CumSum in either direction, the entry itself included or not."""
+    draft.need(draft.opset >= 11)
+    axis = draft.signed(draft.integer(1, x.rank - 1), x.rank)
+    switches = {name: (draft.integer(0, 1), 0) for name in ("exclusive", "reverse")}
+    return draft.add("CumSum", [x, draft.ints(axis)], **draft.sparse(**switches))
+
+
 def _reduce(draft: Draft, op: str, x: Tensor, input_since: int) -> str:
     """A reduction; one that leaves the batch axis alone is followed by Unsqueeze."""
     if draft.opset >= input_since and draft.chance(0.05):

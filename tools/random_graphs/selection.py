@@ -75,6 +75,47 @@ def gather(draft: Draft, x: Tensor) -> str:
     return draft.add("Gather", [x, name], axis=signed)
 
 
+def gather_elements(draft: Draft, x: Tensor) -> str:
+    """GatherElements, whose indices have a batch axis of their own."""
+    draft.need(draft.opset >= 11 and draft.style.fixed)
+    axis = draft.integer(1, x.rank - 1)
+    extents = [draft.integer(1, extent) for extent in x.shape]
+    extents[axis - 1] = draft.integer(1, 4)
+    extent = x.shape[axis - 1]
+    indices = draft.generator.integers(-extent, extent, (1, *extents))
+    signed = draft.signed(axis, x.rank)
+    return draft.add("GatherElements", [x, _matrix(draft, indices)], axis=signed)
+
+
+def gather_nd(draft: Draft, x: Tensor) -> str:
+    """GatherND, whose indices have a batch axis of their own."""
+    draft.need(draft.opset >= 12 and draft.style.fixed)
+    depth = draft.integer(1, x.rank - 1)
+    places = [draft.generator.integers(0, n, draft.integer(1, 4)) for n in x.shape[:depth]]
+    count = min(len(place) for place in places)
+    indices = np.stack([place[:count] for place in places], axis=1)[None]
+    return draft.add("GatherND", [x, draft.whole(indices)], batch_dims=1)
+
+
+def compress(draft: Draft, x: Tensor) -> str:
+    """Compress by a mask that may be shorter than the axis."""
+    draft.need(draft.opset >= 9)
+    axis = draft.integer(1, x.rank - 1)
+    mask = draft.generator.integers(0, 2, draft.integer(1, x.shape[axis - 1]))
+    mask[draft.integer(0, len(mask) - 1)] = 1
+    signed = draft.signed(axis, x.rank) if draft.opset >= 11 else axis
+    return draft.add("Compress", [x, draft.bools(mask)], axis=signed)
+
+
+def trilu(draft: Draft, x: Tensor) -> str:
+    """Trilu, the upper or the lower part."""
+    draft.need(draft.opset >= 14 and x.rank > 2)
+    inputs = [x.name]
+    if draft.chance(0.7):
+        inputs.append(draft.ints(draft.integer(-2, 2)))
+    return draft.add("Trilu", inputs, **draft.sparse(upper=(draft.integer(0, 1), 1)))
+
+
 def pad(draft: Draft, x: Tensor) -> str:
     """Pad of every mode, negative ones included."""
     mode = draft.pick(["constant", "constant", "reflect", "edge"])

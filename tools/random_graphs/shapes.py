@@ -102,6 +102,12 @@ def cast(draft: Draft, x: Tensor) -> str:
     return draft.add("Cast", [x], to=TensorProto.FLOAT)
 
 
+def cast_like(draft: Draft, x: Tensor) -> str:
+    """CastLike of floats to floats."""
+    draft.need(draft.opset >= 15)
+    return draft.add("CastLike", [x, draft.constant(1.0) if draft.chance(0.5) else x])
+
+
 def dropout(draft: Draft, x: Tensor) -> str:
     """Dropout at inference, its mask asked for or not."""
     outputs = 2 if draft.chance(0.2) else 1

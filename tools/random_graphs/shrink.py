@@ -31,6 +31,8 @@ def shrunk(model: onnx.ModelProto, alike: Callable[[onnx.ModelProto], bool]) -> 
         alike: whether a smaller graph shows what the graph shows.
     """
     smaller: onnx.ModelProto | None = _pruned(model)
+    if not alike(smaller):  # it is due to what the output does not depend on
+        return model
     while smaller is not None:
         model, smaller = smaller, None
         for candidate in _candidates(model):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from math import sqrt
+from typing import Any
 
 from tools.random_graphs.draft import Draft, Tensor
 
 _MAX_POOL_DILATES = 10
 _AVERAGE_POOL_DILATES = 19
+_LP_POOL_DILATES = 18
 _CEIL_MODE = 10
 
 
@@ -75,6 +77,18 @@ def average_pool(draft: Draft, x: Tensor) -> str:
     return draft.add("AveragePool", [x], **attributes)
 
 
+def lp_pool(draft: Draft, x: Tensor) -> str:
+    """LpPool of absolute values."""
+    attributes = _pool(draft, x, _LP_POOL_DILATES, _LP_POOL_DILATES)
+    return draft.add("LpPool", [x], p=1, **attributes)
+
+
+def global_lp_pool(draft: Draft, x: Tensor) -> str:
+    """GlobalLpPool of absolute values."""
+    draft.need(x.rank > 2)
+    return draft.add("GlobalLpPool", [x], p=1)
+
+
 def global_max_pool(draft: Draft, x: Tensor) -> str:
     """GlobalMaxPool."""
     draft.need(x.rank > 2)
@@ -96,7 +110,9 @@ def _weights(draft: Draft, shape: list[int], maps: int) -> list[str]:
     return weights
 
 
-def _pool(draft: Draft, x: Tensor, dilates_since: int) -> dict[str, object]:
+def _pool(
+    draft: Draft, x: Tensor, dilates_since: int, ceil_since: int = _CEIL_MODE
+) -> dict[str, Any]:
     draft.need(x.rank in (3, 4))
     spatial = x.rank - 2
     kernel, strides = draft.integers(1, 3, spatial), draft.integers(1, 3, spatial)
@@ -105,13 +121,19 @@ def _pool(draft: Draft, x: Tensor, dilates_since: int) -> dict[str, object]:
     if draft.opset >= dilates_since:
         dilations = draft.integers(1, 2, spatial) if draft.chance(0.4) else dilations
         attributes |= draft.sparse(dilations=(dilations, [1] * spatial))
-    if draft.opset >= _CEIL_MODE:
+    if draft.opset >= ceil_since:
         attributes |= draft.sparse(ceil_mode=(draft.integer(0, 1), 0))
     padding = _padding(draft, kernel)
+    if not attributes.get("ceil_mode") and not str(padding.get("auto_pad")).startswith("SAME"):
+        # By the standard a window that does not fit gives nothing; ONNX Runtime pools all the same.
+        edges = padding.get("pads", [0] * (2 * spatial))
+        for axis, extent in enumerate(x.shape[1:]):
+            wide = dilations[axis] * (kernel[axis] - 1) + 1
+            draft.need(wide <= extent + edges[axis] + edges[axis + spatial])
     return {"kernel_shape": kernel, **attributes, **padding}
 
 
-def _padding(draft: Draft, window: list[int]) -> dict[str, object]:
+def _padding(draft: Draft, window: list[int]) -> dict[str, Any]:
     """No padding, a number for every edge, or a rule; always less than the window."""
     if draft.chance(0.25):
         return {"auto_pad": draft.pick(["SAME_UPPER", "SAME_LOWER", "VALID"])}
