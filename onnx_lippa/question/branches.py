@@ -63,7 +63,7 @@ class _Work:
     """What multiplying out needs to know everywhere."""
 
     common: Bounds = field(default_factory=dict)
-    reason: str = "an or in it has no parts"
+    reason: str = "it is false whatever the input"
     steps: int = 0
     known: dict[int, tuple[int, Interval]] = field(default_factory=dict)
     met: dict[tuple[int, int], tuple[Interval, Interval, Interval]] = field(default_factory=dict)
@@ -109,7 +109,7 @@ class _Work:
                 known = bounds.get(index) or self.common.get(index)
                 bounds[index] = interval if known is None else self._met(known, interval)
             elif not comparison.holds([], []):
-                self.reason = f"a comparison of numbers{_place(comparison)} never holds"
+                self.reason = f"a comparison of numbers{comparison.place} never holds"
                 return None
         for index, interval in bounds.items():
             if self._contradicts(index, interval):
@@ -136,7 +136,8 @@ class _Work:
         return known[0]
 
     def _merged(self, one: Branch, other: Branch) -> Branch | None:
-        self._spend([], len(one.bounds) + len(one.rows) + len(other.bounds) + len(other.rows))
+        copied = len(one.bounds) + len(one.rows) + len(other.bounds) + len(other.rows)
+        self._spend([], 1 + copied)
         if not one.bounds or not other.bounds:
             return Branch(one.bounds or other.bounds, one.rows + other.rows)
         bounds = dict(one.bounds)
@@ -157,9 +158,8 @@ class _Work:
         self.steps += steps
         if len(found) > MAX_BRANCHES or self.steps > MAX_WORK:
             raise InputError(
-                f"the property is too large once its or-parts are multiplied out (more than "
-                f"{MAX_BRANCHES} branches, or {MAX_WORK} bounds in them): split it into several "
-                "properties"
+                "the property is too large once its or-parts are multiplied out, with more than "
+                f"{MAX_BRANCHES} branches or {MAX_WORK} bounds in them: split it into several"
             )
 
 
@@ -171,7 +171,3 @@ def bound_of(comparison: Comparison) -> tuple[int, Interval]:
     if coefficient.numerator > 0:
         return index, Interval(upper=limit)
     return index, Interval(lower=limit)
-
-
-def _place(comparison: Comparison) -> str:
-    return "" if comparison.line is None else f" (line {comparison.line})"

@@ -42,6 +42,11 @@ class Comparison:
     strict: bool = False
     line: int | None = field(default=None, compare=False)
 
+    @property
+    def place(self) -> str:
+        """Its line in parentheses, for messages; empty where it was not read from a file."""
+        return "" if self.line is None else f" (line {self.line})"
+
     def holds(self, x: Sequence[float | Fraction], y: Sequence[float]) -> bool:
         """Whether it holds, exactly; never where one of its variables is not finite."""
         if len(self.inputs) + len(self.outputs) == 1:

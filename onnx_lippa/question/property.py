@@ -257,8 +257,8 @@ def _conjunction(rows: Sequence[Comparison], outputs: int, width: int) -> Conjun
         for index, coefficient in row.inputs:
             matrix[number, outputs + index] = nearest(coefficient)
         bound[number] = nearest(row.bound)
-    if not np.isfinite(matrix).all() or not np.isfinite(bound).all():
-        raise InputError("a comparison has a number beyond float64: scale it")
+        if not np.isfinite(matrix[number]).all() or not np.isfinite(bound[number]):
+            raise InputError(f"a comparison{row.place} has a number beyond float64: scale it")
     return Conjunction(matrix, bound, strict=bool(rows) and all(row.strict for row in rows))
 
 

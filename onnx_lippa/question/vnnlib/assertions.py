@@ -8,7 +8,7 @@ from typing import Final
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.question.formula import Comparison, Every, Formula, Some
-from onnx_lippa.question.vnnlib.linear import mirrored
+from onnx_lippa.question.vnnlib.linear import Linear, mirrored
 from onnx_lippa.question.vnnlib.terms import Terms, Value
 from onnx_lippa.question.vnnlib.tokens import quoted
 
@@ -36,10 +36,11 @@ class Assertions:
         """
         if isinstance(value, Comparison | Every | Some):
             return value
-        if value in {"true", "false"}:
-            return Every(()) if (value == "true") != negated else Some(())
-        what = quoted(value) if isinstance(value, str) else "a number"
-        raise InputError(f"{operator} takes formulas but has {what} in it: compare it first")
+        if isinstance(value, Linear):
+            raise InputError(f"{operator} takes formulas but has a number in it: compare it first")
+        if value not in {"true", "false"}:
+            raise InputError(f"{operator} takes formulas but has {quoted(value)} in it: correct it")
+        return Every(()) if (value == "true") != negated else Some(())
 
     def connective(self, operator: str, values: Sequence[Value], negated: bool) -> Formula:
         """What a connective makes of formulas whose own negations are pushed in already.

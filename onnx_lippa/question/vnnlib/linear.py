@@ -9,13 +9,14 @@ from typing import Final
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.question.formula import Comparison
+from onnx_lippa.question.vnnlib.tokens import quoted
 
 MAX_DIGITS: Final = 1_000
 """Length and exponent of a number in the text: beyond any float, but quick to compute with."""
 MAX_BITS: Final = 20_000
 """Length of a number that arithmetic makes of them."""
 
-NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE]([+-]?\d+))?", re.ASCII)
+NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE](?P<exponent>[+-]?\d+))?", re.ASCII)
 
 ZERO: Final = Fraction(0)
 ONE: Final = Fraction(1)
@@ -84,15 +85,14 @@ def number(word: str) -> Fraction | None:
     """The number a word stands for, exactly, or None where it is not a number.
 
     Raises:
-        InputError: a number of more than :data:`MAX_DIGITS` digits or so large an exponent.
+        InputError: a word longer than :data:`MAX_DIGITS`, or so large an exponent.
     """
+    if len(word) > MAX_DIGITS:
+        raise InputError(f"{quoted(word)} has more than {MAX_DIGITS} characters: shorten it")
     match = NUMBER.fullmatch(word)
     if match is None:
         return None
-    exponent = match.group(3)
-    if len(word) > MAX_DIGITS or (exponent and abs(int(exponent)) > MAX_DIGITS):
-        raise InputError(
-            f"a number has more than {MAX_DIGITS} digits or an exponent beyond {MAX_DIGITS}: "
-            "shorten it"
-        )
+    exponent = match["exponent"]
+    if exponent and abs(int(exponent)) > MAX_DIGITS:
+        raise InputError(f"{quoted(word)} has an exponent beyond {MAX_DIGITS}: correct it")
     return Fraction(word)

@@ -9,7 +9,7 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.question.formula import Every, Formula
 from onnx_lippa.question.vnnlib.assertions import COMPARISONS, CONNECTIVES, Assertions, flips
 from onnx_lippa.question.vnnlib.declared import Declared
-from onnx_lippa.question.vnnlib.tensors import DECLARE_TENSOR, Tensors
+from onnx_lippa.question.vnnlib.tensors import DECLARE_TENSOR, NAME, Tensors
 from onnx_lippa.question.vnnlib.terms import ARITHMETIC, Terms, Value
 from onnx_lippa.question.vnnlib.tokens import Tokens, quoted
 
@@ -86,7 +86,7 @@ class _Frame:
         """Takes in a word; brackets alone are the place of an element of the tensor before."""
         if word[0] == "[" and self.values and self.operator in _OPERATORS:
             last = self.values[-1]
-            if isinstance(last, str):
+            if isinstance(last, str) and NAME.fullmatch(last):
                 self.values[-1] = last + word
                 return
         self.values.append(word)

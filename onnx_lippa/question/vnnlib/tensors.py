@@ -14,7 +14,7 @@ from onnx_lippa.question.vnnlib.tokens import quoted
 
 DECLARE_TENSOR: Final = frozenset({"declare-input", "declare-output", "declare-hidden"})
 
-_NAME: Final = re.compile(r"[A-Za-z]\w*", re.ASCII)
+NAME: Final = re.compile(r"[A-Za-z]\w*", re.ASCII)
 _ELEMENT: Final = re.compile(r"(?P<name>[A-Za-z]\w*)(?P<place>\[[\d,\s]*\])?", re.ASCII)
 _PLACE: Final = re.compile(r"\[\s*(\d{1,9}\s*(,\s*\d{1,9}\s*)*)?\]", re.ASCII)
 _SORTS: Final = frozenset({"Real", "real", "float32", "float64"})
@@ -51,7 +51,7 @@ class Tensors:
         self._networks += 1
         if self._networks > 1:
             raise InputError("a second network is declared: only properties of one are supported")
-        if not words or not isinstance(words[0], str) or _NAME.fullmatch(words[0]) is None:
+        if not words or not isinstance(words[0], str) or NAME.fullmatch(words[0]) is None:
             raise InputError("a network has no name: write (declare-network f (declare-input ...")
         for kind, is_input in (("input", True), ("output", False)):
             if self._only(is_input) is None:
@@ -74,7 +74,7 @@ class Tensors:
                 f"({operator} X float32 [1,5])"
             )
         name, sort, shape = parts[:3]
-        if _NAME.fullmatch(name) is None:
+        if NAME.fullmatch(name) is None:
             raise InputError(f"{quoted(name)} is not a name: use letters, digits and _ alone")
         if sort not in _SORTS:
             raise InputError(f"{name} has the type {quoted(sort)}: use Real, float32 or float64")

@@ -70,8 +70,9 @@ class Terms:
         Raises:
             InputError: no arguments, a product of variables, or a division by a variable or 0.
         """
-        if not values or (operator == "/" and len(values) < 2):
-            raise InputError(f"{operator} has too few arguments: give it two at least")
+        least = 2 if operator == "/" else 1
+        if len(values) < least:
+            raise InputError(f"{operator} has {len(values)} arguments: give it {least} at least")
         parts = [self.linear(value, operator) for value in values]
         if operator == "+":
             return self._sum(parts)
