@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 from onnx_lippa.algebra import Algebra, ConvGeometry
 from onnx_lippa.arrays import FLOAT32, AnyArray, Float64, Integers, Shape
 from onnx_lippa.onnx_io.straight_run import straight_run
-from onnx_lippa.onnx_io.subpixel import sub_pixel
+from onnx_lippa.onnx_io.subpixel import SubPixel, sub_pixel
 
 OPSET = 18
 """Operator set of the graphs written here: the oldest that has all they use."""
@@ -87,7 +87,7 @@ class GraphAlgebra(Algebra[str]):
             pads=[p for p, _ in form.pads] + [p for _, p in form.pads],
         )
         if form.block > 1:
-            spread = self._node("DepthToSpace", spread, blocksize=form.block, mode="CRD")
+            spread = self._interleaved(spread, weight.shape[1], form)
         return self._node(
             "Slice",
             spread,
@@ -95,6 +95,15 @@ class GraphAlgebra(Algebra[str]):
             self._integer(tuple(stop for _, stop in form.crop)),
             self._integer((2, 3)),
         )
+
+    def _interleaved(self, spread: str, channels: int, form: SubPixel) -> str:
+        """What DepthToSpace (CRD) does, one axis after the other: twice as fast in ONNX Runtime."""
+        s, (height, width) = form.block, form.places
+        columns = self.reshape(spread, (channels, s, s, height, width))
+        rows = self.permute(columns, (0, 1, 3, 4, 2))
+        rows = self.reshape(rows, (channels, s, height, width * s))
+        whole = self.permute(rows, (0, 2, 1, 3))
+        return self.reshape(whole, (channels, height * s, width * s))
 
     def reshape(self, x: str, shape: Shape) -> str:
         """See :meth:`Algebra.reshape`."""

@@ -18,18 +18,20 @@ from onnx_lippa.arrays import Float64
 
 @dataclass(frozen=True)
 class SubPixel:
-    """A convolution followed by interleaving (DepthToSpace, CRD) and a crop.
+    """A convolution followed by interleaving (as DepthToSpace in mode CRD) and a crop.
 
     Attributes:
         weight: (channels * s * s, maps, taps, taps) its kernel.
         pads: (before, after) zeros along each spatial axis of u.
         block: the stride s, how many maps are interleaved along each axis.
+        places: spatial extents of the convolution's result, before interleaving.
         crop: (start, stop) of the input's extent in the interleaved result, per spatial axis.
     """
 
     weight: Float64
     pads: tuple[tuple[int, int], ...]
     block: int
+    places: tuple[int, int]
     crop: tuple[tuple[int, int], ...]
 
 
@@ -60,12 +62,14 @@ def sub_pixel(
     split = grown.reshape(maps, channels, taps[0], stride, taps[1], stride)
     flipped = split[:, :, ::-1, :, ::-1, :]
     kernel = flipped.transpose(1, 3, 5, 0, 2, 4).reshape(-1, maps, taps[0], taps[1])
-    pads, crop = [], []
+    pads, crop, reached = [], [], []
     for place, extent, tap, (before, _) in zip(places, extents, taps, geometry.pads, strict=True):
         blocks = -(-(before + extent) // stride)
         behind = blocks - place
         if behind < 0:
             return None
+        reached.append(blocks)
         pads.append((tap - 1, behind))
         crop.append((before, before + extent))
-    return SubPixel(np.ascontiguousarray(kernel), tuple(pads), stride, tuple(crop))
+    height, width = reached
+    return SubPixel(np.ascontiguousarray(kernel), tuple(pads), stride, (height, width), tuple(crop))
