@@ -124,11 +124,13 @@ def _pool(
     if draft.opset >= ceil_since:
         attributes |= draft.sparse(ceil_mode=(draft.integer(0, 1), 0))
     padding = _padding(draft, kernel)
-    if not attributes.get("ceil_mode") and not str(padding.get("auto_pad")).startswith("SAME"):
-        # By the standard a window that does not fit gives nothing; ONNX Runtime pools all the same.
-        edges = padding.get("pads", [0] * (2 * spatial))
-        for axis, extent in enumerate(x.shape[1:]):
-            wide = dilations[axis] * (kernel[axis] - 1) + 1
+    same = str(padding.get("auto_pad")).startswith("SAME")
+    edges = padding.get("pads", [0] * (2 * spatial))
+    for axis, extent in enumerate(x.shape[1:]):
+        stride, wide = strides[axis], dilations[axis] * (kernel[axis] - 1) + 1
+        if same:  # where the rule would have to crop, ONNX Runtime sometimes does and sometimes not
+            draft.need((extent - 1) // stride * stride + kernel[axis] >= extent)
+        elif not attributes.get("ceil_mode"):  # it pools all the same, the standard does not
             draft.need(wide <= extent + edges[axis] + edges[axis + spatial])
     return {"kernel_shape": kernel, **attributes, **padding}
 
