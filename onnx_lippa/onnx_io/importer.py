@@ -98,7 +98,8 @@ class _Builder:
         """The node's operands; an unknown operator is reported even behind another problem."""
         missing = [name for name in node.input if name and name not in self.operands]
         if missing:
-            known_op = converter_for(node.op_type, self.model.opset) is not None
+            has_converter = converter_for(node.op_type, self.model.opset) is not None
+            known_op = has_converter or node.op_type in SHAPE_OPS
             if not known_op and not self._is_constant(node):
                 raise Unsupported(_why_not(node.op_type, self.model.opset))
             for name in missing:
