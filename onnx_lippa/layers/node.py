@@ -61,12 +61,15 @@ class Computed:
             for single samples.
         readout: what the graph has done to it that the network leaves out: its values are scores
             before that.
+        holds: for the truth of a comparison, whether it is true where the network's value is not
+            negative, or (False) where it is; None for numbers.
     """
 
     index: int
     shape: Shape
     batched: bool = True
     readout: Readout = Readout.LOGITS
+    holds: bool | None = None
 
     @property
     def rank(self) -> int:
@@ -186,12 +189,16 @@ class Converted:
         inputs: positions of the node's operands that the chain takes, in order.
         batched: whether the result has a batch axis in the graph; None means as the operand.
         readout: set where the node turns scores into another form that keeps their order.
+        holds: set where the result is the truth of a comparison (see :class:`Computed`).
+        takes_truth: whether the node can take such a truth.
     """
 
     layers: tuple[Layer, ...]
     inputs: tuple[int, ...] = (0,)
     batched: bool | None = None
     readout: Readout | None = None
+    holds: bool | None = None
+    takes_truth: bool = False
 
 
 def without_batch(constant: Float64, rank: int) -> Float64:

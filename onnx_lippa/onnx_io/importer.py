@@ -122,6 +122,7 @@ class _Builder:
         sources = [operands[position] for position in converted.inputs]
         computed = [source for source in sources if isinstance(source, Computed)]
         readout = self._readout(node, computed, converted)
+        holds = _truth(computed, converted)
         batched = computed[0].batched if converted.batched is None else converted.batched
         shape = computed[0].shape
         layers = list(converted.layers)
@@ -138,11 +139,11 @@ class _Builder:
             if size(layer.shape) > MOST_ELEMENTS:
                 raise Unsupported(f"its output of shape {layer.shape} is too large")
             # What is read through something is not what the graph calls by that name.
-            computes_it = place == len(layers) - 1 and readout is Readout.LOGITS
-            named = tensor if computes_it else ""
+            as_it_is = readout is Readout.LOGITS and holds is None
+            named = tensor if as_it_is and place == len(layers) - 1 else ""
             self.steps.append(Step(name, node.op_type, named, layer, inputs))
             inputs = (len(self.steps),)
-        self.operands[tensor] = Computed(inputs[0], shape, batched, readout)
+        self.operands[tensor] = Computed(inputs[0], shape, batched, readout, holds)
 
     def _readout(
         self, node: onnx.NodeProto, computed: list[Computed], converted: Converted
@@ -161,6 +162,19 @@ class _Builder:
             f"it takes the result of a {before}, which is supported only as the very last step "
             "of a classifier"
         )
+
+
+def _truth(computed: list[Computed], converted: Converted) -> bool | None:
+    """Whether the result is the truth of a comparison, and which (see :class:`Computed`)."""
+    given = [source.holds for source in computed if source.holds is not None]
+    if converted.takes_truth or not given:
+        return converted.holds
+    if len(computed) == 1 and all(isinstance(layer, Rearranged) for layer in converted.layers):
+        return given[0]
+    raise Unsupported(
+        "it takes the truth of a comparison, which is supported only as the condition of a Where "
+        "(or a factor of a Mul): export the model without it"
+    )
 
 
 class _DependsOnProblem(Exception):  # noqa: N818  # a signal, not an error
@@ -192,6 +206,9 @@ def import_network(model: ModelFile, interface: Interface) -> Network:
         builder.problems.append(
             NodeProblem(interface.output_name, "output", "it does not depend on the input")
         )
+    if isinstance(output, Computed) and output.holds is not None:
+        reason = "it is the truth of a comparison: export the model with the scores as its output"
+        builder.problems.append(NodeProblem(interface.output_name, "output", reason))
     if builder.problems or not isinstance(output, Computed):
         raise UnsupportedModelError(tuple(builder.problems))
     skipped = len(model.proto.graph.node) - len(nodes)
