@@ -19,6 +19,7 @@ from onnx_lippa.layers import Computed, Known, NodeView, Operand, Unsupported, c
 from onnx_lippa.layers.node import Attribute, Converted
 from onnx_lippa.layers.readout import Readout
 from onnx_lippa.layers.rearrange import Rearranged, merged
+from onnx_lippa.layers.refused import refusal_of
 from onnx_lippa.network import Network, Step
 from onnx_lippa.onnx_io.folding import fold, is_constant, refuse_not_finite
 from onnx_lippa.onnx_io.needed import needed_nodes
@@ -99,7 +100,7 @@ class _Builder:
         missing = [name for name in node.input if name and name not in self.operands]
         if missing:
             has_converter = converter_for(node.op_type, self.model.opset) is not None
-            known_op = has_converter or node.op_type in SHAPE_OPS
+            known_op = has_converter or is_constant(node.op_type, [True])
             if not known_op and not self._is_constant(node):
                 raise Unsupported(_why_not(node.op_type, self.model.opset))
             for name in missing:
@@ -311,4 +312,4 @@ def _why_not(op: str, opset: int) -> str:
                 f"its form in opset {opset} is not supported, that of opset {newer} is: "
                 "export with a newer opset"
             )
-    return "this operator is not supported: export the model without it"
+    return refusal_of(op)

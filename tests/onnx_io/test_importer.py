@@ -55,8 +55,8 @@ def test_message_counts_and_lists():
         load_model(graph_model(nodes, (3,)))
     lines = str(caught.value).splitlines()
     assert lines[0] == "the model is not supported, because 2 nodes are not:"
-    assert lines[1].startswith("  - Sin 'sin_a': this operator is not supported")
-    assert lines[2].startswith("  - Erf 'erf_y': this operator is not supported")
+    assert lines[1].startswith("  - Sin 'sin_a': it is a curve, not piecewise linear")
+    assert lines[2].startswith("  - Erf 'erf_y': it is a curve, not piecewise linear")
     assert caught.value.exit_code == 3
 
 
