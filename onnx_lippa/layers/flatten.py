@@ -10,7 +10,7 @@ from onnx_lippa.layers.registry import converts
 
 @converts("Flatten")
 def convert(node: NodeView) -> Converted:
-    """Flatten behind the batch axis."""
+    """Along any axis."""
     x = node.computed()
     named = node.integer("axis", 1)
     axis = named + x.rank if named < 0 else named

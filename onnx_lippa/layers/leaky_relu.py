@@ -33,6 +33,6 @@ class LeakyRelu(TwoPiece):
 
 @converts("LeakyRelu")
 def convert(node: NodeView) -> Converted:
-    """LeakyRelu of every opset."""
+    """``x`` where it is not negative, ``alpha * x`` elsewhere; alpha of any sign."""
     alpha = float(np.float32(node.number("alpha", 0.01)))
     return Converted((LeakyRelu(node.computed().shape, alpha),))

@@ -8,7 +8,7 @@ from onnx_lippa.layers.registry import converts
 
 @converts("Not")
 def convert(node: NodeView) -> Converted:
-    """Of the truth of a comparison."""
+    """Of the truth of a comparison, as the condition of a Where."""
     holds = node.computed().holds
     if holds is None:
         raise Unsupported("its input is not the truth of a comparison")

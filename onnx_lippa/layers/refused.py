@@ -59,6 +59,11 @@ def refusal_of(op: str) -> str:
     return _REASONS.get(op, "this operator is not supported: export the model without it")
 
 
+def refusals() -> dict[str, tuple[str, ...]]:
+    """The reasons, each with its operators."""
+    return {reason: tuple(ops.split()) for reason, ops in _KINDS.items()}
+
+
 def refused_ops() -> tuple[str, ...]:
     """Operators that are known and refused for a reason of their kind, sorted."""
     return tuple(sorted(_REASONS))

@@ -29,6 +29,14 @@ def converter_for(op: str, opset: int) -> Converter | None:
     return _CONVERTERS[op, max(versions)] if versions else None
 
 
+def converters() -> dict[str, dict[int, Converter]]:
+    """For every operator, sorted, its converters by the opset each holds from."""
+    return {
+        op: {since: _CONVERTERS[name, since] for name, since in sorted(_CONVERTERS) if name == op}
+        for op in supported_ops()
+    }
+
+
 def supported_ops() -> tuple[str, ...]:
     """Names of all operators with a converter, sorted."""
     return tuple(sorted({op for op, _ in _CONVERTERS}))

@@ -36,5 +36,5 @@ class Relu(TwoPiece):
 
 @converts("Relu")
 def convert(node: NodeView) -> Converted:
-    """Relu of every opset."""
+    """``max(x, 0)``."""
     return Converted((Relu(node.computed().shape),))

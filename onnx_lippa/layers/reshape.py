@@ -12,7 +12,7 @@ from onnx_lippa.layers.registry import converts
 
 @converts("Reshape", since=5)
 def convert(node: NodeView) -> Converted:
-    """Reshape to a constant shape that leaves the batch axis alone."""
+    """To any constant shape, its 0 and -1 resolved for one sample."""
     x = node.computed()
     wanted = node.known(1, "shape").integers
     return Converted((Rearranged(x.shape, _whole_shape(x.whole, wanted, node)),), batched=False)

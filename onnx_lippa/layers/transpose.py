@@ -10,7 +10,7 @@ from onnx_lippa.layers.registry import converts
 
 @converts("Transpose")
 def convert(node: NodeView) -> Converted:
-    """Transpose that leaves the batch axis in front."""
+    """Axes in any order."""
     x = node.computed()
     order = node.integers("perm", tuple(reversed(range(x.rank))))
     if sorted(order) != list(range(x.rank)):

@@ -14,7 +14,7 @@ from onnx_lippa.layers.registry import converts
 
 @converts("Where", since=9)
 def convert(node: NodeView) -> Converted:
-    """By a constant mask, or by a comparison; either branch may be a constant."""
+    """By a constant mask, or by a comparison, of branches of which one may be a constant."""
     if isinstance(node.operand(0), Computed):
         return chosen(node)
     meeting = met_together(node)
