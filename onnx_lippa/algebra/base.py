@@ -101,8 +101,8 @@ class Algebra(ABC, Generic[V]):
         """Axes of the sample in another order."""
 
     @abstractmethod
-    def take(self, x: V, axis: int, extent: int, indices: Integers) -> V:
-        """Entries of an axis of this extent by position; 0 where a position is -1."""
+    def take(self, x: V, axis: int, source: Shape, indices: Integers) -> V:
+        """Entries of an axis of samples of this shape by position; 0 where a position is -1."""
 
     @abstractmethod
     def concatenate(self, parts: Sequence[V], axis: int) -> V:

@@ -58,7 +58,7 @@ class NumpyAlgebra(Algebra[AnyArray]):
         """See :meth:`Algebra.permute`."""
         return x.transpose(0, *(axis + 1 for axis in axes))
 
-    def take(self, x: AnyArray, axis: int, extent: int, indices: Integers) -> AnyArray:
+    def take(self, x: AnyArray, axis: int, source: Shape, indices: Integers) -> AnyArray:
         """See :meth:`Algebra.take`."""
         taken = np.take(x, np.maximum(indices, 0), axis=axis + 1)
         if np.any(indices < 0):

@@ -56,7 +56,7 @@ class EdgePadded(AffineLayer):
     def _repeated(
         self, algebra: Algebra[V], x: V, axis: int, shape: list[int], position: int, count: int
     ) -> V:
-        entry = algebra.take(x, axis, shape[axis], np.array([position]))
+        entry = algebra.take(x, axis, tuple(shape), np.array([position]))
         wide = (*shape[:axis], count, *shape[axis + 1 :])
         return entry if count == 1 else algebra.broadcast(entry, wide)
 
@@ -83,12 +83,12 @@ class EdgePadded(AffineLayer):
         if head:
             parts.append(self._summed(algebra, u, axis, shape, np.arange(head)))
         if body:
-            parts.append(algebra.take(u, axis, shape[axis], np.arange(head, head + body)))
+            parts.append(algebra.take(u, axis, shape, np.arange(head, head + body)))
         if tail:
             parts.append(self._summed(algebra, u, axis, shape, np.arange(head + body, shape[axis])))
         return algebra.concatenate(parts, axis) if len(parts) > 1 else parts[0]
 
     def _summed(self, algebra: Algebra[V], u: V, axis: int, shape: Shape, positions: Integers) -> V:
-        edge = algebra.take(u, axis, shape[axis], positions)
+        edge = algebra.take(u, axis, shape, positions)
         wide = (*shape[:axis], len(positions), *shape[axis + 1 :])
         return algebra.sum_to(edge, wide, (*shape[:axis], 1, *shape[axis + 1 :]))

@@ -67,7 +67,8 @@ class Joined(AffineLayer):
         joined = algebra.concatenate(parts, self._axis) if len(parts) > 1 else parts[0]
         if self._extent == len(self._places):
             return joined
-        return algebra.take(joined, self._axis, self._extent, self._places)
+        source = (*self._shape[: self._axis], self._extent, *self._shape[self._axis + 1 :])
+        return algebra.take(joined, self._axis, source, self._places)
 
     def offset(self) -> Float64 | None:
         """See :meth:`AffineLayer.offset`: the constants in their places."""
@@ -75,8 +76,7 @@ class Joined(AffineLayer):
 
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
         """See :meth:`AffineLayer.transpose`."""
-        total = len(self._places)
-        shares = [algebra.take(u, self._axis, total, mine) for mine in self._slices]
+        shares = [algebra.take(u, self._axis, self._shape, mine) for mine in self._slices]
         return tuple(
             share if source == part else algebra.reshape(share, source)
             for share, source, part in zip(shares, self._sources, self._computed, strict=True)

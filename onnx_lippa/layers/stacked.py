@@ -58,7 +58,7 @@ class Stacked(AffineLayer):
         joined = algebra.concatenate(rows, 0) if len(rows) > 1 else rows[0]
         if len(rows) == len(self._places):
             return joined
-        return algebra.take(joined, 0, len(rows), self._places)
+        return algebra.take(joined, 0, (len(rows), *self._shape[1:]), self._places)
 
     def offset(self) -> Float64 | None:
         """See :meth:`AffineLayer.offset`: the constants in their places."""
@@ -71,7 +71,7 @@ class Stacked(AffineLayer):
             if number < 0:
                 continue
             index, part = self._parts[number]
-            row = algebra.take(u, 0, len(self._places), np.array([place]))
+            row = algebra.take(u, 0, self._shape, np.array([place]))
             (share,) = part.transpose(algebra, algebra.reshape(row, self._shape[1:]))
             known = total[index]
             total[index] = share if known is None else algebra.add(known, share)

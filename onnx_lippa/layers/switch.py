@@ -60,7 +60,7 @@ class Switch(PiecewiseLayer):
         to_b = algebra.add(u, algebra.scale(to_a, np.array(-1.0)))
         row = (1, *self._shape)
         rows = [algebra.reshape(part, row) for part in (to_a, to_b)]
-        return algebra.take(algebra.concatenate(rows, 0), 0, 2, _BRANCHES)
+        return algebra.take(algebra.concatenate(rows, 0), 0, (2, *self._shape), _BRANCHES)
 
     def guard(self, algebra: Algebra[V], state: V, x: V) -> V:
         """See :meth:`PiecewiseLayer.guard`: the size of d on the right side of 0."""
@@ -70,10 +70,12 @@ class Switch(PiecewiseLayer):
     def guard_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
         """See :meth:`PiecewiseLayer.guard_transpose`."""
         signed = algebra.where(state, u, algebra.scale(u, np.array(-1.0)))
-        return algebra.take(algebra.reshape(signed, (1, *self._shape)), 0, 1, _SIGN)
+        row = (1, *self._shape)
+        return algebra.take(algebra.reshape(signed, row), 0, row, _SIGN)
 
     def _part(self, algebra: Algebra[V], x: V, place: int) -> V:
-        return algebra.reshape(algebra.take(x, 0, 3, np.array([place])), self._shape)
+        row = algebra.take(x, 0, (3, *self._shape), np.array([place]))
+        return algebra.reshape(row, self._shape)
 
     def split(self) -> Split:
         """See :meth:`PiecewiseLayer.split`.

@@ -52,35 +52,39 @@ class Taken(AffineLayer):
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
         """See :meth:`AffineLayer.linear`."""
         (x,) = inputs
+        reached = self._source
         for axis, positions in self._positions.items():
-            x = algebra.take(x, axis, self._source[axis], positions)
+            x = algebra.take(x, axis, reached, positions)
+            reached = _with(reached, axis, len(positions))
         return x
 
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
         """See :meth:`AffineLayer.transpose`: an entry taken m times collects from m places."""
-        reached = list(self._shape)
+        reached = self._shape
         for axis, rounds in reversed(self._sources.items()):
-            u = self._collected(algebra, u, axis, rounds, tuple(reached))
-            reached[axis] = self._source[axis]
+            u = self._collected(algebra, u, axis, rounds, reached)
+            reached = _with(reached, axis, self._source[axis])
         return (u,)
 
     def _collected(
         self, algebra: Algebra[V], u: V, axis: int, rounds: list[Integers], reached: Shape
     ) -> V:
         """What every entry of one axis collects from u, which has the shape reached so far."""
-        extent, m = reached[axis], len(rounds)
-        if m == 1:
-            return algebra.take(u, axis, extent, rounds[0])
-        collected = (*reached[:axis], self._source[axis], *reached[axis + 1 :])
-        if m <= _FEW:
-            total = algebra.take(u, axis, extent, rounds[0])
+        if len(rounds) <= _FEW:
+            total = algebra.take(u, axis, reached, rounds[0])
             for places in rounds[1:]:
-                total = algebra.add(total, algebra.take(u, axis, extent, places))
+                total = algebra.add(total, algebra.take(u, axis, reached, places))
             return total
-        stacked = (*collected[:axis], m, *collected[axis:])
-        spread = algebra.reshape(algebra.take(u, axis, extent, np.concatenate(rounds)), stacked)
-        summed = algebra.sum_to(spread, stacked, (*stacked[:axis], 1, *stacked[axis + 1 :]))
+        collected = _with(reached, axis, self._source[axis])
+        stacked = (*collected[:axis], len(rounds), *collected[axis:])
+        spread = algebra.take(u, axis, reached, np.concatenate(rounds))
+        summed = algebra.sum_to(algebra.reshape(spread, stacked), stacked, _with(stacked, axis, 1))
         return algebra.reshape(summed, collected)
+
+
+def _with(shape: Shape, axis: int, extent: int) -> Shape:
+    """The shape with another extent of one axis."""
+    return (*shape[:axis], extent, *shape[axis + 1 :])
 
 
 def taken(source: Shape, positions: Mapping[int, Integers]) -> tuple[Layer, ...]:

@@ -113,14 +113,14 @@ class GraphAlgebra(Algebra[str]):
         """See :meth:`Algebra.permute`."""
         return self._node("Transpose", x, perm=[0, *(axis + 1 for axis in axes)])
 
-    def take(self, x: str, axis: int, extent: int, indices: Integers) -> str:
+    def take(self, x: str, axis: int, source: Shape, indices: Integers) -> str:
         """See :meth:`Algebra.take`; a slice and zeros around it where that is all it is."""
         run = straight_run(indices)
         if run is None:
             if np.any(indices < 0):
-                x = self._zeros_around(x, axis, 0, 1)  # where Gather finds position -1
+                x = self._zeros_around(x, axis, len(source), 0, 1)  # where Gather finds position -1
             return self._node("Gather", x, self._constant(indices), axis=axis + 1)
-        if (run.start, run.step, run.count) != (0, 1, extent):
+        if (run.start, run.step, run.count) != (0, 1, source[axis]):
             behind = run.start + run.step * run.count
             if behind < 0:  # as an end this would count from behind
                 behind = np.iinfo(np.int64).min
@@ -131,7 +131,7 @@ class GraphAlgebra(Algebra[str]):
             )
         if run.before == run.after == 0:
             return x
-        return self._zeros_around(x, axis, run.before, run.after)
+        return self._zeros_around(x, axis, len(source), run.before, run.after)
 
     def concatenate(self, parts: Sequence[str], axis: int) -> str:
         """See :meth:`Algebra.concatenate`."""
@@ -187,10 +187,12 @@ class GraphAlgebra(Algebra[str]):
         """Gives a value the name of a graph output."""
         self.nodes.append(helper.make_node("Identity", [value], [name]))
 
-    def _zeros_around(self, x: str, axis: int, before: int, after: int) -> str:
-        """Zeros before and behind the entries of one axis."""
-        pads, axes = self._integer((before, after)), self._integer((axis + 1,))
-        return self._node("Pad", x, pads, "", axes)
+    def _zeros_around(self, x: str, axis: int, rank: int, before: int, after: int) -> str:
+        """Zeros before and behind the entries of one axis of samples of this rank."""
+        # ONNX Runtime's optimiser breaks a Pad of stated axes between two Transposes.
+        pads = [0] * (2 * rank + 2)
+        pads[axis + 1], pads[rank + axis + 2] = before, after
+        return self._node("Pad", x, self._integer(tuple(pads)))
 
     def _node(self, op: str, *inputs: str, **attributes: int | str | Sequence[int]) -> str:
         output = f"t{len(self.nodes)}"

@@ -156,3 +156,14 @@ def test_refuses_computed_ends():
     ]
     model = graph_model(nodes, (3,), {"zero": [0]})
     assert "a cast to int64 rounds" in refusal(model).reason
+
+
+def test_between_transposes():
+    """Transposed, it fills up with zeros, over which ONNX Runtime moves the other transposes."""
+    nodes = [
+        node("Transpose", "x", "a", perm=[0, 2, 1]),
+        node("Slice", "a one three one", "b"),
+        node("Transpose", "b", "c", perm=[0, 2, 1]),
+        node("Flatten", "c", "y"),
+    ]
+    check_model(graph_model(nodes, (3, 5), {"one": [1], "three": [3]}))

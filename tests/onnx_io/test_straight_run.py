@@ -63,9 +63,9 @@ def test_both_algebras_take_the_same(indices, axis):
     shape = [2, 3, 2]
     shape[axis] = 5
     x = np.random.default_rng(len(indices)).normal(size=(3, *shape)).astype(np.float32)
-    taken = NumpyAlgebra(np.float32).take(x, axis, 5, np.array(indices))
+    taken = NumpyAlgebra(np.float32).take(x, axis, tuple(shape), np.array(indices))
     algebra = GraphAlgebra()
-    algebra.name_output(algebra.take("x", axis, 5, np.array(indices)), "y")
+    algebra.name_output(algebra.take("x", axis, tuple(shape), np.array(indices)), "y")
     graph = helper.make_graph(
         algebra.nodes,
         "take",
