@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Final
 
@@ -34,6 +35,9 @@ app.command()(gradient)
 
 def main() -> None:
     """Runs the command line and exits."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Where the output cannot hold an ℓ, it gets a question mark.
+        sys.stdout.reconfigure(errors="replace")
     try:
         app()
     except LippaError as error:

@@ -32,9 +32,9 @@ class Finished:
         return " ".join(self.err.split())
 
 
-def command(*arguments: object) -> Finished:
+def command(*arguments: object, out: io.TextIOBase | None = None) -> Finished:
     """Runs ``onnx-lippa`` with these arguments in this process."""
-    out, err = io.StringIO(), io.StringIO()
+    out, err = out or io.StringIO(), io.StringIO()
     words = ["onnx-lippa", *map(str, arguments)]
     with mock.patch.object(sys, "argv", words), redirect_stdout(out), redirect_stderr(err):
         try:
@@ -42,7 +42,8 @@ def command(*arguments: object) -> Finished:
             code = 0
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    return Finished(code, out.getvalue(), err.getvalue())
+    said = out.getvalue() if isinstance(out, io.StringIO) else ""
+    return Finished(code, said, err.getvalue())
 
 
 def spawned(*arguments: object, **options: object) -> subprocess.Popen[str]:

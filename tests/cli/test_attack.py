@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 
@@ -65,6 +66,15 @@ def test_nothing_is_written_without_out(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert command("attack", DIGITS, *EPS, *FEW).code == 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [("attack", DIGITS, *EPS, *FEW), ("gradient", "--help")])
+def test_output_that_knows_only_ascii(words):
+    """As on some consoles and in many build logs."""
+    content = io.BytesIO()
+    ended = command(*words, out=io.TextIOWrapper(content, encoding="ascii", write_through=True))
+    assert (ended.code, ended.err) == (0, "")
+    assert len(content.getvalue()) > 100
 
 
 # What is attacked
