@@ -72,7 +72,8 @@ def test_nothing_is_written_without_out(tmp_path, monkeypatch):
 def test_output_that_knows_only_ascii(words):
     """As on some consoles and in many build logs."""
     content = io.BytesIO()
-    ended = command(*words, out=io.TextIOWrapper(content, encoding="ascii", write_through=True))
+    console = io.TextIOWrapper(content, encoding="ascii", write_through=True)
+    ended = command(*words, out=console)
     assert (ended.code, ended.err) == (0, "")
     assert len(content.getvalue()) > 100
 
