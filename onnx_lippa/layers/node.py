@@ -40,7 +40,7 @@ class Known:
             raise Unsupported(
                 "it contains NaN or infinite weights: check the training and export again"
             )
-        return self.value.astype(np.float64)
+        return self.value.astype(np.float64, copy=False)
 
     @property
     def integers(self) -> tuple[int, ...]:

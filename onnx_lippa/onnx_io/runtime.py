@@ -34,11 +34,15 @@ def session(model: bytes | Path, threads: int) -> ort.InferenceSession:
     options.log_severity_level = _ERROR_LEVEL + 1
     source = str(model) if isinstance(model, Path) else model
     try:
-        return ort.InferenceSession(source, options, providers=ort.get_available_providers())
+        opened = ort.InferenceSession(source, options, providers=ort.get_available_providers())
     except Exception as error:  # its exceptions share no base class
         raise ModelError(
             f"ONNX Runtime does not accept the model ({first_line(error)}): export it again"
         ) from error
+    # It would hold the model's bytes for as long as it lives, to open itself anew elsewhere.
+    opened.disable_fallback()
+    opened._model_bytes = None
+    return opened
 
 
 def run_once(model: bytes, inputs: Mapping[str, AnyArray]) -> list[AnyArray]:
