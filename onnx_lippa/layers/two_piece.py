@@ -15,6 +15,7 @@ from onnx_lippa.layers.base import PiecewiseLayer, Split
 V = TypeVar("V")
 
 _ZERO: Final = np.array(0.0)
+_MINUS: Final = np.array(-1.0)
 
 
 class TwoPiece(PiecewiseLayer):
@@ -76,10 +77,12 @@ class TwoPiece(PiecewiseLayer):
 
     def piece_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
         """See :meth:`PiecewiseLayer.piece_transpose`."""
-        raised = _scaled(algebra, u, self.above)
         if not np.any(self.below):
-            return algebra.mask(state, raised)
-        return algebra.where(state, raised, _scaled(algebra, u, self.below))
+            return algebra.mask(state, _scaled(algebra, u, self.above))
+        lowered = _scaled(algebra, u, self.below)
+        if not np.any(self.above):
+            return algebra.add(lowered, algebra.scale(algebra.mask(state, lowered), _MINUS))
+        return algebra.where(state, _scaled(algebra, u, self.above), lowered)
 
     def guard(self, algebra: Algebra[V], state: V, x: V) -> V:
         """See :meth:`PiecewiseLayer.guard`: the distance to the kink on the right side of it."""
@@ -87,7 +90,7 @@ class TwoPiece(PiecewiseLayer):
 
     def guard_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
         """See :meth:`PiecewiseLayer.guard_transpose`."""
-        return algebra.where(state, u, algebra.scale(u, np.array(-1.0)))
+        return algebra.where(state, u, algebra.scale(u, _MINUS))
 
     def split(self) -> Split:
         """See :meth:`PiecewiseLayer.split`: ``x = kink + p - n``, ``z = value + a p - b n``."""
