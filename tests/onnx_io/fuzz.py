@@ -23,12 +23,18 @@ from onnx_lippa.errors import LippaError, ModelMismatchError
 from tests.graphs import graph_model, load_model, node, normal
 
 _MEMORY = 6 * 2**30
-_OPS = ["Add", "BatchNormalization", "Concat", "Constant", "Conv", "Div", "Dropout", "Flatten",
-        "Gemm", "Identity", "LeakyRelu", "LogSoftmax", "MatMul", "Mul", "Relu", "Reshape", "Shape",
-        "Sin", "Softmax", "Sub", "Transpose"]  # fmt: skip
-_ARITIES = {"BatchNormalization": 5, "Constant": 0} | dict.fromkeys(
-    ("Add", "Concat", "Conv", "Div", "Gemm", "MatMul", "Mul", "Reshape", "Sub"), 2
-)
+_OPS = ["Abs", "Add", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "Conv", "Div",
+        "Dropout", "Expand", "Flatten", "Gather", "Gemm", "Greater", "HardSigmoid", "Identity",
+        "LeakyRelu", "Less", "LogSoftmax", "MatMul", "Max", "MaxPool", "Mean", "Min", "Mul", "Neg",
+        "Not", "PRelu", "ReduceL1", "ReduceMax", "ReduceMean", "ReduceSum", "Relu", "Reshape",
+        "Shape", "Sigmoid", "Sin", "Softmax", "Split", "Squeeze", "Sub", "Sum", "Transpose",
+        "Unsqueeze", "Where"]  # fmt: skip
+_ARITIES = {"BatchNormalization": 5, "Clip": 3, "Constant": 0, "Mean": 3, "Where": 3} | (
+    dict.fromkeys(
+        ("Add", "Concat", "Conv", "Div", "Expand", "Gather", "Gemm", "Greater", "Less", "MatMul",
+         "Max", "Min", "Mul", "PRelu", "ReduceSum", "Reshape", "Sub", "Sum", "Unsqueeze"), 2,
+    )
+)  # fmt: skip
 
 
 def dense() -> onnx.ModelProto:
@@ -134,8 +140,9 @@ def _some_model(generator: np.random.Generator) -> onnx.ModelProto:
 
 
 def _random_attribute(generator: np.random.Generator, one: onnx.NodeProto) -> None:
-    names = ["axis", "alpha", "perm", "transB", "strides", "pads", "epsilon", "group", "auto_pad"]
-    values = [0, 1, -1, 2, 0.5, [1, 1], [0, 1], [0, 2, 1], "SAME_UPPER", 2**40, [-3, 2**33]]
+    names = ["axis", "alpha", "perm", "transB", "strides", "pads", "epsilon", "group", "auto_pad",
+             "axes", "keepdims", "to", "kernel_shape", "min"]  # fmt: skip
+    values = [0, 1, -1, 2, 0.5, [1, 1], [0, 1], [0, 2, 1], "SAME_UPPER", 2**40, [-3, 2**33], [1]]
     if generator.random() < 0.3:
         name = names[generator.integers(len(names))]
         value = values[generator.integers(len(values))]
