@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from onnx_lippa.arrays import Float64, Floats, Integers
+from onnx_lippa.arrays import AnyArray, Float64, Floats, Integers
 from onnx_lippa.attacks import Method, Outcome, Settings, Verdict
 from onnx_lippa.errors import FalseClaimError, InputError
-from onnx_lippa.formats import Stored, check_domain, check_labels, read_data
+from onnx_lippa.formats import Stored, check_inputs, check_labels, read_data
 from onnx_lippa.formats.convert import to_floats, to_labels
 from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.question import Norm, Property, norm_named
+from onnx_lippa.question import Features, Norm, Property, norm_named
 from onnx_lippa.runs import Finding, Replayed, RunSpecification, Targets, outcomes
 from onnx_lippa.runs import falsify as falsify_property
 from onnx_lippa.runs import replay as replay_run
@@ -32,8 +32,9 @@ class AttackResult:
         success: (n,) whether the input is broken: misclassified as it is, or by a witness.
         adversarials: (n, *input_shape) the witness where there is one, else the clean
             input.
-        distances: (n,) distance of the witness in float64; 0 where the clean input is
-            misclassified, infinite where nothing was found.
+        distances: (n,) distance of the witness in float64, in units of eps where there is one
+            for each feature; 0 where the clean input is misclassified, infinite where nothing
+            was found.
         verdicts: (n,) what is known.
         outcomes: (n,) the details.
     """
@@ -62,12 +63,14 @@ def attack(
     x: Floats,
     y: npt.ArrayLike | None = None,
     *,
-    eps: float | None = None,
+    eps: npt.ArrayLike | None = None,
     norm: str | float | Norm = "linf",
     minimize: bool | None = None,
     targets: str | Sequence[int] = "all",
-    lower: float = 0.0,
-    upper: float = 1.0,
+    lower: npt.ArrayLike = 0.0,
+    upper: npt.ArrayLike = 1.0,
+    fixed: Sequence[int] | AnyArray | None = None,
+    grid: npt.ArrayLike = 0.0,
     method: str = "lippa",
     restarts: int = 8,
     gradient_steps: int = 60,
@@ -85,13 +88,18 @@ def attack(
         x: (n, *input_shape) inputs, or a single one (*input_shape), inside the domain. They are
             rounded to the type that the model takes.
         y: (n,) labels, or one; the model's own predictions when None.
-        eps: radius of the ball; None minimises the distance.
+        eps: radius of the ball; None minimises the distance. An array gives one radius for each
+            feature, and the ball is ``||(x' - x) / eps|| <= 1``: distances are in units of eps.
         norm: ``"linf"``, ``"l1"``, ``"l2"``, or ``np.inf``, 1, 2.
         minimize: look for the nearest adversarial example (within eps, where that is given);
             None means only where eps is None.
         targets: ``"all"``, ``"runner-up"``, or the classes that count.
-        lower: lower end of the domain.
-        upper: its upper end.
+        lower: lower end of the domain, or an array with one for each feature.
+        upper: its upper end, likewise.
+        fixed: features that must not move: a boolean mask, or a list of them (counted in the
+            flattened input). They keep their values whatever domain and grid say.
+        grid: step of which features take whole multiples only, as 1/255 or 1; or an array with
+            one for each feature, 0 for those that take any value.
         method: ``"lippa"`` or ``"pgd"``.
         restarts: rounds of gradient walks after the first.
         gradient_steps: gradient steps of a walk.
@@ -107,8 +115,11 @@ def attack(
         ModelError: a model that cannot be used (where a path is given).
     """
     model = network if isinstance(network, Model) else load(network, lower=lower, upper=upper)
+    features = Features.given(
+        model.network.input_size, lower=lower, upper=upper, eps=eps, fixed=fixed, grid=grid
+    )
     specification = RunSpecification(
-        model.file.path, norm_named(norm), eps, lower, upper,
+        model.file.path, norm_named(norm), features,
         Targets.parse(targets) if isinstance(targets, str) else Targets(classes=tuple(targets)),
         Settings(
             method_named(method), eps is None if minimize is None else minimize, restarts,
@@ -117,7 +128,7 @@ def attack(
         workers,
     )  # fmt: skip
     inputs, labels = _batch(model, x, y)
-    check_domain(inputs, lower, upper)
+    check_inputs(inputs, features)
     clean = model.runtime.outputs(inputs)
     labels = clean.argmax(axis=1) if labels is None else labels
     check_labels(labels, clean.shape[1])

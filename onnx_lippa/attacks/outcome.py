@@ -25,6 +25,7 @@ class FoundBy(Enum):
     GRADIENT = "gradient"
     SAMPLING = "sampling"
     LP = "lp"
+    GRID = "grid"
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ class RowBatch:
         eps: (n,) radii.
         matrix: (n, m, k) rows of the disjuncts, padded by repetition.
         bound: (n, m) right sides.
-        lower: (d,) box.
-        upper: (d,) box.
+        lower: (n, d) boxes; they differ where features keep their clean values.
+        upper: (n, d) boxes.
         norm: the norm of all rows.
     """
 
@@ -56,8 +56,8 @@ class RowBatch:
             self.eps[kept],
             self.matrix[kept],
             self.bound[kept],
-            self.lower,
-            self.upper,
+            self.lower[kept],
+            self.upper[kept],
             self.norm,
         )
 
@@ -66,7 +66,7 @@ class RowBatch:
         return replace(self, owner=np.arange(self.count))
 
     def projector(self) -> Projector:
-        """Moves one point of each row into its ball and the box."""
+        """Moves one point of each row into its ball and its box."""
         return self.norm.projector(self.center, self.eps, self.lower, self.upper)
 
     def margins(self, logits: Floats) -> tuple[Floats, Floats]:
@@ -86,7 +86,7 @@ def rows_for(
     """The batch of some (problem, disjunct) pairs, each from its own starting point.
 
     Args:
-        problems: the problems; all share norm and box.
+        problems: the problems; all share the norm.
         pairs: position of the problem and of the disjunct, one pair a row.
         starts: (d,) starting point of each row.
         eps: (rows,) radii; those of the problems when None.
@@ -107,7 +107,7 @@ def rows_for(
             [c.matrix[r] for c, r in zip(disjuncts, repeats, strict=True)], dtype=dtype
         ),
         bound=np.array([c.bound[r] for c, r in zip(disjuncts, repeats, strict=True)], dtype=dtype),
-        lower=shared.lower.astype(dtype),
-        upper=shared.upper.astype(dtype),
+        lower=np.array([problems[p].inputs.lower for p, _ in pairs], dtype=dtype),
+        upper=np.array([problems[p].inputs.upper for p, _ in pairs], dtype=dtype),
         norm=shared.norm,
     )

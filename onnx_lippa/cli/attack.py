@@ -15,6 +15,7 @@ from rich.console import Console
 
 from onnx_lippa.api import attack_inputs, method_named
 from onnx_lippa.attacks import Outcome, Settings
+from onnx_lippa.cli.features import features_from, values_from
 from onnx_lippa.cli.inputs import Selection, select
 from onnx_lippa.cli.property import attack_instances, attack_property
 from onnx_lippa.cli.terminal import LiveProgress, model_line, summary_table
@@ -40,8 +41,11 @@ def attack(
         ),
     ] = None,
     eps: Annotated[
-        float | None,
-        typer.Option(help="Radius of the ball. Without it the distance is minimised."),
+        str | None,
+        typer.Option(
+            help="Radius of the ball: a number, 8/255, or a .npy file with one for each feature. "
+            "Without it the distance is minimised."
+        ),
     ] = None,
     norm: Annotated[str, typer.Option(help="linf, l1 or l2.")] = "linf",
     minimize: Annotated[
@@ -70,8 +74,15 @@ def attack(
     output: Annotated[
         str | None, typer.Option(help="Output to attack, where the model has several.")
     ] = None,
-    lower: Annotated[float, typer.Option(help="Lower end of the domain.")] = 0.0,
-    upper: Annotated[float, typer.Option(help="Upper end of the domain.")] = 1.0,
+    lower: Annotated[str, typer.Option(help="Lower end of the domain, or a file.")] = "0",
+    upper: Annotated[str, typer.Option(help="Upper end of the domain, or a file.")] = "1",
+    fixed: Annotated[
+        str | None,
+        typer.Option(help="Features that must not move: a list like 0,3,7, or a file (mask)."),
+    ] = None,
+    grid: Annotated[
+        str, typer.Option(help="Step of which features take whole multiples, or a file; 0: any.")
+    ] = "0",
     first: Annotated[int | None, typer.Option(help="Attack only the first N inputs.")] = None,
     indices: Annotated[
         str | None, typer.Option(help="Attack only these inputs: a list like 0,5,7.")
@@ -121,16 +132,16 @@ def attack(
         raise InputError("there is no MODEL: give the path of an ONNX file")
     if timeout is not None or counterexample is not None:
         raise InputError("--timeout and --counterexample belong to --property: give one")
-    specification = RunSpecification(
-        model, norm_named(norm), eps, lower, upper, Targets.parse(targets), settings,
-        threads,
-    )  # fmt: skip
-    loaded = load(model, output=output, lower=lower, upper=upper)
+    wanted, counted = norm_named(norm), Targets.parse(targets)
+    low, high = values_from("--lower", lower), values_from("--upper", upper)
+    loaded = load(model, output=output, lower=low, upper=high)
     loaded.require_classes()
+    features = features_from(loaded.network.input_size, eps, lower, upper, fixed, grid)
+    specification = RunSpecification(model, wanted, features, counted, settings, threads)
     console.print(model_line(loaded), highlight=False, soft_wrap=True)
     for note in loaded.network.notes:
         console.print(f"note: {note}", highlight=False, soft_wrap=True)
-    chosen = select(loaded, data, first, indices, lower, upper, seed)
+    chosen = select(loaded, data, first, indices, features, seed)
     if chosen.note:
         console.print(chosen.note, highlight=False, soft_wrap=True)
     # Targets that the model does not have are refused before anything is written.
@@ -155,7 +166,7 @@ def _seconds(timeout: float | None) -> float:
 def _only_one(
     model: Path | None,
     data: Path | None,
-    eps: float | None,
+    eps: str | None,
     property_: Path | None,
     instances: Path | None,
     time_limit: float | None,
@@ -231,9 +242,7 @@ class _Run:
             model_sha256=self._model.file.sha256,
             data=chosen.source,
             norm=specification.norm.name,
-            eps=specification.eps,
-            lower=specification.lower,
-            upper=specification.upper,
+            features=specification.features,
             targets=str(specification.targets),
             method=specification.settings.method.value,
             minimize=specification.settings.minimize,
@@ -258,9 +267,7 @@ def _opened(
             data_sha256=chosen.sha256,
             indices=tuple(keys),
             norm=specification.norm.name,
-            eps=specification.eps,
-            lower=specification.lower,
-            upper=specification.upper,
+            features=specification.features,
             targets=str(specification.targets),
             options=", ".join(f"{name}={value}" for name, value in settings.items()),
         ),

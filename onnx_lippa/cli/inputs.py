@@ -11,9 +11,9 @@ import numpy as np
 from onnx_lippa.api import file_sha256
 from onnx_lippa.arrays import Floats, Integers
 from onnx_lippa.errors import InputError
-from onnx_lippa.formats import check_domain, check_labels, read_data
+from onnx_lippa.formats import check_inputs, check_labels, read_data
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question.input_set import round_down, round_up
+from onnx_lippa.question import Features
 
 _DRAWN: Final = 10
 """Inputs drawn where there is no data and no count is asked for."""
@@ -49,11 +49,10 @@ def select(
     data: Path | None,
     first: int | None,
     indices: str | None,
-    lower: float,
-    upper: float,
+    features: Features,
     seed: int,
 ) -> Selection:
-    """Reads or draws the inputs and checks them against model and domain.
+    """Reads or draws the inputs and checks them against model, domain and grid.
 
     Raises:
         InputError: they cannot be used.
@@ -67,11 +66,11 @@ def select(
     if path is None:
         if indices is not None:
             raise InputError("--indices needs DATA: there is none beside the model")
-        return _drawn(model, first or _DRAWN, lower, upper, seed)
+        return _drawn(model, first or _DRAWN, features, seed)
     read = read_data(path, model.network.input_shape, model.interface.dtype)
     chosen = _chosen(len(read.inputs), first, indices)
     inputs = read.inputs[chosen]
-    check_domain(inputs, lower, upper)
+    check_inputs(inputs, features)
     outputs = model.runtime.outputs(inputs)
     note = "" if data is not None else f"data: {path}, beside the model"
     if read.labels is None:
@@ -101,18 +100,10 @@ def _chosen(count: int, first: int | None, indices: str | None) -> Integers:
     return chosen
 
 
-def _drawn(model: Model, count: int, lower: float, upper: float, seed: int) -> Selection:
-    """Inputs drawn from the domain, labelled by the network."""
+def _drawn(model: Model, count: int, features: Features, seed: int) -> Selection:
+    """Inputs drawn from domain and grid, labelled by the network."""
     generator = np.random.default_rng([seed, count])
-    shape = (count, model.network.input_size)
-    if np.isfinite(lower) and np.isfinite(upper):
-        points = generator.uniform(lower, upper, shape)
-    else:
-        points = generator.standard_normal(shape)
-    # Rounding may not leave the domain.
-    dtype = model.interface.dtype
-    low, high = round_up(np.array(lower), dtype), round_down(np.array(upper), dtype)
-    inputs = np.clip(points.astype(dtype), low, high)
+    inputs = features.drawn(generator, count, model.network.input_size, model.interface.dtype)
     outputs = model.runtime.outputs(inputs)
     source = f"{count} inputs drawn from the domain (seed {seed}), labelled by the network"
     drawn = Selection(np.arange(count), inputs, outputs.argmax(axis=1), outputs, source, "", "")

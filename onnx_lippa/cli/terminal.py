@@ -69,7 +69,7 @@ def summary_table(summary: Summary, specification: RunSpecification) -> Table:
     table.add_column(justify="right")
     counts = summary.counts
     table.add_row("clean error", f"{summary.clean_error:.2%}")
-    if summary.facts.eps is not None:
+    if summary.facts.features.eps is not None:
         lower = Text(f"{summary.robust_error.lower:.2%}", style="bold red")
         table.add_row("robust error (lower bound)", lower)
     table.add_row("inputs", f"{summary.inputs} of {summary.facts.requested}")
@@ -77,6 +77,8 @@ def summary_table(summary: Summary, specification: RunSpecification) -> Table:
     table.add_row("  adversarial, replayed", str(counts.adversarial))
     table.add_row("    found by gradients", str(summary.found_by.gradient))
     table.add_row("    found only by LPs", str(summary.found_by.lp))
+    if summary.found_by.grid:
+        table.add_row("    found only on the grid", str(summary.found_by.grid))
     table.add_row("  unknown", str(counts.unknown))
     table.add_row("median distance of adversarial", _number(summary.median_distance))
     table.add_row("time per broken input", _seconds(summary.seconds_per_broken))
@@ -89,9 +91,15 @@ def summary_table(summary: Summary, specification: RunSpecification) -> Table:
 
 def _title(specification: RunSpecification) -> str:
     norm = {"linf": "ℓ∞", "l1": "ℓ1", "l2": "ℓ2"}.get(specification.norm.name)
-    if specification.eps is None:
+    eps = specification.features.eps
+    if eps is None:
         return f"nearest adversarial examples, {norm}"
-    return f"adversarial examples within {norm} distance {specification.eps:g}"
+    if isinstance(eps, tuple):
+        return (
+            f"adversarial examples within {norm} distance 1, in units of each feature's eps "
+            f"({min(eps):g} to {max(eps):g})"
+        )
+    return f"adversarial examples within {norm} distance {eps:g}"
 
 
 def _number(value: float | None) -> str:

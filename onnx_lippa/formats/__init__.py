@@ -1,7 +1,7 @@
 """Data files: one file each per format, and the checks that need the model or the domain."""
 
 from onnx_lippa.formats.base import Format, Stored, StoredData
-from onnx_lippa.formats.checks import check_domain, check_labels
+from onnx_lippa.formats.checks import check_domain, check_grid, check_inputs, check_labels
 from onnx_lippa.formats.data import Data, read_data
 
 __all__ = [
@@ -10,6 +10,8 @@ __all__ = [
     "Stored",
     "StoredData",
     "check_domain",
+    "check_grid",
+    "check_inputs",
     "check_labels",
     "read_data",
 ]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.errors import InputError
+from onnx_lippa.question import Features, Grid
+
+_BLOCK: Final = 1024
+"""Inputs compared with a grid at once; more only cost memory."""
 
 
 def check_domain(inputs: Floats, lower: Float64 | float, upper: Float64 | float) -> None:
@@ -33,6 +39,43 @@ def check_domain(inputs: Floats, lower: Float64 | float, upper: Float64 | float)
         f"[{low[feature]}, {high[feature]}] ({outside} of {len(inputs)} inputs lie outside it): "
         "give the right domain with --lower and --upper or scale the data"
     )
+
+
+def check_grid(inputs: Floats, grid: Grid) -> None:
+    """Checks that all inputs lie on a grid, exactly.
+
+    Args:
+        inputs: (n, d) inputs in the model's type.
+        grid: the grid.
+
+    Raises:
+        InputError: an input with a value between the multiples of its step.
+    """
+    blocks = [inputs[i : i + _BLOCK] for i in range(0, len(inputs), _BLOCK)]
+    on = np.concatenate([grid.are_on(b.astype(np.float64), inputs.dtype) for b in blocks])
+    if on.all():
+        return
+    index, feature = divmod(int(np.argmin(on)), inputs.shape[1])
+    off = int(np.count_nonzero(~on.all(axis=1)))
+    nearest = grid.nearest(inputs[index].astype(np.float64))[feature].astype(inputs.dtype)
+    raise InputError(
+        f"input {index} holds {inputs[index, feature]!s} at feature {feature}, which is no multiple "
+        f"of {grid.steps[feature]:g} ({off} of {len(inputs)} inputs lie off the grid): the nearest "
+        f"is {nearest!s}; give the right step with --grid, 0 for features without one, or round the "
+        "data"
+    )
+
+
+def check_inputs(inputs: Floats, features: Features) -> None:
+    """Checks clean inputs (n, d) against domain and grid; features that do not move are free.
+
+    Raises:
+        InputError: an input outside the domain or off the grid.
+    """
+    check_domain(inputs, *features.checked_box(inputs.shape[1]))
+    grid = features.grid_of(inputs.shape[1])
+    if grid is not None:
+        check_grid(inputs, grid)
 
 
 def check_labels(labels: Integers, classes: int) -> None:

@@ -13,6 +13,7 @@ from onnx_lippa.layers.readout import Readout
 from onnx_lippa.network import Network
 from onnx_lippa.onnx_io.reader import Interface
 from onnx_lippa.onnx_io.runtime import Runtime
+from onnx_lippa.question import Features
 
 _POINTS = 8
 _SEED = 0
@@ -27,8 +28,7 @@ def check_agreement(
     runtime: Runtime,
     proto: onnx.ModelProto,
     interface: Interface,
-    lower: float = 0.0,
-    upper: float = 1.0,
+    domain: Features,
 ) -> None:
     """Compares network and runtime on points drawn from the domain, corners included.
 
@@ -39,7 +39,8 @@ def check_agreement(
         ModelMismatchError: they differ beyond rounding; names the first step that does.
         ModelError: the model cannot be run there, or gives NaN or infinite outputs.
     """
-    points = _points(network, lower, upper).astype(interface.dtype)
+    lower, upper = domain.box(network.input_size)
+    points = _points(lower, upper).astype(interface.dtype)
     theirs = runtime.outputs(points)
     with np.errstate(over="ignore", invalid="ignore"):
         exact = _with_readout(network, network.values(points.astype(np.float64)))
@@ -53,8 +54,9 @@ def check_agreement(
         )
     if not np.all(np.isfinite(theirs)):
         raise ModelError(
-            f"the model gives NaN or infinite outputs on inputs in [{lower:g}, {upper:g}]: check "
-            "the training, or state the domain of its inputs"
+            "the model gives NaN or infinite outputs on inputs in "
+            f"[{lower.min():g}, {upper.max():g}]: check the training, or state the domain of its "
+            "inputs"
         )
     agreed = _beyond_rounding(theirs, exact[-1], rounded[-1]) is None
     if agreed and network.readout is Readout.LOGITS:
@@ -71,13 +73,13 @@ def check_agreement(
         )
 
 
-def _points(network: Network, lower: float, upper: float) -> Float64:
+def _points(lower: Float64, upper: Float64) -> Float64:
     generator = np.random.default_rng(_SEED)
-    low = lower if np.isfinite(lower) else min(-1.0, upper - 2.0)
-    high = upper if np.isfinite(upper) else max(1.0, lower + 2.0)
-    uniform = generator.uniform(low, high, (_POINTS, network.input_size))
-    corners = generator.choice([low, high], (_POINTS // 2, network.input_size))
-    return np.concatenate([uniform, corners])
+    low = np.where(np.isfinite(lower), lower, np.minimum(-1.0, upper - 2.0))
+    high = np.where(np.isfinite(upper), upper, np.maximum(1.0, lower + 2.0))
+    uniform = generator.uniform(low, high, (_POINTS, low.size))
+    high_ones = generator.choice([False, True], (_POINTS // 2, low.size))
+    return np.concatenate([uniform, np.where(high_ones, high, low)])
 
 
 def _with_readout(network: Network, values: list[AnyArray]) -> list[AnyArray]:

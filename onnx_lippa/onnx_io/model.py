@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy.typing as npt
+
 from onnx_lippa.errors import ModelError, UnsupportedModelError
 from onnx_lippa.network import Network
 from onnx_lippa.onnx_io.agreement import check_agreement
@@ -13,6 +15,7 @@ from onnx_lippa.onnx_io.importer import import_network
 from onnx_lippa.onnx_io.reader import Interface, ModelFile, interface_of, read_model
 from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime, ValueRuntime
 from onnx_lippa.onnx_io.sessions import gradient_runtime, open_runtime, settled_batch, value_runtime
+from onnx_lippa.question import Features
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,8 @@ def load(
     path: str | Path,
     *,
     output: str | None = None,
-    lower: float = 0.0,
-    upper: float = 1.0,
+    lower: npt.ArrayLike = 0.0,
+    upper: npt.ArrayLike = 1.0,
     threads: int = 1,
     check: bool = True,
 ) -> Model:
@@ -93,14 +96,15 @@ def load(
         path: the ONNX file, or one compressed with gzip.
         output: name of the output (or of any tensor in the graph) to attack; needed only where
             the model has several outputs that could hold scores.
-        lower: lower end of the domain from which the points of the check are drawn.
-        upper: its upper end.
+        lower: lower end of the domain from which the points of the check are drawn, or an array
+            with one for each feature.
+        upper: its upper end, likewise.
         threads: threads ONNX Runtime may use.
         check: whether to compare the import with ONNX Runtime (a worker process that loads a
             model which its parent has checked leaves it out).
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or the domain is none of the model's.
         ModelError: it is no model that can be used.
         UnsupportedModelError: it has parts that are not supported; all are listed.
         ModelMismatchError: the import differs from ONNX Runtime.
@@ -110,8 +114,9 @@ def load(
     network = import_network(file, interface)
     model = Model(file, interface, network, threads)
     if check:
+        domain = Features.given(network.input_size, lower=lower, upper=upper)
         try:
-            check_agreement(network, model.runtime, file.proto, interface, lower, upper)
+            check_agreement(network, model.runtime, file.proto, interface, domain)
         except MemoryError as error:
             raise ModelError(
                 f"{path} needs more memory than there is for a batch of inputs: "

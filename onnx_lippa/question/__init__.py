@@ -2,6 +2,7 @@
 
 from onnx_lippa.question.asked import Asked, inputs_of
 from onnx_lippa.question.embedding import Embedding
+from onnx_lippa.question.features import Features, PerFeature
 from onnx_lippa.question.formula import Comparison, Every, Formula, Some
 from onnx_lippa.question.grid import Grid
 from onnx_lippa.question.input_set import InputSet
@@ -18,11 +19,13 @@ __all__ = [
     "Conjunction",
     "Embedding",
     "Every",
+    "Features",
     "Formula",
     "Grid",
     "InputSet",
     "LInf",
     "Norm",
+    "PerFeature",
     "Property",
     "Scaled",
     "Some",

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, lru_cache
+from typing import Final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64
+from onnx_lippa.arrays import Float64, Integers
+
+_LARGEST_DENOMINATOR: Final = 1_000_000
+_COUNTABLE: Final = 2.0**52
+"""Multiples of a step are told apart in float64 up to about here; beyond, any value will do."""
 
 
 @dataclass(frozen=True)
 class Grid:
     """The points whose feature i is a whole multiple of ``steps[i]``.
 
-    A multiple is the number of the model's type nearest to it: for images in float32 and a step
-    of 1/255 these are the very numbers that dividing 8-bit pixels by 255 gives.
+    A multiple is the number of the model's type nearest to it. A step that is the float64 of a
+    simple fraction p/q stands for this fraction, so its multiples are those that dividing whole
+    numbers gives: for a step of 1/255 the very pixels of 8-bit images divided by 255, for 0.1 the
+    0.3 that a data file holds and not 3 * 0.1 = 0.30000000000000004.
 
     Attributes:
         steps: (d,) the steps; 0 where a feature may take any value.
@@ -24,24 +33,65 @@ class Grid:
 
     def nearest(self, x: Float64) -> Float64:
         """The point of the grid nearest to a point (d,), in float64."""
-        return self._at(np.rint(self._counts(x)), x)
+        return self.at(self.counts(x), x)
 
     def within(
         self, x: Float64, lower: Float64, upper: Float64, dtype: np.dtype[np.floating]
     ) -> Float64:
-        """The nearest point of the grid that lies in a box once it is stored in a type."""
-        counts = np.rint(self._counts(x))
-        stored = self._at(counts, x).astype(dtype).astype(np.float64)
-        counts = counts + np.where(stored < lower, 1.0, 0.0) - np.where(stored > upper, 1.0, 0.0)
-        return self._at(counts, x)
+        """The nearest points of the grid to points (n, d) of a box that lie in it when stored."""
+        counts = self.counts(x)
+        stored = self.at(counts, x).astype(dtype).astype(np.float64)
+        return self.at(counts + (stored < lower) - (stored > upper), x)
 
     def contains(self, x: Float64, dtype: np.dtype[np.floating]) -> bool:
         """Whether stored values (d,) are those of points on the grid."""
-        snapped = self.nearest(x).astype(dtype).astype(np.float64)
-        return bool(np.all((self.steps == 0.0) | (snapped == x)))
+        return bool(np.all(self.are_on(x, dtype)))
 
-    def _counts(self, x: Float64) -> Float64:
-        return np.divide(x, self.steps, out=np.zeros_like(x), where=self.steps != 0.0)
+    def are_on(self, x: Float64, dtype: np.dtype[np.floating]) -> np.ndarray:
+        """Which of some stored values (..., d) are on the grid."""
+        with np.errstate(over="ignore"):  # beyond the type it is infinite
+            snapped = self.nearest(x).astype(dtype).astype(np.float64)
+        return np.asarray((self.steps == 0.0) | (snapped == x))
 
-    def _at(self, counts: Float64, x: Float64) -> Float64:
-        return np.where(self.steps == 0.0, x, counts * self.steps)
+    def counts(self, x: Float64) -> Float64:
+        """Which multiples of the steps are nearest to a point (..., d); 0 for a step of 0."""
+        quotients = np.zeros_like(x)
+        with np.errstate(over="ignore"):
+            np.divide(x, self.steps, out=quotients, where=self.steps != 0.0)
+        return np.rint(quotients)
+
+    def at(self, counts: Float64, x: Float64) -> Float64:
+        """The multiples with these counts (..., d), in float64; x where the step is 0."""
+        countable = (self.steps != 0.0) & (np.abs(counts) < _COUNTABLE)
+        counts = np.where(countable, counts, 0.0)
+        return np.where(countable, counts * self._numerators / self._denominators, x)
+
+    def multiples(self, features: Integers | int, counts: Float64) -> Float64:
+        """The multiples with these counts (n,) of the steps of some features, none of them 0."""
+        exact = counts * self._numerators[features]
+        return np.asarray(exact / self._denominators[features], dtype=np.float64)
+
+    @cached_property
+    def _fractions(self) -> Float64:
+        different, places = np.unique(self.steps, return_inverse=True)
+        return np.array([_fraction(float(step)) for step in different])[places.ravel()]
+
+    @property
+    def _numerators(self) -> Float64:
+        return self._fractions[:, 0]
+
+    @property
+    def _denominators(self) -> Float64:
+        return self._fractions[:, 1]
+
+
+@lru_cache(maxsize=4096)
+def _fraction(step: float) -> tuple[float, float]:
+    """Numerator and denominator of a step, whole where it is the float64 of a simple fraction."""
+    simple = Fraction(step).limit_denominator(_LARGEST_DENOMINATOR)
+    if float(simple) == step and simple.numerator < _COUNTABLE:
+        return float(simple.numerator), float(simple.denominator)
+    inverse = round(1.0 / step) if step > 1.0 / _COUNTABLE else 0
+    if inverse and 1.0 / inverse == step:
+        return 1.0, float(inverse)
+    return step, 1.0

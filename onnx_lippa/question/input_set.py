@@ -91,6 +91,17 @@ class InputSet:
                 return self.center.astype(self.dtype)
         return rounded
 
+    @property
+    def reach(self) -> Float64:
+        """(d,) how far each feature may move by itself within the ball."""
+        widths = self.norm.widths(self.size)
+        return np.where(widths > 0, self.eps * np.where(widths > 0, widths, 1.0), 0.0)
+
+    def may_take(self, x: Float64) -> np.ndarray:
+        """Which features of points (..., d) are where each may be by itself, exactly."""
+        inside = (x >= self.lower) & (x <= self.upper)
+        return np.asarray(inside & (np.abs(x - self.center) <= self.reach))
+
     def _stored(self, x: Float64) -> Floats:
         with np.errstate(over="ignore"):  # beyond the type it is infinite
             return (x if self.grid is None else self.grid.nearest(x)).astype(self.dtype)
@@ -98,8 +109,16 @@ class InputSet:
     def _in_box(self, x: Float64) -> Floats:
         lower, upper = round_up(self.lower, self.dtype), round_down(self.upper, self.dtype)
         if self.grid is not None:
-            x = self.grid.within(x, self.lower, self.upper, self.dtype)
+            x = self._snapped(self.grid, x)
         return np.clip(x.astype(self.dtype), lower, upper)
+
+    def _snapped(self, grid: Grid, x: Float64) -> Float64:
+        """The nearest grid point with every feature where it may be by itself; x is inside."""
+        counts, middle = grid.counts(x), grid.counts(self.center)
+        for _ in range(2):  # one step inward is enough but for rounding
+            outside = ~self.may_take(grid.at(counts, x).astype(self.dtype).astype(np.float64))
+            counts = counts - np.where(outside, np.sign(counts - middle), 0.0)
+        return grid.at(counts, x)
 
     def with_eps(self, eps: float) -> InputSet:
         """The same set with another radius."""

@@ -6,11 +6,11 @@ import io
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from zipfile import BadZipFile
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy as np
 from onnx_lippa.arrays import AnyArray, Floats, Integers, Shape, size
 from onnx_lippa.attacks import Outcome, Verdict
 from onnx_lippa.errors import InputError
+from onnx_lippa.question import Features
 from onnx_lippa.runs.records import Record, read_records
 from onnx_lippa.runs.summary import Summary
 from onnx_lippa.witness import Witness
@@ -44,9 +45,7 @@ class Asked:
         data_sha256: digest of that file.
         indices: the inputs, by their place in the data.
         norm: name of the norm.
-        eps: radius or None.
-        lower: lower end of the domain.
-        upper: its upper end.
+        features: radius, domain, and what else is said of the features.
         targets: which wrong classes count.
         options: the attack's settings, as text.
     """
@@ -57,11 +56,34 @@ class Asked:
     data_sha256: str
     indices: tuple[int, ...]
     norm: str
-    eps: float | None
-    lower: float
-    upper: float
+    features: Features
     targets: str
     options: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain JSON values, the features' fields among the others."""
+        own = {name: value for name, value in vars(self).items() if name != "features"}
+        return own | vars(self.features)
+
+    @classmethod
+    def parse(cls, values: dict[str, Any]) -> Asked:
+        """What a file says; files of before there were masks and grids lack these two.
+
+        Raises:
+            ValueError, TypeError, KeyError, InputError: it says nothing that can be asked.
+        """
+        words: dict[str, Any] = {"fixed": [], "grid": 0.0} | values
+        said = {name: words.pop(name) for name in ("lower", "upper", "eps", "fixed", "grid")}
+        for name, value in said.items():
+            numbers = value if isinstance(value, list) else [value]
+            kinds = (int,) if name == "fixed" else (int, float)
+            if not (name == "eps" and value is None) and not _are(numbers, kinds):
+                raise TypeError(f"{name} is of the wrong type")
+            said[name] = tuple(value) if isinstance(value, list) else value
+        indices = tuple(words.pop("indices"))
+        if not indices or not _are(indices, (int,)) or not _are(words.values(), (str,)):
+            raise TypeError("a field is of the wrong type")
+        return cls(**words, indices=indices, features=Features(**said))
 
 
 class RunFolder:
@@ -107,7 +129,7 @@ class RunFolder:
                 raise InputError(
                     f"{self.path} holds a {name} that is not of this run: give another --out"
                 )
-        _write(known, json.dumps(vars(asked), indent=1).encode())
+        _write(known, json.dumps(asked.as_json(), indent=1).encode())
         self._write_results()
 
     @property
@@ -231,24 +253,17 @@ def read_asked(path: Path) -> Asked:
         InputError: the folder holds no run.
     """
     try:
-        fields = json.loads((path / RUN).read_bytes())
-        asked = Asked(**{**fields, "indices": tuple(fields["indices"])})
-        texts = (asked.model, asked.model_sha256, asked.data, asked.data_sha256, asked.norm,
-                 asked.targets, asked.options)  # fmt: skip
-        numbers = (asked.lower, asked.upper, 0.0 if asked.eps is None else asked.eps)
-        if not (
-            all(isinstance(text, str) for text in texts)
-            and all(isinstance(number, int | float) for number in numbers)
-            and all(isinstance(index, int) for index in asked.indices)
-            and asked.indices
-        ):
-            raise TypeError("a field is of the wrong type")
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        return Asked.parse(json.loads((path / RUN).read_bytes()))
+    except (OSError, ValueError, TypeError, KeyError, InputError) as error:
         raise InputError(
             f"{path} holds no run that can be read ({RUN} is missing or damaged): "
             "give the --out folder of a run"
         ) from error
-    return asked
+
+
+def _are(values: Iterable[object], kinds: tuple[type, ...]) -> bool:
+    """Whether all values are of some types; true and false are no numbers."""
+    return all(isinstance(value, kinds) and not isinstance(value, bool) for value in values)
 
 
 @contextmanager

@@ -31,6 +31,10 @@ from onnx_lippa.witness import Judge, Witness
 
 _NOT_CHECKED: Final = ("versions",)
 """Fields of a summary that neither the question nor the results determine."""
+_FACTS: Final = tuple(field.name for field in fields(RunFacts) if field.name != "features")
+"""The question's fields that a summary holds as they are."""
+_SINCE_FEATURES: Final = {"fixed": 0, "grid": 0.0}
+"""What summaries written before there were masks and grids lack, and mean."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ class _Clean:
         )
         require(record.verdict is not Verdict.ROBUST, "nothing in the run proves it robust")
         if record.verdict is Verdict.ADVERSARIAL:
-            found = record.found_by in (FoundBy.GRADIENT, FoundBy.LP)
+            found = record.found_by in (FoundBy.GRADIENT, FoundBy.LP, FoundBy.GRID)
             require(found, "it does not say what found its adversarial input")
         else:
             wrong = record.verdict is Verdict.MISCLASSIFIED
@@ -149,7 +153,7 @@ def _witnesses(
         if witness is None:
             raise FalseClaimError(
                 f"input {index}: its stored adversarial input does not replay: it is not "
-                "misclassified, or it leaves the eps ball or the domain"
+                "misclassified, or it leaves the eps ball, the domain or the grid"
             )
         require(
             problem.unsafe.contains(together[row]),
@@ -177,10 +181,10 @@ def _witnesses(
 
 
 def _specification(asked: Asked) -> RunSpecification:
-    settings = Settings(minimize=asked.eps is None)
+    settings = Settings(minimize=asked.features.eps is None)
     return RunSpecification(
-        Path(asked.model), norm_named(asked.norm), asked.eps, asked.lower, asked.upper,
-        Targets.parse(asked.targets), settings,
+        Path(asked.model), norm_named(asked.norm), asked.features, Targets.parse(asked.targets),
+        settings,
     )  # fmt: skip
 
 
@@ -189,12 +193,13 @@ def _check_summary(
 ) -> None:
     """Sums the results up again: every figure and every fact of the question must be the same."""
     try:
-        stored = json.loads(path.read_bytes())
-        facts = {field.name: stored[field.name] for field in fields(RunFacts)}
+        stored = _SINCE_FEATURES | json.loads(path.read_bytes())
+        stored["found_by"] = {"grid": 0} | stored["found_by"]
+        facts = {name: stored[name] for name in _FACTS}
         seconds = stored["seconds"]
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise InputError(f"{path} is missing or damaged: run the attack again") from problem
-    for name in ("model_sha256", "norm", "eps", "lower", "upper", "targets"):
+    for name in ("model_sha256", "norm", "features", "targets"):
         facts[name] = getattr(asked, name)
     facts["requested"] = len(asked.indices)
     outcomes: list[Outcome] = [record.outcome(witnesses.get(record.index)) for record in records]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from onnx_lippa.arrays import Floats, Integers
 from onnx_lippa.attacks import Problem, Settings
 from onnx_lippa.errors import InputError
 from onnx_lippa.programs import Cone, Program, Rows
-from onnx_lippa.question import InputSet, Norm, UnsafeSet
+from onnx_lippa.question import Features, Norm, UnsafeSet
 from onnx_lippa.regions import ENGINE_NAMES
 from onnx_lippa.solvers import solver_named
 
@@ -67,9 +66,8 @@ class RunSpecification:
     Attributes:
         model: path of the model.
         norm: norm of the ball and of distances.
-        eps: its radius, None where only the distance counts.
-        lower: lower end of the domain, the same for every feature.
-        upper: its upper end.
+        features: radius of the ball and domain, for all features or for each, and which of them
+            do not move or move in steps.
         targets: which wrong classes count.
         settings: the attack's budgets and choices.
         workers: number of processes.
@@ -77,23 +75,19 @@ class RunSpecification:
 
     model: Path
     norm: Norm
-    eps: float | None
-    lower: float
-    upper: float
+    features: Features
     targets: Targets
     settings: Settings
     workers: int = 1
 
     def __post_init__(self) -> None:
-        if self.eps is not None and not (math.isfinite(self.eps) and self.eps >= 0):
-            raise InputError(f"eps is {self.eps}: give a finite number that is not negative")
-        if math.isnan(self.lower) or math.isnan(self.upper) or not self.lower < self.upper:
+        if self.features.lower == self.features.upper:
             raise InputError(
-                f"the domain [{self.lower}, {self.upper}] is empty: give --lower below --upper"
+                f"the domain holds nothing but {self.features.lower}: give --lower below --upper"
             )
         if self.workers < 1:
             raise InputError(f"workers is {self.workers}: give at least 1")
-        if self.eps is None and not self.settings.minimize:
+        if self.features.eps is None and not self.settings.minimize:
             raise InputError("without eps only the distance can be minimised: give eps")
         if self.targets.classes == ():
             raise InputError("there are no targets: give at least one class, or all")
@@ -125,14 +119,7 @@ class RunSpecification:
             label: its class.
             outputs: (k,) the model's outputs for it.
         """
-        d = x.size
-        inputs = InputSet(
-            x.astype(np.float64).ravel(),
-            self.norm,
-            math.inf if self.eps is None else self.eps,
-            np.full(d, self.lower),
-            np.full(d, self.upper),
-        )
+        inputs = self.features.input_set(x, self.norm)
         targets = self.targets.of(label, outputs)
         unsafe = UnsafeSet.misclassification(label, outputs.size, targets)
         wrong = UnsafeSet.misclassification(label, outputs.size)

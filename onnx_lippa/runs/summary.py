@@ -12,6 +12,7 @@ from importlib import metadata
 from typing import Any, Final
 
 from onnx_lippa.attacks import FoundBy, Outcome, Verdict
+from onnx_lippa.question import Features, PerFeature
 
 SCHEMA_VERSION: Final = 1
 _PACKAGES: Final = ("onnx-lippa", "onnx", "onnxruntime", "ortools", "numpy", "scipy", "clarabel")
@@ -37,10 +38,12 @@ class Counts:
 
 @dataclass(frozen=True)
 class Found:
-    """How many of the adversarial ones were found by gradients, and how many only by LPs."""
+    """How many of the adversarial ones were found by gradients, how many only by LPs, and how
+    many only by a search among the points of a grid."""
 
     gradient: int
     lp: int
+    grid: int
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,7 @@ class RunFacts:
         model_sha256: digest of its file.
         data: path of the data, or how the inputs were drawn.
         norm: name of the norm.
-        eps: radius, None where the distance was minimised without one.
-        lower: lower end of the domain; null in the file where there is none.
-        upper: its upper end, likewise.
+        features: radius and domain; of numbers for each feature the file repeats the range.
         targets: which wrong classes counted.
         method: the attack.
         minimize: whether the distance was minimised.
@@ -67,9 +68,7 @@ class RunFacts:
     model_sha256: str
     data: str
     norm: str
-    eps: float | None
-    lower: float
-    upper: float
+    features: Features
     targets: str
     method: str
     minimize: bool
@@ -113,12 +112,21 @@ class Summary:
     versions: dict[str, str]
 
     def as_json(self) -> dict[str, Any]:
-        """The same as plain JSON values, the question's fields first; null for an infinity."""
+        """The same as plain JSON values, the question's fields first; null for an infinity.
+
+        Where there is an eps for each feature, distances are in units of them.
+        """
         figures = asdict(self)
-        facts = {
-            name: None if isinstance(value, float) and math.isinf(value) else value
-            for name, value in figures.pop("facts").items()
+        facts = figures.pop("facts")
+        said = self.facts.features
+        facts |= {
+            "eps": None if said.eps is None else _brief(said.eps),
+            "lower": _brief(said.lower),
+            "upper": _brief(said.upper),
+            "fixed": len(said.fixed),
+            "grid": _brief(said.grid),
         }
+        del facts["features"]
         return {"schema_version": SCHEMA_VERSION} | facts | figures
 
 
@@ -138,6 +146,7 @@ def summarise(facts: RunFacts, outcomes: Sequence[Outcome], seconds: float) -> S
         found_by=Found(
             sum(o.found_by is FoundBy.GRADIENT for o in broken),
             sum(o.found_by is FoundBy.LP for o in broken),
+            sum(o.found_by is FoundBy.GRID for o in broken),
         ),
         median_distance=_median(o.witness.distance for o in broken if o.witness is not None),
         seconds=seconds,
@@ -154,6 +163,17 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {
         name: metadata.version(name) for name in _PACKAGES
     }
+
+
+def _brief(value: PerFeature) -> float | dict[str, float | None] | None:
+    """A number as it is, the range of one number per feature; null for an infinity."""
+    if isinstance(value, tuple):
+        return {"lower": _finite(min(value)), "upper": _finite(max(value))}
+    return _finite(value)
+
+
+def _finite(value: float) -> float | None:
+    return None if math.isinf(value) else value
 
 
 def _median(values: Iterable[float]) -> float | None:

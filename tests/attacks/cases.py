@@ -14,7 +14,7 @@ import onnxruntime as ort
 from onnx_lippa.api import AttackResult, attack_inputs
 from onnx_lippa.attacks import Outcome, Settings, Verdict
 from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.question import norm_named
+from onnx_lippa.question import Features, norm_named
 from onnx_lippa.runs import RunSpecification, Targets
 from tests.graphs import graph_model, node, saved
 
@@ -160,7 +160,7 @@ def outcomes_of(
     """Outcomes for some inputs of a data set, in the order in which they are settled."""
     options = Settings(**{"minimize": eps is None, **settings})
     asked = RunSpecification(
-        model.file.path, norm_named(norm), eps, 0.0, 1.0, targets or Targets(), options, workers
+        model.file.path, norm_named(norm), Features(eps=eps), targets or Targets(), options, workers
     )
     chosen = np.array(indices, dtype=np.int64)
     outputs = model.runtime.outputs(x[chosen])

@@ -65,11 +65,11 @@ def problems(model, x, y, count) -> list[Problem]:
     """Classification within 0.05, as for a run."""
     import numpy as np
 
-    from onnx_lippa.question import norm_named
+    from onnx_lippa.question import Features, norm_named
     from onnx_lippa.runs import RunSpecification, Targets
 
     asked = RunSpecification(
-        model.file.path, norm_named("linf"), 0.05, 0.0, 1.0, Targets(), Settings(**FEW)
+        model.file.path, norm_named("linf"), Features(eps=0.05), Targets(), Settings(**FEW)
     )
     return asked.problems(np.arange(count), x[:count], y[:count], model.runtime.outputs(x[:count]))
 

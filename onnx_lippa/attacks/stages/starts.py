@@ -84,7 +84,8 @@ def _diversified(
     weighting = np.array([g.uniform(-1.0, 1.0, k) for g in generators])
     center = np.array([q.center for q in inputs])
     eps = np.array([q.eps for q in inputs])
-    project = inputs[0].norm.projector(center, eps, inputs[0].lower, inputs[0].upper)
+    box = np.array([q.lower for q in inputs]), np.array([q.upper for q in inputs])
+    project = inputs[0].norm.projector(center, eps, *box)
     x: Floats = np.array(points)
     for _ in range(_DIVERSE_STEPS):
         _, gradient = ledger.model.gradient.logits_and_gradient(x, weighting)

@@ -27,14 +27,22 @@ class Norm(ABC):
         """The norm of one difference (d,), correctly rounded where that is possible."""
 
     @abstractmethod
+    def lengths(self, differences: Float64) -> Float64:
+        """The norm of many differences (n, d) at once, but for rounding; (n,)."""
+
+    def widths(self, d: int) -> Float64:
+        """How far each feature may move by itself within the unit ball; (d,)."""
+        return np.ones(d)
+
+    @abstractmethod
     def projector(self, center: Floats, eps: Floats, lower: Floats, upper: Floats) -> Projector:
         """A function that moves points (n, d) into balls and box, near where they were.
 
         Args:
             center: (n, d) centres, inside the box.
             eps: (n,) radii; may be infinite.
-            lower: (d,) box.
-            upper: (d,) box.
+            lower: (d,) box, or (n, d) boxes.
+            upper: (d,) box, or (n, d) boxes.
 
         Returns:
             The function; it may change its argument in place. Rounding may leave its result an

@@ -28,6 +28,10 @@ class L1(Norm):
         """See :meth:`Norm.distance`; correctly rounded."""
         return math.fsum(np.abs(difference))
 
+    def lengths(self, differences: Float64) -> Float64:
+        """See :meth:`Norm.lengths`."""
+        return np.abs(differences).sum(axis=1)
+
     def projector(self, center: Floats, eps: Floats, lower: Floats, upper: Floats) -> Projector:
         """See :meth:`Norm.projector`: the nearest point in ball and box.
 

@@ -28,6 +28,10 @@ class L2(Norm):
         """See :meth:`Norm.distance`; the sum of squares is correctly rounded."""
         return math.sqrt(math.fsum(difference * difference))
 
+    def lengths(self, differences: Float64) -> Float64:
+        """See :meth:`Norm.lengths`."""
+        return np.sqrt((differences * differences).sum(axis=1))
+
     def projector(self, center: Floats, eps: Floats, lower: Floats, upper: Floats) -> Projector:
         """See :meth:`Norm.projector`: the box, then radially (the box is convex, so it holds)."""
 

@@ -24,6 +24,10 @@ class LInf(Norm):
         """See :meth:`Norm.distance`; exact."""
         return float(np.max(np.abs(difference), initial=0.0))
 
+    def lengths(self, differences: Float64) -> Float64:
+        """See :meth:`Norm.lengths`; exact."""
+        return np.abs(differences).max(axis=1, initial=0.0)
+
     def projector(self, center: Floats, eps: Floats, lower: Floats, upper: Floats) -> Projector:
         """See :meth:`Norm.projector`: ball and box are one box."""
         low = np.maximum(center - eps[:, None], lower)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import final
+from typing import Final, final
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,6 +11,13 @@ import scipy.sparse as sp
 from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.question.embedding import Embedding
 from onnx_lippa.question.norms.base import Norm, Projector
+
+_MOST: Final = 1e15
+"""Displacements in units beyond this are as good as infinite; their squares are float32 still."""
+_SUMMABLE: Final = 1e150
+"""No sum of such numbers or of their squares overflows."""
+_LARGEST: Final = 1e30
+"""Units beyond this are searched as if they were this, so that float32 can hold a step."""
 
 
 @final
@@ -34,28 +41,43 @@ class Scaled(Norm):
         """See :meth:`Norm.distance`; infinite where a feature moved that must not."""
         if np.any(difference[self.units == 0] != 0):
             return float(np.inf)
-        # A quotient is above 1 exactly where the difference is above its unit, rounded or not.
-        return self.norm.distance(difference / self._safe)
+        return self.norm.distance(self._in_units(difference))
+
+    def lengths(self, differences: Float64) -> Float64:
+        """See :meth:`Norm.lengths`."""
+        moved = np.any(differences[:, self.units == 0] != 0, axis=1)
+        return np.where(moved, np.inf, self.norm.lengths(self._in_units(differences)))
+
+    def widths(self, d: int) -> Float64:
+        """See :meth:`Norm.widths`."""
+        return self.units * self.norm.widths(d)
 
     def projector(self, center: Floats, eps: Floats, lower: Floats, upper: Floats) -> Projector:
         """See :meth:`Norm.projector`."""
-        units = self._safe.astype(center.dtype)
-        fixed = self.units == 0
+        units = np.minimum(self._safe, _LARGEST).astype(center.dtype)
+        # In float32 a small unit may be 0 as well.
+        fixed = (self.units == 0) | (units == 0)
+        units = np.where(fixed, np.ones_like(units), units)
         low, high = np.where(fixed, center, lower), np.where(fixed, center, upper)
-        inner = self.norm.projector(
-            np.zeros_like(center), eps, (low - center) / units, (high - center) / units
-        )
+        with np.errstate(over="ignore"):
+            box = (low - center) / units, (high - center) / units
+        inner = self.norm.projector(np.zeros_like(center), eps, *box)
 
         def project(x: Floats) -> Floats:
-            moved = center + units * inner((x - center) / units)
-            return np.clip(moved, low, high)
+            with np.errstate(over="ignore"):
+                z = np.clip((x - center) / units, -_MOST, _MOST)
+            return np.clip(center + units * inner(z), low, high)
 
         return project
 
     def steepest_descent(self, gradient: Floats) -> Floats:
         """See :meth:`Norm.steepest_descent`."""
-        units = self.units.astype(gradient.dtype)
-        return units * self.norm.steepest_descent(units * gradient)
+        units = np.minimum(self.units, _LARGEST)
+        # Only the direction of what the other norm is given counts, so it may be kept in range.
+        shares = (units / max(units.max(initial=0.0), np.finfo(np.float64).tiny)).astype(
+            gradient.dtype
+        )
+        return units.astype(gradient.dtype) * self.norm.steepest_descent(shares * gradient)
 
     def sample(self, generator: np.random.Generator, d: int) -> Float64:
         """See :meth:`Norm.sample`."""
@@ -87,11 +109,20 @@ class Scaled(Norm):
         low, high = self._box(center, lower, upper)
         return self._unscaled(self.norm.epigraph(np.zeros_like(center), low, high), center)
 
+    def _in_units(self, difference: Float64) -> Float64:
+        """Differences (..., d) as multiples of the units, kept small enough to be summed.
+
+        A quotient is above 1 exactly where the difference is above its unit, rounded or not.
+        """
+        with np.errstate(over="ignore"):
+            return np.clip(difference / self._safe, -_SUMMABLE, _SUMMABLE)
+
     def _box(self, center: Float64, lower: Float64, upper: Float64) -> tuple[Float64, Float64]:
         """The box in z around a centre at 0; a feature that must not move has none of it."""
         moves = self.units > 0
-        low = np.where(moves, (lower - center) / self._safe, 0.0)
-        return low, np.where(moves, (upper - center) / self._safe, 0.0)
+        with np.errstate(over="ignore"):
+            low, high = (lower - center) / self._safe, (upper - center) / self._safe
+        return np.where(moves, low, 0.0), np.where(moves, high, 0.0)
 
     def _unscaled(self, embedding: Embedding, center: Float64) -> Embedding:
         """An embedding of z as one of x: in its first d variables the rows stay as they are."""

@@ -1,0 +1,98 @@
+"""Options that hold one number for all features, or a file with one for each."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from onnx_lippa.arrays import AnyArray
+from onnx_lippa.errors import InputError
+from onnx_lippa.formats.files import opened, require_file
+from onnx_lippa.question import Features
+
+_FRACTION: Final = re.compile(r"\s*([^/\s]+)\s*/\s*([^/\s]+)\s*")
+_SUFFIXES: Final = (".npy", ".npz")
+
+
+def features_from(
+    d: int, eps: str | None, lower: str, upper: str, fixed: str | None, grid: str
+) -> Features:
+    """What the options say of a model's d features.
+
+    Raises:
+        InputError: an option that is not understood, or does not fit the model.
+    """
+    return Features.given(
+        d,
+        lower=values_from("--lower", lower),
+        upper=values_from("--upper", upper),
+        eps=None if eps is None else values_from("--eps", eps),
+        fixed=None if fixed is None else fixed_from(fixed),
+        grid=values_from("--grid", grid),
+    )
+
+
+def values_from(option: str, text: str) -> npt.ArrayLike:
+    """A number, a fraction like 1/255, or the array of a file.
+
+    Raises:
+        InputError: none of these.
+    """
+    number = _number(text)
+    if number is not None:
+        return number
+    if Path(text).suffix.lower() not in _SUFFIXES:
+        raise InputError(
+            f"{option} {text!r} is not understood: give a number, a fraction like 1/255, or a "
+            ".npy or .npz file with one number for each feature"
+        )
+    return _array(option, Path(text))
+
+
+def fixed_from(text: str) -> list[int] | AnyArray:
+    """A list of features like 0,3,7, or the mask of a file.
+
+    Raises:
+        InputError: neither.
+    """
+    if Path(text).suffix.lower() in _SUFFIXES:
+        mask = _array("--fixed", Path(text))
+        if mask.dtype.kind not in "biuf" or not np.all((mask == 0) | (mask == 1)):
+            raise InputError(f"--fixed {text} is no mask: store one 0 or 1 for each feature")
+        return mask.astype(np.bool_)
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise InputError(
+            f"--fixed {text!r} is not understood: give a list of features like 0,3,7, or a .npy "
+            "or .npz file with a mask"
+        ) from error
+
+
+def _number(text: str) -> float | None:
+    """The number that a text says; None where it says none."""
+    fraction = _FRACTION.fullmatch(text)
+    try:
+        if fraction is not None:
+            return float(fraction[1]) / float(fraction[2])
+        return float(text)
+    except (ValueError, ZeroDivisionError):
+        return None
+
+
+def _array(option: str, path: Path) -> AnyArray:
+    """The one array of a file."""
+    require_file(path)
+    remedy = "write it again with numpy.save as one array of numbers"
+    with opened(path, "an array of NumPy", remedy) as stream:
+        loaded = np.load(stream, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        if len(loaded.files) == 1:
+            return np.asarray(loaded[loaded.files[0]])
+        names = ", ".join(loaded.files) or "none"
+    raise InputError(f"{option} {path} must hold one array, but holds {names}: store just one")
