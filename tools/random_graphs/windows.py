@@ -130,6 +130,7 @@ def _pool(
         stride, wide = strides[axis], dilations[axis] * (kernel[axis] - 1) + 1
         if same:  # where the rule would have to crop, ONNX Runtime sometimes does and sometimes not
             draft.need((extent - 1) // stride * stride + kernel[axis] >= extent)
+            draft.need(kernel[axis] == wide or wide <= extent)  # it goes by the kernel undilated
         elif not attributes.get("ceil_mode"):  # it pools all the same, the standard does not
             draft.need(wide <= extent + edges[axis] + edges[axis + spatial])
     return {"kernel_shape": kernel, **attributes, **padding}
