@@ -1,4 +1,4 @@
-"""The constant indices that the Gather operators take."""
+"""The constant indices that the Gather and Scatter operators take."""
 
 from __future__ import annotations
 
@@ -37,6 +37,27 @@ def within(indices: Integers, extent: int) -> Integers:
             f"{extent}"
         )
     return np.where(indices < 0, indices + extent, indices)
+
+
+def elements(source: Shape, indices: Integers, axis: int) -> Integers:
+    """Places of single entries, counted through a tensor of shape ``source``.
+
+    Args:
+        source: shape of the tensor.
+        indices: for every entry its place along the axis; along the others it has the same place
+            in the tensor as in the indices.
+        axis: the axis.
+    """
+    inside = indices.ndim == len(source) and all(
+        place == axis or extent <= source[place] for place, extent in enumerate(indices.shape)
+    )
+    if not inside:
+        raise Unsupported(
+            f"its indices of shape {indices.shape} do not fit a tensor of shape {source}"
+        )
+    places = np.indices(indices.shape)
+    places[axis] = within(indices, source[axis])
+    return np.arange(size(source)).reshape(source)[tuple(places)]
 
 
 def picked(source: Shape, leading: int, positions: Integers) -> tuple[Layer, ...]:
