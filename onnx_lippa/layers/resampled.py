@@ -68,6 +68,8 @@ def _interpolated(source: Shape, work: Mapping[int, Axis], sampling: Sampling) -
     layers: list[Layer] = []
     # What shrinks most comes first, so that less is left for the others.
     for place, axis in sorted(work.items(), key=lambda item: item[1].places / item[1].extent):
+        if sampling.antialias and axis.places == axis.extent:
+            continue  # the runtime copies it then, whatever the scale
         matrix = sampling.matrix(axis)
         matrix[sampling.outside(axis)] = 0.0
         layers.append(AxisMap(source, place, matrix))

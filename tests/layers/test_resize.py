@@ -79,7 +79,7 @@ def test_interpolated(coordinates, mode, sizes):
 
 @pytest.mark.parametrize("mode", ["linear", "cubic"])
 @pytest.mark.parametrize("exclude_outside", [0, 1])
-@pytest.mark.parametrize("scales", [(1, 0.5, 0.4), (1, 0.7, 2.0), (1, 1.5, 0.3)])
+@pytest.mark.parametrize("scales", [(1, 0.5, 0.4), (1, 0.7, 2.0), (1, 1.5, 0.3), (1, 0.5, 1.1)])
 def test_antialias(mode, exclude_outside, scales):
     further = {"antialias": 1, "exclude_outside": exclude_outside}
     check_model(resize((2, 7, 8), scales=scales, mode=mode, **further))
