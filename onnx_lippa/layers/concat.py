@@ -9,6 +9,7 @@ import numpy as np
 from onnx_lippa.arrays import Float64, Shape
 from onnx_lippa.layers.joined import Joined
 from onnx_lippa.layers.node import Computed, Converted, NodeView, Unsupported
+from onnx_lippa.layers.readout import Readout
 from onnx_lippa.layers.registry import converts
 
 
@@ -27,11 +28,16 @@ def convert(node: NodeView) -> Converted:
     parts = [part for part in parts if not isinstance(part, np.ndarray) or part.size]
     if len(parts) == 1:
         return Converted((), positions)
+    # Both probabilities of two classes: sigmoids are read through one by one.
+    all_sigmoids = all(x.readout is Readout.SIGMOID for x in computed) and len(parts) == len(
+        computed
+    )
+    readout = Readout.SIGMOID if all_sigmoids else None
     if axis > 0 and all(x.batched for x in computed):
         parts = [part[0] if isinstance(part, np.ndarray) else part[1:] for part in parts]
-        return Converted((Joined(parts, axis - 1),), positions)
+        return Converted((Joined(parts, axis - 1),), positions, readout=readout)
     sources = [x.shape for x in computed]
-    return Converted((Joined(parts, axis, sources),), positions, batched=False)
+    return Converted((Joined(parts, axis, sources),), positions, batched=False, readout=readout)
 
 
 def _check(parts: Sequence[Shape | Float64], axis: int) -> None:

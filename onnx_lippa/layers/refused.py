@@ -32,8 +32,8 @@ _KINDS: Final = {
     ),
     "it joins several conditions, where one comparison is supported: write it as a Where inside "
     "another": "And Or Xor",
-    "it rounds to whole numbers, where attacks have no slope to follow: export the float model "
-    "from before its quantisation": (
+    "the model is quantised and rounds to whole numbers, where attacks have no slope to follow: "
+    "export the float model from before that": (
         "ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv "
         "QLinearMatMul QuantizeLinear"
     ),

@@ -130,7 +130,7 @@ def test_runtime_gives_what_the_framework_gave(export):
 # The import
 
 
-@parametrized("classifier", "regressor")
+@parametrized("classifier", "regressor", "conditional")
 def test_imported_network_gives_what_the_framework_gave(export):
     x, _, outputs = export.stored
     network = loaded(export).network
@@ -139,7 +139,7 @@ def test_imported_network_gives_what_the_framework_gave(export):
     assert_same(network.readout.apply(logits), outputs)
 
 
-@parametrized("classifier", "regressor")
+@parametrized("classifier", "regressor", "conditional")
 def test_model_gives_what_the_framework_gave(export):
     x, _, outputs = export.stored
     assert_same(loaded(export).runtime.outputs(x.reshape(len(x), -1)), outputs)
@@ -151,16 +151,10 @@ def test_quantised_models_are_refused(export):
         onnx_lippa.load(export.path)
 
 
-@parametrized("conditional")
-def test_choices_by_comparison_are_refused(export):
-    with pytest.raises(UnsupportedModelError, match="Where"):
-        onnx_lippa.load(export.path)
-
-
 # The attack
 
 
-@parametrized("classifier", double=False)
+@parametrized("classifier", "conditional", double=False)
 def test_attacked(export):
     x, y, _ = (array[:ATTACKED] for array in export.stored)
     lower, upper = export.domain

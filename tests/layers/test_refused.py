@@ -98,7 +98,7 @@ def test_dynamic_quantisation():
     ]
     found = problems_of(graph_model(nodes, (3,), constants))
     assert set(found) == {"DynamicQuantizeLinear", "MatMulInteger"}
-    assert all("rounds to whole numbers" in reason for reason in found.values())
+    assert all("quantised and rounds to whole numbers" in reason for reason in found.values())
 
 
 def test_recurrence():

@@ -42,6 +42,22 @@ def test_one_minus_one_minus_it():
     assert check_model(classifier(*nodes, one=ONE)).readout is Readout.SIGMOID
 
 
+@pytest.mark.parametrize("order", ["q p", "p q", "p p"])
+def test_both_probabilities_of_two_classes(order):
+    """As scikit-learn's exporter writes them."""
+    nodes = [node("Sub", "one p", "q"), node("Concat", order, "y", axis=1)]
+    network = check_model(classifier(*nodes, one=ONE))
+    assert network.readout is Readout.SIGMOID
+    assert network.output_size == 6
+
+
+@pytest.mark.parametrize("inputs", ["p c", "p a", "x3 p"])
+def test_refuses_probabilities_beside_other_numbers(inputs):
+    nodes = [node("MatMul", "x w", "x3"), node("Concat", inputs, "y", axis=1)]
+    problem = refusal(classifier(*nodes, c=np.ones((1, 2), np.float32)))
+    assert (problem.op, "result of a Sigmoid" in problem.reason) == ("Concat", True)
+
+
 @pytest.mark.parametrize(
     "behind",
     [node("Sub", "two p", "y"), node("Sub", "p two", "y"), node("Mul", "p two", "y"),

@@ -55,8 +55,8 @@ class Export:
         what: the network.
         exporter: the call that wrote it, with the versions of all packages involved.
         data: what it was trained on.
-        kind: classifier, regressor, or what keeps it from being attacked: quantised, or
-            conditional (comparisons choose between tensors, so that it may jump).
+        kind: classifier, regressor, conditional (a classifier in which comparisons choose between
+            tensors), or what keeps it from being attacked: quantised.
         domain: least and greatest value of an input.
         script: the script that made it.
         date: the day it was made.
