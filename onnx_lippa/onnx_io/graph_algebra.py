@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import final
+from typing import Final, final
 
 import numpy as np
 import onnx
@@ -12,11 +12,13 @@ from onnx import helper, numpy_helper
 
 from onnx_lippa.algebra import Algebra, ConvGeometry
 from onnx_lippa.arrays import FLOAT32, AnyArray, Float64, Integers, Shape
-from onnx_lippa.onnx_io.straight_run import straight_run
+from onnx_lippa.onnx_io.straight_run import straight_pieces, straight_run
 from onnx_lippa.onnx_io.subpixel import SubPixel, sub_pixel
 
 OPSET = 18
 """Operator set of the graphs written here: the oldest that has all they use."""
+_MOST_SLICES: Final = 4
+"""Up to so many slices are joined faster than their entries are gathered one by one."""
 
 
 @final
@@ -114,9 +116,12 @@ class GraphAlgebra(Algebra[str]):
         return self._node("Transpose", x, perm=[0, *(axis + 1 for axis in axes)])
 
     def take(self, x: str, axis: int, source: Shape, indices: Integers) -> str:
-        """See :meth:`Algebra.take`; a slice and zeros around it where that is all it is."""
+        """See :meth:`Algebra.take`; slices and zeros around them where that is all it is."""
         run = straight_run(indices)
         if run is None:
+            pieces = straight_pieces(indices, _MOST_SLICES)
+            if pieces is not None:
+                return self.concatenate([self.take(x, axis, source, p) for p in pieces], axis)
             if np.any(indices < 0):
                 x = self._zeros_around(x, axis, len(source), 0, 1)  # where Gather finds position -1
             return self._node("Gather", x, self._constant(indices), axis=axis + 1)

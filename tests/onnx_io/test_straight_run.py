@@ -9,7 +9,7 @@ from onnx import TensorProto, helper
 
 from onnx_lippa.algebra import NumpyAlgebra
 from onnx_lippa.onnx_io.graph_algebra import OPSET, GraphAlgebra
-from onnx_lippa.onnx_io.straight_run import StraightRun, straight_run
+from onnx_lippa.onnx_io.straight_run import StraightRun, straight_pieces, straight_run
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,35 @@ def test_a_run_gives_its_positions_back(indices):
     if run is not None:
         taken = [run.start + run.step * i for i in range(run.count)]
         assert [-1] * run.before + taken + [-1] * run.after == indices
+
+
+@pytest.mark.parametrize(
+    ("indices", "lengths"),
+    [
+        ([1, 0, 1, 2, 3, 2], [2, 3, 1]),  # mirrored at both ends
+        ([2, 3, 0, 1, 2, 3, 0, 1], [2, 4, 2]),  # wrapped
+        ([0, 0, 1, 2, 2], [1, 3, 1]),
+        ([-1, 2, -1, -1, 5, -1], [4, 2]),
+        ([0, 1, 3], [2, 1]),
+        ([0, 0, 0, 0, 0], None),
+        ([-1, -1], None),
+        ([], []),
+    ],
+)
+def test_pieces(indices, lengths):
+    pieces = straight_pieces(np.array(indices, dtype=np.int64), 4)
+    assert (pieces if pieces is None else [len(piece) for piece in pieces]) == lengths
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.lists(st.integers(-1, 5), min_size=1, max_size=9))
+def test_pieces_are_straight_and_give_the_positions_back(indices):
+    pieces = straight_pieces(np.array(indices), 9)
+    if pieces is None:
+        assert max(indices) == -1
+    else:
+        assert np.concatenate(pieces).tolist() == indices
+        assert all(straight_run(piece) is not None for piece in pieces)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
