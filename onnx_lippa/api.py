@@ -18,7 +18,7 @@ from onnx_lippa.formats import Stored, check_inputs, check_labels, read_data
 from onnx_lippa.formats.convert import to_floats, to_labels
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.question import Features, Norm, Property, norm_named
-from onnx_lippa.runs import Finding, Replayed, RunSpecification, Targets, outcomes
+from onnx_lippa.runs import Finding, Replayed, RunSpecification, Targets, load_for, outcomes
 from onnx_lippa.runs import falsify as falsify_property
 from onnx_lippa.runs import replay as replay_run
 from onnx_lippa.runs.folder import DATA, read_asked
@@ -175,7 +175,7 @@ def falsify(
         ModelError: a model that cannot be used (where a path is given).
     """
     wanted = asked if isinstance(asked, Property) else Property.from_vnnlib(asked)
-    model = network if isinstance(network, Model) else load(network)
+    model = network if isinstance(network, Model) else load_for(wanted, network)
     settings = Settings(
         method_named(method), False, restarts, gradient_steps, lp_steps, timeout, seed, engine,
         solver,

@@ -16,9 +16,12 @@ def gradient(
     out: Annotated[
         Path | None, typer.Option(help="The graph to write; MODEL.grad.onnx if not given.")
     ] = None,
+    output: Annotated[
+        str | None, typer.Option(help="Output to differentiate, where the model has several.")
+    ] = None,
 ) -> None:
     """Write value and gradient as an ONNX graph: inputs x and v, outputs logits and J(x)ᵀ v."""
-    loaded = load(model)
+    loaded = load(model, output=output)
     target = out if out is not None else model.with_suffix(".grad.onnx")
     if target.exists() and target.samefile(model):
         raise InputError(f"{target} is the model itself: give another --out")

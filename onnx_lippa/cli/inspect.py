@@ -16,9 +16,14 @@ from onnx_lippa.onnx_io import inspect as inspect_model
 from onnx_lippa.onnx_io import load
 
 
-def inspect(model: Annotated[Path, typer.Argument(help="The ONNX model.")]) -> None:
+def inspect(
+    model: Annotated[Path, typer.Argument(help="The ONNX model.")],
+    output: Annotated[
+        str | None, typer.Option(help="Output to look at, where the model has several.")
+    ] = None,
+) -> None:
     """Show the layers of a model, and everything about it that is not supported."""
-    found = inspect_model(model)
+    found = inspect_model(model, output=output)
     # Names of files and nodes are printed as they are, not as markup.
     console = Console(markup=False)
     batch = found.interface.batch.value
@@ -34,7 +39,7 @@ def inspect(model: Annotated[Path, typer.Argument(help="The ONNX model.")]) -> N
         console.print(_layers(found.network))
         for note in found.network.notes:
             console.print(f"note: {note}", highlight=False)
-    load(model)
+    load(model, output=output)
     console.print("agrees with ONNX Runtime on random points of [0, 1]")
 
 

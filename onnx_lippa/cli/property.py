@@ -15,7 +15,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from onnx_lippa.attacks import Settings
 from onnx_lippa.errors import InputError
-from onnx_lippa.onnx_io import load
 from onnx_lippa.question import Property
 from onnx_lippa.runs import (
     Answer,
@@ -24,6 +23,7 @@ from onnx_lippa.runs import (
     answers,
     counterexample_text,
     falsify,
+    load_for,
     read_instances,
     read_results,
     write_counterexample,
@@ -47,7 +47,7 @@ def attack_property(
     """Prints the answer on the first line, and the counterexample behind it."""
     started = time.monotonic()
     asked = Property.from_vnnlib(spec)
-    loaded = load(model, output=output, threads=threads)
+    loaded = load_for(asked, model, output=output, threads=threads)
     left = max(settings.time_limit - (time.monotonic() - started), 1e-3)
     found = falsify(loaded, asked, replace(settings, time_limit=left))
     if counterexample is not None and found.answer is Answer.SAT:

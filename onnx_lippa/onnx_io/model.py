@@ -34,6 +34,21 @@ class Model:
     network: Network
     threads: int = 1
 
+    def check(self, domain: Features) -> None:
+        """Compares the import with ONNX Runtime on points of a domain.
+
+        Raises:
+            ModelMismatchError: they differ.
+            ModelError: the model cannot be run there.
+        """
+        try:
+            check_agreement(self.network, self.runtime, self.file.proto, self.interface, domain)
+        except MemoryError as error:
+            raise ModelError(
+                f"{self.file.path} needs more memory than there is for a batch of inputs: "
+                "check the shapes in it and export it again"
+            ) from error
+
     def joint(self) -> Model:
         """The same model with its inputs appended to its outputs, ``[y; x]``."""
         interface = replace(self.interface, joint=True)
@@ -114,14 +129,7 @@ def load(
     network = import_network(file, interface)
     model = Model(file, interface, network, threads)
     if check:
-        domain = Features.given(network.input_size, lower=lower, upper=upper)
-        try:
-            check_agreement(network, model.runtime, file.proto, interface, domain)
-        except MemoryError as error:
-            raise ModelError(
-                f"{path} needs more memory than there is for a batch of inputs: "
-                "check the shapes in it and export it again"
-            ) from error
+        model.check(Features.given(network.input_size, lower=lower, upper=upper))
     return model
 
 

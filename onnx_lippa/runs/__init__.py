@@ -1,7 +1,7 @@
 """Runs: many inputs, worker processes, files that outlive an interrupt, and their replay."""
 
 from onnx_lippa.runs.counterexample import counterexample_text, write_counterexample
-from onnx_lippa.runs.falsify import Answer, Finding, check_fits, falsify
+from onnx_lippa.runs.falsify import Answer, Finding, check_fits, falsify, load_for
 from onnx_lippa.runs.folder import RunFolder
 from onnx_lippa.runs.instances import (
     Instance,
@@ -30,6 +30,7 @@ __all__ = [
     "check_fits",
     "counterexample_text",
     "falsify",
+    "load_for",
     "outcomes",
     "read_instances",
     "read_results",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from enum import Enum
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -13,8 +14,8 @@ from onnx_lippa.arrays import Floats
 from onnx_lippa.attacks import FoundBy, Problem, Settings, attack_batch
 from onnx_lippa.errors import InputError
 from onnx_lippa.layers.readout import Readout
-from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import Case, Property, UnsafeSet, inputs_of
+from onnx_lippa.onnx_io import Model, load
+from onnx_lippa.question import Case, Features, Property, UnsafeSet, inputs_of
 from onnx_lippa.witness import Witness
 
 _QUICK_SHARE: Final = 0.2
@@ -81,6 +82,30 @@ def falsify(model: Model, asked: Property, settings: Settings) -> Finding:
     check_fits(model, asked)
     search = _Search(model.joint() if asked.joint else model, asked, settings, started)
     return search.run()
+
+
+def load_for(
+    asked: Property, path: str | Path, *, output: str | None = None, threads: int = 1
+) -> Model:
+    """Loads a model for a property, and checks the import on inputs the property is about.
+
+    Args:
+        asked: the property.
+        path: the ONNX file.
+        output: as in :func:`onnx_lippa.load`.
+        threads: likewise.
+
+    Raises:
+        InputError: the property does not fit the model.
+        ModelError: as :func:`onnx_lippa.load` raises it.
+    """
+    model = load(path, output=output, threads=threads, check=False)
+    check_fits(model, asked)
+    lower = np.min([case.lower for case in asked.cases], axis=0)
+    upper = np.max([case.upper for case in asked.cases], axis=0)
+    above = np.nextafter(lower, np.inf)  # a domain needs some width
+    model.check(Features.given(lower.size, lower=lower, upper=np.maximum(upper, above)))
+    return model
 
 
 def check_fits(model: Model, asked: Property) -> None:

@@ -13,10 +13,9 @@ from typing import Final
 
 from onnx_lippa.attacks import Settings
 from onnx_lippa.errors import InputError, LippaError
-from onnx_lippa.onnx_io import load
 from onnx_lippa.question import Property
 from onnx_lippa.runs.counterexample import write_counterexample
-from onnx_lippa.runs.falsify import Answer, falsify
+from onnx_lippa.runs.falsify import Answer, falsify, load_for
 from onnx_lippa.runs.processes import begin_quietly, interrupts_held_back, process_pool
 
 _COLUMNS: Final = ("onnx", "vnnlib", "timeout")
@@ -187,7 +186,7 @@ def _answered(
     try:
         asked = Property.from_vnnlib(folder / instance.vnnlib)
         began = time.monotonic()
-        model = load(folder / instance.onnx)
+        model = load_for(asked, folder / instance.onnx)
         loaded = time.monotonic() - began
         left = max(instance.timeout - (time.monotonic() - started), 1e-3)
         found = falsify(model, asked, replace(settings, time_limit=left))
