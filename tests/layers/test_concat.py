@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.graphs import graph_model, node, normal, one_op, opsets_of
-from tests.layers.checks import check_alone, check_model, refusal
+from onnx_lippa.onnx_io.reader import Batch
+from tests.graphs import graph_model, load_model, node, normal, one_op, opsets_of
+from tests.layers.checks import check_alone, check_layers, check_loaded, check_model, refusal
 
 
 @pytest.mark.parametrize("opset", opsets_of("Concat"))
@@ -136,3 +137,23 @@ def test_refuses_an_axis_outside_the_tensor():
 def test_refuses_constants_that_are_no_numbers():
     problem = refusal(one_op("Concat", (2,), "x", np.array([["a", "b"]], object), axis=1))
     assert "no real numbers" in problem.reason
+
+
+def test_a_vector_without_a_batch_axis_cut_and_joined():
+    """The input has rank 1, so its features are on axis 0 throughout."""
+    nodes = [
+        node("Slice", "x one far", "a"),
+        node("Gather", "x i", "b", axis=0),
+        node("Split", "x", "c d", axis=0, num_outputs=2),
+        node("Concat", "a k b c d", "e", axis=0),
+        node("Relu", "e", "f"),
+        node("Unsqueeze", "f zero", "g"),
+        node("MatMul", "g w", "h"),
+        node("Squeeze", "h zero", "y"),
+    ]
+    constants = {"one": [1], "far": [2**63 - 1], "zero": [0], "i": np.array([4, 0, 0])}
+    constants |= {"k": normal(1, 2), "w": normal(2, 14, 3)}
+    model = load_model(graph_model(nodes, (), constants, batch=5, opset=18))
+    assert model.interface.batch is Batch.ABSENT
+    check_loaded(model)
+    check_layers(model.network)
