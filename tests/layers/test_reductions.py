@@ -27,9 +27,8 @@ def reduction(op, sample, axes=None, opset=17, **options):
 
 
 @pytest.mark.parametrize("opset", opsets_of("ReduceSum"))
-@pytest.mark.parametrize("keepdims", [0, 1])
-def test_every_opset(op, opset, keepdims):
-    check_model(reduction(op, (2, 3, 2), [1, 3], opset, keepdims=keepdims))
+def test_every_opset(op, opset):
+    check_model(reduction(op, (2, 3, 2), [1, 3], opset, keepdims=opset % 2))
 
 
 @pytest.mark.parametrize("opset", [13, 18, newest_opset()])
@@ -41,15 +40,12 @@ def test_the_axes_of_every_opset(op, opset):
 @pytest.mark.parametrize("axes", [c for n in (1, 2, 3) for c in combinations((1, 2, 3), n)])
 @pytest.mark.parametrize("keepdims", [0, 1])
 def test_every_choice_of_axes(op, axes, keepdims):
-    flatten = bool(keepdims) or len(axes) < 3
-    check_model(reduction(op, (2, 3, 2), axes, keepdims=keepdims, flatten=flatten))
-    from_behind = [axis - 4 for axis in reversed(axes)]
-    check_model(reduction(op, (2, 3, 2), from_behind, keepdims=keepdims, flatten=flatten))
+    named = axes if keepdims else [axis - 4 for axis in reversed(axes)]
+    check_model(reduction(op, (2, 3, 2), named, keepdims=keepdims, flatten=False))
 
 
-@pytest.mark.parametrize("opset", [11, 18])
+@pytest.mark.parametrize(("opset", "keepdims"), [(11, 0), (18, 1)])
 @pytest.mark.parametrize("axes", [None, [0], [0, 1], [-3, -1], [0, 2], [0, 1, 2]])
-@pytest.mark.parametrize("keepdims", [0, 1])
 def test_the_batch_axis_among_them(op, opset, axes, keepdims):
     """A model that takes its samples together is attacked one at a time."""
     check_alone(reduction(op, (2, 3), axes, opset, keepdims=keepdims, flatten=False))
