@@ -134,8 +134,8 @@ def test_a_bound_of_a_file_is_the_float_inside_of_it():
 def test_gzip_is_seen_from_the_first_bytes(tmp_path):
     for name, content in (
         ("plain.vnnlib", SMALL.encode()),
-        ("zipped.vnnlib.gz", gzip.compress(SMALL.encode())),
-        ("zipped_without_saying.vnnlib", gzip.compress(SMALL.encode())),
+        ("zipped.vnnlib.gz", gzip.compress(SMALL.encode(), mtime=0)),
+        ("zipped_without_saying.vnnlib", gzip.compress(SMALL.encode(), mtime=0)),
         ("plain.vnnlib.gz", SMALL.encode()),
         ("mark.vnnlib", b"\xef\xbb\xbf" + SMALL.encode()),
     ):
@@ -149,11 +149,11 @@ def test_gzip_is_seen_from_the_first_bytes(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (gzip.compress(SMALL.encode())[:-10], "is a gzip file that is damaged or incomplete"),
-        (gzip.compress(SMALL.encode())[:12], "is a gzip file that is damaged or incomplete"),
+        (gzip.compress(SMALL.encode(), mtime=0)[:-10], "is a gzip file that is damaged or incomplete"),
+        (gzip.compress(SMALL.encode(), mtime=0)[:12], "is a gzip file that is damaged or incomplete"),
         (b"\x1f\x8b", "is a gzip file that is damaged or incomplete"),
         (b"\x1f\x8bgarbage and more garbage", "is a gzip file that is damaged or incomplete"),
-        (gzip.compress(SMALL.encode()) + b"more", "is a gzip file that is damaged or incomplete"),
+        (gzip.compress(SMALL.encode(), mtime=0) + b"more", "is a gzip file that is damaged or incomplete"),
         (SMALL.encode("utf-16"), "is not a text file"),
         (b"\x08\x07\x12\x07pytorch\x00\x01", "is not a text file"),
         (b"\x89PNG\r\n\x1a\n", "line 1: "),
@@ -197,7 +197,7 @@ def test_pipes_are_refused(tmp_path):
 def test_more_text_than_the_limit_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(reader, "MAX_BYTES", 2_000_000)
     path = tmp_path / "prop.vnnlib"
-    for content in (b" " * 2_000_001, gzip.compress(b" " * 50_000_000)):
+    for content in (b" " * 2_000_001, gzip.compress(b" " * 50_000_000, mtime=0)):
         path.write_bytes(content)
         with pytest.raises(InputError, match="has more than 2 MB of text, the most that is read"):
             Property.from_vnnlib(path)
