@@ -72,7 +72,7 @@ def where(draft: Draft, x: Tensor) -> str:
     draft.need(draft.opset >= 9)
     mask = draft.generator.integers(0, 2, draft.broadcasting(x.shape, grow=0.1)).astype(bool)
     if draft.chance(0.5):
-        other: Tensor | str = draft.mate(x, lambda t: _broadcast(draft, x, t))
+        other: Tensor | str = draft.mate(x, lambda t: broadcast(draft, x, t))
     else:
         other = draft.constant(draft.normal(*draft.broadcasting(x.shape)))
     return draft.add("Where", [draft.bools(mask), *draft.shuffled([x, other])])
@@ -93,6 +93,20 @@ def concat(draft: Draft, x: Tensor) -> str:
     return draft.add("Concat", draft.shuffled(pieces), axis=_axis(draft, axis, x.rank))
 
 
+def broadcast(draft: Draft, x: Tensor, other: Tensor) -> bool:
+    """Whether two tensors broadcast with their batch axes upon each other.
+
+    With a batch axis fixed at 1, ranks may differ.
+    """
+    if x.rank != other.rank and not draft.style.fixed:
+        return False
+    try:
+        np.broadcast_shapes((1, *x.shape), (1, *other.shape))
+    except ValueError:
+        return False
+    return True
+
+
 def _axis(draft: Draft, axis: int, rank: int) -> int:
     return draft.signed(axis, rank) if draft.opset >= 11 else axis
 
@@ -102,7 +116,7 @@ def _without(shape: Shape, axis: int) -> Shape:
 
 
 def _two(draft: Draft, op: str, x: Tensor) -> str:
-    mate = draft.mate(x, lambda t: _broadcast(draft, x, t))
+    mate = draft.mate(x, lambda t: broadcast(draft, x, t))
     return draft.add(op, draft.shuffled([x, mate]))
 
 
@@ -118,21 +132,7 @@ def _many(draft: Draft, op: str, x: Tensor) -> str:
         if draft.opset < _BROADCASTS:
             operands.append(draft.mate(x, lambda t: t.shape == x.shape))
         elif draft.chance(0.6):
-            operands.append(draft.mate(x, lambda t: _broadcast(draft, x, t)))
+            operands.append(draft.mate(x, lambda t: broadcast(draft, x, t)))
         else:
             operands.append(draft.constant(draft.normal(*draft.broadcasting(x.shape, grow=0.1))))
     return draft.add(op, draft.shuffled(operands))
-
-
-def _broadcast(draft: Draft, x: Tensor, other: Tensor) -> bool:
-    """Whether two tensors broadcast with their batch axes upon each other.
-
-    With a batch axis fixed at 1, ranks may differ.
-    """
-    if x.rank != other.rank and not draft.style.fixed:
-        return False
-    try:
-        np.broadcast_shapes((1, *x.shape), (1, *other.shape))
-    except ValueError:
-        return False
-    return True

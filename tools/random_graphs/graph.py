@@ -41,7 +41,7 @@ def random_graph(
 ) -> onnx.ModelProto:
     """A random piecewise-linear model of one float32 input and one output (batch, scores).
 
-    Now and then a Softmax or LogSoftmax follows the scores.
+    Now and then Softmax, LogSoftmax or Sigmoid follows the scores.
 
     It passes onnx.checker, runs in ONNX Runtime with and without optimisations, and each row of
     its output depends on the same row of its input alone. What is drawn depends on the generator
@@ -136,8 +136,10 @@ def _scores(draft: Draft, last: Tensor) -> str:
 
 def _probabilities(draft: Draft, scores: Tensor) -> str:
     """What classifiers may end with."""
-    axis = draft.sparse(axis=(1, -1 if draft.opset >= 13 else 1))
-    return draft.add(draft.pick(["Softmax", "LogSoftmax"]), [scores], **axis)
+    op = draft.pick(["Softmax", "LogSoftmax", "Sigmoid"])
+    if op == "Sigmoid":
+        return draft.add(op, [scores])
+    return draft.add(op, [scores], **draft.sparse(axis=(1, -1 if draft.opset >= 13 else 1)))
 
 
 def _as_vector(draft: Draft, tensor: Tensor) -> Tensor | str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
@@ -95,6 +96,41 @@ def gather_nd(draft: Draft, x: Tensor) -> str:
     count = min(len(place) for place in places)
     indices = np.stack([place[:count] for place in places], axis=1)[None]
     return draft.add("GatherND", [x, draft.whole(indices)], batch_dims=1)
+
+
+def scatter_elements(draft: Draft, x: Tensor) -> str:
+    """ScatterElements of constants into x, or of x into constants; Scatter in old opsets."""
+    draft.need(draft.opset >= 9 and draft.style.fixed)
+    axis = draft.integer(1, x.rank - 1)
+    shape = (1, *x.shape)
+    if draft.chance(0.5):
+        extents = [draft.integer(1, extent) for extent in shape]
+        indices = _places(draft, extents, axis, shape[axis])
+        inputs = [x.name, _matrix(draft, indices), draft.constant(draft.normal(*extents))]
+    else:
+        whole = [extent + draft.integer(0, 2) for extent in shape]
+        whole[0] = 1
+        indices = _places(draft, shape, axis, whole[axis])
+        inputs = [draft.constant(draft.normal(*whole)), _matrix(draft, indices), x.name]
+    if draft.opset < 11:
+        return draft.add("Scatter", inputs, axis=axis)
+    return draft.add("ScatterElements", inputs, axis=draft.signed(axis, x.rank))
+
+
+def scatter_nd(draft: Draft, x: Tensor) -> str:
+    """ScatterND of constants into x, or of x as a slice into constants."""
+    draft.need(draft.opset >= 11 and draft.style.fixed)
+    if draft.chance(0.5):
+        depth = draft.integer(1, x.rank - 1)
+        cells = draft.shuffled(list(np.ndindex(*x.shape[:depth])))
+        chosen = [(0, *cell) for cell in cells[: draft.integer(1, min(3, len(cells)))]]
+        updates = draft.constant(draft.normal(len(chosen), *x.shape[depth:]))
+        return draft.add("ScatterND", [x, draft.whole(np.array(chosen)), updates])
+    extent = x.shape[0] + draft.integer(0, 2)
+    rows = draft.shuffled(range(extent))[: x.shape[0]]
+    places = np.array([[[0, row] for row in rows]])
+    data = draft.constant(draft.normal(1, extent, *x.shape[1:]))
+    return draft.add("ScatterND", [data, draft.whole(places), x])
 
 
 def compress(draft: Draft, x: Tensor) -> str:
@@ -217,3 +253,11 @@ def _floats(draft: Draft, values: list[float]) -> str:
 
 def _matrix(draft: Draft, indices: np.ndarray) -> str:
     return draft.whole(indices.astype(np.int64 if draft.chance(0.7) else np.int32))
+
+
+def _places(draft: Draft, extents: Sequence[int], axis: int, most: int) -> np.ndarray:
+    """Indices along an axis that name no place twice, at times counted from the end."""
+    orders = draft.generator.random((*extents[:axis], most, *extents[axis + 1 :]))
+    places = np.argsort(orders, axis=axis).take(range(extents[axis]), axis=axis)
+    backwards = draft.opset >= 11 and draft.chance(0.2)
+    return places - most if backwards else places
