@@ -155,6 +155,13 @@ class NodeView:
             raise Unsupported(f"its attribute {name} must be a number")
         return float(value)
 
+    def numbers(self, name: str, default: float) -> tuple[float, ...]:
+        """An attribute that is a list of floats, in float32 as the runtime holds them."""
+        value = self.attributes.get(name, [default])
+        if not isinstance(value, list) or not all(isinstance(e, int | float) for e in value):
+            raise Unsupported(f"its attribute {name} must be a list of numbers")
+        return tuple(float(np.float32(entry)) for entry in value)
+
     def text(self, name: str, default: str) -> str:
         """A string attribute."""
         value = self.attributes.get(name, default)

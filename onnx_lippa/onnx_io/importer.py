@@ -8,6 +8,7 @@ own layers work on any number of samples, and how many the graph itself takes at
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import onnx
@@ -45,7 +46,7 @@ class _Builder:
     def add(self, node: onnx.NodeProto) -> None:
         """Converts one node, or notes why that cannot be done."""
         name = node.name or (node.output[0] if node.output else "?")
-        op = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
+        op = full_name(node)
         try:
             self._convert(node, name)
         except Unsupported as reason:
@@ -63,18 +64,20 @@ class _Builder:
         )
 
     def _convert(self, node: onnx.NodeProto, name: str) -> None:
-        if node.domain not in ("", "ai.onnx"):
+        op, standard = full_name(node), node.domain in STANDARD
+        if not standard and converter_for(op, self.model.opset) is None:
             raise Unsupported("operators outside the standard ONNX domain are not supported")
         if _has_subgraph(node):
             raise Unsupported("control flow is not supported: export a model without it")
         operands = self._operands_for_known_op(node)
-        if is_constant(node.op_type, [isinstance(o, Computed) for o in operands]):
+        if standard and is_constant(node.op_type, [isinstance(o, Computed) for o in operands]):
             self._fold(node, operands)
             return
-        converter = converter_for(node.op_type, self.model.opset)
+        converter = converter_for(op, self.model.opset)
         if converter is None:
-            raise Unsupported(_why_not(node.op_type, self.model.opset))
-        _check_form(node, self.model.opset)
+            raise Unsupported(_why_not(op, self.model.opset))
+        if standard:
+            _check_form(node, self.model.opset)
         view = NodeView(
             node.op_type, operands, _attributes(node), self.model.opset,
             sum(map(bool, node.output)), tuple(output in self.taken for output in node.output),
@@ -178,6 +181,10 @@ def _truth(computed: list[Computed], converted: Converted) -> bool | None:
     )
 
 
+STANDARD: Final = frozenset({"", "ai.onnx"})
+"""Names of the standard operator set's domain."""
+
+
 class _DependsOnProblem(Exception):  # noqa: N818  # a signal, not an error
     """The node takes the result of one that could not be converted."""
 
@@ -263,6 +270,11 @@ def _constant(operand: Operand, dtype: np.dtype[np.floating]) -> AnyArray | None
     if isinstance(operand, Computed):
         return np.zeros(operand.whole, dtype)
     return None
+
+
+def full_name(node: onnx.NodeProto) -> str:
+    """The operator of a node, with its domain where that is not the standard one."""
+    return node.op_type if node.domain in STANDARD else f"{node.domain}.{node.op_type}"
 
 
 def _has_subgraph(node: onnx.NodeProto) -> bool:
