@@ -33,7 +33,8 @@ def attack_batch(
         return
     ledger = Ledger(problems, model, engine_for(model, problems[0], settings), settings)
     reported: set[int] = set()
-    for stage in plan_for(settings, problems[0].asked is not None):
+    first = problems[0]
+    for stage in plan_for(settings, first.asked is not None, first.inputs.grid is not None):
         yield from _newly_settled(ledger, reported)
         if not ledger.unsettled():
             break

@@ -51,12 +51,14 @@ class Progress:
         target: the class it was sought for.
         found_by: what found it.
         misclassified: whether the clean input is already unsafe.
+        exhausted: whether every input allowed was looked at, so that there is nothing to add.
         lp_steps: LPSteps spent.
         seconds: wall time spent.
         lp_seconds: the part of it in LPSteps.
         least_optimum: the least margin of an LPStep's optimum. It is kept apart from the end
             points, from which later walks start: so LPs add to what walks find and never
             change it.
+        stuck: the distance that a search on the grid could not improve.
         visited: (pattern key, disjunct) of the regions solved.
         session: the open engine session, if any.
     """
@@ -68,10 +70,12 @@ class Progress:
     target: int = -1
     found_by: FoundBy = FoundBy.NOTHING
     misclassified: bool = False
+    exhausted: bool = False
     lp_steps: int = 0
     seconds: float = 0.0
     lp_seconds: float = 0.0
     least_optimum: float = np.inf
+    stuck: float = np.inf
     visited: set[tuple[bytes, int]] = field(default_factory=set)
     session: EngineSession | None = None
 
@@ -149,7 +153,7 @@ class Ledger:
         return time.monotonic() + limit
 
     def _settled(self, entry: Progress) -> bool:
-        if entry.misclassified or not entry.problem.unsafe.disjuncts:
+        if entry.misclassified or entry.exhausted or not entry.problem.unsafe.disjuncts:
             return True
         if entry.seconds >= self.settings.time_limit:
             return True
@@ -158,7 +162,7 @@ class Ledger:
     def accept(self, position: int, x: Floats, found_by: FoundBy) -> bool:
         """Replays a candidate and keeps it where it is a witness, and better than the last."""
         entry = self.progress[position]
-        inputs, unsafe = self._wanted(entry), entry.problem.unsafe
+        inputs, unsafe = self.wanted(entry), entry.problem.unsafe
         witness = self._judge.witness(x.astype(np.float64), inputs, unsafe, entry.problem.asked)
         if witness is None:
             return False
@@ -168,7 +172,7 @@ class Ledger:
         entry.target = unsafe.disjuncts[reached].target
         return True
 
-    def _wanted(self, entry: Progress) -> InputSet:
+    def wanted(self, entry: Progress) -> InputSet:
         """The set a new witness must lie in: nearer than the last one when minimising."""
         inputs = entry.problem.inputs
         if entry.witness is None:

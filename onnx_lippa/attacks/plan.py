@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import zip_longest
 from typing import Final
 
 from onnx_lippa.attacks.settings import Method, Settings
@@ -11,7 +12,9 @@ from onnx_lippa.attacks.stages import (
     Algorithm1,
     Descend,
     Enclose,
+    EnumerateGrid,
     FinishWithLp,
+    GridSearch,
     Polish,
     Scatter,
     Stage,
@@ -48,11 +51,43 @@ _BRACKETS: Final = 12
 """Radii tried for each disjunct when minimising."""
 
 
-def plan_for(settings: Settings, asked: bool = False) -> tuple[Stage, ...]:
-    """The stages of an attack, in order; ``asked`` where it is one on a property."""
+_FEW_ON_GRID: Final = 1 << 14
+_ALL_ON_GRID: Final = 1 << 20
+"""Points of a grid that are all looked at: before anything else, and when all else is done."""
+_GRID_STARTS: Final = 3
+_GRID_STEPS: Final = 60
+"""Starts of a search on the grid after each round of walks, and its moves from each."""
+
+
+def plan_for(settings: Settings, asked: bool = False, grid: bool = False) -> tuple[Stage, ...]:
+    """The stages of an attack, in order.
+
+    Args:
+        settings: budgets.
+        asked: whether it is one on a property.
+        grid: whether features take multiples of a step only.
+    """
     if asked:
         return _sought(settings)
-    return _nearest(settings) if settings.minimize else _within(settings)
+    stages = _nearest(settings) if settings.minimize else _within(settings)
+    return _on_grid(stages) if grid else stages
+
+
+def _on_grid(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """The same with a search on the grid behind each round of walks, and all points where few."""
+    searched: list[Stage] = [EnumerateGrid(_FEW_ON_GRID)]
+    for stage, following in zip_longest(stages, stages[1:]):
+        searched.append(stage)
+        if isinstance(stage, Enclose):
+            searched.append(GridSearch(None, _GRID_STARTS, _GRID_STEPS))
+        elif isinstance(stage, Walks | Tighten) and _round(following) != stage.round:
+            searched.append(GridSearch(stage.round, _GRID_STARTS, _GRID_STEPS, stage.round == 0))
+    return (*searched, EnumerateGrid(_ALL_ON_GRID))
+
+
+def _round(stage: Stage | None) -> int:
+    """The round of walks that a stage is; -1 where it is none."""
+    return stage.round if isinstance(stage, Walks) else -1
 
 
 def _within(settings: Settings) -> tuple[Stage, ...]:

@@ -59,10 +59,10 @@ def check_grid(inputs: Floats, grid: Grid) -> None:
     off = int(np.count_nonzero(~on.all(axis=1)))
     nearest = grid.nearest(inputs[index].astype(np.float64))[feature].astype(inputs.dtype)
     raise InputError(
-        f"input {index} holds {inputs[index, feature]!s} at feature {feature}, which is no multiple "
-        f"of {grid.steps[feature]:g} ({off} of {len(inputs)} inputs lie off the grid): the nearest "
-        f"is {nearest!s}; give the right step with --grid, 0 for features without one, or round the "
-        "data"
+        f"input {index} holds {inputs[index, feature]!s} at feature {feature}, which is no "
+        f"multiple of {grid.steps[feature]:g} ({off} of {len(inputs)} inputs lie off the grid): "
+        f"the nearest is {nearest!s}; give the right step with --grid, 0 for features without "
+        "one, or round the data"
     )
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
 from onnx_lippa.arrays import FLOAT32, Float64, Floats
 from onnx_lippa.question.grid import Grid
 from onnx_lippa.question.norms.base import Norm
+
+_LEAST_RETREAT: Final = 2.0**-24
+_LEAST_ON_GRID: Final = 2.0**-10
+"""What a point that rounding moved out of the ball gives back first, as a share of its distance."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +86,10 @@ class InputSet:
         )
         inside = project(x[None].astype(np.float64))[0]
         rounded = self._in_box(inside)
-        retreat = 0.0
+        retreat, least = 0.0, _LEAST_RETREAT if self.grid is None else _LEAST_ON_GRID
         while not self.contains(rounded):
             # Rounding stepped out of the ball: each round gives back twice as much.
-            retreat = 2.0**-24 if retreat == 0.0 else 2 * retreat
+            retreat = least if retreat == 0.0 else 2 * retreat
             keep = max(0.0, 1.0 - retreat)
             rounded = self._in_box(self.center + keep * (inside - self.center))
             if keep == 0.0:
@@ -96,6 +101,11 @@ class InputSet:
         """(d,) how far each feature may move by itself within the ball."""
         widths = self.norm.widths(self.size)
         return np.where(widths > 0, self.eps * np.where(widths > 0, widths, 1.0), 0.0)
+
+    @property
+    def takes_any_value(self) -> np.ndarray:
+        """(d,) which features have no grid."""
+        return np.asarray(np.ones(self.size, bool) if self.grid is None else self.grid.steps == 0)
 
     def may_take(self, x: Float64) -> np.ndarray:
         """Which features of points (..., d) are where each may be by itself, exactly."""

@@ -4,7 +4,9 @@ from onnx_lippa.attacks.stages.algorithm1 import Algorithm1
 from onnx_lippa.attacks.stages.base import Stage
 from onnx_lippa.attacks.stages.descend import Descend
 from onnx_lippa.attacks.stages.enclose import Enclose
+from onnx_lippa.attacks.stages.enumerate_grid import EnumerateGrid
 from onnx_lippa.attacks.stages.finish import FinishWithLp
+from onnx_lippa.attacks.stages.grid_search import GridSearch
 from onnx_lippa.attacks.stages.polish import Polish
 from onnx_lippa.attacks.stages.scatter import MOST_FEATURES, Scatter
 from onnx_lippa.attacks.stages.starts import Start
@@ -16,7 +18,9 @@ __all__ = [
     "Algorithm1",
     "Descend",
     "Enclose",
+    "EnumerateGrid",
     "FinishWithLp",
+    "GridSearch",
     "Polish",
     "Scatter",
     "Stage",

@@ -1,0 +1,225 @@
+"""Moves of single features on a grid: where the gradient's direction ends between two points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Integers
+from onnx_lippa.onnx_io import Model
+from onnx_lippa.question import Conjunction, Grid, InputSet
+
+_MOST_MOVES: Final = 512
+_MOST_NUMBERS: Final = 1 << 22
+"""Moves tried from one point, the most promising by the gradient, and numbers in all of them."""
+_LARGEST_MOVE: Final = 16
+"""A feature moves by 1, 2, 4, ... steps, up to 2 to this power."""
+_SHARES: Final = 64
+"""Steps into which the range of a feature without a grid is cut."""
+_ON_GRID: Final = 1e-3
+"""A feature as near to its grid, in steps, is on it and is not rounded anywhere else."""
+_PAIRED: Final = 24
+"""Moves out of the ball, and moves that make room for one, tried together."""
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Some moves of single features from one point.
+
+    Attributes:
+        feature: (m,) which feature moves.
+        value: (m,) what it becomes.
+    """
+
+    feature: Integers
+    value: Float64
+
+    def chosen(self, kept: Integers) -> Moves:
+        """Some of them, in this order."""
+        return Moves(self.feature[kept], self.value[kept])
+
+    def applied(self, x: Float64) -> Float64:
+        """The points (m, d) that each of them leads to."""
+        points = np.repeat(x[None], len(self.feature), axis=0)
+        points[np.arange(len(points)), self.feature] = self.value
+        return points
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """Greedy search for an unsafe point among the points of a grid.
+
+    Attributes:
+        model: the model.
+        inputs: the inputs allowed; they have a grid.
+        disjunct: the outputs sought.
+    """
+
+    model: Model
+    inputs: InputSet
+    disjunct: Conjunction
+
+    def margins(self, x: Float64) -> Float64:
+        """Margins of points (n, d)."""
+        return self.disjunct.margins(self.model.values.logits(x))
+
+    def start(self, x: Float64) -> tuple[Float64, float]:
+        """The better one of two grid points next to x, and its margin.
+
+        One is the nearest; in the other every feature is rounded in the direction in which the
+        margin falls.
+        """
+        rounded = [self._stored(x), self._stored(self._directed(x))]
+        margins = self.margins(np.array(rounded))
+        best = int(margins.argmin())
+        return rounded[best], float(margins[best])
+
+    def improved(self, x: Float64, margin: float) -> tuple[Float64, float] | None:
+        """The best point that some moves lead to; None where none is better.
+
+        All promising single moves are tried, then the best ones together, and where a move leaves
+        the ball, it is tried with another that makes room for it.
+        """
+        moves = self._moves(x)
+        if not moves.feature.size:
+            return None
+        points = moves.applied(x)
+        margins = self.margins(points)
+        fits = self._fits(points)
+        best, least = x, margin
+        for tried, values in (
+            (points[fits], margins[fits]),
+            self._together(x, margin, moves.chosen(np.flatnonzero(fits)), margins[fits]),
+            self._paired(x, margin, moves, margins, fits),
+        ):
+            if len(values) and values.min() < least:
+                place = int(values.argmin())
+                best, least = tried[place], float(values[place])
+        return None if best is x else (best, least)
+
+    def _together(
+        self, x: Float64, margin: float, moves: Moves, margins: Float64
+    ) -> tuple[Float64, Float64]:
+        """The 2, 4, 8, ... best moves of different features at once."""
+        order = np.argsort(margins, kind="stable")
+        order = order[margins[order] < margin]
+        _, first = np.unique(moves.feature[order], return_index=True)
+        best = moves.chosen(order[np.sort(first)])
+        points = []
+        count = 2
+        while count < 2 * len(best.feature):
+            point = x.copy()
+            point[best.feature[:count]] = best.value[:count]
+            points.append(point)
+            count *= 2
+        tried = np.array(points).reshape(-1, x.size)
+        tried = tried[self._fits(tried)]
+        return tried, self.margins(tried) if len(tried) else np.zeros(0)
+
+    def _paired(
+        self, x: Float64, margin: float, moves: Moves, margins: Float64, fits: np.ndarray
+    ) -> tuple[Float64, Float64]:
+        """The best moves that leave the ball, each with moves that bring other features back."""
+        out = np.flatnonzero(~fits & (margins < margin))
+        back = np.flatnonzero(fits & self._inward(x, moves))
+        out = out[np.argsort(margins[out], kind="stable")[:_PAIRED]]
+        back = back[np.argsort(margins[back], kind="stable")[:_PAIRED]]
+        first, second = (places.ravel() for places in np.meshgrid(out, back, indexing="ij"))
+        different = moves.feature[first] != moves.feature[second]
+        first, second = first[different][: self._most], second[different][: self._most]
+        tried = moves.chosen(first).applied(x)
+        tried[np.arange(len(tried)), moves.feature[second]] = moves.value[second]
+        tried = tried[self._fits(tried)]
+        return tried, self.margins(tried) if len(tried) else np.zeros(0)
+
+    def _moves(self, x: Float64) -> Moves:
+        """Moves to where each feature may be by itself, few enough to be tried."""
+        features, values = [], []
+        counts = self._grid.counts(x)
+        for power in range(_LARGEST_MOVE + 1):
+            if 2.0**power > self._most_steps:
+                break
+            for sign in (-1.0, 1.0):
+                moved = np.clip(x + sign * 2.0**power * self._shares, *self._range)
+                moved = self._as_stored(self._grid.at(counts + sign * 2.0**power, moved))
+                able = np.flatnonzero(self._free & self.inputs.may_take(moved) & (moved != x))
+                features.append(able)
+                values.append(moved[able])
+        if not features:
+            return Moves(np.zeros(0, dtype=np.int64), np.zeros(0))
+        moves = Moves(np.concatenate(features), np.concatenate(values))
+        if len(moves.feature) > self._most:
+            gained = self._gradient(x)[moves.feature] * (moves.value - x[moves.feature])
+            moves = moves.chosen(np.argsort(gained, kind="stable")[: self._most])
+        return moves
+
+    def _inward(self, x: Float64, moves: Moves) -> np.ndarray:
+        """Which moves bring their feature nearer to its clean value."""
+        center = self.inputs.center[moves.feature]
+        return np.asarray(np.abs(moves.value - center) < np.abs(x[moves.feature] - center))
+
+    def _fits(self, points: Float64) -> np.ndarray:
+        """Which points (n, d) lie in the ball, but for rounding; the judge decides."""
+        lengths = self.inputs.norm.lengths(points - self.inputs.center)
+        return np.asarray(lengths <= self.inputs.eps)
+
+    def _directed(self, x: Float64) -> Float64:
+        """Every feature rounded in the direction in which the margin falls, where it can be."""
+        counts = self._grid.counts(x)
+        nearest, gradient = self._grid.at(counts, x), self._gradient(x)
+        away = np.where(gradient > 0, -(nearest > x).astype(float), (nearest < x).astype(float))
+        off = np.abs(nearest - x) > _ON_GRID * self._grid.steps
+        directed = self._grid.at(counts + np.where(off & (gradient != 0), away, 0.0), x)
+        able = self.inputs.may_take(self._as_stored(directed))
+        return np.where(able, directed, x)
+
+    def _gradient(self, x: Float64) -> Float64:
+        """Gradient (d,) of the margin, that of the worst inequality."""
+        logits = self.model.values.logits(x[None])[0]
+        worst = int(np.argmax(self.disjunct.matrix @ logits - self.disjunct.bound))
+        weights = self.disjunct.matrix[worst][None]
+        return self.model.gradient.logits_and_gradient(x[None], weights)[1][0].astype(np.float64)
+
+    def _stored(self, x: Float64) -> Float64:
+        return self.inputs.to_model_type(x).astype(np.float64)
+
+    def _as_stored(self, x: Float64) -> Float64:
+        return x.astype(self.inputs.dtype).astype(np.float64)
+
+    @property
+    def _grid(self) -> Grid:
+        grid = self.inputs.grid
+        return Grid(np.zeros(self.inputs.size)) if grid is None else grid
+
+    @cached_property
+    def _free(self) -> np.ndarray:
+        low, high = self._range
+        return np.asarray(low < high)
+
+    @cached_property
+    def _range(self) -> tuple[Float64, Float64]:
+        inputs = self.inputs
+        low = np.maximum(inputs.lower, inputs.center - inputs.reach)
+        return low, np.minimum(inputs.upper, inputs.center + inputs.reach)
+
+    @cached_property
+    def _shares(self) -> Float64:
+        """The step of each feature that has no grid; 0 where it has one."""
+        low, high = self._range
+        width = np.where(np.isfinite(high - low), high - low, 1.0)
+        return np.where(self._grid.steps == 0.0, width / _SHARES, 0.0)
+
+    @cached_property
+    def _most_steps(self) -> float:
+        """Steps from one end of a range to the other, at most."""
+        low, high = self._range
+        steps = np.where(self._free, self._grid.steps + self._shares, np.inf)
+        with np.errstate(invalid="ignore"):
+            return float(np.nanmax((high - low) / steps, initial=0.0))
+
+    @property
+    def _most(self) -> int:
+        return max(16, min(_MOST_MOVES, _MOST_NUMBERS // max(1, self.inputs.size)))
