@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from onnx_lippa.arrays import AnyArray, Shape, size
 from onnx_lippa.errors import InputError
 from onnx_lippa.formats.base import Stored
+
+_MOST_CHANNELS: Final = 4
 
 
 def as_rows(stored: Stored, sample_shape: Shape) -> AnyArray:
     """Inputs of any type as rows (n, d), in the order in which the model reads them.
 
     Accepted are (n, \\*sample_shape), the same with axes of extent 1 added or left out, flat
-    samples (n, d), and a single sample without the batch axis. The last is never ambiguous: it
-    has d elements, so with a batch axis it could only be one sample as well.
+    samples (n, d), images of one channel for a flat model, and a single sample without the batch
+    axis. The last is never ambiguous: it has d elements, so with a batch axis it could only be
+    one sample as well.
 
     Args:
         stored: the inputs.
@@ -37,6 +42,7 @@ def as_rows(stored: Stored, sample_shape: Shape) -> AnyArray:
         _long_axes(sample_shape),
         _long_axes((d,)),
     )
+    is_batch = is_batch or _is_grey_for_flat(shape[1:], sample_shape)
     if is_batch or _long_axes(shape) == _long_axes(sample_shape):
         return stored.values.reshape(-1, d)
     listed = ", ".join(("n", *map(str, sample_shape)))
@@ -49,6 +55,18 @@ def as_rows(stored: Stored, sample_shape: Shape) -> AnyArray:
 def _long_axes(shape: Shape) -> Shape:
     """The shape without its axes of extent 1."""
     return tuple(extent for extent in shape if extent != 1)
+
+
+def _is_grey_for_flat(shape: Shape, sample_shape: Shape) -> bool:
+    """Whether samples are images of one channel, and the model takes them row by row.
+
+    Row by row is how such images are always flattened. A short axis that is not as long as the
+    other one may hold channels, and these are flattened before or behind the rows.
+    """
+    long = _long_axes(shape)
+    if len(_long_axes(sample_shape)) != 1 or len(long) != 2 or size(long) != size(sample_shape):
+        return False
+    return len(shape) <= 3 and (long[0] == long[1] or min(long) > _MOST_CHANNELS)
 
 
 def _is_channels_last(shape: Shape, sample_shape: Shape) -> bool:
