@@ -76,7 +76,7 @@ class Model:
     @cached_property
     def values(self) -> ValueRuntime:
         """The compiled network without its gradient, for any number of samples at once."""
-        return value_runtime(self.network, self.gradient.dtype, self.threads)
+        return value_runtime(self.network, self.interface.dtype, self.threads)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import onnx
@@ -17,6 +18,8 @@ from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime, ValueRuntime
 
 _TRIED: Final = 7
 """Samples in the batch that is tried: a number that is seldom the extent of another axis."""
+Compiled = TypeVar("Compiled", GradientRuntime, ValueRuntime)
+
 _ROUNDING: Final = 1e-3
 """Relative difference of a sample's outputs, alone and in a batch, that is no mixing of samples."""
 
@@ -70,17 +73,30 @@ def gradient_runtime(
     network: Network, dtype: np.dtype[np.floating], threads: int
 ) -> GradientRuntime:
     """The compiled gradient in the model's own type, or in float32 where kernels are missing."""
-    for kind in dict.fromkeys((dtype, FLOAT32)):
-        graph = gradient_model(network, kind).SerializeToString()
-        try:
-            return GradientRuntime(graph, network.input_shape, kind, threads)
-        except ModelError:
-            if kind == FLOAT32:
-                raise
-    raise ModelError("no gradient could be compiled")
+    return _first_that_opens(
+        dtype,
+        lambda kind: GradientRuntime(
+            gradient_model(network, kind).SerializeToString(), network.input_shape, kind, threads
+        ),
+    )
 
 
 def value_runtime(network: Network, dtype: np.dtype[np.floating], threads: int) -> ValueRuntime:
-    """The compiled network without its gradient."""
-    graph = value_model(network, dtype).SerializeToString()
-    return ValueRuntime(graph, network.input_shape, dtype, threads)
+    """The compiled network without its gradient, likewise."""
+    return _first_that_opens(
+        dtype,
+        lambda kind: ValueRuntime(
+            value_model(network, kind).SerializeToString(), network.input_shape, kind, threads
+        ),
+    )
+
+
+def _first_that_opens(
+    dtype: np.dtype[np.floating], opened: Callable[[np.dtype[np.floating]], Compiled]
+) -> Compiled:
+    try:
+        return opened(dtype)
+    except ModelError:
+        if dtype == FLOAT32:
+            raise
+        return opened(FLOAT32)
