@@ -7,6 +7,7 @@ import traceback
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import onnx
@@ -91,10 +92,11 @@ def outcome(model: onnx.ModelProto) -> Outcome:
 
 
 def outcomes(graphs: Iterable[tuple[int, onnx.ModelProto]]) -> Table:
-    """The table of some graphs, each with its seed."""
+    """The table of some graphs, each with its seed; an interrupt ends it early."""
     table = Table()
-    for seed, model in graphs:
-        table.add(seed, len(model.graph.node), outcome(model))
+    with suppress(KeyboardInterrupt):
+        for seed, model in graphs:
+            table.add(seed, len(model.graph.node), outcome(model))
     return table
 
 
