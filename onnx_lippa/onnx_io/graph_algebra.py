@@ -212,7 +212,7 @@ class GraphAlgebra(Algebra[str]):
         if flipped.flags.c_contiguous and not constant.flags.c_contiguous:
             # The transpose of a weight: stored once, and turned when a session opens.
             return self._turned(self._float(flipped), constant.ndim)
-        return self._constant(constant.astype(self.dtype))
+        return self._constant(constant.astype(self.dtype, copy=False))
 
     def _turned(self, stored: str, rank: int) -> str:
         """A constant with its last two axes swapped."""
@@ -227,7 +227,7 @@ class GraphAlgebra(Algebra[str]):
     def _constant(self, value: AnyArray) -> str:
         """The name of a constant; equal ones are stored once."""
         value = np.ascontiguousarray(value)
-        key = (hashlib.blake2b(value.data).digest(), value.shape, value.dtype.str)
+        key = (hashlib.sha256(value.data).digest(), value.shape, value.dtype.str)
         if key not in self._shared:
             self._shared[key] = f"c{len(self.initializers)}"
             self.initializers.append(numpy_helper.from_array(value, self._shared[key]))

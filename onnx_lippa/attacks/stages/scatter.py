@@ -46,12 +46,13 @@ class Scatter(Stage):
         entry = ledger.progress[position]
         problem = entry.problem
         generator = problem.generator(ledger.settings.seed, 2000)
+        network = ledger.model.values  # compiled on first use, which is no part of the seconds
         started = time.monotonic()
         limit = min(self.seconds, ledger.remaining(entry))
         drawn, count = 0, _AT_FIRST
         while drawn < self.points and time.monotonic() - started < limit:
             x = problem.inputs.sampled(generator, count)
-            margins = problem.unsafe.margins(ledger.model.values.logits(x))
+            margins = problem.unsafe.margins(network.logits(x))
             if _keep_best(ledger, position, x, margins):
                 return
             drawn, count = drawn + count, min(2 * count, _AT_MOST)
