@@ -145,10 +145,10 @@ class Refusing:
     def __init__(self, runtime):
         self.runtime = runtime
 
-    def witness(self, candidate, inputs, unsafe):
+    def witness(self, candidate, inputs, unsafe, asked=None):
         return None
 
-    def replay(self, x, inputs, unsafe):
+    def replay(self, x, inputs, unsafe, asked=None):
         return None
 
 
@@ -173,8 +173,8 @@ class Watching:
     def __init__(self, runtime):
         self.judge = Judge(runtime)
 
-    def witness(self, candidate, inputs, unsafe):
-        found = self.judge.witness(candidate, inputs, unsafe)
+    def witness(self, candidate, inputs, unsafe, asked=None):
+        found = self.judge.witness(candidate, inputs, unsafe, asked)
         if found is not None:
             self.seen.setdefault(inputs.center.tobytes(), []).append(found.distance)
         return found

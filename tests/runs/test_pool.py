@@ -27,7 +27,7 @@ def wait_until_gone(processes, seconds=5.0):
 
 
 def test_one_shard_stays_in_this_process(monkeypatch):
-    monkeypatch.setattr(pool, "ProcessPoolExecutor", None)
+    monkeypatch.setattr(pool, "process_pool", None)
     model, x, y = digits()
     assert len(outcomes_of(model, x, y, range(5), workers=8, **FEW)) == 5
 

@@ -207,7 +207,7 @@ def test_models_of_any_batch_size_and_shape(
     tmp_path: Path, shape: tuple[int, ...], batch: int | str
 ) -> None:
     model = load(saved_model(tmp_path, shape, batch))
-    assert model.runtime.batch_is_free == (batch == "batch")
+    assert model.interface.batch_is_free == (batch == "batch")
     judge, rest = Judge(model.runtime), [0.5] * (int(np.prod(shape)) - 2)
     inputs = around([0.6, 0.4, *rest], 0.3)
     assert judge.replay(inputs.center.astype(np.float32), inputs, WRONG) is None
