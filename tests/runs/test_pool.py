@@ -110,7 +110,7 @@ def test_threads_do_not_multiply(monkeypatch):
         "from onnx_lippa.runs import pool; from onnx_lippa.attacks import Settings\n"
         "from threadpoolctl import threadpool_info; from pathlib import Path\n"
         "import multiprocessing\n"
-        "pool._begin_worker(Path('models/digits_mlp.onnx'), Settings(), None)\n"
+        "pool._begin_worker(Path('models/digits_mlp.onnx'), None, Settings(), None)\n"
         "print(max(i['num_threads'] for i in threadpool_info()))\n"
     )
     root = os.fspath(pytest.importorskip("tests.cli.command").ROOT)

@@ -26,6 +26,7 @@ COMPETITION = Path(__file__).parents[3].parent / "shared" / "data" / "vnncomp"
 FILES = sorted(COMPETITION.glob("*/*.vnnlib*"))
 EACH_FILE = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 SMALL = declared(1, 1) + "\n(assert (<= X_0 0.5)) (assert (>= X_0 0.25)) (assert (<= Y_0 0))"
+ZIPPED = gzip.compress(SMALL.encode(), mtime=0)
 
 SHAPES = {
     "mnist_fc/": (784, 10, [9], 1),
@@ -134,8 +135,8 @@ def test_a_bound_of_a_file_is_the_float_inside_of_it():
 def test_gzip_is_seen_from_the_first_bytes(tmp_path):
     for name, content in (
         ("plain.vnnlib", SMALL.encode()),
-        ("zipped.vnnlib.gz", gzip.compress(SMALL.encode(), mtime=0)),
-        ("zipped_without_saying.vnnlib", gzip.compress(SMALL.encode(), mtime=0)),
+        ("zipped.vnnlib.gz", ZIPPED),
+        ("zipped_without_saying.vnnlib", ZIPPED),
         ("plain.vnnlib.gz", SMALL.encode()),
         ("mark.vnnlib", b"\xef\xbb\xbf" + SMALL.encode()),
     ):
@@ -149,11 +150,11 @@ def test_gzip_is_seen_from_the_first_bytes(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (gzip.compress(SMALL.encode(), mtime=0)[:-10], "is a gzip file that is damaged or incomplete"),
-        (gzip.compress(SMALL.encode(), mtime=0)[:12], "is a gzip file that is damaged or incomplete"),
+        (ZIPPED[:-10], "is a gzip file that is damaged or incomplete"),
+        (ZIPPED[:12], "is a gzip file that is damaged or incomplete"),
         (b"\x1f\x8b", "is a gzip file that is damaged or incomplete"),
         (b"\x1f\x8bgarbage and more garbage", "is a gzip file that is damaged or incomplete"),
-        (gzip.compress(SMALL.encode(), mtime=0) + b"more", "is a gzip file that is damaged or incomplete"),
+        (ZIPPED + b"more", "is a gzip file that is damaged or incomplete"),
         (SMALL.encode("utf-16"), "is not a text file"),
         (b"\x08\x07\x12\x07pytorch\x00\x01", "is not a text file"),
         (b"\x89PNG\r\n\x1a\n", "line 1: "),
