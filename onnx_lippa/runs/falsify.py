@@ -16,7 +16,7 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.layers.readout import Readout
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.question import Case, Features, Property, UnsafeSet, inputs_of
-from onnx_lippa.witness import Witness
+from onnx_lippa.witness import Judge, Witness
 
 _QUICK_SHARE: Final = 0.2
 """Share of the time limit in which every case is looked at shortly, where there are several."""
@@ -168,6 +168,17 @@ class _Search:
         return self._finding(Answer.TIMEOUT if out_of_time else Answer.UNKNOWN)
 
     def _attack(self, problem: Problem, settings: Settings) -> Finding | None:
+        if any(conjunction.bound.size == 0 for conjunction in problem.unsafe.disjuncts):
+            # Nothing is asked of the outputs: any input of the box will do.
+            judge = Judge(self._model.runtime)
+            witness = judge.witness(
+                problem.inputs.center, problem.inputs, problem.unsafe, problem.asked
+            )
+            if witness is not None:
+                return self._sat(problem, witness, FoundBy.CLEAN)
+        problem = _with_rows(problem)
+        if not problem.unsafe.disjuncts:
+            return None
         for outcome in attack_batch(self._model, [problem], settings):
             self._lp_steps += outcome.lp_steps
             self._best = min(self._best, outcome.best_margin)
@@ -191,3 +202,9 @@ class _Search:
 def _problem(asked: Property, index: int, case: Case, dtype: np.dtype[np.floating]) -> Problem:
     inputs, claim = inputs_of(asked, case, dtype)
     return Problem(index, inputs, case.unsafe, UnsafeSet(()), claim)
+
+
+def _with_rows(problem: Problem) -> Problem:
+    """The problem without conjunctions that ask nothing."""
+    kept = tuple(c for c in problem.unsafe.disjuncts if c.bound.size)
+    return replace(problem, unsafe=UnsafeSet(kept))

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import onnx
 
 from onnx_lippa.layers.switch import Switch
-from onnx_lippa.onnx_io import Model
+from onnx_lippa.onnx_io import Model, gradient_model
 from onnx_lippa.regions import LinearRegion, Optimum
-from tests.layers.checks import (
-    EXACT,
-    assert_near,
-    check_layer,
-    check_loaded,
-    input_shapes,
-    inputs_of,
-)
+from tests.layers import checks
+from tests.layers.checks import EXACT, FLOAT32, assert_near, inputs_of
 from tests.regions.cases import Asked
 from tests.regions.test_engines_agree import Comparison
 
@@ -26,11 +21,34 @@ ROUNDING = 1e-9
 """Slack below zero that rounding explains, relative to the largest slack."""
 
 
-def check_layers(model: Model) -> None:
-    """Each layer's statements about itself."""
+def check_values(model: Model) -> None:
+    """The network agrees with ONNX Runtime, and its gradient with differences."""
+    checks.check_forward(model)
+    checks.check_directional_derivatives(model.network)
+
+
+def check_compiled(model: Model) -> None:
+    """The compiled gradient is the exact one, up to rounding of the terms that are summed up.
+
+    In a random graph they may cancel, so each score's own gradient states the scale.
+    """
     network = model.network
-    for step, shapes in zip(network.steps, input_shapes(network), strict=True):
-        check_layer(step.layer, shapes)
+    onnx.checker.check_model(gradient_model(network), full_check=True)
+    generator = np.random.default_rng([network.output_size, network.input_size])
+    units = np.eye(network.output_size)
+    for rows in (1, 5):
+        x = inputs_of(network, rows)
+        v = generator.normal(size=(rows, network.output_size)).astype(np.float32)
+        logits, gradient = model.gradient.logits_and_gradient(x, v)
+        exact, pulled = network.vector_jacobian(x.astype(np.float64), v.astype(np.float64))
+        assert_near(logits, exact, FLOAT32)
+        parts = [
+            network.vector_jacobian(np.repeat(row[None], len(units), axis=0), units)[1]
+            for row in x.astype(np.float64)
+        ]
+        scale = max(np.max(np.abs(row) @ np.abs(part)) for row, part in zip(v, parts, strict=True))
+        assert gradient.shape == pulled.shape
+        np.testing.assert_allclose(gradient, pulled, rtol=0.0, atol=FLOAT32 * max(scale, 1e-12))
 
 
 def check_regions(model: Model) -> None:
@@ -78,8 +96,9 @@ def check_engines(model: Model, norm: str = "linf", regions: int = 3) -> None:
 
 
 PROPERTIES: dict[str, Callable[[Model], None]] = {
-    "values and gradients": check_loaded,
-    "layers": check_layers,
+    "values": check_values,
+    "compiled": check_compiled,
+    "layers": lambda model: checks.check_layers(model.network),
     "regions": check_regions,
     "engines": check_engines,
 }
