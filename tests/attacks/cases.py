@@ -155,13 +155,15 @@ def outcomes_of(
     eps: float | None = 0.05,
     workers: int = 1,
     targets: Targets | None = None,
+    features: Features | None = None,
     **settings: object,
 ) -> list[Outcome]:
     """Outcomes for some inputs of a data set, in the order in which they are settled."""
     options = Settings(**{"minimize": eps is None, **settings})
     asked = RunSpecification(
-        model.file.path, norm_named(norm), Features(eps=eps), targets or Targets(), options, workers
-    )
+        model.file.path, norm_named(norm), features or Features(eps=eps), targets or Targets(),
+        options, workers,
+    )  # fmt: skip
     chosen = np.array(indices, dtype=np.int64)
     outputs = model.runtime.outputs(x[chosen])
     return list(attack_inputs(model, asked, chosen, x[chosen], y[chosen], outputs))
