@@ -84,13 +84,23 @@ class MathOptSession(Session):
         super().__init__(program)
         self._listener = _drop if talks else None
         self._type, self._parameters, self._counts = solver_type, parameters, counts
-        self._solver = self._opened()
+        self._solver: core.Solver | None = None
+        self._refusal = ""
+        self._open()
 
-    def _opened(self) -> core.Solver:
-        return core.new(self._type, _model(self.program), parameters_pb2.SolverInitializerProto())
+    def _open(self) -> None:
+        """Opens a solver on the program, and keeps the reason where MathOpt does not take it."""
+        self._solver, model = None, _model(self.program)
+        try:
+            self._solver = core.new(self._type, model, parameters_pb2.SolverInitializerProto())
+        except Exception as error:  # noqa: BLE001  # see solve
+            self._refusal = str(error)
 
     def solve(self, time_limit: float = float("inf")) -> Solution:
         """See :meth:`Session.solve`."""
+        if self._solver is None:
+            self._counts.solves += 1
+            return Solution(Status.FAILED, np.zeros(0), math.nan, self._refusal)
         parameters = self._parameters()
         if time_limit < _LONGEST:
             parameters.time_limit.FromTimedelta(datetime.timedelta(seconds=max(0.0, time_limit)))
@@ -105,8 +115,9 @@ class MathOptSession(Session):
                     None,
                     None,
                 )
-        except (RuntimeError, ValueError, TypeError, AttributeError) as error:
-            # MathOpt hands a failed status over as one of these, whatever the solver.
+        except Exception as error:  # noqa: BLE001
+            # MathOpt hands a failed status over as an exception, of a class that depends on its
+            # version (StatusNotOk derives from Exception alone). An interrupt is none of them.
             return Solution(Status.FAILED, np.zeros(0), math.nan, str(error))
         finally:
             self._counts.solves += 1
@@ -155,9 +166,14 @@ class MathOptSession(Session):
         self._send(update)
 
     def _send(self, update: model_update_pb2.ModelUpdateProto) -> None:
-        # HiGHS takes no updates in place: it gets the changed model from scratch.
-        if not self._solver.update(update):
-            self._solver = self._opened()
+        # HiGHS takes no updates in place: it gets the changed model from scratch. So does what
+        # MathOpt refused, or refuses now.
+        try:
+            taken = self._solver is not None and self._solver.update(update)
+        except Exception:  # noqa: BLE001  # see solve
+            taken = False
+        if not taken:
+            self._open()
 
 
 def _drop(_messages: list[str]) -> None:
