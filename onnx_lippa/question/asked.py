@@ -46,9 +46,10 @@ def inputs_of(asked: Property, case: Case, dtype: np.dtype[np.floating]) -> tupl
     low = round_up(lower, dtype).astype(np.float64)
     high = round_down(upper, dtype).astype(np.float64)
     empty = low > high
-    nearest = case.lower.astype(dtype).astype(np.float64)
-    low, high = np.where(empty, nearest, low), np.where(empty, nearest, high)
-    middle = np.clip((low / 2 + high / 2).astype(dtype).astype(np.float64), low, high)
+    with np.errstate(over="ignore"):  # beyond the type it is infinite
+        nearest = case.lower.astype(dtype).astype(np.float64)
+        low, high = np.where(empty, nearest, low), np.where(empty, nearest, high)
+        middle = np.clip((low / 2 + high / 2).astype(dtype).astype(np.float64), low, high)
     norm = Scaled(LInf(), np.maximum(high - middle, middle - low))
     outside = np.flatnonzero((low < case.lower) | (high > case.upper)).tolist()
     # A case's own float64 bounds may already be rounded from decimals that float64 lacks.

@@ -50,8 +50,8 @@ class InputSet:
 
     def sampled(self, generator: np.random.Generator, count: int) -> Float64:
         """Random points (count, d) of the ball, moved into the box."""
-        points = [self.norm.sample(generator, self.size) for _ in range(count)]
-        return self.projected(self.center + self.eps * np.array(points))
+        points = self.norm.samples(generator, count, self.size)
+        return self.projected(self.center + self.eps * points)
 
     def projected(self, x: Float64) -> Float64:
         """Points (n, d) moved into ball and box, but for rounding."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -85,19 +87,22 @@ class Property:
 
     def meant_by(self, case: Case, inputs: Collection[int]) -> dict[int, Fraction]:
         """The exact number in a case's box for inputs that have no float between their bounds."""
-        wanted = set(inputs)
-        meant: dict[int, Fraction] = {}
+        # Of the bounds stated for an input anywhere, the case's own is the nearest one.
+        return {
+            index: _nearest_of(self._stated[index], Fraction(float(case.lower[index])))
+            for index in inputs
+            if index in self._stated
+        }
+
+    @cached_property
+    def _stated(self) -> dict[int, list[Fraction]]:
+        """The bounds stated for each input by itself, anywhere in the formula, sorted."""
+        stated: dict[int, set[Fraction]] = {}
         for comparison in _comparisons(self.formula):
-            if comparison.outputs or len(comparison.inputs) != 1:
-                continue
-            ((index, coefficient),) = comparison.inputs
-            if index not in wanted:
-                continue
-            # Of the bounds stated for this input anywhere, the case's own is the nearest one.
-            stated, aim = comparison.bound / coefficient, Fraction(float(case.lower[index]))
-            if index not in meant or abs(stated - aim) < abs(meant[index] - aim):
-                meant[index] = stated
-        return meant
+            if not comparison.outputs and len(comparison.inputs) == 1:
+                ((index, coefficient),) = comparison.inputs
+                stated.setdefault(index, set()).add(comparison.bound / coefficient)
+        return {index: sorted(bounds) for index, bounds in stated.items()}
 
     @classmethod
     def from_vnnlib(cls, path: str | Path) -> Property:
@@ -173,6 +178,12 @@ class Property:
         sought = Some(tuple(Every(tuple(_outputs_below(*pair))) for pair in polyhedra))
         formula = Every((*_inputs_between(low, high), sought))
         return cls.from_formula(formula, low.size, widths.pop())
+
+
+def _nearest_of(numbers: Sequence[Fraction], aim: Fraction) -> Fraction:
+    """The one of some sorted numbers that is nearest to another."""
+    place = bisect_left(numbers, aim)
+    return min(numbers[max(0, place - 1) : place + 1], key=lambda number: abs(number - aim))
 
 
 def _comparisons(formula: Formula) -> Iterator[Comparison]:

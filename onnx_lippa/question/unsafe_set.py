@@ -30,7 +30,8 @@ class Conjunction:
     def margins(self, outputs: Floats) -> Float64:
         """``max_i matrix_i @ y - bound_i`` for outputs (n, k): unsafe below 0; shape (n,)."""
         # The row-wise form keeps the sign of a difference of two outputs exact.
-        values = outputs.astype(np.float64) @ self.matrix.T - self.bound
+        with np.errstate(invalid="ignore"):  # outputs that are not finite: no margin, nan
+            values = outputs.astype(np.float64) @ self.matrix.T - self.bound
         return np.max(values, axis=1, initial=-np.inf)  # without rows, every output is unsafe
 
     def contains(self, outputs: Floats) -> bool:

@@ -57,6 +57,10 @@ class Norm(ABC):
     def sample(self, generator: np.random.Generator, d: int) -> Float64:
         """A random point (d,) of the unit ball."""
 
+    def samples(self, generator: np.random.Generator, count: int, d: int) -> Float64:
+        """The points (count, d) that as many calls of :meth:`sample` give."""
+        return np.array([self.sample(generator, d) for _ in range(count)]).reshape(count, d)
+
     @abstractmethod
     def sample_extreme(self, generator: np.random.Generator, d: int) -> Float64:
         """A random point (d,) far out on the unit ball, where restarts are most diverse."""

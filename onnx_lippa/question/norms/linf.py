@@ -47,6 +47,10 @@ class LInf(Norm):
         """See :meth:`Norm.sample`; uniform."""
         return generator.uniform(-1.0, 1.0, d)
 
+    def samples(self, generator: np.random.Generator, count: int, d: int) -> Float64:
+        """See :meth:`Norm.samples`; all at once."""
+        return generator.uniform(-1.0, 1.0, (count, d))
+
     def sample_extreme(self, generator: np.random.Generator, d: int) -> Float64:
         """See :meth:`Norm.sample_extreme`: a corner."""
         return generator.choice([-1.0, 1.0], d)

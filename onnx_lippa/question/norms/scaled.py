@@ -83,6 +83,10 @@ class Scaled(Norm):
         """See :meth:`Norm.sample`."""
         return self.units * self.norm.sample(generator, d)
 
+    def samples(self, generator: np.random.Generator, count: int, d: int) -> Float64:
+        """See :meth:`Norm.samples`."""
+        return self.units * self.norm.samples(generator, count, d)
+
     def sample_extreme(self, generator: np.random.Generator, d: int) -> Float64:
         """See :meth:`Norm.sample_extreme`."""
         return self.units * self.norm.sample_extreme(generator, d)
