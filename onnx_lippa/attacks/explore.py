@@ -70,20 +70,20 @@ def explore(
         better = np.flatnonzero(margin < least[alive])
         least[alive[better]] = margin[better]
         best[alive[better]] = x[better]
-        if step % _CHECK_EVERY == 0 or step == steps:
+        last = step == steps or time.monotonic() > deadline
+        if step % _CHECK_EVERY == 0 or last:
             done = _accepted(current, best[alive], least[alive], accept)
             if done:
                 kept = np.flatnonzero(~np.isin(current.owner, sorted(done)))
                 alive, current = alive[kept], current.only(kept)
                 x, previous, gradient = x[kept], previous[kept], gradient[kept]
                 matrix, project = matrix[kept], current.projector()
-            if alive.size == 0 or time.monotonic() > deadline:
-                break
-        if step < steps:
-            moved = method.move(
-                Walk(x, previous, gradient, current.eps, current.norm, project, step, steps)
-            )
-            previous, x = x, moved
+        if last or alive.size == 0:
+            break
+        moved = method.move(
+            Walk(x, previous, gradient, current.eps, current.norm, project, step, steps)
+        )
+        previous, x = x, moved
     return Explored(best, least, evaluations)
 
 

@@ -61,6 +61,7 @@ class Progress:
         stuck: the distance that a search on the grid could not improve.
         visited: (pattern key, disjunct) of the regions solved.
         session: the open engine session, if any.
+        witness_margin: the least margin of a witness.
     """
 
     problem: Problem
@@ -78,12 +79,14 @@ class Progress:
     stuck: float = np.inf
     visited: set[tuple[bytes, int]] = field(default_factory=set)
     session: EngineSession | None = None
+    witness_margin: float = np.inf
 
     @property
     def best_margin(self) -> float:
         """The least margin met."""
         met = [point.margin for point in self.end_points[:1]]
-        return min([float(self.clean_margins.min(initial=np.inf)), self.least_optimum, *met])
+        clean = float(self.clean_margins.min(initial=np.inf))
+        return min([clean, self.least_optimum, self.witness_margin, *met])
 
     def closeness(self) -> float:
         """The best end point's margin as a share of its disjunct's clean margin."""
@@ -124,14 +127,16 @@ class Ledger:
         clean = np.array([problem.inputs.center for problem in problems])
         outputs = model.runtime.outputs(clean)
         self.progress = []
-        for problem, output in zip(problems, outputs, strict=True):
+        for position, (problem, output) in enumerate(zip(problems, outputs, strict=True)):
             # One row at a time: BLAS rounds a row differently in batches of different size.
             logits = model.network.forward(problem.inputs.center[None])
             margins = problem.unsafe.margins(logits)[0]
             entry = Progress(problem, margins)
+            self.progress.append(entry)
             if problem.wrong.contains(output):
                 entry.misclassified, entry.found_by = True, FoundBy.CLEAN
-            self.progress.append(entry)
+            elif problem.asked is not None and margins.min(initial=np.inf) <= 0:
+                self.accept(position, problem.inputs.center, FoundBy.CLEAN)
 
     def unsettled(self) -> list[int]:
         """Positions of the problems that are still worth work."""
@@ -149,8 +154,8 @@ class Ledger:
     def deadline(self, positions: Sequence[int]) -> float:
         """``time.monotonic()`` at which a batch of these problems has used up its time."""
         owners = set(positions)
-        limit = min(self.remaining(self.progress[i]) for i in owners) * len(owners)
-        return time.monotonic() + limit
+        least = min((self.remaining(self.progress[i]) for i in owners), default=np.inf)
+        return time.monotonic() + least * max(1, len(owners))
 
     def _settled(self, entry: Progress) -> bool:
         if entry.misclassified or entry.exhausted or not entry.problem.unsafe.disjuncts:
@@ -168,8 +173,9 @@ class Ledger:
             return False
         entry.witness, entry.found_by = witness, found_by
         # A walk after one class may end in another.
-        reached = int(unsafe.margins(witness.outputs[None])[0].argmin())
-        entry.target = unsafe.disjuncts[reached].target
+        margins = unsafe.margins(witness.outputs[None])[0]
+        entry.witness_margin = min(entry.witness_margin, float(margins.min()))
+        entry.target = unsafe.disjuncts[int(margins.argmin())].target
         return True
 
     def wanted(self, entry: Progress) -> InputSet:
@@ -186,17 +192,21 @@ class Ledger:
         return entry.session
 
     def remaining(self, entry: Progress) -> float:
-        """Seconds the problem may still take."""
+        """Seconds the problem may still take; inside :meth:`timed` it stands still."""
         return self.settings.time_limit - entry.seconds
 
     @contextmanager
-    def timed(self, positions: Sequence[int], lp: bool = False) -> Iterator[None]:
-        """Shares the time of a block among problems, by how often each is named."""
-        started = time.perf_counter()
+    def timed(self, positions: Sequence[int], lp: bool = False) -> Iterator[float]:
+        """Shares the time of a block among problems, by how often each is named.
+
+        Yields:
+            The deadline: ``time.monotonic()`` when the problems have used up their time together.
+        """
+        started = time.monotonic()
         try:
-            yield
+            yield self.deadline(positions)
         finally:
-            share = (time.perf_counter() - started) / max(1, len(positions))
+            share = (time.monotonic() - started) / max(1, len(positions))
             for position in positions:
                 entry = self.progress[position]
                 entry.seconds += share

@@ -122,7 +122,7 @@ def _sought(settings: Settings) -> tuple[Stage, ...]:
         Scatter(_FIRST_POINTS, _FIRST_SECONDS),
         Walks(0, Start.CLEAN, None, scan),
     ]
-    if lippa:
+    if lippa and settings.lp_steps:
         stages.append(Descend(_DESCENTS, _DESCENT_STEPS, MOST_FEATURES))
     stages.append(Walks(0, Start.CLEAN, None, steps))
     for round_ in range(settings.restarts + 1):
@@ -133,7 +133,7 @@ def _sought(settings: Settings) -> tuple[Stage, ...]:
             stages.append(FinishWithLp(round_, points=2))
         if round_ == _THOROUGH_AFTER:
             stages.append(Scatter(_ALL_POINTS, _ALL_SECONDS))
-            if lippa:
+            if lippa and settings.lp_steps:
                 stages.append(Descend(4 * _DESCENTS, 4 * _DESCENT_STEPS, MOST_FEATURES))
     if lippa and settings.lp_steps:
         stages.append(Algorithm1(settings.lp_steps))

@@ -97,16 +97,21 @@ def rows_for(
     most = max(len(disjunct.bound) for disjunct in disjuncts)
     repeats = [np.arange(most) % len(disjunct.bound) for disjunct in disjuncts]
     radii = np.array([problems[p].inputs.eps for p, _ in pairs]) if eps is None else eps
+    with np.errstate(over="ignore"):  # beyond the type it is infinite
+        matrix = np.array([c.matrix[r] for c, r in zip(disjuncts, repeats, strict=True)]).astype(
+            dtype
+        )
+        bound = np.array([c.bound[r] for c, r in zip(disjuncts, repeats, strict=True)]).astype(
+            dtype
+        )
     return RowBatch(
         owner=np.array([p for p, _ in pairs], dtype=np.int64),
         disjunct=np.array([j for _, j in pairs], dtype=np.int64),
         start=np.array(starts, dtype=dtype),
         center=np.array([problems[p].inputs.center for p, _ in pairs], dtype=dtype),
         eps=radii.astype(dtype),
-        matrix=np.array(
-            [c.matrix[r] for c, r in zip(disjuncts, repeats, strict=True)], dtype=dtype
-        ),
-        bound=np.array([c.bound[r] for c, r in zip(disjuncts, repeats, strict=True)], dtype=dtype),
+        matrix=matrix,
+        bound=bound,
         lower=np.array([problems[p].inputs.lower for p, _ in pairs], dtype=dtype),
         upper=np.array([problems[p].inputs.upper for p, _ in pairs], dtype=dtype),
         norm=shared.norm,

@@ -1,7 +1,8 @@
 """Runs: many inputs, worker processes, files that outlive an interrupt, and their replay."""
 
 from onnx_lippa.runs.counterexample import counterexample_text, write_counterexample
-from onnx_lippa.runs.falsify import Answer, Finding, check_fits, falsify, load_for
+from onnx_lippa.runs.falsify import check_fits, falsify, load_for
+from onnx_lippa.runs.finding import Answer, Finding
 from onnx_lippa.runs.folder import RunFolder
 from onnx_lippa.runs.instances import (
     Instance,

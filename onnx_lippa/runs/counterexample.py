@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from onnx_lippa.errors import InputError
-from onnx_lippa.runs.falsify import Finding
+from onnx_lippa.runs.finding import Finding
 
 
 def counterexample_text(found: Finding) -> str:

@@ -15,7 +15,8 @@ from onnx_lippa.attacks import Settings
 from onnx_lippa.errors import InputError, LippaError
 from onnx_lippa.question import Property
 from onnx_lippa.runs.counterexample import write_counterexample
-from onnx_lippa.runs.falsify import Answer, falsify, load_for
+from onnx_lippa.runs.falsify import falsify, load_for
+from onnx_lippa.runs.finding import Answer
 from onnx_lippa.runs.processes import begin_quietly, interrupts_held_back, process_pool
 
 _COLUMNS: Final = ("onnx", "vnnlib", "timeout")

@@ -54,7 +54,8 @@ class Judge:
 
         The candidate is rounded inward to the type of the model, must lie in the input set exactly
         (float64, no tolerance), and must be unsafe both alone and beside the clean input in a
-        batch. Where a property is asked for, its exact formula must hold as well.
+        batch. Where a property is asked for, its exact formula decides in place of the unsafe
+        set, whose numbers are rounded.
         """
         x = inputs.to_model_type(candidate.astype(np.float64).ravel())
         return self.replay(x, inputs, unsafe, asked)
@@ -66,12 +67,14 @@ class Judge:
         if not inputs.contains(x):
             return None
         alone = self._runtime.outputs_alone(x[None])[0]
-        if not unsafe.contains(alone):
-            return None
-        if asked is not None and not asked.holds(x, alone):
+        if not _is_sought(x, alone, unsafe, asked):
             return None
         clean = inputs.center.astype(inputs.dtype)
         together = self._runtime.outputs(np.stack([clean, x]))[1]
-        if not unsafe.contains(together):
+        if not _is_sought(x, together, unsafe, asked):
             return None
         return Witness(x, alone, inputs.distance(x))
+
+
+def _is_sought(x: Floats, outputs: Floats, unsafe: UnsafeSet, asked: Asked | None) -> bool:
+    return unsafe.contains(outputs) if asked is None else asked.holds(x, outputs)

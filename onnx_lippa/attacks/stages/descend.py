@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, final
@@ -9,7 +10,8 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Float64
-from onnx_lippa.attacks.ledger import EndPoint, Ledger, Progress
+from onnx_lippa.attacks.batches import points_at_once
+from onnx_lippa.attacks.ledger import EndPoint, Ledger
 from onnx_lippa.attacks.outcome import FoundBy
 from onnx_lippa.attacks.stages.base import Stage
 from onnx_lippa.attacks.stages.lp_step import margin_step
@@ -61,9 +63,7 @@ class Descend(Stage):
     def _descend(self, ledger: Ledger, position: int, x: Float64, disjunct: int) -> None:
         entry = ledger.progress[position]
         last = entry.lp_steps + self.lp_steps
-        with ledger.timed([position]):
-            frontier = [x]
-        least = np.inf
+        frontier, least = [x], np.inf
         while frontier and entry.lp_steps < last and position in ledger.unbroken():
             point = frontier.pop(0)
             with ledger.timed([position]):
@@ -72,11 +72,12 @@ class Descend(Stage):
             if optimum is None or not optimum.found or optimum.margin >= least - 1e-12:
                 continue
             least = optimum.margin
-            with ledger.timed([position]):
-                frontier = self._neighbours(ledger, position, optimum.x, disjunct) + frontier
+            with ledger.timed([position]) as deadline:
+                found = self._neighbours(ledger, position, optimum.x, disjunct, deadline)
+                frontier = found + frontier
 
     def _neighbours(
-        self, ledger: Ledger, position: int, x: Float64, disjunct: int
+        self, ledger: Ledger, position: int, x: Float64, disjunct: int, deadline: float
     ) -> list[Float64]:
         """Points of the least margin around x, in different regions not solved before."""
         entry = ledger.progress[position]
@@ -85,23 +86,27 @@ class Descend(Stage):
         sizes = np.geomspace(_NARROWEST, _WIDEST, _NEIGHBOURS)[:, None]
         steps = inputs.sampled(generator, _NEIGHBOURS) - inputs.center
         around = inputs.projected(x + sizes * steps)
-        margins = unsafe.margins(ledger.model.values.logits(around))
+        margins = np.full(_NEIGHBOURS, np.inf)
+        together = points_at_once(ledger.model.network, _NEIGHBOURS)
+        for first in range(0, _NEIGHBOURS, together):
+            if time.monotonic() > deadline:
+                return []
+            part = slice(first, first + together)
+            margins[part] = unsafe.margins(ledger.model.values.logits(around[part]))
         chosen: list[Float64] = []
         seen: set[bytes] = set()
         for row in np.argsort(margins, kind="stable"):
+            if time.monotonic() > deadline:
+                break
             if margins[row] <= 0 and ledger.accept(position, around[row], FoundBy.SAMPLING):
                 return []
             key = ledger.model.network.pattern(around[row]).key
-            if key not in seen and not _solved(entry, key, disjunct):
+            if key not in seen and (key, disjunct) not in entry.visited:
                 seen.add(key)
                 chosen.append(around[row])
             if len(chosen) == _CROSSED:
                 break
         return chosen
-
-
-def _solved(entry: Progress, key: bytes, disjunct: int) -> bool:
-    return (key, disjunct) in entry.visited
 
 
 def _turn(before: Sequence[EndPoint], disjunct: int) -> int:

@@ -81,11 +81,10 @@ class Enclose(Stage):
                 reached_now[row] = problems[i].inputs.distance(x)  # noqa: B023
                 return True
 
-            with ledger.timed([i for i, _ in mine]):
+            with ledger.timed([i for i, _ in mine]) as deadline:
                 walked = explore(
-                    ledger.model.gradient, rows, MomentumPgd(), self.steps, accept,
-                    ledger.deadline([i for i, _ in mine]),
-                )  # fmt: skip
+                    ledger.model.gradient, rows, MomentumPgd(), self.steps, accept, deadline
+                )
             for row, place in enumerate(live):
                 points[place] = walked.best[row]
                 i, j = pairs[place]

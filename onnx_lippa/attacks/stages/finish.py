@@ -38,5 +38,5 @@ class FinishWithLp(Stage):
                 with ledger.timed([position]):
                     pattern = ledger.model.network.pattern(point.x.astype(np.float64))
                 margin_step(ledger, position, pattern, point.disjunct)
-                if entry.witness is not None:
+                if position not in ledger.unbroken():
                     break

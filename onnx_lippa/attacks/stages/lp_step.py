@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from typing import Final
+
 from onnx_lippa.attacks.ledger import Ledger
 from onnx_lippa.attacks.outcome import FoundBy
 from onnx_lippa.network import ActivationPattern
 from onnx_lippa.regions import LinearRegion, Optimum
+
+_ROUNDING: Final = 1e-9
+"""In a property a tie may count. An optimum that is one may come out this much above it."""
 
 
 def margin_step(
@@ -20,15 +26,14 @@ def margin_step(
     if (pattern.key, disjunct) in entry.visited:
         return None
     entry.visited.add((pattern.key, disjunct))
-    with ledger.timed([position], lp=True):
+    with ledger.timed([position], lp=True) as deadline:
+        region = LinearRegion(ledger.model.network, pattern)
         optimum = ledger.session(entry).least_margin(
-            LinearRegion(ledger.model.network, pattern),
-            entry.problem.unsafe.disjuncts[disjunct],
-            ledger.remaining(entry),
+            region, entry.problem.unsafe.disjuncts[disjunct], deadline - time.monotonic()
         )
     entry.lp_steps += 1
     if optimum.found:
-        if optimum.margin <= 0:
+        if optimum.margin <= (0.0 if entry.problem.asked is None else _ROUNDING):
             ledger.accept(position, optimum.x, FoundBy.LP)
         entry.least_optimum = min(entry.least_optimum, optimum.margin)
     return optimum

@@ -69,9 +69,6 @@ class Tighten(Stage):
         def accept(position: int, x: Floats) -> bool:
             return ledger.accept(position, x, FoundBy.GRADIENT)
 
-        with ledger.timed([i for i, _ in pairs]):
+        with ledger.timed([i for i, _ in pairs]) as deadline:
             rows = rows_for(problems, pairs, starts, np.array(radii))
-            explore(
-                ledger.model.gradient, rows, MomentumPgd(), self.steps, accept,
-                ledger.deadline([i for i, _ in pairs]),
-            )  # fmt: skip
+            explore(ledger.model.gradient, rows, MomentumPgd(), self.steps, accept, deadline)

@@ -8,6 +8,7 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Floats
+from onnx_lippa.attacks.batches import points_at_once
 from onnx_lippa.attacks.explore import explore
 from onnx_lippa.attacks.ledger import EndPoint, Ledger
 from onnx_lippa.attacks.methods import GradientMethod, MomentumPgd
@@ -46,22 +47,38 @@ class Walks(Stage):
 
     def run(self, ledger: Ledger) -> None:
         """See :meth:`Stage.run`."""
-        entries = ledger.progress
         chunk: list[Pair] = []
         for i in ledger.unbroken():
-            entry = entries[i]
+            entry = ledger.progress[i]
             if entry.closeness() >= self.closeness:
                 continue
-            count = self.disjuncts or len(entry.problem.unsafe.disjuncts)
+            if entry.problem.asked is not None:
+                self._search(ledger, i)
+                continue
             # An input's walks stay together: which one settles it must not depend on others.
-            chunk += [
-                (i, j, copy) for j in entry.nearest_disjuncts(count) for copy in range(self.copies)
-            ]
+            chunk += self._pairs(ledger, i)
             if len(chunk) >= _ROWS:
                 self._walk(ledger, chunk)
                 chunk = []
         if chunk:
             self._walk(ledger, chunk)
+
+    def _search(self, ledger: Ledger, position: int) -> None:
+        """Walks for a property, of which there may be any number: some after the others."""
+        pairs = self._pairs(ledger, position)
+        together = points_at_once(ledger.model.network, _ROWS)
+        for first in range(0, len(pairs), together):
+            if position in ledger.unbroken():
+                self._walk(ledger, pairs[first : first + together])
+
+    def _pairs(self, ledger: Ledger, position: int) -> list[Pair]:
+        entry = ledger.progress[position]
+        count = self.disjuncts or len(entry.problem.unsafe.disjuncts)
+        return [
+            (position, j, copy)
+            for j in entry.nearest_disjuncts(count)
+            for copy in range(self.copies)
+        ]
 
     def _walk(self, ledger: Ledger, pairs: list[Pair]) -> None:
         entries = ledger.progress
@@ -70,15 +87,12 @@ class Walks(Stage):
         def accept(position: int, x: Floats) -> bool:
             return ledger.accept(position, x, FoundBy.GRADIENT)
 
-        with ledger.timed(owners):
+        with ledger.timed(owners) as deadline:
             starts = starting_points(self.start, ledger, pairs, self.round)
             rows = rows_for(
                 [entry.problem for entry in entries], [(i, j) for i, j, _ in pairs], starts
             )
-            walked = explore(
-                ledger.model.gradient, rows, self.method, self.steps, accept,
-                ledger.deadline(owners),
-            )  # fmt: skip
+            walked = explore(ledger.model.gradient, rows, self.method, self.steps, accept, deadline)
         for place, (i, j, _) in enumerate(pairs):
             point = EndPoint(float(walked.margin[place]), j, walked.best[place], self.round)
             entries[i].remember([point])

@@ -1,0 +1,56 @@
+"""What is answered to a property."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from onnx_lippa.arrays import Floats
+from onnx_lippa.attacks import FoundBy
+
+
+class Answer(Enum):
+    """Whether an input exists that the property seeks; a failed search proves nothing."""
+
+    SAT = "sat"
+    UNKNOWN = "unknown"
+    TIMEOUT = "timeout"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a search found.
+
+    Attributes:
+        answer: SAT only with a witness that replays exactly.
+        x: (d,) the input, in the type of the model; None without one.
+        outputs: (k,) what ONNX Runtime gives for it; None without one.
+        rounded: inputs that stand for a number no float of the model's type equals, since the
+            property leaves them no other; the nearest float is taken for it.
+        found_by: which part of the attack found it.
+        seconds: wall time of the search.
+        lp_steps: LPSteps spent.
+        best_margin: the least margin met by any point.
+    """
+
+    answer: Answer
+    x: Floats | None = None
+    outputs: Floats | None = None
+    rounded: tuple[int, ...] = ()
+    found_by: FoundBy = FoundBy.NOTHING
+    seconds: float = 0.0
+    lp_steps: int = 0
+    best_margin: float = np.inf
+
+    @property
+    def note(self) -> str:
+        """What a reader must know of inputs that no float can meet; empty where there are none."""
+        if not self.rounded:
+            return ""
+        count = "1 input" if len(self.rounded) == 1 else f"{len(self.rounded)} inputs"
+        return (
+            f"the property fixes {count} to numbers that no float of the model's type equals: the "
+            "nearest one is taken for each"
+        )
