@@ -8,7 +8,6 @@
 """
 
 from onnx_lippa.api import AttackResult, attack, falsify, replay
-from onnx_lippa.attacks import Verdict
 from onnx_lippa.errors import (
     FalseClaimError,
     InputError,
@@ -20,6 +19,7 @@ from onnx_lippa.errors import (
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.question import Property
 from onnx_lippa.runs import Answer, Finding
+from onnx_lippa.witness import Verdict
 
 __all__ = [
     "Answer",

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from onnx_lippa.arrays import AnyArray, Float64, Floats, Integers
-from onnx_lippa.attacks import Method, Outcome, Settings, Verdict
+from onnx_lippa.attacks import Method, Settings
 from onnx_lippa.errors import FalseClaimError, InputError
 from onnx_lippa.formats import Stored, check_inputs, check_labels, read_data
 from onnx_lippa.formats.convert import to_floats, to_labels
@@ -22,6 +22,7 @@ from onnx_lippa.runs import Finding, Replayed, RunSpecification, Targets, load_f
 from onnx_lippa.runs import falsify as falsify_property
 from onnx_lippa.runs import replay as replay_run
 from onnx_lippa.runs.folder import DATA, read_asked
+from onnx_lippa.witness import Outcome, Verdict
 
 
 @dataclass(frozen=True)

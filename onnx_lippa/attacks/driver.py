@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from onnx_lippa.attacks.ledger import Ledger
-from onnx_lippa.attacks.outcome import Outcome
 from onnx_lippa.attacks.plan import plan_for
-from onnx_lippa.attacks.problem import Problem
 from onnx_lippa.attacks.settings import Settings
 from onnx_lippa.onnx_io import Model
+from onnx_lippa.question import Problem
 from onnx_lippa.regions import RegionEngine, engine_named
 from onnx_lippa.solvers import solver_named
+from onnx_lippa.witness import Outcome
 
 
 def attack_batch(

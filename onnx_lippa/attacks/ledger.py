@@ -10,13 +10,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats
-from onnx_lippa.attacks.outcome import FoundBy, Outcome, Verdict
-from onnx_lippa.attacks.problem import Problem
 from onnx_lippa.attacks.settings import Settings
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import InputSet
+from onnx_lippa.question import InputSet, Problem
 from onnx_lippa.regions import EngineSession, RegionEngine
-from onnx_lippa.witness import Judge, Witness
+from onnx_lippa.witness import FoundBy, Judge, Outcome, Verdict, Witness
 
 _KEPT = 24
 """End points remembered for one input."""

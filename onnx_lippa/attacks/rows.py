@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers
-from onnx_lippa.attacks.problem import Problem
-from onnx_lippa.question import Norm
+from onnx_lippa.question import Norm, Problem
 from onnx_lippa.question.norms.base import Projector
 
 

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from onnx_lippa.api import attack_inputs, method_named
-from onnx_lippa.attacks import Outcome, Settings
+from onnx_lippa.attacks import Settings
 from onnx_lippa.cli.features import features_from, values_from
 from onnx_lippa.cli.inputs import Selection, select
 from onnx_lippa.cli.property import attack_instances, attack_property
@@ -27,6 +27,7 @@ from onnx_lippa.runs import RunFolder, RunSpecification, Summary, Targets, summa
 from onnx_lippa.runs.folder import Asked
 from onnx_lippa.runs.summary import RunFacts
 from onnx_lippa.solvers import SOLVER_NAMES
+from onnx_lippa.witness import Outcome
 
 
 def attack(

@@ -15,9 +15,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from onnx_lippa.attacks import Outcome, Verdict
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.runs import RunSpecification, Summary
+from onnx_lippa.witness import Outcome, Verdict
 
 
 def model_line(model: Model) -> str:

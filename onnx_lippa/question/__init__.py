@@ -7,6 +7,7 @@ from onnx_lippa.question.formula import Comparison, Every, Formula, Some
 from onnx_lippa.question.grid import Grid
 from onnx_lippa.question.input_set import InputSet
 from onnx_lippa.question.norms import L1, L2, LInf, Norm, Scaled, norm_named
+from onnx_lippa.question.problem import Problem
 from onnx_lippa.question.property import Case, Property
 from onnx_lippa.question.unsafe_set import Conjunction, UnsafeSet
 
@@ -26,6 +27,7 @@ __all__ = [
     "LInf",
     "Norm",
     "PerFeature",
+    "Problem",
     "Property",
     "Scaled",
     "Some",

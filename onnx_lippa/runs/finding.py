@@ -8,7 +8,7 @@ from enum import Enum
 import numpy as np
 
 from onnx_lippa.arrays import Floats
-from onnx_lippa.attacks import FoundBy
+from onnx_lippa.witness import FoundBy
 
 
 class Answer(Enum):

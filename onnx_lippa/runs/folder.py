@@ -16,12 +16,11 @@ from zipfile import BadZipFile
 import numpy as np
 
 from onnx_lippa.arrays import AnyArray, Floats, Integers, Shape, size
-from onnx_lippa.attacks import Outcome, Verdict
 from onnx_lippa.errors import InputError
 from onnx_lippa.question import Features
 from onnx_lippa.runs.records import Record, read_records
 from onnx_lippa.runs.summary import Summary
-from onnx_lippa.witness import Witness
+from onnx_lippa.witness import Outcome, Verdict, Witness
 
 SUMMARY: Final = "summary.json"
 RESULTS: Final = "results.jsonl"

@@ -11,14 +11,16 @@ from typing import Final
 
 from threadpoolctl import threadpool_limits
 
-from onnx_lippa.attacks import Outcome, Problem, Settings, attack_batch
+from onnx_lippa.attacks import Settings, attack_batch
 from onnx_lippa.onnx_io import Model, load
+from onnx_lippa.question import Problem
 from onnx_lippa.runs.processes import (
     CONTEXT,
     begin_quietly,
     interrupts_held_back,
     process_pool,
 )
+from onnx_lippa.witness import Outcome
 
 _SHARD: Final = 25
 """Inputs explored together: enough to fill a batch, few enough to balance the workers."""

@@ -9,9 +9,8 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Final
 
-from onnx_lippa.attacks import FoundBy, Outcome, Verdict
 from onnx_lippa.errors import InputError
-from onnx_lippa.witness import Witness
+from onnx_lippa.witness import FoundBy, Outcome, Verdict, Witness
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from onnx_lippa.arrays import Floats, Integers
-from onnx_lippa.attacks import FoundBy, Outcome, Settings, Verdict
+from onnx_lippa.attacks import Settings
 from onnx_lippa.errors import FalseClaimError, InputError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.question import norm_named
@@ -27,7 +27,7 @@ from onnx_lippa.runs.folder import (
 from onnx_lippa.runs.records import Record, read_records
 from onnx_lippa.runs.specification import RunSpecification, Targets
 from onnx_lippa.runs.summary import RunFacts, summarise
-from onnx_lippa.witness import Judge, Witness
+from onnx_lippa.witness import FoundBy, Judge, Outcome, Verdict, Witness
 
 _NOT_CHECKED: Final = ("versions",)
 """Fields of a summary that neither the question nor the results determine."""

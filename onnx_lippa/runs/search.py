@@ -9,11 +9,11 @@ from typing import Final
 
 import numpy as np
 
-from onnx_lippa.attacks import FoundBy, Problem, Settings, attack_batch, glance
+from onnx_lippa.attacks import Settings, attack_batch, glance
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import Conjunction, Property, UnsafeSet, inputs_of
+from onnx_lippa.question import Conjunction, Problem, Property, UnsafeSet, inputs_of
 from onnx_lippa.runs.finding import Answer, Finding
-from onnx_lippa.witness import Witness
+from onnx_lippa.witness import FoundBy, Witness
 
 _GLANCE_SHARE: Final = 0.1
 _QUICK_SHARE: Final = 0.2

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from onnx_lippa.arrays import Floats, Integers
-from onnx_lippa.attacks import Problem, Settings
+from onnx_lippa.attacks import Settings
 from onnx_lippa.errors import InputError
 from onnx_lippa.programs import Cone, Program, Rows
-from onnx_lippa.question import Features, Norm, UnsafeSet
+from onnx_lippa.question import Features, Norm, Problem, UnsafeSet
 from onnx_lippa.regions import ENGINE_NAMES
 from onnx_lippa.solvers import solver_named
 

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any, Final
 
-from onnx_lippa.attacks import FoundBy, Outcome, Verdict
 from onnx_lippa.question import Features, PerFeature
+from onnx_lippa.witness import FoundBy, Outcome, Verdict
 
 SCHEMA_VERSION: Final = 1
 _PACKAGES: Final = ("onnx-lippa", "onnx", "onnxruntime", "ortools", "numpy", "scipy", "clarabel")

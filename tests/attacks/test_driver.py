@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from onnx_lippa import Verdict
-from onnx_lippa.attacks import FoundBy, Method, Problem, Settings, attack_batch, driver, ledger
+from onnx_lippa.attacks import Method, Settings, attack_batch, driver, ledger
 from onnx_lippa.onnx_io import load
 from onnx_lippa.programs import Status
-from onnx_lippa.question import Conjunction, InputSet, LInf, UnsafeSet
-from onnx_lippa.witness import Judge
+from onnx_lippa.question import Conjunction, InputSet, LInf, Problem, UnsafeSet
+from onnx_lippa.witness import FoundBy, Judge
 from tests.attacks.cases import DIGITS, RADII, digits, mlp_file, outcomes_of
 from tests.attacks.stubs import StubSolver, Untouchable
 

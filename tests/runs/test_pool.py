@@ -11,8 +11,9 @@ import time
 
 import pytest
 
-from onnx_lippa.attacks import Problem, Settings
+from onnx_lippa.attacks import Settings
 from onnx_lippa.errors import InputError, LippaError
+from onnx_lippa.question import Problem
 from onnx_lippa.runs import outcomes, pool
 from tests.attacks.cases import digits, fingerprints, outcomes_of
 

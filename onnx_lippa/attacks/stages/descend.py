@@ -12,9 +12,9 @@ import numpy as np
 from onnx_lippa.arrays import Float64
 from onnx_lippa.attacks.batches import points_at_once
 from onnx_lippa.attacks.ledger import EndPoint, Ledger
-from onnx_lippa.attacks.outcome import FoundBy
 from onnx_lippa.attacks.stages.base import Stage
 from onnx_lippa.attacks.stages.lp_step import margin_step
+from onnx_lippa.witness import FoundBy
 
 _NEIGHBOURS: Final = 512
 """Points tried around an optimum, in all sizes of neighbourhood together."""

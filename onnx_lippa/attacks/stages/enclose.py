@@ -12,9 +12,9 @@ from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.attacks.explore import explore
 from onnx_lippa.attacks.ledger import EndPoint, Ledger
 from onnx_lippa.attacks.methods import MomentumPgd
-from onnx_lippa.attacks.outcome import FoundBy
 from onnx_lippa.attacks.rows import rows_for
 from onnx_lippa.attacks.stages.base import Stage
+from onnx_lippa.witness import FoundBy
 
 _PROBLEMS: Final = 64
 """Problems bracketed together."""

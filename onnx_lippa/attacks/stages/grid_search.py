@@ -11,9 +11,9 @@ import numpy as np
 from onnx_lippa.arrays import Float64
 from onnx_lippa.attacks.coordinates import Coordinates
 from onnx_lippa.attacks.ledger import EndPoint, Ledger, Progress
-from onnx_lippa.attacks.outcome import FoundBy
 from onnx_lippa.attacks.stages.base import Stage
 from onnx_lippa.question import InputSet
+from onnx_lippa.witness import FoundBy
 
 _FEW_FEATURES: Final = 128
 _NEAR: Final = 0.3

@@ -6,9 +6,9 @@ import time
 from typing import Final
 
 from onnx_lippa.attacks.ledger import Ledger
-from onnx_lippa.attacks.outcome import FoundBy
 from onnx_lippa.network import ActivationPattern
 from onnx_lippa.regions import LinearRegion, Optimum
+from onnx_lippa.witness import FoundBy
 
 _ROUNDING: Final = 1e-9
 """In a property a tie may count. An optimum that is one may come out this much above it."""

@@ -9,10 +9,10 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.attacks.ledger import Ledger, Progress
-from onnx_lippa.attacks.outcome import FoundBy
 from onnx_lippa.attacks.stages.base import Stage
 from onnx_lippa.network import ActivationPattern
 from onnx_lippa.regions import LinearRegion
+from onnx_lippa.witness import FoundBy
 
 _MARGINS: Final = (2e-6, 2e-5, 2e-4)
 """Margins asked for in turn, relative to the largest logit: what float32 rounding can eat."""

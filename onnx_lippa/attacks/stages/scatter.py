@@ -11,8 +11,8 @@ import numpy as np
 from onnx_lippa.arrays import Float64, Integers
 from onnx_lippa.attacks.batches import points_at_once
 from onnx_lippa.attacks.ledger import EndPoint, Ledger
-from onnx_lippa.attacks.outcome import FoundBy
 from onnx_lippa.attacks.stages.base import Stage
+from onnx_lippa.witness import FoundBy
 
 MOST_FEATURES: Final = 32
 """Above as many free features random points say little, and the stage does nothing."""

@@ -11,9 +11,9 @@ from onnx_lippa.arrays import Floats
 from onnx_lippa.attacks.explore import explore
 from onnx_lippa.attacks.ledger import Ledger
 from onnx_lippa.attacks.methods import MomentumPgd
-from onnx_lippa.attacks.outcome import FoundBy
 from onnx_lippa.attacks.rows import rows_for
 from onnx_lippa.attacks.stages.base import Stage
+from onnx_lippa.witness import FoundBy
 
 _SHRINK: Final = 0.02
 """How much smaller the first round's ball is than the best distance; half as much each round."""

@@ -12,10 +12,10 @@ from onnx_lippa.attacks.batches import points_at_once
 from onnx_lippa.attacks.explore import explore
 from onnx_lippa.attacks.ledger import EndPoint, Ledger
 from onnx_lippa.attacks.methods import GradientMethod, MomentumPgd
-from onnx_lippa.attacks.outcome import FoundBy
 from onnx_lippa.attacks.rows import rows_for
 from onnx_lippa.attacks.stages.base import Stage
 from onnx_lippa.attacks.stages.starts import Pair, Start, starting_points
+from onnx_lippa.witness import FoundBy
 
 _ROWS: Final = 384
 """Rows walked together: few enough to stay in the processor's cache."""

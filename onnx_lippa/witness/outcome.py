@@ -1,11 +1,11 @@
-"""What an attack says of one input."""
+"""What an attack or a proof says of one input."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
 
-from onnx_lippa.witness import Witness
+from onnx_lippa.witness.judge import Witness
 
 
 class Verdict(Enum):
@@ -18,7 +18,7 @@ class Verdict(Enum):
 
 
 class FoundBy(Enum):
-    """Which part of an attack found the witness."""
+    """What found the witness: a part of an attack, or a complete method on the way to a proof."""
 
     NOTHING = "nothing"
     CLEAN = "clean"
@@ -26,6 +26,18 @@ class FoundBy(Enum):
     SAMPLING = "sampling"
     LP = "lp"
     GRID = "grid"
+    MIP = "mip"
+    SEARCH = "search"
+
+
+class ProvedBy(Enum):
+    """Which method proved an input robust; NOTHING for all other verdicts."""
+
+    NOTHING = "nothing"
+    INTERVAL = "interval"
+    LINEAR = "linear"
+    MIP = "mip"
+    COMPLETE = "complete"
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,12 @@ class Outcome:
         seconds: wall time spent on this input, its share of batched work included.
         lp_seconds: the part of it spent in LPSteps.
         best_margin: the least margin any replayed or explored point reached (float32 logits).
+        bound: proven lower bound of the margin over all inputs allowed and all disjuncts, in real
+            arithmetic on the network's weights; -inf where nothing is proven.
+        proved_by: which method proved it, where the verdict is ROBUST.
+        nodes: subproblems bounded by a complete search or a MIP solver.
+        reason: why an input is UNKNOWN where that is more than an exhausted attack: a limit that
+            was reached, a numerical failure, a layer without a relaxation.
     """
 
     index: int
@@ -53,3 +71,7 @@ class Outcome:
     seconds: float = 0.0
     lp_seconds: float = 0.0
     best_margin: float = float("inf")
+    bound: float = float("-inf")
+    proved_by: ProvedBy = ProvedBy.NOTHING
+    nodes: int = 0
+    reason: str = ""

@@ -1,4 +1,4 @@
-"""One input to be attacked."""
+"""What is asked about one input."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnx_lippa.question import Asked, InputSet, UnsafeSet
+from onnx_lippa.question.asked import Asked
+from onnx_lippa.question.input_set import InputSet
+from onnx_lippa.question.unsafe_set import UnsafeSet
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,8 @@
+"""Proofs: bounds, MIP and branch and bound. Nothing here knows of attacks.
+
+Only a lower bound of every margin that is positive over all inputs allowed makes an input robust.
+"""
+
+from onnx_lippa.certify.settings import CertifySettings, ProofMethod
+
+__all__ = ["CertifySettings", "ProofMethod"]
