@@ -44,6 +44,16 @@ class MaxAlong(PiecewiseLayer):
         """See :attr:`PiecewiseLayer.guard_shape`: one face for each entry."""
         return self._source
 
+    @property
+    def axis(self) -> int:
+        """The axis of a sample that is compared along."""
+        return self._axis
+
+    @property
+    def entries(self) -> int:
+        """Number m of entries compared."""
+        return self._m
+
     def forward(self, algebra: Algebra[V], x: V) -> V:
         """See :meth:`PiecewiseLayer.forward`."""
         return algebra.maximum(x, self._axis)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers
+from onnx_lippa.certify.rectified.reach import Reach
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,7 @@ class RectifiedSystem:
     """One network over one box.
 
     Attributes:
-        free: (d,) the features of the input that vary; x stands for these alone.
-        base: (all features,) the clean input, from which the other features are taken.
-        lower: (d,) lower bounds of x.
-        upper: (d,) upper bounds of x.
+        reach: the inputs; x stands for those of their features that vary.
         on_input: A, (units, d).
         on_units: L, (units, units), zero on and above its blocks' diagonal.
         offset: c, (units,).
@@ -41,14 +39,11 @@ class RectifiedSystem:
         origin: (units,) number of the unit among the scalar units of all piecewise-linear layers
             in network order.
         exact: whether the system equals the network; where a layer has no ReLUs (a jump), its
-            output is a further free feature behind those of the input, and the system holds more
-            than the network does.
+            output is a further feature behind those of the input, and the system holds more than
+            the network does.
     """
 
-    free: Integers
-    base: Float64
-    lower: Float64
-    upper: Float64
+    reach: Reach
     on_input: Float64
     on_units: Float64
     offset: Float64
@@ -69,7 +64,17 @@ class RectifiedSystem:
     @property
     def inputs(self) -> int:
         """Number of features that vary."""
-        return int(self.lower.size)
+        return int(self.on_input.shape[1])
+
+    @property
+    def lower(self) -> Float64:
+        """(d,) lower bounds of x."""
+        return self.reach.lower
+
+    @property
+    def upper(self) -> Float64:
+        """(d,) upper bounds of x."""
+        return self.reach.upper
 
     def pre_activations(self, x: Float64) -> Float64:
         """ẑ (n, units) at points x (n, d)."""
@@ -89,12 +94,12 @@ class RectifiedSystem:
         return outputs
 
     def whole(self, x: Float64) -> Float64:
-        """The input of the network (all features,) that a point x (d,) stands for."""
-        full = self.base.copy()
-        inside = self.free < full.size
-        full[self.free[inside]] = x[inside]
+        """The inputs of the network (n, all features) that points x (n, d) stand for."""
+        full = np.repeat(self.reach.base[None], len(x), axis=0)
+        full[:, self.reach.free] = x[:, : self.reach.free.size]
         return full
 
     def reduced(self, full: Float64) -> Float64:
-        """The point x (d,) of an input (all features,); only where the system is exact."""
-        return full[self.free]
+        """The points x (n, d) of inputs (n, all features); only where the system is exact."""
+        points: Float64 = full[:, self.reach.free]
+        return points

@@ -1,0 +1,173 @@
+"""Ascent on the multipliers of a dual bound: any of them is valid, the best are sought."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.certify.rectified.dual import (
+    Eliminated,
+    Objectives,
+    Relaxed,
+    Units,
+    allowance,
+    eliminate,
+    lower_bounds,
+    relaxed_values,
+)
+
+_FIRST_MOMENT: Final = 0.9
+_SECOND_MOMENT: Final = 0.99
+_TINY: Final = 1e-8
+_DECAY: Final = 0.92
+_ALPHA_STEP: Final = 0.15
+_BETA_STEP: Final = 0.15
+"""The first step of β, as a share of the objective's largest coefficient."""
+_LOOK_EVERY: Final = 3
+"""Steps between looks at which rows have reached the goal."""
+
+
+@dataclass(frozen=True)
+class Multipliers:
+    """α and β of some objectives, float32.
+
+    Attributes:
+        alpha: (n, units) in [0, 1].
+        beta: (n, units), not negative.
+    """
+
+    alpha: Floats
+    beta: Floats
+
+
+@dataclass(frozen=True)
+class Ascended:
+    """What an ascent reached.
+
+    Attributes:
+        bounds: (n,) proven lower bounds, float64, rounding allowed for.
+        multipliers: the multipliers that give them.
+        points: (n, d) minimisers e of the functions left.
+        left: the objectives with their units eliminated, float64.
+    """
+
+    bounds: Float64
+    multipliers: Multipliers
+    points: Floats
+    left: Eliminated
+
+
+@final
+class Ascent:
+    """Adam with projection, in float32; the bound of what it finds is computed in float64.
+
+    Args:
+        units: the units of a system.
+    """
+
+    def __init__(self, units: Units) -> None:
+        self.exact, self._units = units, units.astype(np.float32)
+
+    def run(
+        self,
+        objectives: Objectives,
+        relaxed: Relaxed,
+        steps: int,
+        start: Multipliers | None = None,
+        goal: float = np.inf,
+    ) -> Ascended:
+        """Improves the bounds of some objectives.
+
+        Args:
+            objectives: the functions, float64; n of them.
+            relaxed: what the units are replaced by, float64, n rows or one.
+            steps: gradient steps.
+            start: where to begin; None for the adaptive α and no β.
+            goal: rows whose bound is above it are left alone from then on.
+        """
+        count = objectives.count
+        known = start or self._start(relaxed, count)
+        alpha = relaxed.alphas(known.alpha)
+        if len(alpha) != count:
+            alpha = np.repeat(alpha, count, axis=0)
+        alpha = alpha.astype(np.float32)
+        beta = np.where(relaxed.state == 0, 0, known.beta).astype(np.float32)
+        if steps > 0:
+            self._improve(
+                objectives.astype(np.float32), relaxed.astype(np.float32), alpha, beta, steps, goal
+            )
+        return self._exactly(objectives, relaxed, Multipliers(alpha, beta))
+
+    def _start(self, relaxed: Relaxed, count: int) -> Multipliers:
+        alpha = np.broadcast_to(relaxed.adaptive(), (count, relaxed.state.shape[1]))
+        return Multipliers(alpha, np.zeros(alpha.shape, np.float32))
+
+    def _exactly(self, objectives: Objectives, relaxed: Relaxed, found: Multipliers) -> Ascended:
+        alpha, beta = found.alpha.astype(np.float64), found.beta.astype(np.float64)
+        left = eliminate(self.exact, objectives, relaxed, alpha, beta)
+        bounds = lower_bounds(self.exact, left) - allowance(self.exact, objectives, left)
+        points = self.exact.reach.minimisers(left.rows)
+        return Ascended(bounds, found, points, left)
+
+    def _improve(
+        self,
+        objectives: Objectives,
+        relaxed: Relaxed,
+        alpha: Floats,
+        beta: Floats,
+        steps: int,
+        goal: float,
+    ) -> None:
+        """Writes the best multipliers met over those given."""
+        alive = np.arange(objectives.count)
+        best = np.full(objectives.count, -np.inf, np.float32)
+        a, b = alpha.copy(), beta.copy()
+        moments = [np.zeros_like(a) for _ in range(4)]
+        scale = np.abs(objectives.on_units).max(axis=1, keepdims=True, initial=0.0)
+        for step in range(steps + 1):
+            left = eliminate(self._units, objectives, relaxed, a, b)
+            points = self._units.reach.minimisers(left.rows).astype(np.float32)
+            value = lower_bounds(self._units, left)
+            better = np.flatnonzero(value > best[alive])
+            rows = alive[better]
+            best[rows], alpha[rows], beta[rows] = value[better], a[better], b[better]
+            if step == steps:
+                return
+            z_hat, _ = relaxed_values(self._units, relaxed, a, left, points)
+            if step % _LOOK_EVERY == 0 and goal < np.inf:
+                kept = np.flatnonzero(best[alive] <= goal)
+                if kept.size == 0:
+                    return
+                if 2 * kept.size < alive.size:
+                    alive, z_hat, scale = alive[kept], z_hat[kept], scale[kept]
+                    a, b, moments = a[kept], b[kept], [part[kept] for part in moments]
+                    objectives, relaxed = objectives.take(kept), relaxed.take(kept)
+                    left = _only(left, kept)
+            above = np.maximum(left.coefficients, 0)
+            by_alpha = np.where(relaxed.state == 0, above * z_hat, 0)
+            by_beta = -relaxed.state * z_hat
+            length = _DECAY**step
+            a += _ALPHA_STEP * length * _adam(moments[0], moments[1], by_alpha, step)
+            np.clip(a, 0, 1, out=a)
+            b += _BETA_STEP * length * scale * _adam(moments[2], moments[3], by_beta, step)
+            np.maximum(b, 0, out=b)
+
+
+def _adam(first: Floats, second: Floats, gradient: Floats, step: int) -> Floats:
+    """The direction of Adam (Kingma, Ba 2015); updates its moments in place."""
+    first *= _FIRST_MOMENT
+    first += (1 - _FIRST_MOMENT) * gradient
+    second *= _SECOND_MOMENT
+    second += (1 - _SECOND_MOMENT) * gradient * gradient
+    corrected = np.sqrt(second / (1 - _SECOND_MOMENT ** (step + 1)))
+    direction: Floats = (first / (1 - _FIRST_MOMENT ** (step + 1))) / (corrected + _TINY)
+    return direction
+
+
+def _only(left: Eliminated, kept: np.ndarray) -> Eliminated:
+    return Eliminated(
+        left.rows[kept], left.constant[kept], left.coefficients[kept], left.multipliers[kept]
+    )

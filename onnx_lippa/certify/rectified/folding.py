@@ -1,0 +1,216 @@
+"""From a network and a set of inputs to its rectified system, one layer after the other.
+
+Every value of the network is held as an affine form of x and the unstable units met so far, with
+one sample for each coefficient: an affine layer maps all of them at once by its own ``linear``,
+whatever it is. A piecewise-linear layer is stated by ReLUs (``pieces.py``), and a ReLU whose sign
+is decided over the inputs folds into the forms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+
+from onnx_lippa.algebra import NumpyAlgebra
+from onnx_lippa.arrays import Float64, Integers, size
+from onnx_lippa.certify.rectified.ascent import Ascent
+from onnx_lippa.certify.rectified.dual import Objectives, Relaxed, Units
+from onnx_lippa.certify.rectified.forms import Forms
+from onnx_lippa.certify.rectified.reach import Reach
+from onnx_lippa.certify.rectified.system import RectifiedSystem
+from onnx_lippa.errors import LippaError
+from onnx_lippa.layers import AffineLayer
+from onnx_lippa.network import Network
+
+_ROWS: Final = 1024
+"""Pre-activations bounded at once."""
+_ROUNDING: Final = 1e-12
+"""Allowance for rounding in the coefficients of forms, as a share of the sizes summed."""
+
+
+class TooLargeError(LippaError):
+    """A network whose rectified system would not fit into the memory allowed."""
+
+
+@dataclass(frozen=True)
+class Tightening:
+    """How much is done for the bounds of pre-activations.
+
+    Attributes:
+        linear: bound them by the dual of the units before; interval arithmetic alone if not.
+        steps: steps of ascent for each bound that leaves a sign undecided.
+        fold: fold units whose sign is decided; if not, every unit is kept, as a naive formulation
+            of a MIP has it.
+    """
+
+    linear: bool = True
+    steps: int = 0
+    fold: bool = True
+
+
+@final
+class Folding:
+    """The system as it grows.
+
+    Args:
+        reach: the inputs.
+        tightening: what to do for bounds.
+        memory: bytes that the forms of one value may take.
+    """
+
+    def __init__(self, reach: Reach, tightening: Tightening, memory: float) -> None:
+        self.reach, self._tightening, self._memory = reach, tightening, memory
+        self.exact = True
+        self._blocks: list[tuple[Forms, Float64, Float64, Integers]] = []
+        self.units = 0
+
+    @property
+    def features(self) -> int:
+        """Number of features of the system so far."""
+        return int(self.reach.lower.size)
+
+    def affine(self, layer: AffineLayer, operands: list[Forms]) -> Forms:
+        """An affine layer on forms.
+
+        Raises:
+            TooLargeError: its result does not fit.
+        """
+        self._require(size(layer.shape))
+        wide = [operand.padded(self.features, self.units) for operand in operands]
+        algebra = NumpyAlgebra()
+        parts = [
+            np.array(layer.linear(algebra, *(getattr(one, name) for one in wide)))
+            for name in ("on_input", "on_units")
+        ]
+        offset = layer.offset()
+        if offset is not None:
+            parts[0][0] += offset
+        return Forms(*parts)
+
+    def relu(self, forms: Forms, origin: Integers) -> Forms:
+        """``max(form, 0)`` of flat forms (m), those that are undecided as new units.
+
+        Args:
+            forms: the pre-activations.
+            origin: (m,) which scalar unit of the network each belongs to.
+        """
+        forms = forms.padded(self.features, self.units)
+        lower, upper = self.bounds(forms)
+        undecided = (lower < 0) & (upper > 0)
+        unstable = undecided if self._tightening.fold else np.ones(lower.size, bool)
+        new = np.flatnonzero(unstable)
+        self._require(lower.size, new.size)
+        kept = (lower >= 0) & ~unstable
+        on_units = np.zeros((self.units + new.size, lower.size))
+        on_units[: self.units] = np.where(kept, forms.on_units, 0.0)
+        on_units[self.units + np.arange(new.size), new] = 1.0
+        if new.size:
+            self._blocks.append((forms.take(new), lower[new], upper[new], origin[new]))
+            self.units += new.size
+        return Forms(np.where(kept, forms.on_input, 0.0), on_units)
+
+    def further_features(self, lower: Float64, upper: Float64) -> Forms:
+        """Forms (m) of features that stand for what has no ReLUs: anything between bounds."""
+        self.exact = False
+        first = self.features
+        self.reach = self.reach.with_features(lower, upper)
+        on_input = np.zeros((1 + self.features, lower.size))
+        on_input[1 + first + np.arange(lower.size), np.arange(lower.size)] = 1.0
+        return Forms(on_input, np.zeros((self.units, lower.size)))
+
+    def bounds(self, forms: Forms) -> tuple[Float64, Float64]:
+        """Lower and upper bounds (m,) of flat forms over all inputs."""
+        forms = forms.padded(self.features, self.units)
+        lower, upper = self._interval(forms)
+        if self.units == 0 or not self._tightening.linear:
+            return lower, upper
+        system = self.system(Forms.constant(np.zeros(0)))
+        ascent, relaxed = Ascent(Units.of(system)), relaxed_by(system)
+        undecided = np.flatnonzero((lower < 0) & (upper > 0))
+        for steps in sorted({0, self._tightening.steps}):
+            for first in range(0, undecided.size, _ROWS):
+                chosen = undecided[first : first + _ROWS]
+                rows = forms.take(chosen)
+                for sign, side in ((1.0, lower), (-1.0, upper)):
+                    objectives = Objectives.of(
+                        system.reach,
+                        sign * rows.on_input[1:].T,
+                        sign * rows.on_units.T,
+                        sign * rows.on_input[0],
+                    )
+                    found = sign * ascent.run(objectives, relaxed, steps, goal=0.0).bounds
+                    better = np.maximum if sign > 0 else np.minimum
+                    side[chosen] = better(side[chosen], found)
+            undecided = undecided[(lower[undecided] < 0) & (upper[undecided] > 0)]
+        return lower, upper
+
+    def _interval(self, forms: Forms) -> tuple[Float64, Float64]:
+        """Bounds by interval arithmetic over x and z."""
+        objectives = forms.on_input[1:].T * self.reach.radius
+        middle = forms.on_input[0] + forms.on_input[1:].T @ self.reach.middle
+        lower, upper = middle + self.reach.least(objectives), middle - self.reach.least(-objectives)
+        least, most = (np.maximum(side, 0.0) for side in self._unit_bounds())
+        positive, negative = np.maximum(forms.on_units, 0), np.minimum(forms.on_units, 0)
+        lower += least @ positive + most @ negative
+        upper += most @ positive + least @ negative
+        slack = _ROUNDING * (np.abs(forms.on_input).sum(axis=0) + most @ np.abs(forms.on_units))
+        return lower - slack, upper + slack
+
+    def _unit_bounds(self) -> tuple[Float64, Float64]:
+        nothing = np.zeros(0)
+        return (
+            np.concatenate([nothing, *(block[1] for block in self._blocks)]),
+            np.concatenate([nothing, *(block[2] for block in self._blocks)]),
+        )
+
+    def system(self, outputs: Forms) -> RectifiedSystem:
+        """The system so far, with some flat forms as its outputs."""
+        outputs = outputs.padded(self.features, self.units)
+        on_input, on_units = np.zeros((self.units, self.features)), np.zeros((self.units,) * 2)
+        offset, starts = np.zeros(self.units), [0]
+        for forms, *_ in self._blocks:
+            first, end = starts[-1], starts[-1] + forms.count
+            on_input[first:end, : len(forms.on_input) - 1] = forms.on_input[1:].T
+            on_units[first:end, : len(forms.on_units)] = forms.on_units.T
+            offset[first:end] = forms.on_input[0]
+            starts.append(end)
+        lower, upper = self._unit_bounds()
+        origin = [block[3] for block in self._blocks]
+        return RectifiedSystem(
+            self.reach, on_input, on_units, offset, tuple(starts), lower, upper,
+            outputs.on_input[1:].T.copy(), outputs.on_units.T.copy(), outputs.on_input[0].copy(),
+            np.concatenate([np.zeros(0, np.int64), *origin]), self.exact,
+        )  # fmt: skip
+
+    def _require(self, width: int, new: int = 0) -> None:
+        """Raises TooLargeError where a value of this width would take too much memory."""
+        taken = 8.0 * width * (1 + self.features + self.units + new)
+        if taken > self._memory:
+            raise TooLargeError(
+                f"its {self.units + new} undecided units over {self.features} features take "
+                f"{taken / 1e9:.1f} GB in a layer of {width} values, more than is allowed"
+            )
+
+
+def relaxed_by(system: RectifiedSystem) -> Relaxed:
+    """The units of a system replaced by what its own bounds allow; one row."""
+    lower, upper = system.unit_lower[None], system.unit_upper[None]
+    return Relaxed.of(lower, upper, states_by(lower, upper))
+
+
+def states_by(lower: Float64, upper: Float64) -> np.ndarray:
+    """1 where bounds make a unit active, -1 where inactive, 0 elsewhere; int8."""
+    return (lower >= 0).astype(np.int8) - ((upper <= 0) & (lower < 0)).astype(np.int8)
+
+
+def inputs_as_forms(reach: Reach, network: Network) -> Forms:
+    """The input of a network as forms of those of its features that vary."""
+    d = reach.free.size
+    on_input = np.zeros((1 + d, network.input_size))
+    on_input[0] = reach.base
+    on_input[0, reach.free] = 0.0
+    on_input[1 + np.arange(d), reach.free] = 1.0
+    shaped = on_input.reshape(-1, *network.input_shape)
+    return Forms(shaped, np.zeros((0, *network.input_shape)))
