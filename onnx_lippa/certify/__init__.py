@@ -3,6 +3,7 @@
 Only a lower bound of every margin that is positive over all inputs allowed makes an input robust.
 """
 
+from onnx_lippa.certify.driver import certify_batch
 from onnx_lippa.certify.settings import CertifySettings, ProofMethod
 
-__all__ = ["CertifySettings", "ProofMethod"]
+__all__ = ["CertifySettings", "ProofMethod", "certify_batch"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+import numpy as np
 
 from onnx_lippa.arrays import size
 from onnx_lippa.certify.rectified.folding import Folding, Tightening, inputs_as_forms
@@ -13,26 +13,20 @@ from onnx_lippa.certify.rectified.system import RectifiedSystem
 from onnx_lippa.layers import AffineLayer, PiecewiseLayer
 from onnx_lippa.network import Network
 
-MEMORY: Final = 1.5e9
-"""Bytes that the forms of one value may take unless more are allowed."""
 
-
-def rectified(
-    network: Network, reach: Reach, tightening: Tightening, memory: float = MEMORY
-) -> RectifiedSystem:
+def rectified(network: Network, reach: Reach, tightening: Tightening) -> RectifiedSystem:
     """Everything that the inputs decide folded into affine maps between undecided ReLUs.
 
     Args:
         network: the network.
         reach: the inputs.
-        tightening: what to do for the bounds of pre-activations.
-        memory: bytes that the forms of one value may take.
+        tightening: what to do for the bounds of pre-activations, and what it may take.
 
     Raises:
-        TooLargeError: the forms do not fit.
+        TooLargeError, OutOfTimeError: the forms do not fit, or take too long.
         NoRelaxationError: a layer of a kind that is not known.
     """
-    folding = Folding(reach, tightening, memory)
+    folding = Folding(reach, tightening)
     last_use = {i: place for place, step in enumerate(network.steps) for i in step.inputs}
     values: list[Forms] = [inputs_as_forms(reach, network)]
     first = 0
@@ -45,5 +39,5 @@ def rectified(
             first += size(layer.shape)
         for i in step.inputs:
             if last_use[i] == place:
-                values[i] = Forms.constant(values[i].on_input[0, ...] * 0)  # no longer needed
+                values[i] = Forms.constant(np.zeros(0))  # no longer needed
     return folding.system(values[-1].reshaped((network.output_size,)))

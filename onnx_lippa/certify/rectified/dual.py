@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64, Floats, States
+from onnx_lippa.arrays import Float64, Floats, Integers, States
 from onnx_lippa.certify.rectified.reach import Reach
 from onnx_lippa.certify.rectified.system import RectifiedSystem
 
@@ -57,8 +57,13 @@ class Units:
 
     def astype(self, dtype: type[np.floating]) -> Units:
         """The same in another floating-point type."""
-        arrays = (array.astype(dtype) for array in (self.on_input, self.on_units, self.offset))
-        return Units(self.reach, *arrays, self.starts)
+        return Units(
+            self.reach,
+            self.on_input.astype(dtype),
+            self.on_units.astype(dtype),
+            self.offset.astype(dtype),
+            self.starts,
+        )
 
     @property
     def blocks(self) -> tuple[slice, ...]:
@@ -130,9 +135,17 @@ class Relaxed:
 
     def take(self, rows: np.ndarray) -> Relaxed:
         """Some rows, in this order; a single row for all stays as it is."""
-        if len(self.state) == 1:
-            return self
+        return self if len(self.state) == 1 else self.each(rows)
+
+    def each(self, rows: np.ndarray) -> Relaxed:
+        """These rows, in this order, whether or not there is but one."""
         return Relaxed(self.state[rows], self.slope[rows], self.height[rows])
+
+    def with_sign(self, rows: Integers, units: Integers, sign: States) -> Relaxed:
+        """A copy in which some units, given by row and unit, are active (1) or inactive (-1)."""
+        state, slope, height = self.state.copy(), self.slope.copy(), self.height.copy()
+        state[rows, units], slope[rows, units], height[rows, units] = sign, sign > 0, 0
+        return Relaxed(state, slope, height)
 
     def alphas(self, alpha: Floats) -> Floats:
         """Slopes of the lower lines: α where unstable, 1 if active, 0 if inactive."""
@@ -140,7 +153,7 @@ class Relaxed:
 
     def adaptive(self) -> Floats:
         """Lower lines of the smaller area (DeepPoly: Singh et al., POPL 2019)."""
-        return self.alphas(self.slope > self.slope.dtype.type(0.5))
+        return self.alphas((self.slope > 0.5).astype(self.slope.dtype))
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ is decided over the inputs folds into the forms.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Final, final
 
 import numpy as np
 
 from onnx_lippa.algebra import NumpyAlgebra
-from onnx_lippa.arrays import Float64, Integers, size
+from onnx_lippa.arrays import Float64, Floats, Integers, States, size
 from onnx_lippa.certify.rectified.ascent import Ascent
 from onnx_lippa.certify.rectified.dual import Objectives, Relaxed, Units
 from onnx_lippa.certify.rectified.forms import Forms
@@ -34,6 +35,10 @@ class TooLargeError(LippaError):
     """A network whose rectified system would not fit into the memory allowed."""
 
 
+class OutOfTimeError(LippaError):
+    """There was no time to fold a network over the inputs."""
+
+
 @dataclass(frozen=True)
 class Tightening:
     """How much is done for the bounds of pre-activations.
@@ -43,11 +48,15 @@ class Tightening:
         steps: steps of ascent for each bound that leaves a sign undecided.
         fold: fold units whose sign is decided; if not, every unit is kept, as a naive formulation
             of a MIP has it.
+        memory: bytes that the forms of one value may take.
+        deadline: ``time.monotonic()`` from which on no more is begun.
     """
 
     linear: bool = True
     steps: int = 0
     fold: bool = True
+    memory: float = 1.5e9
+    deadline: float = np.inf
 
 
 @final
@@ -57,11 +66,10 @@ class Folding:
     Args:
         reach: the inputs.
         tightening: what to do for bounds.
-        memory: bytes that the forms of one value may take.
     """
 
-    def __init__(self, reach: Reach, tightening: Tightening, memory: float) -> None:
-        self.reach, self._tightening, self._memory = reach, tightening, memory
+    def __init__(self, reach: Reach, tightening: Tightening) -> None:
+        self.reach, self._tightening = reach, tightening
         self.exact = True
         self._blocks: list[tuple[Forms, Float64, Float64, Integers]] = []
         self.units = 0
@@ -75,19 +83,18 @@ class Folding:
         """An affine layer on forms.
 
         Raises:
-            TooLargeError: its result does not fit.
+            TooLargeError, OutOfTimeError: its result does not fit, or comes too late.
         """
         self._require(size(layer.shape))
         wide = [operand.padded(self.features, self.units) for operand in operands]
         algebra = NumpyAlgebra()
-        parts = [
-            np.array(layer.linear(algebra, *(getattr(one, name) for one in wide)))
-            for name in ("on_input", "on_units")
-        ]
+        on_input = np.array(layer.linear(algebra, *(one.on_input for one in wide)))
         offset = layer.offset()
         if offset is not None:
-            parts[0][0] += offset
-        return Forms(*parts)
+            on_input[0] += offset
+        if self.units == 0:
+            return Forms(on_input, np.zeros((0, *layer.shape)))
+        return Forms(on_input, np.array(layer.linear(algebra, *(one.on_units for one in wide))))
 
     def relu(self, forms: Forms, origin: Integers) -> Forms:
         """``max(form, 0)`` of flat forms (m), those that are undecided as new units.
@@ -132,6 +139,7 @@ class Folding:
         for steps in sorted({0, self._tightening.steps}):
             for first in range(0, undecided.size, _ROWS):
                 chosen = undecided[first : first + _ROWS]
+                self._require(0)
                 rows = forms.take(chosen)
                 for sign, side in ((1.0, lower), (-1.0, upper)):
                     objectives = Objectives.of(
@@ -185,9 +193,11 @@ class Folding:
         )  # fmt: skip
 
     def _require(self, width: int, new: int = 0) -> None:
-        """Raises TooLargeError where a value of this width would take too much memory."""
+        """Raises an error where there is no memory for a value of this width, or no time."""
+        if time.monotonic() > self._tightening.deadline:
+            raise OutOfTimeError("its time was used up")
         taken = 8.0 * width * (1 + self.features + self.units + new)
-        if taken > self._memory:
+        if taken > self._tightening.memory:
             raise TooLargeError(
                 f"its {self.units + new} undecided units over {self.features} features take "
                 f"{taken / 1e9:.1f} GB in a layer of {width} values, more than is allowed"
@@ -200,7 +210,7 @@ def relaxed_by(system: RectifiedSystem) -> Relaxed:
     return Relaxed.of(lower, upper, states_by(lower, upper))
 
 
-def states_by(lower: Float64, upper: Float64) -> np.ndarray:
+def states_by(lower: Floats, upper: Floats) -> States:
     """1 where bounds make a unit active, -1 where inactive, 0 elsewhere; int8."""
     return (lower >= 0).astype(np.int8) - ((upper <= 0) & (lower < 0)).astype(np.int8)
 

@@ -46,7 +46,10 @@ class Forms:
 
     def reshaped(self, shape: Shape) -> Forms:
         """The same numbers in another shape."""
-        return Forms(self.on_input.reshape(-1, *shape), self.on_units.reshape(-1, *shape))
+        return Forms(
+            self.on_input.reshape(len(self.on_input), *shape),
+            self.on_units.reshape(len(self.on_units), *shape),
+        )
 
     def take(self, chosen: Integers) -> Forms:
         """Some of flat forms."""

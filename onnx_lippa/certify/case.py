@@ -1,0 +1,109 @@
+"""What is known of one problem while proofs are tried on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64
+from onnx_lippa.certify.settings import CertifySettings
+from onnx_lippa.onnx_io import Model
+from onnx_lippa.question import Problem
+from onnx_lippa.witness import FoundBy, Judge, Outcome, ProvedBy, Verdict, Witness
+
+
+@final
+@dataclass
+class Case:
+    """One problem, and the only way to a verdict on it.
+
+    Attributes:
+        problem: the problem.
+        model: the model it is about.
+        settings: budgets.
+        witness: an unsafe input that was replayed.
+        found_by: what found it.
+        bound: proven lower bound of the margin.
+        proved_by: the method that proved the bound, where it is positive.
+        misclassified: whether the clean input is already unsafe.
+        nodes: subproblems bounded.
+        lp_steps: linear programs solved.
+        seconds: wall time spent.
+        reason: why it is still open, in the words of the last method.
+        is_hopeless: whether no method can say more.
+    """
+
+    problem: Problem
+    model: Model
+    settings: CertifySettings
+    witness: Witness | None = None
+    found_by: FoundBy = FoundBy.NOTHING
+    bound: float = -np.inf
+    proved_by: ProvedBy = ProvedBy.NOTHING
+    misclassified: bool = False
+    nodes: int = 0
+    lp_steps: int = 0
+    seconds: float = 0.0
+    reason: str = ""
+    is_hopeless: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is worth work: without a verdict, and with time left."""
+        settled = self.misclassified or self.witness is not None or self.bound > 0
+        return not (settled or self.is_hopeless or self.seconds >= self.settings.time_limit)
+
+    @property
+    def deadline(self) -> float:
+        """``time.monotonic()`` at which its time is used up, were it worked on from now on."""
+        return time.monotonic() + self.settings.time_limit - self.seconds
+
+    def offer(self, x: Float64, found_by: FoundBy) -> bool:
+        """Replays a candidate (all features,), and keeps it where it is a witness."""
+        problem, judge = self.problem, Judge(self.model.runtime)
+        witness = judge.witness(x, problem.inputs, problem.unsafe, problem.asked)
+        if witness is None:
+            return False
+        self.witness, self.found_by = witness, found_by
+        return True
+
+    def prove(self, bound: float, proved_by: ProvedBy) -> None:
+        """Takes a proven lower bound of the margin over all inputs allowed."""
+        if bound > self.bound:
+            self.bound = bound
+            if bound > 0:
+                self.proved_by, self.reason = proved_by, ""
+
+    def outcome(self) -> Outcome:
+        """What can be said now."""
+        verdict, target, margin = Verdict.UNKNOWN, -1, np.inf
+        if self.misclassified:
+            verdict = Verdict.MISCLASSIFIED
+        elif self.witness is not None:
+            verdict = Verdict.ADVERSARIAL
+            margins = self.problem.unsafe.margins(self.witness.outputs[None])[0]
+            margin = float(margins.min())
+            target = self.problem.unsafe.disjuncts[int(margins.argmin())].target
+        elif self.bound > 0:
+            verdict = Verdict.ROBUST
+        reason = self.reason if verdict is Verdict.UNKNOWN else ""
+        return Outcome(
+            self.problem.index, verdict, self.witness, target, self.found_by, self.lp_steps,
+            self.seconds, 0.0, margin, self.bound, self.proved_by, self.nodes, reason,
+        )  # fmt: skip
+
+
+@contextmanager
+def timed(cases: Sequence[Case]) -> Iterator[None]:
+    """Shares the time of a block among cases."""
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        for case in cases:
+            case.seconds += (time.monotonic() - started) / len(cases)

@@ -1,0 +1,48 @@
+"""The one loop that runs every proof: the cheapest method first, one case after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from onnx_lippa.certify.case import Case, timed
+from onnx_lippa.certify.methods import methods_for
+from onnx_lippa.certify.settings import CertifySettings
+from onnx_lippa.onnx_io import Model
+from onnx_lippa.question import Problem
+from onnx_lippa.witness import FoundBy, Outcome
+
+
+def certify_batch(
+    model: Model, problems: Sequence[Problem], settings: CertifySettings
+) -> Iterator[Outcome]:
+    """Proves some inputs robust, or finds that they are not, and yields each as it is settled.
+
+    The outcome of an input depends on the input and the budgets, not on the others in the batch.
+
+    Args:
+        model: the model.
+        problems: the inputs.
+        settings: budgets.
+    """
+    if not problems:
+        return
+    cases = [Case(problem, model, settings) for problem in problems]
+    outputs = model.runtime.outputs(np.array([problem.inputs.center for problem in problems]))
+    for case, output in zip(cases, outputs, strict=True):
+        if case.problem.wrong.contains(output):
+            case.misclassified, case.found_by = True, FoundBy.CLEAN
+        elif not np.isfinite(case.problem.inputs.eps):
+            case.reason, case.is_hopeless = "without a radius there is nothing to prove", True
+    methods = methods_for(settings.method)
+    for method in methods:
+        if method.batched and (left := [case for case in cases if case.is_open]):
+            with timed(left):
+                method.run(left)
+    for case in cases:
+        for method in methods:
+            if not method.batched and case.is_open:
+                with timed([case]):
+                    method.run([case])
+        yield case.outcome()

@@ -1,0 +1,7 @@
+"""Complete search: branch and bound whose bounds are dual and whose leaves are LPSteps."""
+
+from onnx_lippa.certify.search.boxes import BoxSearch
+from onnx_lippa.certify.search.neurons import NeuronSearch
+from onnx_lippa.certify.search.result import Limits, Searched, SearchStatus
+
+__all__ = ["BoxSearch", "Limits", "NeuronSearch", "SearchStatus", "Searched"]

@@ -1,0 +1,255 @@
+"""Branch and bound over the input box, for questions of few features.
+
+A node is a box of inputs. All pre-activations are bounded anew in it, by the same elimination as
+everywhere, and so are the margins; what is left undecided is halved along the feature that the
+margin's last linear function depends on most. Unlike units, a handful of features is soon split
+fine enough for most units to be decided.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Floats, Integers, States
+from onnx_lippa.certify.rectified.dual import (
+    Eliminated,
+    Objectives,
+    Relaxed,
+    Units,
+    allowance,
+    eliminate,
+)
+from onnx_lippa.certify.rectified.folding import states_by
+from onnx_lippa.certify.rectified.system import RectifiedSystem
+from onnx_lippa.certify.search.result import Limits, Offer, Searched, SearchStatus, rows_of
+from onnx_lippa.question import Conjunction
+
+_BATCH: Final = 64
+"""Boxes halved at once."""
+_OFFERED: Final = 4
+"""Candidates of one batch that are replayed, those of the least margin."""
+_NARROWEST: Final = 1e-9
+"""A box is not halved further below this share of the whole."""
+_NARROW: Final = 1e-3
+"""A feature is not halved where it is narrower than this share of the widest one."""
+_ROWS: Final = 1 << 12
+"""Rows eliminated at once."""
+
+
+@dataclass(frozen=True)
+class _Boxes:
+    """Some boxes in units of the whole one, ``x = middle + radius e`` with e in [-1, 1].
+
+    Attributes:
+        disjunct: (n,) the disjunct asked for in each.
+        low: (n, d) lower ends.
+        high: (n, d) upper ends.
+        bound: (n,) proven lower bound of the disjunct's margin.
+        feature: (n,) the feature to halve.
+        lower: (n, units) lower bounds of ẑ in each; float32, rounded outward.
+        upper: (n, units) upper bounds.
+    """
+
+    disjunct: Integers
+    low: Float64
+    high: Float64
+    bound: Float64
+    feature: Integers
+    lower: Floats
+    upper: Floats
+
+    @property
+    def count(self) -> int:
+        return len(self.bound)
+
+    def take(self, chosen: np.ndarray) -> _Boxes:
+        return _Boxes(*(array[chosen] for array in vars(self).values()))
+
+    def with_others(self, other: _Boxes) -> _Boxes:
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return _Boxes(*(np.concatenate(pair) for pair in pairs))
+
+
+@final
+class BoxSearch:
+    """The search for one system whose ball is a box.
+
+    Args:
+        system: the network over the inputs allowed.
+        disjuncts: the unsafe outputs; each has at least one row.
+        offer: judges candidates.
+    """
+
+    def __init__(
+        self, system: RectifiedSystem, disjuncts: Sequence[Conjunction], offer: Offer
+    ) -> None:
+        self._system, self._disjuncts, self._offer = system, disjuncts, offer
+        self._units = Units.of(system)
+        self._rows = rows_of(system, disjuncts)
+        counts = [len(disjunct.bound) for disjunct in disjuncts]
+        self._first_row = np.concatenate([[0], np.cumsum(counts)])
+        self._earlier = [
+            (Units.of(system, number), block) for number, block in enumerate(self._units.blocks)
+        ]
+        self._nodes, self._proven, self._found = 0, np.inf, False
+
+    def run(self, limits: Limits) -> Searched:
+        """Searches until everything is proven, an input is accepted, or a limit is reached."""
+        open_ = self._bounded(self._whole())
+        reason = ""
+        while open_.count and not self._found and not reason:
+            reason = self._limit(open_, limits)
+            if not reason:
+                chosen, rest = _worst(open_)
+                open_ = rest.with_others(self._bounded(_halved(chosen)))
+        bound = min(self._proven, float(open_.bound.min(initial=np.inf)))
+        status = SearchStatus.OPEN if reason else SearchStatus.PROVEN
+        status = SearchStatus.UNSAFE if self._found else status
+        return Searched(status, bound, self._nodes, 0, reason)
+
+    def _whole(self) -> _Boxes:
+        """The whole box, once for each disjunct."""
+        s, count = self._system, len(self._disjuncts)
+        ends, infinite = np.ones((count, s.inputs)), np.float32(np.inf)
+        lower, upper = s.unit_lower.astype(np.float32), s.unit_upper.astype(np.float32)
+        return _Boxes(
+            np.arange(count), -ends, ends, np.full(count, -np.inf), np.zeros(count, np.int64),
+            np.repeat(np.nextafter(lower, -infinite)[None], count, axis=0),
+            np.repeat(np.nextafter(upper, infinite)[None], count, axis=0),
+        )  # fmt: skip
+
+    def _limit(self, open_: _Boxes, limits: Limits) -> str:
+        """Which limit is reached, or nothing."""
+        each = 16 * self._system.inputs + 8 * self._system.units + 24
+        if time.monotonic() > limits.deadline:
+            return "its time was used up"
+        if self._nodes >= limits.nodes:
+            return "its nodes were used up"
+        if open_.count * each > limits.memory:
+            return "its memory was used up"
+        return "a margin is zero but for rounding" if self._narrow(open_) else ""
+
+    def _narrow(self, boxes: _Boxes) -> bool:
+        """Whether the worst box is as small as boxes get."""
+        worst = int(np.argmin(boxes.bound))
+        return bool((boxes.high[worst] - boxes.low[worst]).max(initial=0.0) < 2 * _NARROWEST)
+
+    def _bounded(self, boxes: _Boxes) -> _Boxes:
+        """Bounds boxes, offers candidates, and keeps the boxes that are not closed."""
+        self._nodes += boxes.count
+        middle, radius = (boxes.low + boxes.high) / 2, (boxes.high - boxes.low) / 2
+        state = self._tighten(boxes, middle, radius)
+        bounds, feature, points = boxes.bound.copy(), boxes.feature.copy(), middle.copy()
+        for disjunct in np.unique(boxes.disjunct).tolist():
+            mine = np.flatnonzero(boxes.disjunct == disjunct)
+            lower, upper = (b[mine].astype(np.float64) for b in (boxes.lower, boxes.upper))
+            relaxed = Relaxed.of(lower, upper, state[mine])
+            for row in range(self._first_row[disjunct], self._first_row[disjunct + 1]):
+                objectives = self._rows.take(np.full(mine.size, row))
+                left = eliminate(self._units, objectives, relaxed, relaxed.adaptive(), None)
+                value = _least(left, middle[mine], radius[mine])
+                value -= allowance(self._units, objectives, left)
+                chosen = np.flatnonzero(value >= bounds[mine])
+                better = mine[chosen]
+                reach = np.abs(left.rows[chosen]) * radius[better]
+                bounds[better], feature[better] = value[chosen], reach.argmax(axis=1)
+                points[better] -= np.copysign(radius[better], left.rows[chosen])
+        bounds[np.any(boxes.lower > boxes.upper, axis=1)] = np.inf
+        self._proven = min(self._proven, float(bounds[bounds > 0].min(initial=np.inf)))
+        # Halving a feature that is far narrower than others leads nowhere.
+        narrow = np.take_along_axis(radius, feature[:, None], 1)[:, 0]
+        widest = radius.max(axis=1, initial=0.0)
+        feature = np.where(narrow < _NARROW * widest, radius.argmax(axis=1), feature)
+        kept = np.flatnonzero(bounds <= 0)
+        self._offer_best(boxes.disjunct[kept], np.concatenate([points[kept], middle[kept]]))
+        return replace(boxes, bound=bounds, feature=feature).take(kept)
+
+    def _tighten(self, boxes: _Boxes, middle: Float64, radius: Float64) -> States:
+        """Bounds the undecided units of each box anew, in place, one block after the other.
+
+        Returns:
+            (n, units) the states that the bounds make.
+        """
+        state = states_by(boxes.lower, boxes.upper)
+        for units, block in self._earlier:
+            nodes, places = np.nonzero(state[:, block] == 0)
+            for first in range(0, nodes.size, _ROWS):
+                part = slice(first, first + _ROWS)
+                self._bound_units(
+                    units, boxes, state, nodes[part], block.start + places[part], middle, radius
+                )
+            state[:, block] = states_by(boxes.lower[:, block], boxes.upper[:, block])
+        return state
+
+    def _bound_units(
+        self,
+        units: Units,
+        boxes: _Boxes,
+        state: States,
+        nodes: Integers,
+        places: Integers,
+        middle: Float64,
+        radius: Float64,
+    ) -> None:
+        """Bounds some units, given by box and number, over the units of earlier blocks."""
+        before, whole = slice(0, units.starts[-1]), self._units
+        lower, upper = (b[nodes, before].astype(np.float64) for b in (boxes.lower, boxes.upper))
+        relaxed = Relaxed.of(lower, upper, state[nodes, before])
+        alpha, infinite = relaxed.adaptive(), np.float32(np.inf)
+        for sign in (1.0, -1.0):
+            objectives = Objectives(
+                sign * whole.on_input[places],
+                sign * whole.on_units[places, before],
+                sign * whole.offset[places],
+            )
+            left = eliminate(units, objectives, relaxed, alpha, None)
+            value = _least(left, middle[nodes], radius[nodes])
+            value -= allowance(units, objectives, left)
+            found = np.nextafter((sign * value).astype(np.float32), np.float32(-sign) * infinite)
+            if sign > 0:
+                boxes.lower[nodes, places] = np.maximum(boxes.lower[nodes, places], found)
+            else:
+                boxes.upper[nodes, places] = np.minimum(boxes.upper[nodes, places], found)
+
+    def _offer_best(self, disjunct: Integers, points: Float64) -> None:
+        if not len(points):
+            return
+        reach = self._system.reach
+        x = np.clip(reach.middle + reach.radius * points, reach.lower, reach.upper)
+        outputs = self._system.outputs(x)
+        margins = np.full(len(x), np.inf)
+        asked = np.tile(disjunct, 2)
+        for j in np.unique(asked).tolist():
+            margins[asked == j] = self._disjuncts[j].margins(outputs[asked == j])
+        best = np.argsort(margins, kind="stable")[:_OFFERED]
+        wholes = self._system.whole(x[best[margins[best] <= 0]])
+        self._found = self._found or any(self._offer(whole) for whole in wholes)
+
+
+def _least(left: Eliminated, middle: Float64, radius: Float64) -> Float64:
+    """The least values of linear functions, each over a box of its own."""
+    value = np.einsum("nd,nd->n", left.rows, middle) + left.constant
+    least: Float64 = value - np.einsum("nd,nd->n", np.abs(left.rows), radius)
+    return least
+
+
+def _worst(boxes: _Boxes) -> tuple[_Boxes, _Boxes]:
+    """The boxes of the least bounds, and the rest."""
+    order = np.argsort(boxes.bound, kind="stable")
+    return boxes.take(order[:_BATCH]), boxes.take(order[_BATCH:])
+
+
+def _halved(boxes: _Boxes) -> _Boxes:
+    """Both halves of each box."""
+    n = boxes.count
+    halves = boxes.take(np.tile(np.arange(n), 2))
+    rows, feature = np.arange(n), boxes.feature
+    middle = (boxes.low[rows, feature] + boxes.high[rows, feature]) / 2
+    halves.high[rows, feature] = middle
+    halves.low[n + rows, feature] = middle
+    return halves

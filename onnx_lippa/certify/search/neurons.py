@@ -1,0 +1,253 @@
+"""Branch and bound over activation patterns: the complete search of one question.
+
+A node fixes the signs of some units. Its bound is the dual one; where that is positive the node is
+closed, and where it is not, a unit is split and both children are bounded, many nodes at a time.
+The minimiser of each bound is a candidate, which nothing but a replay accepts. Where all signs are
+fixed the node is one linear region, and its LPStep decides.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final, final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Integers
+from onnx_lippa.certify.rectified.ascent import Ascended, Ascent, Multipliers
+from onnx_lippa.certify.rectified.dual import Relaxed, Units
+from onnx_lippa.certify.rectified.folding import relaxed_by, states_by
+from onnx_lippa.certify.rectified.system import RectifiedSystem
+from onnx_lippa.certify.search.branching import Branching
+from onnx_lippa.certify.search.leaves import LeafAnswer, Leaves
+from onnx_lippa.certify.search.nodes import Frontier, Nodes
+from onnx_lippa.certify.search.refine import Refiner
+from onnx_lippa.certify.search.result import Limits, Offer, Searched, SearchStatus, rows_of
+from onnx_lippa.question import Conjunction
+
+_BATCH: Final = 128
+"""Nodes split at once."""
+_ROOT_STEPS: Final = 30
+_STEPS: Final = 10
+"""Steps of ascent at the root, and at each child, which starts from its parent's multipliers."""
+_REFINED: Final = 32
+"""Units of later blocks that are bounded anew in each child, those of the greatest worth."""
+_OFFERED: Final = 4
+"""Candidates of one batch that are replayed, those of the least margin."""
+
+
+@final
+class NeuronSearch:
+    """The search for one system.
+
+    Args:
+        system: the network over the inputs allowed.
+        disjuncts: the unsafe outputs; each has at least one row.
+        offer: judges candidates.
+    """
+
+    def __init__(
+        self, system: RectifiedSystem, disjuncts: Sequence[Conjunction], offer: Offer
+    ) -> None:
+        self._system, self._disjuncts, self._offer = system, disjuncts, offer
+        self._rows = rows_of(system, disjuncts)
+        counts = [len(disjunct.bound) for disjunct in disjuncts]
+        self._disjunct_of = np.repeat(np.arange(len(counts)), counts)
+        self._units = Units.of(system)
+        self._ascent = Ascent(self._units)
+        self._nodes, self._proven = 0, np.inf
+        self._leaves = Leaves(system)
+        self._undecided, self._found = "", False
+
+    def run(self, limits: Limits) -> Searched:
+        """Searches until everything is proven, an input is accepted, or a limit is reached."""
+        frontier = Frontier(self._system.units, limits.memory)
+        try:
+            reason = self._explore(frontier, limits)
+        except MemoryError:
+            reason = "its memory was used up"
+        reason = reason or self._undecided
+        status = SearchStatus.PROVEN if not reason else SearchStatus.OPEN
+        if self._found:
+            status, reason = SearchStatus.UNSAFE, ""
+        bound = min(self._proven, frontier.least)
+        return Searched(status, bound, self._nodes, self._leaves.solved, reason)
+
+    def _explore(self, frontier: Frontier, limits: Limits) -> str:
+        """The whole search; which limit ended it, or nothing."""
+        self._found = self._root(frontier)
+        branching = Branching(self._units, self._rows)
+        while frontier.count and not self._found:
+            if time.monotonic() > limits.deadline:
+                return "its time was used up"
+            if self._nodes >= limits.nodes:
+                return "its nodes were used up"
+            self._found = self._step(frontier, branching, limits.deadline)
+        return ""
+
+    def _root(self, frontier: Frontier) -> bool:
+        """Bounds all disjuncts with nothing split; True where a candidate is accepted."""
+        first = self._ascent.run(self._rows, relaxed_by(self._system), _ROOT_STEPS, goal=0.0)
+        self._nodes += self._rows.count
+        best = self._best_rows(first.bounds)
+        self._close(first.bounds[best])
+        left = best[first.bounds[best] <= 0]
+        if left.size == 0:
+            return False
+        if self._accepts(self._disjunct_of[left], first.points[left]):
+            return True
+        self._refiner = Refiner(self._system, _ROOT_STEPS)
+        lower, upper = (
+            np.repeat(side[None], left.size, axis=0)
+            for side in (self._refiner.lower, self._refiner.upper)
+        )
+        state = states_by(lower, upper)
+        found = self._bounded(left, lower, upper, state, None, _ROOT_STEPS)
+        self._keep(frontier, left, found, lower, upper, state)
+        return False
+
+    def _step(self, frontier: Frontier, branching: Branching, deadline: float) -> bool:
+        """Splits a batch of nodes; True where a candidate is accepted."""
+        parents = frontier.pop(_BATCH, worst_first=not frontier.is_full)
+        choice = branching.choose(parents)
+        leaves = np.flatnonzero(choice.unit < 0)
+        for leaf in leaves:
+            if self._decide(parents.take(np.array([leaf])), deadline):
+                return True
+        inner = np.flatnonzero(choice.unit >= 0)
+        if inner.size == 0:
+            return False
+        parents, unit, worth = parents.take(inner), choice.unit[inner], choice.worth[inner]
+        children, split = _split(parents, unit), np.tile(unit, 2)
+        self._refine(children, split, np.tile(worth, (2, 1)))
+        self._nodes += children.count
+        possible = np.flatnonzero(np.all(children.lower <= children.upper, axis=1))
+        if possible.size == 0:
+            return False
+        children = children.take(possible)
+        row = self._best_row_of_each(children)
+        found = self._bounded(
+            row, children.lower, children.upper, children.state, children.multipliers, _STEPS
+        )
+        # What holds for a parent holds for its children.
+        found_bounds = np.maximum(found.bounds, children.bound)
+        self._close(found_bounds)
+        if self._accepts(self._disjunct_of[row], found.points):
+            return True
+        self._keep(frontier, row, found, children.lower, children.upper, children.state)
+        return False
+
+    def _refine(self, children: Nodes, split: Integers, worth: np.ndarray) -> None:
+        """New bounds of later units in the children whose split tells of them; in place."""
+        if self._refiner.is_idle:
+            return
+        told = np.flatnonzero(split < self._system.starts[-2])
+        lower, upper = children.lower[told], children.upper[told]
+        state = children.state[told]
+        self._refiner.run(lower, upper, state, worth[told], _REFINED)
+        children.lower[told], children.upper[told], children.state[told] = lower, upper, state
+
+    def _bounded(
+        self,
+        row: Integers,
+        lower: Float64,
+        upper: Float64,
+        state: np.ndarray,
+        start: Multipliers | None,
+        steps: int,
+    ) -> Ascended:
+        relaxed = Relaxed.of(lower, upper, state)
+        return self._ascent.run(self._rows.take(row), relaxed, steps, start, goal=0.0)
+
+    def _keep(
+        self,
+        frontier: Frontier,
+        row: Integers,
+        found: Ascended,
+        lower: Float64,
+        upper: Float64,
+        state: np.ndarray,
+    ) -> None:
+        """Adds what is not closed to the frontier."""
+        self._close(found.bounds)
+        nodes = Nodes(row, found.bounds, lower, upper, state, found.multipliers)
+        frontier.add(nodes.take(np.flatnonzero(found.bounds <= 0)))
+
+    def _best_rows(self, bounds: Float64) -> Integers:
+        """The row of the largest bound of each disjunct: a disjunct is as good as its best row."""
+        return np.array(
+            [
+                int(rows[np.argmax(bounds[rows])])
+                for j in range(len(self._disjuncts))
+                for rows in [np.flatnonzero(self._disjunct_of == j)]
+            ],
+            dtype=np.int64,
+        )
+
+    def _best_row_of_each(self, nodes: Nodes) -> Integers:
+        """For each node the row of its disjunct that is bounded best without an ascent."""
+        if len(self._disjuncts) == self._rows.count:
+            return nodes.row
+        row = nodes.row.copy()
+        for node in range(nodes.count):
+            rows = np.flatnonzero(self._disjunct_of == self._disjunct_of[row[node]])
+            if rows.size == 1:
+                continue
+            one = nodes.take(np.full(rows.size, node))
+            found = self._bounded(rows, one.lower, one.upper, one.state, one.multipliers, 0)
+            row[node] = rows[np.argmax(found.bounds)]
+        return row
+
+    def _accepts(self, disjunct: Integers, points: np.ndarray) -> bool:
+        """Offers the best of some points e (n, d); True where one is accepted."""
+        reach = self._system.reach
+        x = reach.middle + reach.radius * points.astype(np.float64)
+        x = np.clip(x, reach.lower, reach.upper)
+        outputs = self._system.outputs(x)
+        margins = np.array(
+            [
+                self._disjuncts[j].margins(output[None])[0]
+                for j, output in zip(disjunct.tolist(), outputs, strict=True)
+            ]
+        )
+        order = np.argsort(margins, kind="stable")[:_OFFERED]
+        wholes = self._system.whole(x[order[margins[order] <= 0]])
+        return any(self._offer(whole) for whole in wholes)
+
+    def _decide(self, node: Nodes, deadline: float) -> bool:
+        """A node whose signs are all fixed, by its LPStep; True where it gives a witness."""
+        disjunct = self._disjuncts[int(self._disjunct_of[node.row[0]])]
+        answer = self._leaves.decide(
+            disjunct, node.lower[0], node.upper[0], node.state[0], deadline - time.monotonic()
+        )
+        if answer.x is not None and self._offer(self._system.whole(answer.x[None])[0]):
+            return True
+        if answer.bound > 0:
+            self._close(np.array([answer.bound]))
+        else:
+            self._close(np.array([max(answer.bound, float(node.bound[0]))]), final_word=True)
+            self._undecided = self._undecided or _why(answer)
+        return False
+
+    def _close(self, bounds: Float64, final_word: bool = False) -> None:
+        """Remembers the least bound of what is closed."""
+        closed = bounds if final_word else bounds[bounds > 0]
+        self._proven = min(self._proven, float(closed.min(initial=np.inf)))
+
+
+def _split(parents: Nodes, unit: Integers) -> Nodes:
+    """Both children of each node: those with the unit active, then those with it inactive."""
+    children = parents.take(np.tile(np.arange(parents.count), 2))
+    active = np.arange(parents.count)
+    inactive = parents.count + active
+    children.state[active, unit], children.state[inactive, unit] = 1, -1
+    children.lower[active, unit] = np.maximum(children.lower[active, unit], 0.0)
+    children.upper[inactive, unit] = np.minimum(children.upper[inactive, unit], 0.0)
+    return children
+
+
+def _why(answer: LeafAnswer) -> str:
+    if answer.failed:
+        return "a linear program at a leaf could not be solved"
+    return "a margin is zero but for rounding"
