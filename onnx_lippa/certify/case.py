@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from onnx_lippa.arrays import Float64
 from onnx_lippa.certify.settings import CertifySettings
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import Problem
+from onnx_lippa.question import InputSet, Problem, outward
 from onnx_lippa.witness import FoundBy, Judge, Outcome, ProvedBy, Verdict, Witness
 
 
@@ -57,6 +58,12 @@ class Case:
         """Whether it is worth work: without a verdict, and with time left."""
         settled = self.misclassified or self.witness is not None or self.bound > 0
         return not (settled or self.is_hopeless or self.seconds >= self.settings.time_limit)
+
+    @cached_property
+    def inputs(self) -> InputSet:
+        """The inputs that a proof must hold for."""
+        problem = self.problem
+        return problem.inputs if problem.asked is None else outward(problem.inputs, problem.asked)
 
     @property
     def deadline(self) -> float:

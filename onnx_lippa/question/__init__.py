@@ -1,6 +1,6 @@
 """The question: which inputs are allowed, and which outputs are unsafe."""
 
-from onnx_lippa.question.asked import Asked, inputs_of
+from onnx_lippa.question.asked import Asked, inputs_of, outward
 from onnx_lippa.question.embedding import Embedding
 from onnx_lippa.question.features import Features, PerFeature
 from onnx_lippa.question.formula import Comparison, Every, Formula, Some
@@ -34,4 +34,5 @@ __all__ = [
     "UnsafeSet",
     "inputs_of",
     "norm_named",
+    "outward",
 ]

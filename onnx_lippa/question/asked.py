@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Final
 
@@ -57,6 +57,24 @@ def inputs_of(asked: Property, case: Case, dtype: np.dtype[np.floating]) -> tupl
     meant = asked.meant_by(case, outside)
     meant = {i: value for i, value in meant.items() if value != Fraction(float(low[i]))}
     return InputSet(middle, norm, 1.0, low, high, dtype), Asked(asked, meant)
+
+
+def outward(inputs: InputSet, asked: Asked) -> InputSet:
+    """The inputs of a case and all that its stated bounds may mean beyond them.
+
+    :func:`inputs_of` rounds bounds inward to numbers of the model's type, which is right for what
+    is searched. A proof must hold for the bounds as they are stated, which are less than one such
+    number further out.
+    """
+    meant = np.zeros(inputs.size, bool)
+    meant[list(asked.meant)] = True
+    moves = (inputs.lower < inputs.upper) | meant
+    low, high = inputs.lower.astype(inputs.dtype), inputs.upper.astype(inputs.dtype)
+    below = np.nextafter(low, -np.inf, dtype=inputs.dtype).astype(np.float64)
+    above = np.nextafter(high, np.inf, dtype=inputs.dtype).astype(np.float64)
+    lower, upper = np.where(moves, below, inputs.lower), np.where(moves, above, inputs.upper)
+    units = np.maximum(upper - inputs.center, inputs.center - lower)
+    return replace(inputs, lower=lower, upper=upper, norm=Scaled(LInf(), units))
 
 
 def _bounded(case: Case) -> tuple[Float64, Float64]:

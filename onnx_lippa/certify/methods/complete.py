@@ -37,7 +37,7 @@ class Complete(Proving):
     def _search(self, case: Case) -> None:
         problem, settings = case.problem, case.settings
         deadline = case.deadline
-        reach = Reach.of(problem.inputs, problem.asked)
+        reach = Reach.of(case.inputs)
         try:
             tightening = Tightening(steps=_TIGHTENING_STEPS, deadline=deadline)
             system = rectified(case.model.network, reach, tightening)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from onnx_lippa.certify.methods.base import Proving
 from onnx_lippa.certify.methods.complete import Complete
+from onnx_lippa.certify.methods.interval import ByIntervals
+from onnx_lippa.certify.methods.linear import ByLinearBounds
 from onnx_lippa.certify.settings import ProofMethod
+
+_METHODS: Final[dict[ProofMethod, tuple[type[Proving], ...]]] = {
+    ProofMethod.AUTO: (ByLinearBounds, Complete),
+    ProofMethod.INTERVAL: (ByIntervals,),
+    ProofMethod.LINEAR: (ByLinearBounds,),
+    ProofMethod.COMPLETE: (Complete,),
+}
 
 
 def methods_for(method: ProofMethod) -> tuple[Proving, ...]:
     """What is tried on each case, in this order, until one settles it."""
-    if method is ProofMethod.COMPLETE:
-        return (Complete(),)
-    return (Complete(),)
+    return tuple(kind() for kind in _METHODS[method])

@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers
-from onnx_lippa.question import Asked, InputSet, Norm
+from onnx_lippa.question import InputSet, Norm
 
 
 @dataclass(frozen=True)
@@ -49,25 +49,12 @@ class Reach:
     ball: Ball | None = None
 
     @classmethod
-    def of(cls, inputs: InputSet, asked: Asked | None = None) -> Reach:
-        """The reach of a set whose radius is finite.
-
-        Args:
-            inputs: the set.
-            asked: the property that this is a case of. The set's bounds are then numbers of the
-                model's type, those stated are up to one such number further out, and so is the
-                reach.
-        """
+    def of(cls, inputs: InputSet) -> Reach:
+        """The reach of a set whose radius is finite."""
         # A centre plus a radius that was rounded down would miss the ball's end: outward.
         lower = np.maximum(np.nextafter(inputs.center - inputs.reach, -np.inf), inputs.lower)
         upper = np.minimum(np.nextafter(inputs.center + inputs.reach, np.inf), inputs.upper)
-        varies = (inputs.lower < inputs.upper) & (inputs.reach > 0)
-        if asked is not None:
-            varies[list(asked.meant)] = True
-            below, above = lower.astype(inputs.dtype), upper.astype(inputs.dtype)
-            lower = np.nextafter(below, -np.inf, dtype=inputs.dtype).astype(np.float64)
-            upper = np.nextafter(above, np.inf, dtype=inputs.dtype).astype(np.float64)
-        free = np.flatnonzero(varies)
+        free = np.flatnonzero((inputs.lower < inputs.upper) & (inputs.reach > 0))
         ball = None
         if inputs.norm.order != np.inf:
             ball = Ball(inputs.norm, inputs.center, inputs.eps)
