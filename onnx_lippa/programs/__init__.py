@@ -1,7 +1,23 @@
-"""Linear (and convex quadratic) programs as plain data, and what a solver of them must offer."""
+"""Linear, convex quadratic and mixed-integer programs as data, and what a solver must offer."""
 
+from onnx_lippa.programs.certified import certified_bound
+from onnx_lippa.programs.infeasible import violation_program, without_cost
 from onnx_lippa.programs.program import Cone, Program, Rows
 from onnx_lippa.programs.solution import Solution, Status
-from onnx_lippa.programs.solver import Session, Solver, SolverCounts
+from onnx_lippa.programs.solver import NO_STOP, Session, Solver, SolverCounts, Stop
 
-__all__ = ["Cone", "Program", "Rows", "Session", "Solution", "Solver", "SolverCounts", "Status"]
+__all__ = [
+    "NO_STOP",
+    "Cone",
+    "Program",
+    "Rows",
+    "Session",
+    "Solution",
+    "Solver",
+    "SolverCounts",
+    "Status",
+    "Stop",
+    "certified_bound",
+    "violation_program",
+    "without_cost",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64
@@ -67,6 +68,7 @@ class Program:
         rows: linear constraints.
         curvature: non-negative diagonal of the quadratic objective, or None for a linear one.
         cone: a ball the first variables must lie in, or None.
+        integers: which variables must be whole numbers, or None where none must.
     """
 
     cost: Float64
@@ -75,6 +77,7 @@ class Program:
     rows: Rows
     curvature: Float64 | None = None
     cone: Cone | None = None
+    integers: npt.NDArray[np.bool_] | None = None
 
     @property
     def variables(self) -> int:
@@ -82,6 +85,11 @@ class Program:
         return int(self.cost.size)
 
     @property
+    def has_integers(self) -> bool:
+        """Whether some variable must be a whole number."""
+        return self.integers is not None and bool(self.integers.any())
+
+    @property
     def is_linear(self) -> bool:
         """Whether a solver of linear programs can take it."""
-        return self.curvature is None and self.cone is None
+        return self.curvature is None and self.cone is None and not self.has_integers

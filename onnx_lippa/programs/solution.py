@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+
+import numpy as np
 
 from onnx_lippa.arrays import Float64
 
 
 class Status(Enum):
-    """How a solve ended. Only OPTIMAL carries values; none of them is a verdict."""
+    """How a solve ended; none of them is a verdict.
+
+    Only OPTIMAL always carries values. LIMIT does where a mixed-integer program was stopped with
+    an incumbent: those values are feasible, not optimal.
+    """
 
     OPTIMAL = "optimal"
     INFEASIBLE = "infeasible"
@@ -23,12 +29,23 @@ class Solution:
 
     Attributes:
         status: how it ended.
-        values: the variables at the optimum (empty unless optimal).
-        objective: the optimal value (NaN unless optimal).
+        values: the variables at the optimum, or at the best incumbent of a mixed-integer program
+            that was stopped; empty where there is neither.
+        objective: the value there (NaN where there are no values).
         detail: the solver's own words where the status is FAILED.
+        bound: what the solver says no solution is below, its word and no more: the objective of a
+            linear program, perhaps less for a mixed-integer one; inf where it is INFEASIBLE, -inf
+            where nothing is known.
+        nodes: subproblems of a mixed-integer program that were solved.
+        duals: multipliers of the rows of a linear program, positive on lower sides and negative
+            on upper ones; of an INFEASIBLE one, a ray of them that shows it. Empty where the
+            solver gives none. :func:`certified_bound` makes a proof of them.
     """
 
     status: Status
     values: Float64
     objective: float
     detail: str = ""
+    bound: float = -np.inf
+    nodes: int = 0
+    duals: Float64 = field(default_factory=lambda: np.zeros(0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.programs.program import Program, Rows
@@ -28,6 +28,27 @@ class SolverCounts:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class Stop:
+    """When the solve of a mixed-integer program may end early, besides its time.
+
+    Linear programs are solved to their end. A value to be reached is no limit here, since the
+    solvers do not share one: a row that cuts the objective off, and a stop at the first solution,
+    ask the same of all of them.
+
+    Attributes:
+        solutions: number of incumbents after which it ends, or None.
+        nodes: number of subproblems after which it ends, or None.
+    """
+
+    solutions: int | None = None
+    nodes: int | None = None
+
+
+NO_STOP: Final = Stop()
+"""To the end."""
+
+
 class Session(ABC):
     """One program held open by a solver, changed in place and solved again from where it was.
 
@@ -39,8 +60,21 @@ class Session(ABC):
         self.program = program
 
     @abstractmethod
-    def solve(self, time_limit: float = float("inf")) -> Solution:
-        """Solves the program as it now stands, within a time limit in seconds."""
+    def solve(
+        self,
+        time_limit: float = float("inf"),
+        hint: Float64 | None = None,
+        stop: Stop = NO_STOP,
+    ) -> Solution:
+        """Solves the program as it now stands.
+
+        Args:
+            time_limit: seconds.
+            hint: (variables,) values that are feasible or nearly so, for a solver of
+                mixed-integer programs to start from. The answer may depend on them only where it
+                is not unique or a limit is hit.
+            stop: further limits.
+        """
 
     def change_bounds(self, lower: Float64, upper: Float64) -> None:
         """Replaces the bounds of all variables."""
@@ -77,7 +111,7 @@ class Solver(ABC):
 
     @abstractmethod
     def takes(self, program: Program) -> bool:
-        """Whether a program of this kind (linear, quadratic, with a cone) can be solved."""
+        """Whether a program of this kind (quadratic, with a cone or integers) can be solved."""
 
     @abstractmethod
     def open(self, program: Program) -> Session:

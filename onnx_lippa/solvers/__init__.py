@@ -1,5 +1,10 @@
 """Solvers: one file each. The only package that imports a solver library."""
 
-from onnx_lippa.solvers.named import SOLVER_NAMES, solver_named
+from onnx_lippa.solvers.named import (
+    MIP_SOLVER_NAMES,
+    SOLVER_NAMES,
+    mip_solver_named,
+    solver_named,
+)
 
-__all__ = ["SOLVER_NAMES", "solver_named"]
+__all__ = ["MIP_SOLVER_NAMES", "SOLVER_NAMES", "mip_solver_named", "solver_named"]

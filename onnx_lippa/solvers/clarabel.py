@@ -8,10 +8,21 @@ from typing import ClassVar, final
 
 import clarabel
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64
-from onnx_lippa.programs import Program, Rows, Session, Solution, Solver, SolverCounts, Status
+from onnx_lippa.programs import (
+    NO_STOP,
+    Program,
+    Rows,
+    Session,
+    Solution,
+    Solver,
+    SolverCounts,
+    Status,
+    Stop,
+)
 
 _STATUS = {
     str(clarabel.SolverStatus.Solved): Status.OPTIMAL,
@@ -29,13 +40,13 @@ an error of 1e-8 there would be one of 1e-4 in a small distance."""
 
 @final
 class Clarabel(Solver):
-    """Takes every program: linear, quadratic, and with a cone. It has no warm start."""
+    """Takes programs linear, quadratic, and with a cone; no integers. It has no warm start."""
 
     name: ClassVar[str] = "clarabel"
 
     def takes(self, program: Program) -> bool:
         """See :meth:`Solver.takes`."""
-        return True
+        return not program.has_integers
 
     def open(self, program: Program) -> Session:
         """See :meth:`Solver.open`."""
@@ -49,7 +60,12 @@ class ClarabelSession(Session):
         super().__init__(program)
         self._counts = counts
 
-    def solve(self, time_limit: float = float("inf")) -> Solution:
+    def solve(
+        self,
+        time_limit: float = float("inf"),
+        hint: Float64 | None = None,
+        stop: Stop = NO_STOP,
+    ) -> Solution:
         """See :meth:`Session.solve`."""
         program = self.program
         settings = _settings(fine=program.cone is None)
@@ -64,9 +80,14 @@ class ClarabelSession(Session):
         self._counts.solves += 1
         self._counts.seconds += time.perf_counter() - started
         status = _STATUS.get(str(result.status), Status.FAILED)
+        duals = _duals(program, np.asarray(result.z)) if program.is_linear else np.zeros(0)
+        detail = str(result.status)
+        if status is Status.INFEASIBLE:
+            return Solution(status, np.zeros(0), math.nan, detail, math.inf, duals=duals)
         if status is not Status.OPTIMAL:
-            return Solution(status, np.zeros(0), math.nan, str(result.status))
-        return Solution(status, np.asarray(result.x), float(result.obj_val))
+            return Solution(status, np.zeros(0), math.nan, detail)
+        value = float(result.obj_val)
+        return Solution(status, np.asarray(result.x), value, "", value, duals=duals)
 
 
 def _settings(fine: bool) -> clarabel.DefaultSettings:
@@ -85,8 +106,7 @@ def _conic_form(program: Program) -> tuple[sp.csc_matrix, Float64, list[object]]
     """``A v + s = b`` with s in a product of cones: equalities, inequalities, then the ball."""
     identity = sp.csr_array(sp.eye_array(program.variables))
     every = Rows(identity, program.lower, program.upper).stacked_on(program.rows)
-    equal = every.lower == every.upper
-    below, above = ~equal & np.isfinite(every.upper), ~equal & np.isfinite(every.lower)
+    equal, below, above = _sides(every)
     blocks = [every.matrix[equal], every.matrix[below], -every.matrix[above]]
     sides = [every.upper[equal], every.upper[below], -every.lower[above]]
     cones: list[object] = [
@@ -100,3 +120,22 @@ def _conic_form(program: Program) -> tuple[sp.csc_matrix, Float64, list[object]]
         sides.append(np.concatenate([[program.cone.radius], -program.cone.center]))
         cones.append(clarabel.SecondOrderConeT(d + 1))
     return sp.csc_matrix(sp.vstack(blocks)), np.concatenate(sides), cones
+
+
+def _sides(every: Rows) -> tuple[npt.NDArray[np.bool_], ...]:
+    """Which rows are equalities, which others have an upper side, and which a lower one."""
+    equal = every.lower == every.upper
+    return equal, ~equal & np.isfinite(every.upper), ~equal & np.isfinite(every.lower)
+
+
+def _duals(program: Program, z: Float64) -> Float64:
+    """Multipliers of the rows, which come first among those of the conic form."""
+    equal, below, above = _sides(program.rows)
+    bounds = _sides(Rows(sp.csr_array((0, 0)), program.lower, program.upper))
+    duals = np.zeros(program.rows.count)
+    first = 0
+    for rows, of_variables, sign in zip((equal, below, above), bounds, (-1, -1, 1), strict=True):
+        count = int(rows.sum())
+        duals[rows] += sign * z[first : first + count]
+        first += count + int(of_variables.sum())
+    return duals

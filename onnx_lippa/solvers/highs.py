@@ -11,7 +11,11 @@ from onnx_lippa.solvers.mathopt import MathOptSolver
 
 @final
 class Highs(MathOptSolver):
-    """HiGHS with its own settings (MathOpt's HiGHS refuses a thread count)."""
+    """HiGHS with its own settings: linear and mixed-integer programs.
+
+    MathOpt's HiGHS refuses the common thread count. Its parallel parts are switched off instead,
+    since two workers run side by side.
+    """
 
     name: ClassVar[str] = "highs"
 
@@ -20,6 +24,13 @@ class Highs(MathOptSolver):
         """See :meth:`MathOptSolver.solver_type`."""
         return int(parameters_pb2.SOLVER_TYPE_HIGHS)
 
+    @property
+    def takes_integers(self) -> bool:
+        """See :attr:`MathOptSolver.takes_integers`."""
+        return True
+
     def parameters(self) -> parameters_pb2.SolveParametersProto:
         """See :meth:`MathOptSolver.parameters`."""
-        return parameters_pb2.SolveParametersProto()
+        parameters = parameters_pb2.SolveParametersProto()
+        parameters.highs.string_options["parallel"] = "off"
+        return parameters

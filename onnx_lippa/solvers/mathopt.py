@@ -25,7 +25,18 @@ from ortools.math_opt import (
 )
 from ortools.math_opt.core.python import solver as core
 
-from onnx_lippa.programs import Program, Rows, Session, Solution, Solver, SolverCounts, Status
+from onnx_lippa.arrays import Float64
+from onnx_lippa.programs import (
+    NO_STOP,
+    Program,
+    Rows,
+    Session,
+    Solution,
+    Solver,
+    SolverCounts,
+    Status,
+    Stop,
+)
 from onnx_lippa.solvers.interrupts import deferred_interrupts
 
 _STATUS = {
@@ -37,6 +48,10 @@ _STATUS = {
 
 _LONGEST = 1e9
 """Seconds from which on a limit is none; the protocol's durations end before infinity."""
+
+_GAP = 1e-7
+"""Between incumbent and bound, absolute and relative, where a mixed-integer program counts as
+solved: as fine as the tolerances of such solvers bear. HiGHS would stop at 1e-4."""
 
 
 class MathOptSolver(Solver):
@@ -53,7 +68,9 @@ class MathOptSolver(Solver):
 
     def takes(self, program: Program) -> bool:
         """See :meth:`Solver.takes`."""
-        return program.cone is None and (program.curvature is None or self.takes_quadratic)
+        quadratic = program.curvature is None or self.takes_quadratic
+        whole = not program.has_integers or self.takes_integers
+        return program.cone is None and quadratic and whole
 
     def open(self, program: Program) -> Session:
         """See :meth:`Solver.open`."""
@@ -67,6 +84,11 @@ class MathOptSolver(Solver):
     @property
     def takes_quadratic(self) -> bool:
         """Whether a diagonal quadratic objective is allowed."""
+        return False
+
+    @property
+    def takes_integers(self) -> bool:
+        """Whether variables may have to be whole numbers."""
         return False
 
 
@@ -96,20 +118,32 @@ class MathOptSession(Session):
         except Exception as error:  # noqa: BLE001  # see solve
             self._refusal = str(error)
 
-    def solve(self, time_limit: float = float("inf")) -> Solution:
+    def solve(
+        self,
+        time_limit: float = float("inf"),
+        hint: Float64 | None = None,
+        stop: Stop = NO_STOP,
+    ) -> Solution:
         """See :meth:`Session.solve`."""
         if self._solver is None:
             self._counts.solves += 1
-            return Solution(Status.FAILED, np.zeros(0), math.nan, self._refusal)
+            return _failed(self._refusal)
         parameters = self._parameters()
         if time_limit < _LONGEST:
             parameters.time_limit.FromTimedelta(datetime.timedelta(seconds=max(0.0, time_limit)))
+        model_parameters = model_parameters_pb2.ModelSolveParametersProto()
+        if self.program.has_integers:
+            _limit(parameters, stop)
+            if hint is not None:
+                start = model_parameters.solution_hints.add().variable_values
+                start.ids.extend(range(hint.size))
+                start.values.extend(hint)
         started = time.perf_counter()
         try:
             with deferred_interrupts():
                 result = self._solver.solve(
                     parameters,
-                    model_parameters_pb2.ModelSolveParametersProto(),
+                    model_parameters,
                     self._listener,
                     callback_pb2.CallbackRegistrationProto(),
                     None,
@@ -118,21 +152,11 @@ class MathOptSession(Session):
         except Exception as error:  # noqa: BLE001
             # MathOpt hands a failed status over as an exception, of a class that depends on its
             # version (StatusNotOk derives from Exception alone). An interrupt is none of them.
-            return Solution(Status.FAILED, np.zeros(0), math.nan, str(error))
+            return _failed(str(error))
         finally:
             self._counts.solves += 1
             self._counts.seconds += time.perf_counter() - started
-        status = _STATUS.get(result.termination.reason, Status.FAILED)
-        if result.termination.limit == result_pb2.LIMIT_ITERATION:
-            status = Status.FAILED  # it gave up, with time left
-        if status is not Status.OPTIMAL:
-            return Solution(status, np.zeros(0), math.nan, result.termination.detail)
-        primal = result.solutions[0].primal_solution
-        values = np.zeros(self.program.variables)
-        values[np.asarray(primal.variable_values.ids, dtype=np.int64)] = np.asarray(
-            primal.variable_values.values
-        )
-        return Solution(status, values, primal.objective_value)
+        return _solution(self.program, result)
 
     def _bounds_changed(self, before: Program) -> None:
         """Sends only what differs."""
@@ -180,13 +204,61 @@ def _drop(_messages: list[str]) -> None:
     """Takes a solver's messages, so that it does not print them."""
 
 
+def _failed(detail: str) -> Solution:
+    return Solution(Status.FAILED, np.zeros(0), math.nan, detail)
+
+
+def _limit(parameters: parameters_pb2.SolveParametersProto, stop: Stop) -> None:
+    """Adds what only concerns mixed-integer programs."""
+    parameters.absolute_gap_tolerance = parameters.relative_gap_tolerance = _GAP
+    if stop.solutions is not None:
+        parameters.solution_limit = stop.solutions
+    if stop.nodes is not None:
+        parameters.node_limit = stop.nodes
+
+
+def _solution(program: Program, result: result_pb2.SolveResultProto) -> Solution:
+    """What MathOpt says, in our words."""
+    termination = result.termination
+    status = _STATUS.get(termination.reason, Status.FAILED)
+    if termination.limit == result_pb2.LIMIT_ITERATION:
+        status = Status.FAILED  # it gave up, with time left
+    values, objective, duals = np.zeros(0), math.nan, np.zeros(0)
+    # A linear program that was stopped may hold a point too, which is of no use to anybody.
+    holds = status is Status.OPTIMAL or (status is Status.LIMIT and program.has_integers)
+    if holds and result.solutions:
+        best = result.solutions[0]
+        values = _dense(best.primal_solution.variable_values, program.variables)
+        objective = best.primal_solution.objective_value
+        if program.is_linear:
+            duals = _dense(best.dual_solution.dual_values, program.rows.count)
+    if status is Status.INFEASIBLE and result.dual_rays:
+        duals = _dense(result.dual_rays[0].dual_values, program.rows.count)
+    bound = -math.inf
+    if status is Status.INFEASIBLE:
+        bound = math.inf
+    elif program.has_integers and status is not Status.FAILED:
+        bound = termination.objective_bounds.dual_bound
+    elif status is Status.OPTIMAL:
+        bound = objective
+    nodes = int(result.solve_stats.node_count)
+    return Solution(status, values, objective, termination.detail, bound, nodes, duals)
+
+
+def _dense(sparse: sparse_containers_pb2.SparseDoubleVectorProto, count: int) -> Float64:
+    dense = np.zeros(count)
+    dense[np.asarray(sparse.ids, dtype=np.int64)] = np.asarray(sparse.values)
+    return dense
+
+
 def _model(program: Program) -> model_pb2.ModelProto:
     model = model_pb2.ModelProto()
     variables = model.variables
     variables.ids.extend(range(program.variables))
     variables.lower_bounds.extend(program.lower)
     variables.upper_bounds.extend(program.upper)
-    variables.integers.extend([False] * program.variables)
+    whole = np.zeros(program.variables, bool) if program.integers is None else program.integers
+    variables.integers.extend(whole)
     used = np.flatnonzero(program.cost)
     model.objective.linear_coefficients.ids.extend(used)
     model.objective.linear_coefficients.values.extend(program.cost[used])

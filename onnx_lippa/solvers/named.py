@@ -8,9 +8,11 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.programs import Solver
 from onnx_lippa.solvers.clarabel import Clarabel
 from onnx_lippa.solvers.glop import CautiousGlop, Glop
+from onnx_lippa.solvers.gurobi import Gurobi
 from onnx_lippa.solvers.highs import Highs
 from onnx_lippa.solvers.pdlp import Pdlp
 from onnx_lippa.solvers.resilient import Resilient
+from onnx_lippa.solvers.scip import Scip
 
 _CHAINS: Final[tuple[tuple[type[Solver], ...], ...]] = (
     (Glop, CautiousGlop, Highs),
@@ -19,7 +21,14 @@ _CHAINS: Final[tuple[tuple[type[Solver], ...], ...]] = (
     (Clarabel, Pdlp),
 )
 
+_MIP_CHAINS: Final[tuple[tuple[type[Solver], ...], ...]] = (
+    (Scip, Highs),
+    (Highs, Scip),
+    (Gurobi, Scip, Highs),
+)
+
 SOLVER_NAMES: Final[tuple[str, ...]] = tuple(chain[0].name for chain in _CHAINS)
+MIP_SOLVER_NAMES: Final[tuple[str, ...]] = tuple(chain[0].name for chain in _MIP_CHAINS)
 
 
 def solver_named(name: str) -> Solver:
@@ -28,7 +37,26 @@ def solver_named(name: str) -> Solver:
     Raises:
         InputError: there is no such solver.
     """
-    for chain in _CHAINS:
+    return _chained(name, _CHAINS)
+
+
+def mip_solver_named(name: str) -> Solver:
+    """The same of those that take integers; the default is ``scip``.
+
+    CP-SAT is none of them. It knows whole numbers only, puts continuous variables on a grid, and
+    calls the optimum on the grid the bound: on the first program tried here, of 40 binaries and 5
+    shares, it proved -15.551 optimal where -15.563 is. A finer grid made that error smaller than
+    1e-5, but a bound that may be too high by the width of a grid is no bound.
+
+    Raises:
+        InputError: there is no such solver, or it is not installed.
+    """
+    return _chained(name, _MIP_CHAINS)
+
+
+def _chained(name: str, chains: tuple[tuple[type[Solver], ...], ...]) -> Solver:
+    for chain in chains:
         if chain[0].name == name:
             return Resilient([solver() for solver in chain])
-    raise InputError(f"there is no solver '{name}': choose one of {', '.join(SOLVER_NAMES)}")
+    names = ", ".join(chain[0].name for chain in chains)
+    raise InputError(f"there is no solver '{name}': choose one of {names}")

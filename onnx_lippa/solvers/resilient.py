@@ -6,8 +6,19 @@ import time
 from collections.abc import Sequence
 from typing import final
 
+from onnx_lippa.arrays import Float64
 from onnx_lippa.errors import InputError
-from onnx_lippa.programs import Program, Rows, Session, Solution, Solver, SolverCounts, Status
+from onnx_lippa.programs import (
+    NO_STOP,
+    Program,
+    Rows,
+    Session,
+    Solution,
+    Solver,
+    SolverCounts,
+    Status,
+    Stop,
+)
 
 
 @final
@@ -34,6 +45,8 @@ class Resilient(Solver):
         Raises:
             InputError: the first solver does not take a program of this kind.
         """
+        if not self.takes(program) and program.has_integers:
+            raise InputError(f"solver '{self.name}' takes no whole numbers: choose scip or highs")
         if not self.takes(program):
             raise InputError(
                 f"solver '{self.name}' cannot solve the programs of this norm: "
@@ -50,15 +63,21 @@ class _ResilientSession(Session):
         self._counts = counts
         self._session = chain[0].open(program)
 
-    def solve(self, time_limit: float = float("inf")) -> Solution:
+    def solve(
+        self,
+        time_limit: float = float("inf"),
+        hint: Float64 | None = None,
+        stop: Stop = NO_STOP,
+    ) -> Solution:
         """See :meth:`Session.solve`."""
         deadline = time.monotonic() + time_limit
-        solution = self._session.solve(time_limit)
+        solution = self._session.solve(time_limit, hint, stop)
         for solver in self._chain[1:]:
             if solution.status is not Status.FAILED:
                 return solution
             self._counts.retries += 1
-            solution = solver.open(self.program).solve(deadline - time.monotonic())
+            left = deadline - time.monotonic()
+            solution = solver.open(self.program).solve(left, hint, stop)
             # Whatever state led to the failure is left behind.
             self._session = self._chain[0].open(self.program)
         if solution.status is Status.FAILED:

@@ -10,7 +10,17 @@ import pytest
 import scipy.sparse as sp
 
 from onnx_lippa.errors import InputError
-from onnx_lippa.programs import Cone, Program, Rows, Session, Solution, Solver, Status
+from onnx_lippa.programs import (
+    NO_STOP,
+    Cone,
+    Program,
+    Rows,
+    Session,
+    Solution,
+    Solver,
+    Status,
+    Stop,
+)
 from onnx_lippa.solvers.glop import Glop
 from onnx_lippa.solvers.resilient import Resilient
 
@@ -23,8 +33,14 @@ class FakeSession(Session):
         self.owner = owner
         self.changes = 0
 
-    def solve(self, time_limit: float = float("inf")) -> Solution:
+    def solve(
+        self,
+        time_limit: float = float("inf"),
+        hint: np.ndarray | None = None,
+        stop: Stop = NO_STOP,
+    ) -> Solution:
         self.owner.limits.append(time_limit)
+        self.owner.told.append((hint, stop))
         self.owner.seen.append(self.program)
         self.owner.counts.solves += 1
         time.sleep(self.owner.seconds)
@@ -53,6 +69,7 @@ class Fake(Solver):
         self.script, self.seconds, self.linear_only = list(script), seconds, linear_only
         self.limits: list[float] = []
         self.seen: list[Program] = []
+        self.told: list[tuple[np.ndarray | None, Stop]] = []
         self.opened: list[FakeSession] = []
 
     def takes(self, program: Program) -> bool:
@@ -202,3 +219,13 @@ def test_a_solver_that_raises_inside_mathopt_has_failed(monkeypatch: pytest.Monk
     # The broken session was left behind.
     assert session.solve().status is Status.OPTIMAL
     assert solver.counts.retries == 1
+
+
+def test_hints_and_limits_reach_every_solver() -> None:
+    chain = [Fake(Status.FAILED), Fake()]
+    hint, stop = np.array([0.0, 1.0]), Stop(nodes=7)
+    Resilient(chain).open(program()).solve(hint=hint, stop=stop)
+    for fake in chain:
+        ((given, limits),) = fake.told
+        assert given is hint
+        assert limits is stop

@@ -1,0 +1,38 @@
+"""Programs whose duals show that another has no solution."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+
+from onnx_lippa.programs.program import Program, Rows
+
+
+def violation_program(program: Program) -> Program:
+    """The least sum of violations of a linear program's rows, within its bounds.
+
+    Simplex solvers say that a program is infeasible and give no reason for it. The optimal duals
+    of this program, which always has a solution, are a ray of multipliers of the other's rows:
+    :func:`certified_bound` of the other without its cost is positive for them where it has none.
+
+    Args:
+        program: the program; its cost, curvature, cone and integrality are left out.
+    """
+    rows = program.rows
+    below, above = np.flatnonzero(np.isfinite(rows.lower)), np.flatnonzero(np.isfinite(rows.upper))
+    slacks = below.size + above.size
+    signs = np.concatenate([np.ones(below.size), -np.ones(above.size)])
+    places = (np.concatenate([below, above]), np.arange(slacks))
+    given = sp.csr_array((signs, places), shape=(rows.count, slacks))
+    matrix = sp.csr_array(sp.hstack([rows.matrix, given], format="csr"))
+    return Program(
+        np.concatenate([np.zeros(program.variables), np.ones(slacks)]),
+        np.concatenate([program.lower, np.zeros(slacks)]),
+        np.concatenate([program.upper, np.full(slacks, np.inf)]),
+        Rows(matrix, rows.lower, rows.upper),
+    )
+
+
+def without_cost(program: Program) -> Program:
+    """A program's rows and bounds alone: a positive bound proves that they have no solution."""
+    return Program(np.zeros(program.variables), program.lower, program.upper, program.rows)
