@@ -1,0 +1,140 @@
+"""Lower bounds of margins: how far the outputs of a set of inputs stay from what is unsafe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64
+from onnx_lippa.certify.bounds.bounds import Bounds, interval_bounds, linear_bounds, runs
+from onnx_lippa.certify.bounds.interval import EPSILON, Interval
+from onnx_lippa.certify.bounds.relaxation import Lines, constant_lines_of, lines_of
+from onnx_lippa.certify.bounds.sets import InputSets
+from onnx_lippa.certify.bounds.substitution import Rows, Substitution
+from onnx_lippa.certify.bounds.walk import Walk
+from onnx_lippa.layers import PiecewiseLayer
+from onnx_lippa.network import Network
+from onnx_lippa.question import InputSet, UnsafeSet
+
+_Relax: TypeAlias = Callable[[PiecewiseLayer, Interval], Lines]
+
+
+def interval_margins(
+    network: Network,
+    inputs: Sequence[InputSet],
+    unsafe: Sequence[UnsafeSet],
+    bounds: Bounds | None = None,
+) -> list[Float64]:
+    """Margins by intervals, the layers behind the last piecewise ones taken together.
+
+    Args:
+        network: the network.
+        inputs: n input sets with finite radii.
+        unsafe: what is unsafe for each.
+        bounds: valid bounds; those of :func:`interval_bounds` where None.
+
+    Returns:
+        For each input a proven lower bound of the margin of every disjunct, (disjuncts,).
+
+    Raises:
+        BoundsTooLargeError: they do not fit into memory.
+    """
+    known = interval_bounds(network, inputs) if bounds is None else bounds
+    return _margins(network, inputs, unsafe, known, (constant_lines_of,))
+
+
+def linear_margins(
+    network: Network,
+    inputs: Sequence[InputSet],
+    unsafe: Sequence[UnsafeSet],
+    bounds: Bounds | None = None,
+) -> list[Float64]:
+    """Margins by backward substitution, or by intervals where those are better.
+
+    Args:
+        network: the network.
+        inputs: n input sets with finite radii.
+        unsafe: what is unsafe for each.
+        bounds: valid bounds; those of :func:`linear_bounds` where None.
+
+    Returns:
+        For each input a proven lower bound of the margin of every disjunct, (disjuncts,).
+
+    Raises:
+        BoundsTooLargeError: they do not fit into memory.
+    """
+    known = linear_bounds(network, inputs) if bounds is None else bounds
+    return _margins(network, inputs, unsafe, known, (constant_lines_of, lines_of))
+
+
+def _margins(
+    network: Network,
+    inputs: Sequence[InputSet],
+    unsafe: Sequence[UnsafeSet],
+    bounds: Bounds,
+    relaxations: Sequence[_Relax],
+) -> list[Float64]:
+    found: list[Float64] = []
+    for run in runs(network, len(inputs)):
+        sets = InputSets.of(inputs[run])
+        with np.errstate(invalid="ignore", over="ignore"):
+            asked, known = _stacked(unsafe[run]), bounds.take(run)
+            each = [_least(network, sets, asked, known, relax) for relax in relaxations]
+            least = np.max(each, axis=0)
+        start = 0
+        for one in unsafe[run]:
+            margins = np.empty(len(one.disjuncts))
+            for place, disjunct in enumerate(one.disjuncts):
+                rows = least[start : start + len(disjunct.bound)]
+                start += len(rows)
+                # One row that is surely not below its bound keeps the whole disjunct away.
+                margins[place] = np.max(_minus(rows, disjunct.bound), initial=-np.inf)
+            found.append(margins)
+    return found
+
+
+def _stacked(unsafe: Sequence[UnsafeSet]) -> tuple[list[Float64], Rows]:
+    """The rows of all disjuncts, and whose they are."""
+    matrices = [disjunct.matrix for one in unsafe for disjunct in one.disjuncts]
+    counts = [sum(len(disjunct.bound) for disjunct in one.disjuncts) for one in unsafe]
+    owner = np.repeat(np.arange(len(unsafe)), counts)
+    return matrices, Rows(np.arange(owner.size), owner)
+
+
+def _least(
+    network: Network,
+    sets: InputSets,
+    asked: tuple[list[Float64], Rows],
+    bounds: Bounds,
+    relax: _Relax,
+) -> Float64:
+    """Lower bounds of the rows asked for, of the outputs."""
+    matrices, rows = asked
+    if rows.count == 0:
+        return np.zeros(0)
+    walk, substitution = Walk(network, sets), Substitution(network, sets)
+    layers = 0
+    for place, step in enumerate(network.steps):
+        if isinstance(step.layer, PiecewiseLayer):
+            x = walk.operand(step).met(bounds.interval(layers))
+            layers += 1
+            sizes = walk.sizes(step.inputs[0])
+            substitution.relax(place + 1, relax(step.layer, x), sizes)
+            walk.pass_piecewise(place, x)
+        else:
+            walk.pass_affine(place)
+    last, least = len(network.steps), np.empty(rows.count)
+    seeds = np.concatenate(matrices).reshape(-1, *network.output_shape)
+    for part, chunk in rows.chunks(substitution.rows_at_once):
+        here = Rows(np.arange(chunk.count), chunk.owner)
+        form = substitution.form(last, seeds[part])
+        least[part] = substitution.lower(form, here, walk.sizes(last))
+    return np.where(np.isnan(least), -np.inf, least)
+
+
+def _minus(values: Float64, bound: Float64) -> Float64:
+    """The difference, rounded down; exact where the bound is 0."""
+    rounding = EPSILON * (np.abs(values) + np.abs(bound))
+    return values - bound - np.where(bound == 0.0, 0.0, rounding)
