@@ -13,6 +13,7 @@ from rich.text import Text
 from onnx_lippa.cli.attack import attack
 from onnx_lippa.cli.gradient import gradient
 from onnx_lippa.cli.inspect import inspect
+from onnx_lippa.cli.regions import regions
 from onnx_lippa.cli.replay import replay
 from onnx_lippa.errors import LippaError
 
@@ -31,6 +32,7 @@ app.command()(attack)
 app.command()(replay)
 app.command()(inspect)
 app.command()(gradient)
+app.command()(regions)
 
 
 def main() -> None:

@@ -1,0 +1,189 @@
+"""``onnx-lippa regions``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from threadpoolctl import threadpool_limits
+
+from onnx_lippa.certify.stability import BoundsMethod, Stability, stabilities
+from onnx_lippa.cli.features import features_from, values_from
+from onnx_lippa.cli.inputs import select
+from onnx_lippa.cli.terminal import model_line
+from onnx_lippa.errors import InputError
+from onnx_lippa.onnx_io import load
+from onnx_lippa.question import norm_named
+
+_SHOWN: Final = 20
+"""Inputs listed on the terminal; the summary and --out are about all of them."""
+_NAMES: Final = {"linf": "ℓ∞", "l1": "ℓ1", "l2": "ℓ2"}
+_COLUMNS: Final = (
+    "index", "active", "inactive", "decided", "unstable", "seen_unstable", "regions", "points",
+)  # fmt: skip
+
+
+def regions(
+    model: Annotated[Path, typer.Argument(help="The ONNX model.")],
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Inputs: .npz, .npy or IDX. Without it the .npz of the same stem beside the "
+            "model, else inputs drawn from the domain."
+        ),
+    ] = None,
+    eps: Annotated[
+        str | None,
+        typer.Option(
+            help="Radius of the ball (required): a number, 8/255, or a .npy file with one for "
+            "each feature."
+        ),
+    ] = None,
+    norm: Annotated[str, typer.Option(help="linf, l1 or l2.")] = "linf",
+    bounds: Annotated[
+        str, typer.Option(help="How units are proven stable: linear, or interval (faster).")
+    ] = "linear",
+    samples: Annotated[
+        int, typer.Option(help="Points of each ball at which patterns are looked up.")
+    ] = 1000,
+    output: Annotated[
+        str | None, typer.Option(help="Output to look at, where the model has several.")
+    ] = None,
+    lower: Annotated[str, typer.Option(help="Lower end of the domain, or a file.")] = "0",
+    upper: Annotated[str, typer.Option(help="Upper end of the domain, or a file.")] = "1",
+    fixed: Annotated[
+        str | None,
+        typer.Option(help="Features that must not move: a list like 0,3,7, or a file (mask)."),
+    ] = None,
+    first: Annotated[int | None, typer.Option(help="Only the first N inputs.")] = None,
+    indices: Annotated[
+        str | None, typer.Option(help="Only these inputs: a list like 0,5,7.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same result.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="File for one row per input: .csv, or .json.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print everything as JSON and nothing else.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+) -> None:
+    """Count the units that can change their piece near an input, and linear regions around it."""
+    # Paths and names are printed as they are, not as markup.
+    console = Console(quiet=quiet or as_json, markup=False)
+    if eps is None:
+        raise InputError("there is no radius: give --eps")
+    if samples < 0 or seed < 0:
+        name, value = ("--samples", samples) if samples < 0 else ("--seed", seed)
+        raise InputError(f"{name} is {value}: give at least 0")
+    if out is not None and out.suffix.lower() not in (".csv", ".json"):
+        raise InputError(f"--out {out} has no ending that is known: give a .csv or a .json file")
+    if out is not None and not out.parent.is_dir():
+        raise InputError(f"cannot write {out}: there is no folder {out.parent}")
+    wanted, method = norm_named(norm), _method_named(bounds)
+    low, high = values_from("--lower", lower), values_from("--upper", upper)
+    loaded = load(model, output=output, lower=low, upper=high)
+    network = loaded.network
+    features = features_from(network.input_size, eps, lower, upper, fixed, "0")
+    console.print(model_line(loaded), highlight=False, soft_wrap=True)
+    chosen = select(loaded, data, first, indices, features, seed)
+    if chosen.note:
+        console.print(chosen.note, highlight=False, soft_wrap=True)
+    sets = [features.input_set(x, wanted) for x in chosen.inputs]
+    places = chosen.indices.tolist()
+    shown = console.is_terminal and not console.quiet
+    counted = stabilities(loaded.network, sets, places, method, samples, seed)
+    progress = track(
+        counted, "counting", len(sets), console=console, transient=True, disable=not shown
+    )
+    with threadpool_limits(limits=1):  # BLAS rounds alike on any number of cores
+        found = list(progress)
+    title = f"units near {len(found)} inputs: {_NAMES[wanted.name]}, eps {eps}, {bounds} bounds"
+    console.print(_table(found, title))
+    if len(found) > _SHOWN:
+        console.print(f"the first {_SHOWN} of {len(found)} inputs; --out FILE.csv writes them all")
+    console.print(_summary(found, loaded.network.units))
+    rows = [_row(one) for one in found]
+    if out is not None:
+        _write(out, rows)
+        console.print(f"written to {out}", highlight=False, soft_wrap=True)
+    if as_json:
+        typer.echo(json.dumps({"units": loaded.network.units, "inputs": rows}, indent=2))
+
+
+def _method_named(name: str) -> BoundsMethod:
+    try:
+        return BoundsMethod(name)
+    except ValueError as error:
+        names = ", ".join(method.value for method in BoundsMethod)
+        raise InputError(f"there are no bounds {name!r}: choose one of {names}") from error
+
+
+def _row(one: Stability) -> dict[str, int]:
+    values = (
+        one.index, one.proven.active, one.proven.inactive, one.proven.decided,
+        one.proven.unstable, one.seen.unstable, one.seen.regions, one.seen.points,
+    )  # fmt: skip
+    return dict(zip(_COLUMNS, values, strict=True))
+
+
+def _table(found: Sequence[Stability], title: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    with_maxima = any(one.proven.decided for one in found)
+    headings = ["input", "always active", "always inactive", "unstable", "seen unstable"]
+    headings += ["regions seen"]
+    if with_maxima:
+        headings.insert(3, "decided maxima")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for one in found[:_SHOWN]:
+        cells = [one.index, one.proven.active, one.proven.inactive, one.proven.unstable]
+        cells += [one.seen.unstable, one.seen.regions]
+        if with_maxima:
+            cells.insert(3, one.proven.decided)
+        table.add_row(*(f"{cell:,}" for cell in cells))
+    return table
+
+
+def _summary(found: Sequence[Stability], units: int) -> Table:
+    """Medians over all inputs."""
+    table = Table(show_header=False, title="median of all inputs", title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    unstable = float(np.median([one.proven.unstable for one in found]))
+    seen = float(np.median([one.seen.unstable for one in found]))
+    regions_seen = float(np.median([one.seen.regions for one in found]))
+    table.add_row("proven stable", _share(units - unstable, units))
+    table.add_row("unstable (upper bound of n_U)", _share(unstable, units))
+    table.add_row("seen unstable (lower bound of n_U)", _share(seen, units))
+    table.add_row("regions seen", f"{regions_seen:,.0f} at {found[0].seen.points:,} points")
+    return table
+
+
+def _share(count: float, units: int) -> str:
+    return f"{count:,.0f} of {units:,} ({count / max(1, units):.1%})"
+
+
+def _write(path: Path, rows: Sequence[dict[str, int]]) -> None:
+    """Raises InputError where the file cannot be written."""
+    if path.suffix.lower() == ".json":
+        text = json.dumps(rows, indent=2) + "\n"
+    else:
+        stream = io.StringIO()
+        writer = csv.DictWriter(stream, _COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        text = stream.getvalue()
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
