@@ -16,7 +16,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, final
+from typing import ClassVar, Final, final
 
 import numpy as np
 
@@ -35,7 +35,7 @@ from onnx_lippa.errors import LippaError
 from onnx_lippa.layers import AffineLayer
 from onnx_lippa.network import Network
 
-AT_ONCE: Final = 2.0**26
+AT_ONCE: Final = 2.0**25
 """Bytes that the rows substituted at once may take: small, so that most of it stays in caches."""
 LARGEST: Final = 2.0**31
 """Bytes that a single row, or what is kept of a single input, may take."""
@@ -44,7 +44,9 @@ _COPIES: Final = 16
 
 
 class BoundsTooLargeError(LippaError):
-    """Bounds that do not fit into the memory allowed."""
+    """Bounds that do not fit into the memory allowed: nothing is known of these inputs."""
+
+    exit_code: ClassVar[int] = 3
 
 
 @final
