@@ -17,6 +17,13 @@ from onnx_lippa.certify.bounds import (
     linear_margins,
 )
 from onnx_lippa.errors import LippaError
+from onnx_lippa.layers import PiecewiseLayer
+from onnx_lippa.layers.absolute import Absolute
+from onnx_lippa.layers.leaky_relu import LeakyRelu
+from onnx_lippa.layers.max_last import MaxAlong
+from onnx_lippa.layers.rearrange import Rearranged
+from onnx_lippa.layers.relu import Relu
+from onnx_lippa.layers.switch import Switch
 from onnx_lippa.network import Network
 from onnx_lippa.onnx_io import load
 from onnx_lippa.question import Conjunction, InputSet, UnsafeSet
@@ -29,6 +36,7 @@ from tests.certify.bounds.cases import (
     random_sets,
 )
 from tests.graphs import load_model
+from tests.networks import chain, random_dense
 from tools.random_graphs import graph_of_seed
 
 NETWORKS = networks()
@@ -118,3 +126,56 @@ def test_real_exports(path):
         pytest.skip(str(error))
     for norm, largest in (("linf", 0.05), ("linf", 0.5), ("l2", 0.1), ("l1", 0.3)):
         check(network, random_sets(0, network.input_size, norm, 2, largest), seed=0, points=300)
+
+
+class Unknown(PiecewiseLayer):
+    """A layer of a kind that no bound knows of: another one, computed from its pieces."""
+
+    def __init__(self, inner: PiecewiseLayer) -> None:
+        self.inner = inner
+
+    shape = property(lambda self: self.inner.shape)
+    guard_shape = property(lambda self: self.inner.guard_shape)
+
+    def forward(self, algebra, x):
+        return self.inner.piece(algebra, self.inner.state(algebra, x), x)
+
+    def state(self, algebra, x):
+        return self.inner.state(algebra, x)
+
+    def piece(self, algebra, state, x):
+        return self.inner.piece(algebra, state, x)
+
+    def piece_transpose(self, algebra, state, u):
+        return self.inner.piece_transpose(algebra, state, u)
+
+    def guard(self, algebra, state, x):
+        return self.inner.guard(algebra, state, x)
+
+    def guard_transpose(self, algebra, state, u):
+        return self.inner.guard_transpose(algebra, state, u)
+
+    def split(self):
+        return self.inner.split()
+
+    def split_bounds(self, state):
+        return self.inner.split_bounds(state)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(
+    "inner",
+    [Relu((6,)), Absolute((6,)), LeakyRelu((6,), -0.4), MaxAlong((2, 3), 0), Switch((2,))],
+    ids=lambda inner: type(inner).__name__,
+)
+def test_unknown_kinds_are_bounded_by_constants(inner, norm):
+    generator = np.random.default_rng(0)
+    source = {MaxAlong: (2, 3), Switch: (3, 2)}.get(type(inner), (6,))
+    outputs = int(np.prod(inner.shape))
+    network = chain(
+        (4,), random_dense(generator, 4, 6), Rearranged((6,), source), Unknown(inner),
+        Rearranged(inner.shape, (outputs,)), random_dense(generator, outputs, 5), Relu((5,)),
+        random_dense(generator, 5, 3),
+    )  # fmt: skip
+    for largest in (0.02, 0.5):
+        check(network, random_sets(4, 4, norm, 3, largest), seed=4)
