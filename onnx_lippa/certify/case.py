@@ -70,6 +70,10 @@ class Case:
         """``time.monotonic()`` at which its time is used up, were it worked on from now on."""
         return time.monotonic() + self.settings.time_limit - self.seconds
 
+    def left(self, deadline: float) -> float:
+        """Seconds until a deadline, at least a moment."""
+        return max(deadline - time.monotonic(), 1e-3)
+
     def offer(self, x: Float64, found_by: FoundBy) -> bool:
         """Replays a candidate (all features,), and keeps it where it is a witness."""
         problem, judge = self.problem, Judge(self.model.runtime)

@@ -8,12 +8,14 @@ from onnx_lippa.certify.methods.base import Proving
 from onnx_lippa.certify.methods.complete import Complete
 from onnx_lippa.certify.methods.interval import ByIntervals
 from onnx_lippa.certify.methods.linear import ByLinearBounds
+from onnx_lippa.certify.methods.mip import ByMip
 from onnx_lippa.certify.settings import ProofMethod
 
 _METHODS: Final[dict[ProofMethod, tuple[type[Proving], ...]]] = {
     ProofMethod.AUTO: (ByLinearBounds, Complete),
     ProofMethod.INTERVAL: (ByIntervals,),
     ProofMethod.LINEAR: (ByLinearBounds,),
+    ProofMethod.MIP: (ByMip,),
     ProofMethod.COMPLETE: (Complete,),
 }
 

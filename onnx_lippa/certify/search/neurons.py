@@ -29,7 +29,7 @@ from onnx_lippa.question import Conjunction
 _BATCH: Final = 128
 """Nodes split at once."""
 _ROOT_STEPS: Final = 30
-_STEPS: Final = 10
+_STEPS: Final = 5
 """Steps of ascent at the root, and at each child, which starts from its parent's multipliers."""
 _REFINED: Final = 32
 """Units of later blocks that are bounded anew in each child, those of the greatest worth."""

@@ -1,0 +1,79 @@
+"""The paper's mixed-integer program (7), with stable ReLUs folded and bounds of each unit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final, final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64
+from onnx_lippa.certify.case import Case
+from onnx_lippa.certify.methods.base import Proving
+from onnx_lippa.certify.mip import MipSettings, MipStatus, decide
+from onnx_lippa.certify.rectified import (
+    NoRelaxationError,
+    OutOfTimeError,
+    Reach,
+    RectifiedSystem,
+    Tightening,
+    TooLargeError,
+    rectified,
+)
+from onnx_lippa.certify.rectified.ascent import Ascent
+from onnx_lippa.certify.rectified.dual import Units
+from onnx_lippa.certify.rectified.folding import relaxed_by
+from onnx_lippa.certify.search.result import rows_of
+from onnx_lippa.witness import FoundBy, ProvedBy
+
+_STEPS: Final = 10
+"""Steps of ascent for bounds of ẑ, and for the point to start from."""
+
+
+@final
+class ByMip(Proving):
+    """One program for each disjunct; what it proves is the solver's word, within its tolerances."""
+
+    def run(self, cases: Sequence[Case]) -> None:
+        """See :meth:`Proving.run`."""
+        for case in cases:
+            self._decide(case)
+
+    def _decide(self, case: Case) -> None:
+        settings, deadline = case.settings, case.deadline
+        try:
+            tightening = Tightening(steps=_STEPS, deadline=deadline)
+            system = rectified(case.model.network, Reach.of(case.inputs), tightening)
+        except (TooLargeError, OutOfTimeError, NoRelaxationError) as error:
+            case.reason = str(error)
+            return
+
+        def offer(x: Float64) -> bool:
+            return case.offer(x, FoundBy.MIP)
+
+        limit = settings.node_limit
+        asked = MipSettings(
+            settings.solver, case.left(deadline), None if math.isinf(limit) else int(limit)
+        )
+        start = _start(case, system) if system.exact else None
+        answer = decide(system, case.problem.unsafe.disjuncts, asked, start, offer)
+        case.nodes += answer.nodes
+        if answer.status is not MipStatus.UNSAFE:
+            case.reason = answer.reason
+        if answer.status is MipStatus.SAFE:
+            case.prove(answer.bound, ProvedBy.MIP)
+
+
+def _start(case: Case, system: RectifiedSystem) -> Float64:
+    """The best of the points where the dual bounds of the rows are attained."""
+    disjuncts = [one for one in case.problem.unsafe.disjuncts if len(one.bound)]
+    if not disjuncts:
+        return system.reach.middle
+    ascent = Ascent(Units.of(system))
+    points = ascent.run(rows_of(system, disjuncts), relaxed_by(system), _STEPS).points
+    x = system.reach.middle + system.reach.radius * points.astype(np.float64)
+    x = np.clip(x, system.lower, system.upper)
+    margins = case.problem.unsafe.margins(system.outputs(x)).min(axis=1)
+    best: Float64 = x[int(margins.argmin())]
+    return best
