@@ -14,7 +14,7 @@ class Highs(MathOptSolver):
     """HiGHS with its own settings: linear and mixed-integer programs.
 
     MathOpt's HiGHS refuses the common thread count. Its parallel parts are switched off instead,
-    since two workers run side by side.
+    since two workers run side by side. An interrupt is heard when a solve has ended, not before.
     """
 
     name: ClassVar[str] = "highs"

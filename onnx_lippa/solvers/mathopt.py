@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import signal
 import time
 from abc import abstractmethod
 from collections.abc import Callable
@@ -156,6 +157,8 @@ class MathOptSession(Session):
         finally:
             self._counts.solves += 1
             self._counts.seconds += time.perf_counter() - started
+        if result.termination.limit == result_pb2.LIMIT_INTERRUPTED:
+            signal.raise_signal(signal.SIGINT)  # the solver took it in Python's place
         return _solution(self.program, result)
 
     def _bounds_changed(self, before: Program) -> None:

@@ -34,4 +34,8 @@ class Scip(MathOptSolver):
 
     def parameters(self) -> parameters_pb2.SolveParametersProto:
         """See :meth:`MathOptSolver.parameters`."""
-        return parameters_pb2.SolveParametersProto(threads=1, random_seed=_SEED)
+        parameters = parameters_pb2.SolveParametersProto(threads=1, random_seed=_SEED)
+        # Its own handler of Ctrl-C ends a solve at once; Python's would be heard after it. It says
+        # so on stdout. (MathOpt's interrupter prints an error with every solve.)
+        parameters.gscip.bool_params["misc/catchctrlc"] = True
+        return parameters

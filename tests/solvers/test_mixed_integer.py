@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -179,6 +181,25 @@ def test_two_runs_are_one(name: str) -> None:
     one, other = (mip_solver_named(name).open(program).solve() for _ in range(2))
     np.testing.assert_array_equal(one.values, other.values)
     assert one.nodes == other.nodes
+
+
+_INTERRUPTED = """
+import os, signal, threading
+from onnx_lippa.solvers import mip_solver_named
+from tests.solvers.mixed_integer import knapsack
+session = mip_solver_named("scip").open(knapsack(80, 30, 3))
+threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+try:
+    session.solve(60.0)
+except KeyboardInterrupt:
+    print("heard")
+"""
+
+
+def test_an_interrupt_ends_a_solve_of_scip() -> None:
+    command = [sys.executable, "-c", _INTERRUPTED]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=40, check=True)
+    assert "heard" in ended.stdout
 
 
 @pytest.mark.parametrize("name", SOLVER_NAMES)

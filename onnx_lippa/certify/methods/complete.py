@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, final
 
 from onnx_lippa.arrays import Float64
@@ -35,25 +36,33 @@ class Complete(Proving):
             self._search(case)
 
     def _search(self, case: Case) -> None:
-        problem, settings = case.problem, case.settings
-        deadline = case.deadline
-        reach = Reach.of(case.inputs)
-        try:
-            tightening = Tightening(steps=_TIGHTENING_STEPS, deadline=deadline)
-            system = rectified(case.model.network, reach, tightening)
-        except (TooLargeError, OutOfTimeError, NoRelaxationError) as error:
-            case.reason = str(error)
-            return
+        settings, deadline = case.settings, case.deadline
+        limits = Limits(deadline, settings.node_limit, settings.memory_limit)
 
         def offer(x: Float64) -> bool:
             return case.offer(x, FoundBy.SEARCH)
 
-        limits = Limits(deadline, settings.node_limit, settings.memory_limit)
-        few = system.inputs <= _FEW_FEATURES and reach.ball is None
-        search = BoxSearch if few else NeuronSearch
-        found = search(system, problem.unsafe.disjuncts, offer).run(limits)
-        case.nodes += found.nodes
-        case.lp_steps += found.lp_steps
-        if found.status is not SearchStatus.UNSAFE:
+        for tightening in (Tightening(deadline=deadline), _thorough(deadline)):
+            try:
+                system = rectified(case.model.network, Reach.of(case.inputs), tightening)
+            except (TooLargeError, OutOfTimeError, NoRelaxationError) as error:
+                case.reason = str(error)
+                return
+            few = system.inputs <= _FEW_FEATURES and system.reach.ball is None
+            search = BoxSearch if few else NeuronSearch
+            # The first bounds suffice for many inputs, and the better ones may take much longer.
+            last = few or tightening.steps > 0 or system.units == 0
+            limits = replace(limits, nodes=settings.node_limit if last else 0)
+            found = search(system, case.problem.unsafe.disjuncts, offer).run(limits)
+            case.nodes += found.nodes
+            case.lp_steps += found.lp_steps
+            if found.status is SearchStatus.UNSAFE:
+                return
             case.reason = found.reason
             case.prove(found.bound, ProvedBy.COMPLETE)
+            if found.status is SearchStatus.PROVEN or last:
+                return
+
+
+def _thorough(deadline: float) -> Tightening:
+    return Tightening(steps=_TIGHTENING_STEPS, deadline=deadline)

@@ -56,7 +56,7 @@ class NeuronSearch:
         self._disjunct_of = np.repeat(np.arange(len(counts)), counts)
         self._units = Units.of(system)
         self._ascent = Ascent(self._units)
-        self._nodes, self._proven = 0, np.inf
+        self._nodes, self._proven, self._least_open = 0, np.inf, np.inf
         self._leaves = Leaves(system)
         self._undecided, self._found = "", False
 
@@ -71,12 +71,16 @@ class NeuronSearch:
         status = SearchStatus.PROVEN if not reason else SearchStatus.OPEN
         if self._found:
             status, reason = SearchStatus.UNSAFE, ""
-        bound = min(self._proven, frontier.least)
+        bound = min(self._proven, self._least_open, frontier.least)
         return Searched(status, bound, self._nodes, self._leaves.solved, reason)
 
     def _explore(self, frontier: Frontier, limits: Limits) -> str:
         """The whole search; which limit ended it, or nothing."""
-        self._found = self._root(frontier)
+        open_ = self._first()
+        if open_.size and not self._found and self._nodes >= limits.nodes:
+            return "its nodes were used up"
+        if open_.size and not self._found:
+            self._root(frontier, open_)
         branching = Branching(self._units, self._rows)
         while frontier.count and not self._found:
             if time.monotonic() > limits.deadline:
@@ -86,17 +90,20 @@ class NeuronSearch:
             self._found = self._step(frontier, branching, limits.deadline)
         return ""
 
-    def _root(self, frontier: Frontier) -> bool:
-        """Bounds all disjuncts with nothing split; True where a candidate is accepted."""
+    def _first(self) -> Integers:
+        """Bounds all disjuncts with nothing split; the rows of those that stay open."""
         first = self._ascent.run(self._rows, relaxed_by(self._system), _ROOT_STEPS, goal=0.0)
         self._nodes += self._rows.count
         best = self._best_rows(first.bounds)
         self._close(first.bounds[best])
         left = best[first.bounds[best] <= 0]
-        if left.size == 0:
-            return False
-        if self._accepts(self._disjunct_of[left], first.points[left]):
-            return True
+        self._least_open = float(first.bounds[left].min(initial=np.inf))
+        if left.size:
+            self._found = self._accepts(self._disjunct_of[left], first.points[left])
+        return left
+
+    def _root(self, frontier: Frontier, left: Integers) -> None:
+        """Makes nodes of rows, with better bounds of later units."""
         self._refiner = Refiner(self._system, _ROOT_STEPS)
         lower, upper = (
             np.repeat(side[None], left.size, axis=0)
@@ -104,8 +111,8 @@ class NeuronSearch:
         )
         state = states_by(lower, upper)
         found = self._bounded(left, lower, upper, state, None, _ROOT_STEPS)
+        self._least_open = np.inf  # what is open is in the frontier
         self._keep(frontier, left, found, lower, upper, state)
-        return False
 
     def _step(self, frontier: Frontier, branching: Branching, deadline: float) -> bool:
         """Splits a batch of nodes; True where a candidate is accepted."""
