@@ -35,8 +35,9 @@ _OFFERED: Final = 4
 """Candidates of one batch that are replayed, those of the least margin."""
 _NARROWEST: Final = 1e-9
 """A box is not halved further below this share of the whole."""
-_NARROW: Final = 1e-3
-"""A feature is not halved where it is narrower than this share of the widest one."""
+_WIDTH: Final = 1.0
+"""Weight of a feature's width beside its part in the margin's last linear function."""
+_TINY: Final = 1e-300
 _ROWS: Final = 1 << 12
 """Rows eliminated at once."""
 
@@ -144,7 +145,8 @@ class BoxSearch:
         self._nodes += boxes.count
         middle, radius = (boxes.low + boxes.high) / 2, (boxes.high - boxes.low) / 2
         state = self._tighten(boxes, middle, radius)
-        bounds, feature, points = boxes.bound.copy(), boxes.feature.copy(), middle.copy()
+        feature, points = boxes.feature.copy(), middle.copy()
+        best = np.full(boxes.count, -np.inf)
         for disjunct in np.unique(boxes.disjunct).tolist():
             mine = np.flatnonzero(boxes.disjunct == disjunct)
             lower, upper = (b[mine].astype(np.float64) for b in (boxes.lower, boxes.upper))
@@ -154,17 +156,15 @@ class BoxSearch:
                 left = eliminate(self._units, objectives, relaxed, relaxed.adaptive(), None)
                 value = _least(left, middle[mine], radius[mine])
                 value -= allowance(self._units, objectives, left)
-                chosen = np.flatnonzero(value >= bounds[mine])
+                chosen = np.flatnonzero(value >= best[mine])
                 better = mine[chosen]
                 reach = np.abs(left.rows[chosen]) * radius[better]
-                bounds[better], feature[better] = value[chosen], reach.argmax(axis=1)
-                points[better] -= np.copysign(radius[better], left.rows[chosen])
+                best[better], feature[better] = value[chosen], _feature(reach, radius[better])
+                points[better] = middle[better] - np.copysign(radius[better], left.rows[chosen])
+        # What holds for a box holds for its halves.
+        bounds = np.maximum(best, boxes.bound)
         bounds[np.any(boxes.lower > boxes.upper, axis=1)] = np.inf
         self._proven = min(self._proven, float(bounds[bounds > 0].min(initial=np.inf)))
-        # Halving a feature that is far narrower than others leads nowhere.
-        narrow = np.take_along_axis(radius, feature[:, None], 1)[:, 0]
-        widest = radius.max(axis=1, initial=0.0)
-        feature = np.where(narrow < _NARROW * widest, radius.argmax(axis=1), feature)
         kept = np.flatnonzero(bounds <= 0)
         self._offer_best(boxes.disjunct[kept], np.concatenate([points[kept], middle[kept]]))
         return replace(boxes, bound=bounds, feature=feature).take(kept)
@@ -229,6 +229,18 @@ class BoxSearch:
         best = np.argsort(margins, kind="stable")[:_OFFERED]
         wholes = self._system.whole(x[best[margins[best] <= 0]])
         self._found = self._found or any(self._offer(whole) for whole in wholes)
+
+
+def _feature(reach: Float64, radius: Float64) -> Integers:
+    """The feature to halve: one that the margin's last linear function depends on, or a wide one.
+
+    That function says nothing of features that only the bounds of units depend on. Going by it
+    alone, some questions were not answered in 10,000 boxes that take 100 otherwise.
+    """
+    share = reach / np.maximum(reach.sum(axis=1, keepdims=True), _TINY)
+    width = radius / np.maximum(radius.sum(axis=1, keepdims=True), _TINY)
+    chosen: Integers = (share + _WIDTH * width).argmax(axis=1)
+    return chosen
 
 
 def _least(left: Eliminated, middle: Float64, radius: Float64) -> Float64:
