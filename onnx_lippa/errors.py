@@ -64,3 +64,9 @@ class FalseClaimError(LippaError):
     """A finished run claims something that a replay does not confirm."""
 
     exit_code: ClassVar[int] = 1
+
+
+class ContradictionError(LippaError):
+    """A witness and a proof for one input: one of them is wrong, and it is a bug of ours."""
+
+    exit_code: ClassVar[int] = 1

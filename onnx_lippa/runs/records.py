@@ -10,7 +10,7 @@ from types import NoneType
 from typing import Any, Final
 
 from onnx_lippa.errors import InputError
-from onnx_lippa.witness import FoundBy, Outcome, Verdict, Witness
+from onnx_lippa.witness import FoundBy, Outcome, ProvedBy, Verdict, Witness
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,10 @@ class Record:
         lp_steps: LPSteps spent.
         lp_seconds: time in them.
         best_margin: the least margin met.
+        bound: proven lower bound of the margin.
+        proved_by: which method proved an input robust.
+        nodes: subproblems bounded on the way.
+        reason: why an input is unknown, where there is more to say.
     """
 
     index: int
@@ -42,6 +46,10 @@ class Record:
     lp_steps: int
     lp_seconds: float
     best_margin: float | None
+    bound: float | None = None
+    proved_by: ProvedBy = ProvedBy.NOTHING
+    nodes: int = 0
+    reason: str = ""
 
     @classmethod
     def of(cls, outcome: Outcome, label: int, prediction: int) -> Record:
@@ -61,6 +69,10 @@ class Record:
             lp_steps=outcome.lp_steps,
             lp_seconds=outcome.lp_seconds,
             best_margin=outcome.best_margin if math.isfinite(outcome.best_margin) else None,
+            bound=outcome.bound if math.isfinite(outcome.bound) else None,
+            proved_by=outcome.proved_by,
+            nodes=outcome.nodes,
+            reason=outcome.reason,
         )
 
     @classmethod
@@ -73,17 +85,26 @@ class Record:
         values = json.loads(line)
         if not isinstance(values, dict):
             raise ValueError("not an object")
+        values = _SINCE_PROOFS | values
         for name, kinds in _KINDS.items():
             if name not in values or not isinstance(values[name], kinds):
                 raise ValueError(f"'{name}' is missing or of the wrong type")
         fields = {name: values[name] for name in _KINDS}
-        fields |= {"verdict": Verdict(fields["verdict"]), "found_by": FoundBy(fields["found_by"])}
+        fields |= {
+            "verdict": Verdict(fields["verdict"]),
+            "found_by": FoundBy(fields["found_by"]),
+            "proved_by": ProvedBy(fields["proved_by"]),
+        }
         return cls(**fields)
 
     def line(self) -> str:
         """The line that holds the record."""
         values: dict[str, Any] = asdict(self)
-        values |= {"verdict": self.verdict.value, "found_by": self.found_by.value}
+        values |= {
+            "verdict": self.verdict.value,
+            "found_by": self.found_by.value,
+            "proved_by": self.proved_by.value,
+        }
         return json.dumps(values, allow_nan=False) + "\n"
 
     def outcome(self, witness: Witness | None) -> Outcome:
@@ -98,6 +119,10 @@ class Record:
             self.seconds,
             self.lp_seconds,
             math.inf if self.best_margin is None else self.best_margin,
+            -math.inf if self.bound is None else self.bound,
+            self.proved_by,
+            self.nodes,
+            self.reason,
         )
 
 
@@ -113,7 +138,18 @@ _KINDS: Final[dict[str, tuple[type, ...]]] = {
     "lp_steps": (int,),
     "lp_seconds": (int, float),
     "best_margin": (int, float, NoneType),
+    "bound": (int, float, NoneType),
+    "proved_by": (str,),
+    "nodes": (int,),
+    "reason": (str,),
 }
+_SINCE_PROOFS: Final[dict[str, Any]] = {
+    "bound": None,
+    "proved_by": "nothing",
+    "nodes": 0,
+    "reason": "",
+}
+"""What lines written before there were proofs lack, and mean."""
 
 
 def read_records(path: Path) -> list[Record]:

@@ -27,12 +27,18 @@ from onnx_lippa.runs.folder import (
 from onnx_lippa.runs.records import Record, read_records
 from onnx_lippa.runs.specification import RunSpecification, Targets
 from onnx_lippa.runs.summary import RunFacts, summarise
-from onnx_lippa.witness import FoundBy, Judge, Outcome, Verdict, Witness
+from onnx_lippa.witness import FoundBy, Judge, Outcome, ProvedBy, Verdict, Witness
 
 _NOT_CHECKED: Final = ("versions",)
 """Fields of a summary that neither the question nor the results determine."""
 _FACTS: Final = tuple(field.name for field in fields(RunFacts) if field.name != "features")
 """The question's fields that a summary holds as they are."""
+_SINCE_PROOFS: Final = {
+    "nodes": 0,
+    "seconds_per_proven": None,
+    "proved_by": {"interval": 0, "linear": 0, "mip": 0, "complete": 0},
+}
+"""What summaries written before there were proofs lack, and mean."""
 _SINCE_FEATURES: Final = {"fixed": 0, "grid": 0.0}
 """What summaries written before there were masks and grids lack, and mean."""
 
@@ -45,11 +51,13 @@ class Replayed:
         inputs: results read.
         adversarial: witnesses replayed.
         misclassified: clean inputs confirmed to be misclassified.
+        robust: inputs that the run says are proven robust. A proof is not repeated by a replay.
     """
 
     inputs: int
     adversarial: int
     misclassified: int
+    robust: int = 0
 
 
 def replay(path: Path, asked: Asked, model: Model, inputs: Floats, labels: Integers) -> Replayed:
@@ -75,7 +83,8 @@ def replay(path: Path, asked: Asked, model: Model, inputs: Floats, labels: Integ
     witnesses = _witnesses(model, stored, records, clean)
     _check_summary(path / SUMMARY, asked, records, witnesses)
     wrong = sum(record.verdict is Verdict.MISCLASSIFIED for record in records)
-    return Replayed(len(records), len(witnesses), wrong)
+    proven = sum(record.verdict is Verdict.ROBUST for record in records)
+    return Replayed(len(records), len(witnesses), wrong, proven)
 
 
 class _Clean:
@@ -112,9 +121,15 @@ class _Clean:
             problem.wrong.contains(outputs) == (record.verdict is Verdict.MISCLASSIFIED),
             "its clean input is classified otherwise than the run says",
         )
-        require(record.verdict is not Verdict.ROBUST, "nothing in the run proves it robust")
+        proven = record.proved_by is not ProvedBy.NOTHING
+        require(
+            proven == (record.verdict is Verdict.ROBUST), "it does not say what proves it robust"
+        )
+        positive = record.bound is not None and record.bound > 0
+        require(positive or not proven, "its proven bound is not positive")
         if record.verdict is Verdict.ADVERSARIAL:
-            found = record.found_by in (FoundBy.GRADIENT, FoundBy.LP, FoundBy.GRID)
+            found = record.found_by not in (FoundBy.NOTHING, FoundBy.CLEAN)
+            require(not positive, "it is adversarial and has a positive proven bound")
             require(found, "it does not say what found its adversarial input")
         else:
             wrong = record.verdict is Verdict.MISCLASSIFIED
@@ -194,7 +209,8 @@ def _check_summary(
     """Sums the results up again: every figure and every fact of the question must be the same."""
     try:
         stored = _SINCE_FEATURES | json.loads(path.read_bytes())
-        stored["found_by"] = {"grid": 0} | stored["found_by"]
+        stored = _SINCE_PROOFS | stored
+        stored["found_by"] = {"grid": 0, "mip": 0, "search": 0} | stored["found_by"]
         facts = {name: stored[name] for name in _FACTS}
         seconds = stored["seconds"]
     except (OSError, ValueError, KeyError, TypeError) as problem:

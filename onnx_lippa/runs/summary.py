@@ -12,7 +12,7 @@ from importlib import metadata
 from typing import Any, Final
 
 from onnx_lippa.question import Features, PerFeature
-from onnx_lippa.witness import FoundBy, Outcome, Verdict
+from onnx_lippa.witness import FoundBy, Outcome, ProvedBy, Verdict
 
 SCHEMA_VERSION: Final = 1
 _PACKAGES: Final = ("onnx-lippa", "onnx", "onnxruntime", "ortools", "numpy", "scipy", "clarabel")
@@ -38,12 +38,24 @@ class Counts:
 
 @dataclass(frozen=True)
 class Found:
-    """How many of the adversarial ones were found by gradients, how many only by LPs, and how
-    many only by a search among the points of a grid."""
+    """How many of the adversarial ones were found by gradients, and how many only by LPs, by a
+    search among the points of a grid, by mixed-integer programs, or by a complete search."""
 
     gradient: int
     lp: int
     grid: int
+    mip: int = 0
+    search: int = 0
+
+
+@dataclass(frozen=True)
+class Proved:
+    """How many of the robust ones each method proved."""
+
+    interval: int
+    linear: int
+    mip: int
+    complete: int
 
 
 @dataclass(frozen=True)
@@ -88,12 +100,15 @@ class Summary:
         robust_error: bounds on the share of inputs that some allowed input breaks.
         counts: inputs by verdict.
         found_by: adversarial ones by what found them.
+        proved_by: robust ones by what proved them.
         median_distance: median distance of the adversarial ones, None without any.
         seconds: wall time of the whole run.
         seconds_per_broken: mean time of an adversarial input, None without any.
         seconds_per_unbroken: mean time of an unknown input, None without any.
+        seconds_per_proven: mean time of a robust input, None without any.
         lp_steps: LPSteps in all.
         lp_seconds: time in LPSteps, summed over workers.
+        nodes: subproblems bounded in all.
         versions: versions of the packages used.
     """
 
@@ -103,12 +118,15 @@ class Summary:
     robust_error: Interval
     counts: Counts
     found_by: Found
+    proved_by: Proved
     median_distance: float | None
     seconds: float
     seconds_per_broken: float | None
     seconds_per_unbroken: float | None
+    seconds_per_proven: float | None
     lp_steps: int
     lp_seconds: float
+    nodes: int
     versions: dict[str, str]
 
     def as_json(self) -> dict[str, Any]:
@@ -144,16 +162,25 @@ def summarise(facts: RunFacts, outcomes: Sequence[Outcome], seconds: float) -> S
         robust_error=Interval((wrong + len(broken)) / total, 1.0 - proven / total),
         counts=Counts(wrong, len(broken), proven, verdicts[Verdict.UNKNOWN]),
         found_by=Found(
-            sum(o.found_by is FoundBy.GRADIENT for o in broken),
-            sum(o.found_by is FoundBy.LP for o in broken),
-            sum(o.found_by is FoundBy.GRID for o in broken),
+            *(
+                sum(o.found_by is by for o in broken)
+                for by in (FoundBy.GRADIENT, FoundBy.LP, FoundBy.GRID, FoundBy.MIP, FoundBy.SEARCH)
+            )
+        ),
+        proved_by=Proved(
+            *(
+                sum(o.proved_by is by for o in outcomes if o.verdict is Verdict.ROBUST)
+                for by in (ProvedBy.INTERVAL, ProvedBy.LINEAR, ProvedBy.MIP, ProvedBy.COMPLETE)
+            )
         ),
         median_distance=_median(o.witness.distance for o in broken if o.witness is not None),
         seconds=seconds,
         seconds_per_broken=_mean(o.seconds for o in broken),
         seconds_per_unbroken=_mean(o.seconds for o in outcomes if o.verdict is Verdict.UNKNOWN),
+        seconds_per_proven=_mean(o.seconds for o in outcomes if o.verdict is Verdict.ROBUST),
         lp_steps=sum(o.lp_steps for o in outcomes),
         lp_seconds=math.fsum(o.lp_seconds for o in outcomes),
+        nodes=sum(o.nodes for o in outcomes),
         versions=versions(),
     )
 

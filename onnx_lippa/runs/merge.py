@@ -1,0 +1,53 @@
+"""What two looks at one input say together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from onnx_lippa.errors import ContradictionError
+from onnx_lippa.onnx_io import Model
+from onnx_lippa.question import Problem
+from onnx_lippa.witness import Outcome, Verdict
+
+_CLAIMS: Final = (Verdict.MISCLASSIFIED, Verdict.ADVERSARIAL, Verdict.ROBUST)
+
+
+def merged(before: Outcome, after: Outcome, problem: Problem, model: Model) -> Outcome:
+    """The verdict of either, times and counts of both.
+
+    Args:
+        before: what was known.
+        after: what was found out since.
+        problem: what both are about.
+        model: the model.
+
+    Raises:
+        ContradictionError: a witness and a proof.
+    """
+    bound = max(before.bound, after.bound)
+    both = {before.verdict, after.verdict}
+    if (Verdict.ADVERSARIAL in both and bound > 0) or (
+        Verdict.ROBUST in both and Verdict.MISCLASSIFIED in both
+    ):
+        raise contradiction(problem, model)
+    claim = before if before.verdict in _CLAIMS else after
+    return replace(
+        claim,
+        lp_steps=before.lp_steps + after.lp_steps,
+        seconds=before.seconds + after.seconds,
+        lp_seconds=before.lp_seconds + after.lp_seconds,
+        best_margin=min(before.best_margin, after.best_margin),
+        bound=bound,
+        nodes=before.nodes + after.nodes,
+    )
+
+
+def contradiction(problem: Problem, model: Model) -> ContradictionError:
+    """What to raise where an input has a witness and a proof."""
+    inputs = problem.inputs
+    return ContradictionError(
+        f"input {problem.index} has both a witness and a proof of robustness, which cannot be: "
+        f"please report this as a bug, with the model ({model.file.path.name}, SHA-256 "
+        f"{model.file.sha256}), the input, the norm {inputs.norm.name} and eps {inputs.eps:g}"
+    )

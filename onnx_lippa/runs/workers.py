@@ -1,0 +1,160 @@
+"""Work on problems in worker processes, of one kind after another in the same processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing.queues import Queue
+from pathlib import Path
+from queue import Empty
+from types import TracebackType
+from typing import Final, TypeAlias, final
+
+from threadpoolctl import threadpool_limits
+
+from onnx_lippa.attacks import Settings, attack_batch
+from onnx_lippa.certify import CertifySettings, certify_batch
+from onnx_lippa.onnx_io import Model, load
+from onnx_lippa.question import Problem
+from onnx_lippa.runs.processes import (
+    CONTEXT,
+    begin_quietly,
+    interrupts_held_back,
+    process_pool,
+)
+from onnx_lippa.witness import Outcome
+
+_PATIENCE: Final = 0.5
+"""Seconds without an outcome after which the workers are asked whether they still live."""
+
+Budgets: TypeAlias = Settings | CertifySettings
+"""What is done with problems: an attack or a proof, and how much of it."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Some problems that are worked on together.
+
+    Attributes:
+        problems: the problems.
+        budgets: what to do with them.
+    """
+
+    problems: tuple[Problem, ...]
+    budgets: Budgets
+
+
+@final
+class Workers:
+    """Worker processes, each with the model and one thread, in BLAS and in ONNX Runtime.
+
+    With one worker everything runs in this process.
+
+    Args:
+        model: the model, loaded and checked.
+        count: processes.
+    """
+
+    def __init__(self, model: Model, count: int) -> None:
+        self._model, self._count = model, count
+        self._results: Queue[Outcome] | None = None
+        self._executor: ProcessPoolExecutor | None = None
+        self._opened = ExitStack()
+
+    def __enter__(self) -> Workers:
+        """Starts the processes, if there are to be several."""
+        if self._count > 1:
+            results: Queue[Outcome] = CONTEXT.Queue()
+            initials = (self._model.file.path, self._model.interface.output_name, results)
+            pool = process_pool(self._count, _begin, initials)
+            self._executor = self._opened.enter_context(pool)
+            self._results = results
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        """Ends the processes."""
+        return self._opened.__exit__(kind, error, trace)
+
+    def run(self, jobs: Sequence[Job], deadline: float = float("inf")) -> Iterator[Outcome]:
+        """Outcomes as they are settled.
+
+        Args:
+            jobs: what to do; each is begun when a worker is free.
+            deadline: ``time.monotonic()`` after which no further job is begun.
+        """
+        if self._executor is None or self._results is None:
+            with threadpool_limits(limits=1):
+                for job in jobs:
+                    if time.monotonic() < deadline:
+                        yield from _done(self._model, job)
+            return
+        with interrupts_held_back():
+            futures = [self._executor.submit(_work, job, deadline_of(deadline)) for job in jobs]
+        yield from _gathered(self._results, futures)
+
+
+def deadline_of(deadline: float) -> float:
+    """A deadline as the wall clock's, which processes share."""
+    return time.time() + deadline - time.monotonic()
+
+
+def _gathered(results: Queue[Outcome], futures: list[Future[int]]) -> Iterator[Outcome]:
+    """Outcomes as workers report them; raises what a worker raised."""
+    received = 0
+    while True:
+        if all(future.done() for future in futures):
+            # Each says how many outcomes it reported, and raises what went wrong.
+            if received == sum(future.result() for future in futures):
+                return
+        else:
+            for future in futures:
+                if future.done():
+                    future.result()
+        try:
+            outcome = results.get(timeout=_PATIENCE)
+        except Empty:
+            continue
+        received += 1
+        yield outcome
+
+
+def _done(model: Model, job: Job) -> Iterator[Outcome]:
+    if isinstance(job.budgets, CertifySettings):
+        return certify_batch(model, job.problems, job.budgets)
+    return attack_batch(model, job.problems, job.budgets)
+
+
+@dataclass(frozen=True)
+class _Worker:
+    """What a worker process holds between jobs."""
+
+    model: Model
+    results: Queue[Outcome]
+
+
+_worker: list[_Worker] = []
+
+
+def _begin(path: Path, output: str, results: Queue[Outcome]) -> None:
+    begin_quietly()
+    # The parent checked the model; a worker only has to read it.
+    _worker.append(_Worker(load(path, output=output, check=False), results))
+
+
+def _work(job: Job, deadline: float) -> int:
+    """Does a job, unless it is too late; how many outcomes were reported."""
+    if time.time() > deadline:
+        return 0
+    worker, count = _worker[0], 0
+    for outcome in _done(worker.model, job):
+        worker.results.put(outcome)
+        count += 1
+    return count
