@@ -7,8 +7,9 @@
 (0.31, 1.0)
 """
 
-from onnx_lippa.api import AttackResult, attack, falsify, replay
+from onnx_lippa.api import AttackResult, attack, audit, certify, falsify, replay, verify
 from onnx_lippa.errors import (
+    ContradictionError,
     FalseClaimError,
     InputError,
     LippaError,
@@ -24,6 +25,7 @@ from onnx_lippa.witness import Verdict
 __all__ = [
     "Answer",
     "AttackResult",
+    "ContradictionError",
     "FalseClaimError",
     "Finding",
     "InputError",
@@ -35,7 +37,10 @@ __all__ = [
     "UnsupportedModelError",
     "Verdict",
     "attack",
+    "audit",
+    "certify",
     "falsify",
     "load",
     "replay",
+    "verify",
 ]

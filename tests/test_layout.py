@@ -17,6 +17,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.stat().st_size)
 PUBLIC = [
     "Answer",
     "AttackResult",
+    "ContradictionError",
     "FalseClaimError",
     "Finding",
     "InputError",
@@ -28,9 +29,12 @@ PUBLIC = [
     "UnsupportedModelError",
     "Verdict",
     "attack",
+    "audit",
+    "certify",
     "falsify",
     "load",
     "replay",
+    "verify",
 ]
 ONLY_IN = {
     "onnx": "onnx_io",
@@ -140,7 +144,8 @@ def test_floors():
         {"network"},
         {"onnx_io"},
         {"regions", "witness"},
-        {"attacks", "certify"},
+        {"certify"},
+        {"attacks"},
         {"runs", "formats"},
         {"api"},
         {"cli"},

@@ -36,6 +36,24 @@ def features_from(
     )
 
 
+def radii_from(eps: str | None) -> list[str | None]:
+    """The radii of a list like 0.05,0.1; one radius, or none at all, is a list of one.
+
+    Raises:
+        InputError: a list that holds anything but different numbers.
+    """
+    if eps is None or "," not in eps:
+        return [eps]
+    radii: list[str | None] = [part.strip() for part in eps.split(",")]
+    numbers = [_number(part or "") for part in radii]
+    if None in numbers or len(set(numbers)) != len(numbers):
+        raise InputError(
+            f"--eps {eps!r} is not understood: give different numbers or fractions, as in "
+            "0.05,0.1 or 4/255,8/255"
+        )
+    return radii
+
+
 def values_from(option: str, text: str) -> npt.ArrayLike:
     """A number, a fraction like 1/255, or the array of a file.
 

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from onnx_lippa.cli.attack import attack
+from onnx_lippa.cli.audit import audit
+from onnx_lippa.cli.certify import certify
 from onnx_lippa.cli.gradient import gradient
 from onnx_lippa.cli.inspect import inspect
 from onnx_lippa.cli.regions import regions
@@ -29,6 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(attack)
+app.command()(certify)
+app.command()(audit)
 app.command()(replay)
 app.command()(inspect)
 app.command()(gradient)

@@ -1,8 +1,9 @@
-"""``onnx-lippa attack MODEL --property SPEC`` and ``onnx-lippa attack --instances CSV``."""
+"""``--property SPEC`` and ``--instances CSV`` of the commands that answer them."""
 
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import Counter
 from dataclasses import replace
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from onnx_lippa.attacks import Settings
+from onnx_lippa.certify import CertifySettings
 from onnx_lippa.errors import InputError
 from onnx_lippa.question import Property
 from onnx_lippa.runs import (
@@ -26,6 +28,7 @@ from onnx_lippa.runs import (
     load_for,
     read_instances,
     read_results,
+    verify,
     write_counterexample,
     write_results,
 )
@@ -39,17 +42,25 @@ def attack_property(
     spec: Path,
     output: str | None,
     settings: Settings,
+    proof: CertifySettings | None,
     counterexample: Path | None,
     threads: int,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Prints the answer on the first line, and the counterexample behind it."""
+    """Prints the answer on the first line, and the counterexample behind it.
+
+    With settings of a proof it may be ``unsat``.
+    """
     started = time.monotonic()
     asked = Property.from_vnnlib(spec)
     loaded = load_for(asked, model, output=output, threads=threads)
     left = max(settings.time_limit - (time.monotonic() - started), 1e-3)
-    found = falsify(loaded, asked, replace(settings, time_limit=left))
+    settings = replace(settings, time_limit=left)
+    if proof is None:
+        found = falsify(loaded, asked, settings)
+    else:
+        found = verify(loaded, asked, settings, proof)
     if counterexample is not None and found.answer is Answer.SAT:
         write_counterexample(counterexample, found)
     if as_json:
@@ -70,12 +81,19 @@ def _as_json(found: Finding, seconds: float) -> dict[str, object]:
         "rounded_inputs": list(found.rounded),
         "found_by": found.found_by.value,
         "lp_steps": found.lp_steps,
+        "nodes": found.nodes,
+        "reason": found.reason,
         "seconds": seconds,
     }
 
 
 def attack_instances(
-    path: Path, out: Path | None, settings: Settings, workers: int, quiet: bool
+    path: Path,
+    out: Path | None,
+    settings: Settings,
+    proof: CertifySettings | None,
+    workers: int,
+    quiet: bool,
 ) -> None:
     """Answers every instance of a list; a list that was interrupted is continued."""
     instances = read_instances(path)
@@ -98,7 +116,7 @@ def attack_instances(
     try:
         with _progress(len(instances), quiet) as progress:
             task = progress.add_task("instances", total=len(instances), completed=len(known))
-            for result in answers(left, path.parent, settings, workers, examples):
+            for result in answers(left, path.parent, settings, proof, workers, examples):
                 known.append(result)
                 if out is not None:
                     write_results(out / _RESULTS, known)
@@ -137,3 +155,33 @@ def _report(results: list[InstanceResult], total: int, out: Path | None) -> None
     listed = ", ".join(f"{count} {answer}" for answer, count in sorted(counts.items()))
     where = "" if out is None else f"; written to {out / _RESULTS}"
     typer.echo(f"{len(results)} of {total} instances: {listed or 'nothing yet'}{where}")
+
+
+def seconds_of(timeout: float | None) -> float:
+    """The seconds of ``--timeout``; infinite where it is not given."""
+    if timeout is not None and not timeout > 0:
+        raise InputError(f"--timeout is {timeout}: give a positive number of seconds")
+    return math.inf if timeout is None else timeout
+
+
+def only_one(
+    model: Path | None,
+    data: Path | None,
+    eps: str | None,
+    property_: Path | None,
+    instances: Path | None,
+    time_limit: float | None,
+    counterexample: Path | None,
+) -> None:
+    """Raises InputError for arguments that say nothing to a property or to a list of them."""
+    if property_ is not None and instances is not None:
+        raise InputError("--property and --instances exclude each other: give one of them")
+    name = "--instances" if property_ is None else "--property"
+    for given, what in ((data, "DATA"), (eps, "--eps"), (time_limit, "--time-limit")):
+        if given is not None:
+            raise InputError(f"{name} and {what} exclude each other: leave {what} out")
+    if property_ is not None and model is None:
+        raise InputError("--property needs a MODEL: give the path of an ONNX file")
+    if instances is not None and (model is not None or counterexample is not None):
+        what = "MODEL" if model is not None else "--counterexample"
+        raise InputError(f"--instances and {what} exclude each other: leave {what} out")

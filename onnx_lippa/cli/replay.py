@@ -22,3 +22,8 @@ def replay(
         f"confirmed: {confirmed.adversarial} adversarial and {confirmed.misclassified} "
         f"misclassified of {confirmed.inputs} inputs"
     )
+    if confirmed.robust:
+        typer.echo(
+            f"not repeated: the proofs of {confirmed.robust} robust inputs (certify proves them "
+            "again)"
+        )

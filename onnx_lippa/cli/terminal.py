@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Final
+
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -19,6 +23,13 @@ from onnx_lippa.onnx_io import Model
 from onnx_lippa.runs import RunSpecification, Summary
 from onnx_lippa.witness import Outcome, Verdict
 
+_PROOFS: Final = {
+    "interval": "by intervals",
+    "linear": "by linear bounds",
+    "mip": "by mixed-integer programs",
+    "complete": "by complete search",
+}
+
 
 def model_line(model: Model) -> str:
     """One line about the model."""
@@ -31,14 +42,14 @@ def model_line(model: Model) -> str:
 
 
 class LiveProgress:
-    """A progress bar: inputs done, broken so far, time left."""
+    """A progress bar: inputs done, the robust error as it narrows, the stage, time so far."""
 
     def __init__(self, console: Console, total: int, shown: bool) -> None:
         self._progress = Progress(
-            TextColumn("attacking"),
+            TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("[red]{task.fields[broken]} broken"),
+            TextColumn("[bold]robust error [{task.fields[lower]:.1%}, {task.fields[upper]:.1%}]"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -46,8 +57,8 @@ class LiveProgress:
             disable=not shown,
             transient=True,
         )
-        self._broken = 0
-        self._task: TaskID = self._progress.add_task("attack", total=total, broken=0)
+        self._broken, self._proven, self._total = 0, 0, max(1, total)
+        self._task: TaskID = self._progress.add_task("begins", total=total, lower=0.0, upper=1.0)
 
     def __enter__(self) -> LiveProgress:
         self._progress.start()
@@ -56,10 +67,20 @@ class LiveProgress:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
+    def stage(self, name: str) -> None:
+        """Says what is being done."""
+        self._progress.update(self._task, description=name)
+
     def add(self, outcome: Outcome) -> None:
         """Counts one more outcome."""
         self._broken += outcome.verdict in (Verdict.ADVERSARIAL, Verdict.MISCLASSIFIED)
-        self._progress.update(self._task, advance=1, broken=self._broken)
+        self._proven += outcome.verdict is Verdict.ROBUST
+        self._progress.update(
+            self._task,
+            advance=1,
+            lower=self._broken / self._total,
+            upper=1.0 - self._proven / self._total,
+        )
 
 
 def summary_table(summary: Summary, specification: RunSpecification) -> Table:
@@ -70,8 +91,15 @@ def summary_table(summary: Summary, specification: RunSpecification) -> Table:
     counts = summary.counts
     table.add_row("clean error", f"{summary.clean_error:.2%}")
     if summary.facts.features.eps is not None:
-        lower = Text(f"{summary.robust_error.lower:.2%}", style="bold red")
-        table.add_row("robust error (lower bound)", lower)
+        error = summary.robust_error
+        if error.lower == error.upper:
+            table.add_row("robust error", Text(f"{error.lower:.2%}", style="bold red"))
+        elif counts.robust:
+            between = f"{error.lower:.2%} to {error.upper:.2%}"
+            table.add_row("robust error, between", Text(between, style="bold red"))
+        else:
+            lower = Text(f"{error.lower:.2%}", style="bold red")
+            table.add_row("robust error (lower bound)", lower)
     table.add_row("inputs", f"{summary.inputs} of {summary.facts.requested}")
     table.add_row("  misclassified as they are", str(counts.misclassified))
     table.add_row("  adversarial, replayed", str(counts.adversarial))
@@ -79,13 +107,43 @@ def summary_table(summary: Summary, specification: RunSpecification) -> Table:
     table.add_row("    found only by LPs", str(summary.found_by.lp))
     if summary.found_by.grid:
         table.add_row("    found only on the grid", str(summary.found_by.grid))
+    if summary.found_by.mip:
+        table.add_row("    found only by MIPs", str(summary.found_by.mip))
+    if summary.found_by.search:
+        table.add_row("    found by complete search", str(summary.found_by.search))
+    if counts.robust:
+        table.add_row("  robust, proven", str(counts.robust))
+        for name, count in asdict(summary.proved_by).items():
+            if count:
+                table.add_row(f"    {_PROOFS[name]}", str(count))
     table.add_row("  unknown", str(counts.unknown))
     table.add_row("median distance of adversarial", _number(summary.median_distance))
     table.add_row("time per broken input", _seconds(summary.seconds_per_broken))
-    table.add_row("time per unbroken input", _seconds(summary.seconds_per_unbroken))
+    if counts.robust:
+        table.add_row("time per proven input", _seconds(summary.seconds_per_proven))
+    table.add_row("time per unknown input", _seconds(summary.seconds_per_unbroken))
     rate = summary.lp_steps / summary.lp_seconds if summary.lp_seconds > 0 else 0.0
     table.add_row("LPSteps", f"{summary.lp_steps:,} ({rate:,.0f} a second of LP time)")
+    if summary.nodes:
+        table.add_row("subproblems", f"{summary.nodes:,}")
     table.add_row("total time", f"{summary.seconds:.1f} s, {summary.facts.workers} workers")
+    return table
+
+
+def curve_table(summaries: Sequence[Summary]) -> Table:
+    """One line for each radius of a curve."""
+    table = Table(title="robust error over the radius", title_justify="left")
+    for name in ("eps", "clean error", "robust error, from", "to", "adversarial", "robust"):
+        table.add_column(name, justify="right")
+    table.add_column("unknown", justify="right")
+    table.add_column("seconds", justify="right")
+    for summary in summaries:
+        counts, error = summary.counts, summary.robust_error
+        table.add_row(
+            f"{summary.facts.features.eps:g}", f"{summary.clean_error:.2%}",
+            f"{error.lower:.2%}", f"{error.upper:.2%}", str(counts.adversarial),
+            str(counts.robust), str(counts.unknown), f"{summary.seconds:.1f}",
+        )  # fmt: skip
     return table
 
 

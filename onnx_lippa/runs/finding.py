@@ -15,6 +15,7 @@ class Answer(Enum):
     """Whether an input exists that the property seeks; a failed search proves nothing."""
 
     SAT = "sat"
+    UNSAT = "unsat"
     UNKNOWN = "unknown"
     TIMEOUT = "timeout"
 
@@ -24,7 +25,7 @@ class Finding:
     """What a search found.
 
     Attributes:
-        answer: SAT only with a witness that replays exactly.
+        answer: SAT only with a witness that replays exactly, UNSAT only with a proof.
         x: (d,) the input, in the type of the model; None without one.
         outputs: (k,) what ONNX Runtime gives for it; None without one.
         rounded: inputs that stand for a number no float of the model's type equals, since the
@@ -33,6 +34,9 @@ class Finding:
         seconds: wall time of the search.
         lp_steps: LPSteps spent.
         best_margin: the least margin met by any point.
+        bound: proven lower bound of the margin over all cases; -inf without one.
+        nodes: subproblems bounded for a proof.
+        reason: why nothing was proven, where a proof was tried.
     """
 
     answer: Answer
@@ -43,6 +47,9 @@ class Finding:
     seconds: float = 0.0
     lp_steps: int = 0
     best_margin: float = np.inf
+    bound: float = -np.inf
+    nodes: int = 0
+    reason: str = ""
 
     @property
     def note(self) -> str:

@@ -128,7 +128,7 @@ class RunFolder:
                 raise InputError(
                     f"{self.path} holds a {name} that is not of this run: give another --out"
                 )
-        _write(known, json.dumps(asked.as_json(), indent=1).encode())
+        replaced(known, json.dumps(asked.as_json(), indent=1).encode())
         self._write_results()
 
     @property
@@ -168,11 +168,11 @@ class RunFolder:
         """Writes what is known at the end, or at an interrupt: three files that agree."""
         self._write_results()
         self.save_witnesses()
-        _write(self.path / SUMMARY, (json.dumps(summary.as_json(), indent=2) + "\n").encode())
+        replaced(self.path / SUMMARY, (json.dumps(summary.as_json(), indent=2) + "\n").encode())
 
     def _write_results(self) -> None:
         lines = [self._record(outcome).line() for outcome in self._outcomes.values()]
-        _write(self.path / RESULTS, "".join(lines).encode())
+        replaced(self.path / RESULTS, "".join(lines).encode())
 
     def _record(self, outcome: Outcome) -> Record:
         index = outcome.index
@@ -276,7 +276,7 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _write(path: Path, content: bytes) -> None:
+def replaced(path: Path, content: bytes) -> None:
     """Replaces a file in one step, so that a crash leaves the old one or the new one."""
     draft = path.with_name(path.name + ".part")
     with _writing(path):
@@ -287,4 +287,4 @@ def _write(path: Path, content: bytes) -> None:
 def _write_arrays(path: Path, arrays: dict[str, AnyArray]) -> None:
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)  # type: ignore[arg-type]  # numpy's stub of **kwds
-    _write(path, content.getvalue())
+    replaced(path, content.getvalue())

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Final
 
 from onnx_lippa.attacks import Settings
+from onnx_lippa.certify import CertifySettings
 from onnx_lippa.errors import InputError, LippaError
 from onnx_lippa.question import Property
 from onnx_lippa.runs.counterexample import write_counterexample
 from onnx_lippa.runs.falsify import falsify, load_for
 from onnx_lippa.runs.finding import Answer
 from onnx_lippa.runs.processes import begin_quietly, interrupts_held_back, process_pool
+from onnx_lippa.runs.verify import verify
 
 _COLUMNS: Final = ("onnx", "vnnlib", "timeout")
 _FIELDS: Final = (*_COLUMNS, "answer", "seconds", "load_seconds", "found_by", "lp_steps", "note")
@@ -44,7 +46,8 @@ class InstanceResult:
 
     Attributes:
         instance: the question.
-        answer: ``sat``, ``unknown``, ``timeout``, or ``error`` with the reason in ``note``.
+        answer: ``sat``, ``unsat``, ``unknown``, ``timeout``, or ``error``
+            with the reason in ``note``.
         seconds: wall time, reading of model and property included.
         load_seconds: the part of it that reading the model took.
         found_by: which part of the attack found the witness.
@@ -154,6 +157,7 @@ def answers(
     instances: Sequence[Instance],
     folder: Path,
     settings: Settings,
+    proof: CertifySettings | None,
     workers: int,
     counterexamples: Path | None,
 ) -> Iterator[InstanceResult]:
@@ -163,10 +167,11 @@ def answers(
         instances: the questions.
         folder: what their paths are relative to.
         settings: budgets; each instance has its own time limit.
+        proof: those of proofs; None where only counterexamples are looked for.
         workers: processes.
         counterexamples: folder for what was found, or None.
     """
-    jobs = [(one, folder, settings, counterexamples) for one in instances]
+    jobs = [(one, folder, settings, proof, counterexamples) for one in instances]
     if workers == 1 or len(jobs) <= 1:
         for job in jobs:
             yield _answered(*job)
@@ -179,7 +184,11 @@ def answers(
 
 
 def _answered(
-    instance: Instance, folder: Path, settings: Settings, counterexamples: Path | None
+    instance: Instance,
+    folder: Path,
+    settings: Settings,
+    proof: CertifySettings | None,
+    counterexamples: Path | None,
 ) -> InstanceResult:
     """One instance from its files; what is wrong with them is its answer."""
     started = time.monotonic()
@@ -190,8 +199,12 @@ def _answered(
         model = load_for(asked, folder / instance.onnx)
         loaded = time.monotonic() - began
         left = max(instance.timeout - (time.monotonic() - started), 1e-3)
-        found = falsify(model, asked, replace(settings, time_limit=left))
-        note = found.note
+        limited = replace(settings, time_limit=left)
+        if proof is None:
+            found = falsify(model, asked, limited)
+        else:
+            found = verify(model, asked, limited, proof)
+        note = found.note or found.reason
         if counterexamples is not None and found.answer is Answer.SAT:
             name = f"{Path(instance.onnx).stem}_{Path(instance.vnnlib).name.split('.vnnlib')[0]}"
             write_counterexample(counterexamples / f"{name}.txt", found)

@@ -138,10 +138,7 @@ class Search:
 
     def _problem(self, index: int) -> Problem:
         """The problem of one case; not kept, since there may be very many."""
-        case = self._asked.cases[index]
-        inputs, claim = inputs_of(self._asked, case, self._model.interface.dtype)
-        sought = UnsafeSet(tuple(_with_a_row(one) for one in case.unsafe.disjuncts))
-        return Problem(index, inputs, sought, UnsafeSet(()), claim)
+        return problem_of(self._model, self._asked, index)
 
     def _sat(self, problem: Problem, witness: Witness, found_by: FoundBy) -> Finding:
         margins = problem.unsafe.margins(witness.outputs[None])
@@ -158,6 +155,14 @@ class Search:
             lp_steps=self._lp_steps,
             best_margin=float(self._margins.min()),
         )
+
+
+def problem_of(model: Model, asked: Property, index: int) -> Problem:
+    """The problem of one case of a property, for its model (joint where the property needs it)."""
+    case = asked.cases[index]
+    inputs, claim = inputs_of(asked, case, model.interface.dtype)
+    sought = UnsafeSet(tuple(_with_a_row(one) for one in case.unsafe.disjuncts))
+    return Problem(index, inputs, sought, UnsafeSet(()), claim)
 
 
 def _with_a_row(conjunction: Conjunction) -> Conjunction:

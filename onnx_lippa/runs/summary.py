@@ -159,7 +159,7 @@ def summarise(facts: RunFacts, outcomes: Sequence[Outcome], seconds: float) -> S
         facts=facts,
         inputs=len(outcomes),
         clean_error=wrong / total,
-        robust_error=Interval((wrong + len(broken)) / total, 1.0 - proven / total),
+        robust_error=Interval((wrong + len(broken)) / total, (total - proven) / total),
         counts=Counts(wrong, len(broken), proven, verdicts[Verdict.UNKNOWN]),
         found_by=Found(
             *(

@@ -1,0 +1,99 @@
+"""``onnx_lippa.falsify`` and ``onnx_lippa.verify``."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from onnx_lippa.api.result import (
+    method_named,
+    proof_method_named,
+)
+from onnx_lippa.attacks import Settings
+from onnx_lippa.certify import CertifySettings
+from onnx_lippa.onnx_io import Model
+from onnx_lippa.question import Property
+from onnx_lippa.runs import (
+    Finding,
+    load_for,
+)
+from onnx_lippa.runs import falsify as falsify_property
+from onnx_lippa.runs import verify as verify_property
+
+
+def falsify(
+    network: Model | str | Path,
+    asked: Property | str | Path,
+    *,
+    timeout: float = math.inf,
+    method: str = "lippa",
+    restarts: int = 8,
+    gradient_steps: int = 60,
+    lp_steps: int = 8,
+    engine: str = "auto",
+    solver: str | None = None,
+    seed: int = 0,
+) -> Finding:
+    """Looks for an input that a property seeks.
+
+    Args:
+        network: a model from :func:`load`, or the path of one.
+        asked: a property, or the path of a VNN-LIB file.
+        timeout: seconds for the search.
+        method: ``"lippa"`` or ``"pgd"``.
+        restarts: rounds of gradient walks after the first.
+        gradient_steps: gradient steps of a walk.
+        lp_steps: LPSteps of Algorithm 1.
+        engine: LP engine: ``"auto"``, ``"rows"`` or ``"stacked"``.
+        solver: as in :func:`attack`.
+        seed: same seed, same result (but for a timeout).
+
+    Returns:
+        ``sat`` with an input that replays in ONNX Runtime and meets the property exactly, or
+        ``unknown`` or ``timeout``, which prove nothing.
+
+    Raises:
+        InputError: a property that cannot be read or does not fit the model.
+        ModelError: a model that cannot be used (where a path is given).
+    """
+    wanted = asked if isinstance(asked, Property) else Property.from_vnnlib(asked)
+    model = network if isinstance(network, Model) else load_for(wanted, network)
+    settings = Settings(
+        method_named(method), False, restarts, gradient_steps, lp_steps, timeout, seed, engine,
+        solver,
+    )  # fmt: skip
+    return falsify_property(model, wanted, settings)
+
+
+def verify(
+    network: Model | str | Path,
+    asked: Property | str | Path,
+    *,
+    timeout: float = 60.0,
+    time_limit: float = math.inf,
+    method: str = "auto",
+    seed: int = 0,
+) -> Finding:
+    """Looks for an input that a property seeks, or proves that there is none.
+
+    Args:
+        network: a model from :func:`load`, or the path of one.
+        asked: a property, or the path of a VNN-LIB file.
+        timeout: seconds for everything.
+        time_limit: seconds for the proof of one case of the property.
+        method: how to prove, as in :func:`certify`.
+        seed: same seed, same result (but for limits).
+
+    Returns:
+        ``sat`` with an input that replays, ``unsat`` with a positive ``bound`` of every case,
+        ``unknown`` or ``timeout``.
+
+    Raises:
+        InputError: a property that cannot be read or does not fit the model.
+        ModelError: a model that cannot be used (where a path is given).
+        ContradictionError: a witness and a proof for one case, which is a bug.
+    """
+    wanted = asked if isinstance(asked, Property) else Property.from_vnnlib(asked)
+    model = network if isinstance(network, Model) else load_for(wanted, network)
+    proof = CertifySettings(proof_method_named(method), time_limit, seed=seed)
+    return verify_property(model, wanted, Settings(time_limit=timeout, seed=seed), proof)

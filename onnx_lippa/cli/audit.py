@@ -1,0 +1,84 @@
+"""``onnx-lippa audit``."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import typer
+
+from onnx_lippa.api import method_named
+from onnx_lippa.attacks import Method, Settings
+from onnx_lippa.certify import CertifySettings
+from onnx_lippa.cli import options
+from onnx_lippa.cli.property import attack_instances, attack_property, only_one, seconds_of
+from onnx_lippa.cli.run import Arguments, carry_out, cores
+from onnx_lippa.errors import InputError
+from onnx_lippa.runs import AuditSettings
+
+
+def audit(
+    model: options.ModelPath = None,
+    data: options.DataPath = None,
+    eps: options.Radius = None,
+    norm: options.NormName = "linf",
+    targets: options.TargetClasses = "all",
+    budget: Annotated[
+        float | None, typer.Option(help="Seconds for everything; no limit if not given.")
+    ] = None,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(help="Seconds for the complete search of one input; 60 if not given."),
+    ] = None,
+    method: Annotated[
+        str, typer.Option(help=f"The attack: {', '.join(one.value for one in Method)}.")
+    ] = "lippa",
+    property_: options.PropertyPath = None,
+    timeout: options.Timeout = None,
+    counterexample: options.CounterexamplePath = None,
+    instances: options.InstancesPath = None,
+    output: options.OutputName = None,
+    lower: options.Lower = "0",
+    upper: options.Upper = "1",
+    fixed: options.Fixed = None,
+    grid: options.GridSteps = "0",
+    first: options.First = None,
+    indices: options.Indices = None,
+    seed: options.Seed = 0,
+    workers: options.WorkerCount = None,
+    out: options.OutFolder = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Attack and prove, cheapest first: the robust error as an interval that narrows.
+
+    Gradients, linear bounds, LiPPA, complete search; the time goes to the inputs still open.
+    """
+    settings = Settings(method=method_named(method), seed=seed)
+    if property_ is not None or instances is not None:
+        only_one(model, data, eps, property_, instances, time_limit, counterexample)
+        proof = CertifySettings(time_limit=math.inf, seed=seed)
+        search = Settings(settings.method, time_limit=seconds_of(timeout), seed=seed)
+        threads = cores() if workers is None else workers
+        if instances is not None:
+            attack_instances(instances, out, search, proof, threads, quiet)
+        elif model is not None and property_ is not None:
+            attack_property(
+                model, property_, output, search, proof, counterexample, threads, as_json, quiet
+            )
+        return
+    if timeout is not None or counterexample is not None:
+        raise InputError("--timeout and --counterexample belong to --property: give one")
+    if eps is None:
+        raise InputError("there is no --eps: give the radius to audit")
+    limit = 60.0 if time_limit is None else time_limit
+    asked = AuditSettings(
+        settings,
+        CertifySettings(time_limit=limit, seed=seed),
+        math.inf if budget is None else budget,
+    )
+    arguments = Arguments(
+        model, data, eps, norm, targets, output, lower, upper, fixed, grid, first, indices, seed,
+        workers, out, as_json, quiet,
+    )  # fmt: skip
+    carry_out(arguments, asked, settings)

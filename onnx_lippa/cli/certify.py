@@ -1,0 +1,80 @@
+"""``onnx-lippa certify``."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import typer
+
+from onnx_lippa.api import mip_solver, proof_method_named
+from onnx_lippa.attacks import Settings
+from onnx_lippa.certify import CertifySettings, ProofMethod
+from onnx_lippa.cli import options
+from onnx_lippa.cli.property import attack_instances, attack_property, only_one, seconds_of
+from onnx_lippa.cli.run import Arguments, carry_out, cores
+from onnx_lippa.errors import InputError
+from onnx_lippa.solvers import MIP_SOLVER_NAMES
+
+
+def certify(
+    model: options.ModelPath = None,
+    data: options.DataPath = None,
+    eps: options.Radius = None,
+    norm: options.NormName = "linf",
+    targets: options.TargetClasses = "all",
+    method: Annotated[
+        str, typer.Option(help=f"One of {', '.join(one.value for one in ProofMethod)}.")
+    ] = "auto",
+    time_limit: Annotated[
+        float | None, typer.Option(help="Seconds for one input; 60 if not given.")
+    ] = None,
+    solver: Annotated[
+        str, typer.Option(help=f"Solver of --method mip: {', '.join(MIP_SOLVER_NAMES)}.")
+    ] = "scip",
+    property_: options.PropertyPath = None,
+    timeout: options.Timeout = None,
+    counterexample: options.CounterexamplePath = None,
+    instances: options.InstancesPath = None,
+    output: options.OutputName = None,
+    lower: options.Lower = "0",
+    upper: options.Upper = "1",
+    fixed: options.Fixed = None,
+    grid: options.GridSteps = "0",
+    first: options.First = None,
+    indices: options.Indices = None,
+    seed: options.Seed = 0,
+    workers: options.WorkerCount = None,
+    out: options.OutFolder = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Prove inputs robust, or a property unsat, or find a counterexample on the way.
+
+    docs/verdicts.md says what each verdict proves.
+    """
+    wanted = proof_method_named(method)
+    mip_solver(solver)
+    if property_ is not None or instances is not None:
+        only_one(model, data, eps, property_, instances, time_limit, counterexample)
+        proof = CertifySettings(wanted, math.inf, seed=seed, solver=solver)
+        search = Settings(time_limit=seconds_of(timeout), seed=seed)
+        threads = cores() if workers is None else workers
+        if instances is not None:
+            attack_instances(instances, out, search, proof, threads, quiet)
+        elif model is not None and property_ is not None:
+            attack_property(
+                model, property_, output, search, proof, counterexample, threads, as_json, quiet
+            )
+        return
+    if timeout is not None or counterexample is not None:
+        raise InputError("--timeout and --counterexample belong to --property: give one")
+    if eps is None:
+        raise InputError("there is no --eps: give the radius within which to prove")
+    limit = 60.0 if time_limit is None else time_limit
+    proof = CertifySettings(wanted, limit, seed=seed, solver=solver)
+    arguments = Arguments(
+        model, data, eps, norm, targets, output, lower, upper, fixed, grid, first, indices, seed,
+        workers, out, as_json, quiet,
+    )  # fmt: skip
+    carry_out(arguments, proof, Settings(seed=seed))

@@ -1,0 +1,96 @@
+"""Several radii, one after the other: what is known at one is known at others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from onnx_lippa.attacks import Settings
+from onnx_lippa.certify import CertifySettings
+from onnx_lippa.onnx_io import Model
+from onnx_lippa.question import Problem
+from onnx_lippa.runs.audit import AuditSettings
+from onnx_lippa.runs.folder import replaced
+from onnx_lippa.runs.summary import Summary
+from onnx_lippa.witness import Judge, Outcome, Verdict
+
+CURVE: Final = "curve.json"
+
+
+def order_of(
+    radii: Sequence[float], budgets: Settings | CertifySettings | AuditSettings
+) -> list[int]:
+    """In which order radii are worked on, so that most verdicts carry over.
+
+    Witnesses carry over to larger balls, so attacks go upward. Proofs carry over to smaller ones:
+    a certificate goes downward. An audit, which gives both, takes the ends first and then halves
+    what is between them.
+    """
+    ascending = sorted(range(len(radii)), key=lambda place: radii[place])
+    if isinstance(budgets, AuditSettings):
+        ends = [ascending[0], *ascending[-1:]] if len(ascending) > 1 else ascending
+        return ends + _halved(ascending[1:-1])
+    if isinstance(budgets, CertifySettings):
+        return ascending[::-1]
+    return ascending
+
+
+def _halved(places: list[int]) -> list[int]:
+    """The middle one, then those below and above it in the same way."""
+    if not places:
+        return []
+    middle = len(places) // 2
+    return [places[middle], *_halved(places[:middle]), *_halved(places[middle + 1 :])]
+
+
+def carried(
+    model: Model, problems: Sequence[Problem], known: Mapping[float, Sequence[Outcome]]
+) -> list[Outcome]:
+    """Verdicts at one radius that follow from those at others.
+
+    A witness of a smaller ball is replayed in this one; a proof for a larger ball holds here.
+
+    Args:
+        model: the model.
+        problems: the inputs at this radius.
+        known: outcomes at other radii.
+    """
+    judge, found = Judge(model.runtime), []
+    for problem in problems:
+        eps = problem.inputs.eps
+        for other in sorted(known):
+            outcome = next((o for o in known[other] if o.index == problem.index), None)
+            taken = None if outcome is None else _taken(judge, problem, outcome, other, eps)
+            if taken is not None:
+                found.append(taken)
+                break
+    return found
+
+
+def _taken(
+    judge: Judge, problem: Problem, outcome: Outcome, other: float, eps: float
+) -> Outcome | None:
+    """An outcome as one of this problem, at no further cost; None where it says nothing here."""
+    free = replace(outcome, seconds=0.0, lp_steps=0, lp_seconds=0.0, nodes=0)
+    if outcome.verdict is Verdict.MISCLASSIFIED:
+        return free
+    if outcome.verdict is Verdict.ROBUST and other >= eps:
+        return free
+    if outcome.witness is not None and other <= eps:
+        witness = judge.replay(outcome.witness.x, problem.inputs, problem.unsafe)
+        if witness is not None:
+            return replace(free, witness=witness, bound=float("-inf"))
+    return None
+
+
+def write_curve(folder: Path, summaries: Sequence[Summary]) -> None:
+    """Writes the summaries of all radii that are finished into one file.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    text = json.dumps({"curve": [summary.as_json() for summary in summaries]}, indent=2) + "\n"
+    replaced(folder / CURVE, text.encode())

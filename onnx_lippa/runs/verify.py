@@ -1,0 +1,140 @@
+"""A property decided: a counterexample, or a proof that there is none."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from onnx_lippa.attacks import Settings
+from onnx_lippa.certify import CertifySettings, certify_batch
+from onnx_lippa.errors import ContradictionError
+from onnx_lippa.onnx_io import Model
+from onnx_lippa.question import Property
+from onnx_lippa.runs.falsify import falsify
+from onnx_lippa.runs.finding import Answer, Finding
+from onnx_lippa.runs.search import problem_of
+from onnx_lippa.witness import Outcome, Verdict
+
+_QUICK_SECONDS: Final = 2.0
+_QUICK_SHARE: Final = 0.1
+"""What the first search for a counterexample gets; most that exist are found in less."""
+_THOROUGH_SHARE: Final = 0.3
+"""Share of what is left that a second, thorough search gets where proofs have stalled."""
+_ROUNDS: Final = (0.25, 1.0)
+"""Shares of what is left for the proofs of all cases: each is tried, then those that are open."""
+_LEAST_SECONDS: Final = 0.01
+
+
+def verify(model: Model, asked: Property, settings: Settings, proof: CertifySettings) -> Finding:
+    """Looks for an input that meets a property, or proves that none does.
+
+    Args:
+        model: the model.
+        asked: the property.
+        settings: budgets of the search; its time limit is that of everything.
+        proof: budgets of the proof of one case.
+
+    Raises:
+        InputError: the property does not fit the model.
+        ContradictionError: a case was proven in which a counterexample was found.
+    """
+    started = time.monotonic()
+    limit = settings.time_limit
+    quick = min(_QUICK_SECONDS, _QUICK_SHARE * limit)
+    restarts = min(1, settings.restarts)
+    found = falsify(model, asked, replace(settings, time_limit=quick, restarts=restarts))
+    if found.answer is Answer.SAT:
+        return found
+    with threadpool_limits(limits=1):
+        return _Proof(model, asked, settings, proof, started + limit).run(found, started)
+
+
+class _Proof:
+    def __init__(
+        self,
+        model: Model,
+        asked: Property,
+        settings: Settings,
+        proof: CertifySettings,
+        deadline: float,
+    ) -> None:
+        self._original, self._asked, self._settings = model, asked, settings
+        self._model = model.joint() if asked.joint else model
+        self._proof, self._deadline = proof, deadline
+        self._bounds = np.full(len(asked.cases), -np.inf)
+        self._nodes, self._lp_steps, self._reason = 0, 0, ""
+
+    def run(self, before: Finding, started: float) -> Finding:
+        """Rounds of proofs of the open cases, with a thorough search between them."""
+        for number, share in enumerate(_ROUNDS):
+            witness = self._round(share)
+            if witness is not None:
+                return self._sat(witness, before, started)
+            if np.all(self._bounds > 0):
+                return self._ended(Answer.UNSAT, before, started)
+            if number == 0 and self._left() > _LEAST_SECONDS:
+                seconds = min(_THOROUGH_SHARE * self._left(), self._left())
+                limited = replace(self._settings, time_limit=seconds)
+                found = falsify(self._original, self._asked, limited)
+                if found.answer is Answer.SAT:
+                    return replace(found, seconds=time.monotonic() - started, nodes=self._nodes)
+        out = self._left() <= _LEAST_SECONDS
+        return self._ended(Answer.TIMEOUT if out else Answer.UNKNOWN, before, started)
+
+    def _round(self, share: float) -> Outcome | None:
+        """Tries to prove each open case; an outcome with a witness ends the round."""
+        open_ = np.flatnonzero(self._bounds <= 0).tolist()
+        end = time.monotonic() + share * self._left()
+        for place, case in enumerate(open_):
+            each = (end - time.monotonic()) / (len(open_) - place)
+            seconds = min(self._proof.time_limit, each)
+            if seconds < _LEAST_SECONDS:
+                self._reason = "its time was used up"
+                return None
+            problem = problem_of(self._model, self._asked, case)
+            limited = replace(self._proof, time_limit=seconds)
+            (outcome,) = certify_batch(self._model, [problem], limited)
+            self._nodes += outcome.nodes
+            self._lp_steps += outcome.lp_steps
+            if outcome.witness is not None:
+                if self._bounds[case] > 0:
+                    raise ContradictionError(
+                        f"{self._asked.source}: case {case} was proven and has a counterexample: "
+                        "please report this as a bug, with the model and the property"
+                    )
+                return outcome
+            self._bounds[case] = max(self._bounds[case], outcome.bound)
+            if outcome.verdict is not Verdict.ROBUST:
+                self._reason = outcome.reason
+        return None
+
+    def _left(self) -> float:
+        return self._deadline - time.monotonic()
+
+    def _sat(self, outcome: Outcome, before: Finding, started: float) -> Finding:
+        found = self._ended(Answer.SAT, before, started)
+        if outcome.witness is None:
+            return found
+        problem = problem_of(self._model, self._asked, outcome.index)
+        rounded = () if problem.asked is None else tuple(sorted(problem.asked.meant))
+        outputs = outcome.witness.outputs[: self._asked.outputs]
+        return replace(
+            found, x=outcome.witness.x, outputs=outputs, rounded=rounded,
+            found_by=outcome.found_by,
+        )  # fmt: skip
+
+    def _ended(self, answer: Answer, before: Finding, started: float) -> Finding:
+        proven = answer is Answer.UNSAT
+        return replace(
+            before,
+            answer=answer,
+            seconds=time.monotonic() - started,
+            lp_steps=before.lp_steps + self._lp_steps,
+            bound=float(self._bounds.min()),
+            nodes=self._nodes,
+            reason="" if proven or answer is Answer.SAT else self._reason,
+        )
