@@ -1,0 +1,151 @@
+"""Which units of a pattern are set free: where a small mixed-integer program may do better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+import numpy as np
+import scipy.optimize
+
+from onnx_lippa.arrays import Float64, Integers, States
+from onnx_lippa.certify.rectified import RectifiedSystem
+from onnx_lippa.question import Conjunction
+
+_ON_FACE: Final = 1e-6
+"""A pre-activation below this share of its unit's range counts as 0, as solvers leave it."""
+_AT_BOUND: Final = 1e-9
+"""The same of a feature and its bounds."""
+_MOST_BINDING: Final = 256
+"""Faces that multipliers are sought for, those nearest to the point."""
+_NEAR: Final = 0.02
+"""Share of its range at which the sign of a unit counts half as much as on its face."""
+
+
+class FreeUnits(Enum):
+    """Ways to choose the units whose sign is not given.
+
+    DISAGREEING: those whose sign is another one at other end points; the better the point, the
+    more it counts. NEAREST: those nearest their face, as a share of their range. BINDING: those
+    whose face holds the margin back, by their multipliers in the linear program of the region.
+    INFLUENTIAL: those on which the margin depends most, the nearer their face the more.
+    """
+
+    DISAGREEING = "disagreeing"
+    NEAREST = "nearest"
+    BINDING = "binding"
+    INFLUENTIAL = "influential"
+
+
+@dataclass(frozen=True)
+class Standpoint:
+    """Where a search over patterns is.
+
+    Attributes:
+        system: the rectified system.
+        disjunct: the unsafe outputs sought.
+        x: (d,) the point.
+        pattern: (units,) its pattern, 1 active and 0 inactive; carried along, since the sign of
+            a unit whose face the point lies on cannot be read off.
+        others: (n, d) other points, the best first.
+    """
+
+    system: RectifiedSystem
+    disjunct: Conjunction
+    x: Float64
+    pattern: States
+    others: Float64
+
+
+def free_set(ways: Sequence[FreeUnits], at: Standpoint, size: int) -> Integers:
+    """At most so many units, in ascending order.
+
+    Args:
+        ways: the first one chooses, and what it leaves open is filled up by the next, and so on.
+        at: where the search is.
+        size: how many units.
+    """
+    scores = [_scores(way, at) for way in ways]
+    chosen = np.zeros(at.system.units, bool)
+    for score in scores:
+        order = np.argsort(-score, kind="stable")
+        wanted = order[(score[order] > 0) & ~chosen[order]]
+        chosen[wanted[: size - int(chosen.sum())]] = True
+    return np.flatnonzero(chosen)
+
+
+def influences(at: Standpoint) -> Float64:
+    """(units,) by how much the margin grows with z of each unit, the others' pattern given."""
+    system = at.system
+    worst = at.disjunct.matrix @ system.outputs(at.x[None])[0] - at.disjunct.bound
+    on_z = at.disjunct.matrix[int(worst.argmax())] @ system.outputs_on_units
+    for first, end in reversed(list(zip(system.starts, system.starts[1:], strict=False))):
+        active = on_z[first:end] * at.pattern[first:end]
+        on_z[:first] += active @ system.on_units[first:end, :first]
+    return on_z
+
+
+def multipliers(at: Standpoint) -> Float64:
+    """(units,) multipliers of faces in the linear program of the region; 0 where none binds.
+
+    At an optimum the margin's gradient is a combination of the faces that the point lies on, with
+    signs, in all features that are not at a bound. It is solved by least squares, so it is an
+    estimate where the point is no optimum or a ball that is no box binds.
+    """
+    system, on_z = at.system, influences(at)
+    rows, row = _in_x(at, on_z)
+    width = system.unit_upper - system.unit_lower
+    distance = np.abs(system.pre_activations(at.x[None])[0])
+    faces = np.flatnonzero(distance <= _ON_FACE * np.maximum(width, 1e-12))
+    faces = faces[np.argsort(distance[faces], kind="stable")][:_MOST_BINDING]
+    room = _AT_BOUND + _AT_BOUND * (system.upper - system.lower)
+    moves = (at.x > system.lower + room) & (at.x < system.upper - room)
+    found = np.zeros(system.units)
+    if faces.size and moves.any():
+        sign = np.where(at.pattern[faces] == 1, 1.0, -1.0)
+        columns = (sign[:, None] * rows[np.ix_(faces, np.flatnonzero(moves))]).T
+        scale = np.linalg.norm(columns, axis=0)
+        scale[scale == 0] = 1.0
+        found[faces] = _least_squares(columns / scale, row[moves]) / scale
+    return found
+
+
+def _scores(way: FreeUnits, at: Standpoint) -> Float64:
+    """(units,) how much each unit is wanted; 0 where not at all."""
+    system = at.system
+    if way is FreeUnits.DISAGREEING:
+        differ = (system.pre_activations(at.others) >= 0) != (at.pattern == 1)
+        weight = 1.0 / (1.0 + np.arange(len(at.others)))
+        scores: Float64 = weight @ differ
+        return scores
+    width = np.maximum(system.unit_upper - system.unit_lower, 1e-12)
+    share = np.abs(system.pre_activations(at.x[None])[0]) / width
+    if way is FreeUnits.NEAREST:
+        return 1.0 / (1.0 + share)
+    if way is FreeUnits.BINDING:
+        return multipliers(at) * width
+    return np.abs(influences(at)) * width / (1.0 + share / _NEAR)
+
+
+def _in_x(at: Standpoint, on_z: Float64) -> tuple[Float64, Float64]:
+    """With the pattern given: rows of all ẑ in x (units, d), and the margin's gradient (d,)."""
+    system = at.system
+    rows = system.on_input.copy()
+    for first, end in zip(system.starts, system.starts[1:], strict=False):
+        if first > 0:
+            weights = system.on_units[first:end, :first] * at.pattern[:first]
+            rows[first:end] += weights @ rows[:first]
+    worst = at.disjunct.matrix @ system.outputs(at.x[None])[0] - at.disjunct.bound
+    direct = at.disjunct.matrix[int(worst.argmax())] @ system.outputs_on_input
+    return rows, direct + (on_z * at.pattern) @ system.on_input
+
+
+def _least_squares(columns: Float64, target: Float64) -> Float64:
+    """Weights that are not negative; those of an unrestricted solution where none is found."""
+    try:
+        weights: Float64 = scipy.optimize.nnls(columns, target)[0]
+    except RuntimeError:  # too many iterations
+        weights = np.maximum(np.linalg.lstsq(columns, target, rcond=None)[0], 0.0)
+    return weights

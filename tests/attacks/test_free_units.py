@@ -1,0 +1,102 @@
+"""Which units are set free: those that a way speaks for, and no more than asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from onnx_lippa.attacks.free_units import FreeUnits, Standpoint, free_set, influences, multipliers
+from onnx_lippa.certify.mip import partial_program
+from onnx_lippa.programs import Status
+from onnx_lippa.solvers import solver_named
+from tests.certify.mip.systems import random_disjunct, random_system
+
+SEEDS = range(6)
+WAYS = list(FreeUnits)
+
+
+def standpoint(seed: int, d: int = 3, blocks: tuple[int, ...] = (5, 4), others: int = 6):
+    generator = np.random.default_rng([70, seed])
+    system, _ = random_system(generator, d, blocks)
+    points = generator.uniform(system.lower, system.upper, (1 + others, d))
+    pattern = (system.pre_activations(points[:1])[0] >= 0).astype(np.int8)
+    return Standpoint(system, random_disjunct(generator, 2), points[0], pattern, points[1:])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("way", WAYS)
+def test_sizes(seed, way):
+    at = standpoint(seed)
+    for size in (0, 1, 4, 9, 100):
+        free = free_set((way,), at, size)
+        assert free.size <= min(size, at.system.units)
+        assert np.all(np.diff(free) > 0)
+        filled = free_set((way, FreeUnits.NEAREST), at, size)
+        assert filled.size == min(size, at.system.units)
+        assert set(free) <= set(filled)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_disagreeing(seed):
+    at = standpoint(seed)
+    signs = at.system.pre_activations(at.others) >= 0
+    differ = np.flatnonzero((signs != (at.pattern == 1)).any(axis=0))
+    np.testing.assert_array_equal(free_set((FreeUnits.DISAGREEING,), at, 99), differ)
+    # A unit that differs at every point counts as much as any can.
+    always = np.flatnonzero((signs != (at.pattern == 1)).all(axis=0))
+    assert set(free_set((FreeUnits.DISAGREEING,), at, always.size)) == set(always)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nearest(seed):
+    at = standpoint(seed)
+    width = at.system.unit_upper - at.system.unit_lower
+    share = np.abs(at.system.pre_activations(at.x[None])[0]) / width
+    chosen = free_set((FreeUnits.NEAREST,), at, 4)
+    np.testing.assert_array_equal(chosen, np.sort(np.argsort(share)[:4]))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_influences(seed):
+    """By a difference of z of one unit, the signs of the others kept."""
+    at = standpoint(seed)
+    s, x = at.system, at.x
+    row = at.disjunct.matrix[np.argmax(at.disjunct.matrix @ s.outputs(x[None])[0]
+                                       - at.disjunct.bound)]  # fmt: skip
+
+    def margin(moved: int | None) -> float:
+        z = np.zeros(s.units)
+        for i in range(s.units):
+            z_hat = s.on_input[i] @ x + s.on_units[i, :i] @ z[:i] + s.offset[i]
+            z[i] = z_hat * at.pattern[i] + (1e-3 if i == moved else 0.0)
+        return row @ (s.outputs_on_input @ x + s.outputs_on_units @ z + s.outputs_offset)
+
+    expected = [(margin(i) - margin(None)) / 1e-3 for i in range(s.units)]
+    np.testing.assert_allclose(influences(at), expected, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_multipliers(seed):
+    """Units whose face has a multiplier are those whose row, taken away, lets the optimum fall."""
+    at = standpoint(seed, d=4, blocks=(8,))
+    at = Standpoint(at.system, random_disjunct(np.random.default_rng(seed), 1), at.x, at.pattern,
+                    at.others)  # fmt: skip
+    stated = partial_program(at.system, at.disjunct, at.pattern)
+    solution = solver_named("glop").open(stated.program).solve()
+    assert solution.status is Status.OPTIMAL
+    optimum = Standpoint(at.system, at.disjunct, stated.x(solution.values), at.pattern, at.others)
+    found = multipliers(optimum)
+    assert np.all(found >= 0)
+    z_hat = at.system.pre_activations(optimum.x[None])[0]
+    assert np.all(np.abs(z_hat[found > 0]) < 1e-5)
+    duals = np.sort(np.abs(solution.duals[np.abs(solution.duals) > 1e-7]))
+    assert np.count_nonzero(found > 1e-7) == duals.size
+    if duals.size:
+        assert set(np.flatnonzero(found > 1e-7)) <= set(free_set((FreeUnits.BINDING,), optimum, 9))
+
+
+def test_ways_fill_up_in_order():
+    at = standpoint(3)
+    first = free_set((FreeUnits.DISAGREEING,), at, 99)
+    both = free_set((FreeUnits.DISAGREEING, FreeUnits.INFLUENTIAL), at, first.size + 1)
+    assert set(first) < set(both) or first.size == at.system.units
