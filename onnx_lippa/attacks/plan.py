@@ -14,6 +14,7 @@ from onnx_lippa.attacks.stages import (
     Enclose,
     EnumerateGrid,
     FinishWithLp,
+    FreePatterns,
     GridSearch,
     Polish,
     Scatter,
@@ -92,7 +93,7 @@ def _round(stage: Stage | None) -> int:
 
 def _within(settings: Settings) -> tuple[Stage, ...]:
     """Any adversarial example within eps: explore in batches, finish with LPs."""
-    lippa = settings.method is Method.LIPPA
+    lippa = settings.method is not Method.PGD
     scan = min(_SCAN_STEPS, settings.gradient_steps)
     stages: list[Stage] = [
         Walks(0, Start.CLEAN, 1, scan),
@@ -107,6 +108,8 @@ def _within(settings: Settings) -> tuple[Stage, ...]:
             stages.append(FinishWithLp(round_, closeness))
     if lippa and settings.lp_steps:
         stages.append(Algorithm1(settings.lp_steps, _NEAR))
+    if settings.method is Method.LIPPA_MIP:
+        stages.append(FreePatterns(closeness=_NEAR))
     return tuple(stages)
 
 
@@ -116,7 +119,7 @@ def _sought(settings: Settings) -> tuple[Stage, ...]:
     There is one input to attack, so a batch is filled with walks from many starts. Where few
     features are free, chance and LPs from region to region come between them.
     """
-    lippa = settings.method is Method.LIPPA
+    lippa = settings.method is not Method.PGD
     scan, steps = min(_SCAN_STEPS, settings.gradient_steps), settings.gradient_steps
     stages: list[Stage] = [
         Scatter(_FIRST_POINTS, _FIRST_SECONDS),
@@ -137,20 +140,24 @@ def _sought(settings: Settings) -> tuple[Stage, ...]:
                 stages.append(Descend(4 * _DESCENTS, 4 * _DESCENT_STEPS, MOST_FEATURES))
     if lippa and settings.lp_steps:
         stages.append(Algorithm1(settings.lp_steps))
+    if settings.method is Method.LIPPA_MIP:
+        stages.append(FreePatterns())
     return tuple(stages)
 
 
 def _nearest(settings: Settings) -> tuple[Stage, ...]:
     """The nearest adversarial example: bracket it, then walks and LPs in turn."""
-    lippa = settings.method is Method.LIPPA and settings.lp_steps > 0
+    lippa = settings.method is not Method.PGD and settings.lp_steps > 0
     # Where a radius is given too, these find any example within it; else they have nothing to do.
     scan = min(_SCAN_STEPS, settings.gradient_steps)
     stages: list[Stage] = [
         Walks(0, Start.CLEAN, None, scan),
         Walks(0, Start.CLEAN, _HOPEFUL, settings.gradient_steps),
         Walks(1, Start.DIVERSE, None, settings.gradient_steps, _NEAR),
-        Enclose(_BRACKETS, _HOPEFUL, max(1, settings.gradient_steps // 2)),
     ]
+    if settings.method is Method.LIPPA_MIP:
+        stages.append(FreePatterns(closeness=_NEAR))
+    stages.append(Enclose(_BRACKETS, _HOPEFUL, max(1, settings.gradient_steps // 2)))
     for round_ in range(settings.restarts // 2):
         if lippa:
             stages.append(Polish(settings.lp_steps))

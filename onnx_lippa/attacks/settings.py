@@ -13,6 +13,7 @@ class Method(Enum):
     """Which attack."""
 
     LIPPA = "lippa"
+    LIPPA_MIP = "lippa+mip"
     PGD = "pgd"
 
 
@@ -22,7 +23,8 @@ class Settings:
 
     Attributes:
         method: LIPPA explores with gradients and finishes with linear programs; PGD leaves the
-            programs out and is otherwise the same, so LIPPA is never weaker.
+            programs out and is otherwise the same, so LIPPA is never weaker. LIPPA_MIP goes on
+            with small mixed-integer programs where LIPPA ends, so it is never weaker either.
         minimize: look for the nearest adversarial example instead of any within eps.
         restarts: rounds of gradient walks after the first one.
         gradient_steps: gradient steps of a walk.

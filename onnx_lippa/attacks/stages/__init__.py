@@ -6,6 +6,7 @@ from onnx_lippa.attacks.stages.descend import Descend
 from onnx_lippa.attacks.stages.enclose import Enclose
 from onnx_lippa.attacks.stages.enumerate_grid import EnumerateGrid
 from onnx_lippa.attacks.stages.finish import FinishWithLp
+from onnx_lippa.attacks.stages.free_patterns import FreePatterns
 from onnx_lippa.attacks.stages.grid_search import GridSearch
 from onnx_lippa.attacks.stages.polish import Polish
 from onnx_lippa.attacks.stages.scatter import MOST_FEATURES, Scatter
@@ -20,6 +21,7 @@ __all__ = [
     "Enclose",
     "EnumerateGrid",
     "FinishWithLp",
+    "FreePatterns",
     "GridSearch",
     "Polish",
     "Scatter",

@@ -1,0 +1,243 @@
+"""The search over patterns: what it must find, what it leaves alone, and what it never does."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from onnx_lippa import InputError, Verdict, attack
+from onnx_lippa.api import method_named
+from onnx_lippa.attacks import Method, Settings, ledger
+from onnx_lippa.attacks.driver import engine_for
+from onnx_lippa.attacks.free_units import FreeUnits, Standpoint, free_set
+from onnx_lippa.attacks.ledger import Ledger
+from onnx_lippa.attacks.plan import plan_for
+from onnx_lippa.attacks.stages import FreePatterns, free_patterns
+from onnx_lippa.certify.mip import FREE
+from onnx_lippa.certify.rectified import (
+    NoRelaxationError,
+    OutOfTimeError,
+    Reach,
+    Tightening,
+    TooLargeError,
+    rectified,
+)
+from onnx_lippa.onnx_io import Model, load
+from onnx_lippa.question import InputSet, Problem, UnsafeSet, norm_named
+from onnx_lippa.witness import FoundBy
+from tests.attacks.cases import (
+    RADII,
+    digits,
+    fingerprints,
+    mlp_file,
+    outcomes_of,
+    plain_outputs,
+)
+from tests.attacks.test_driver import Refusing
+from tests.certify.mip.systems import least_margin
+
+SEEDS = range(8)
+FEW = {"restarts": 1, "gradient_steps": 12, "lp_steps": 2}
+CLEAR = 1e-4
+"""Margins nearer 0 than this are left to rounding."""
+
+
+def case(folder, seed: int, eps: float = 0.3, norm: str = "linf") -> tuple[Model, Problem]:
+    """A small network and its question at a random point."""
+    path = mlp_file(folder, (2, 5, 4, 3), seed, f"net{seed}.onnx", gain=1.5)
+    x = np.random.default_rng([98, seed]).uniform(0.2, 0.8, size=2).astype(np.float32)
+    label = int(plain_outputs(path, x[None])[0].argmax())
+    unsafe = UnsafeSet.misclassification(label, 3)
+    inputs = InputSet(x.astype(np.float64), norm_named(norm), eps, np.zeros(2), np.ones(2))
+    return load(path), Problem(seed, inputs, unsafe, unsafe)
+
+
+def books(model: Model, problem: Problem) -> Ledger:
+    settings = Settings()
+    return Ledger([problem], model, engine_for(model, problem, settings), settings)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l1"])
+def test_all_units_free_is_brute_force(tmp_path, monkeypatch, norm):
+    """Without walks and LPSteps, from the clean input alone."""
+    monkeypatch.setattr(free_patterns._Search, "_walked", lambda search: False)
+    broken = 0
+    for seed in SEEDS:
+        model, problem = case(tmp_path, seed, 0.25, norm)
+        system = rectified(model.network, Reach.of(problem.inputs), Tightening())
+        least = min(
+            least_margin(system, disjunct, problem.inputs) for disjunct in problem.unsafe.disjuncts
+        )
+        if abs(least) < CLEAR:
+            continue
+        mine = books(model, problem)
+        FreePatterns(size=99, largest=99).run(mine)
+        (entry,) = mine.progress
+        assert (entry.witness is not None) == (least < 0), seed
+        assert entry.best_margin >= least - 1e-5
+        if entry.witness is None:
+            assert entry.best_margin == pytest.approx(least, abs=1e-5)
+        elif not entry.misclassified:
+            assert entry.found_by is FoundBy.MIP
+            broken += 1
+    assert broken > 1
+
+
+def test_a_witness_within_the_neighbourhood_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(free_patterns._Search, "_walked", lambda search: False)
+    ways, broken = (FreeUnits.NEAREST,), 0
+    for seed in SEEDS:
+        model, problem = case(tmp_path, seed, 0.3)
+        mine = books(model, problem)
+        system = rectified(model.network, Reach.of(problem.inputs), Tightening())
+        x = np.clip(problem.inputs.center, system.lower, system.upper)
+        pattern = (system.pre_activations(x[None])[0] >= 0).astype(np.int8)
+        j = mine.progress[0].nearest_disjuncts(1)[0]
+        disjunct = problem.unsafe.disjuncts[j]
+        free = free_set(ways, Standpoint(system, disjunct, x, pattern, x[None]), 3)
+        fixed = pattern.copy()
+        fixed[free] = FREE
+        least = least_margin(system, disjunct, problem.inputs, fixed)
+        FreePatterns(size=3, largest=3, disjuncts=1, rounds=1, ways=(ways,)).run(mine)
+        (entry,) = mine.progress
+        assert entry.lp_steps == 1
+        if least < -CLEAR:
+            assert entry.found_by is FoundBy.MIP
+            broken += 1
+        elif least > CLEAR:
+            assert entry.witness is None
+            assert entry.least_optimum == pytest.approx(least, abs=1e-5)
+    assert broken > 0
+
+
+def test_a_small_set_moves_on(tmp_path):
+    """With few units at a time, and walks between, it gets nearly everywhere in small networks."""
+    missed = 0
+    for seed in SEEDS:
+        model, problem = case(tmp_path, seed)
+        system = rectified(model.network, Reach.of(problem.inputs), Tightening())
+        least = min(
+            least_margin(system, disjunct, problem.inputs) for disjunct in problem.unsafe.disjuncts
+        )
+        mine = books(model, problem)
+        FreePatterns(size=2, largest=4).run(mine)
+        missed += least < -CLEAR and mine.progress[0].witness is None
+    assert missed <= 1
+
+
+def test_a_judge_that_rejects_everything(tmp_path, monkeypatch):
+    monkeypatch.setattr(ledger, "Judge", Refusing)
+    for seed in SEEDS:
+        model, problem = case(tmp_path, seed)
+        mine = books(model, problem)
+        FreePatterns().run(mine)
+        assert mine.progress[0].witness is None
+        assert mine.outcome(0).verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(("norm", "eps"), [*RADII.items(), ("linf", 0.04), ("linf", None)])
+def test_never_weaker(norm, eps):
+    model, x, y = digits()
+    plain = outcomes_of(model, x, y, range(12), norm, eps, **FEW)
+    more = {o.index: o for o in outcomes_of(
+        model, x, y, range(12), norm, eps, method=Method.LIPPA_MIP, **FEW)}  # fmt: skip
+    for before in plain:
+        after = more[before.index]
+        if before.verdict is not Verdict.UNKNOWN:
+            assert after.verdict is before.verdict
+            if eps is not None:
+                assert fingerprints([after]) == fingerprints([before])
+        elif norm != "l2":
+            assert after.best_margin <= before.best_margin
+
+
+def test_same_seed_same_result():
+    model, x, y = digits()
+    weak = {"restarts": 0, "gradient_steps": 4, "lp_steps": 0}
+    more = weak | {"method": Method.LIPPA_MIP}
+    whole = fingerprints(outcomes_of(model, x, y, range(30), "linf", 0.06, **more))
+    assert whole != fingerprints(outcomes_of(model, x, y, range(30), "linf", 0.06, **weak))
+    alone = {}
+    for i in range(30):
+        alone |= fingerprints(outcomes_of(model, x, y, [i], "linf", 0.06, **more))
+    assert alone == whole
+
+
+def test_deadline():
+    model, x, y = digits()
+    endless = {"restarts": 0, "gradient_steps": 2, "lp_steps": 0}
+    started = time.monotonic()
+    outcomes = outcomes_of(
+        model, x, y, [2], "linf", 0.04, method=Method.LIPPA_MIP, time_limit=0.3, **endless
+    )
+    assert time.monotonic() - started < 3.0
+    assert len(outcomes) == 1
+
+
+def test_no_time_no_program(tmp_path):
+    model, problem = case(tmp_path, 1)
+    mine = books(model, problem)
+    FreePatterns(seconds=1e-9).run(mine)
+    assert mine.progress[0].lp_steps == 0
+
+
+@pytest.mark.parametrize("error", [TooLargeError, OutOfTimeError, NoRelaxationError])
+def test_what_cannot_be_stated_is_left_out(tmp_path, monkeypatch, error):
+    def refuse(*_):
+        raise error("for a test")
+
+    monkeypatch.setattr(free_patterns, "rectified", refuse)
+    model, problem = case(tmp_path, 2)
+    mine = books(model, problem)
+    FreePatterns().run(mine)
+    assert mine.progress[0].lp_steps == 0
+    assert mine.progress[0].witness is None
+
+
+def test_what_is_not_exact_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        free_patterns, "rectified", lambda *given: replace(rectified(*given), exact=False)
+    )
+    model, problem = case(tmp_path, 2)
+    mine = books(model, problem)
+    FreePatterns().run(mine)
+    assert mine.progress[0].lp_steps == 0
+
+
+def test_round_balls_are_left_out(tmp_path):
+    model, problem = case(tmp_path, 2, norm="l2")
+    mine = books(model, problem)
+    FreePatterns().run(mine)
+    assert mine.progress[0].lp_steps == 0
+
+
+def test_far_disjuncts_are_left_out(tmp_path):
+    model, problem = case(tmp_path, 0, eps=0.01)
+    mine = books(model, problem)
+    FreePatterns(closeness=0.3).run(mine)
+    assert mine.progress[0].lp_steps == 0
+
+
+def test_plans():
+    for options in ({}, {"asked": True}, {"grid": True}):
+        plain = plan_for(Settings(), **options)
+        more = plan_for(Settings(method=Method.LIPPA_MIP), **options)
+        assert [stage for stage in more if not isinstance(stage, FreePatterns)] == list(plain)
+        assert sum(isinstance(stage, FreePatterns) for stage in more) == 1
+    assert not any(isinstance(s, FreePatterns) for s in plan_for(Settings(method=Method.PGD)))
+
+
+def test_names(tmp_path):
+    assert method_named("lippa+mip") is Method.LIPPA_MIP
+    with pytest.raises(InputError, match="lippa\\+mip"):
+        method_named("lippa-mip")
+    path = mlp_file(tmp_path, (2, 6, 3), 4)
+    x = np.random.default_rng(0).uniform(size=(4, 2)).astype(np.float32)
+    y = plain_outputs(path, x).argmax(axis=1)
+    result = attack(path, x, y, eps=0.2, method="lippa+mip", restarts=1)
+    assert all(verdict is not Verdict.ROBUST for verdict in result.verdicts)
+    for i in np.flatnonzero(result.success):
+        assert plain_outputs(path, result.adversarials[i : i + 1])[0].argmax() != y[i]
