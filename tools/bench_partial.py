@@ -1,0 +1,137 @@
+"""How the ways to choose free units and the sizes of free sets do, in docs/performance.md.
+
+For every network, the default attack runs on the first inputs; what it leaves unbroken is the
+starting point of each variant of the stage, all from the same end points. Prints Markdown:
+
+    python tools/bench_partial.py MODELS DATA.npz --row NAME EPS [--row NAME EPS ...]
+        [--first N] [--seconds S] [--sizes 15 30 60] [--most INPUTS]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from onnx_lippa.attacks import Settings
+from onnx_lippa.attacks.driver import engine_for
+from onnx_lippa.attacks.free_units import FreeUnits
+from onnx_lippa.attacks.ledger import Ledger
+from onnx_lippa.attacks.plan import plan_for
+from onnx_lippa.attacks.stages import FreePatterns
+from onnx_lippa.onnx_io import Model, load
+from onnx_lippa.question import Problem
+from tools.bench import machine
+from tools.bench_proofs import problems_of
+
+NEAR = 0.3
+"""The stage's own closeness in the plan."""
+ALONE = {
+    "disagreeing": ((FreeUnits.DISAGREEING, FreeUnits.NEAREST),),
+    "nearest": ((FreeUnits.NEAREST,),),
+    "binding": ((FreeUnits.BINDING, FreeUnits.NEAREST),),
+    "influential": ((FreeUnits.INFLUENTIAL,),),
+}
+HEAD = (
+    "| network | eps | free units | size | open | broken | minutes | broken a minute | programs | "
+    "median margin before | after |"
+)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run the stage."""
+
+    name: str
+    stage: FreePatterns
+    said: str
+
+
+def variants(sizes: Sequence[int], seconds: float) -> list[Variant]:
+    found = [
+        Variant(
+            name,
+            FreePatterns(size, size, seconds=seconds, closeness=NEAR, ways=ways),
+            str(size),
+        )
+        for name, ways in ALONE.items()
+        for size in sizes
+    ]
+    default = FreePatterns(seconds=seconds, closeness=NEAR)
+    said = f"{default.size} to {default.largest}"
+    return [*found, Variant("in turn (default)", default, said)]
+
+
+def attacked(model: Model, problems: list[Problem]) -> Ledger:
+    """The default attack, all of it."""
+    settings = Settings()
+    ledger = Ledger(problems, model, engine_for(model, problems[0], settings), settings)
+    for stage in plan_for(settings):
+        stage.run(ledger)
+    return ledger
+
+
+def continued(before: Ledger, chosen: list[int]) -> Ledger:
+    """The books of some inputs, again from where the default attack left them."""
+    problems = [before.progress[i].problem for i in chosen]
+    ledger = Ledger(problems, before.model, before.engine, before.settings)
+    for entry, i in zip(ledger.progress, chosen, strict=True):
+        entry.end_points = list(before.progress[i].end_points)
+        entry.least_optimum = before.progress[i].least_optimum
+        entry.visited = set(before.progress[i].visited)
+    return ledger
+
+
+def row(name: str, eps: float, options: argparse.Namespace) -> None:
+    model = load(options.models / f"{name}.onnx", threads=1)
+    problems = problems_of(model, options.data, eps, options.first)
+    before = attacked(model, problems)
+    chosen = [i for i in before.unbroken() if before.progress[i].closeness() < NEAR]
+    chosen = sorted(chosen, key=lambda i: before.progress[i].best_margin)[: options.most]
+    if not chosen:
+        print(f"| {name} | {eps} | nothing is left near |" + " |" * 8, flush=True)
+        return
+    margins = statistics.median(before.progress[i].best_margin for i in chosen)
+    for variant in variants(options.sizes, options.seconds):
+        if options.ways and variant.name.split()[0] not in options.ways:
+            continue
+        ledger = continued(before, chosen)
+        started = time.perf_counter()
+        variant.stage.run(ledger)
+        minutes = (time.perf_counter() - started) / 60
+        broken = sum(entry.witness is not None for entry in ledger.progress)
+        programs = sum(entry.lp_steps for entry in ledger.progress)
+        after = statistics.median(entry.best_margin for entry in ledger.progress)
+        print(
+            f"| {name} | {eps} | {variant.name} | {variant.said} | {len(chosen)} | {broken} | "
+            f"{minutes:.2f} | {broken / minutes:.1f} | {programs} | {margins:.4f} | {after:.4f} |",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", type=Path)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--row", nargs=2, action="append", required=True, metavar=("NAME", "EPS"))
+    parser.add_argument("--first", type=int, default=100)
+    parser.add_argument("--most", type=int, help="only so many inputs, those of least margin")
+    parser.add_argument("--seconds", type=float, default=20.0, help="for one input")
+    parser.add_argument("--sizes", type=int, nargs="*", default=[15, 30, 60])
+    parser.add_argument("--ways", nargs="*", help="only these, and 'in' for the default")
+    options = parser.parse_args()
+    print(HEAD + "\n" + "| --- " * 11 + "|", flush=True)
+    with threadpool_limits(limits=1), np.errstate(all="ignore"):
+        for name, eps in options.row:
+            row(name, float(eps), options)
+    print(f"\n{machine()}")
+
+
+if __name__ == "__main__":
+    main()
