@@ -367,7 +367,7 @@ def test_options(option, eps):
         ({"norm": "l7"}, "linf, l1, l2"),
         ({"norm": 3}, "linf, l1, l2"),
         ({"norm": None}, "linf, l1, l2"),
-        ({"method": "fgsm"}, "lippa, pgd"),
+        ({"method": "fgsm"}, "choose one of lippa.*pgd"),
         ({"engine": "warp"}, "auto, rows, stacked"),
         ({"solver": "gurobi"}, "glop, highs"),
         ({"targets": "some"}, "all, runner-up"),

@@ -121,7 +121,8 @@ def summary_table(summary: Summary, specification: RunSpecification) -> Table:
     table.add_row("time per broken input", _seconds(summary.seconds_per_broken))
     if counts.robust:
         table.add_row("time per proven input", _seconds(summary.seconds_per_proven))
-    table.add_row("time per unknown input", _seconds(summary.seconds_per_unbroken))
+    left = "unknown" if counts.robust else "unbroken"
+    table.add_row(f"time per {left} input", _seconds(summary.seconds_per_unbroken))
     rate = summary.lp_steps / summary.lp_seconds if summary.lp_seconds > 0 else 0.0
     table.add_row("LPSteps", f"{summary.lp_steps:,} ({rate:,.0f} a second of LP time)")
     if summary.nodes:
@@ -148,6 +149,7 @@ def curve_table(summaries: Sequence[Summary]) -> Table:
 
 
 def _title(specification: RunSpecification) -> str:
+    """What was looked for."""
     norm = {"linf": "ℓ∞", "l1": "ℓ1", "l2": "ℓ2"}.get(specification.norm.name)
     eps = specification.features.eps
     if eps is None:

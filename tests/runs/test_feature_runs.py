@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from onnx_lippa import FalseClaimError, InputError, replay
-from onnx_lippa.cli import attack as attack_command
+from onnx_lippa.cli import run as run_command
 from onnx_lippa.question import Features
 from onnx_lippa.runs.folder import read_asked
 from tests.attacks.cases import DIGITS, DIGITS_DATA, mlp_file
 from tests.cli.command import FEW, command
 from tests.runs.edits import edit_arrays, edit_json, read_records
 
-REAL = attack_command.attack_inputs
+REAL = run_command.run_inputs
 D = 64
 
 
@@ -134,7 +134,7 @@ def test_interrupted_and_continued(tmp_path, monkeypatch, files, finished):
 
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(attack_command, "attack_inputs", stopping)
+        patch.setattr(run_command, "run_inputs", stopping)
         assert command(*question(files), "--out", out).code == 130
     assert replay(out).inputs == 2
     refused = command(*question(files, "other_eps.npy"), "--out", out)

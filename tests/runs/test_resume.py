@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from onnx_lippa import InputError, replay
-from onnx_lippa.cli import attack as attack_command
+from onnx_lippa.cli import run as run_command
 from onnx_lippa.errors import LippaError
 from tests.attacks.cases import DIGITS, DIGITS_DATA
 from tests.cli.command import FEW, command, contents
 from tests.runs.edits import edit_arrays, read_records
 
-REAL = attack_command.attack_inputs
+REAL = run_command.run_inputs
 QUESTION = ("attack", DIGITS, DIGITS_DATA, "--eps", "0.08", "--first", "8", *FEW)
 
 
@@ -28,7 +28,7 @@ def stop_after(monkeypatch, count, error=KeyboardInterrupt):
                 raise error
             yield outcome
 
-    monkeypatch.setattr(attack_command, "attack_inputs", stopping)
+    monkeypatch.setattr(run_command, "run_inputs", stopping)
 
 
 def results(out):
@@ -79,11 +79,11 @@ def test_finished_inputs_are_not_attacked_again(tmp_path, monkeypatch):
     done = {record["index"]: record for record in read_records(out / "results.jsonl")}
     asked = []
 
-    def noting(model, specification, indices, *rest):
+    def noting(model, specification, budgets, indices, *rest):
         asked.extend(indices.tolist())
-        return REAL(model, specification, indices, *rest)
+        return REAL(model, specification, budgets, indices, *rest)
 
-    monkeypatch.setattr(attack_command, "attack_inputs", noting)
+    monkeypatch.setattr(run_command, "run_inputs", noting)
     assert command(*QUESTION, "--out", out).code == 0
     assert len(done) == 3
     assert sorted(asked) == sorted(set(range(8)) - set(done))

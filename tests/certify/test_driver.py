@@ -1,0 +1,188 @@
+"""Proofs of whole problems: every method, against attacks, brute force and each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from onnx_lippa.attacks import Settings, attack_batch
+from onnx_lippa.certify import CertifySettings, ProofMethod, certify_batch
+from onnx_lippa.errors import InputError
+from onnx_lippa.question import (
+    Conjunction,
+    Features,
+    Problem,
+    Property,
+    UnsafeSet,
+    inputs_of,
+    norm_named,
+    outward,
+)
+from onnx_lippa.witness import FoundBy, ProvedBy, Verdict
+from tests.attacks.cases import digits
+from tests.graphs import graph_model, load_model, node, normal
+
+COMPLETE = (ProofMethod.AUTO, ProofMethod.COMPLETE, ProofMethod.MIP)
+PROVED_BY = {
+    ProofMethod.AUTO: {ProvedBy.LINEAR, ProvedBy.COMPLETE},
+    ProofMethod.INTERVAL: {ProvedBy.INTERVAL},
+    ProofMethod.LINEAR: {ProvedBy.LINEAR},
+    ProofMethod.COMPLETE: {ProvedBy.COMPLETE},
+    ProofMethod.MIP: {ProvedBy.MIP},
+}
+
+
+def problems(model, x, y, indices, eps=0.05, norm="linf") -> list[Problem]:
+    features = Features.given(model.network.input_size, eps=eps)
+    k = model.network.output_size
+    return [
+        Problem(
+            i,
+            features.input_set(x[i].ravel(), norm_named(norm)),
+            UnsafeSet.misclassification(int(y[i]), k),
+            UnsafeSet.misclassification(int(y[i]), k),
+        )
+        for i in indices
+    ]
+
+
+def verdicts(model, asked, method, **options):
+    found = certify_batch(model, asked, CertifySettings(method=method, **options))
+    return {outcome.index: outcome for outcome in found}
+
+
+@pytest.mark.parametrize("norm", ["linf", "l1", "l2"])
+@pytest.mark.parametrize("method", list(ProofMethod))
+def test_verdicts_and_their_evidence(method, norm):
+    model, x, y = digits()
+    eps = {"linf": 0.05, "l1": 0.8, "l2": 0.25}[norm]
+    asked = problems(model, x, y, range(12), eps, norm)
+    found = verdicts(model, asked, method, time_limit=5.0)
+    assert sorted(found) == list(range(12))
+    for problem in asked:
+        outcome = found[problem.index]
+        if outcome.verdict is Verdict.ROBUST:
+            assert outcome.bound > 0
+            assert outcome.proved_by in PROVED_BY[method]
+            points = problem.inputs.sampled(np.random.default_rng(0), 500)
+            assert problem.unsafe.margins(model.network.forward(points)).min() >= outcome.bound
+        elif outcome.verdict is Verdict.ADVERSARIAL:
+            assert outcome.witness is not None
+            assert problem.inputs.contains(outcome.witness.x)
+            assert problem.unsafe.contains(outcome.witness.outputs)
+            assert outcome.found_by in (FoundBy.SEARCH, FoundBy.MIP)
+        elif outcome.verdict is Verdict.UNKNOWN:
+            assert outcome.reason
+            assert not outcome.bound > 0
+            assert outcome.proved_by is ProvedBy.NOTHING
+    if method is ProofMethod.MIP and norm == "l2":
+        assert any("ℓ2" in o.reason or "ball" in o.reason for o in found.values())
+
+
+def test_complete_methods_agree_and_decide_all():
+    model, x, y = digits()
+    asked = problems(model, x, y, range(30))
+    sides = [{i: o.verdict for i, o in verdicts(model, asked, m).items()} for m in COMPLETE]
+    assert sides[0] == sides[1] == sides[2]
+    assert Verdict.UNKNOWN not in sides[0].values()
+    assert {Verdict.ROBUST, Verdict.ADVERSARIAL} <= set(sides[0].values())
+
+
+def test_no_attack_breaks_what_is_proven():
+    model, x, y = digits()
+    asked = problems(model, x, y, range(60), 0.07)
+    found = verdicts(model, asked, ProofMethod.AUTO)
+    broken = {
+        outcome.index
+        for outcome in attack_batch(model, asked, Settings(restarts=2))
+        if outcome.witness is not None
+    }
+    robust = {i for i, outcome in found.items() if outcome.verdict is Verdict.ROBUST}
+    assert not robust & broken
+    assert broken <= {i for i, o in found.items() if o.verdict is Verdict.ADVERSARIAL}
+
+
+def test_an_outcome_does_not_depend_on_its_batch():
+    model, x, y = digits()
+    asked = problems(model, x, y, range(10))
+    together = verdicts(model, asked, ProofMethod.COMPLETE)
+    for problem in asked:
+        alone = verdicts(model, [problem], ProofMethod.COMPLETE)[problem.index]
+        other = together[problem.index]
+        assert (alone.verdict, alone.bound, alone.nodes) == (
+            other.verdict, other.bound, other.nodes,
+        )  # fmt: skip
+
+
+def test_limits_leave_inputs_unknown_with_a_reason():
+    model, x, y = digits()
+    asked = problems(model, x, y, range(20), 0.08)
+    found = verdicts(model, asked, ProofMethod.COMPLETE, node_limit=1)
+    reasons = {o.reason for o in found.values() if o.verdict is Verdict.UNKNOWN}
+    assert reasons == {"its nodes were used up"}
+    found = verdicts(model, asked, ProofMethod.COMPLETE, time_limit=1e-6)
+    assert all(o.verdict is not Verdict.ROBUST for o in found.values())
+
+
+def test_without_a_radius_there_is_no_proof():
+    model, x, y = digits()
+    (problem,) = problems(model, x, y, [0])
+    problem = Problem(
+        0, problem.inputs.with_eps(np.inf), problem.unsafe, problem.wrong, problem.asked
+    )
+    outcome = verdicts(model, [problem], ProofMethod.AUTO)[0]
+    assert outcome.verdict is Verdict.UNKNOWN
+    assert "radius" in outcome.reason
+
+
+def test_a_switch_has_no_relus_and_is_proven_all_the_same():
+    """Where(x > 0, a, b) jumps: what is proven must hold on both sides of the jump."""
+    model = load_model(
+        graph_model(
+            [
+                node("Greater", "x", "zero", "c"),
+                node("Mul", "x", "two", "a"),
+                node("Add", "x", "one", "b"),
+                node("Where", "c", "a", "b", "z"),
+                node("MatMul", "z", "w", "y"),
+            ],
+            (2,),
+            zero=np.zeros(2, np.float32),
+            two=np.full(2, 2.0, np.float32),
+            one=np.full(2, 1.0, np.float32),
+            w=normal(0, 2, 2),
+        )
+    )
+    box = Features.given(2, lower=-1.0, upper=1.0, eps=0.3)
+    inputs = box.input_set(np.array([0.1, -0.2], np.float32), norm_named("linf"))
+    points = inputs.sampled(np.random.default_rng(1), 4000)
+    row = np.array([[1.0, -0.5]])
+    least = float((model.network.forward(points) @ row.T).min())
+    for room, verdict in ((-3.0, Verdict.ROBUST), (0.2, None)):
+        unsafe = UnsafeSet((Conjunction(row, np.array([least + room])),))
+        problem = Problem(0, inputs, unsafe, UnsafeSet(()))
+        outcome = verdicts(model, [problem], ProofMethod.AUTO)[0]
+        assert outcome.verdict is not Verdict.ROBUST if verdict is None else outcome.bound > 0
+
+
+def test_proofs_of_properties_hold_for_the_bounds_as_stated():
+    """0.1 is no float32: the proof is for the real interval, which is a little wider."""
+    low, high = np.array([0.1]), np.array([0.3])
+    asked = Property.build(low, high, [(np.array([[1.0]]), np.array([0.05]))])
+    inputs, claim = inputs_of(asked, asked.cases[0], np.dtype(np.float32))
+    wide = outward(inputs, claim)
+    assert inputs.lower[0] >= 0.1 >= wide.lower[0]
+    assert inputs.upper[0] <= 0.3 <= wide.upper[0]
+    assert wide.lower[0] == float(np.nextafter(np.float32(inputs.lower[0]), np.float32(-1)))
+
+
+@pytest.mark.parametrize(
+    "options", [{"time_limit": 0.0}, {"node_limit": 0}, {"memory_limit": -1.0}, {"seed": -1}]
+)
+def test_settings_refused(options):
+    with pytest.raises(InputError):
+        CertifySettings(**options)
+
+
+def test_nothing_to_do():
+    assert list(certify_batch(digits()[0], [], CertifySettings())) == []

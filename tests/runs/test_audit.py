@@ -1,0 +1,223 @@
+"""The whole pipeline: stages in order, budgets kept, contradictions loud."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from onnx_lippa import InputError, Verdict, audit, certify, verify
+from onnx_lippa.attacks import Settings
+from onnx_lippa.certify import CertifySettings, ProofMethod
+from onnx_lippa.errors import ContradictionError, LippaError
+from onnx_lippa.question import Property
+from onnx_lippa.runs import Answer, AuditSettings, AuditStage, carried, order_of
+from onnx_lippa.runs import audit as audit_problems
+from onnx_lippa.runs import workers as workers_module
+from onnx_lippa.runs.merge import merged
+from onnx_lippa.runs.workers import Job, Workers
+from onnx_lippa.witness import Outcome, ProvedBy
+from tests.attacks.cases import digits, mlp_file, plain_outputs
+from tests.certify.test_driver import problems
+
+BUDGETS = AuditSettings(Settings(restarts=1), CertifySettings(time_limit=20.0))
+
+
+def run(count=30, eps=0.07, settings=BUDGETS, workers=1):
+    model, x, y = digits()
+    asked = problems(model, x, y, range(count), eps)
+    return list(audit_problems(model, asked, settings, workers))
+
+
+def test_every_input_ends_once_and_stages_come_in_order():
+    events = run()
+    final = [event.outcome.index for event in events if event.final]
+    assert sorted(final) == list(range(30))
+    order = list(AuditStage)
+    places = [order.index(event.stage) for event in events]
+    assert places == sorted(places)
+    last = {event.outcome.index: event.outcome for event in events}
+    kinds = {outcome.verdict for outcome in last.values()}
+    assert {Verdict.ADVERSARIAL, Verdict.ROBUST} <= kinds
+    assert Verdict.UNKNOWN not in kinds
+    for outcome in last.values():
+        assert (outcome.bound > 0) == (outcome.verdict is Verdict.ROBUST)
+
+
+def test_a_settled_input_is_left_alone():
+    seen: dict[int, int] = {}
+    for place, event in enumerate(run()):
+        assert event.outcome.index not in seen
+        if event.final:
+            seen[event.outcome.index] = place
+
+
+def test_verdicts_do_not_depend_on_the_workers():
+    def settled(events):
+        return {
+            e.outcome.index: (e.outcome.verdict, e.outcome.bound, e.outcome.nodes)
+            for e in events
+            if e.final
+        }
+
+    assert settled(run(12)) == settled(run(12, workers=2))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_budget_is_kept(workers):
+    """mnist_mlp at 0.1 takes minutes without one."""
+    import onnx_lippa
+
+    model = onnx_lippa.load("models/mnist_mlp.onnx")
+    with np.load("models/mnist_mlp.npz") as data:
+        name = next(n for n in ("images", "x", "inputs") if n in data.files)
+        x = data[name][:40].reshape(40, -1).astype(np.float32)
+        y = data["labels" if "labels" in data.files else "y"][:40]
+    x = x / 255 if x.max() > 1 else x
+    asked = problems(model, x, y, range(40), 0.1)
+    started = time.monotonic()
+    events = list(audit_problems(model, asked, replace(BUDGETS, budget=4.0), workers))
+    assert time.monotonic() - started < 4.0 + 4.0  # processes start, shared machines stall
+    assert sorted(e.outcome.index for e in events if e.final) == list(range(40))
+
+
+def test_a_budget_of_nothing_leaves_all_unknown():
+    events = run(5, settings=replace(BUDGETS, budget=1e-9))
+    assert {e.outcome.verdict for e in events} == {Verdict.UNKNOWN}
+    assert all(e.final for e in events)
+
+
+def test_settings_refused():
+    with pytest.raises(InputError, match="budget"):
+        AuditSettings(Settings(), CertifySettings(), 0.0)
+    with pytest.raises(InputError, match="eps"):
+        AuditSettings(Settings(minimize=True), CertifySettings())
+
+
+def test_a_witness_and_a_proof_stop_the_run():
+    model, x, y = digits()
+    adversarial = next(e.outcome for e in run() if e.outcome.verdict is Verdict.ADVERSARIAL)
+    problem = problems(model, x, y, [adversarial.index], 0.07)[0]
+    robust = Outcome(adversarial.index, Verdict.ROBUST, bound=0.5, proved_by=ProvedBy.COMPLETE)
+    for pair in ((adversarial, robust), (robust, adversarial)):
+        with pytest.raises(ContradictionError, match=r"input \d+ .*report.*SHA-256"):
+            merged(*pair, problem, model)
+    assert issubclass(ContradictionError, LippaError)
+    assert ContradictionError.exit_code == 1
+
+
+def test_merging_adds_up():
+    model, x, y = digits()
+    problem = problems(model, x, y, [0])[0]
+    one = Outcome(0, Verdict.UNKNOWN, lp_steps=2, seconds=1.0, best_margin=0.5, nodes=3)
+    other = Outcome(
+        0, Verdict.ROBUST, lp_steps=1, seconds=2.0, bound=0.1, proved_by=ProvedBy.LINEAR, nodes=4
+    )
+    both = merged(one, other, problem, model)
+    assert (both.verdict, both.proved_by, both.bound) == (Verdict.ROBUST, ProvedBy.LINEAR, 0.1)
+    assert (both.lp_steps, both.seconds, both.nodes, both.best_margin) == (3, 3.0, 7, 0.5)
+
+
+def test_contradictions_come_through_the_whole_run(monkeypatch):
+    """A proof engine that lies is caught by the attack."""
+
+    def lying(model, asked, settings):
+        for problem in asked:
+            yield Outcome(problem.index, Verdict.UNKNOWN, bound=1.0)
+
+    real = workers_module.attack_batch
+
+    def slow_to_start(model, asked, settings):
+        """Finds nothing in the first, quick stage."""
+        if settings.restarts == 0:
+            return (Outcome(problem.index, Verdict.UNKNOWN) for problem in asked)
+        return real(model, asked, settings)
+
+    monkeypatch.setattr(workers_module, "certify_batch", lying)
+    monkeypatch.setattr(workers_module, "attack_batch", slow_to_start)
+    with pytest.raises(ContradictionError):
+        run(30, 0.07)
+
+
+def test_errors_of_workers_come_through():
+    model, x, y = digits()
+    job = Job(tuple(problems(model, x, y, range(2))), Settings(solver="warp"))
+    with Workers(model, 2) as pool, pytest.raises(InputError, match="warp"):
+        list(pool.run([job]))
+
+
+def test_jobs_after_the_deadline_are_not_begun():
+    model, x, y = digits()
+    job = Job(tuple(problems(model, x, y, range(2))), CertifySettings())
+    with Workers(model, 1) as pool:
+        assert list(pool.run([job], time.monotonic() - 1)) == []
+    with Workers(model, 2) as pool:
+        assert list(pool.run([job, job], time.monotonic() - 1)) == []
+        assert len(list(pool.run([job]))) == 2
+
+
+def test_orders_of_a_curve():
+    assert order_of([0.2, 0.1, 0.3], Settings()) == [1, 0, 2]
+    assert order_of([0.2, 0.1, 0.3], CertifySettings()) == [2, 0, 1]
+    order = order_of([0.1, 0.2, 0.3, 0.4, 0.5], BUDGETS)
+    assert order[:3] == [0, 4, 2]
+    assert sorted(order) == [0, 1, 2, 3, 4]
+    assert order_of([0.1, 0.2], BUDGETS) == [0, 1]
+
+
+def test_what_carries_over():
+    model, x, y = digits()
+    known = {0.07: [e.outcome for e in run(20) if e.final]}
+    by_index = {outcome.index: outcome for outcome in known[0.07]}
+    larger = carried(model, problems(model, x, y, range(20), 0.09), known)
+    smaller = carried(model, problems(model, x, y, range(20), 0.03), known)
+    kinds = {Verdict.MISCLASSIFIED, Verdict.ADVERSARIAL}
+    assert {o.index for o in larger} == {i for i, o in by_index.items() if o.verdict in kinds}
+    assert all(o.seconds == 0.0 for o in larger)
+    kinds = {Verdict.MISCLASSIFIED, Verdict.ROBUST}
+    assert {o.index for o in smaller} >= {i for i, o in by_index.items() if o.verdict in kinds}
+    for outcome in larger:
+        if outcome.witness is not None:
+            assert (
+                plain_outputs(model.file.path, outcome.witness.x[None]).argmax() != y[outcome.index]
+            )
+
+
+def test_from_python():
+    model, x, y = digits()
+    result = certify(model, x[:8], y[:8], eps=0.05)
+    lower, upper = result.robust_error
+    assert lower == upper
+    both = audit(model, x[:8], y[:8], eps=0.05)
+    assert both.verdicts == result.verdicts
+    assert audit(model, x[0], y[0], eps=0.01).verdicts == (Verdict.ROBUST,)
+    linear = certify(model, x[:8], y[:8], eps=0.05, method="linear")
+    assert linear.robust_error[1] >= upper
+    with pytest.raises(InputError, match="choose one of auto, interval"):
+        certify(model, x[:1], y[:1], eps=0.1, method="magic")
+    with pytest.raises(InputError):
+        certify(model, x[:1], y[:1], eps=0.1, method="mip", solver="abacus")
+
+
+def test_properties_both_ways(tmp_path):
+    path = mlp_file(tmp_path, (3, 12, 2))
+    import onnx_lippa
+
+    model = onnx_lippa.load(path)
+    box = np.full(3, 0.2), np.full(3, 0.6)
+    points = np.random.default_rng(0).uniform(*box, (4000, 3)).astype(np.float32)
+    least = float(model.network.forward(points)[:, 0].min())
+    row = np.array([[1.0, 0.0]])
+    safe = Property.build(*box, [(row, np.array([least - 0.5]))])
+    found = verify(model, safe, timeout=20)
+    assert found.answer is Answer.UNSAT
+    assert found.bound > 0
+    assert found.x is None
+    unsafe = Property.build(*box, [(row, np.array([least + 0.1]))])
+    found = verify(model, unsafe, timeout=20)
+    assert found.answer is Answer.SAT
+    assert plain_outputs(path, found.x[None])[0, 0] <= least + 0.1
+    found = verify(model, unsafe, timeout=20, method=ProofMethod.LINEAR.value)
+    assert found.answer is Answer.SAT
