@@ -37,6 +37,7 @@ ALONE = {
     "nearest": ((FreeUnits.NEAREST,),),
     "binding": ((FreeUnits.BINDING, FreeUnits.NEAREST),),
     "influential": ((FreeUnits.INFLUENTIAL,),),
+    "disagreeing+influential": ((FreeUnits.DISAGREEING, FreeUnits.INFLUENTIAL),),
 }
 HEAD = (
     "| network | eps | free units | size | open | broken | minutes | broken a minute | programs | "

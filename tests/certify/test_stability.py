@@ -57,10 +57,7 @@ def test_linear_bounds_prove_more():
     network = mlp(0, (6, 20, 20, 20, 4))
     sets = random_sets(0, 6, "linf", 5, 0.2)
     interval, linear = (
-        [
-            one.proven.unstable
-            for one in stabilities(network, sets, range(5), method, 0, 0)
-        ]
+        [one.proven.unstable for one in stabilities(network, sets, range(5), method, 0, 0)]
         for method in BoundsMethod
     )
     assert all(tight <= loose for tight, loose in zip(linear, interval, strict=True))

@@ -47,8 +47,8 @@ _WALK: Final = 20
 
 _IN_TURN: Final[tuple[tuple[FreeUnits, ...], ...]] = (
     (FreeUnits.DISAGREEING, FreeUnits.NEAREST),
-    (FreeUnits.NEAREST,),
-    (FreeUnits.BINDING, FreeUnits.INFLUENTIAL),
+    (FreeUnits.INFLUENTIAL,),
+    (FreeUnits.BINDING, FreeUnits.NEAREST),
 )
 
 
