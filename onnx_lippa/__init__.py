@@ -7,7 +7,7 @@
 (0.31, 1.0)
 """
 
-from onnx_lippa.api import AttackResult, attack, audit, certify, falsify, replay, verify
+from onnx_lippa.api import AttackResult, attack, audit, falsify, prove, replay, verify
 from onnx_lippa.errors import (
     ContradictionError,
     FalseClaimError,
@@ -38,9 +38,9 @@ __all__ = [
     "Verdict",
     "attack",
     "audit",
-    "certify",
     "falsify",
     "load",
+    "prove",
     "replay",
     "verify",
 ]

@@ -30,9 +30,9 @@ PUBLIC = [
     "Verdict",
     "attack",
     "audit",
-    "certify",
     "falsify",
     "load",
+    "prove",
     "replay",
     "verify",
 ]

@@ -1,9 +1,9 @@
-"""The Python interface: load a model, attack or certify or audit it, replay a run."""
+"""The Python interface: load a model, attack it, prove what holds, audit it, replay a run."""
 
 from onnx_lippa.api.attack import attack
 from onnx_lippa.api.audit import audit
-from onnx_lippa.api.certify import certify
 from onnx_lippa.api.property import falsify, verify
+from onnx_lippa.api.prove import prove
 from onnx_lippa.api.replay import file_sha256, replay
 from onnx_lippa.api.result import (
     AttackResult,
@@ -19,12 +19,12 @@ __all__ = [
     "attack",
     "attack_inputs",
     "audit",
-    "certify",
     "falsify",
     "file_sha256",
     "method_named",
     "mip_solver",
     "proof_method_named",
+    "prove",
     "replay",
     "run_inputs",
     "verify",

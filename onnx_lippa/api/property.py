@@ -81,7 +81,7 @@ def verify(
         asked: a property, or the path of a VNN-LIB file.
         timeout: seconds for everything.
         time_limit: seconds for the proof of one case of the property.
-        method: how to prove, as in :func:`certify`.
+        method: how to prove, as in :func:`prove`.
         seed: same seed, same result (but for limits).
 
     Returns:

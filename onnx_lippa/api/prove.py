@@ -1,4 +1,4 @@
-"""``onnx_lippa.certify``."""
+"""``onnx_lippa.prove``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from onnx_lippa.runs import (
 )
 
 
-def certify(
+def prove(
     network: Model | str | Path,
     x: Floats,
     y: npt.ArrayLike | None = None,
