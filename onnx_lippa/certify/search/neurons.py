@@ -32,7 +32,7 @@ _ROOT_STEPS: Final = 30
 _STEPS: Final = 5
 """Steps of ascent at the root, and at each child, which starts from its parent's multipliers."""
 _REFINED: Final = 32
-"""Units of later blocks that are bounded anew in each child, those of the greatest worth."""
+"""Units of each later block that are bounded anew in a child, those of the greatest worth."""
 _OFFERED: Final = 4
 """Candidates of one batch that are replayed, those of the least margin."""
 
@@ -119,7 +119,11 @@ class NeuronSearch:
         parents = frontier.pop(_BATCH, worst_first=not frontier.is_full)
         choice = branching.choose(parents)
         leaves = np.flatnonzero(choice.unit < 0)
-        for leaf in leaves:
+        for place, leaf in enumerate(leaves):
+            if time.monotonic() > deadline:
+                self._undecided = "its time was used up"
+                self._close(parents.bound[leaves[place:]], final_word=True)
+                return False
             if self._decide(parents.take(np.array([leaf])), deadline):
                 return True
         inner = np.flatnonzero(choice.unit >= 0)

@@ -99,12 +99,12 @@ class Refiner:
             upper: (n, units) upper bounds of ẑ.
             state: (n, units) states.
             worth: (n, units) how much a better bound of each unit is worth.
-            most: units bounded for each node, those of the greatest worth.
+            most: units bounded for each node in each block, those of the greatest worth.
         """
-        chosen = _largest(np.where(state == 0, worth, -np.inf), most)
         for block in self._blocks:
             here = slice(block.first, block.first + block.width)
-            nodes, units = np.nonzero(chosen[:, here] & (state[:, here] == 0))
+            wanted = np.where(state[:, here] == 0, worth[:, here], -np.inf)
+            nodes, units = np.nonzero(_largest(wanted, most))
             for part in range(0, nodes.size, _AT_ONCE):
                 self._bound(
                     block, nodes[part : part + _AT_ONCE], units[part : part + _AT_ONCE],
