@@ -10,6 +10,7 @@ from onnx_lippa.solvers.clarabel import Clarabel
 from onnx_lippa.solvers.glop import CautiousGlop, Glop
 from onnx_lippa.solvers.gurobi import Gurobi
 from onnx_lippa.solvers.highs import Highs
+from onnx_lippa.solvers.lean_scip import LeanScip
 from onnx_lippa.solvers.pdlp import Pdlp
 from onnx_lippa.solvers.resilient import Resilient
 from onnx_lippa.solvers.scip import Scip
@@ -60,3 +61,8 @@ def _chained(name: str, chains: tuple[tuple[type[Solver], ...], ...]) -> Solver:
             return Resilient([solver() for solver in chain])
     names = ", ".join(chain[0].name for chain in chains)
     raise InputError(f"there is no solver '{name}': choose one of {names}")
+
+
+def partial_solver() -> Solver:
+    """A new solver for the small, dense programs of partial patterns, with another behind it."""
+    return Resilient([LeanScip(), Highs()])

@@ -11,7 +11,6 @@ import numpy as np
 from onnx_lippa.arrays import Float64, Floats, States
 from onnx_lippa.attacks.explore import explore
 from onnx_lippa.attacks.free_units import FreeUnits, Standpoint, free_set
-from onnx_lippa.attacks.lean_scip import LeanScip
 from onnx_lippa.attacks.ledger import Ledger, Progress
 from onnx_lippa.attacks.methods import GradientMethod, MomentumPgd
 from onnx_lippa.attacks.rows import rows_for
@@ -28,6 +27,7 @@ from onnx_lippa.certify.rectified import (
     rectified,
 )
 from onnx_lippa.programs import Solution, Solver, Status, Stop
+from onnx_lippa.solvers import partial_solver
 from onnx_lippa.witness import FoundBy
 
 _GAIN: Final = 0.01
@@ -92,7 +92,7 @@ class FreePatterns(Stage):
 
     def run(self, ledger: Ledger) -> None:
         """See :meth:`Stage.run`."""
-        solver = LeanScip()
+        solver = partial_solver()
         for position in ledger.unbroken():
             if ledger.progress[position].closeness() < self.closeness:
                 self._search(ledger, position, solver)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, final
+from typing import ClassVar, final
+
+from ortools.math_opt import parameters_pb2
 
 from onnx_lippa.solvers.mathopt import MathOptSolver
 from onnx_lippa.solvers.scip import Scip
-
-_OFF: Final = 1
-"""MathOpt's EMPHASIS_OFF; only :mod:`onnx_lippa.solvers` imports its names."""
 
 
 @final
@@ -26,15 +25,16 @@ class LeanScip(MathOptSolver):
     @property
     def solver_type(self) -> int:
         """See :meth:`MathOptSolver.solver_type`."""
-        return Scip().solver_type
+        return int(parameters_pb2.SOLVER_TYPE_GSCIP)
 
     @property
     def takes_integers(self) -> bool:
         """See :attr:`MathOptSolver.takes_integers`."""
         return True
 
-    def parameters(self) -> Any:  # noqa: ANN401  # a protocol buffer, whose class is not imported
+    def parameters(self) -> parameters_pb2.SolveParametersProto:
         """See :meth:`MathOptSolver.parameters`."""
         parameters = Scip().parameters()
-        parameters.cuts = parameters.heuristics = parameters.presolve = _OFF
+        off = parameters_pb2.EMPHASIS_OFF
+        parameters.cuts = parameters.heuristics = parameters.presolve = off
         return parameters
