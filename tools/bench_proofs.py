@@ -25,6 +25,8 @@ from threadpoolctl import threadpool_limits
 from onnx_lippa.certify import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.certify.mip import BigM, MipSettings, MipStatus, decide
 from onnx_lippa.certify.rectified import Reach, Tightening, rectified
+from onnx_lippa.certify.rectified.folding import states_by
+from onnx_lippa.certify.search.leaves import Leaves
 from onnx_lippa.formats import read_data
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.question import Features, LInf, Problem, UnsafeSet
@@ -112,6 +114,8 @@ def bounds(options: argparse.Namespace) -> None:
             continue
         model = load(options.models / f"{name}.onnx", threads=1)
         problems = problems_of(model, options.data, eps, options.first)
+        if "CNN" not in name:  # some minutes an input there
+            print_relaxation(name, eps, model, problems)
         for method in methods:
             # One node for each row: the dual bounds of the rectified system, without a split.
             limit = np.inf if method is not ProofMethod.COMPLETE else 1
@@ -123,6 +127,30 @@ def bounds(options: argparse.Namespace) -> None:
             said = "dual of the rectified system" if limit == 1 else method.value
             print(f"| {name} | {eps} | {said} | {proven} | {len(found)} | {seconds:.4f} |",
                   flush=True)  # fmt: skip
+
+
+def print_relaxation(name: str, eps: float, model: Model, problems: list[Problem]) -> None:
+    """The line of the LP relaxation."""
+    times, proven = [], 0
+    with threadpool_limits(limits=1):
+        for problem in problems:
+            started = time.perf_counter()
+            proven += relaxation(model, problem)
+            times.append(time.perf_counter() - started)
+    seconds = statistics.median(times)
+    print(f"| {name} | {eps} | LP relaxation (planet) | {proven} | {len(problems)} | "
+          f"{seconds:.4f} |", flush=True)  # fmt: skip
+
+
+def relaxation(model: Model, problem: Problem) -> bool:
+    """Whether the linear program with every undecided ReLU as a triangle proves an input."""
+    system = rectified(model.network, Reach.of(problem.inputs), Tightening())
+    lower, upper, leaves = system.unit_lower, system.unit_upper, Leaves(system)
+    state = states_by(lower, upper)
+    return all(
+        leaves.decide(disjunct, lower, upper, state).bound > 0
+        for disjunct in problem.unsafe.disjuncts
+    )
 
 
 def mip(options: argparse.Namespace) -> None:
