@@ -24,8 +24,9 @@ _INTERRUPTED: Final = 130
 app = typer.Typer(
     name="onnx-lippa",
     help="Attack exported piecewise-linear networks with linear programs, and prove what holds.",
-    epilog="Exit codes: 0 finished; 1 a claim that does not hold, or two that contradict; 2 bad arguments or data; "
-    "3 a model that is unsupported or differs from ONNX Runtime; 130 interrupted.",
+    epilog="Exit codes: 0 finished; 1 a claim that does not hold, or two that contradict; 2 bad "
+    "arguments or data; 3 a model that is unsupported or differs from ONNX Runtime; 130 "
+    "interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
