@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from onnx_lippa.certify.case import Case, timed
-from onnx_lippa.certify.methods import methods_for
+from onnx_lippa.certify.methods import Proving, methods_for
 from onnx_lippa.certify.settings import CertifySettings
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.question import Problem
@@ -38,11 +38,19 @@ def certify_batch(
     methods = methods_for(settings.method)
     for method in methods:
         if method.batched and (left := [case for case in cases if case.is_open]):
-            with timed(left):
-                method.run(left)
+            _tried(method, left)
     for case in cases:
         for method in methods:
             if not method.batched and case.is_open:
-                with timed([case]):
-                    method.run([case])
+                _tried(method, [case])
         yield case.outcome()
+
+
+def _tried(method: Proving, cases: Sequence[Case]) -> None:
+    """A method on some cases; without memory for it they stay open, and say so."""
+    with timed(cases):
+        try:
+            method.run(cases)
+        except MemoryError:
+            for case in cases:
+                case.reason = "its memory was used up"

@@ -184,3 +184,16 @@ def test_settings_refused(options):
 
 def test_nothing_to_do():
     assert list(certify_batch(digits()[0], [], CertifySettings())) == []
+
+
+def test_without_memory_an_input_stays_unknown(monkeypatch):
+    def starved(*arguments):
+        raise MemoryError
+
+    model, x, y = digits()
+    monkeypatch.setattr("onnx_lippa.certify.methods.complete.rectified", starved)
+    (outcome,) = certify_batch(
+        model, problems(model, x, y, [0]), CertifySettings(method=ProofMethod.COMPLETE)
+    )
+    assert outcome.verdict is Verdict.UNKNOWN
+    assert "memory" in outcome.reason
