@@ -10,7 +10,8 @@ from onnx_lippa.errors import InputError
 
 
 class ProofMethod(Enum):
-    """How to prove: AUTO goes from the cheapest to the complete one; the others do one thing."""
+    """How to prove. AUTO is COMPLETE, which begins with the bounds of the rectified system anyway,
+    and LINEAR where that does not fit into memory."""
 
     AUTO = "auto"
     INTERVAL = "interval"

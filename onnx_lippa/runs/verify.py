@@ -19,7 +19,7 @@ from onnx_lippa.runs.finding import Answer, Finding
 from onnx_lippa.runs.search import problem_of
 from onnx_lippa.witness import Outcome, Verdict
 
-_QUICK_SECONDS: Final = 2.0
+_QUICK_SECONDS: Final = 1.0
 _QUICK_SHARE: Final = 0.1
 """What the first search for a counterexample gets; most that exist are found in less."""
 _THOROUGH_SHARE: Final = 0.3

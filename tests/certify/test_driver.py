@@ -7,6 +7,7 @@ import pytest
 
 from onnx_lippa.attacks import Settings, attack_batch
 from onnx_lippa.certify import CertifySettings, ProofMethod, certify_batch
+from onnx_lippa.certify.rectified import TooLargeError
 from onnx_lippa.errors import InputError
 from onnx_lippa.question import (
     Conjunction,
@@ -24,7 +25,7 @@ from tests.graphs import graph_model, load_model, node, normal
 
 COMPLETE = (ProofMethod.AUTO, ProofMethod.COMPLETE, ProofMethod.MIP)
 PROVED_BY = {
-    ProofMethod.AUTO: {ProvedBy.LINEAR, ProvedBy.COMPLETE},
+    ProofMethod.AUTO: {ProvedBy.COMPLETE},
     ProofMethod.INTERVAL: {ProvedBy.INTERVAL},
     ProofMethod.LINEAR: {ProvedBy.LINEAR},
     ProofMethod.COMPLETE: {ProvedBy.COMPLETE},
@@ -197,3 +198,20 @@ def test_without_memory_an_input_stays_unknown(monkeypatch):
     )
     assert outcome.verdict is Verdict.UNKNOWN
     assert "memory" in outcome.reason
+
+
+def test_what_does_not_fit_is_bounded_by_lines(monkeypatch):
+    def too_large(*arguments):
+        raise TooLargeError("its system is too large")
+
+    model, x, y = digits()
+    asked = problems(model, x, y, range(6), 0.02)
+    by_lines = verdicts(model, asked, ProofMethod.LINEAR)
+    monkeypatch.setattr("onnx_lippa.certify.methods.complete.rectified", too_large)
+    found = verdicts(model, asked, ProofMethod.AUTO)
+    assert {i: o.verdict for i, o in found.items()} == {i: o.verdict for i, o in by_lines.items()}
+    for outcome in found.values():
+        if outcome.verdict is Verdict.ROBUST:
+            assert outcome.proved_by is ProvedBy.LINEAR
+        else:
+            assert "too large" in outcome.reason

@@ -9,6 +9,7 @@ from typing import Final, final
 from onnx_lippa.arrays import Float64
 from onnx_lippa.certify.case import Case
 from onnx_lippa.certify.methods.base import Proving
+from onnx_lippa.certify.methods.linear import ByLinearBounds
 from onnx_lippa.certify.rectified import (
     NoRelaxationError,
     OutOfTimeError,
@@ -45,7 +46,11 @@ class Complete(Proving):
         for tightening in (Tightening(deadline=deadline), _thorough(deadline)):
             try:
                 system = rectified(case.model.network, Reach.of(case.inputs), tightening)
-            except (TooLargeError, OutOfTimeError, NoRelaxationError) as error:
+            except TooLargeError as error:
+                ByLinearBounds().run([case])  # they take memory for a few rows at a time
+                case.reason = f"{case.reason}, and {error}" if case.reason else ""
+                return
+            except (OutOfTimeError, NoRelaxationError) as error:
                 case.reason = str(error)
                 return
             few = system.inputs <= _FEW_FEATURES and system.reach.ball is None

@@ -12,7 +12,7 @@ from onnx_lippa.certify.methods.mip import ByMip
 from onnx_lippa.certify.settings import ProofMethod
 
 _METHODS: Final[dict[ProofMethod, tuple[type[Proving], ...]]] = {
-    ProofMethod.AUTO: (ByLinearBounds, Complete),
+    ProofMethod.AUTO: (Complete,),
     ProofMethod.INTERVAL: (ByIntervals,),
     ProofMethod.LINEAR: (ByLinearBounds,),
     ProofMethod.MIP: (ByMip,),
