@@ -31,6 +31,10 @@ which costs at most an eighth."""
 _ATTACK_SHARE: Final = 0.5
 """Share of what is left of the budget that attacks may take, before the rest is searched."""
 _LEAST_SECONDS: Final = 0.02
+_TRIED: Final = 4
+"""Inputs for each worker that are tried before all others get the same slice."""
+_HARDLY_ANY: Final = 64
+"""Nodes below which a search has hardly begun."""
 
 
 class AuditStage(Enum):
@@ -123,32 +127,56 @@ class _Audit:
         yield from self._stage(AuditStage.BOUNDS, linear, _SHARD, _ATTACK_SHARE)
         yield from self._stage(AuditStage.LIPPA, attack, _SHARD, _ATTACK_SHARE)
         spent, before = 0.0, 0.0
-        while self._open():
+        while self._open() and self._left() > _LEAST_SECONDS:
             seconds = self._slice(proof.time_limit - spent, before)
             if seconds < max(2 * before, _LEAST_SECONDS):
                 break  # it would only get as far as the last round did
             spent, before = spent + seconds, seconds
             searched = replace(proof, method=ProofMethod.COMPLETE, time_limit=seconds)
-            yield from self._stage(AuditStage.SEARCH, searched, 1, 1.0)
+            tried = self._open()[: _TRIED * self._workers]
+            nodes = {i: self._known[i].nodes for i in tried}
+            yield from self._stage(AuditStage.SEARCH, searched, 1, 1.0, tried)
+            stuck = [i for i in tried if self._is_stuck(i, nodes[i])]
+            if 2 * len(stuck) > len(tried):
+                continue  # it takes longer than this to begin: more time for each, for fewer
+            rest = [i for i in self._open() if i not in nodes]
+            yield from self._stage(AuditStage.SEARCH, searched, 1, 1.0, rest)
         for index in self._open():
             yield AuditEvent(AuditStage.SEARCH, self._known[index], True)
 
     def _slice(self, left: float, before: float) -> float:
-        """Seconds of the next round for each open input, of which ``left`` may still be spent."""
-        fair = max(self._left(), 0.0) * self._workers / len(self._open())
-        most = min(left, fair)
+        """Seconds of the next round for each open input, of which ``left`` may still be spent.
+
+        Not all inputs get them where the budget ends before: the most promising come first.
+        """
         regular = next(seconds for seconds in _SLICES if seconds > before)
+        most = min(left, max(self._left(), 0.0))
         return most if most <= 2 * regular else regular
 
+    def _is_stuck(self, index: int, nodes: int) -> bool:
+        """Whether an input is open after a search that did hardly more than begin."""
+        known = self._known[index]
+        return known.verdict is Verdict.UNKNOWN and known.nodes - nodes < _HARDLY_ANY
+
     def _stage(
-        self, stage: AuditStage, budgets: Budgets, shard: int, share: float
+        self,
+        stage: AuditStage,
+        budgets: Budgets,
+        shard: int,
+        share: float,
+        chosen: list[int] | None = None,
     ) -> Iterator[AuditEvent]:
-        """One stage over all open inputs, within a share of what is left of the budget."""
-        open_ = self._open()
+        """One stage over open inputs, all when None, within a share of what is left of the budget.
+
+        Attacks and bounds, which do all inputs, share that time evenly.
+        """
+        open_ = self._open() if chosen is None else chosen
         left = self._left() * share
         if not open_ or left <= 0:
             return
-        if left < math.inf:
+        if left < math.inf and chosen is not None:
+            budgets = replace(budgets, time_limit=min(budgets.time_limit, left))
+        elif left < math.inf:
             each = max(left * self._workers / len(open_), _LEAST_SECONDS)
             budgets = replace(budgets, time_limit=min(budgets.time_limit, each))
         parts = [open_[first : first + shard] for first in range(0, len(open_), shard)]
