@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -11,9 +10,8 @@ import typer
 from onnx_lippa.api import method_named
 from onnx_lippa.attacks import Method, Settings
 from onnx_lippa.cli import options
-from onnx_lippa.cli.property import attack_instances, attack_property, only_one, seconds_of
-from onnx_lippa.cli.run import Arguments, carry_out, cores
-from onnx_lippa.errors import InputError
+from onnx_lippa.cli.property import PropertyQuestion, answer
+from onnx_lippa.cli.run import Arguments, carry_out
 from onnx_lippa.regions import ENGINE_NAMES
 from onnx_lippa.solvers import SOLVER_NAMES
 
@@ -69,21 +67,13 @@ def attack(
         method_named(method), minimize or eps is None, restarts, gradient_steps, lp_steps,
         math.inf if time_limit is None else time_limit, seed, engine, solver,
     )  # fmt: skip
-    if property_ is not None or instances is not None:
-        asked = replace(settings, minimize=False, time_limit=seconds_of(timeout))
-        only_one(model, data, eps, property_, instances, time_limit, counterexample)
-        threads = cores() if workers is None else workers
-        if instances is not None:
-            attack_instances(instances, out, asked, None, threads, quiet)
-        elif model is not None and property_ is not None:
-            attack_property(
-                model, property_, output, asked, None, counterexample, threads, as_json, quiet
-            )
-        return
-    if timeout is not None or counterexample is not None:
-        raise InputError("--timeout and --counterexample belong to --property: give one")
     arguments = Arguments(
         model, data, eps, norm, targets, output, lower, upper, fixed, grid, first, indices, seed,
         workers, out, as_json, quiet,
     )  # fmt: skip
+    question = PropertyQuestion(property_, instances, counterexample, timeout, time_limit)
+    if question.is_asked:
+        answer(arguments, question, settings, None)
+        return
+    question.require_nothing()
     carry_out(arguments, settings, settings)

@@ -11,8 +11,8 @@ from onnx_lippa.api import method_named
 from onnx_lippa.attacks import Method, Settings
 from onnx_lippa.certify import CertifySettings
 from onnx_lippa.cli import options
-from onnx_lippa.cli.property import attack_instances, attack_property, only_one, seconds_of
-from onnx_lippa.cli.run import Arguments, carry_out, cores
+from onnx_lippa.cli.property import PropertyQuestion, answer
+from onnx_lippa.cli.run import Arguments, carry_out
 from onnx_lippa.errors import InputError
 from onnx_lippa.runs import AuditSettings
 
@@ -55,20 +55,15 @@ def audit(
     Gradients, linear bounds, LiPPA, complete search; the time goes to the inputs still open.
     """
     settings = Settings(method=method_named(method), seed=seed)
-    if property_ is not None or instances is not None:
-        only_one(model, data, eps, property_, instances, time_limit, counterexample)
-        proof = CertifySettings(time_limit=math.inf, seed=seed)
-        search = Settings(settings.method, time_limit=seconds_of(timeout), seed=seed)
-        threads = cores() if workers is None else workers
-        if instances is not None:
-            attack_instances(instances, out, search, proof, threads, quiet)
-        elif model is not None and property_ is not None:
-            attack_property(
-                model, property_, output, search, proof, counterexample, threads, as_json, quiet
-            )
+    arguments = Arguments(
+        model, data, eps, norm, targets, output, lower, upper, fixed, grid, first, indices, seed,
+        workers, out, as_json, quiet,
+    )  # fmt: skip
+    question = PropertyQuestion(property_, instances, counterexample, timeout, time_limit)
+    if question.is_asked:
+        answer(arguments, question, settings, CertifySettings(time_limit=math.inf, seed=seed))
         return
-    if timeout is not None or counterexample is not None:
-        raise InputError("--timeout and --counterexample belong to --property: give one")
+    question.require_nothing()
     if eps is None:
         raise InputError("there is no --eps: give the radius to audit")
     limit = 60.0 if time_limit is None else time_limit
@@ -77,8 +72,4 @@ def audit(
         CertifySettings(time_limit=limit, seed=seed),
         math.inf if budget is None else budget,
     )
-    arguments = Arguments(
-        model, data, eps, norm, targets, output, lower, upper, fixed, grid, first, indices, seed,
-        workers, out, as_json, quiet,
-    )  # fmt: skip
     carry_out(arguments, asked, settings)

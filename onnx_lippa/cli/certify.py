@@ -11,8 +11,8 @@ from onnx_lippa.api import mip_solver, proof_method_named
 from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings, ProofMethod
 from onnx_lippa.cli import options
-from onnx_lippa.cli.property import attack_instances, attack_property, only_one, seconds_of
-from onnx_lippa.cli.run import Arguments, carry_out, cores
+from onnx_lippa.cli.property import PropertyQuestion, answer
+from onnx_lippa.cli.run import Arguments, carry_out
 from onnx_lippa.errors import InputError
 from onnx_lippa.solvers import MIP_SOLVER_NAMES
 
@@ -55,26 +55,22 @@ def certify(
     """
     wanted = proof_method_named(method)
     mip_solver(solver)
-    if property_ is not None or instances is not None:
-        only_one(model, data, eps, property_, instances, time_limit, counterexample)
-        proof = CertifySettings(wanted, math.inf, seed=seed, solver=solver)
-        search = Settings(time_limit=seconds_of(timeout), seed=seed)
-        threads = cores() if workers is None else workers
-        if instances is not None:
-            attack_instances(instances, out, search, proof, threads, quiet)
-        elif model is not None and property_ is not None:
-            attack_property(
-                model, property_, output, search, proof, counterexample, threads, as_json, quiet
-            )
-        return
-    if timeout is not None or counterexample is not None:
-        raise InputError("--timeout and --counterexample belong to --property: give one")
-    if eps is None:
-        raise InputError("there is no --eps: give the radius within which to prove")
-    limit = 60.0 if time_limit is None else time_limit
-    proof = CertifySettings(wanted, limit, seed=seed, solver=solver)
     arguments = Arguments(
         model, data, eps, norm, targets, output, lower, upper, fixed, grid, first, indices, seed,
         workers, out, as_json, quiet,
     )  # fmt: skip
+    question = PropertyQuestion(property_, instances, counterexample, timeout, time_limit)
+    if question.is_asked:
+        answer(
+            arguments,
+            question,
+            Settings(seed=seed),
+            CertifySettings(wanted, math.inf, seed=seed, solver=solver),
+        )
+        return
+    question.require_nothing()
+    if eps is None:
+        raise InputError("there is no --eps: give the radius within which to prove")
+    limit = 60.0 if time_limit is None else time_limit
+    proof = CertifySettings(wanted, limit, seed=seed, solver=solver)
     carry_out(arguments, proof, Settings(seed=seed))

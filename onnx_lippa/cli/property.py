@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings
+from onnx_lippa.cli.run import Arguments, cores
 from onnx_lippa.errors import InputError
 from onnx_lippa.question import Property
 from onnx_lippa.runs import (
@@ -35,6 +36,60 @@ from onnx_lippa.runs import (
 
 _RESULTS: Final = "results.csv"
 _COUNTEREXAMPLES: Final = "counterexamples"
+
+
+@dataclass(frozen=True)
+class PropertyQuestion:
+    """What is asked about properties; see the options of the same names."""
+
+    spec: Path | None
+    instances: Path | None
+    counterexample: Path | None
+    timeout: float | None
+    time_limit: float | None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a property or a list of them is given."""
+        return self.spec is not None or self.instances is not None
+
+    def require_nothing(self) -> None:
+        """Raises InputError for options that only a property has a use for."""
+        if self.timeout is not None or self.counterexample is not None:
+            raise InputError("--timeout and --counterexample belong to --property: give one")
+
+
+def answer(
+    arguments: Arguments,
+    question: PropertyQuestion,
+    settings: Settings,
+    proof: CertifySettings | None,
+) -> None:
+    """Answers a property, or a list of them.
+
+    Args:
+        arguments: the common arguments.
+        question: the property or the list.
+        settings: budgets of the search for counterexamples; their time limit is set here.
+        proof: those of proofs, or None.
+
+    Raises:
+        InputError: arguments that exclude each other.
+    """
+    model, spec, instances = arguments.model, question.spec, question.instances
+    only_one(
+        model, arguments.data, arguments.eps, spec, instances, question.time_limit,
+        question.counterexample,
+    )  # fmt: skip
+    settings = replace(settings, minimize=False, time_limit=seconds_of(question.timeout))
+    workers = cores() if arguments.workers is None else arguments.workers
+    if instances is not None:
+        attack_instances(instances, arguments.out, settings, proof, workers, arguments.quiet)
+    elif model is not None and spec is not None:
+        attack_property(
+            model, spec, arguments.output, settings, proof, question.counterexample, workers,
+            arguments.as_json, arguments.quiet,
+        )  # fmt: skip
 
 
 def attack_property(
