@@ -59,10 +59,11 @@ def carried(
         known: outcomes at other radii.
     """
     judge, found = Judge(model.runtime), []
+    by_index = {other: {o.index: o for o in outcomes} for other, outcomes in known.items()}
     for problem in problems:
         eps = problem.inputs.eps
-        for other in sorted(known):
-            outcome = next((o for o in known[other] if o.index == problem.index), None)
+        for other in sorted(by_index):
+            outcome = by_index[other].get(problem.index)
             taken = None if outcome is None else _taken(judge, problem, outcome, other, eps)
             if taken is not None:
                 found.append(taken)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from enum import Enum
 from typing import Final
 
 from onnx_lippa.attacks import Settings
@@ -17,14 +16,6 @@ from onnx_lippa.runs.workers import Job, Workers
 _SHARD: Final = 25
 """Inputs certified together where the method takes many at once."""
 _BATCHED: Final = (ProofMethod.INTERVAL, ProofMethod.LINEAR)
-
-
-class Task(Enum):
-    """The commands that give verdicts."""
-
-    ATTACK = "attack"
-    CERTIFY = "certify"
-    AUDIT = "audit"
 
 
 def events(

@@ -77,8 +77,7 @@ class _Proof:
             if np.all(self._bounds > 0):
                 return self._ended(Answer.UNSAT, before, started)
             if number == 0 and self._left() > _LEAST_SECONDS:
-                seconds = min(_THOROUGH_SHARE * self._left(), self._left())
-                limited = replace(self._settings, time_limit=seconds)
+                limited = replace(self._settings, time_limit=_THOROUGH_SHARE * self._left())
                 found = falsify(self._original, self._asked, limited)
                 if found.answer is Answer.SAT:
                     return replace(found, seconds=time.monotonic() - started, nodes=self._nodes)

@@ -5,28 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, final
 
-from onnx_lippa.certify.bounds import BoundsTooLargeError, linear_margins
-from onnx_lippa.certify.case import Case
-from onnx_lippa.certify.methods.base import Proving
+from onnx_lippa.arrays import Float64
+from onnx_lippa.certify.bounds import linear_margins
+from onnx_lippa.certify.methods.bounds import ByBounds
+from onnx_lippa.network import Network
+from onnx_lippa.question import InputSet, UnsafeSet
 from onnx_lippa.witness import ProvedBy
 
 
 @final
-class ByLinearBounds(Proving):
+class ByLinearBounds(ByBounds):
     """What CROWN and DeepPoly prove, without branching."""
 
-    batched: ClassVar[bool] = True
+    proved_by: ClassVar[ProvedBy] = ProvedBy.LINEAR
 
-    def run(self, cases: Sequence[Case]) -> None:
-        """See :meth:`Proving.run`."""
-        inputs = [case.inputs for case in cases]
-        unsafe = [case.problem.unsafe for case in cases]
-        try:
-            margins = linear_margins(cases[0].model.network, inputs, unsafe)
-        except BoundsTooLargeError as error:
-            for case in cases:
-                case.reason = str(error)
-            return
-        for case, found in zip(cases, margins, strict=True):
-            case.reason = "its linear bounds leave a margin open"
-            case.prove(float(found.min()), ProvedBy.LINEAR)
+    def margins(
+        self, network: Network, inputs: Sequence[InputSet], unsafe: Sequence[UnsafeSet]
+    ) -> list[Float64]:
+        """See :meth:`ByBounds.margins`."""
+        return linear_margins(network, inputs, unsafe)

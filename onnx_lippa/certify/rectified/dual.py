@@ -190,7 +190,9 @@ def eliminate(
     constant = objectives.offset.copy()
     for block in reversed(units.blocks):
         above, below = np.maximum(m[:, block], 0), np.minimum(m[:, block], 0)
-        constant += np.einsum("nu,nu->n", below, _rows(relaxed.height[:, block], below))
+        constant += np.einsum(
+            "nu,nu->n", below, np.broadcast_to(relaxed.height[:, block], below.shape)
+        )
         part = above * alpha[:, block] + below * relaxed.slope[:, block]
         if beta is not None:
             part -= relaxed.state[:, block] * beta[:, block]
@@ -240,7 +242,3 @@ def relaxed_values(
         upper_line = relaxed.slope[:, block] * part + relaxed.height[:, block]
         z[:, block] = np.where(m >= 0, alpha[:, block] * part, upper_line)
     return z_hat, z
-
-
-def _rows(values: Floats, like: Floats) -> Floats:
-    return np.broadcast_to(values, like.shape)

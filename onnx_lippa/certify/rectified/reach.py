@@ -75,10 +75,6 @@ class Reach:
         lower = np.concatenate([self.lower, lower])
         return replace(self, lower=lower, upper=np.concatenate([self.upper, upper]))
 
-    def within(self, lower: Float64, upper: Float64) -> Reach:
-        """The same ball, and a smaller box (d,)."""
-        return replace(self, lower=lower, upper=upper)
-
     def least(self, rows: Floats) -> Floats:
         """Lower bounds (n,) of ``rows @ e`` for ``x = middle + radius e``; rows (n, d)."""
         value: Floats = -(np.abs(rows) @ np.ones(rows.shape[1], rows.dtype))

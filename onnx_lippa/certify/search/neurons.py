@@ -141,9 +141,6 @@ class NeuronSearch:
         found = self._bounded(
             row, children.lower, children.upper, children.state, children.multipliers, _STEPS
         )
-        # What holds for a parent holds for its children.
-        found_bounds = np.maximum(found.bounds, children.bound)
-        self._close(found_bounds)
         if self._accepts(self._disjunct_of[row], found.points):
             return True
         self._keep(frontier, row, found, children.lower, children.upper, children.state)

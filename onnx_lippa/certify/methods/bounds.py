@@ -1,0 +1,46 @@
+"""What interval and linear proofs share: margins of many cases at once."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+from onnx_lippa.arrays import Float64
+from onnx_lippa.certify.bounds import BoundsTooLargeError
+from onnx_lippa.certify.case import Case
+from onnx_lippa.certify.methods.base import Proving
+from onnx_lippa.network import Network
+from onnx_lippa.question import InputSet, UnsafeSet
+from onnx_lippa.witness import ProvedBy
+
+
+class ByBounds(Proving):
+    """A proof by lower bounds of margins. A subclass names it and computes them."""
+
+    batched: ClassVar[bool] = True
+    proved_by: ClassVar[ProvedBy]
+
+    @abstractmethod
+    def margins(
+        self, network: Network, inputs: Sequence[InputSet], unsafe: Sequence[UnsafeSet]
+    ) -> list[Float64]:
+        """Lower bounds (disjuncts,) of the margins of each case.
+
+        Raises:
+            BoundsTooLargeError: they do not fit into memory.
+        """
+
+    def run(self, cases: Sequence[Case]) -> None:
+        """See :meth:`Proving.run`."""
+        inputs = [case.inputs for case in cases]
+        unsafe = [case.problem.unsafe for case in cases]
+        try:
+            margins = self.margins(cases[0].model.network, inputs, unsafe)
+        except BoundsTooLargeError as error:
+            for case in cases:
+                case.reason = str(error)
+            return
+        for case, found in zip(cases, margins, strict=True):
+            case.reason = f"its {self.proved_by.value} bounds leave a margin open"
+            case.prove(float(found.min()), self.proved_by)
