@@ -20,7 +20,7 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.question import Problem
 from onnx_lippa.runs.merge import merged
-from onnx_lippa.runs.workers import Budgets, Job, Workers
+from onnx_lippa.runs.workers import Budgets, Workers, jobs_of
 from onnx_lippa.witness import Outcome, Verdict
 
 _SHARD: Final = 25
@@ -179,8 +179,7 @@ class _Audit:
         elif left < math.inf:
             each = max(left * self._workers / len(open_), _LEAST_SECONDS)
             budgets = replace(budgets, time_limit=min(budgets.time_limit, each))
-        parts = [open_[first : first + shard] for first in range(0, len(open_), shard)]
-        jobs = [Job(tuple(self._problems[i] for i in part), budgets) for part in parts]
+        jobs = jobs_of([self._problems[i] for i in open_], budgets, shard)
         for outcome in self._pool.run(jobs, time.monotonic() + left):
             index = outcome.index
             known = merged(self._known[index], outcome, self._problems[index], self._model)

@@ -47,6 +47,14 @@ class Job:
     budgets: Budgets
 
 
+def jobs_of(problems: Sequence[Problem], budgets: Budgets, together: int) -> list[Job]:
+    """Jobs of so many problems each, in their order."""
+    return [
+        Job(tuple(problems[first : first + together]), budgets)
+        for first in range(0, len(problems), together)
+    ]
+
+
 @final
 class Workers:
     """Worker processes, each with the model and one thread, in BLAS and in ONNX Runtime.

@@ -14,7 +14,7 @@ import pytest
 from onnx_lippa.attacks import Settings
 from onnx_lippa.errors import InputError, LippaError
 from onnx_lippa.question import Problem
-from onnx_lippa.runs import outcomes, pool
+from onnx_lippa.runs import outcomes, pool, workers
 from tests.attacks.cases import digits, fingerprints, outcomes_of
 
 FEW = {"restarts": 1, "gradient_steps": 8, "lp_steps": 2}
@@ -28,7 +28,7 @@ def wait_until_gone(processes, seconds=5.0):
 
 
 def test_one_shard_stays_in_this_process(monkeypatch):
-    monkeypatch.setattr(pool, "process_pool", None)
+    monkeypatch.setattr(workers, "process_pool", None)
     model, x, y = digits()
     assert len(outcomes_of(model, x, y, range(5), workers=8, **FEW)) == 5
 
@@ -45,15 +45,15 @@ def test_workers_are_gone_afterwards(monkeypatch):
     bystander.start()
     try:
         asked = []
-        real = pool.attack_batch
-        monkeypatch.setattr(pool, "attack_batch", lambda *a: asked.append(a) or real(*a))
+        real = workers.attack_batch
+        monkeypatch.setattr(workers, "attack_batch", lambda *a: asked.append(a) or real(*a))
         stream = pool.outcomes(model, problems(model, x, y, 6), Settings(**FEW), 2)
         first = next(stream)
-        workers = [p for p in multiprocessing.active_children() if p.pid != bystander.pid]
-        assert len(workers) == 2
+        started = [p for p in multiprocessing.active_children() if p.pid != bystander.pid]
+        assert len(started) == 2
         assert asked == [], "the work is done elsewhere"
         stream.close()
-        assert wait_until_gone(workers)
+        assert wait_until_gone(started)
         assert bystander.is_alive()
         assert first.index in range(6)
     finally:
@@ -108,10 +108,10 @@ def test_many_shards(monkeypatch):
 def test_threads_do_not_multiply(monkeypatch):
     """A worker computes with one thread in BLAS, whatever its caller uses."""
     script = (
-        "from onnx_lippa.runs import pool; from onnx_lippa.attacks import Settings\n"
+        "from onnx_lippa.runs import workers\n"
         "from threadpoolctl import threadpool_info; from pathlib import Path\n"
         "import multiprocessing\n"
-        "pool._begin_worker(Path('models/digits_mlp.onnx'), None, Settings(), None)\n"
+        "workers._begin(Path('models/digits_mlp.onnx'), None, None)\n"
         "print(max(i['num_threads'] for i in threadpool_info()))\n"
     )
     root = os.fspath(pytest.importorskip("tests.cli.command").ROOT)
