@@ -68,14 +68,14 @@ class Workers:
 
     def __init__(self, model: Model, count: int) -> None:
         self._model, self._count = model, count
-        self._results: Queue[Outcome] | None = None
+        self._results: Queue[Outcome | None] | None = None
         self._executor: ProcessPoolExecutor | None = None
         self._opened = ExitStack()
 
     def __enter__(self) -> Workers:
         """Starts the processes, if there are to be several."""
         if self._count > 1:
-            results: Queue[Outcome] = CONTEXT.Queue()
+            results: Queue[Outcome | None] = CONTEXT.Queue()
             initials = (self._model.file.path, self._model.interface.output_name, results)
             pool = process_pool(self._count, _begin, initials)
             self._executor = self._opened.enter_context(pool)
@@ -114,24 +114,23 @@ def deadline_of(deadline: float) -> float:
     return time.time() + deadline - time.monotonic()
 
 
-def _gathered(results: Queue[Outcome], futures: list[Future[int]]) -> Iterator[Outcome]:
+def _gathered(results: Queue[Outcome | None], futures: list[Future[None]]) -> Iterator[Outcome]:
     """Outcomes as workers report them; raises what a worker raised."""
-    received = 0
-    while True:
-        if all(future.done() for future in futures):
-            # Each says how many outcomes it reported, and raises what went wrong.
-            if received == sum(future.result() for future in futures):
-                return
-        else:
-            for future in futures:
-                if future.done():
-                    future.result()
+    running = len(futures)
+    while running:
         try:
             outcome = results.get(timeout=_PATIENCE)
         except Empty:
+            for future in futures:
+                if future.done():
+                    future.result()
             continue
-        received += 1
-        yield outcome
+        if outcome is None:
+            running -= 1
+        else:
+            yield outcome
+    for future in futures:
+        future.result()
 
 
 def _done(model: Model, job: Job) -> Iterator[Outcome]:
@@ -145,24 +144,24 @@ class _Worker:
     """What a worker process holds between jobs."""
 
     model: Model
-    results: Queue[Outcome]
+    results: Queue[Outcome | None]
 
 
 _worker: list[_Worker] = []
 
 
-def _begin(path: Path, output: str, results: Queue[Outcome]) -> None:
+def _begin(path: Path, output: str, results: Queue[Outcome | None]) -> None:
     begin_quietly()
     # The parent checked the model; a worker only has to read it.
     _worker.append(_Worker(load(path, output=output, check=False), results))
 
 
-def _work(job: Job, deadline: float) -> int:
-    """Does a job, unless it is too late; how many outcomes were reported."""
-    if time.time() > deadline:
-        return 0
-    worker, count = _worker[0], 0
-    for outcome in _done(worker.model, job):
-        worker.results.put(outcome)
-        count += 1
-    return count
+def _work(job: Job, deadline: float) -> None:
+    """Does a job, unless it is too late; None behind its outcomes says that it has ended."""
+    worker = _worker[0]
+    try:
+        if time.time() < deadline:
+            for outcome in _done(worker.model, job):
+                worker.results.put(outcome)
+    finally:
+        worker.results.put(None)
