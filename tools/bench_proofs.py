@@ -11,6 +11,7 @@ Each command prints Markdown:
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import statistics
 import subprocess
@@ -22,9 +23,10 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from onnx_lippa.attacks import Settings, attack_batch
 from onnx_lippa.certify import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.certify.mip import BigM, MipSettings, MipStatus, decide
-from onnx_lippa.certify.rectified import Reach, Tightening, rectified
+from onnx_lippa.certify.rectified import Reach, RectifiedSystem, Tightening, rectified
 from onnx_lippa.certify.rectified.folding import states_by
 from onnx_lippa.certify.search.leaves import Leaves
 from onnx_lippa.formats import read_data
@@ -204,10 +206,8 @@ def mip(options: argparse.Namespace) -> None:
             )
 
 
-def _walked(model: Model, problem: Problem, system: object) -> np.ndarray:
-    """Where the attack's gradients and LPs ended: the point of least margin."""
-    from onnx_lippa.attacks import Settings, attack_batch  # noqa: PLC0415
-
+def _walked(model: Model, problem: Problem, system: RectifiedSystem) -> np.ndarray:
+    """The attack's witness, or the clean input where it found none."""
     for outcome in attack_batch(model, [problem], Settings(restarts=1)):
         if outcome.witness is not None:
             return system.reduced(outcome.witness.x[None].astype(np.float64))[0]
@@ -220,8 +220,6 @@ def unsat(options: argparse.Namespace) -> None:
         ["onnx-lippa", "certify", "--instances", str(options.instances), "--timeout",
          str(options.timeout), "--out", str(out), "--quiet"], check=True,
     )  # fmt: skip
-    import csv  # noqa: PLC0415
-
     with options.instances.open() as file:
         expected = {(r["onnx"], r["vnnlib"]): r for r in csv.DictReader(file)}
     table: dict[str, Counter] = {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +26,8 @@ from onnx_lippa.runs import (
 )
 from onnx_lippa.solvers import mip_solver_named
 from onnx_lippa.witness import Outcome, Verdict
+
+E = TypeVar("E", bound=Enum)
 
 
 @dataclass(frozen=True)
@@ -126,16 +130,12 @@ def targets_of(targets: str | Sequence[int]) -> Targets:
 
 
 def method_named(name: str) -> Method:
-    """The method of this name.
+    """The attack of this name.
 
     Raises:
         InputError: there is no such method.
     """
-    try:
-        return Method(name)
-    except ValueError as error:
-        names = ", ".join(method.value for method in Method)
-        raise InputError(f"there is no method '{name}': choose one of {names}") from error
+    return _member(Method, name)
 
 
 def proof_method_named(name: str) -> ProofMethod:
@@ -144,10 +144,14 @@ def proof_method_named(name: str) -> ProofMethod:
     Raises:
         InputError: there is no such method.
     """
+    return _member(ProofMethod, name)
+
+
+def _member(kind: type[E], name: str) -> E:
     try:
-        return ProofMethod(name)
+        return kind(name)
     except ValueError as error:
-        names = ", ".join(method.value for method in ProofMethod)
+        names = ", ".join(method.value for method in kind)
         raise InputError(f"there is no method '{name}': choose one of {names}") from error
 
 

@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Final, final
 
-import numpy as np
-
 from onnx_lippa.arrays import Float64
 from onnx_lippa.certify.case import Case
 from onnx_lippa.certify.methods.base import Proving
@@ -72,8 +70,7 @@ def _start(case: Case, system: RectifiedSystem) -> Float64:
         return system.reach.middle
     ascent = Ascent(Units.of(system))
     points = ascent.run(rows_of(system, disjuncts), relaxed_by(system), _STEPS).points
-    x = system.reach.middle + system.reach.radius * points.astype(np.float64)
-    x = np.clip(x, system.lower, system.upper)
+    x = system.reach.at(points)
     margins = case.problem.unsafe.margins(system.outputs(x)).min(axis=1)
     best: Float64 = x[int(margins.argmin())]
     return best

@@ -75,6 +75,11 @@ class Reach:
         lower = np.concatenate([self.lower, lower])
         return replace(self, lower=lower, upper=np.concatenate([self.upper, upper]))
 
+    def at(self, points: Floats) -> Float64:
+        """The x (n, d) of points e (n, d), inside the box in spite of rounding."""
+        x = self.middle + self.radius * points.astype(np.float64)
+        return np.clip(x, self.lower, self.upper)
+
     def least(self, rows: Floats) -> Floats:
         """Lower bounds (n,) of ``rows @ e`` for ``x = middle + radius e``; rows (n, d)."""
         value: Floats = -(np.abs(rows) @ np.ones(rows.shape[1], rows.dtype))

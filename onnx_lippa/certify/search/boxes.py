@@ -26,13 +26,18 @@ from onnx_lippa.certify.rectified.dual import (
 )
 from onnx_lippa.certify.rectified.folding import states_by
 from onnx_lippa.certify.rectified.system import RectifiedSystem
-from onnx_lippa.certify.search.result import Limits, Offer, Searched, SearchStatus, rows_of
+from onnx_lippa.certify.search.result import (
+    Limits,
+    Offer,
+    Searched,
+    SearchStatus,
+    accepts,
+    rows_of,
+)
 from onnx_lippa.question import Conjunction
 
 _BATCH: Final = 64
 """Boxes halved at once."""
-_OFFERED: Final = 4
-"""Candidates of one batch that are replayed, those of the least margin."""
 _NARROWEST: Final = 1e-9
 """A box is not halved further below this share of the whole."""
 _WIDTH: Final = 1.0
@@ -166,7 +171,9 @@ class BoxSearch:
         bounds[np.any(boxes.lower > boxes.upper, axis=1)] = np.inf
         self._proven = min(self._proven, float(bounds[bounds > 0].min(initial=np.inf)))
         kept = np.flatnonzero(bounds <= 0)
-        self._offer_best(boxes.disjunct[kept], np.concatenate([points[kept], middle[kept]]))
+        tried = np.concatenate([points[kept], middle[kept]])
+        asked = np.tile(boxes.disjunct[kept], 2)
+        self._found = accepts(self._system, self._disjuncts, asked, tried, self._offer)
         return replace(boxes, bound=bounds, feature=feature).take(kept)
 
     def _tighten(self, boxes: _Boxes, middle: Float64, radius: Float64) -> States:
@@ -215,20 +222,6 @@ class BoxSearch:
                 boxes.lower[nodes, places] = np.maximum(boxes.lower[nodes, places], found)
             else:
                 boxes.upper[nodes, places] = np.minimum(boxes.upper[nodes, places], found)
-
-    def _offer_best(self, disjunct: Integers, points: Float64) -> None:
-        if not len(points):
-            return
-        reach = self._system.reach
-        x = np.clip(reach.middle + reach.radius * points, reach.lower, reach.upper)
-        outputs = self._system.outputs(x)
-        margins = np.full(len(x), np.inf)
-        asked = np.tile(disjunct, 2)
-        for j in np.unique(asked).tolist():
-            margins[asked == j] = self._disjuncts[j].margins(outputs[asked == j])
-        best = np.argsort(margins, kind="stable")[:_OFFERED]
-        wholes = self._system.whole(x[best[margins[best] <= 0]])
-        self._found = self._found or any(self._offer(whole) for whole in wholes)
 
 
 def _feature(reach: Float64, radius: Float64) -> Integers:

@@ -14,7 +14,7 @@ from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64, Integers
+from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.certify.rectified.ascent import Ascended, Ascent, Multipliers
 from onnx_lippa.certify.rectified.dual import Relaxed, Units
 from onnx_lippa.certify.rectified.folding import relaxed_by, states_by
@@ -23,7 +23,14 @@ from onnx_lippa.certify.search.branching import Branching
 from onnx_lippa.certify.search.leaves import LeafAnswer, Leaves
 from onnx_lippa.certify.search.nodes import Frontier, Nodes
 from onnx_lippa.certify.search.refine import Refiner
-from onnx_lippa.certify.search.result import Limits, Offer, Searched, SearchStatus, rows_of
+from onnx_lippa.certify.search.result import (
+    Limits,
+    Offer,
+    Searched,
+    SearchStatus,
+    accepts,
+    rows_of,
+)
 from onnx_lippa.question import Conjunction
 
 _BATCH: Final = 128
@@ -33,8 +40,6 @@ _STEPS: Final = 5
 """Steps of ascent at the root, and at each child, which starts from its parent's multipliers."""
 _REFINED: Final = 32
 """Units of each later block that are bounded anew in a child, those of the greatest worth."""
-_OFFERED: Final = 4
-"""Candidates of one batch that are replayed, those of the least margin."""
 
 
 @final
@@ -207,21 +212,8 @@ class NeuronSearch:
             row[node] = rows[np.argmax(found.bounds)]
         return row
 
-    def _accepts(self, disjunct: Integers, points: np.ndarray) -> bool:
-        """Offers the best of some points e (n, d); True where one is accepted."""
-        reach = self._system.reach
-        x = reach.middle + reach.radius * points.astype(np.float64)
-        x = np.clip(x, reach.lower, reach.upper)
-        outputs = self._system.outputs(x)
-        margins = np.array(
-            [
-                self._disjuncts[j].margins(output[None])[0]
-                for j, output in zip(disjunct.tolist(), outputs, strict=True)
-            ]
-        )
-        order = np.argsort(margins, kind="stable")[:_OFFERED]
-        wholes = self._system.whole(x[order[margins[order] <= 0]])
-        return any(self._offer(whole) for whole in wholes)
+    def _accepts(self, disjunct: Integers, points: Floats) -> bool:
+        return accepts(self._system, self._disjuncts, disjunct, points, self._offer)
 
     def _decide(self, node: Nodes, deadline: float) -> bool:
         """A node whose signs are all fixed, by its LPStep; True where it gives a witness."""
