@@ -12,15 +12,12 @@ from onnx_lippa.api.result import (
     AttackResult,
     method_named,
     run_batch,
-    targets_of,
+    specified,
 )
 from onnx_lippa.arrays import AnyArray, Floats
 from onnx_lippa.attacks import Settings
-from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.question import Features, Norm, norm_named
-from onnx_lippa.runs import (
-    RunSpecification,
-)
+from onnx_lippa.onnx_io import Model
+from onnx_lippa.question import Norm
 
 
 def attack(
@@ -79,17 +76,11 @@ def attack(
         InputError: an argument that cannot be used, with the reason.
         ModelError: a model that cannot be used (where a path is given).
     """
-    model = network if isinstance(network, Model) else load(network, lower=lower, upper=upper)
-    features = Features.given(
-        model.network.input_size, lower=lower, upper=upper, eps=eps, fixed=fixed, grid=grid
-    )
-    specification = RunSpecification(
-        model.file.path, norm_named(norm), features,
-        targets_of(targets),
-        Settings(
-            method_named(method), eps is None if minimize is None else minimize, restarts,
-            gradient_steps, lp_steps, time_limit, seed, engine, solver,
-        ),
-        workers,
+    settings = Settings(
+        method_named(method), eps is None if minimize is None else minimize, restarts,
+        gradient_steps, lp_steps, time_limit, seed, engine, solver,
     )  # fmt: skip
-    return run_batch(model, specification, specification.settings, x, y)
+    model, specification = specified(
+        network, norm, targets, eps, lower, upper, fixed, grid, settings, workers
+    )
+    return run_batch(model, specification, settings, x, y)

@@ -12,16 +12,15 @@ from onnx_lippa.api.result import (
     AttackResult,
     method_named,
     run_batch,
-    targets_of,
+    specified,
 )
 from onnx_lippa.arrays import AnyArray, Floats
 from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings
-from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.question import Features, Norm, norm_named
+from onnx_lippa.onnx_io import Model
+from onnx_lippa.question import Norm
 from onnx_lippa.runs import (
     AuditSettings,
-    RunSpecification,
 )
 
 
@@ -67,13 +66,9 @@ def audit(
         ModelError: a model that cannot be used (where a path is given).
         ContradictionError: a witness and a proof for one input, which is a bug.
     """
-    model = network if isinstance(network, Model) else load(network, lower=lower, upper=upper)
-    features = Features.given(
-        model.network.input_size, lower=lower, upper=upper, eps=eps, fixed=fixed, grid=grid
-    )
     settings = Settings(method=method_named(method), seed=seed)
-    specification = RunSpecification(
-        model.file.path, norm_named(norm), features, targets_of(targets), settings, workers
-    )
     budgets = AuditSettings(settings, CertifySettings(time_limit=time_limit, seed=seed), budget)
+    model, specification = specified(
+        network, norm, targets, eps, lower, upper, fixed, grid, settings, workers
+    )
     return run_batch(model, specification, budgets, x, y)

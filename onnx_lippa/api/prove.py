@@ -12,16 +12,13 @@ from onnx_lippa.api.result import (
     mip_solver,
     proof_method_named,
     run_batch,
-    targets_of,
+    specified,
 )
 from onnx_lippa.arrays import AnyArray, Floats
 from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings
-from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.question import Features, Norm, norm_named
-from onnx_lippa.runs import (
-    RunSpecification,
-)
+from onnx_lippa.onnx_io import Model
+from onnx_lippa.question import Norm
 
 
 def prove(
@@ -69,19 +66,11 @@ def prove(
         InputError: an argument that cannot be used, with the reason.
         ModelError: a model that cannot be used (where a path is given).
     """
-    model = network if isinstance(network, Model) else load(network, lower=lower, upper=upper)
-    features = Features.given(
-        model.network.input_size, lower=lower, upper=upper, eps=eps, fixed=fixed, grid=grid
-    )
-    specification = RunSpecification(
-        model.file.path,
-        norm_named(norm),
-        features,
-        targets_of(targets),
-        Settings(seed=seed),
-        workers,
-    )  # fmt: skip
     budgets = CertifySettings(
         proof_method_named(method), time_limit, seed=seed, solver=mip_solver(solver)
+    )
+    settings = Settings(seed=seed)
+    model, specification = specified(
+        network, norm, targets, eps, lower, upper, fixed, grid, settings, workers
     )
     return run_batch(model, specification, budgets, x, y)

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from onnx_lippa.arrays import Float64, Floats, Integers
+from onnx_lippa.arrays import AnyArray, Float64, Floats, Integers
 from onnx_lippa.attacks import Method, Settings
 from onnx_lippa.certify import CertifySettings, ProofMethod
 from onnx_lippa.errors import InputError
 from onnx_lippa.formats import Stored, check_inputs, check_labels
 from onnx_lippa.formats.convert import to_floats, to_labels
-from onnx_lippa.onnx_io import Model
+from onnx_lippa.onnx_io import Model, load
+from onnx_lippa.question import Features, Norm, norm_named
 from onnx_lippa.runs import (
     AuditEvent,
     AuditSettings,
@@ -63,6 +65,28 @@ class AttackResult:
         """Share of inputs that are misclassified as they are."""
         wrong = sum(verdict is Verdict.MISCLASSIFIED for verdict in self.verdicts)
         return wrong / len(self.verdicts)
+
+
+def specified(
+    network: Model | str | Path,
+    norm: str | float | Norm,
+    targets: str | Sequence[int],
+    eps: npt.ArrayLike | None,
+    lower: npt.ArrayLike,
+    upper: npt.ArrayLike,
+    fixed: Sequence[int] | AnyArray | None,
+    grid: npt.ArrayLike,
+    settings: Settings,
+    workers: int,
+) -> tuple[Model, RunSpecification]:
+    """The model, loaded where a path is given, and the question as a caller states it."""
+    model = network if isinstance(network, Model) else load(network, lower=lower, upper=upper)
+    features = Features.given(
+        model.network.input_size, lower=lower, upper=upper, eps=eps, fixed=fixed, grid=grid
+    )
+    chosen = Targets.parse(targets) if isinstance(targets, str) else Targets(classes=tuple(targets))
+    path = model.file.path
+    return model, RunSpecification(path, norm_named(norm), features, chosen, settings, workers)
 
 
 def run_batch(
@@ -120,13 +144,6 @@ def attack_inputs(
         model, specification, specification.settings, indices, inputs, labels, clean
     ):
         yield event.outcome
-
-
-def targets_of(targets: str | Sequence[int]) -> Targets:
-    """The targets as a caller gives them."""
-    if isinstance(targets, str):
-        return Targets.parse(targets)
-    return Targets(classes=tuple(targets))
 
 
 def method_named(name: str) -> Method:

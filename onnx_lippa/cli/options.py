@@ -25,6 +25,13 @@ Radius: TypeAlias = Annotated[
         "file with one for each feature.",
     ),
 ]
+OneRadius: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--eps",
+        help="Radius of the ball: a number, 8/255, or a .npy file with one for each feature.",
+    ),
+]
 NormName: TypeAlias = Annotated[str, typer.Option("--norm", help="linf, l1 or l2.")]
 TargetClasses: TypeAlias = Annotated[
     str,

@@ -17,6 +17,7 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from onnx_lippa.certify.stability import BoundsMethod, Stability, stabilities
+from onnx_lippa.cli import options
 from onnx_lippa.cli.features import features_from, values_from
 from onnx_lippa.cli.inputs import select
 from onnx_lippa.cli.terminal import model_line
@@ -34,48 +35,29 @@ _COLUMNS: Final = (
 
 def regions(
     model: Annotated[Path, typer.Argument(help="The ONNX model.")],
-    data: Annotated[
-        Path | None,
-        typer.Argument(
-            help="Inputs: .npz, .npy or IDX. Without it the .npz of the same stem beside the "
-            "model, else inputs drawn from the domain."
-        ),
-    ] = None,
-    eps: Annotated[
-        str | None,
-        typer.Option(
-            help="Radius of the ball (required): a number, 8/255, or a .npy file with one for "
-            "each feature."
-        ),
-    ] = None,
-    norm: Annotated[str, typer.Option(help="linf, l1 or l2.")] = "linf",
+    data: options.DataPath = None,
+    eps: options.OneRadius = None,
+    norm: options.NormName = "linf",
     bounds: Annotated[
         str, typer.Option(help="How units are proven stable: linear, or interval (faster).")
     ] = "linear",
     samples: Annotated[
         int, typer.Option(help="Points of each ball at which patterns are looked up.")
     ] = 1000,
-    output: Annotated[
-        str | None, typer.Option(help="Output to look at, where the model has several.")
-    ] = None,
-    lower: Annotated[str, typer.Option(help="Lower end of the domain, or a file.")] = "0",
-    upper: Annotated[str, typer.Option(help="Upper end of the domain, or a file.")] = "1",
-    fixed: Annotated[
-        str | None,
-        typer.Option(help="Features that must not move: a list like 0,3,7, or a file (mask)."),
-    ] = None,
-    first: Annotated[int | None, typer.Option(help="Only the first N inputs.")] = None,
-    indices: Annotated[
-        str | None, typer.Option(help="Only these inputs: a list like 0,5,7.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same result.")] = 0,
+    output: options.OutputName = None,
+    lower: options.Lower = "0",
+    upper: options.Upper = "1",
+    fixed: options.Fixed = None,
+    first: options.First = None,
+    indices: options.Indices = None,
+    seed: options.Seed = 0,
     out: Annotated[
         Path | None, typer.Option(help="File for one row per input: .csv, or .json.")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print everything as JSON and nothing else.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")] = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Count the units that can change their piece near an input, and linear regions around it."""
     # Paths and names are printed as they are, not as markup.
