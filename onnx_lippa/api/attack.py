@@ -62,7 +62,7 @@ def attack(
             flattened input). They keep their values whatever domain and grid say.
         grid: step of which features take whole multiples only, as 1/255 or 1; or an array with
             one for each feature, 0 for those that take any value.
-        method: ``"lippa"`` or ``"pgd"``.
+        method: ``"lippa"``, ``"lippa+mip"`` or ``"pgd"``.
         restarts: rounds of gradient walks after the first.
         gradient_steps: gradient steps of a walk.
         lp_steps: LPSteps of Algorithm 1 for one input.

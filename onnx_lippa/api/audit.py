@@ -55,7 +55,7 @@ def audit(
         upper: its upper end, likewise.
         fixed: features that must not move, likewise.
         grid: step of features, likewise.
-        method: the attack, likewise.
+        method: the attack, likewise; with ``"lippa"`` partial patterns come where searches stall.
         budget: seconds for everything.
         time_limit: seconds for the complete search of one input.
         seed: same seed, same result.

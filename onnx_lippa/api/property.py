@@ -40,7 +40,7 @@ def falsify(
         network: a model from :func:`load`, or the path of one.
         asked: a property, or the path of a VNN-LIB file.
         timeout: seconds for the search.
-        method: ``"lippa"`` or ``"pgd"``.
+        method: ``"lippa"``, ``"lippa+mip"`` or ``"pgd"``.
         restarts: rounds of gradient walks after the first.
         gradient_steps: gradient steps of a walk.
         lp_steps: LPSteps of Algorithm 1.

@@ -31,7 +31,11 @@ def audit(
         typer.Option(help="Seconds for the complete search of one input; 60 if not given."),
     ] = None,
     method: Annotated[
-        str, typer.Option(help=f"The attack: {', '.join(one.value for one in Method)}.")
+        str,
+        typer.Option(
+            help=f"The attack: {', '.join(one.value for one in Method)}. By default partial "
+            "patterns (lippa+mip) come only where searches stall."
+        ),
     ] = "lippa",
     property_: options.PropertyPath = None,
     timeout: options.Timeout = None,
@@ -52,7 +56,8 @@ def audit(
 ) -> None:
     """Attack and prove, cheapest first: the robust error as an interval that narrows.
 
-    Gradients, linear bounds, LiPPA, complete search; the time goes to the inputs still open.
+    Gradients, linear bounds, LiPPA, complete search, and partial patterns where it stalls; the
+    time goes to the inputs still open.
     """
     settings = Settings(method=method_named(method), seed=seed)
     arguments = Arguments(

@@ -2,7 +2,8 @@
 
 Gradients break what is easily broken, linear bounds prove what is easily proven, LiPPA has its
 turn at the rest, and what is then open is searched to the end: all of it for a moment, then what
-is left for longer, until the time of an input or the whole budget is used up.
+is left for longer, until the time of an input or the whole budget is used up. Before a longer
+search, partial patterns try what gradients, LPs and the searches so far have left open.
 """
 
 from __future__ import annotations
@@ -30,6 +31,13 @@ _SLICES: Final = (1.0, 8.0, 64.0, 512.0, math.inf)
 which costs at most an eighth."""
 _ATTACK_SHARE: Final = 0.5
 """Share of what is left of the budget that attacks may take, before the rest is searched."""
+_PATTERNS_FROM: Final = 16.0
+"""Seconds of a search before which partial patterns are tried: in less, hardly one program of a
+network of convolutions is solved."""
+_PATTERNS_SHARE: Final = 0.25
+"""Seconds for partial patterns, as a share of those of the search that follows."""
+_PATTERNS_RESTARTS: Final = 2
+"""Rounds of walks that give partial patterns their end points."""
 _LEAST_SECONDS: Final = 0.02
 _TRIED: Final = 4
 """Inputs for each worker that are tried before all others get the same slice."""
@@ -38,11 +46,12 @@ _HARDLY_ANY: Final = 64
 
 
 class AuditStage(Enum):
-    """What an audit does, in this order."""
+    """What an audit does, in this order; the last two take turns."""
 
     GRADIENTS = "gradients"
     BOUNDS = "linear bounds"
     LIPPA = "LiPPA"
+    PATTERNS = "partial patterns"
     SEARCH = "complete search"
 
 
@@ -51,7 +60,8 @@ class AuditSettings:
     """Budgets of an audit.
 
     Attributes:
-        attack: those of LiPPA.
+        attack: those of LiPPA. With the method LIPPA partial patterns are tried where it stalls;
+            with LIPPA_MIP every input gets them at once, with PGD none.
         proof: those of the complete search; its time limit is that of one input, the attack not
             counted.
         budget: seconds for the whole audit.
@@ -132,17 +142,37 @@ class _Audit:
             if seconds < max(2 * before, _LEAST_SECONDS):
                 break  # it would only get as far as the last round did
             spent, before = spent + seconds, seconds
-            searched = replace(proof, method=ProofMethod.COMPLETE, time_limit=seconds)
-            tried = self._open()[: _TRIED * self._workers]
-            nodes = {i: self._known[i].nodes for i in tried}
-            yield from self._stage(AuditStage.SEARCH, searched, 1, 1.0, tried)
-            stuck = [i for i in tried if self._is_stuck(i, nodes[i])]
-            if 2 * len(stuck) > len(tried):
-                continue  # it takes longer than this to begin: more time for each, for fewer
-            rest = [i for i in self._open() if i not in nodes]
-            yield from self._stage(AuditStage.SEARCH, searched, 1, 1.0, rest)
+            yield from self._patterns(seconds)
+            yield from self._search(seconds)
         for index in self._open():
             yield AuditEvent(AuditStage.SEARCH, self._known[index], True)
+
+    def _patterns(self, seconds: float) -> Iterator[AuditEvent]:
+        """Partial patterns for the open inputs, before a search of so many seconds for each."""
+        attack = self._settings.attack
+        if attack.method is not Method.LIPPA or seconds < _PATTERNS_FROM:
+            return
+        partial = replace(
+            attack,
+            method=Method.LIPPA_MIP,
+            restarts=min(attack.restarts, _PATTERNS_RESTARTS),
+            time_limit=min(attack.time_limit, _PATTERNS_SHARE * seconds),
+        )
+        nearest = sorted(self._open(), key=lambda i: self._known[i].best_margin)
+        yield from self._stage(AuditStage.PATTERNS, partial, 1, _PATTERNS_SHARE, nearest)
+
+    def _search(self, seconds: float) -> Iterator[AuditEvent]:
+        """A complete search of so many seconds for each open input, if that is enough to begin."""
+        proof = self._settings.proof
+        searched = replace(proof, method=ProofMethod.COMPLETE, time_limit=seconds)
+        tried = self._open()[: _TRIED * self._workers]
+        nodes = {i: self._known[i].nodes for i in tried}
+        yield from self._stage(AuditStage.SEARCH, searched, 1, 1.0, tried)
+        stuck = [i for i in tried if self._is_stuck(i, nodes[i])]
+        if 2 * len(stuck) > len(tried):
+            return  # it takes longer than this to begin: more time for each, for fewer
+        rest = [i for i in self._open() if i not in nodes]
+        yield from self._stage(AuditStage.SEARCH, searched, 1, 1.0, rest)
 
     def _slice(self, left: float, before: float) -> float:
         """Seconds of the next round for each open input, of which ``left`` may still be spent.

@@ -40,6 +40,7 @@ def merged(before: Outcome, after: Outcome, problem: Problem, model: Model) -> O
         best_margin=min(before.best_margin, after.best_margin),
         bound=bound,
         nodes=before.nodes + after.nodes,
+        reason=claim.reason or ("" if claim.verdict in _CLAIMS else before.reason),
     )
 
 

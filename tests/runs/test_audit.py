@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa import InputError, Verdict, audit, prove, verify
-from onnx_lippa.attacks import Settings
+from onnx_lippa.attacks import Method, Settings
 from onnx_lippa.certify import CertifySettings, ProofMethod
 from onnx_lippa.errors import ContradictionError, LippaError
 from onnx_lippa.question import Property
@@ -139,6 +139,46 @@ def test_contradictions_come_through_the_whole_run(monkeypatch):
     monkeypatch.setattr(workers_module, "attack_batch", slow_to_start)
     with pytest.raises(ContradictionError):
         run(30, 0.07)
+
+
+@pytest.mark.parametrize(
+    ("method", "kinds"),
+    [(Method.LIPPA, [Method.PGD, Method.LIPPA, Method.LIPPA_MIP]), (Method.PGD, [Method.PGD] * 2)],
+)
+def test_partial_patterns_come_where_searches_stall(monkeypatch, method, kinds):
+    """Proofs that prove nothing at all; which attacks are asked for, and with how much time."""
+    asked: list[Settings] = []
+
+    def nothing(model, problems, settings):
+        return [Outcome(problem.index, Verdict.UNKNOWN, reason="limit") for problem in problems]
+
+    def noted(model, problems, settings):
+        asked.append(settings)
+        return [Outcome(problem.index, Verdict.UNKNOWN) for problem in problems]
+
+    monkeypatch.setattr(workers_module, "certify_batch", nothing)
+    monkeypatch.setattr(workers_module, "attack_batch", noted)
+    budgets = AuditSettings(Settings(method=method), CertifySettings(time_limit=40.0))
+    events = run(1, settings=budgets)
+    assert [settings.method for settings in asked] == kinds
+    stages = [event.stage for event in events]
+    if method is Method.LIPPA:
+        assert asked[-1].time_limit == pytest.approx(31 / 4)
+        at = stages.index(AuditStage.PATTERNS)
+        assert stages[:at].count(AuditStage.SEARCH) == 2
+        assert AuditStage.SEARCH in stages[at:]
+    else:
+        assert AuditStage.PATTERNS not in stages
+    assert events[-1].outcome.reason == "limit"
+
+
+def test_a_reason_outlives_an_attack_without_one():
+    model, x, y = digits()
+    problem = problems(model, x, y, [0])[0]
+    limit, silent = (Outcome(0, Verdict.UNKNOWN, reason=said) for said in ("limit", ""))
+    robust = Outcome(0, Verdict.ROBUST, bound=0.1, proved_by=ProvedBy.LINEAR)
+    assert merged(limit, silent, problem, model).reason == "limit"
+    assert merged(limit, robust, problem, model).reason == ""
 
 
 def test_errors_of_workers_come_through():
