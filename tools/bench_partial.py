@@ -19,16 +19,13 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from onnx_lippa.attacks import Settings
-from onnx_lippa.attacks.driver import engine_for
 from onnx_lippa.attacks.free_units import FreeUnits
 from onnx_lippa.attacks.ledger import Ledger
-from onnx_lippa.attacks.plan import plan_for
 from onnx_lippa.attacks.stages import FreePatterns
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.question import Problem
 from tools.bench import machine
-from tools.bench_proofs import problems_of
+from tools.bench_proofs import attacked, problems_of
 
 NEAR = 0.3
 """The stage's own closeness in the plan."""
@@ -67,15 +64,6 @@ def variants(sizes: Sequence[int], seconds: float) -> list[Variant]:
     default = FreePatterns(seconds=seconds, closeness=NEAR)
     said = f"{default.size} to {default.largest}"
     return [*found, Variant("in turn (default)", default, said)]
-
-
-def attacked(model: Model, problems: list[Problem]) -> Ledger:
-    """The default attack, all of it."""
-    settings = Settings()
-    ledger = Ledger(problems, model, engine_for(model, problems[0], settings), settings)
-    for stage in plan_for(settings):
-        stage.run(ledger)
-    return ledger
 
 
 def continued(before: Ledger, chosen: list[int]) -> Ledger:

@@ -23,7 +23,10 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from onnx_lippa.attacks import Settings, attack_batch
+from onnx_lippa.attacks import Settings
+from onnx_lippa.attacks.driver import engine_for
+from onnx_lippa.attacks.ledger import Ledger
+from onnx_lippa.attacks.plan import plan_for
 from onnx_lippa.certify import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.certify.mip import BigM, MipSettings, MipStatus, decide
 from onnx_lippa.certify.rectified import Reach, RectifiedSystem, Tightening, rectified
@@ -193,7 +196,7 @@ def mip(options: argparse.Namespace) -> None:
                     answer = decide(
                         system, problem.unsafe.disjuncts,
                         MipSettings(time_limit=options.seconds, big_m=big_m, cuts=cuts),
-                        _walked(model, problem, system) if warm else None,
+                        _best_of_attack(model, problem, system) if warm else None,
                     )  # fmt: skip
                 times.append(time.perf_counter() - started)
                 nodes += answer.nodes
@@ -206,12 +209,24 @@ def mip(options: argparse.Namespace) -> None:
             )
 
 
-def _walked(model: Model, problem: Problem, system: RectifiedSystem) -> np.ndarray:
-    """The attack's witness, or the clean input where it found none."""
-    for outcome in attack_batch(model, [problem], Settings(restarts=1)):
-        if outcome.witness is not None:
-            return system.reduced(outcome.witness.x[None].astype(np.float64))[0]
-    return system.reduced(problem.inputs.center[None])[0]
+def attacked(model: Model, problems: list[Problem], settings: Settings | None = None) -> Ledger:
+    """The books of an attack, the default one unless settings say otherwise, all of it."""
+    settings = settings or Settings()
+    ledger = Ledger(problems, model, engine_for(model, problems[0], settings), settings)
+    for stage in plan_for(settings):
+        stage.run(ledger)
+    return ledger
+
+
+def _best_of_attack(model: Model, problem: Problem, system: RectifiedSystem) -> np.ndarray:
+    """The attack's witness; its best end point where it found none."""
+    entry = attacked(model, [problem], Settings(restarts=1)).progress[0]
+    best = entry.problem.inputs.center
+    if entry.witness is not None:
+        best = entry.witness.x
+    elif entry.end_points:
+        best = entry.end_points[0].x
+    return system.reduced(best[None].astype(np.float64))[0]
 
 
 def unsat(options: argparse.Namespace) -> None:
