@@ -22,8 +22,7 @@ from threadpoolctl import threadpool_limits
 from onnx_lippa.attacks.free_units import FreeUnits
 from onnx_lippa.attacks.ledger import Ledger
 from onnx_lippa.attacks.stages import FreePatterns
-from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.question import Problem
+from onnx_lippa.onnx_io import load
 from tools.bench import machine
 from tools.bench_proofs import attacked, problems_of
 
