@@ -18,6 +18,7 @@ from onnx_lippa.certify.rectified.dual import (
     lower_bounds,
     relaxed_values,
 )
+from onnx_lippa.certify.rectified.local import Group, groups_of
 
 _FIRST_MOMENT: Final = 0.9
 _SECOND_MOMENT: Final = 0.99
@@ -89,6 +90,8 @@ class Ascent:
             goal: rows whose bound is above it are left alone from then on.
         """
         count = objectives.count
+        if start is None and (groups := groups_of(self.exact, objectives)):
+            return self._in_groups(groups, objectives, relaxed, steps, goal)
         known = start or self._start(relaxed, count)
         alpha = relaxed.alphas(known.alpha)
         if len(alpha) != count:
@@ -100,6 +103,38 @@ class Ascent:
                 objectives.astype(np.float32), relaxed.astype(np.float32), alpha, beta, steps, goal
             )
         return self._exactly(objectives, relaxed, Multipliers(alpha, beta))
+
+    def _in_groups(
+        self,
+        groups: list[Group],
+        objectives: Objectives,
+        relaxed: Relaxed,
+        steps: int,
+        goal: float,
+    ) -> Ascended:
+        """The same from no β, each group over what it sees.
+
+        The sign of a unit that a group does not see may still tell something of the inputs, so
+        that this is no way to bound what lies below a node.
+        """
+        start = self._start(relaxed, objectives.count)
+        whole = _nothing_eliminated(objectives)
+        bounds, points = np.empty(objectives.count), np.zeros(objectives.on_input.shape)
+        alpha, beta = np.array(start.alpha, np.float32), start.beta
+        for group in groups:
+            at, seen = np.ix_(group.rows, group.units), np.ix_(group.rows, group.features)
+            found = Ascent(self.exact.only(group.units, group.features)).run(
+                objectives.only(group.rows, group.units, group.features),
+                relaxed.only(group.rows, group.units),
+                steps,
+                goal=goal,
+            )
+            bounds[group.rows], points[seen] = found.bounds, found.points
+            alpha[at], beta[at] = found.multipliers.alpha, found.multipliers.beta
+            whole.rows[seen], whole.constant[group.rows] = found.left.rows, found.left.constant
+            whole.coefficients[at] = found.left.coefficients
+            whole.multipliers[at] = found.left.multipliers
+        return Ascended(bounds, Multipliers(alpha, beta), points, whole)
 
     def _start(self, relaxed: Relaxed, count: int) -> Multipliers:
         alpha = np.broadcast_to(relaxed.adaptive(), (count, relaxed.state.shape[1]))
@@ -165,6 +200,16 @@ def _adam(first: Floats, second: Floats, gradient: Floats, step: int) -> Floats:
     corrected = np.sqrt(second / (1 - _SECOND_MOMENT ** (step + 1)))
     direction: Floats = (first / (1 - _FIRST_MOMENT ** (step + 1))) / (corrected + _TINY)
     return direction
+
+
+def _nothing_eliminated(objectives: Objectives) -> Eliminated:
+    """Room for what is left of some objectives."""
+    return Eliminated(
+        np.zeros(objectives.on_input.shape),
+        np.zeros(objectives.count),
+        np.zeros(objectives.on_units.shape),
+        np.zeros(objectives.on_units.shape),
+    )
 
 
 def _only(left: Eliminated, kept: np.ndarray) -> Eliminated:

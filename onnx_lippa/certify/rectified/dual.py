@@ -65,6 +65,16 @@ class Units:
             self.starts,
         )
 
+    def only(self, units: Integers, features: Integers) -> Units:
+        """Some units, in order, over some features; the reach is to be a box."""
+        return Units(
+            self.reach.only(features),
+            self.on_input[np.ix_(units, features)],
+            self.on_units[np.ix_(units, units)],
+            self.offset[units],
+            tuple(int(n) for n in np.searchsorted(units, self.starts)),
+        )
+
     @property
     def blocks(self) -> tuple[slice, ...]:
         """The units of each block."""
@@ -99,6 +109,14 @@ class Objectives:
     def take(self, rows: np.ndarray) -> Objectives:
         """Some rows, in this order."""
         return Objectives(self.on_input[rows], self.on_units[rows], self.offset[rows])
+
+    def only(self, rows: Integers, units: Integers, features: Integers) -> Objectives:
+        """Some rows that have no part in other units and features than these."""
+        return Objectives(
+            self.on_input[np.ix_(rows, features)],
+            self.on_units[np.ix_(rows, units)],
+            self.offset[rows],
+        )
 
     @property
     def count(self) -> int:
@@ -140,6 +158,13 @@ class Relaxed:
     def each(self, rows: np.ndarray) -> Relaxed:
         """These rows, in this order, whether or not there is but one."""
         return Relaxed(self.state[rows], self.slope[rows], self.height[rows])
+
+    def only(self, rows: Integers, units: Integers) -> Relaxed:
+        """Some units for some rows; a single row for all stays one."""
+        if len(self.state) == 1:
+            rows = np.zeros(1, np.int64)
+        at = np.ix_(rows, units)
+        return Relaxed(self.state[at], self.slope[at], self.height[at])
 
     def with_sign(self, rows: Integers, units: Integers, sign: States) -> Relaxed:
         """A copy in which some units, given by row and unit, are active (1) or inactive (-1)."""

@@ -75,6 +75,11 @@ class Reach:
         lower = np.concatenate([self.lower, lower])
         return replace(self, lower=lower, upper=np.concatenate([self.upper, upper]))
 
+    def only(self, features: Integers) -> Reach:
+        """Some features of a box, to bound functions of these alone."""
+        free = self.free[features[features < self.free.size]]
+        return replace(self, free=free, lower=self.lower[features], upper=self.upper[features])
+
     def at(self, points: Floats) -> Float64:
         """The x (n, d) of points e (n, d), inside the box in spite of rounding."""
         x = self.middle + self.radius * points.astype(np.float64)

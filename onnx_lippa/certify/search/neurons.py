@@ -38,6 +38,8 @@ _BATCH: Final = 128
 _ROOT_STEPS: Final = 30
 _STEPS: Final = 5
 """Steps of ascent at the root, and at each child, which starts from its parent's multipliers."""
+_UNIT_STEPS: Final = 10
+"""Steps for each unit of a later block at the root; 30 made no tree smaller."""
 _REFINED: Final = 32
 """Units of each later block that are bounded anew in a child, those of the greatest worth."""
 
@@ -109,7 +111,7 @@ class NeuronSearch:
 
     def _root(self, frontier: Frontier, left: Integers) -> None:
         """Makes nodes of rows, with better bounds of later units."""
-        self._refiner = Refiner(self._system, _ROOT_STEPS)
+        self._refiner = Refiner(self._system, _UNIT_STEPS)
         lower, upper = (
             np.repeat(side[None], left.size, axis=0)
             for side in (self._refiner.lower, self._refiner.upper)
