@@ -7,7 +7,17 @@
 (0.31, 1.0)
 """
 
-from onnx_lippa.api import AttackResult, attack, audit, falsify, prove, replay, verify
+from onnx_lippa.api import (
+    AttackResult,
+    Distortions,
+    attack,
+    audit,
+    distortion,
+    falsify,
+    prove,
+    replay,
+    verify,
+)
 from onnx_lippa.errors import (
     ContradictionError,
     FalseClaimError,
@@ -26,6 +36,7 @@ __all__ = [
     "Answer",
     "AttackResult",
     "ContradictionError",
+    "Distortions",
     "FalseClaimError",
     "Finding",
     "InputError",
@@ -38,6 +49,7 @@ __all__ = [
     "Verdict",
     "attack",
     "audit",
+    "distortion",
     "falsify",
     "load",
     "prove",

@@ -2,6 +2,7 @@
 
 from onnx_lippa.api.attack import attack
 from onnx_lippa.api.audit import audit
+from onnx_lippa.api.distortion import Distortions, distortion
 from onnx_lippa.api.property import falsify, verify
 from onnx_lippa.api.prove import prove
 from onnx_lippa.api.replay import file_sha256, replay
@@ -16,9 +17,11 @@ from onnx_lippa.api.result import (
 
 __all__ = [
     "AttackResult",
+    "Distortions",
     "attack",
     "attack_inputs",
     "audit",
+    "distortion",
     "falsify",
     "file_sha256",
     "method_named",

@@ -18,7 +18,7 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.formats import Stored, check_inputs, check_labels
 from onnx_lippa.formats.convert import to_floats, to_labels
 from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.question import Features, Norm, norm_named
+from onnx_lippa.question import Features, Norm, Problem, norm_named
 from onnx_lippa.runs import (
     AuditEvent,
     AuditSettings,
@@ -97,14 +97,22 @@ def run_batch(
     y: npt.ArrayLike | None,
 ) -> AttackResult:
     """A run of any kind over inputs as a caller gives them."""
+    inputs, problems = problems_of(model, specification, x, y)
+    ran = events(model, problems, budgets, specification.workers)
+    found = sorted((e.outcome for e in ran if e.final), key=lambda outcome: outcome.index)
+    return _result(model, inputs, found)
+
+
+def problems_of(
+    model: Model, specification: RunSpecification, x: Floats, y: npt.ArrayLike | None
+) -> tuple[Floats, list[Problem]]:
+    """The inputs (n, d) that a caller gives, checked, and the problem of each."""
     inputs, labels = _batch(model, x, y)
     check_inputs(inputs, specification.features)
     clean = model.runtime.outputs(inputs)
     labels = clean.argmax(axis=1) if labels is None else labels
     check_labels(labels, clean.shape[1])
-    ran = run_inputs(model, specification, budgets, np.arange(len(inputs)), inputs, labels, clean)
-    found = sorted((e.outcome for e in ran if e.final), key=lambda outcome: outcome.index)
-    return _result(model, inputs, found)
+    return inputs, specification.problems(np.arange(len(inputs)), inputs, labels, clean)
 
 
 def run_inputs(

@@ -4,6 +4,7 @@ Only a lower bound of every margin that is positive over all inputs allowed make
 """
 
 from onnx_lippa.certify.driver import certify_batch
+from onnx_lippa.certify.nearest import Nearest, nearest
 from onnx_lippa.certify.settings import CertifySettings, ProofMethod
 
-__all__ = ["CertifySettings", "ProofMethod", "certify_batch"]
+__all__ = ["CertifySettings", "Nearest", "ProofMethod", "certify_batch", "nearest"]

@@ -1,0 +1,99 @@
+"""``onnx_lippa.distortion``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from onnx_lippa.api.result import mip_solver, problems_of, specified
+from onnx_lippa.arrays import AnyArray, Float64, Floats
+from onnx_lippa.attacks import Settings
+from onnx_lippa.certify import CertifySettings, Nearest, ProofMethod, nearest
+from onnx_lippa.onnx_io import Model
+from onnx_lippa.question import Norm
+from onnx_lippa.runs import outcomes
+from onnx_lippa.witness import Verdict
+
+
+@dataclass(frozen=True)
+class Distortions:
+    """The least distances at which inputs are broken, each between two bounds.
+
+    Attributes:
+        lower: (n,) no adversarial example is nearer, by the word of the MIP solver.
+        upper: (n,) distance of the witness; infinite without one; 0 where the clean input is
+            misclassified.
+        adversarials: (n, *input_shape) the witness where there is one, else the clean input.
+        details: (n,) nodes, seconds and reasons.
+    """
+
+    lower: Float64
+    upper: Float64
+    adversarials: Floats
+    details: tuple[Nearest, ...]
+
+
+def distortion(
+    network: Model | str | Path,
+    x: Floats,
+    y: npt.ArrayLike | None = None,
+    *,
+    eps: npt.ArrayLike | None = None,
+    norm: str | float | Norm = "linf",
+    targets: str | Sequence[int] = "all",
+    lower: npt.ArrayLike = 0.0,
+    upper: npt.ArrayLike = 1.0,
+    fixed: Sequence[int] | AnyArray | None = None,
+    time_limit: float = 60.0,
+    solver: str = "scip",
+    seed: int = 0,
+) -> Distortions:
+    """Brackets the minimal distortion: LiPPA from above, the paper's MIP (7) from below.
+
+    The attack's nearest witness is where the solver starts, and how far it looks.
+
+    Args:
+        network: a model from :func:`load`, or the path of one.
+        x: inputs, as in :func:`attack`.
+        y: labels, likewise.
+        eps: how far is looked at most, likewise; None for as far as the attack found something.
+        norm: norm of the distance: one whose ball has flat faces, so not ``"l2"``.
+        targets: the classes that count, likewise.
+        lower: lower end of the domain, likewise.
+        upper: its upper end, likewise.
+        fixed: features that must not move, likewise.
+        time_limit: seconds of the solver for one input; then its bounds may differ.
+        solver: ``"scip"``, ``"highs"`` or ``"gurobi"``.
+        seed: same seed, same result, but for time limits.
+
+    Raises:
+        InputError: an argument that cannot be used, with the reason.
+        ModelError: a model that cannot be used (where a path is given).
+    """
+    proof = CertifySettings(ProofMethod.MIP, time_limit, seed=seed, solver=mip_solver(solver))
+    settings = Settings(minimize=True, seed=seed)
+    model, specification = specified(
+        network, norm, targets, eps, lower, upper, fixed, 0.0, settings, 1
+    )
+    inputs, problems = problems_of(model, specification, x, y)
+    attacked = {outcome.index: outcome for outcome in outcomes(model, problems, settings, 1)}
+    found = []
+    for problem in problems:
+        known = attacked[problem.index]
+        if known.verdict is Verdict.MISCLASSIFIED:
+            found.append(Nearest(problem.index, 0.0, 0.0))
+        else:
+            found.append(nearest(model, problem, proof, known.witness))
+    adversarials = [
+        x if f.witness is None else f.witness.x for x, f in zip(inputs, found, strict=True)
+    ]
+    return Distortions(
+        np.array([one.lower for one in found]),
+        np.array([one.upper for one in found]),
+        np.array(adversarials).reshape(len(inputs), *model.network.input_shape),
+        tuple(found),
+    )
