@@ -8,6 +8,7 @@ from typing import Final
 from onnx_lippa.errors import ContradictionError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.question import Problem
+from onnx_lippa.runs.contradiction import contradict
 from onnx_lippa.witness import Outcome, Verdict
 
 _CLAIMS: Final = (Verdict.MISCLASSIFIED, Verdict.ADVERSARIAL, Verdict.ROBUST)
@@ -23,15 +24,19 @@ def merged(before: Outcome, after: Outcome, problem: Problem, model: Model) -> O
         model: the model.
 
     Raises:
-        ContradictionError: a witness and a proof.
+        ContradictionError: a witness and a proof that cannot both hold.
     """
     bound = max(before.bound, after.bound)
     both = {before.verdict, after.verdict}
-    if (Verdict.ADVERSARIAL in both and bound > 0) or (
-        Verdict.ROBUST in both and Verdict.MISCLASSIFIED in both
-    ):
+    if Verdict.ROBUST in both and Verdict.MISCLASSIFIED in both:
         raise contradiction(problem, model)
     claim = before if before.verdict in _CLAIMS else after
+    if Verdict.ADVERSARIAL in both and bound > 0:
+        claim = _broken(before, after)
+        witness = claim.witness
+        if witness is None or contradict(witness.x, witness.outputs, bound, problem.unsafe, model):
+            raise contradiction(problem, model)
+        bound = 0.0
     return replace(
         claim,
         lp_steps=before.lp_steps + after.lp_steps,
@@ -42,6 +47,11 @@ def merged(before: Outcome, after: Outcome, problem: Problem, model: Model) -> O
         nodes=before.nodes + after.nodes,
         reason=claim.reason or ("" if claim.verdict in _CLAIMS else before.reason),
     )
+
+
+def _broken(before: Outcome, after: Outcome) -> Outcome:
+    """The one with the witness: what ONNX Runtime computes decides where rounding does."""
+    return before if before.verdict is Verdict.ADVERSARIAL else after
 
 
 def contradiction(problem: Problem, model: Model) -> ContradictionError:

@@ -14,6 +14,7 @@ from onnx_lippa.certify import CertifySettings, certify_batch
 from onnx_lippa.errors import ContradictionError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.question import Property
+from onnx_lippa.runs.contradiction import contradict
 from onnx_lippa.runs.falsify import falsify
 from onnx_lippa.runs.finding import Answer, Finding
 from onnx_lippa.runs.search import problem_of
@@ -80,6 +81,7 @@ class _Proof:
                 limited = replace(self._settings, time_limit=_THOROUGH_SHARE * self._left())
                 found = falsify(self._original, self._asked, limited)
                 if found.answer is Answer.SAT:
+                    self._require_consistent(found)
                     return replace(found, seconds=time.monotonic() - started, nodes=self._nodes)
         out = self._left() <= _LEAST_SECONDS
         return self._ended(Answer.TIMEOUT if out else Answer.UNKNOWN, before, started)
@@ -100,16 +102,28 @@ class _Proof:
             self._nodes += outcome.nodes
             self._lp_steps += outcome.lp_steps
             if outcome.witness is not None:
-                if self._bounds[case] > 0:
-                    raise ContradictionError(
-                        f"{self._asked.source}: case {case} was proven and has a counterexample: "
-                        "please report this as a bug, with the model and the property"
-                    )
                 return outcome
             self._bounds[case] = max(self._bounds[case], outcome.bound)
             if outcome.verdict is not Verdict.ROBUST:
                 self._reason = outcome.reason
         return None
+
+    def _require_consistent(self, found: Finding) -> None:
+        """Raises an error where a counterexample refutes a proof of a case."""
+        if found.x is None or found.outputs is None:
+            return
+        x, outputs = found.x.ravel(), found.outputs.ravel()
+        if self._asked.joint:
+            outputs = np.concatenate([outputs, x])
+        for case in np.flatnonzero(self._bounds > 0).tolist():
+            problem = problem_of(self._model, self._asked, case)
+            if problem.inputs.contains(x) and contradict(
+                x, outputs, float(self._bounds[case]), problem.unsafe, self._model
+            ):
+                raise ContradictionError(
+                    f"{self._asked.source}: case {case} was proven and has a counterexample: "
+                    "please report this as a bug, with the model and the property"
+                )
 
     def _left(self) -> float:
         return self._deadline - time.monotonic()

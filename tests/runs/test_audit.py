@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from dataclasses import replace
 
@@ -106,6 +107,43 @@ def test_a_witness_and_a_proof_stop_the_run():
             merged(*pair, problem, model)
     assert issubclass(ContradictionError, LippaError)
     assert ContradictionError.exit_code == 1
+
+
+def test_a_witness_by_rounding_alone_is_no_contradiction():
+    """ONNX Runtime's float32 decides where a margin is positive in real numbers, but hardly."""
+    model, x, y = digits()
+    adversarial = next(e.outcome for e in run() if e.outcome.verdict is Verdict.ADVERSARIAL)
+    problem = problems(model, x, y, [adversarial.index], 0.07)[0]
+
+    def margin(point):
+        return float(problem.unsafe.margins(model.network.forward(point[None])).min())
+
+    ends = [adversarial.witness.x.astype(np.float64), x[adversarial.index].ravel()]
+    for _ in range(60):
+        middle = (ends[0] + ends[1]) / 2
+        ends[int(margin(middle) > 0)] = middle
+    thin = ends[1]
+    assert 0 < margin(thin) < 1e-6
+    outputs = model.network.forward(thin[None])[0]
+    label, rival = int(y[adversarial.index]), int(np.argsort(outputs)[-2])
+    rounded = outputs.astype(np.float32)
+    rounded[rival], rounded[label] = rounded[label] + np.float32(1e-6), rounded[rival]
+    witness = replace(adversarial.witness, x=thin, outputs=rounded)
+    broken = replace(adversarial, witness=witness)
+    proven = Outcome(
+        broken.index, Verdict.ROBUST, bound=margin(thin) / 2, proved_by=ProvedBy.COMPLETE
+    )
+    for pair in ((broken, proven), (proven, broken)):
+        both = merged(*pair, problem, model)
+        assert (both.verdict, both.bound) == (Verdict.ADVERSARIAL, 0.0)
+        assert both.witness is witness
+    other_network = rounded + np.float32(1) * (np.arange(10) == rival)
+    for wrong in (
+        (broken, replace(proven, bound=margin(thin) + 1e-5)),
+        (replace(broken, witness=replace(witness, outputs=other_network)), proven),
+    ):
+        with pytest.raises(ContradictionError):
+            merged(*wrong, problem, model)
 
 
 def test_merging_adds_up():
@@ -239,6 +277,37 @@ def test_from_python():
         prove(model, x[:1], y[:1], eps=0.1, method="magic")
     with pytest.raises(InputError):
         prove(model, x[:1], y[:1], eps=0.1, method="mip", solver="abacus")
+
+
+def test_a_lying_proof_of_a_case_is_caught(tmp_path, monkeypatch):
+    """One of two cases is proven wrongly; the thorough search finds its counterexample."""
+    verify_module = importlib.import_module("onnx_lippa.runs.verify")
+    path = mlp_file(tmp_path, (2, 12, 2))
+    declared = "".join(f"(declare-const {name} Real)" for name in ("X_0", "X_1", "Y_0", "Y_1"))
+    either = " ".join(
+        f"(and (>= X_0 {low}) (<= X_0 {low + 0.1}) (<= Y_0 {most}))"
+        for low, most in ((0.1, 1000.0), (0.3, -1000.0))
+    )
+    spec = tmp_path / "two.vnnlib"
+    spec.write_text(f"{declared}(assert (>= X_1 0.2))(assert (<= X_1 0.4))(assert (or {either}))")
+    asked = Property.from_vnnlib(spec)
+    assert len(asked.cases) == 2
+    real, calls = verify_module.falsify, []
+
+    def slow_to_start(model, asked, settings):
+        calls.append(settings)
+        found = real(model, asked, settings)
+        return found if len(calls) > 1 else replace(found, answer=Answer.UNKNOWN, x=None)
+
+    def lying(model, asked, settings):
+        (problem,) = asked
+        bound = 1.0 if float(problem.unsafe.disjuncts[0].bound[0]) > 0 else -1.0
+        return [Outcome(problem.index, Verdict.UNKNOWN, bound=bound)]
+
+    monkeypatch.setattr(verify_module, "falsify", slow_to_start)
+    monkeypatch.setattr(verify_module, "certify_batch", lying)
+    with pytest.raises(ContradictionError, match="was proven and has a counterexample"):
+        verify(path, asked, timeout=5)
 
 
 def test_properties_both_ways(tmp_path):
