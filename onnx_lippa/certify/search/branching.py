@@ -36,10 +36,30 @@ class Choice:
     Attributes:
         unit: (n,) the unit to split; -1 where none is undecided.
         worth: (n, units) how much each unit's relaxation costs.
+        kept: (n, units) the part of a lower line in each node's bound, α max(m, 0).
+        lost: (n, units) what an active unit adds to it, (1 - α) max(m, 0).
     """
 
     unit: Integers
     worth: Floats
+    kept: Floats
+    lost: Floats
+
+    def first_beta(self, nodes: Nodes, children: Nodes, owner: Integers) -> Floats:
+        """β from which children are bounded no worse than their parents.
+
+        A unit on its lower line takes part in a bound with ν = α m. Once its sign is known that is
+        β = (1 - α) m where it is active, and β = α m where it is not; with β = 0 the bound of a
+        child may be far below that of its parent.
+
+        Args:
+            nodes: the parents.
+            children: the children, with their signs.
+            owner: (children,) the parent of each.
+        """
+        told = np.where(children.state > 0, self.lost[owner], self.kept[owner])
+        is_new = (children.state != 0) & (nodes.state[owner] == 0)
+        return np.where(is_new, told, children.multipliers.beta)
 
 
 @final
@@ -67,6 +87,8 @@ class Branching:
         alpha, beta = relaxed.alphas(nodes.multipliers.alpha), nodes.multipliers.beta
         m = eliminate(self._units, objectives, relaxed, alpha, beta).coefficients
         worth: Floats = np.abs(m) * relaxed.height
+        above = np.maximum(m, 0)
+        kept: Floats = alpha * above
         score = worth * self._weights * np.where(m < 0, 1.0, _LOWER_LINE)
         # A unit that costs nothing here may still be split where no other is left.
         score = np.where(nodes.state == 0, score, -1.0)
@@ -75,14 +97,20 @@ class Branching:
         top = np.take_along_axis(
             top, np.argsort(-np.take_along_axis(score, top, 1), axis=1, kind="stable"), 1
         )
-        gain = self._gains(nodes, relaxed, objectives, top)
+        gain = self._gains(nodes, relaxed, objectives, top, kept, above - kept)
         gain[np.take_along_axis(score, top, 1) < 0] = -np.inf
         unit = top[np.arange(nodes.count), gain.argmax(axis=1)]
         unit[score.max(axis=1) < 0] = -1
-        return Choice(unit, worth)
+        return Choice(unit, worth, kept, above - kept)
 
     def _gains(
-        self, nodes: Nodes, relaxed: Relaxed, objectives: Objectives, top: Integers
+        self,
+        nodes: Nodes,
+        relaxed: Relaxed,
+        objectives: Objectives,
+        top: Integers,
+        kept: Floats,
+        lost: Floats,
     ) -> Floats:
         """Sum of the bounds of both children, each at most 0, with their parent's multipliers."""
         n, tried = top.shape
@@ -95,6 +123,8 @@ class Branching:
             child = relaxed.each(rows).with_sign(places, unit[part], sign[part])
             alpha = child.alphas(nodes.multipliers.alpha[rows])
             beta = nodes.multipliers.beta[rows]
+            at = rows, unit[part]
+            beta[places, unit[part]] = np.where(sign[part] > 0, lost[at], kept[at])
             left = eliminate(self._units, objectives.take(rows), child, alpha, beta)
             values[part] = lower_bounds(self._units, left)
         return np.minimum(values, 0).reshape(n, tried, 2).sum(axis=2)
