@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from onnx_lippa.arrays import Float64
-from onnx_lippa.certify.rectified.ascent import Ascent
+from onnx_lippa.certify.rectified.ascent import Ascent, Multipliers
 from onnx_lippa.certify.rectified.dual import Relaxed, Units
 from onnx_lippa.certify.rectified.folding import relaxed_by, states_by
 from onnx_lippa.certify.search import BoxSearch, Limits, NeuronSearch, SearchStatus
+from onnx_lippa.certify.search.branching import Branching
 from onnx_lippa.certify.search.leaves import Leaves
+from onnx_lippa.certify.search.nodes import Nodes
 from onnx_lippa.certify.search.result import rows_of
 from tests.certify.search.systems import disjuncts_of, least_margin, random_system
 
@@ -155,3 +157,50 @@ def test_a_leaf_that_is_empty_is_proven_to_be():
         elif answer.bound == np.inf:
             empty += 1
     assert empty > 0
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_child_begins_no_worse_than_its_parent(seed):
+    """Whatever unit is split: with β = 0, one on its lower line would lose what it kept."""
+    generator = np.random.default_rng(seed)
+    system = random_system(generator, 3, (5,) if seed % 2 else (4, 4))
+    disjuncts = disjuncts_of(generator, 3, (1,), 0.0)
+    units, rows = Units.of(system), rows_of(system, disjuncts)
+    lower, upper = system.unit_lower[None], system.unit_upper[None]
+    state = states_by(lower, upper)
+    root = Ascent(units).run(rows, Relaxed.of(lower, upper, state), 20)
+    alpha = generator.uniform(0, 1, root.multipliers.alpha.shape).astype(np.float32)
+    start = Multipliers(alpha, root.multipliers.beta)
+    root = Ascent(units).run(rows, Relaxed.of(lower, upper, state), 0, start)
+    parent = Nodes(np.zeros(1, np.int64), root.bounds, lower, upper, state, root.multipliers)
+    choice = Branching(units, rows).choose(parent)
+    lower_line = 0
+    for unit in np.flatnonzero(state[0] == 0):
+        for sign in (1, -1):
+            child = parent.take(np.zeros(1, np.int64))
+            child.state[0, unit] = sign
+            beta = choice.first_beta(parent, child, np.zeros(1, np.int64))
+            lower_line += int(beta[0, unit] > 0)
+            relaxed = Relaxed.of(lower, upper, child.state)
+            begun = Multipliers(child.multipliers.alpha, beta)
+            found = Ascent(units).run(rows, relaxed, 0, begun)
+            if unit >= system.starts[-2]:  # of the last block: nothing later is put otherwise
+                room = 1e-5 * (1 + abs(float(root.bounds[0])))
+                assert found.bounds[0] >= root.bounds[0] - room
+    assert lower_line > 0 or seed not in (0, 1, 2, 3)
+
+
+def test_leaves_are_closed_without_programs():
+    """A safe question whose tree goes down to leaves: an ascent closes them."""
+    generator = np.random.default_rng(3)
+    solved = nodes = 0
+    for _ in range(10):
+        system = random_system(generator, 3, (4, 3))
+        (disjunct,) = disjuncts_of(generator, 3, (1,), 0.0)
+        least = least_margin(system, disjunct)
+        moved = type(disjunct)(disjunct.matrix, disjunct.bound + least - 1e-3)
+        found, _ = searched(NeuronSearch, system, [moved])
+        assert found.status is SearchStatus.PROVEN
+        solved, nodes = solved + found.lp_steps, nodes + found.nodes
+    assert nodes > 100
+    assert solved < nodes / 10
