@@ -44,7 +44,10 @@ _LEAF_STEPS: Final = 50
 _UNIT_STEPS: Final = 10
 """Steps for each unit of a later block at the root; 30 made no tree smaller."""
 _REFINED: Final = 32
-"""Units of each later block that are bounded anew in a child, those of the greatest worth."""
+_FEWEST_REFINED: Final = 8
+_ROW_UNITS: Final = 16_000
+"""Units of each later block that are bounded anew in a child, those of the greatest worth: fewer
+where there are many units, since each of them then takes longer."""
 
 
 @final
@@ -161,7 +164,8 @@ class NeuronSearch:
         told = np.flatnonzero(split < self._system.starts[-2])
         lower, upper = children.lower[told], children.upper[told]
         state = children.state[told]
-        self._refiner.run(lower, upper, state, worth[told], _REFINED)
+        most = max(_FEWEST_REFINED, min(_REFINED, _ROW_UNITS // self._system.units))
+        self._refiner.run(split[told], lower, upper, state, worth[told], most)
         children.lower[told], children.upper[told], children.state[told] = lower, upper, state
 
     def _bounded(

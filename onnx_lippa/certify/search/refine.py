@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, final
 
 import numpy as np
@@ -85,16 +86,27 @@ class Refiner:
                 )
             )
         self.lower, self.upper = lower, upper
+        self._sees = _sees(system)
 
     @property
     def is_idle(self) -> bool:
         """Whether there is but one block, so that there is nothing to do."""
         return not self._blocks
 
-    def run(self, lower: Float64, upper: Float64, state: States, worth: Floats, most: int) -> None:
+    def run(
+        self,
+        split: Integers,
+        lower: Float64,
+        upper: Float64,
+        state: States,
+        worth: Floats,
+        most: int,
+    ) -> None:
         """Improves bounds and states of nodes in place.
 
         Args:
+            split: (n,) the unit whose sign is new in each; units that do not see it keep their
+                bounds.
             lower: (n, units) lower bounds of ẑ.
             upper: (n, units) upper bounds of ẑ.
             state: (n, units) states.
@@ -103,7 +115,8 @@ class Refiner:
         """
         for block in self._blocks:
             here = slice(block.first, block.first + block.width)
-            wanted = np.where(state[:, here] == 0, worth[:, here], -np.inf)
+            asked = (state[:, here] == 0) & self._sees[here, split].T
+            wanted = np.where(asked, worth[:, here], -np.inf)
             nodes, units = np.nonzero(_largest(wanted, most))
             for part in range(0, nodes.size, _AT_ONCE):
                 self._bound(
@@ -140,6 +153,15 @@ class Refiner:
                 side[places] = np.maximum(side[places], found)
             else:
                 side[places] = np.minimum(side[places], -found)
+
+
+def _sees(system: RectifiedSystem) -> np.ndarray:
+    """(units, units) whether a unit depends on another, by itself or through units between."""
+    direct = (system.on_units != 0).astype(np.float32)
+    sees = direct.copy()
+    for first, end in pairwise(system.starts):
+        sees[first:end, :first] += direct[first:end, :first] @ sees[:first, :first]
+    return sees > 0
 
 
 def _largest(values: Floats, most: int) -> np.ndarray:
