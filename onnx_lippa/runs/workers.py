@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.queues import Queue
 from pathlib import Path
 from queue import Empty
@@ -96,13 +96,13 @@ class Workers:
 
         Args:
             jobs: what to do; each is begun when a worker is free.
-            deadline: ``time.monotonic()`` after which no further job is begun.
+            deadline: ``time.monotonic()`` after which no further job is begun, and by which those
+                that were have used up their time.
         """
         if self._executor is None or self._results is None:
             with threadpool_limits(limits=1):
                 for job in jobs:
-                    if time.monotonic() < deadline:
-                        yield from _done(self._model, job)
+                    yield from _done(self._model, job, deadline - time.monotonic())
             return
         with interrupts_held_back():
             futures = [self._executor.submit(_work, job, deadline_of(deadline)) for job in jobs]
@@ -133,10 +133,14 @@ def _gathered(results: Queue[Outcome | None], futures: list[Future[None]]) -> It
         future.result()
 
 
-def _done(model: Model, job: Job) -> Iterator[Outcome]:
+def _done(model: Model, job: Job, left: float) -> Iterator[Outcome]:
+    """Outcomes of a job within so many seconds, which its problems share; none where it is late."""
+    if left <= 0:
+        return iter(())
+    limit = min(job.budgets.time_limit, left / len(job.problems))
     if isinstance(job.budgets, CertifySettings):
-        return certify_batch(model, job.problems, job.budgets)
-    return attack_batch(model, job.problems, job.budgets)
+        return certify_batch(model, job.problems, replace(job.budgets, time_limit=limit))
+    return attack_batch(model, job.problems, replace(job.budgets, time_limit=limit))
 
 
 @dataclass(frozen=True)
@@ -160,8 +164,7 @@ def _work(job: Job, deadline: float) -> None:
     """Does a job, unless it is too late; None behind its outcomes says that it has ended."""
     worker = _worker[0]
     try:
-        if time.time() < deadline:
-            for outcome in _done(worker.model, job):
-                worker.results.put(outcome)
+        for outcome in _done(worker.model, job, deadline - time.time()):
+            worker.results.put(outcome)
     finally:
         worker.results.put(None)

@@ -236,6 +236,29 @@ def test_jobs_after_the_deadline_are_not_begun():
         assert len(list(pool.run([job]))) == 2
 
 
+def test_a_job_gets_no_more_time_than_is_left(monkeypatch):
+    """A job that begins shortly before the deadline does not run for all of its own limit."""
+    model, x, y = digits()
+    limits: list[float] = []
+
+    def noted(model, problems, settings):
+        limits.append(settings.time_limit)
+        time.sleep(0.1)
+        return [Outcome(problem.index, Verdict.UNKNOWN) for problem in problems]
+
+    monkeypatch.setattr(workers_module, "certify_batch", noted)
+    one, two = (tuple(problems(model, x, y, range(n))) for n in (1, 2))
+    settings = CertifySettings(time_limit=3.0)
+    with Workers(model, 1) as pool:
+        jobs = [Job(one, settings), Job(one, settings), Job(two, settings)]
+        list(pool.run(jobs, time.monotonic() + 2.0))
+        list(pool.run(jobs[:1]))
+    assert limits[0] == pytest.approx(2.0, abs=0.05)
+    assert limits[1] == pytest.approx(limits[0] - 0.1, abs=0.05)
+    assert limits[2] == pytest.approx((limits[1] - 0.1) / 2, abs=0.05)
+    assert limits[3] == 3.0
+
+
 def test_orders_of_a_curve():
     assert order_of([0.2, 0.1, 0.3], Settings()) == [1, 0, 2]
     assert order_of([0.2, 0.1, 0.3], CertifySettings()) == [2, 0, 1]
