@@ -1,4 +1,4 @@
-"""The Python interface: every claim re-checked by plain ONNX Runtime, and arguments refused."""
+"""The Python interface: every claim re-checked by plain ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from functools import cache
 import numpy as np
 import pytest
 
-import onnx_lippa
 from onnx_lippa import AttackResult, InputError, Verdict, attack
 from onnx_lippa.question import L1, L2, LInf
 from tests.attacks.cases import (
@@ -352,91 +351,3 @@ def test_options(option, eps):
     model, (x, y) = digits()[0], inputs(5)
     result = attack(model, x, y, eps=eps, **{**FEW, **option})
     check_result(DIGITS, x, y, result, "linf", eps or np.inf)
-
-
-# Arguments that cannot be used
-
-
-@pytest.mark.parametrize(
-    ("option", "says"),
-    [
-        ({"eps": -0.1}, "eps is -0.1"),
-        ({"eps": np.nan}, "eps is nan"),
-        ({"eps": np.inf}, "eps is inf"),
-        ({"eps": None, "minimize": False}, "give eps"),
-        ({"norm": "l7"}, "linf, l1, l2"),
-        ({"norm": 3}, "linf, l1, l2"),
-        ({"norm": None}, "linf, l1, l2"),
-        ({"method": "fgsm"}, "choose one of lippa.*pgd"),
-        ({"engine": "warp"}, "auto, rows, stacked"),
-        ({"solver": "gurobi"}, "glop, highs"),
-        ({"targets": "some"}, "all, runner-up"),
-        ({"targets": [10]}, "from 0 to 9"),
-        ({"targets": [-1]}, "from 0 to 9"),
-        ({"targets": []}, "target"),
-        ({"lower": 1.0, "upper": 1.0}, "--lower below --upper"),
-        ({"lower": np.nan}, "--lower below --upper"),
-        ({"upper": 0.5}, "outside the domain"),
-        ({"restarts": -1}, "restarts is -1"),
-        ({"gradient_steps": 0}, "gradient_steps is 0"),
-        ({"lp_steps": -1}, "lp_steps is -1"),
-        ({"seed": -1}, "seed is -1"),
-        ({"time_limit": 0.0}, "time limit"),
-        ({"time_limit": np.nan}, "time limit"),
-        ({"workers": 0}, "workers is 0"),
-    ],
-)
-def test_options_refused(option, says):
-    model, (x, y) = digits()[0], inputs(3)
-    with pytest.raises(InputError, match=says):
-        attack(model, x, y, **{"eps": 0.1, **option})
-
-
-@pytest.mark.parametrize(
-    ("labels", "says"),
-    [
-        ([0, 1], "3 labels"),
-        ([0, 1, 2, 3], "3 labels"),
-        (np.eye(10)[:3], "labels"),
-        ([0, 1, 10], "not a class"),
-        ([0, -1, 2], "not a class"),
-        ([0, 1.5, 2], "whole|integer|class number"),
-        ([0.0, np.nan, 2.0], "whole|integer|class number"),
-        (["a", "b", "c"], "type|number"),
-    ],
-)
-def test_labels_refused(labels, says):
-    model, (x, _) = digits()[0], inputs(3)
-    with pytest.raises(InputError, match=says):
-        attack(model, x, labels, eps=0.1)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -0.001, 1.001, 1e300])
-@pytest.mark.parametrize("bounds", [(0.0, 1.0), (-np.inf, np.inf)])
-def test_inputs_refused(value, bounds):
-    if bounds[1] == np.inf and np.isfinite(value) and abs(value) < 2:
-        pytest.skip("inside this domain")
-    model, (x, y) = digits()[0], inputs(3)
-    spoiled = x.astype(np.float64)
-    spoiled[1, 5] = value
-    with pytest.raises(InputError, match="input 1"):
-        attack(model, spoiled, y, eps=0.1, lower=bounds[0], upper=bounds[1])
-
-
-@pytest.mark.parametrize("kind", [np.int64, np.uint8, bool, complex, "U3", object])
-def test_types_of_inputs_refused(kind):
-    model, (x, y) = digits()[0], inputs(3)
-    with pytest.raises(InputError, match="type"):
-        attack(model, np.zeros(x.shape).astype(kind), y, eps=0.1)
-
-
-def test_missing_model(tmp_path):
-    with pytest.raises(InputError, match="cannot read the model"):
-        attack(tmp_path / "no.onnx", np.zeros((1, 3), np.float32), eps=0.1)
-
-
-def test_errors_are_of_one_family():
-    assert issubclass(onnx_lippa.InputError, onnx_lippa.LippaError)
-    assert issubclass(onnx_lippa.UnsupportedModelError, onnx_lippa.ModelError)
-    assert issubclass(onnx_lippa.ModelMismatchError, onnx_lippa.ModelError)
-    assert issubclass(onnx_lippa.FalseClaimError, onnx_lippa.LippaError)
