@@ -10,8 +10,6 @@ from onnx_lippa import InputError, attack
 from tests.attacks.cases import digits
 from tests.test_api import inputs
 
-# Arguments that cannot be used
-
 
 @pytest.mark.parametrize(
     ("option", "says"),
