@@ -7,7 +7,7 @@ from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.certify.rectified.dual import (
     Eliminated,
     Objectives,
@@ -59,6 +59,17 @@ class Ascended:
     multipliers: Multipliers
     points: Floats
     left: Eliminated
+
+    def with_rows(self, rows: Integers, other: Ascended) -> Ascended:
+        """The same but for some objectives, of which another ascent went on."""
+        alpha, beta = self.multipliers.alpha.copy(), self.multipliers.beta.copy()
+        alpha[rows], beta[rows] = other.multipliers.alpha, other.multipliers.beta
+        bounds, points = self.bounds.copy(), self.points.copy()
+        bounds[rows], points[rows] = other.bounds, other.points
+        parts = [part.copy() for part in vars(self.left).values()]
+        for part, new in zip(parts, vars(other.left).values(), strict=True):
+            part[rows] = new
+        return Ascended(bounds, Multipliers(alpha, beta), points, Eliminated(*parts))
 
 
 @final

@@ -39,6 +39,8 @@ _BATCH: Final = 128
 _ROOT_STEPS: Final = 30
 _STEPS: Final = 5
 """Steps of ascent at the root, and at each child, which starts from its parent's multipliers."""
+_MORE_STEPS: Final = 20
+"""Further steps for a child that is bounded no better than its parent."""
 _LEAF_STEPS: Final = 50
 """Steps of ascent where all signs are fixed, before a linear program is solved."""
 _UNIT_STEPS: Final = 10
@@ -147,15 +149,28 @@ class NeuronSearch:
         beta = choice.first_beta(parents, children, owner)
         children = replace(children, multipliers=replace(children.multipliers, beta=beta))
         row = self._best_row_of_each(children)
-        found = self._bounded(
-            row, children.lower, children.upper, children.state, children.multipliers, _STEPS
-        )
-        # What holds for a node holds for its children.
-        found = replace(found, bounds=np.maximum(found.bounds, children.bound))
+        found = self._ascended(children, row)
         if self._accepts(self._disjunct_of[row], found.points):
             return True
         self._keep(frontier, row, found, children.lower, children.upper, children.state)
         return False
+
+    def _ascended(self, children: Nodes, row: Integers) -> Ascended:
+        """Bounds children, those for longer that are no better than their parents at first.
+
+        Where few steps do not suffice, bounds would fall behind from one generation to the next.
+        """
+        found = self._bounded(
+            row, children.lower, children.upper, children.state, children.multipliers, _STEPS
+        )
+        behind = np.flatnonzero(found.bounds <= children.bound)
+        if behind.size:
+            c, multipliers = children.take(behind), found.multipliers
+            start = Multipliers(multipliers.alpha[behind], multipliers.beta[behind])
+            again = self._bounded(row[behind], c.lower, c.upper, c.state, start, _MORE_STEPS)
+            found = found.with_rows(behind, again)
+        # What holds for a node holds for its children.
+        return replace(found, bounds=np.maximum(found.bounds, children.bound))
 
     def _refine(self, children: Nodes, split: Integers, worth: np.ndarray) -> None:
         """New bounds of later units in the children whose split tells of them; in place."""
