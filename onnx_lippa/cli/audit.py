@@ -56,8 +56,7 @@ def audit(
 ) -> None:
     """Attack and prove, cheapest first: the robust error as an interval that narrows.
 
-    Gradients, linear bounds, LiPPA, complete search, and partial patterns where it stalls; the
-    time goes to the inputs still open.
+    Gradients, linear bounds, LiPPA and complete search, partial patterns where these stall.
     """
     settings = Settings(method=method_named(method), seed=seed)
     arguments = Arguments(
