@@ -204,9 +204,7 @@ class _Audit:
         left = self._left() * share
         if not open_ or left <= 0:
             return
-        if left < math.inf and chosen is not None:
-            budgets = replace(budgets, time_limit=min(budgets.time_limit, left))
-        elif left < math.inf:
+        if left < math.inf and chosen is None:
             each = max(left * self._workers / len(open_), _LEAST_SECONDS)
             budgets = replace(budgets, time_limit=min(budgets.time_limit, each))
         jobs = jobs_of([self._problems[i] for i in open_], budgets, shard)

@@ -6,13 +6,14 @@ small part of the system instead of all of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
-from onnx_lippa.arrays import Integers
+from onnx_lippa.arrays import Floats, Integers
 from onnx_lippa.certify.rectified.dual import Objectives, Units
 
 _TOGETHER: Final = 64
@@ -53,7 +54,7 @@ def groups_of(units: Units, objectives: Objectives) -> list[Group]:
     seen = objectives.on_units != 0
     if seen.mean() > _WORTH:
         return []
-    _through_later_units(units, seen)
+    see_through(units.on_units, units.starts, seen)
     if seen.mean() > _WORTH:
         return []
     groups = [_group(units, objectives, seen, rows) for rows in _alike(seen)]
@@ -61,12 +62,18 @@ def groups_of(units: Units, objectives: Objectives) -> list[Group]:
     return groups if sum(group.work for group in groups) < _WORTH * whole.work else []
 
 
-def _through_later_units(units: Units, seen: np.ndarray) -> None:
-    """Adds the units that are seen through units of later blocks, in place; seen (n, units)."""
-    for block in reversed(units.blocks):
-        if block.start:
-            linked = (units.on_units[block, : block.start] != 0).astype(np.float32)
-            seen[:, : block.start] |= seen[:, block].astype(np.float32) @ linked > 0
+def see_through(on_units: Floats, starts: Sequence[int], seen: np.ndarray) -> None:
+    """Adds the units that are seen through units of later blocks, in place.
+
+    Args:
+        on_units: L, (units, units).
+        starts: first unit of each block, and the number of units.
+        seen: (n, units) bool.
+    """
+    for first, end in reversed(list(pairwise(starts))):
+        if first:
+            linked = (on_units[first:end, :first] != 0).astype(np.float32)
+            seen[:, :first] |= seen[:, first:end].astype(np.float32) @ linked > 0
 
 
 def _alike(seen: np.ndarray) -> Iterator[Integers]:

@@ -89,6 +89,7 @@ class Branching:
         worth: Floats = np.abs(m) * relaxed.height
         above = np.maximum(m, 0)
         kept: Floats = alpha * above
+        lost: Floats = above - kept
         score = worth * self._weights * np.where(m < 0, 1.0, _LOWER_LINE)
         # A unit that costs nothing here may still be split where no other is left.
         score = np.where(nodes.state == 0, score, -1.0)
@@ -97,11 +98,11 @@ class Branching:
         top = np.take_along_axis(
             top, np.argsort(-np.take_along_axis(score, top, 1), axis=1, kind="stable"), 1
         )
-        gain = self._gains(nodes, relaxed, objectives, top, kept, above - kept)
+        gain = self._gains(nodes, relaxed, objectives, top, kept, lost)
         gain[np.take_along_axis(score, top, 1) < 0] = -np.inf
         unit = top[np.arange(nodes.count), gain.argmax(axis=1)]
         unit[score.max(axis=1) < 0] = -1
-        return Choice(unit, worth, kept, above - kept)
+        return Choice(unit, worth, kept, lost)
 
     def _gains(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final, final
 
 import numpy as np
@@ -19,6 +18,7 @@ from onnx_lippa.certify.rectified.dual import (
     lower_bounds,
 )
 from onnx_lippa.certify.rectified.folding import states_by
+from onnx_lippa.certify.rectified.local import see_through
 from onnx_lippa.certify.rectified.system import RectifiedSystem
 
 _AT_ONCE: Final = 192
@@ -86,7 +86,8 @@ class Refiner:
                 )
             )
         self.lower, self.upper = lower, upper
-        self._sees = _sees(system)
+        self._sees = system.on_units != 0
+        see_through(system.on_units, system.starts, self._sees)
 
     @property
     def is_idle(self) -> bool:
@@ -153,15 +154,6 @@ class Refiner:
                 side[places] = np.maximum(side[places], found)
             else:
                 side[places] = np.minimum(side[places], -found)
-
-
-def _sees(system: RectifiedSystem) -> np.ndarray:
-    """(units, units) whether a unit depends on another, by itself or through units between."""
-    direct = (system.on_units != 0).astype(np.float32)
-    sees = direct.copy()
-    for first, end in pairwise(system.starts):
-        sees[first:end, :first] += direct[first:end, :first] @ sees[:first, :first]
-    return sees > 0
 
 
 def _largest(values: Floats, most: int) -> np.ndarray:
