@@ -5,32 +5,41 @@
 >>> result = onnx_lippa.attack(model, x, y, eps=0.05)           # doctest: +SKIP
 >>> result.robust_error                                         # doctest: +SKIP
 (0.31, 1.0)
+
+A name is imported when it is first used (PEP 562), so that ``import onnx_lippa`` takes
+milliseconds: solvers and runtime are loaded by what needs them.
 """
 
-from onnx_lippa.api import (
-    AttackResult,
-    Distortions,
-    attack,
-    audit,
-    distortion,
-    falsify,
-    prove,
-    replay,
-    verify,
-)
-from onnx_lippa.errors import (
-    ContradictionError,
-    FalseClaimError,
-    InputError,
-    LippaError,
-    ModelError,
-    ModelMismatchError,
-    UnsupportedModelError,
-)
-from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.question import Property
-from onnx_lippa.runs import Answer, Finding
-from onnx_lippa.witness import Verdict
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from onnx_lippa.api import (
+        AttackResult,
+        Distortions,
+        attack,
+        audit,
+        distortion,
+        falsify,
+        prove,
+        replay,
+        verify,
+    )
+    from onnx_lippa.errors import (
+        ContradictionError,
+        FalseClaimError,
+        InputError,
+        LippaError,
+        ModelError,
+        ModelMismatchError,
+        UnsupportedModelError,
+    )
+    from onnx_lippa.onnx_io import Model, load
+    from onnx_lippa.question import Property
+    from onnx_lippa.runs import Answer, Finding
+    from onnx_lippa.witness import Verdict
+
+__version__ = "0.1.0"
 
 __all__ = [
     "Answer",
@@ -47,6 +56,7 @@ __all__ = [
     "Property",
     "UnsupportedModelError",
     "Verdict",
+    "__version__",
     "attack",
     "audit",
     "distortion",
@@ -56,3 +66,64 @@ __all__ = [
     "replay",
     "verify",
 ]
+
+_HOME: Final = {
+    "onnx_lippa.api": (
+        "AttackResult",
+        "Distortions",
+        "attack",
+        "audit",
+        "distortion",
+        "falsify",
+        "prove",
+        "replay",
+        "verify",
+    ),
+    "onnx_lippa.errors": (
+        "ContradictionError",
+        "FalseClaimError",
+        "InputError",
+        "LippaError",
+        "ModelError",
+        "ModelMismatchError",
+        "UnsupportedModelError",
+    ),
+    "onnx_lippa.onnx_io": ("Model", "load"),
+    "onnx_lippa.question": ("Property",),
+    "onnx_lippa.runs": ("Answer", "Finding"),
+    "onnx_lippa.witness": ("Verdict",),
+}
+"""Where each public name lives."""
+_PACKAGES: Final = (
+    "arrays",
+    "certify",
+    "errors",
+    "formats",
+    "network",
+    "onnx_io",
+    "question",
+    "regions",
+    "witness",
+)
+"""The parts that users import by themselves, there without a further ``import``."""
+_MODULE_OF: Final = {name: module for module, names in _HOME.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Imports a public name, or a part of the package, at its first use.
+
+    Raises:
+        AttributeError: there is no such name.
+    """
+    if name in _PACKAGES:
+        return import_module(f"onnx_lippa.{name}")
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'onnx_lippa' has no attribute {name!r}")
+    found: object = getattr(import_module(_MODULE_OF[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """The public names, imported or not."""
+    return sorted({*globals(), *__all__})

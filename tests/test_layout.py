@@ -72,7 +72,8 @@ def imports(path: Path) -> set[str]:
 
 
 def test_public_names():
-    assert sorted(onnx_lippa.__all__) == PUBLIC
+    assert sorted(onnx_lippa.__all__) == sorted([*PUBLIC, "__version__"])
+    assert set(PUBLIC) <= set(dir(onnx_lippa))
     for name in PUBLIC:
         assert getattr(onnx_lippa, name).__doc__
 
@@ -122,6 +123,25 @@ def test_typed_and_documented(path):
 def test_marker_of_types():
     """Classifier ``Typing :: Typed`` needs the marker beside the package."""
     assert (PACKAGE / "py.typed").exists()
+
+
+def test_names_that_do_not_exist_are_refused():
+    with pytest.raises(AttributeError, match="no attribute 'atack'"):
+        onnx_lippa.atack  # noqa: B018  # the access itself is tested
+
+
+def test_importing_loads_nothing_heavy():
+    """``import onnx_lippa`` and ``--help`` are quick: solvers and runtime come when needed."""
+    script = (
+        "import sys, onnx_lippa, onnx_lippa.cli.main\n"
+        "print([m for m in ('numpy', 'scipy', 'onnx', 'onnxruntime', 'ortools') "
+        "if m in sys.modules])\n"
+        "onnx_lippa.load, onnx_lippa.regions"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.strip() == "[]"
 
 
 def test_importing_does_not_start_pytorch_or_highspy():
