@@ -53,7 +53,8 @@ class Complete(Proving):
             except (OutOfTimeError, NoRelaxationError) as error:
                 case.reason = str(error)
                 return
-            few = system.inputs <= _FEW_FEATURES and system.reach.ball is None
+            # A box without width cannot be halved.
+            few = 0 < system.inputs <= _FEW_FEATURES and system.reach.ball is None
             search = BoxSearch if few else NeuronSearch
             # The first bounds suffice for many inputs, and the better ones may take much longer.
             last = few or tightening.steps > 0 or system.units == 0

@@ -228,8 +228,11 @@ def _feature(reach: Float64, radius: Float64) -> Integers:
     """The feature to halve: one that the margin's last linear function depends on, or a wide one.
 
     That function says nothing of features that only the bounds of units depend on. Going by it
-    alone, some questions were not answered in 10,000 boxes that take 100 otherwise.
+    alone, some questions were not answered in 10,000 boxes that take 100 otherwise. Without any
+    feature it is 0, which nothing is done with.
     """
+    if reach.shape[1] == 0:
+        return np.zeros(len(reach), np.int64)
     share = reach / np.maximum(reach.sum(axis=1, keepdims=True), _TINY)
     width = radius / np.maximum(radius.sum(axis=1, keepdims=True), _TINY)
     chosen: Integers = (share + _WIDTH * width).argmax(axis=1)

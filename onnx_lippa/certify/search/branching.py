@@ -80,6 +80,9 @@ class Branching:
 
     def choose(self, nodes: Nodes) -> Choice:
         """The unit to split in each node."""
+        if nodes.state.shape[1] == 0:
+            nothing = np.zeros(nodes.state.shape, np.float32)
+            return Choice(np.full(nodes.count, -1), nothing, nothing, nothing)
         relaxed = Relaxed.of(
             nodes.lower.astype(np.float32), nodes.upper.astype(np.float32), nodes.state
         )

@@ -1,0 +1,63 @@
+"""Questions with nothing left to branch on: no undecided unit, no feature that varies, ties."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from onnx_lippa.certify import CertifySettings, ProofMethod, certify_batch
+from onnx_lippa.onnx_io import Model
+from onnx_lippa.question import Features, Problem, UnsafeSet, norm_named
+from onnx_lippa.witness import Outcome, Verdict
+from tests.graphs import graph_model, load_model, node
+
+NORMS = ("linf", "l1", "l2")
+
+
+def network(layers: list[tuple[np.ndarray, np.ndarray]]) -> Model:
+    """Gemm layers with ReLUs between them."""
+    constants, nodes = {}, []
+    for i, (weight, bias) in enumerate(layers):
+        constants |= {f"w{i}": weight.astype(np.float32), f"b{i}": bias.astype(np.float32)}
+        last = i == len(layers) - 1
+        nodes.append(node("Gemm", f"{f'z{i}' if i else 'x'} w{i} b{i}", "y" if last else f"a{i}"))
+        if not last:
+            nodes.append(node("Relu", f"a{i}", f"z{i + 1}"))
+    return load_model(graph_model(nodes, (len(layers[0][0]),), constants))
+
+
+def proven(model: Model, x: np.ndarray, label: int, norm: str, **features: object) -> Outcome:
+    inputs = Features.given(x.size, **features).input_set(x, norm_named(norm))
+    unsafe = UnsafeSet.misclassification(label, model.network.output_size)
+    settings = CertifySettings(ProofMethod.COMPLETE, time_limit=10.0)
+    (outcome,) = certify_batch(model, [Problem(0, inputs, unsafe, unsafe)], settings)
+    return outcome
+
+
+def label_of(model: Model, x: np.ndarray) -> int:
+    return int(model.runtime.outputs(x[None])[0].argmax())
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("hidden", [0, 1, 3])
+@pytest.mark.parametrize("question", ["ball", "point", "fixed", "one feature"])
+def test_every_input_ends_with_an_answer_or_a_reason(question, hidden, norm):
+    for seed in range(4):
+        generator = np.random.default_rng(seed)
+        d, sizes = 4, [4, *([hidden] if hidden else []), 3]
+        model = network(
+            [(generator.normal(size=(a, b)), generator.normal(size=b)) for a, b in pairwise(sizes)]
+        )
+        x = generator.uniform(0, 1, d).astype(np.float32)
+        features = {
+            "ball": {"eps": 0.3},
+            "point": {"eps": 0.0},
+            "fixed": {"eps": 0.3, "fixed": range(d)},
+            "one feature": {"eps": 0.3, "fixed": range(1, d)},
+        }[question]
+        outcome = proven(model, x, label_of(model, x), norm, **features)
+        assert outcome.verdict is not Verdict.UNKNOWN or outcome.reason
+        if question in ("point", "fixed"):
+            assert outcome.verdict is Verdict.ROBUST
