@@ -4,12 +4,13 @@ The only package that imports onnx and onnxruntime.
 """
 
 from onnx_lippa.onnx_io.gradient_graph import gradient_model, write_gradient
-from onnx_lippa.onnx_io.model import Model, inspect, load
+from onnx_lippa.onnx_io.model import Model, ModelSource, inspect, load
 from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime
 
 __all__ = [
     "GradientRuntime",
     "Model",
+    "ModelSource",
     "Runtime",
     "gradient_model",
     "inspect",

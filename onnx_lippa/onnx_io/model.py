@@ -14,7 +14,13 @@ from onnx_lippa.onnx_io.agreement import check_agreement
 from onnx_lippa.onnx_io.importer import import_network
 from onnx_lippa.onnx_io.reader import Interface, ModelFile, interface_of, read_model
 from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime, ValueRuntime
-from onnx_lippa.onnx_io.sessions import gradient_runtime, open_runtime, settled_batch, value_runtime
+from onnx_lippa.onnx_io.sessions import (
+    gradient_runtime,
+    open_runtime,
+    require_same,
+    settled_batch,
+    value_runtime,
+)
 from onnx_lippa.question import Features
 
 
@@ -49,6 +55,11 @@ class Model:
                 "check the shapes in it and export it again"
             ) from error
 
+    @property
+    def source(self) -> ModelSource:
+        """What another process needs to open the same model."""
+        return ModelSource(self.file.path, self.file.sha256, self.interface)
+
     def joint(self) -> Model:
         """The same model with its inputs appended to its outputs, ``[y; x]``."""
         interface = replace(self.interface, joint=True)
@@ -77,6 +88,35 @@ class Model:
     def values(self) -> ValueRuntime:
         """The compiled network without its gradient, for any number of samples at once."""
         return value_runtime(self.network, self.interface.dtype, self.threads)
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A checked model, to be opened in another process: where it lies, and which bytes it is.
+
+    Attributes:
+        path: the file.
+        sha256: digest of the model that was checked, external data included.
+        interface: its input and output, as they were settled.
+    """
+
+    path: Path
+    sha256: str
+    interface: Interface
+
+    def open(self, threads: int = 1) -> Model:
+        """The model, read anew; it is not checked again.
+
+        Raises:
+            InputError: the file is gone.
+            ModelError: it is not what was checked.
+        """
+        file = read_model(self.path)
+        require_same(self.path, file.sha256, self.sha256)
+        network = import_network(file, self.interface)
+        if self.interface.joint:
+            network = network.joint()
+        return Model(file, self.interface, network, threads)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
+from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
 
 from onnx_lippa.arrays import FLOAT32, AnyArray, Floats, Shape, size
 from onnx_lippa.errors import InputError, ModelError
@@ -38,7 +40,9 @@ class ModelFile:
 
     Attributes:
         path: where it was read.
-        sha256: digest of the file's bytes.
+        sha256: digest of all bytes that were loaded: the file's, and those of every tensor that
+            lies in another file. Without such tensors it is the digest of the file.
+        file_sha256: digest of the file alone.
         proto: the model, external data included.
         packed: whether the file is gzipped, so that ONNX Runtime cannot read it by itself.
         opset: version of the standard operator set it uses.
@@ -49,6 +53,7 @@ class ModelFile:
     proto: onnx.ModelProto
     opset: int
     packed: bool = False
+    file_sha256: str = ""
 
 
 class Batch(Enum):
@@ -115,8 +120,13 @@ def read_model(path: Path) -> ModelFile:
         raise ModelError(f"{path} holds no graph, so it is not an ONNX model: export it again")
     if not _names_are_text(proto.graph):
         raise ModelError(f"{path} holds names that are not text: export or copy it again")
+    digest = hashlib.sha256(stored)
+    file_sha256 = digest.hexdigest()
     try:
-        onnx.load_external_data_for_model(proto, str(path.parent))
+        for tensor in external_tensors(proto):
+            load_external_data_for_tensor(tensor, str(path.parent))
+            digest.update(len(tensor.raw_data).to_bytes(8, "little"))
+            digest.update(tensor.raw_data)
     except (OSError, ValueError, RuntimeError, onnx.checker.ValidationError) as error:
         raise ModelError(
             f"the external weights of {path} cannot be read ({first_line(error)}): put the data "
@@ -125,11 +135,30 @@ def read_model(path: Path) -> ModelFile:
     versions = [entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")]
     return ModelFile(
         path,
-        hashlib.sha256(stored).hexdigest(),
+        digest.hexdigest(),
         proto,
         max(versions, default=1),
         stored[:2] == _GZIP,
+        file_sha256,
     )
+
+
+def external_tensors(proto: onnx.ModelProto) -> list[onnx.TensorProto]:
+    """The tensors whose values lie in other files, in the order of the model."""
+    found: list[onnx.TensorProto] = []
+    _gather_external(proto, found)
+    return found
+
+
+def _gather_external(message: Message, found: list[onnx.TensorProto]) -> None:
+    if isinstance(message, onnx.TensorProto):
+        if uses_external_data(message):
+            found.append(message)
+        return
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for part in value if isinstance(value, Sequence) else (value,):
+                _gather_external(part, found)
 
 
 def _stored(path: Path) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Final, TypeVar
 
 import numpy as np
@@ -13,9 +14,11 @@ from onnx_lippa.arrays import FLOAT32, size
 from onnx_lippa.errors import ModelError
 from onnx_lippa.network import Network
 from onnx_lippa.onnx_io.gradient_graph import gradient_model, value_model
-from onnx_lippa.onnx_io.reader import Batch, Interface, ModelFile
+from onnx_lippa.onnx_io.reader import Batch, Interface, ModelFile, read_model
 from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime, ValueRuntime
 
+_MOST_BYTES: Final = 2**31 - 1
+"""What a protobuf message can hold."""
 _TRIED: Final = 7
 """Samples in the batch that is tried: a number that is seldom the extent of another axis."""
 Compiled = TypeVar("Compiled", GradientRuntime, ValueRuntime)
@@ -25,20 +28,40 @@ _ROUNDING: Final = 1e-3
 
 
 def open_runtime(file: ModelFile, interface: Interface, threads: int = 1) -> Runtime:
-    """The model itself: read from its file where ONNX Runtime can do so.
+    """The model itself, from the bytes that were read and checked, not from its path.
+
+    A model that is too large for one message is opened by its path, and its file is read again
+    behind that: it must still be what was checked.
 
     Raises:
-        ModelError: ONNX Runtime does not accept the model.
+        ModelError: ONNX Runtime does not accept the model, or its file was replaced.
     """
     exposed = any(value.name == interface.output_name for value in file.proto.graph.output)
-    if exposed and not file.packed:
-        return Runtime(file.path, interface, threads)
-    if exposed:
-        return Runtime(file.proto.SerializeToString(), interface, threads)
-    opened = onnx.ModelProto()
-    opened.CopyFrom(file.proto)
-    opened.graph.output.append(onnx.ValueInfoProto(name=interface.output_name))
+    opened = file.proto
+    if exposed and file.proto.ByteSize() > _MOST_BYTES:
+        runtime = Runtime(file.path, interface, threads)
+        require_same(file.path, read_model(file.path).sha256, file.sha256)
+        return runtime
+    if not exposed:
+        opened = onnx.ModelProto()
+        opened.CopyFrom(file.proto)
+        opened.graph.output.append(onnx.ValueInfoProto(name=interface.output_name))
     return Runtime(opened.SerializeToString(), interface, threads)
+
+
+def require_same(path: Path, found: str, expected: str) -> None:
+    """Raises ModelError where a model's file is not the one that was checked.
+
+    Args:
+        path: the file.
+        found: SHA-256 of what it holds now.
+        expected: that of what was checked.
+    """
+    if found != expected:
+        raise ModelError(
+            f"{path} was replaced while the run was going on (its SHA-256 differs): put the file "
+            "back that the run began with and run the same command again"
+        )
 
 
 def settled_batch(file: ModelFile, interface: Interface) -> Interface:

@@ -8,7 +8,6 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from multiprocessing.queues import Queue
-from pathlib import Path
 from queue import Empty
 from types import TracebackType
 from typing import Final, TypeAlias, final
@@ -17,7 +16,8 @@ from threadpoolctl import threadpool_limits
 
 from onnx_lippa.attacks import Settings, attack_batch
 from onnx_lippa.certify import CertifySettings, certify_batch
-from onnx_lippa.onnx_io import Model, load
+from onnx_lippa.errors import LippaError
+from onnx_lippa.onnx_io import Model, ModelSource
 from onnx_lippa.question import Problem
 from onnx_lippa.runs.processes import (
     CONTEXT,
@@ -76,7 +76,7 @@ class Workers:
         """Starts the processes, if there are to be several."""
         if self._count > 1:
             results: Queue[Outcome | None] = CONTEXT.Queue()
-            initials = (self._model.file.path, self._model.interface.output_name, results)
+            initials = (self._model.source, results)
             pool = process_pool(self._count, _begin, initials)
             self._executor = self._opened.enter_context(pool)
             self._results = results
@@ -145,25 +145,30 @@ def _done(model: Model, job: Job, left: float) -> Iterator[Outcome]:
 
 @dataclass(frozen=True)
 class _Worker:
-    """What a worker process holds between jobs."""
+    """What a worker process holds between jobs: the model, or why it could not be opened."""
 
-    model: Model
+    model: Model | LippaError
     results: Queue[Outcome | None]
 
 
 _worker: list[_Worker] = []
 
 
-def _begin(path: Path, output: str, results: Queue[Outcome | None]) -> None:
+def _begin(source: ModelSource, results: Queue[Outcome | None]) -> None:
     begin_quietly()
-    # The parent checked the model; a worker only has to read it.
-    _worker.append(_Worker(load(path, output=output, check=False), results))
+    try:
+        _worker.append(_Worker(source.open(), results))
+    except LippaError as error:
+        # An initializer that raises breaks the pool; the first job says what is wrong.
+        _worker.append(_Worker(error, results))
 
 
 def _work(job: Job, deadline: float) -> None:
     """Does a job, unless it is too late; None behind its outcomes says that it has ended."""
     worker = _worker[0]
     try:
+        if isinstance(worker.model, LippaError):
+            raise worker.model
         for outcome in _done(worker.model, job, deadline - time.time()):
             worker.results.put(outcome)
     finally:

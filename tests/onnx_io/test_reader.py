@@ -128,6 +128,62 @@ def test_external_weights(tmp_path, location):
     assert_near(model.runtime.outputs(x), inline.runtime.outputs(x), 1e-6)
 
 
+def test_external_weights_are_in_the_digest(tmp_path):
+    """And only what the model refers to: other bytes of the data file are not its weights."""
+    (tmp_path / "weights.bin").write_bytes(weight_bytes())
+    path = saved(with_external_weights("weights.bin"), tmp_path)
+    first = load(path).file
+    assert first.file_sha256 == hashlib.sha256(path.read_bytes()).hexdigest() != first.sha256
+    (tmp_path / "weights.bin").write_bytes(weight_bytes() + b"more")
+    assert load(path).file.sha256 == first.sha256
+    (tmp_path / "weights.bin").write_bytes(weight_bytes()[::-1])
+    assert load(path).file.sha256 != first.sha256
+    assert load(path).file.file_sha256 == first.file_sha256
+
+
+def test_external_weights_anywhere_are_in_the_digest(tmp_path):
+    """Constants of nodes count as initialisers do."""
+    model = dense_model()
+    tensor = model.graph.initializer[0]
+    constant = onnx.helper.make_node("Constant", [], [tensor.name], name="c")
+    constant.attribute.append(onnx.helper.make_attribute("value", tensor))
+    held = constant.attribute[0].t
+    held.ClearField("raw_data")
+    held.data_location = TensorProto.EXTERNAL
+    held.external_data.add(key="location", value="weights.bin")
+    del model.graph.initializer[0]
+    model.graph.node.insert(0, constant)
+    (tmp_path / "weights.bin").write_bytes(weight_bytes())
+    path = saved(model, tmp_path)
+    first = load(path).file.sha256
+    (tmp_path / "weights.bin").write_bytes(weight_bytes()[::-1])
+    assert load(path).file.sha256 != first
+
+
+def test_what_was_loaded_is_what_runs(tmp_path):
+    """Whatever becomes of the files afterwards: sessions are opened later than models."""
+    (tmp_path / "weights.bin").write_bytes(weight_bytes())
+    path = saved(with_external_weights("weights.bin"), tmp_path)
+    x, inline = normal(1, 3, 4), load_model(dense_model())
+    model = load(path, check=False)
+    (tmp_path / "weights.bin").write_bytes(weight_bytes()[::-1])
+    path.unlink()
+    np.testing.assert_array_equal(model.runtime.outputs(x), inline.runtime.outputs(x))
+
+
+def test_a_source_opens_what_was_checked(tmp_path):
+    (tmp_path / "weights.bin").write_bytes(weight_bytes())
+    model = load(saved(with_external_weights("weights.bin"), tmp_path))
+    x, again = normal(1, 3, 4), model.source.open()
+    assert again.interface == model.interface
+    np.testing.assert_array_equal(model.runtime.outputs(x), again.runtime.outputs(x))
+    joint = model.joint().source.open()
+    assert joint.network.output_size == model.network.output_size + model.network.input_size
+    (tmp_path / "weights.bin").write_bytes(weight_bytes()[::-1])
+    with pytest.raises(ModelError, match="was replaced while the run was going on"):
+        model.source.open()
+
+
 def assert_external_weights_are_refused(path):
     with pytest.raises(
         ModelError, match=r"external weights of .* cannot be read \(.+\): put the data file into"

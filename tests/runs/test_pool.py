@@ -12,10 +12,10 @@ import time
 import pytest
 
 from onnx_lippa.attacks import Settings
-from onnx_lippa.errors import InputError, LippaError
+from onnx_lippa.errors import InputError, LippaError, ModelError
 from onnx_lippa.question import Problem
 from onnx_lippa.runs import outcomes, pool, workers
-from tests.attacks.cases import digits, fingerprints, outcomes_of
+from tests.attacks.cases import DIGITS, digits, fingerprints, outcomes_of
 
 FEW = {"restarts": 1, "gradient_steps": 8, "lp_steps": 2}
 
@@ -95,6 +95,25 @@ def test_errors_of_ours_come_through(monkeypatch):
         list(outcomes(model, problems(model, x, y, 2), Settings(solver="warp"), 2))
 
 
+def test_a_model_that_is_replaced_meanwhile(tmp_path, monkeypatch):
+    """Workers open what was checked, or say that it is gone."""
+    import shutil
+
+    from onnx_lippa import load
+
+    monkeypatch.setattr(pool, "_SHARD", 1)
+    _, x, y = digits()
+    path = tmp_path / "model.onnx"
+    shutil.copy(DIGITS, path)
+    model = load(path)
+    asked = problems(model, x, y, 2)
+    path.write_bytes(path.read_bytes() + b"")
+    assert len(list(outcomes(model, asked, Settings(**FEW), 2))) == 2
+    shutil.copy(DIGITS.with_name("mnist_mlp.onnx"), path)
+    with pytest.raises(ModelError, match="was replaced while the run was going on"):
+        list(outcomes(model, asked, Settings(**FEW), 2))
+
+
 @pytest.mark.slow
 def test_many_shards(monkeypatch):
     monkeypatch.setattr(pool, "_SHARD", 1)
@@ -109,9 +128,9 @@ def test_threads_do_not_multiply(monkeypatch):
     """A worker computes with one thread in BLAS, whatever its caller uses."""
     script = (
         "from onnx_lippa.runs import workers\n"
-        "from threadpoolctl import threadpool_info; from pathlib import Path\n"
-        "import multiprocessing\n"
-        "workers._begin(Path('models/digits_mlp.onnx'), None, None)\n"
+        "from threadpoolctl import threadpool_info\n"
+        "from onnx_lippa import load\n"
+        "workers._begin(load('models/digits_mlp.onnx').source, None)\n"
         "print(max(i['num_threads'] for i in threadpool_info()))\n"
     )
     root = os.fspath(pytest.importorskip("tests.cli.command").ROOT)
