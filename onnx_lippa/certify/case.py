@@ -13,6 +13,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.certify.settings import CertifySettings
+from onnx_lippa.clock import NEVER
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.question import InputSet, Problem, outward
 from onnx_lippa.witness import FoundBy, Judge, Outcome, ProvedBy, Verdict, Witness
@@ -35,6 +36,7 @@ class Case:
         nodes: subproblems bounded.
         lp_steps: linear programs solved.
         seconds: wall time spent.
+        deadline: ``time.monotonic()`` at which its time is used up, while it is worked on.
         reason: why it is still open, in the words of the last method.
         is_hopeless: whether no method can say more.
     """
@@ -50,6 +52,7 @@ class Case:
     nodes: int = 0
     lp_steps: int = 0
     seconds: float = 0.0
+    deadline: float = NEVER
     reason: str = ""
     is_hopeless: bool = False
 
@@ -64,11 +67,6 @@ class Case:
         """The inputs that a proof must hold for."""
         problem = self.problem
         return problem.inputs if problem.asked is None else outward(problem.inputs, problem.asked)
-
-    @property
-    def deadline(self) -> float:
-        """``time.monotonic()`` at which its time is used up, were it worked on from now on."""
-        return time.monotonic() + self.settings.time_limit - self.seconds
 
     def left(self, deadline: float) -> float:
         """Seconds until a deadline, at least a moment."""
@@ -111,8 +109,11 @@ class Case:
 
 @contextmanager
 def timed(cases: Sequence[Case]) -> Iterator[None]:
-    """Shares the time of a block among cases."""
+    """Shares the time of a block among cases, which may take what all of them have left."""
     started = time.monotonic()
+    left = sum(case.settings.time_limit - case.seconds for case in cases)
+    for case in cases:
+        case.deadline = started + left
     try:
         yield
     finally:

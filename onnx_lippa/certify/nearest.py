@@ -11,13 +11,13 @@ import numpy as np
 from onnx_lippa.certify.mip import MipSettings, least_distortion
 from onnx_lippa.certify.rectified import (
     NoRelaxationError,
-    OutOfTimeError,
     Reach,
     Tightening,
     TooLargeError,
     rectified,
 )
 from onnx_lippa.certify.settings import CertifySettings
+from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.question import Problem
 from onnx_lippa.witness import Judge, Witness

@@ -19,13 +19,13 @@ from onnx_lippa.attacks.stages.lp_step import margin_step
 from onnx_lippa.certify.mip import FREE, Formulation, NoProgramError, partial_program
 from onnx_lippa.certify.rectified import (
     NoRelaxationError,
-    OutOfTimeError,
     Reach,
     RectifiedSystem,
     Tightening,
     TooLargeError,
     rectified,
 )
+from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.programs import Solution, Solver, Status, Stop
 from onnx_lippa.solvers import partial_solver
 from onnx_lippa.witness import FoundBy

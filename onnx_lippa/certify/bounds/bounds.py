@@ -21,6 +21,7 @@ from onnx_lippa.certify.bounds.substitution import (
     Substitution,
 )
 from onnx_lippa.certify.bounds.walk import Walk
+from onnx_lippa.clock import NEVER
 from onnx_lippa.layers import AffineLayer, PiecewiseLayer
 from onnx_lippa.network import Network
 from onnx_lippa.question import InputSet
@@ -74,21 +75,26 @@ class Bounds:
         )
 
 
-def interval_bounds(network: Network, inputs: Sequence[InputSet]) -> Bounds:
+def interval_bounds(
+    network: Network, inputs: Sequence[InputSet], deadline: float = NEVER
+) -> Bounds:
     """Bounds by interval arithmetic over the box of each input set.
 
     Args:
         network: the network.
         inputs: n input sets with finite radii.
+        deadline: ``time.monotonic()`` from which on no more is begun.
 
     Raises:
         BoundsTooLargeError: they do not fit into memory.
+        OutOfTimeError: the deadline has passed.
     """
     if not inputs:
         return Bounds.of_none(network)
     parts = []
     for run in runs(network, len(inputs)):
-        walk, found = Walk(network, InputSets.of(inputs[run])), list[Interval]()
+        walk = Walk(network, InputSets.of(inputs[run]), deadline)
+        found: list[Interval] = []
         with np.errstate(invalid="ignore", over="ignore"):
             for place, step in enumerate(network.steps):
                 if isinstance(step.layer, AffineLayer):
@@ -101,7 +107,10 @@ def interval_bounds(network: Network, inputs: Sequence[InputSet]) -> Bounds:
 
 
 def linear_bounds(
-    network: Network, inputs: Sequence[InputSet], known: Bounds | None = None
+    network: Network,
+    inputs: Sequence[InputSet],
+    known: Bounds | None = None,
+    deadline: float = NEVER,
 ) -> Bounds:
     """Bounds by backward substitution, layer by layer, where intervals leave a piece open.
 
@@ -111,9 +120,11 @@ def linear_bounds(
         network: the network.
         inputs: n input sets with finite radii, all of one norm.
         known: valid bounds to start from.
+        deadline: ``time.monotonic()`` from which on no more is begun.
 
     Raises:
         BoundsTooLargeError: not even those of one input fit into memory.
+        OutOfTimeError: the deadline has passed.
     """
     if not inputs:
         return Bounds.of_none(network)
@@ -122,7 +133,7 @@ def linear_bounds(
         sets = InputSets.of(inputs[run])
         own = None if known is None else known.take(run)
         with np.errstate(invalid="ignore", over="ignore"):
-            parts.append(_as_bounds(_linear(network, sets, own)))
+            parts.append(_as_bounds(_linear(network, sets, own, deadline)))
     return Bounds.joined(parts)
 
 
@@ -144,8 +155,11 @@ def runs(network: Network, count: int) -> Iterator[slice]:
         yield slice(start, min(start + most, count))
 
 
-def _linear(network: Network, sets: InputSets, known: Bounds | None) -> list[Interval]:
-    walk, substitution = Walk(network, sets), Substitution(network, sets)
+def _linear(
+    network: Network, sets: InputSets, known: Bounds | None, deadline: float
+) -> list[Interval]:
+    walk = Walk(network, sets, deadline)
+    substitution = Substitution(network, sets, deadline)
     found: list[Interval] = []
     for place, step in enumerate(network.steps):
         layer = step.layer

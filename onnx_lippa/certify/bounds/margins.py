@@ -14,6 +14,7 @@ from onnx_lippa.certify.bounds.relaxation import Lines, constant_lines_of, lines
 from onnx_lippa.certify.bounds.sets import InputSets
 from onnx_lippa.certify.bounds.substitution import Rows, Substitution
 from onnx_lippa.certify.bounds.walk import Walk
+from onnx_lippa.clock import NEVER
 from onnx_lippa.layers import PiecewiseLayer
 from onnx_lippa.network import Network
 from onnx_lippa.question import InputSet, UnsafeSet
@@ -26,6 +27,7 @@ def interval_margins(
     inputs: Sequence[InputSet],
     unsafe: Sequence[UnsafeSet],
     bounds: Bounds | None = None,
+    deadline: float = NEVER,
 ) -> list[Float64]:
     """Margins by intervals, the layers behind the last piecewise ones taken together.
 
@@ -34,15 +36,17 @@ def interval_margins(
         inputs: n input sets with finite radii.
         unsafe: what is unsafe for each.
         bounds: valid bounds; those of :func:`interval_bounds` where None.
+        deadline: ``time.monotonic()`` from which on no more is begun.
 
     Returns:
         For each input a proven lower bound of the margin of every disjunct, (disjuncts,).
 
     Raises:
         BoundsTooLargeError: they do not fit into memory.
+        OutOfTimeError: the deadline has passed.
     """
-    known = interval_bounds(network, inputs) if bounds is None else bounds
-    return _margins(network, inputs, unsafe, known, (constant_lines_of,))
+    known = interval_bounds(network, inputs, deadline) if bounds is None else bounds
+    return _margins(network, inputs, unsafe, known, (constant_lines_of,), deadline)
 
 
 def linear_margins(
@@ -50,6 +54,7 @@ def linear_margins(
     inputs: Sequence[InputSet],
     unsafe: Sequence[UnsafeSet],
     bounds: Bounds | None = None,
+    deadline: float = NEVER,
 ) -> list[Float64]:
     """Margins by backward substitution, or by intervals where those are better.
 
@@ -58,15 +63,17 @@ def linear_margins(
         inputs: n input sets with finite radii.
         unsafe: what is unsafe for each.
         bounds: valid bounds; those of :func:`linear_bounds` where None.
+        deadline: ``time.monotonic()`` from which on no more is begun.
 
     Returns:
         For each input a proven lower bound of the margin of every disjunct, (disjuncts,).
 
     Raises:
         BoundsTooLargeError: they do not fit into memory.
+        OutOfTimeError: the deadline has passed.
     """
-    known = linear_bounds(network, inputs) if bounds is None else bounds
-    return _margins(network, inputs, unsafe, known, (constant_lines_of, lines_of))
+    known = linear_bounds(network, inputs, None, deadline) if bounds is None else bounds
+    return _margins(network, inputs, unsafe, known, (constant_lines_of, lines_of), deadline)
 
 
 def _margins(
@@ -75,13 +82,14 @@ def _margins(
     unsafe: Sequence[UnsafeSet],
     bounds: Bounds,
     relaxations: Sequence[_Relax],
+    deadline: float,
 ) -> list[Float64]:
     found: list[Float64] = []
     for run in runs(network, len(inputs)):
         sets = InputSets.of(inputs[run])
         with np.errstate(invalid="ignore", over="ignore"):
             asked, known = _stacked(unsafe[run]), bounds.take(run)
-            each = [_least(network, sets, asked, known, relax) for relax in relaxations]
+            each = [_least(network, sets, asked, known, relax, deadline) for relax in relaxations]
             least = np.max(each, axis=0)
         start = 0
         for one in unsafe[run]:
@@ -109,12 +117,14 @@ def _least(
     asked: tuple[list[Float64], Rows],
     bounds: Bounds,
     relax: _Relax,
+    deadline: float,
 ) -> Float64:
     """Lower bounds of the rows asked for, of the outputs."""
     matrices, rows = asked
     if rows.count == 0:
         return np.zeros(0)
-    walk, substitution = Walk(network, sets), Substitution(network, sets)
+    walk = Walk(network, sets, deadline)
+    substitution = Substitution(network, sets, deadline)
     layers = 0
     for place, step in enumerate(network.steps):
         if isinstance(step.layer, PiecewiseLayer):

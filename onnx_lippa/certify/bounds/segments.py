@@ -14,6 +14,7 @@ import numpy as np
 
 from onnx_lippa.algebra import NumpyAlgebra
 from onnx_lippa.arrays import Float64, Shape, size
+from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.layers import AffineLayer
 from onnx_lippa.layers.rearrange import Permuted, Rearranged
 from onnx_lippa.layers.scale_shift import ScaleShift
@@ -70,14 +71,19 @@ def pulled_back(step: Step, u: Float64, into: dict[int, Float64]) -> Float64:
     return u.reshape(len(u), -1) @ np.broadcast_to(offset, layer.shape).ravel()
 
 
-def form_of(network: Network, start: int, seeds: Float64) -> Form:
-    """Linear functions (functions, *shape) of a value in terms of what is not affine."""
+def form_of(network: Network, start: int, seeds: Float64, deadline: float = NEVER) -> Form:
+    """Linear functions (functions, *shape) of a value in terms of what is not affine.
+
+    Raises:
+        OutOfTimeError: the deadline has passed.
+    """
     open_, parts = {start: seeds}, {}
     constant = np.zeros(len(seeds))
     for index in range(start, -1, -1):
         u = open_.pop(index, None)
         if u is None:
             continue
+        require_time(deadline)
         if index == 0 or not isinstance(network.steps[index - 1].layer, AffineLayer):
             parts[index] = u
         else:

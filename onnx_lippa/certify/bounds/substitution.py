@@ -31,6 +31,7 @@ from onnx_lippa.certify.bounds.segments import (
     shape_of,
 )
 from onnx_lippa.certify.bounds.sets import InputSets
+from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.errors import LippaError
 from onnx_lippa.layers import AffineLayer
 from onnx_lippa.network import Network
@@ -89,13 +90,14 @@ class Substitution:
     Args:
         network: the network.
         sets: the input sets.
+        deadline: ``time.monotonic()`` from which on no layer is passed.
 
     Raises:
         BoundsTooLargeError: not even one row fits.
     """
 
-    def __init__(self, network: Network, sets: InputSets) -> None:
-        self._network, self._sets = network, sets
+    def __init__(self, network: Network, sets: InputSets, deadline: float = NEVER) -> None:
+        self._network, self._sets, self._deadline = network, sets, deadline
         self._lines: dict[int, Lines] = {}
         self._sizes: dict[int, Float64] = {}
         self._share = rounding_share(network)
@@ -119,8 +121,12 @@ class Substitution:
         self._lines[index], self._sizes[index] = lines, sizes
 
     def form(self, start: int, seeds: Float64) -> Form:
-        """Functions (functions, *shape) of a value."""
-        return form_of(self._network, start, seeds)
+        """Functions (functions, *shape) of a value.
+
+        Raises:
+            OutOfTimeError: the deadline has passed.
+        """
+        return form_of(self._network, start, seeds, self._deadline)
 
     def lower(self, form: Form, rows: Rows, sizes: Float64, sign: float = 1.0) -> Float64:
         """Lower bounds (rows,) of ``sign`` times functions of a value over input sets.
@@ -130,6 +136,9 @@ class Substitution:
             rows: which of them, over which sets.
             sizes: (n, units) sizes of the value.
             sign: 1 or -1.
+
+        Raises:
+            OutOfTimeError: the deadline has passed.
         """
         weights = np.abs(form.seeds).reshape(len(form.seeds), -1)
         own_sizes = (weights @ sizes.T)[rows.function, rows.owner]
@@ -143,6 +152,7 @@ class Substitution:
         sizes = own_sizes.copy()
         pulled: dict[int, Float64] = {}
         for index in range(form.start, 0, -1):
+            require_time(self._deadline)
             step = self._network.steps[index - 1]
             if isinstance(step.layer, AffineLayer):
                 u = pulled.pop(index, None)

@@ -8,6 +8,7 @@ from onnx_lippa.arrays import Float64
 from onnx_lippa.certify.bounds.interval import Interval, IntervalAlgebra
 from onnx_lippa.certify.bounds.ranges import range_of
 from onnx_lippa.certify.bounds.sets import InputSets
+from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.layers import AffineLayer, PiecewiseLayer
 from onnx_lippa.network import Network, Step
 
@@ -24,10 +25,11 @@ class Walk:
     Args:
         network: the network.
         sets: the n input sets.
+        deadline: ``time.monotonic()`` from which on no step is taken.
     """
 
-    def __init__(self, network: Network, sets: InputSets) -> None:
-        self.network, self.sets = network, sets
+    def __init__(self, network: Network, sets: InputSets, deadline: float = NEVER) -> None:
+        self.network, self.sets, self._deadline = network, sets, deadline
         first = sets.interval(network.input_shape)
         self._values: dict[int, Interval] = {0: first}
         self._sizes: dict[int, Float64] = {0: first.size}
@@ -46,7 +48,12 @@ class Walk:
         return self._sizes[index].reshape(self.sets.count, -1)
 
     def pass_affine(self, place: int) -> None:
-        """Takes an affine step."""
+        """Takes an affine step.
+
+        Raises:
+            OutOfTimeError: the deadline has passed.
+        """
+        require_time(self._deadline)
         step = self.network.steps[place]
         if not isinstance(step.layer, AffineLayer):
             raise TypeError(f"{type(step.layer).__name__} is not affine")
@@ -57,7 +64,12 @@ class Walk:
         self._forget(place)
 
     def pass_piecewise(self, place: int, x: Interval) -> None:
-        """Takes a piecewise step, with these bounds of its operand."""
+        """Takes a piecewise step, with these bounds of its operand.
+
+        Raises:
+            OutOfTimeError: the deadline has passed.
+        """
+        require_time(self._deadline)
         step = self.network.steps[place]
         if not isinstance(step.layer, PiecewiseLayer):
             raise TypeError(f"{type(step.layer).__name__} is not piecewise linear")

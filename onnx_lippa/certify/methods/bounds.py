@@ -10,6 +10,7 @@ from onnx_lippa.arrays import Float64
 from onnx_lippa.certify.bounds import BoundsTooLargeError
 from onnx_lippa.certify.case import Case
 from onnx_lippa.certify.methods.base import Proving
+from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.network import Network
 from onnx_lippa.question import InputSet, UnsafeSet
 from onnx_lippa.witness import ProvedBy
@@ -23,21 +24,27 @@ class ByBounds(Proving):
 
     @abstractmethod
     def margins(
-        self, network: Network, inputs: Sequence[InputSet], unsafe: Sequence[UnsafeSet]
+        self,
+        network: Network,
+        inputs: Sequence[InputSet],
+        unsafe: Sequence[UnsafeSet],
+        deadline: float,
     ) -> list[Float64]:
         """Lower bounds (disjuncts,) of the margins of each case.
 
         Raises:
             BoundsTooLargeError: they do not fit into memory.
+            OutOfTimeError: the deadline has passed.
         """
 
     def run(self, cases: Sequence[Case]) -> None:
         """See :meth:`Proving.run`."""
         inputs = [case.inputs for case in cases]
         unsafe = [case.problem.unsafe for case in cases]
+        deadline = cases[0].deadline  # of what is done for all at once
         try:
-            margins = self.margins(cases[0].model.network, inputs, unsafe)
-        except BoundsTooLargeError as error:
+            margins = self.margins(cases[0].model.network, inputs, unsafe, deadline)
+        except (BoundsTooLargeError, OutOfTimeError) as error:
             for case in cases:
                 case.reason = str(error)
             return

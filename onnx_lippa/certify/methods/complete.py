@@ -12,13 +12,13 @@ from onnx_lippa.certify.methods.base import Proving
 from onnx_lippa.certify.methods.linear import ByLinearBounds
 from onnx_lippa.certify.rectified import (
     NoRelaxationError,
-    OutOfTimeError,
     Reach,
     Tightening,
     TooLargeError,
     rectified,
 )
 from onnx_lippa.certify.search import BoxSearch, Limits, NeuronSearch, SearchStatus
+from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.witness import FoundBy, ProvedBy
 
 _TIGHTENING_STEPS: Final = 10

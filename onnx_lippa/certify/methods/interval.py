@@ -20,7 +20,11 @@ class ByIntervals(ByBounds):
     proved_by: ClassVar[ProvedBy] = ProvedBy.INTERVAL
 
     def margins(
-        self, network: Network, inputs: Sequence[InputSet], unsafe: Sequence[UnsafeSet]
+        self,
+        network: Network,
+        inputs: Sequence[InputSet],
+        unsafe: Sequence[UnsafeSet],
+        deadline: float,
     ) -> list[Float64]:
         """See :meth:`ByBounds.margins`."""
-        return interval_margins(network, inputs, unsafe)
+        return interval_margins(network, inputs, unsafe, deadline=deadline)

@@ -20,7 +20,11 @@ class ByLinearBounds(ByBounds):
     proved_by: ClassVar[ProvedBy] = ProvedBy.LINEAR
 
     def margins(
-        self, network: Network, inputs: Sequence[InputSet], unsafe: Sequence[UnsafeSet]
+        self,
+        network: Network,
+        inputs: Sequence[InputSet],
+        unsafe: Sequence[UnsafeSet],
+        deadline: float,
     ) -> list[Float64]:
         """See :meth:`ByBounds.margins`."""
-        return linear_margins(network, inputs, unsafe)
+        return linear_margins(network, inputs, unsafe, deadline=deadline)

@@ -12,7 +12,6 @@ from onnx_lippa.certify.methods.base import Proving
 from onnx_lippa.certify.mip import MipSettings, MipStatus, decide
 from onnx_lippa.certify.rectified import (
     NoRelaxationError,
-    OutOfTimeError,
     Reach,
     RectifiedSystem,
     Tightening,
@@ -23,6 +22,7 @@ from onnx_lippa.certify.rectified.ascent import Ascent
 from onnx_lippa.certify.rectified.dual import Units
 from onnx_lippa.certify.rectified.folding import relaxed_by
 from onnx_lippa.certify.search.result import rows_of
+from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.witness import FoundBy, ProvedBy
 
 _STEPS: Final = 10

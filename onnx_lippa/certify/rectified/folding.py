@@ -8,7 +8,6 @@ is decided over the inputs folds into the forms.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -21,22 +20,21 @@ from onnx_lippa.certify.rectified.dual import Objectives, Relaxed, Units
 from onnx_lippa.certify.rectified.forms import Forms
 from onnx_lippa.certify.rectified.reach import Reach
 from onnx_lippa.certify.rectified.system import RectifiedSystem
+from onnx_lippa.clock import require_time
 from onnx_lippa.errors import LippaError
 from onnx_lippa.layers import AffineLayer
 from onnx_lippa.network import Network
 
 _ROWS: Final = 1024
 """Pre-activations bounded at once."""
+_BYTES_AT_ONCE: Final = 2.0**26
+"""Bytes of coefficients that a layer maps before the clock is looked at."""
 _ROUNDING: Final = 1e-12
 """Allowance for rounding in the coefficients of forms, as a share of the sizes summed."""
 
 
 class TooLargeError(LippaError):
     """A network whose rectified system would not fit into the memory allowed."""
-
-
-class OutOfTimeError(LippaError):
-    """There was no time to fold a network over the inputs."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +85,25 @@ class Folding:
         """
         self._require(size(layer.shape))
         wide = [operand.padded(self.features, self.units) for operand in operands]
-        algebra = NumpyAlgebra()
-        on_input = np.array(layer.linear(algebra, *(one.on_input for one in wide)))
+        on_input = self._linear(layer, [one.on_input for one in wide])
         offset = layer.offset()
         if offset is not None:
             on_input[0] += offset
         if self.units == 0:
             return Forms(on_input, np.zeros((0, *layer.shape)))
-        return Forms(on_input, np.array(layer.linear(algebra, *(one.on_units for one in wide))))
+        return Forms(on_input, self._linear(layer, [one.on_units for one in wide]))
+
+    def _linear(self, layer: AffineLayer, operands: list[Float64]) -> Float64:
+        """The linear part of a layer on coefficients (m, *shape), a part of them at a time."""
+        count = len(operands[0])
+        result = np.empty((count, *layer.shape))
+        at_once = max(1, int(_BYTES_AT_ONCE / (8 * size(layer.shape))))
+        algebra = NumpyAlgebra()
+        for first in range(0, count, at_once):
+            require_time(self._tightening.deadline)
+            part = slice(first, first + at_once)
+            result[part] = layer.linear(algebra, *(one[part] for one in operands))
+        return result
 
     def relu(self, forms: Forms, origin: Integers) -> Forms:
         """``max(form, 0)`` of flat forms (m), those that are undecided as new units.
@@ -194,8 +203,7 @@ class Folding:
 
     def _require(self, width: int, new: int = 0) -> None:
         """Raises an error where there is no memory for a value of this width, or no time."""
-        if time.monotonic() > self._tightening.deadline:
-            raise OutOfTimeError("its time was used up")
+        require_time(self._tightening.deadline)
         taken = 8.0 * width * (1 + self.features + self.units + new)
         if taken > self._tightening.memory:
             raise TooLargeError(

@@ -10,7 +10,6 @@ import pytest
 
 from onnx_lippa import load
 from onnx_lippa.certify.rectified import (
-    OutOfTimeError,
     Reach,
     RectifiedSystem,
     Tightening,
@@ -20,6 +19,7 @@ from onnx_lippa.certify.rectified import (
 from onnx_lippa.certify.rectified.ascent import Ascent
 from onnx_lippa.certify.rectified.dual import Objectives, Units, eliminate, lower_bounds
 from onnx_lippa.certify.rectified.folding import relaxed_by
+from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.question import InputSet
 from tests.certify.bounds.cases import NORMS, networks, points_of, random_sets
 from tests.certify.bounds.test_soundness import network_named
