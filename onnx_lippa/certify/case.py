@@ -15,7 +15,7 @@ from onnx_lippa.arrays import Float64
 from onnx_lippa.certify.settings import CertifySettings
 from onnx_lippa.clock import NEVER
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import InputSet, Problem, outward
+from onnx_lippa.question import Problem, StatedSet
 from onnx_lippa.witness import FoundBy, Judge, Outcome, ProvedBy, Verdict, Witness
 
 
@@ -63,10 +63,9 @@ class Case:
         return not (settled or self.is_hopeless or self.seconds >= self.settings.time_limit)
 
     @cached_property
-    def inputs(self) -> InputSet:
+    def stated(self) -> StatedSet:
         """The inputs that a proof must hold for."""
-        problem = self.problem
-        return problem.inputs if problem.asked is None else outward(problem.inputs, problem.asked)
+        return self.problem.stated
 
     def left(self, deadline: float) -> float:
         """Seconds until a deadline, at least a moment."""

@@ -33,8 +33,11 @@ def certify_batch(
     for case, output in zip(cases, outputs, strict=True):
         if case.problem.wrong.contains(output):
             case.misclassified, case.found_by = True, FoundBy.CLEAN
-        elif not np.isfinite(case.problem.inputs.eps):
+        elif case.problem.asked is None and not np.isfinite(case.problem.inputs.eps):
             case.reason, case.is_hopeless = "without a radius there is nothing to prove", True
+        elif count := case.stated.unbounded:
+            one = "1 input has" if count == 1 else f"{count} inputs have"
+            case.reason, case.is_hopeless = f"{one} no bound on one side or both", True
     methods = methods_for(settings.method)
     for method in methods:
         if method.batched and (left := [case for case in cases if case.is_open]):

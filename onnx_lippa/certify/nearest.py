@@ -75,7 +75,7 @@ def nearest(
     radius = min(inputs.eps, float(np.nextafter(upper, np.inf)))
     if not np.isfinite(radius):
         return Nearest(index, 0.0, upper, known, reason="no radius and no witness limit the search")
-    ball = inputs.with_eps(radius)
+    ball, searched = problem.stated.with_eps(radius), inputs.with_eps(radius)
     deadline = started + settings.time_limit
     try:
         tightening = Tightening(steps=_STEPS, deadline=deadline)
@@ -93,7 +93,7 @@ def nearest(
     witness = known
     if found.x.size:
         whole = system.whole(found.x[None])[0]
-        replayed = Judge(model.runtime).witness(whole, ball, problem.unsafe)
+        replayed = Judge(model.runtime).witness(whole, searched, problem.unsafe)
         if replayed is not None and replayed.distance < upper:
             witness, upper = replayed, replayed.distance
     lower = min(found.lower, upper, radius)

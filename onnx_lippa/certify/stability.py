@@ -20,7 +20,7 @@ from onnx_lippa.certify.bounds import Bounds, interval_bounds, linear_bounds, st
 from onnx_lippa.layers import PiecewiseLayer
 from onnx_lippa.layers.max_last import MaxAlong
 from onnx_lippa.network import Network, states_of
-from onnx_lippa.question import InputSet
+from onnx_lippa.question import InputSet, StatedSet
 
 _ALGEBRA: Final = NumpyAlgebra()
 _POINTS_AT_ONCE: Final = 256
@@ -37,7 +37,7 @@ class BoundsMethod(Enum):
     INTERVAL = "interval"
     LINEAR = "linear"
 
-    def of(self, network: Network, inputs: Sequence[InputSet]) -> Bounds:
+    def of(self, network: Network, inputs: Sequence[StatedSet]) -> Bounds:
         """The bounds of this method; see :func:`~onnx_lippa.certify.bounds.linear_bounds`."""
         if self is BoundsMethod.INTERVAL:
             return interval_bounds(network, inputs)
@@ -114,7 +114,10 @@ def stabilities(
     """
     for start in range(0, len(inputs), _INPUTS_AT_ONCE):
         chosen = slice(start, start + _INPUTS_AT_ONCE)
-        bounds = method.of(network, inputs[chosen])
+        stated = [
+            StatedSet(one.center, one.norm, one.eps, one.lower, one.upper) for one in inputs[chosen]
+        ]
+        bounds = method.of(network, stated)
         for row, (one, index) in enumerate(zip(inputs[chosen], indices[chosen], strict=True)):
             generator = np.random.default_rng([seed, index])
             points = points_within(one, samples, generator)

@@ -1,6 +1,6 @@
 """The question: which inputs are allowed, and which outputs are unsafe."""
 
-from onnx_lippa.question.asked import Asked, inputs_of, outward
+from onnx_lippa.question.asked import Asked, inputs_of
 from onnx_lippa.question.embedding import Embedding
 from onnx_lippa.question.features import Features, PerFeature
 from onnx_lippa.question.formula import Comparison, Every, Formula, Some
@@ -9,6 +9,7 @@ from onnx_lippa.question.input_set import InputSet
 from onnx_lippa.question.norms import L1, L2, LInf, Norm, Scaled, norm_named
 from onnx_lippa.question.problem import Problem
 from onnx_lippa.question.property import Case, Property
+from onnx_lippa.question.stated import StatedSet
 from onnx_lippa.question.unsafe_set import Conjunction, UnsafeSet
 
 __all__ = [
@@ -31,8 +32,8 @@ __all__ = [
     "Property",
     "Scaled",
     "Some",
+    "StatedSet",
     "UnsafeSet",
     "inputs_of",
     "norm_named",
-    "outward",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
@@ -14,6 +14,7 @@ from onnx_lippa.question.input_set import InputSet, round_down, round_up
 from onnx_lippa.question.norms.linf import LInf
 from onnx_lippa.question.norms.scaled import Scaled
 from onnx_lippa.question.property import Case, Property
+from onnx_lippa.question.stated import StatedSet
 
 _REACH: Final = 10.0
 """Where an input has no bound, it is searched this far, in units of 1 plus its other bound."""
@@ -25,11 +26,14 @@ class Asked:
 
     Attributes:
         property: the property.
+        stated: the inputs of the case: its bounds as they are stated, and the floats that stand
+            for bounds between which there is none.
         meant: inputs whose bounds no float of the model's type meets, and the numbers that the
             nearest one stands for there.
     """
 
     property: Property
+    stated: StatedSet
     meant: Mapping[int, Fraction] = field(default_factory=dict)
 
     def holds(self, x: Floats, outputs: Floats) -> bool:
@@ -40,7 +44,8 @@ class Asked:
 def inputs_of(asked: Property, case: Case, dtype: np.dtype[np.floating]) -> tuple[InputSet, Asked]:
     """The inputs of one case, as numbers of a model's type, and what to ask of them.
 
-    The ball of the set is the box itself: its norm counts half the width of every input as 1.
+    The ball of the set is the box itself: its norm counts half the width of every input as 1. It
+    guides a search and no more: a proof covers :attr:`Asked.stated`.
     """
     lower, upper = _bounded(case)
     low = round_up(lower, dtype).astype(np.float64)
@@ -50,31 +55,26 @@ def inputs_of(asked: Property, case: Case, dtype: np.dtype[np.floating]) -> tupl
         nearest = case.lower.astype(dtype).astype(np.float64)
         low, high = np.where(empty, nearest, low), np.where(empty, nearest, high)
         middle = np.clip((low / 2 + high / 2).astype(dtype).astype(np.float64), low, high)
-    norm = Scaled(LInf(), np.maximum(high - middle, middle - low))
+    norm = Scaled(LInf(), _ball_around(middle, low, high))
     outside = np.flatnonzero((low < case.lower) | (high > case.upper)).tolist()
     # A case's own float64 bounds may already be rounded from decimals that float64 lacks.
     outside += np.flatnonzero((case.lower == case.upper) & ~empty).tolist()
     meant = asked.meant_by(case, outside)
     meant = {i: value for i, value in meant.items() if value != Fraction(float(low[i]))}
-    return InputSet(middle, norm, 1.0, low, high, dtype), Asked(asked, meant)
+    stated = StatedSet(
+        middle, LInf(), np.inf,
+        np.where(empty, np.minimum(case.stated_lower, low), case.stated_lower),
+        np.where(empty, np.maximum(case.stated_upper, high), case.stated_upper),
+    )  # fmt: skip
+    return InputSet(middle, norm, 1.0, low, high, dtype), Asked(asked, stated, meant)
 
 
-def outward(inputs: InputSet, asked: Asked) -> InputSet:
-    """The inputs of a case and all that its stated bounds may mean beyond them.
-
-    :func:`inputs_of` rounds bounds inward to numbers of the model's type, which is right for what
-    is searched. A proof must hold for the bounds as they are stated, which are less than one such
-    number further out.
-    """
-    meant = np.zeros(inputs.size, bool)
-    meant[list(asked.meant)] = True
-    moves = (inputs.lower < inputs.upper) | meant
-    low, high = inputs.lower.astype(inputs.dtype), inputs.upper.astype(inputs.dtype)
-    below = np.nextafter(low, -np.inf, dtype=inputs.dtype).astype(np.float64)
-    above = np.nextafter(high, np.inf, dtype=inputs.dtype).astype(np.float64)
-    lower, upper = np.where(moves, below, inputs.lower), np.where(moves, above, inputs.upper)
-    units = np.maximum(upper - inputs.center, inputs.center - lower)
-    return replace(inputs, lower=lower, upper=upper, norm=Scaled(LInf(), units))
+def _ball_around(middle: Float64, low: Float64, high: Float64) -> Float64:
+    """Units (d,) in which the ball of radius 1 around a point of a box holds the box."""
+    with np.errstate(invalid="ignore"):  # numbers beyond the type are infinite
+        units = np.fmax(high - middle, middle - low)
+    # A difference that was rounded down would leave an end of the box outside.
+    return np.where(units > 0, np.nextafter(units, np.inf), units)
 
 
 def _bounded(case: Case) -> tuple[Float64, Float64]:

@@ -32,18 +32,21 @@ class Expansion:
 
     Attributes:
         common: what holds in every branch.
-        branches: bounds in them are met with the common ones already; never empty.
+        branches: bounds in them are met with the common ones already; none where the formula
+            contradicts itself.
+        contradiction: what contradicts itself, where there are no branches.
     """
 
     common: Branch
     branches: tuple[Branch, ...]
+    contradiction: str = ""
 
 
 def expand(formula: Formula) -> Expansion:
     """Multiplies a flattened formula out; branches whose bounds contradict are left out.
 
     Raises:
-        InputError: no branch is left, or there are too many.
+        InputError: there are too many branches, or bounds that no float is near to.
     """
     work = _Work()
     parts = formula.parts if isinstance(formula, Every) else (formula,)
@@ -53,9 +56,7 @@ def expand(formula: Formula) -> Expansion:
         branches = work.product([part for part in parts if not isinstance(part, Comparison)])
         if branches:
             return Expansion(common, tuple(branches))
-    raise InputError(
-        f"no input can ever meet the property, because {work.reason}: correct its bounds"
-    )
+    return Expansion(Branch(), (), work.reason)
 
 
 @dataclass
@@ -150,6 +151,8 @@ class _Work:
 
     def _contradicts(self, index: int, interval: Interval) -> bool:
         if not interval.is_empty():
+            if interval.is_beyond_float64():
+                raise InputError(f"X_{index} must be {interval}, which no input is: scale it")
             return False
         self.reason = f"X_{index} must be {interval}"
         return True

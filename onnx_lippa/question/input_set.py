@@ -1,4 +1,4 @@
-"""The inputs an attack may use: a norm ball around the clean input, cut with a box."""
+"""The inputs a search may use: a norm ball around the clean input, cut with a box."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The values one input may take: exact bounds, and the float64 numbers between them."""
+"""The values one input may take: exact bounds, and the float64 numbers between and around them."""
 
 from __future__ import annotations
 
@@ -40,17 +40,19 @@ class Interval:
         return Interval(lower, upper)
 
     def is_empty(self) -> bool:
-        """Whether nothing is in it, or nothing that a finite float could be near to."""
+        """Whether no number at all is in it."""
         lower, upper = self.lower, self.upper
-        if lower is not None and lower.near == math.inf:
-            return True
-        if upper is not None and upper.near == -math.inf:
-            return True
         if lower is None or upper is None or lower.near < upper.near:
             return False
         if lower.near > upper.near or lower.value > upper.value:
             return True
         return lower.value == upper.value and (lower.strict or upper.strict)
+
+    def is_beyond_float64(self) -> bool:
+        """Whether no finite float is near to anything in it."""
+        lower, upper = self.lower, self.upper
+        above = lower is not None and lower.near == math.inf
+        return above or (upper is not None and upper.near == -math.inf)
 
     def to_float64(self) -> tuple[float, float]:
         """The least and the greatest float64 in it; the nearest float64, twice, if none is."""
@@ -60,6 +62,17 @@ class Interval:
             return least, greatest
         middle = nearest((self.lower.value + self.upper.value) / 2)
         return middle, middle
+
+    def outward(self) -> tuple[float, float]:
+        """The greatest float64 not above it and the least one not below it."""
+        below, above = -math.inf, math.inf
+        if self.lower is not None:
+            near = self.lower.near
+            below = math.nextafter(near, -math.inf) if _side(self.lower) > 0 else near
+        if self.upper is not None:
+            near = self.upper.near
+            above = math.nextafter(near, math.inf) if _side(self.upper) < 0 else near
+        return below, above
 
     def __str__(self) -> str:
         sides = []
@@ -76,6 +89,19 @@ def nearest(value: Fraction) -> float:
         return value.numerator / value.denominator
     except OverflowError:
         return math.inf if value > 0 else -math.inf
+
+
+def nearest_above(value: Fraction) -> float:
+    """The least float64 that is not below a number; infinite beyond the largest one."""
+    near = nearest(value)
+    if not math.isfinite(near):
+        return near
+    return math.nextafter(near, math.inf) if _exceeds(value, near) else near
+
+
+def _exceeds(value: Fraction, near: float) -> bool:
+    numerator, denominator = near.as_integer_ratio()
+    return value.numerator * denominator > numerator * value.denominator
 
 
 def _tighter(one: Limit | None, other: Limit | None, above: bool) -> Limit | None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from onnx_lippa.question.asked import Asked
 from onnx_lippa.question.input_set import InputSet
+from onnx_lippa.question.stated import StatedSet
 from onnx_lippa.question.unsafe_set import UnsafeSet
 
 
@@ -17,7 +18,7 @@ class Problem:
 
     Attributes:
         index: its place in the data; also what its random numbers are drawn from.
-        inputs: the inputs allowed.
+        inputs: the inputs that are searched; a proof covers :attr:`stated`.
         unsafe: the outputs sought.
         wrong: the outputs with which the clean input itself counts as misclassified; more than
             the unsafe ones where only some classes are sought.
@@ -30,6 +31,14 @@ class Problem:
     unsafe: UnsafeSet
     wrong: UnsafeSet
     asked: Asked | None = None
+
+    @property
+    def stated(self) -> StatedSet:
+        """The real inputs that a proof must cover; the one place where they are made."""
+        if self.asked is not None:
+            return self.asked.stated
+        one = self.inputs  # around a clean input nothing is invented
+        return StatedSet(one.center, one.norm, one.eps, one.lower, one.upper)
 
     def generator(self, seed: int, *salt: int) -> np.random.Generator:
         """Random numbers that depend on the seed and this input, not on its neighbours."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,12 +26,15 @@ from onnx_lippa.question.formula import (
     flattened,
     holds,
 )
-from onnx_lippa.question.interval import nearest
+from onnx_lippa.question.interval import Interval, nearest, nearest_above
 from onnx_lippa.question.unsafe_set import Conjunction, UnsafeSet
 
 BUILT_IN_PYTHON: Final = "built in Python"
 MAX_NUMBERS: Final = 30_000_000
 """Numbers in the arrays of all cases together; 240 MB."""
+
+_Sides: TypeAlias = tuple[int, float, float, float, float]
+"""An input, its bounds rounded inward, and its bounds rounded outward."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,15 @@ class Case:
         lower: (d,) lower bounds, rounded up to float64; ``-inf`` where there is none.
         upper: (d,) upper bounds, rounded down to float64; ``inf`` where there is none. Where no
             float64 lies between the bounds, both are the nearest one.
+        stated_lower: (d,) the same bounds rounded down: what a proof must cover.
+        stated_upper: (d,) the same bounds rounded up.
         unsafe: the outputs sought. A conjunction without rows is met by every input of the box.
     """
 
     lower: Float64
     upper: Float64
+    stated_lower: Float64
+    stated_upper: Float64
     unsafe: UnsafeSet
 
 
@@ -60,11 +67,12 @@ class Property:
     Attributes:
         inputs: number d of inputs.
         outputs: number k of outputs.
-        cases: the boxes; one of them must be met.
+        cases: the boxes; one of them must be met. None where the formula contradicts itself.
         joint: whether the rows are over the outputs followed by the inputs, ``[y; x]``, because
             some comparison has several inputs; otherwise they are over the outputs alone.
         formula: the question itself, exactly.
         source: where it comes from, for messages.
+        contradiction: why no input can meet it, where there are no cases.
     """
 
     inputs: int
@@ -73,6 +81,7 @@ class Property:
     joint: bool
     formula: Formula
     source: str = BUILT_IN_PYTHON
+    contradiction: str = ""
 
     def holds(self, x: Floats, y: Floats, meant: Mapping[int, Fraction] | None = None) -> bool:
         """Whether an input and its outputs are what is sought, exactly, with no tolerance.
@@ -112,7 +121,7 @@ class Property:
             path: the file, such as ``prop_1.vnnlib`` or ``prop_1.vnnlib.gz``.
 
         Raises:
-            InputError: a file that cannot be read, or a property that no input can meet.
+            InputError: a file that cannot be read, or a property that is too large.
         """
         query = vnnlib.read(Path(path))
         return cls.from_formula(query.formula, query.inputs, query.outputs, str(path))
@@ -130,8 +139,8 @@ class Property:
             source: where it comes from, for messages.
 
         Raises:
-            InputError: a variable that does not exist, bounds that contradict each other, or a
-                formula that is too large once its or-parts are multiplied out.
+            InputError: a variable that does not exist, or a formula that is too large once its
+                or-parts are multiplied out.
         """
         try:
             flat = flattened(formula)
@@ -142,7 +151,7 @@ class Property:
             cases = _cases(expansion, inputs, outputs, joint)
         except InputError as problem:
             raise InputError(f"{source}: {problem}") from problem
-        return cls(inputs, outputs, cases, joint, flat, source)
+        return cls(inputs, outputs, cases, joint, flat, source, expansion.contradiction)
 
     @classmethod
     def build(
@@ -160,7 +169,7 @@ class Property:
                 one of the pairs.
 
         Raises:
-            InputError: shapes that do not fit, a number that is not finite, or an empty box.
+            InputError: shapes that do not fit, or a number that is not finite.
         """
         low, high = _vector(lower, "lower"), _vector(upper, "upper")
         if low.size != high.size:
@@ -221,53 +230,56 @@ def _rows(expansion: Expansion) -> Iterator[Comparison]:
 
 def _cases(expansion: Expansion, inputs: int, outputs: int, joint: bool) -> tuple[Case, ...]:
     """One case for every box, with a conjunction for each of its branches."""
-    base = np.full(inputs, -np.inf), np.full(inputs, np.inf)
-    _tighten(base, expansion.common.bounds)
-    grouped: dict[tuple[tuple[int, float, float], ...], list[Branch]] = {}
+    base = _whole(inputs)
+    for index, interval in expansion.common.bounds.items():
+        base[:, index] = _sides(interval)
+    grouped: dict[tuple[_Sides, ...], list[Branch]] = {}
     for branch in expansion.branches:
         grouped.setdefault(_box(branch.bounds, base), []).append(branch)
     width = outputs + inputs * joint
     common = expansion.common.rows
     rows = sum(len(common) + len(branch.rows) for branch in expansion.branches)
-    if 2 * inputs * len(grouped) + width * rows > MAX_NUMBERS:
+    if 4 * inputs * len(grouped) + width * rows > MAX_NUMBERS:
         raise InputError(
             f"its {len(grouped)} boxes of {inputs} inputs and {rows} rows take more than "
             f"{MAX_NUMBERS} numbers: split it into several properties"
         )
     cases = []
     for box, branches in grouped.items():
-        lower, upper = base[0].copy(), base[1].copy()
-        for index, low, high in box:
+        lower, upper, below, above = base.copy()
+        for index, low, high, outer_low, outer_high in box:
             lower[index], upper[index] = low, high
+            below[index], above[index] = outer_low, outer_high
         disjuncts = tuple(_conjunction(common + one.rows, outputs, width) for one in branches)
-        cases.append(Case(lower, upper, UnsafeSet(disjuncts)))
+        cases.append(Case(lower, upper, below, above, UnsafeSet(disjuncts)))
     return tuple(cases)
 
 
-def _box(bounds: Bounds, base: tuple[Float64, Float64]) -> tuple[tuple[int, float, float], ...]:
+def _whole(inputs: int) -> Float64:
+    """The sides of every input without bounds, (4, inputs)."""
+    return np.repeat([[-np.inf], [np.inf], [-np.inf], [np.inf]], inputs, axis=1)
+
+
+def _sides(interval: Interval) -> tuple[float, float, float, float]:
+    """An interval rounded inward, and rounded outward."""
+    return *interval.to_float64(), *interval.outward()
+
+
+def _box(bounds: Bounds, base: Float64) -> tuple[_Sides, ...]:
     """Where a branch's box differs from the common one, once rounded."""
-    lower, upper = base
-    rounded = ((index, *interval.to_float64()) for index, interval in sorted(bounds.items()))
-    return tuple(
-        (index, low, high)
-        for index, low, high in rounded
-        if low != lower[index] or high != upper[index]
-    )
-
-
-def _tighten(box: tuple[Float64, Float64], bounds: Bounds) -> None:
-    for index, interval in bounds.items():
-        box[0][index], box[1][index] = interval.to_float64()
+    rounded = ((index, *_sides(interval)) for index, interval in sorted(bounds.items()))
+    return tuple(one for one in rounded if not np.array_equal(one[1:], base[:, one[0]]))
 
 
 def _conjunction(rows: Sequence[Comparison], outputs: int, width: int) -> Conjunction:
+    """Rows in float64; right sides are rounded up, so that all that is stated is unsafe."""
     matrix, bound = np.zeros((len(rows), width)), np.zeros(len(rows))
     for number, row in enumerate(rows):
         for index, coefficient in row.outputs:
             matrix[number, index] = nearest(coefficient)
         for index, coefficient in row.inputs:
             matrix[number, outputs + index] = nearest(coefficient)
-        bound[number] = nearest(row.bound)
+        bound[number] = nearest_above(row.bound)
         if not np.isfinite(matrix[number]).all() or not np.isfinite(bound[number]):
             raise InputError(f"a comparison{row.place} has a number beyond float64: scale it")
     return Conjunction(matrix, bound, strict=bool(rows) and all(row.strict for row in rows))

@@ -14,7 +14,7 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.layers.readout import Readout
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.question import Features, Property
-from onnx_lippa.runs.finding import Finding
+from onnx_lippa.runs.finding import Answer, Finding
 from onnx_lippa.runs.search import Search
 
 _FAR: Final = 1e12
@@ -34,6 +34,8 @@ def falsify(model: Model, asked: Property, settings: Settings) -> Finding:
     """
     started = time.monotonic()
     check_fits(model, asked)
+    if not asked.cases:
+        return Finding(Answer.UNSAT, bound=np.inf, contradiction=asked.contradiction)
     with threadpool_limits(limits=1):  # threads are the runtime's, and BLAS rounds alike
         return Search(model, asked, settings, started).run()
 
@@ -55,6 +57,9 @@ def load_for(
     """
     model = load(path, output=output, threads=threads, check=False)
     check_fits(model, asked)
+    if not asked.cases:
+        model.check(Features.given(asked.inputs, lower=-np.inf, upper=np.inf))
+        return model
     lower = np.min([case.lower for case in asked.cases], axis=0)
     upper = np.max([case.upper for case in asked.cases], axis=0)
     lower, upper = np.where(lower < -_FAR, -np.inf, lower), np.where(upper > _FAR, np.inf, upper)

@@ -37,6 +37,7 @@ class Finding:
         bound: proven lower bound of the margin over all cases; -inf without one.
         nodes: subproblems bounded for a proof.
         reason: why nothing was proven, where a proof was tried.
+        contradiction: why no input whatever meets the property, where it contradicts itself.
     """
 
     answer: Answer
@@ -50,10 +51,13 @@ class Finding:
     bound: float = -np.inf
     nodes: int = 0
     reason: str = ""
+    contradiction: str = ""
 
     @property
     def note(self) -> str:
-        """What a reader must know of inputs that no float can meet; empty where there are none."""
+        """What a reader must know of the numbers in the property; mostly empty."""
+        if self.contradiction:
+            return f"no input can ever meet the property, because {self.contradiction}"
         if not self.rounded:
             return ""
         count = "1 input" if len(self.rounded) == 1 else f"{len(self.rounded)} inputs"

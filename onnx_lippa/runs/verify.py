@@ -48,7 +48,7 @@ def verify(model: Model, asked: Property, settings: Settings, proof: CertifySett
     quick = min(_QUICK_SECONDS, _QUICK_SHARE * limit)
     restarts = min(1, settings.restarts)
     found = falsify(model, asked, replace(settings, time_limit=quick, restarts=restarts))
-    if found.answer is Answer.SAT:
+    if found.answer in {Answer.SAT, Answer.UNSAT}:
         return found
     with threadpool_limits(limits=1):
         return _Proof(model, asked, settings, proof, started + limit).run(found, started)
@@ -117,7 +117,7 @@ class _Proof:
             outputs = np.concatenate([outputs, x])
         for case in np.flatnonzero(self._bounds > 0).tolist():
             problem = problem_of(self._model, self._asked, case)
-            if problem.inputs.contains(x) and contradict(
+            if problem.stated.is_in_box(x.astype(np.float64)) and contradict(
                 x, outputs, float(self._bounds[case]), problem.unsafe, self._model
             ):
                 raise ContradictionError(

@@ -138,7 +138,7 @@ class FreePatterns(Stage):
 
 def _system(ledger: Ledger, entry: Progress, deadline: float) -> RectifiedSystem | None:
     """The rectified system of an input, where there is one that equals the network."""
-    reach = Reach.of(entry.problem.inputs)
+    reach = Reach.searched(entry.problem.inputs)
     try:
         system = rectified(ledger.model.network, reach, Tightening(deadline=deadline))
     except (TooLargeError, NoRelaxationError, OutOfTimeError):

@@ -24,7 +24,7 @@ from onnx_lippa.certify.bounds.walk import Walk
 from onnx_lippa.clock import NEVER
 from onnx_lippa.layers import AffineLayer, PiecewiseLayer
 from onnx_lippa.network import Network
-from onnx_lippa.question import InputSet
+from onnx_lippa.question import StatedSet
 
 _NUMBERS_KEPT = 12
 """Numbers kept for each value of an input: bounds, sizes, lines."""
@@ -76,7 +76,7 @@ class Bounds:
 
 
 def interval_bounds(
-    network: Network, inputs: Sequence[InputSet], deadline: float = NEVER
+    network: Network, inputs: Sequence[StatedSet], deadline: float = NEVER
 ) -> Bounds:
     """Bounds by interval arithmetic over the box of each input set.
 
@@ -108,7 +108,7 @@ def interval_bounds(
 
 def linear_bounds(
     network: Network,
-    inputs: Sequence[InputSet],
+    inputs: Sequence[StatedSet],
     known: Bounds | None = None,
     deadline: float = NEVER,
 ) -> Bounds:

@@ -17,14 +17,14 @@ from onnx_lippa.certify.bounds.walk import Walk
 from onnx_lippa.clock import NEVER
 from onnx_lippa.layers import PiecewiseLayer
 from onnx_lippa.network import Network
-from onnx_lippa.question import InputSet, UnsafeSet
+from onnx_lippa.question import StatedSet, UnsafeSet
 
 _Relax: TypeAlias = Callable[[PiecewiseLayer, Interval], Lines]
 
 
 def interval_margins(
     network: Network,
-    inputs: Sequence[InputSet],
+    inputs: Sequence[StatedSet],
     unsafe: Sequence[UnsafeSet],
     bounds: Bounds | None = None,
     deadline: float = NEVER,
@@ -51,7 +51,7 @@ def interval_margins(
 
 def linear_margins(
     network: Network,
-    inputs: Sequence[InputSet],
+    inputs: Sequence[StatedSet],
     unsafe: Sequence[UnsafeSet],
     bounds: Bounds | None = None,
     deadline: float = NEVER,
@@ -78,7 +78,7 @@ def linear_margins(
 
 def _margins(
     network: Network,
-    inputs: Sequence[InputSet],
+    inputs: Sequence[StatedSet],
     unsafe: Sequence[UnsafeSet],
     bounds: Bounds,
     relaxations: Sequence[_Relax],

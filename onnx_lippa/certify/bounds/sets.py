@@ -11,7 +11,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.certify.bounds.interval import EPSILON, Interval
-from onnx_lippa.question import InputSet
+from onnx_lippa.question import StatedSet
 
 _OUTWARD: Final = 8 * EPSILON
 """Rounding of a distance, which :meth:`InputSet.contains` compares with the radius."""
@@ -34,12 +34,12 @@ class InputSets:
         upper: (n, d) upper ends.
     """
 
-    sets: tuple[InputSet, ...]
+    sets: tuple[StatedSet, ...]
     lower: Float64
     upper: Float64
 
     @classmethod
-    def of(cls, sets: Sequence[InputSet]) -> InputSets:
+    def of(cls, sets: Sequence[StatedSet]) -> InputSets:
         """From sets with a finite radius; those without one have infinite bounds."""
         center = np.array([one.center for one in sets])
         reach = np.array([one.reach for one in sets]) * (1 + _OUTWARD)

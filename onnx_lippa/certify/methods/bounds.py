@@ -12,7 +12,7 @@ from onnx_lippa.certify.case import Case
 from onnx_lippa.certify.methods.base import Proving
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.network import Network
-from onnx_lippa.question import InputSet, UnsafeSet
+from onnx_lippa.question import StatedSet, UnsafeSet
 from onnx_lippa.witness import ProvedBy
 
 
@@ -26,7 +26,7 @@ class ByBounds(Proving):
     def margins(
         self,
         network: Network,
-        inputs: Sequence[InputSet],
+        inputs: Sequence[StatedSet],
         unsafe: Sequence[UnsafeSet],
         deadline: float,
     ) -> list[Float64]:
@@ -39,7 +39,7 @@ class ByBounds(Proving):
 
     def run(self, cases: Sequence[Case]) -> None:
         """See :meth:`Proving.run`."""
-        inputs = [case.inputs for case in cases]
+        inputs = [case.stated for case in cases]
         unsafe = [case.problem.unsafe for case in cases]
         deadline = cases[0].deadline  # of what is done for all at once
         try:

@@ -45,7 +45,7 @@ class Complete(Proving):
 
         for tightening in (Tightening(deadline=deadline), _thorough(deadline)):
             try:
-                system = rectified(case.model.network, Reach.of(case.inputs), tightening)
+                system = rectified(case.model.network, Reach.of(case.stated), tightening)
             except TooLargeError as error:
                 ByLinearBounds().run([case])  # they take memory for a few rows at a time
                 case.reason = f"{case.reason}, and {error}" if case.reason else ""

@@ -9,7 +9,7 @@ from onnx_lippa.arrays import Float64
 from onnx_lippa.certify.bounds import linear_margins
 from onnx_lippa.certify.methods.bounds import ByBounds
 from onnx_lippa.network import Network
-from onnx_lippa.question import InputSet, UnsafeSet
+from onnx_lippa.question import StatedSet, UnsafeSet
 from onnx_lippa.witness import ProvedBy
 
 
@@ -22,7 +22,7 @@ class ByLinearBounds(ByBounds):
     def margins(
         self,
         network: Network,
-        inputs: Sequence[InputSet],
+        inputs: Sequence[StatedSet],
         unsafe: Sequence[UnsafeSet],
         deadline: float,
     ) -> list[Float64]:

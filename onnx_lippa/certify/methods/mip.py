@@ -42,7 +42,7 @@ class ByMip(Proving):
         settings, deadline = case.settings, case.deadline
         try:
             tightening = Tightening(steps=_STEPS, deadline=deadline)
-            system = rectified(case.model.network, Reach.of(case.inputs), tightening)
+            system = rectified(case.model.network, Reach.of(case.stated), tightening)
         except (TooLargeError, OutOfTimeError, NoRelaxationError) as error:
             case.reason = str(error)
             return

@@ -13,14 +13,14 @@ from onnx_lippa.certify.mip.inputs import NoProgramError
 from onnx_lippa.certify.mip.settings import Distortion, MipSettings
 from onnx_lippa.certify.rectified import RectifiedSystem
 from onnx_lippa.programs import Status, Stop
-from onnx_lippa.question import Conjunction, InputSet
+from onnx_lippa.question import Conjunction, StatedSet
 from onnx_lippa.solvers import mip_solver_named
 
 
 def least_distortion(
     system: RectifiedSystem,
     disjuncts: Sequence[Conjunction],
-    question: InputSet,
+    question: StatedSet,
     settings: MipSettings,
     start: Float64 | None = None,
 ) -> Distortion:

@@ -24,7 +24,7 @@ from onnx_lippa.certify.mip.settings import BigM
 from onnx_lippa.certify.mip.substitution import Substituted, least_and_most
 from onnx_lippa.certify.rectified import RectifiedSystem
 from onnx_lippa.programs import Program, Rows
-from onnx_lippa.question import Conjunction, InputSet
+from onnx_lippa.question import Conjunction, StatedSet
 
 FREE: Final = -1
 """Of a unit in a pattern: its sign is not given."""
@@ -163,7 +163,7 @@ def partial_program(
 def distance_program(
     system: RectifiedSystem,
     disjunct: Conjunction,
-    question: InputSet,
+    question: StatedSet,
     margin: float = 0.0,
     big_m: BigM = BigM.OF_EACH_UNIT,
     cuts: int = 0,

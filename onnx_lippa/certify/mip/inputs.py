@@ -12,7 +12,7 @@ from onnx_lippa.arrays import Float64
 from onnx_lippa.certify.rectified import Reach
 from onnx_lippa.errors import LippaError
 from onnx_lippa.programs import Rows
-from onnx_lippa.question import Embedding, InputSet
+from onnx_lippa.question import Embedding, StatedSet
 
 _ROOM: Final = 1 + 1e-9
 """The rounding of a radius must not cut the ball off."""
@@ -65,7 +65,7 @@ class InputVariables:
         return _restricted(reach, ball.norm.ball(ball.center, ball.eps * _ROOM, lower, upper))
 
     @classmethod
-    def measured(cls, reach: Reach, inputs: InputSet) -> InputVariables:
+    def measured(cls, reach: Reach, inputs: StatedSet) -> InputVariables:
         """The same with the distance to the centre as cost, for inputs of the reach.
 
         Args:

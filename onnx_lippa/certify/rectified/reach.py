@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers
-from onnx_lippa.question import InputSet, Norm
+from onnx_lippa.question import InputSet, Norm, StatedSet
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Reach:
     ball: Ball | None = None
 
     @classmethod
-    def of(cls, inputs: InputSet) -> Reach:
-        """The reach of a set whose radius is finite."""
+    def of(cls, inputs: StatedSet) -> Reach:
+        """The reach of a set with bounds on all sides."""
         # A centre plus a radius that was rounded down would miss the ball's end: outward.
         lower = np.maximum(np.nextafter(inputs.center - inputs.reach, -np.inf), inputs.lower)
         upper = np.minimum(np.nextafter(inputs.center + inputs.reach, np.inf), inputs.upper)
@@ -59,6 +59,11 @@ class Reach:
         if inputs.norm.order != np.inf:
             ball = Ball(inputs.norm, inputs.center, inputs.eps)
         return cls(inputs.center, free, lower[free], upper[free], ball)
+
+    @classmethod
+    def searched(cls, inputs: InputSet) -> Reach:
+        """The reach of what is searched: what is bounded over it guides and proves nothing."""
+        return cls.of(StatedSet(inputs.center, inputs.norm, inputs.eps, inputs.lower, inputs.upper))
 
     @property
     def middle(self) -> Float64:
