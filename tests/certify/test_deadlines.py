@@ -14,8 +14,10 @@ from onnx_lippa.certify.bounds import (
     linear_margins,
 )
 from onnx_lippa.certify.rectified import Reach, Tightening, rectified
+from onnx_lippa.certify.search import BoxSearch, Limits, NeuronSearch, SearchStatus
 from onnx_lippa.clock import NEVER, OutOfTimeError, require_time
 from onnx_lippa.question import InputSet, UnsafeSet, norm_named
+from tests.certify.search.systems import disjuncts_of, least_margin, random_system
 from tests.networks import conv_net
 
 
@@ -51,6 +53,51 @@ def test_folding_looks_at_the_clock():
     network = conv_net(0)
     with pytest.raises(OutOfTimeError):
         rectified(network, Reach.of(box(network)), Tightening(deadline=past()))
+
+
+class Clock:
+    """Lets so many looks at the clock pass, and says that time is up at the next."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+
+    def __call__(self, deadline: float) -> None:
+        self.looks -= 1
+        if self.looks < 0:
+            raise OutOfTimeError("its time was used up")
+
+
+@pytest.mark.parametrize("search", [NeuronSearch, BoxSearch])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_search_cut_short_anywhere_claims_nothing_false(search, seed, monkeypatch):
+    """Nodes that are being split when time is up are neither in the frontier nor closed."""
+    generator = np.random.default_rng([seed, 4711])
+    system = random_system(generator, 2, (3, 3))
+    disjuncts = disjuncts_of(generator, 3, (1, 1), 1.0)
+    truth = min(least_margin(system, disjunct) for disjunct in disjuncts)
+    for looks in range(40):
+        clock = Clock(looks)
+        monkeypatch.setattr("onnx_lippa.certify.rectified.ascent.require_time", clock)
+        monkeypatch.setattr("onnx_lippa.certify.search.boxes.require_time", clock)
+        one = search(system, disjuncts, lambda x: False)
+        found = one.run(Limits(NEVER, 2000, 1e9))
+        assert found.bound <= truth + 1e-9
+        if clock.looks < 0:
+            assert found.status is SearchStatus.OPEN
+            assert found.bound <= 0
+            assert "time" in found.reason
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_search_without_room_claims_nothing_false(seed, monkeypatch):
+    generator = np.random.default_rng([seed, 4712])
+    system = random_system(generator, 2, (4, 4))
+    disjuncts = disjuncts_of(generator, 3, (1, 1), 1.0)
+    truth = min(least_margin(system, disjunct) for disjunct in disjuncts)
+    for room in range(6):
+        monkeypatch.setattr("onnx_lippa.certify.search.nodes._FIRST_ROOM", room)
+        found = NeuronSearch(system, disjuncts, lambda x: False).run(Limits(NEVER, 2000, 1.0))
+        assert found.bound <= truth + 1e-9
 
 
 def test_require_time():

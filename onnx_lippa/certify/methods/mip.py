@@ -54,7 +54,11 @@ class ByMip(Proving):
         asked = MipSettings(
             settings.solver, case.left(deadline), None if math.isinf(limit) else int(limit)
         )
-        start = _start(case, system) if system.exact else None
+        try:
+            start = _start(case, system) if system.exact else None
+        except OutOfTimeError as error:
+            case.reason = str(error)
+            return
         answer = decide(system, case.problem.unsafe.disjuncts, asked, start, offer)
         case.nodes += answer.nodes
         if answer.status is not MipStatus.UNSAFE:
@@ -68,7 +72,7 @@ def _start(case: Case, system: RectifiedSystem) -> Float64:
     disjuncts = [one for one in case.problem.unsafe.disjuncts if len(one.bound)]
     if not disjuncts:
         return system.reach.middle
-    ascent = Ascent(Units.of(system))
+    ascent = Ascent(Units.of(system), case.deadline)
     points = ascent.run(rows_of(system, disjuncts), relaxed_by(system), _STEPS).points
     x = system.reach.at(points)
     margins = case.problem.unsafe.margins(system.outputs(x)).min(axis=1)

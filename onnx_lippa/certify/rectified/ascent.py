@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -19,6 +20,7 @@ from onnx_lippa.certify.rectified.dual import (
     relaxed_values,
 )
 from onnx_lippa.certify.rectified.local import Group, groups_of
+from onnx_lippa.clock import NEVER, require_time
 
 _FIRST_MOMENT: Final = 0.9
 _SECOND_MOMENT: Final = 0.99
@@ -78,10 +80,12 @@ class Ascent:
 
     Args:
         units: the units of a system.
+        deadline: ``time.monotonic()`` from which on no bound is begun and no step is taken.
     """
 
-    def __init__(self, units: Units) -> None:
+    def __init__(self, units: Units, deadline: float = NEVER) -> None:
         self.exact, self._units = units, units.astype(np.float32)
+        self._deadline = deadline
 
     def run(
         self,
@@ -99,7 +103,11 @@ class Ascent:
             steps: gradient steps.
             start: where to begin; None for the adaptive α and no β.
             goal: rows whose bound is above it are left alone from then on.
+
+        Raises:
+            OutOfTimeError: the deadline has passed.
         """
+        require_time(self._deadline)
         count = objectives.count
         if start is None and (groups := groups_of(self.exact, objectives)):
             return self._in_groups(groups, objectives, relaxed, steps, goal)
@@ -134,7 +142,7 @@ class Ascent:
         alpha, beta = np.array(start.alpha, np.float32), start.beta
         for group in groups:
             at, seen = np.ix_(group.rows, group.units), np.ix_(group.rows, group.features)
-            found = Ascent(self.exact.only(group.units, group.features)).run(
+            found = Ascent(self.exact.only(group.units, group.features), self._deadline).run(
                 objectives.only(group.rows, group.units, group.features),
                 relaxed.only(group.rows, group.units),
                 steps,
@@ -180,7 +188,7 @@ class Ascent:
             better = np.flatnonzero(value > best[alive])
             rows = alive[better]
             best[rows], alpha[rows], beta[rows] = value[better], a[better], b[better]
-            if step == steps:
+            if step == steps or time.monotonic() > self._deadline:
                 return
             z_hat, _ = relaxed_values(self._units, relaxed, a, left, points)
             if step % _LOOK_EVERY == 0 and goal < np.inf:

@@ -25,6 +25,8 @@ from onnx_lippa.errors import LippaError
 from onnx_lippa.layers import AffineLayer
 from onnx_lippa.network import Network
 
+_PRODUCTS: Final = 1e10
+"""Products of numbers in one step of an ascent, about a second of work."""
 _ROWS: Final = 1024
 """Pre-activations bounded at once."""
 _BYTES_AT_ONCE: Final = 2.0**26
@@ -143,12 +145,12 @@ class Folding:
         if self.units == 0 or not self._tightening.linear:
             return lower, upper
         system = self.system(Forms.constant(np.zeros(0)))
-        ascent, relaxed = Ascent(Units.of(system)), relaxed_by(system)
+        ascent, relaxed = Ascent(Units.of(system), self._tightening.deadline), relaxed_by(system)
         undecided = np.flatnonzero((lower < 0) & (upper > 0))
         for steps in sorted({0, self._tightening.steps}):
-            for first in range(0, undecided.size, _ROWS):
-                chosen = undecided[first : first + _ROWS]
-                self._require(0)
+            at_once = self._rows_at_once()
+            for first in range(0, undecided.size, at_once):
+                chosen = undecided[first : first + at_once]
                 rows = forms.take(chosen)
                 for sign, side in ((1.0, lower), (-1.0, upper)):
                     objectives = Objectives.of(
@@ -162,6 +164,11 @@ class Folding:
                     side[chosen] = better(side[chosen], found)
             undecided = undecided[(lower[undecided] < 0) & (upper[undecided] > 0)]
         return lower, upper
+
+    def _rows_at_once(self) -> int:
+        """Pre-activations bounded at once: fewer where each takes longer."""
+        each = self.units * (self.units + self.features)
+        return int(np.clip(_PRODUCTS / max(each, 1), 1, _ROWS))
 
     def _interval(self, forms: Forms) -> tuple[Float64, Float64]:
         """Bounds by interval arithmetic over x and z."""

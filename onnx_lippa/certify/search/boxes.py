@@ -34,6 +34,7 @@ from onnx_lippa.certify.search.result import (
     accepts,
     rows_of,
 )
+from onnx_lippa.clock import NEVER, OutOfTimeError, require_time
 from onnx_lippa.question import Conjunction
 
 _BATCH: Final = 64
@@ -44,7 +45,8 @@ _WIDTH: Final = 1.0
 """Weight of a feature's width beside its part in the margin's last linear function."""
 _TINY: Final = 1e-300
 _ROWS: Final = 1 << 12
-"""Rows eliminated at once."""
+_PRODUCTS: Final = 1e10
+"""Rows eliminated at once, fewer where each takes longer: some second's worth."""
 
 
 @dataclass(frozen=True)
@@ -103,16 +105,22 @@ class BoxSearch:
             (Units.of(system, number), block) for number, block in enumerate(self._units.blocks)
         ]
         self._nodes, self._proven, self._found = 0, np.inf, False
+        self._deadline = NEVER
+        work = system.units * (system.units + system.inputs)
+        self._rows_at_once = int(np.clip(_PRODUCTS / max(work, 1), 1, _ROWS))
 
     def run(self, limits: Limits) -> Searched:
         """Searches until everything is proven, an input is accepted, or a limit is reached."""
-        open_ = self._bounded(self._whole())
-        reason = ""
-        while open_.count and not self._found and not reason:
-            reason = self._limit(open_, limits)
-            if not reason:
-                chosen, rest = _worst(open_)
-                open_ = rest.with_others(self._bounded(_halved(chosen)))
+        open_, reason, self._deadline = self._whole(), "", limits.deadline
+        try:
+            open_ = self._bounded(open_)
+            while open_.count and not self._found and not reason:
+                reason = self._limit(open_, limits)
+                if not reason:
+                    chosen, rest = _worst(open_)
+                    open_ = rest.with_others(self._bounded(_halved(chosen)))
+        except OutOfTimeError as error:
+            reason = str(error)  # boxes that were being halved are among the open ones still
         bound = min(self._proven, float(open_.bound.min(initial=np.inf)))
         status = SearchStatus.OPEN if reason else SearchStatus.PROVEN
         status = SearchStatus.UNSAFE if self._found else status
@@ -185,8 +193,9 @@ class BoxSearch:
         state = states_by(boxes.lower, boxes.upper)
         for units, block in self._earlier:
             nodes, places = np.nonzero(state[:, block] == 0)
-            for first in range(0, nodes.size, _ROWS):
-                part = slice(first, first + _ROWS)
+            for first in range(0, nodes.size, self._rows_at_once):
+                require_time(self._deadline)
+                part = slice(first, first + self._rows_at_once)
                 self._bound_units(
                     units, boxes, state, nodes[part], block.start + places[part], middle, radius
                 )

@@ -32,10 +32,13 @@ from onnx_lippa.certify.search.result import (
     accepts,
     rows_of,
 )
+from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.question import Conjunction
 
 _BATCH: Final = 128
-"""Nodes split at once."""
+_PRODUCTS: Final = 7e8
+"""Nodes split at once: fewer where each takes longer, by the products of numbers that all of
+them take for one step, so that a batch takes a second or so and limits hold."""
 _ROOT_STEPS: Final = 30
 _STEPS: Final = 5
 """Steps of ascent at the root, and at each child, which starts from its parent's multipliers."""
@@ -70,23 +73,29 @@ class NeuronSearch:
         counts = [len(disjunct.bound) for disjunct in disjuncts]
         self._disjunct_of = np.repeat(np.arange(len(counts)), counts)
         self._units = Units.of(system)
-        self._ascent = Ascent(self._units)
-        self._nodes, self._proven, self._least_open = 0, np.inf, np.inf
+        work = system.units * (system.units + system.inputs)
+        self._batch = int(np.clip(_PRODUCTS / max(work, 1), 1, _BATCH))
+        self._nodes, self._proven, self._least_open = 0, np.inf, -np.inf
+        self._least_taken = np.inf
+        """The least bound of the nodes that are being split: they are not in the frontier."""
         self._leaves = Leaves(system)
         self._undecided, self._found = "", False
 
     def run(self, limits: Limits) -> Searched:
         """Searches until everything is proven, an input is accepted, or a limit is reached."""
         frontier = Frontier(self._system.units, limits.memory)
+        self._ascent = Ascent(self._units, limits.deadline)
         try:
             reason = self._explore(frontier, limits)
         except MemoryError:
             reason = "its memory was used up"
+        except OutOfTimeError as error:
+            reason = str(error)
         reason = reason or self._undecided
         status = SearchStatus.PROVEN if not reason else SearchStatus.OPEN
         if self._found:
             status, reason = SearchStatus.UNSAFE, ""
-        bound = min(self._proven, self._least_open, frontier.least)
+        bound = min(self._proven, self._least_open, self._least_taken, frontier.least)
         return Searched(status, bound, self._nodes, self._leaves.solved, reason)
 
     def _explore(self, frontier: Frontier, limits: Limits) -> str:
@@ -95,7 +104,7 @@ class NeuronSearch:
         if open_.size and not self._found and self._nodes >= limits.nodes:
             return "its nodes were used up"
         if open_.size and not self._found:
-            self._root(frontier, open_)
+            self._root(frontier, open_, limits.deadline)
         branching = Branching(self._units, self._rows)
         while frontier.count and not self._found:
             if time.monotonic() > limits.deadline:
@@ -103,6 +112,7 @@ class NeuronSearch:
             if self._nodes >= limits.nodes:
                 return "its nodes were used up"
             self._found = self._step(frontier, branching, limits.deadline)
+            self._least_taken = np.inf
         return ""
 
     def _first(self) -> Integers:
@@ -117,21 +127,22 @@ class NeuronSearch:
             self._found = self._accepts(self._disjunct_of[left], first.points[left])
         return left
 
-    def _root(self, frontier: Frontier, left: Integers) -> None:
+    def _root(self, frontier: Frontier, left: Integers, deadline: float) -> None:
         """Makes nodes of rows, with better bounds of later units."""
-        self._refiner = Refiner(self._system, _UNIT_STEPS)
+        self._refiner = Refiner(self._system, _UNIT_STEPS, deadline)
         lower, upper = (
             np.repeat(side[None], left.size, axis=0)
             for side in (self._refiner.lower, self._refiner.upper)
         )
         state = states_by(lower, upper)
         found = self._bounded(left, lower, upper, state, None, _ROOT_STEPS)
-        self._least_open = np.inf  # what is open is in the frontier
         self._keep(frontier, left, found, lower, upper, state)
+        self._least_open = np.inf  # what is open is in the frontier
 
     def _step(self, frontier: Frontier, branching: Branching, deadline: float) -> bool:
         """Splits a batch of nodes; True where a candidate is accepted."""
-        parents = frontier.pop(_BATCH, worst_first=not frontier.is_full)
+        parents = frontier.pop(self._batch, worst_first=not frontier.is_full)
+        self._least_taken = float(parents.bound.min())
         choice = branching.choose(parents)
         if self._decide_all(parents.take(np.flatnonzero(choice.unit < 0)), deadline):
             return True

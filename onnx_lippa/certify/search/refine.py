@@ -20,6 +20,7 @@ from onnx_lippa.certify.rectified.dual import (
 from onnx_lippa.certify.rectified.folding import states_by
 from onnx_lippa.certify.rectified.local import see_through
 from onnx_lippa.certify.rectified.system import RectifiedSystem
+from onnx_lippa.clock import NEVER
 
 _AT_ONCE: Final = 192
 """Rows bounded at once: few enough to stay in the processor's cache."""
@@ -56,9 +57,13 @@ class Refiner:
     Args:
         system: the system.
         steps: steps of the ascent at the root.
+        deadline: ``time.monotonic()`` from which on no bound is begun.
+
+    Raises:
+        OutOfTimeError: the deadline has passed.
     """
 
-    def __init__(self, system: RectifiedSystem, steps: int) -> None:
+    def __init__(self, system: RectifiedSystem, steps: int, deadline: float = NEVER) -> None:
         self._blocks: list[_Block] = []
         lower, upper = system.unit_lower.copy(), system.unit_upper.copy()
         for number, first in enumerate(system.starts[1:-1], start=1):
@@ -73,7 +78,7 @@ class Refiner:
             )
             low, high = lower[None, :first], upper[None, :first]
             relaxed = Relaxed.of(low, high, states_by(low, high))
-            found = Ascent(units).run(objectives, relaxed, steps)
+            found = Ascent(units, deadline).run(objectives, relaxed, steps)
             below, above = np.split(found.bounds, 2)
             lower[first:end] = np.maximum(lower[first:end], below)
             upper[first:end] = np.minimum(upper[first:end], -above)
