@@ -7,13 +7,27 @@ wrong and what to do about it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
+
+from onnx_lippa.text import printable, printable_lines
+
+_MOST_PROBLEMS: Final = 40
+"""Most nodes that one message lists."""
 
 
 class LippaError(Exception):
-    """Base of every error that onnx-lippa raises on purpose."""
+    """Base of every error that onnx-lippa raises on purpose.
+
+    Its message is one printable line, whatever names and paths are part of it.
+    """
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(self._cleaned(message))
+
+    def _cleaned(self, message: str) -> str:
+        return printable(message)
 
 
 class InputError(LippaError):
@@ -43,7 +57,7 @@ class NodeProblem:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.op} '{self.node}': {self.reason}"
+        return printable(f"{printable(self.op)} '{printable(self.node)}': {self.reason}")
 
 
 class UnsupportedModelError(ModelError):
@@ -52,8 +66,17 @@ class UnsupportedModelError(ModelError):
     def __init__(self, problems: tuple[NodeProblem, ...]) -> None:
         self.problems = problems
         count = "1 node is" if len(problems) == 1 else f"{len(problems)} nodes are"
-        listing = "\n".join(f"  - {problem}" for problem in problems)
+        shown = [f"  - {problem}" for problem in problems[:_MOST_PROBLEMS]]
+        if len(problems) > _MOST_PROBLEMS:
+            shown.append(f"  ... and {len(problems) - _MOST_PROBLEMS:,} more")
+        listing = "\n".join(shown)
         super().__init__(f"the model is not supported, because {count} not:\n{listing}")
+
+    def __reduce__(self) -> tuple[type[UnsupportedModelError], tuple[tuple[NodeProblem, ...]]]:
+        return type(self), (self.problems,)
+
+    def _cleaned(self, message: str) -> str:
+        return printable_lines(message)
 
 
 class ModelMismatchError(ModelError):

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from onnx_lippa.cli.console import echo
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import load, write_gradient
 
@@ -28,7 +29,7 @@ def gradient(
     write_gradient(loaded.network, target)
     shape = ", ".join(map(str, loaded.network.input_shape))
     k = loaded.network.output_size
-    typer.echo(
+    echo(
         f"{target}: inputs x [batch, {shape}] and v [batch, {k}], outputs logits [batch, {k}] "
         f"and gradient [batch, {shape}]"
     )

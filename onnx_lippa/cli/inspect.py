@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from onnx_lippa.arrays import Shape, size
+from onnx_lippa.cli.console import console
 from onnx_lippa.layers import PiecewiseLayer
 from onnx_lippa.network import Network
 from onnx_lippa.onnx_io import inspect as inspect_model
 from onnx_lippa.onnx_io import load
+from onnx_lippa.text import printable
+
+_LONGEST_NAME: Final = 80
+"""Most characters of a name in the table."""
 
 
 def inspect(
@@ -24,10 +28,9 @@ def inspect(
 ) -> None:
     """Show the layers of a model, and everything about it that is not supported."""
     found = inspect_model(model, output=output)
-    # Names of files and nodes are printed as they are, not as markup.
-    console = Console(markup=False)
+    terminal = console()
     batch = found.interface.batch.value
-    console.print(
+    terminal.print(
         f"{model.name}: opset {found.file.opset}, input '{found.interface.input_name}' "
         f"{_shape(found.interface.sample_shape)}, batch {batch}, "
         f"output '{found.interface.output_name}'",
@@ -36,11 +39,11 @@ def inspect(
     if found.problem is not None:
         raise found.problem
     if found.network is not None:
-        console.print(_layers(found.network))
+        terminal.print(_layers(found.network))
         for note in found.network.notes:
-            console.print(f"note: {note}", highlight=False)
+            terminal.print(f"note: {note}", highlight=False)
     load(model, output=output)
-    console.print("agrees with ONNX Runtime on random points of [0, 1]")
+    terminal.print("agrees with ONNX Runtime on random points of [0, 1]")
 
 
 def _layers(network: Network) -> Table:
@@ -53,7 +56,7 @@ def _layers(network: Network) -> Table:
     for number, step in enumerate(network.steps, start=1):
         units = size(step.layer.shape) if isinstance(step.layer, PiecewiseLayer) else 0
         table.add_row(
-            str(number), step.op, step.name,
+            str(number), printable(step.op), _name(step.name),
             ", ".join("input" if i == 0 else str(i) for i in step.inputs),
             _shape(step.layer.shape), f"{step.layer.parameters:,}" if step.layer.parameters else "",
             f"{units:,}" if units else "",
@@ -61,6 +64,12 @@ def _layers(network: Network) -> Table:
     table.add_section()
     table.add_row("", "total", "", "", "", f"{network.parameters:,}", f"{network.units:,}")
     return table
+
+
+def _name(name: str) -> str:
+    """A node's name as a cell of the table."""
+    shown = printable(name)
+    return shown if len(shown) <= _LONGEST_NAME else f"{shown[: _LONGEST_NAME - 1]}…"
 
 
 def _shape(shape: Shape) -> str:

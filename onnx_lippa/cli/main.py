@@ -13,10 +13,10 @@ from importlib import import_module
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from onnx_lippa import __version__
+from onnx_lippa.cli.console import console
 from onnx_lippa.errors import LippaError
 
 _INTERRUPTED: Final = 130
@@ -122,10 +122,10 @@ def main() -> None:
         message = Text("error: ", style="bold red").append(
             Text(str(error), style="not bold default")
         )
-        Console(stderr=True, soft_wrap=True).print(message)
+        console(stderr=True, soft_wrap=True).print(message)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted")
+        console(stderr=True).print("interrupted")
         sys.exit(_INTERRUPTED)
 
 

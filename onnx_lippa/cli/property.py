@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings
+from onnx_lippa.cli.console import console, echo
 from onnx_lippa.cli.run import Arguments, cores
 from onnx_lippa.errors import InputError
 from onnx_lippa.question import Property
@@ -123,9 +123,9 @@ def attack_property(
     elif not quiet:
         typer.echo(found.answer.value)
         if found.answer is Answer.SAT:
-            typer.echo(counterexample_text(found))
+            echo(counterexample_text(found))
         if found.note:
-            typer.echo(f"; {found.note}")
+            echo(f"; {found.note}")
 
 
 def _as_json(found: Finding, seconds: float) -> dict[str, object]:
@@ -189,14 +189,14 @@ def _make(folder: Path) -> None:
 
 
 def _progress(total: int, quiet: bool) -> Progress:
-    console = Console(stderr=True)
+    terminal = console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=console,
-        disable=quiet or not console.is_terminal,
+        console=terminal,
+        disable=quiet or not terminal.is_terminal,
         transient=True,
     )
 
@@ -205,11 +205,11 @@ def _report(results: list[InstanceResult], total: int, out: Path | None) -> None
     """One line for each instance where no file has them, then the counts."""
     if out is None:
         for result in results:
-            typer.echo(result.line(), nl=False)
+            echo(result.line(), newline=False)
     counts = Counter(result.answer for result in results)
     listed = ", ".join(f"{count} {answer}" for answer, count in sorted(counts.items()))
     where = "" if out is None else f"; written to {out / _RESULTS}"
-    typer.echo(f"{len(results)} of {total} instances: {listed or 'nothing yet'}{where}")
+    echo(f"{len(results)} of {total} instances: {listed or 'nothing yet'}{where}")
 
 
 def seconds_of(timeout: float | None) -> float:

@@ -11,13 +11,13 @@ from typing import Annotated, Final
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from onnx_lippa.certify.stability import BoundsMethod, Stability, stabilities
 from onnx_lippa.cli import options
+from onnx_lippa.cli.console import console
 from onnx_lippa.cli.features import features_from, values_from
 from onnx_lippa.cli.inputs import select
 from onnx_lippa.cli.terminal import model_line
@@ -60,8 +60,7 @@ def regions(
     quiet: options.Quiet = False,
 ) -> None:
     """Count the units that can change their piece near an input, and linear regions around it."""
-    # Paths and names are printed as they are, not as markup.
-    console = Console(quiet=quiet or as_json, markup=False)
+    terminal = console(quiet=quiet or as_json)
     if eps is None:
         raise InputError("there is no radius: give --eps")
     if samples < 0 or seed < 0:
@@ -76,28 +75,28 @@ def regions(
     loaded = load(model, output=output, lower=low, upper=high)
     network = loaded.network
     features = features_from(network.input_size, eps, lower, upper, fixed, "0")
-    console.print(model_line(loaded), highlight=False, soft_wrap=True)
+    terminal.print(model_line(loaded), highlight=False, soft_wrap=True)
     chosen = select(loaded, data, first, indices, features, seed)
     if chosen.note:
-        console.print(chosen.note, highlight=False, soft_wrap=True)
+        terminal.print(chosen.note, highlight=False, soft_wrap=True)
     sets = [features.input_set(x, wanted) for x in chosen.inputs]
     places = chosen.indices.tolist()
-    shown = console.is_terminal and not console.quiet
+    shown = terminal.is_terminal and not terminal.quiet
     counted = stabilities(loaded.network, sets, places, method, samples, seed)
     progress = track(
-        counted, "counting", len(sets), console=console, transient=True, disable=not shown
+        counted, "counting", len(sets), console=terminal, transient=True, disable=not shown
     )
     with threadpool_limits(limits=1):  # BLAS rounds alike on any number of cores
         found = list(progress)
     title = f"units near {len(found)} inputs: {_NAMES[wanted.name]}, eps {eps}, {bounds} bounds"
-    console.print(_table(found, title))
+    terminal.print(_table(found, title))
     if len(found) > _SHOWN:
-        console.print(f"the first {_SHOWN} of {len(found)} inputs; --out FILE.csv writes them all")
-    console.print(_summary(found, loaded.network.units))
+        terminal.print(f"the first {_SHOWN} of {len(found)} inputs; --out FILE.csv writes them all")
+    terminal.print(_summary(found, loaded.network.units))
     rows = [_row(one) for one in found]
     if out is not None:
         _write(out, rows)
-        console.print(f"written to {out}", highlight=False, soft_wrap=True)
+        terminal.print(f"written to {out}", highlight=False, soft_wrap=True)
     if as_json:
         typer.echo(json.dumps({"units": loaded.network.units, "inputs": rows}, indent=2))
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from onnx_lippa.api import replay as replay_run
+from onnx_lippa.cli.console import echo
 
 
 def replay(
@@ -18,12 +19,12 @@ def replay(
 ) -> None:
     """Re-check every claim of a finished run from its files alone."""
     confirmed = replay_run(out_dir, model=model)
-    typer.echo(
+    echo(
         f"confirmed: {confirmed.adversarial} adversarial and {confirmed.misclassified} "
         f"misclassified of {confirmed.inputs} inputs"
     )
     if confirmed.robust:
-        typer.echo(
+        echo(
             f"not repeated: the proofs of {confirmed.robust} robust inputs (certify proves them "
             "again)"
         )

@@ -16,6 +16,7 @@ from rich.console import Console
 from onnx_lippa.api import run_inputs
 from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings
+from onnx_lippa.cli.console import console
 from onnx_lippa.cli.features import features_from, radii_from, values_from
 from onnx_lippa.cli.inputs import Selection, select
 from onnx_lippa.cli.terminal import LiveProgress, curve_table, model_line, summary_table
@@ -77,8 +78,7 @@ def carry_out(arguments: Arguments, budgets: Budgets, settings: Settings) -> Non
     started = time.monotonic()
     if arguments.model is None:
         raise InputError("there is no MODEL: give the path of an ONNX file")
-    # Paths and names are printed as they are, not as markup.
-    console = Console(quiet=arguments.quiet or arguments.as_json, markup=False)
+    terminal = console(quiet=arguments.quiet or arguments.as_json)
     radii = radii_from(arguments.eps)
     norm, targets = norm_named(arguments.norm), Targets.parse(arguments.targets)
     low = values_from("--lower", arguments.lower)
@@ -95,15 +95,15 @@ def carry_out(arguments: Arguments, budgets: Budgets, settings: Settings) -> Non
         )
         for eps in radii
     ]  # fmt: skip
-    console.print(model_line(loaded), highlight=False, soft_wrap=True)
+    terminal.print(model_line(loaded), highlight=False, soft_wrap=True)
     for note in loaded.network.notes:
-        console.print(f"note: {note}", highlight=False, soft_wrap=True)
+        terminal.print(f"note: {note}", highlight=False, soft_wrap=True)
     features = specifications[0].features
     chosen = select(
         loaded, arguments.data, arguments.first, arguments.indices, features, arguments.seed
     )
     if chosen.note:
-        console.print(chosen.note, highlight=False, soft_wrap=True)
+        terminal.print(chosen.note, highlight=False, soft_wrap=True)
     # Targets that the model does not have are refused before anything is written.
     specifications[0].problem(0, chosen.inputs[0], int(chosen.labels[0]), chosen.outputs[0])
     if len(radii) == 1:
@@ -111,19 +111,19 @@ def carry_out(arguments: Arguments, budgets: Budgets, settings: Settings) -> Non
         if arguments.out is not None:
             folder = _opened(arguments.out, loaded, specifications[0], budgets, chosen)
         run = Run(loaded, specifications[0], budgets, chosen, folder, started)
-        run.carry_out(console)
+        run.carry_out(terminal)
         summary = run.summary()
-        console.print(summary_table(summary, specifications[0]))
+        terminal.print(summary_table(summary, specifications[0]))
         said: object = summary.as_json()
     else:
-        summaries = _curve(loaded, specifications, budgets, chosen, arguments, console)
-        console.print(curve_table(summaries))
+        summaries = _curve(loaded, specifications, budgets, chosen, arguments, terminal)
+        terminal.print(curve_table(summaries))
         said = {"curve": [summary.as_json() for summary in summaries]}
     out = arguments.out
     if out is not None:
         shown = out if len(radii) == 1 else out / folder_name(radii[0])
-        console.print(f"written to {out}; check it with: onnx-lippa replay {shown}",
-                      highlight=False)  # fmt: skip
+        terminal.print(f"written to {out}; check it with: onnx-lippa replay {shown}",
+                       highlight=False)  # fmt: skip
     if arguments.as_json:
         typer.echo(json.dumps(said, indent=2))
 
@@ -139,7 +139,7 @@ def _curve(
     budgets: Budgets,
     chosen: Selection,
     arguments: Arguments,
-    console: Console,
+    terminal: Console,
 ) -> list[Summary]:
     """One run for each radius, verdicts carried over; summaries in the order of the radii."""
     radii = radii_from(arguments.eps)
@@ -159,7 +159,7 @@ def _curve(
             chosen.indices, chosen.inputs, chosen.labels, chosen.outputs
         )
         run.take_over(carried(model, problems, known))
-        run.carry_out(console)
+        run.carry_out(terminal)
         done[place] = run.outcomes
         summaries[place] = run.summary()
         if arguments.out is not None:
@@ -213,13 +213,13 @@ class Run:
             if outcome.index not in done:
                 self._finish(outcome)
 
-    def carry_out(self, console: Console) -> None:
+    def carry_out(self, terminal: Console) -> None:
         """Does what is not finished yet."""
         chosen = self._chosen
         done = {outcome.index for outcome in self._outcomes}
         left = [row for row, index in enumerate(chosen.indices) if int(index) not in done]
         try:
-            with LiveProgress(console, len(chosen.indices), console.is_terminal) as progress:
+            with LiveProgress(terminal, len(chosen.indices), terminal.is_terminal) as progress:
                 for outcome in self._outcomes:
                     progress.add(outcome)
                 for event in run_inputs(
@@ -245,7 +245,7 @@ class Run:
     def _say_where_it_stands(self) -> None:
         kept = "" if self._folder is None else ", kept on disk: the same command continues"
         done = f"{len(self.outcomes)} of {len(self._chosen.indices)} inputs are done"
-        Console(stderr=True, soft_wrap=True).print(f"interrupted: {done}{kept}", highlight=False)
+        console(stderr=True, soft_wrap=True).print(f"interrupted: {done}{kept}", highlight=False)
 
     def summary(self) -> Summary:
         """The figures so far."""
