@@ -183,8 +183,8 @@ class Ascent:
         scale = np.abs(objectives.on_units).max(axis=1, keepdims=True, initial=0.0)
         for step in range(steps + 1):
             left = eliminate(self._units, objectives, relaxed, a, b)
-            points = self._units.reach.minimisers(left.rows).astype(np.float32)
-            value = lower_bounds(self._units, left)
+            least, points = self._units.reach.optima(left.rows)
+            value = least + left.constant
             better = np.flatnonzero(value > best[alive])
             rows = alive[better]
             best[rows], alpha[rows], beta[rows] = value[better], a[better], b[better]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import final
+from functools import cached_property
+from typing import Final, final
 
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.question import InputSet, Norm, StatedSet
+
+_ROUNDS: Final = 60
+"""Bound on the rounds in which the multiplier of an ℓ2 ball is found; a handful as a rule."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,39 @@ class Ball:
     eps: float
 
 
+@dataclass(frozen=True)
+class _Room:
+    """A ball in the coordinates e of a box: ``e = start + step δ`` with ``||δ|| <= eps``.
+
+    Attributes:
+        start: (d,) the ball's centre.
+        step: (d,) what a displacement of 1 in the ball's norm is in e.
+        below: (d,) how far δ may go down within the box.
+        above: (d,) how far it may go up.
+    """
+
+    start: Floats
+    step: Floats
+    below: Floats
+    above: Floats
+
+    def astype(self, dtype: np.dtype[np.floating]) -> _Room:
+        return _Room(*(part.astype(dtype) for part in vars(self).values()))
+
+
 @final
 @dataclass(frozen=True)
 class Reach:
     """Ball and box of an input set, in the features that vary.
 
-    For ℓ∞, scaled or not, the two are one box and minima over it are exact. For other norms a
-    minimum is the better of two valid bounds: over the box alone, and over the ball alone.
+    For ℓ∞, scaled or not, the two are one box. For ℓ1 and ℓ2 least values are those over the
+    intersection of both, by duality: for any λ >= 0
+
+        r·e >= min over the box of  r·e + λ (||δ||_1 - eps)              (ℓ1)
+        r·e >= min over the box of  r·e + λ/2 (||δ||_2² - eps²)          (ℓ2)
+
+    wherever ``||δ|| <= eps``. The minimum over the box is a closed form, feature by feature, and
+    at the best λ the bound is the least value itself.
 
     Attributes:
         base: (all features,) the clean input, from which features that do not vary are taken.
@@ -91,32 +121,118 @@ class Reach:
         return np.clip(x, self.lower, self.upper)
 
     def least(self, rows: Floats) -> Floats:
-        """Lower bounds (n,) of ``rows @ e`` for ``x = middle + radius e``; rows (n, d)."""
-        value: Floats = -(np.abs(rows) @ np.ones(rows.shape[1], rows.dtype))
-        if self.ball is None:
-            return value
-        return np.maximum(value, self._over_ball(self.ball, rows)[0])
+        """Lower bounds (n,) of ``rows @ e`` for ``x = middle + radius e``; rows (n, d).
+
+        Over a box its rounding is that of one sum, which the caller allows for. With a ball all
+        rounding is subtracted, so that it is a bound in real arithmetic.
+        """
+        return self.optima(rows)[0]
 
     def minimisers(self, rows: Floats) -> Floats:
-        """Points e (n, d) at which ``rows @ e`` is as :meth:`least` says, but for rounding."""
-        points = np.copysign(rows.dtype.type(1), -rows)
-        if self.ball is not None:
-            value, inside = self._over_ball(self.ball, rows)
-            better = value > -np.abs(rows).sum(axis=1)
-            points[better] = inside[better]
-        return points
+        """Points e (n, d) of ball and box at which ``rows @ e`` is least, but for rounding."""
+        return self.optima(rows)[1]
 
-    def _over_ball(self, ball: Ball, rows: Floats) -> tuple[Float64, Float64]:
-        """The bound over the ball (n,), and where the ball has it, moved into the box (n, d)."""
-        count, radius = self.free.size, self.radius
-        safe = np.where(radius > 0, radius, 1.0)
-        whole = np.zeros((len(rows), self.base.size))
-        whole[:, self.free] = (rows / safe)[:, :count]
-        # e = 0 is the middle of the box, and the ball's centre need not be there.
-        shift = (ball.center[self.free] - self.middle[:count]) / safe[:count]
-        value = rows[:, :count] @ shift - ball.eps * ball.norm.dual(whole)
-        value = value - np.abs(rows[:, count:]).sum(axis=1)
-        steps = ball.norm.steepest_descent(whole)[:, self.free] / safe[:count]
-        inside = np.clip(shift + ball.eps * steps, -1.0, 1.0)
-        further = np.copysign(1.0, -rows[:, count:])
-        return value, np.concatenate([inside, further], axis=1)
+    def optima(self, rows: Floats) -> tuple[Floats, Floats]:
+        """What :meth:`least` and :meth:`minimisers` say, at once."""
+        corners = np.copysign(rows.dtype.type(1), -rows)
+        if self.ball is None or self.free.size == 0:
+            value: Floats = -(np.abs(rows) @ np.ones(rows.shape[1], rows.dtype))
+            return value, corners
+        count = self.free.size
+        own, further = rows[:, :count], np.abs(rows[:, count:]).sum(axis=1)
+        least = _least_l1 if self.ball.norm.order == 1.0 else _least_l2
+        room = self._rooms[0 if rows.dtype == np.float64 else 1]
+        with np.errstate(under="ignore", over="ignore", invalid="ignore"):
+            value, inside = least(own, room, self.ball.eps)
+        corners[:, :count] = inside
+        # Inexact where it underflows: the box alone is a bound as well.
+        return np.fmax(value, -np.abs(own).sum(axis=1)) - further, corners
+
+    @cached_property
+    def _rooms(self) -> tuple[_Room, _Room]:
+        """The ball within the box, in float64 and in float32."""
+        if self.ball is None:
+            raise ValueError("a reach without a ball")
+        count, ball = self.free.size, self.ball
+        center, widths = ball.center[self.free], ball.norm.widths(ball.center.size)[self.free]
+        lower, upper = self.lower[:count], self.upper[:count]
+        middle, radius = self.middle[:count], self.radius[:count]
+        radius = np.where(radius > 0, radius, 1.0)
+        room = _Room(
+            (center - middle) / radius,
+            widths / radius,
+            np.maximum(center - lower, 0.0) / widths,
+            np.maximum(upper - center, 0.0) / widths,
+        )
+        return room, room.astype(np.dtype(np.float32))
+
+
+def _least_l1(rows: Floats, room: _Room, eps: float) -> tuple[Floats, Floats]:
+    """The budget goes to the features of the largest gain first; λ is the gain of the last one."""
+    sizes = np.abs(rows)
+    gain, most = sizes * room.step, np.where(rows > 0, room.below, room.above)
+    order = np.argsort(-gain, axis=1, kind="stable")
+    spent = np.cumsum(np.take_along_axis(most, order, 1), axis=1)
+    last = np.minimum((spent < eps).sum(axis=1), rows.shape[1] - 1)[:, None]
+    multiplier = np.take_along_axis(gain, np.take_along_axis(order, last, 1), 1)
+    multiplier[spent[:, -1] <= eps] = 0
+    value = rows @ room.start - multiplier[:, 0] * rows.dtype.type(eps)
+    value -= (most * np.maximum(gain - multiplier, 0)).sum(axis=1)
+    moved = np.diff(np.minimum(spent, rows.dtype.type(eps)), axis=1, prepend=0)
+    shift = np.empty_like(rows)
+    np.put_along_axis(shift, order, moved, axis=1)
+    return value - _slack(sizes), _stepped(rows, room, shift)
+
+
+def _least_l2(rows: Floats, room: _Room, eps: float) -> tuple[Floats, Floats]:
+    """Every feature goes ``gain / λ`` far or to the end of its box; λ fits the sum of squares.
+
+    λ falls from that of the ball alone: features that leave the box are stopped at its end, what
+    is left of the radius is for the others, and so on until no further one leaves it.
+    """
+    sizes = np.abs(rows)
+    gain, most = sizes * room.step, np.where(rows > 0, room.below, room.above)
+    largest = gain.max(axis=1, keepdims=True, initial=0)
+    share = gain / np.where(largest > 0, largest, 1)
+    squares, ends = share * share, most * most
+    total, radius = squares.sum(axis=1), rows.dtype.type(eps) ** 2
+    multiplier = np.sqrt(total) / rows.dtype.type(eps)
+    open_ = np.arange(len(rows))
+    for _ in range(_ROUNDS):
+        stopped = share[open_] > multiplier[open_, None] * most[open_]
+        left = radius - np.einsum("nd,nd->n", stopped, ends[open_])
+        others = np.einsum("nd,nd->n", ~stopped, squares[open_])
+        new = np.sqrt(others / np.where(left > 0, left, np.inf))
+        new = np.where((left > 0) | (others == 0), new, multiplier[open_])
+        falls = new < multiplier[open_] * (1 - 8 * np.finfo(rows.dtype).eps)
+        multiplier[open_] = new
+        open_ = open_[falls]
+        if open_.size == 0:
+            break
+    far = share / np.where(multiplier > 0, multiplier, 1)[:, None]
+    most = np.where(gain > 0, most, 0)
+    shift = np.where(multiplier[:, None] > 0, np.minimum(far, most), most)
+    weight = (multiplier * largest[:, 0]).astype(rows.dtype)
+    spent = np.einsum("nd,nd->n", shift, shift)
+    value = rows @ room.start - np.einsum("nd,nd->n", gain, shift)
+    penalty = weight / 2 * (spent - radius) - 4 * np.finfo(rows.dtype).eps * weight * radius
+    value += np.where(weight > 0, penalty, 0)
+    return value - _slack(sizes), _stepped(rows, room, shift)
+
+
+def _stepped(rows: Floats, room: _Room, shift: Floats) -> Floats:
+    """Points e that lie δ from the centre, downhill and inside the box in spite of rounding."""
+    points: Floats = np.clip(room.start - np.sign(rows) * (room.step * shift), -1, 1)
+    return points
+
+
+def _slack(sizes: Floats) -> Floats:
+    """More than rounding can have added to a least value; (n,).
+
+    No term of its sums is more than twice its ``|r_j|``, each is off by at most 16 units of
+    rounding of that, and the d of them by d more for each of three sums, whose terms together are
+    at most 5 times the sum of the ``|r_j|``.
+    """
+    epsilon = np.finfo(sizes.dtype).eps
+    slack: Floats = sizes.sum(axis=1) * sizes.dtype.type((3 * sizes.shape[1] + 32) * epsilon)
+    return slack
