@@ -36,6 +36,12 @@ class InputError(LippaError):
     exit_code: ClassVar[int] = 2
 
 
+class DamagedFolderError(InputError):
+    """A folder of results whose files are missing, damaged, or not what the run wrote."""
+
+    exit_code: ClassVar[int] = 5
+
+
 class ModelError(LippaError):
     """A model file that cannot be used."""
 

@@ -7,51 +7,119 @@ from pathlib import Path
 
 import numpy as np
 
-from onnx_lippa.errors import FalseClaimError, InputError
-from onnx_lippa.formats import read_data
-from onnx_lippa.onnx_io import load
-from onnx_lippa.runs import (
-    Replayed,
-)
+from onnx_lippa.arrays import Floats, Integers
+from onnx_lippa.errors import DamagedFolderError, FalseClaimError, InputError, LippaError
+from onnx_lippa.formats import Data, read_data
+from onnx_lippa.onnx_io import Model, load
+from onnx_lippa.runs import Replayed
 from onnx_lippa.runs import replay as replay_run
-from onnx_lippa.runs.folder import DATA, read_asked
+from onnx_lippa.runs.folder import DATA, RUN, RunFile, read_run
+from onnx_lippa.runs.identity import digest_inputs
+from onnx_lippa.runs.replay import check_indices
 
 
 def replay(path: str | Path, *, model: str | Path | None = None) -> Replayed:
-    """Re-checks a finished run from its files alone, and raises at the first false claim.
+    """Re-checks a run from its files alone, and raises at the first false claim.
+
+    A run that was interrupted or killed is checked as far as it got.
 
     Args:
         path: the run's folder.
-        model: where the model is now, if it was moved.
+        model: where the model is now, if it was moved. Where model, data and folder were moved
+            together they are found without it.
 
     Raises:
-        InputError: a file is missing, damaged, or not the one the run used.
+        InputError: a file is missing, or not the one the run used.
+        DamagedFolderError: a file of the folder is damaged.
         FalseClaimError: a claim that does not hold.
     """
     folder = Path(path)
-    asked = read_asked(folder)
-    loaded = load(model or asked.model, check=False)
-    if loaded.file.sha256 != asked.model_sha256:
-        raise InputError(
-            f"{loaded.file.path} is not the model this run attacked (its SHA-256 differs): "
-            "give the right one with --model"
+    run = read_run(folder)
+    try:
+        confirmed = _replay(folder, run, None if model is None else Path(model))
+    except FalseClaimError:
+        raise
+    except LippaError as error:
+        if run.intact:
+            raise
+        raise _damaged(folder) from error
+    if not run.intact:
+        raise _damaged(folder)
+    return confirmed
+
+
+def _replay(folder: Path, run: RunFile, moved: Path | None) -> Replayed:
+    check_indices(folder, run)
+    loaded = _model_of(folder, run, moved)
+    inputs, labels = _inputs_of(folder, run, loaded)
+    return replay_run(folder, run, loaded, inputs, labels)
+
+
+def _damaged(folder: Path) -> DamagedFolderError:
+    return DamagedFolderError(
+        f"{folder / RUN} is not as the run wrote it: run the attack again with another --out"
+    )
+
+
+def _model_of(folder: Path, run: RunFile, moved: Path | None) -> Model:
+    """The model that a run used, where it lay or beside the folder: its digest decides."""
+    identity, first = run.identity, None
+    for path in run.model.candidates(folder) if moved is None else [moved]:
+        try:
+            model = load(path, output=identity.output or None, check=False)
+        except LippaError as error:
+            first = first or error
+            continue
+        # Folders of before held the digest of the file without its external weights.
+        digest = model.file.file_sha256 if run.is_old else model.file.sha256
+        if digest == identity.model_sha256:
+            return model
+        first = first or InputError(
+            f"{path} is not the model this run used (its SHA-256 differs): give the right one "
+            "with --model"
         )
-    shape = loaded.network.input_shape
-    source = Path(asked.data) if asked.data else folder / DATA
-    if asked.data and file_sha256(source) != asked.data_sha256:
+    raise first or InputError(f"{folder} names no model: give it with --model")
+
+
+def _inputs_of(folder: Path, run: RunFile, model: Model) -> tuple[Floats, Integers]:
+    """The clean inputs of a run and their labels, in the order of its indices."""
+    if not run.data.path:
+        try:
+            return _chosen(folder / DATA, run, model)
+        except InputError as error:
+            raise DamagedFolderError(
+                f"{folder / DATA} is missing or damaged ({error}): run the attack again with "
+                "another --out"
+            ) from error
+    first: LippaError | None = None
+    for path in run.data.candidates(folder):
+        try:
+            return _chosen(path, run, model)
+        except LippaError as error:
+            first = first or error
+    raise first or InputError(f"{folder} names no data")
+
+
+def _chosen(source: Path, run: RunFile, model: Model) -> tuple[Floats, Integers]:
+    if run.data_file_sha256 and file_sha256(source) != run.data_file_sha256:
         raise InputError(f"{source} is not the data this run used (its SHA-256 differs)")
-    data = read_data(source, shape, loaded.interface.dtype)
-    for index in asked.indices:
+    data = read_data(source, model.network.input_shape, model.interface.dtype)
+    _require_held(data, run, source)
+    chosen = np.array(run.identity.indices, dtype=np.int64)
+    inputs = data.inputs[chosen]
+    given = None if data.labels is None else data.labels[chosen]
+    digest = run.identity.inputs_sha256
+    if digest and digest_inputs(inputs, given) != digest:
+        raise InputError(
+            f"{source} is not the data this run used (the SHA-256 of its inputs and labels differs)"
+        )
+    return inputs, model.runtime.outputs(inputs).argmax(axis=1) if given is None else given
+
+
+def _require_held(data: Data, run: RunFile, source: Path) -> None:
+    for index in run.identity.indices:
         if not 0 <= index < len(data.inputs):
             raise FalseClaimError(f"the run names input {index}, which {source} does not hold")
-    chosen = np.array(asked.indices, dtype=np.int64)
-    inputs = data.inputs[chosen]
-    labels = (
-        loaded.runtime.outputs(inputs).argmax(axis=1)
-        if data.labels is None
-        else data.labels[chosen]
-    )
-    return replay_run(folder, asked, loaded, inputs, labels)
 
 
 def file_sha256(path: Path) -> str:

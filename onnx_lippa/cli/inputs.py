@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from onnx_lippa.api import file_sha256
 from onnx_lippa.arrays import Floats, Integers
 from onnx_lippa.errors import InputError
 from onnx_lippa.formats import check_inputs, check_labels, read_data
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.question import Features
+from onnx_lippa.runs.identity import digest_inputs
 
 _DRAWN: Final = 10
 """Inputs drawn where there is no data and no count is asked for."""
@@ -30,7 +30,7 @@ class Selection:
         outputs: (n, k) what the model gives for them.
         source: where they come from, for the summary.
         path: the data file; empty where they were drawn.
-        sha256: its digest; empty where they were drawn.
+        sha256: digest of inputs and labels, as they are used.
         note: what the user should know about them, or empty.
     """
 
@@ -80,7 +80,9 @@ def select(
         labels = read.labels[chosen]
         check_labels(labels, outputs.shape[1])
     resolved = str(path.resolve())
-    return Selection(chosen, inputs, labels, outputs, str(path), resolved, file_sha256(path), note)
+    known = None if read.labels is None else labels
+    digest = digest_inputs(inputs, known)
+    return Selection(chosen, inputs, labels, outputs, str(path), resolved, digest, note)
 
 
 def _chosen(count: int, first: int | None, indices: str | None) -> Integers:
@@ -106,5 +108,8 @@ def _drawn(model: Model, count: int, features: Features, seed: int) -> Selection
     inputs = features.drawn(generator, count, model.network.input_size, model.interface.dtype)
     outputs = model.runtime.outputs(inputs)
     source = f"{count} inputs drawn from the domain (seed {seed}), labelled by the network"
-    drawn = Selection(np.arange(count), inputs, outputs.argmax(axis=1), outputs, source, "", "")
-    return replace(drawn, note=f"no data given: {source}")
+    labels = outputs.argmax(axis=1)
+    return Selection(
+        np.arange(count), inputs, labels, outputs, source, "", digest_inputs(inputs, labels),
+        f"no data given: {source}",
+    )  # fmt: skip

@@ -74,8 +74,8 @@ def application(words: Sequence[str]) -> typer.Typer:
         help="Attack exported piecewise-linear networks with linear programs, and prove what "
         "holds.",
         epilog="Exit codes: 0 finished; 1 a claim that does not hold, or two that contradict; 2 "
-        "bad arguments or data; 3 a model that is unsupported or differs from ONNX Runtime; 130 "
-        "interrupted.",
+        "bad arguments or data; 3 a model that is unsupported or differs from ONNX Runtime; 5 a "
+        "damaged folder of results; 130 interrupted.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

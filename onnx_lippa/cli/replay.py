@@ -9,22 +9,41 @@ import typer
 
 from onnx_lippa.api import replay as replay_run
 from onnx_lippa.cli.console import echo
+from onnx_lippa.runs import Replayed
 
 
 def replay(
-    out_dir: Annotated[Path, typer.Argument(help="The --out folder of a finished run.")],
+    out_dir: Annotated[Path, typer.Argument(help="The --out folder of a run, curve or list.")],
     model: Annotated[
         Path | None, typer.Option(help="Where the model is now, if it was moved.")
     ] = None,
 ) -> None:
-    """Re-check every claim of a finished run from its files alone."""
+    """Re-check every claim of a run from its files alone, as far as the run got."""
     confirmed = replay_run(out_dir, model=model)
+    for name, part in confirmed.parts:
+        _say(part, f"{name}: ")
+    if not confirmed.parts:
+        _say(confirmed, "")
+
+
+def _say(confirmed: Replayed, name: str) -> None:
+    if not confirmed.is_finished:
+        state = "has not ended, or was killed" if confirmed.killed else "was interrupted"
+        echo(
+            f"{name}unfinished: the run {state}; {confirmed.inputs} of {confirmed.requested} "
+            "inputs have a result"
+        )
     echo(
-        f"confirmed: {confirmed.adversarial} adversarial and {confirmed.misclassified} "
+        f"{name}confirmed: {confirmed.adversarial} adversarial and {confirmed.misclassified} "
         f"misclassified of {confirmed.inputs} inputs"
     )
+    if confirmed.lost:
+        echo(
+            f"{name}left out: {confirmed.lost} results whose witnesses were lost when the run was "
+            "killed"
+        )
     if confirmed.robust:
         echo(
-            f"not repeated: the proofs of {confirmed.robust} robust inputs (certify proves them "
-            "again)"
+            f"{name}not repeated: the proofs of {confirmed.robust} robust inputs (certify proves "
+            "them again)"
         )

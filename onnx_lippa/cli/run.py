@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import asdict, dataclass, replace
-from enum import Enum
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias, final
 
 import typer
 from rich.console import Console
 
+from onnx_lippa import __version__
 from onnx_lippa.api import run_inputs
 from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings
@@ -34,7 +34,7 @@ from onnx_lippa.runs import (
     summarise,
     write_curve,
 )
-from onnx_lippa.runs.folder import Asked
+from onnx_lippa.runs.identity import Identity, state_options
 from onnx_lippa.runs.summary import RunFacts
 from onnx_lippa.witness import Outcome
 
@@ -152,7 +152,7 @@ def _curve(
         folder = None
         if arguments.out is not None:
             path = arguments.out / folder_name(radii[place])
-            folder = _opened(path, model, specification, budgets, chosen)
+            folder = _opened(path, model, specification, share, chosen)
         run = Run(model, specification, share, chosen, folder, started)
         known = {sizes[other]: outcomes for other, outcomes in done.items()}
         problems = specification.problems(
@@ -281,17 +281,9 @@ def _opened(
     folder = RunFolder(out, model.network.input_shape)
     keys = [int(index) for index in chosen.indices]
     folder.open(
-        Asked(
-            model=str(model.file.path.resolve()),
-            model_sha256=model.file.sha256,
-            data=chosen.path,
-            data_sha256=chosen.sha256,
-            indices=tuple(keys),
-            norm=specification.norm.name,
-            features=specification.features,
-            targets=str(specification.targets),
-            options=_options(budgets),
-        ),
+        identify(model, specification, budgets, chosen),
+        model.file.path,
+        Path(chosen.path) if chosen.path else None,
         dict(zip(keys, chosen.outputs.argmax(axis=1).tolist(), strict=True)),
         dict(zip(keys, chosen.labels.tolist(), strict=True)),
     )
@@ -300,17 +292,21 @@ def _opened(
     return folder
 
 
-def _options(budgets: Budgets) -> str:
-    """Settings as text, by which a folder tells whether it holds the same run."""
-    return ", ".join(f"{name}={_plain(value)}" for name, value in asdict(budgets).items())
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, dict):
-        return "(" + ", ".join(f"{name}={_plain(part)}" for name, part in value.items()) + ")"
-    return value
+def identify(
+    model: Model, specification: RunSpecification, budgets: Budgets, chosen: Selection
+) -> Identity:
+    """What a run is asked, and of which bytes."""
+    return Identity(
+        model_sha256=model.file.sha256,
+        output=model.interface.output_name,
+        inputs_sha256=chosen.sha256,
+        indices=tuple(int(index) for index in chosen.indices),
+        norm=specification.norm.name,
+        features=specification.features,
+        targets=str(specification.targets),
+        options=state_options(budgets, specification.settings),
+        version=__version__,
+    )
 
 
 def cores() -> int:

@@ -13,7 +13,7 @@ from onnx_lippa.certify import CertifySettings
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.question import Problem
 from onnx_lippa.runs.audit import AuditSettings
-from onnx_lippa.runs.folder import replaced
+from onnx_lippa.runs.files import replace_file
 from onnx_lippa.runs.summary import Summary
 from onnx_lippa.witness import Judge, Outcome, Verdict
 
@@ -94,4 +94,4 @@ def write_curve(folder: Path, summaries: Sequence[Summary]) -> None:
         InputError: it cannot be written.
     """
     text = json.dumps({"curve": [summary.as_json() for summary in summaries]}, indent=2) + "\n"
-    replaced(folder / CURVE, text.encode())
+    replace_file(folder / CURVE, text.encode())

@@ -1,24 +1,43 @@
-"""The folder of a run: what had finished is on disk, whatever happens next."""
+"""The folder of a run: what had finished is on disk, whatever happens next.
+
+A run in progress appends each outcome, with its witness, to ``journal.jsonl`` and then to
+``results.jsonl``. At its end, or at an interrupt, the witnesses are gathered in
+``adversarials.npz``, the figures in ``summary.json``, checksums of both texts go into
+``run.json``, and the journal is removed. What of the two texts lies behind these checksums and in
+no journal is not believed.
+"""
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
-from zipfile import BadZipFile
+from zipfile import ZipFile
 
 import numpy as np
 
 from onnx_lippa.arrays import AnyArray, Floats, Integers, Shape, size
-from onnx_lippa.errors import InputError
-from onnx_lippa.question import Features
-from onnx_lippa.runs.records import Record, read_records
+from onnx_lippa.errors import DamagedFolderError, InputError
+from onnx_lippa.runs.files import (
+    CHECK,
+    FolderLock,
+    LineFile,
+    checksum,
+    reading,
+    remove_file,
+    replace_file,
+    replace_with,
+    whole_lines,
+    writing,
+)
+from onnx_lippa.runs.identity import Identity
+from onnx_lippa.runs.journal import JOURNAL, Entry, Journal, read_journal
+from onnx_lippa.runs.records import Record, parse_records
 from onnx_lippa.runs.summary import Summary
 from onnx_lippa.witness import Outcome, Verdict, Witness
 
@@ -27,62 +46,143 @@ RESULTS: Final = "results.jsonl"
 ADVERSARIALS: Final = "adversarials.npz"
 RUN: Final = "run.json"
 DATA: Final = "data.npz"
+_ARRAYS: Final = ("index", "inputs", "labels", "predictions", "outputs")
 _TYPES: Final = (np.float32, np.float64)
 """What a model may take and give."""
-_SAVE_EVERY: Final = 5.0
-"""Seconds between writes of the adversarial inputs."""
+_AGAIN: Final = "run the attack again with another --out"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a folder's run was asked; a second run into the folder must ask the same.
+class Place:
+    """Where a file was when the run began.
 
     Attributes:
-        model: path of the model.
-        model_sha256: digest of its file.
-        data: path of the data; empty where the inputs are in the folder's own ``data.npz``.
-        data_sha256: digest of that file.
-        indices: the inputs, by their place in the data.
-        norm: name of the norm.
-        features: radius, domain, and what else is said of the features.
-        targets: which wrong classes count.
-        options: the attack's settings, as text.
+        path: its path; empty where it lies in the run's folder, under a name of its own.
+        beside: its path from the run's folder; empty where there is none, or none is known.
     """
 
-    model: str
-    model_sha256: str
-    data: str
-    data_sha256: str
-    indices: tuple[int, ...]
-    norm: str
-    features: Features
-    targets: str
-    options: str
-
-    def as_json(self) -> dict[str, Any]:
-        """The same as plain JSON values, the features' fields among the others."""
-        own = {name: value for name, value in vars(self).items() if name != "features"}
-        return own | vars(self.features)
+    path: str
+    beside: str = ""
 
     @classmethod
-    def parse(cls, values: dict[str, Any]) -> Asked:
-        """What a file says; files of before there were masks and grids lack these two.
+    def seen_from(cls, folder: Path, path: Path) -> Place:
+        """The place of a file, as a run in some folder remembers it."""
+        whole = path.resolve()
+        try:
+            return cls(str(whole), os.path.relpath(whole, folder.resolve()))
+        except ValueError:  # another drive
+            return cls(str(whole))
+
+    def candidates(self, folder: Path) -> list[Path]:
+        """Where the file may be now, the likeliest first."""
+        paths = [Path(self.path)]
+        if self.beside:
+            paths.append(folder / self.beside)
+        return paths
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """Checksums of a folder's texts, as they were written at the end of a run or an interrupt.
+
+    They are of what the texts say, not of how: blanks, and fields that have their defaults, may
+    come and go.
+
+    Attributes:
+        results: one for each record of ``results.jsonl``.
+        summary: that of ``summary.json``, but for the places of model and data.
+    """
+
+    results: tuple[int, ...]
+    summary: int
+
+    def as_json(self) -> dict[str, str]:
+        """The same as hexadecimal text."""
+        return {
+            "results": "".join(f"{check:08x}" for check in self.results),
+            "summary": f"{self.summary:08x}",
+        }
+
+    @classmethod
+    def parse(cls, values: dict[str, str]) -> Sealed:
+        """What a file says.
 
         Raises:
-            ValueError, TypeError, KeyError, InputError: it says nothing that can be asked.
+            ValueError, TypeError, KeyError: no checksums.
         """
-        words: dict[str, Any] = {"fixed": [], "grid": 0.0} | values
-        said = {name: words.pop(name) for name in ("lower", "upper", "eps", "fixed", "grid")}
-        for name, value in said.items():
-            numbers = value if isinstance(value, list) else [value]
-            kinds = (int,) if name == "fixed" else (int, float)
-            if not (name == "eps" and value is None) and not _are(numbers, kinds):
-                raise TypeError(f"{name} is of the wrong type")
-            said[name] = tuple(value) if isinstance(value, list) else value
-        indices = tuple(words.pop("indices"))
-        if not indices or not _are(indices, (int,)) or not _are(words.values(), (str,)):
-            raise TypeError("a field is of the wrong type")
-        return cls(**words, indices=indices, features=Features(**said))
+        text = values["results"]
+        if len(text) % 8:
+            raise ValueError("checksums cut short")
+        checks = tuple(int(text[i : i + 8], 16) for i in range(0, len(text), 8))
+        return cls(checks, int(values["summary"], 16))
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """What ``run.json`` holds.
+
+    Attributes:
+        identity: what the run was asked.
+        model: where the model was.
+        data: where the data was.
+        data_file_sha256: digest of the data file, in folders of before inputs were digested.
+        sealed: checksums of the other files; None in a run that has not ended, and in folders of
+            before there were any.
+        intact: whether the file is as it was written, as far as it can tell.
+    """
+
+    identity: Identity
+    model: Place
+    data: Place
+    data_file_sha256: str = ""
+    sealed: Sealed | None = None
+    intact: bool = True
+
+    @property
+    def is_old(self) -> bool:
+        """Whether it was written before there were journals and checksums."""
+        return not self.identity.version
+
+    def content(self) -> bytes:
+        """The file that holds it."""
+        values = self._claims() | {
+            CHECK: checksum(self._claims()),
+            "model": self.model.path,
+            "model_beside": self.model.beside,
+            "data": self.data.path,
+            "data_beside": self.data.beside,
+        }
+        return json.dumps(values, indent=1).encode()
+
+    def _claims(self) -> dict[str, Any]:
+        """All but the places of files, which may be changed by hand: digests say what is right."""
+        sealed = None if self.sealed is None else self.sealed.as_json()
+        return self.identity.as_json() | {"sealed": sealed}
+
+    @classmethod
+    def parse(cls, values: dict[str, Any]) -> RunFile:
+        """What the values of a file say.
+
+        Raises:
+            ValueError, TypeError, KeyError, OverflowError, InputError: they are of no run.
+        """
+        identity = Identity.parse(values)
+        names = ("model", "data", "model_beside", "data_beside", "data_sha256")
+        words = {name: values.get(name, "") for name in names}
+        if not all(isinstance(word, str) for word in words.values()):
+            raise TypeError("a path is no text")
+        if not words["model"]:
+            raise ValueError("no model is named")
+        sealed = values.get("sealed")
+        run = cls(
+            identity,
+            Place(words["model"], words["model_beside"]),
+            Place(words["data"], words["data_beside"]),
+            words["data_sha256"],
+            None if sealed is None else Sealed.parse(sealed),
+        )
+        is_older = run.is_old and CHECK not in values
+        return replace(run, intact=is_older or values.get(CHECK) == checksum(run._claims()))
 
 
 class RunFolder:
@@ -98,54 +198,137 @@ class RunFolder:
         self._outcomes: dict[int, Outcome] = {}
         self._labels: dict[int, int] = {}
         self._predictions: dict[int, int] = {}
-        self._saved = time.monotonic()
+        self._run: RunFile | None = None
+        self._lock: FolderLock | None = None
+        self._journal: Journal | None = None
+        self._results: LineFile | None = None
+        self._checks: list[int] = []
+        self._is_torn = False
 
-    def open(self, asked: Asked, predictions: dict[int, int], labels: dict[int, int]) -> None:
+    def open(
+        self,
+        identity: Identity,
+        model: Path,
+        data: Path | None,
+        predictions: dict[int, int],
+        labels: dict[int, int],
+    ) -> None:
         """Prepares the folder; takes up an interrupted run that asked the same.
 
         Args:
-            asked: what this run is asked.
+            identity: what this run is asked.
+            model: where the model is.
+            data: where the data is; None where the inputs go into the folder.
             predictions: class the model gives each clean input, by index.
             labels: label of each input, by index.
 
         Raises:
-            InputError: the folder cannot be written, or holds another run.
+            InputError: the folder cannot be written, is in use, or holds another run.
+            DamagedFolderError: it holds a run whose files are damaged.
         """
         self._labels, self._predictions = labels, predictions
-        known = self.path / RUN
-        with _writing(self.path):
+        with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            started = known.exists()
+        self._lock = FolderLock(self.path)
+        try:
+            self._begin(identity, model, data)
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _begin(self, identity: Identity, model: Path, data: Path | None) -> None:
+        run = RunFile(
+            identity,
+            Place.seen_from(self.path, model),
+            Place("") if data is None else Place.seen_from(self.path, data),
+        )
+        with writing(self.path):
+            started = (self.path / RUN).exists()
         if started:
-            if read_asked(self.path) != asked:
-                raise InputError(
-                    f"{self.path} holds the results of another run: give another --out, "
-                    "or the arguments of that run to continue it"
+            known = read_run(self.path)
+            if not known.intact:
+                raise DamagedFolderError(
+                    f"{self.path / RUN} is not as the run wrote it: give another --out"
                 )
-            self._take_up()
-        for name in () if started else (RESULTS, SUMMARY, ADVERSARIALS, DATA):
-            if (self.path / name).exists():
+            if known.identity != identity:
                 raise InputError(
-                    f"{self.path} holds a {name} that is not of this run: give another --out"
+                    f"{self.path} holds the results of another run (it differs in "
+                    f"{known.identity.difference(identity)}): give another --out, or the "
+                    "arguments of that run to continue it"
                 )
-        replaced(known, json.dumps(asked.as_json(), indent=1).encode())
+            run = self._take_up(known, run)
+        else:
+            for name in (RESULTS, SUMMARY, ADVERSARIALS, DATA, JOURNAL):
+                if (self.path / name).exists():
+                    raise InputError(
+                        f"{self.path} holds a {name} that is not of this run: give another --out"
+                    )
+        # Written even where nothing changes, so that a full disk is found before the work.
+        replace_file(self.path / RUN, run.content())
         self._write_results()
+        self._run = run
 
     @property
     def finished(self) -> list[Outcome]:
-        """Outcomes on disk, by index."""
+        """Outcomes that are known, by index."""
         return [self._outcomes[index] for index in sorted(self._outcomes)]
 
     def add(self, outcome: Outcome) -> None:
-        """Writes one outcome; witnesses follow every few seconds, and at the end."""
-        self._outcomes[outcome.index] = outcome
-        with _writing(self.path), (self.path / RESULTS).open("a") as file:
-            file.write(self._record(outcome).line())
-        if time.monotonic() - self._saved > _SAVE_EVERY:
-            self.save_witnesses()
+        """Writes one outcome and its witness.
 
-    def save_witnesses(self) -> None:
-        """Writes the adversarial inputs found so far."""
+        Raises:
+            InputError: it cannot be written.
+        """
+        self._outcomes[outcome.index] = outcome
+        record = self._record(outcome)
+        try:
+            if self._journal is None:
+                self._journal = Journal(self.path)
+            if self._results is None:
+                self._results = LineFile(self.path / RESULTS)
+            self._journal.append(Entry(record, outcome.witness))
+            self._results.append(record.line().encode())
+        except BaseException:
+            self._is_torn = True
+            raise
+        self._checks.append(record.checksum())
+
+    def save_data(self, inputs: Floats, labels: Integers) -> None:
+        """Keeps inputs that exist nowhere else."""
+        shaped = inputs.reshape(len(inputs), *self._shape)
+        _write_arrays(self.path / DATA, {"inputs": shaped, "labels": labels})
+
+    def close(self, summary: Summary) -> None:
+        """Writes what is known at the end, or at an interrupt: files that agree.
+
+        Raises:
+            InputError: they cannot be written; the journal stays.
+        """
+        try:
+            if self._is_torn:
+                self._write_results()
+            elif self._results is not None:
+                self._results.sync()
+            self._save_witnesses()
+            figures = summary.as_json()
+            replace_file(self.path / SUMMARY, (json.dumps(figures, indent=2) + "\n").encode())
+            if self._run is not None:
+                sealed = Sealed(tuple(self._checks), summary_checksum(figures))
+                run = replace(self._run, sealed=sealed)
+                replace_file(self.path / RUN, run.content())
+            remove_file(self.path / JOURNAL)
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        for file in (self._journal, self._results):
+            if file is not None:
+                file.close()
+        if self._lock is not None:
+            self._lock.release()
+        self._journal, self._results, self._lock = None, None, None
+
+    def _save_witnesses(self) -> None:
         known = [o for o in self.finished if o.witness is not None]
         stored = [o.witness for o in known if o.witness is not None]
         inputs = np.array([w.x for w in stored], dtype=None if stored else np.float32)
@@ -157,47 +340,118 @@ class RunFolder:
             "outputs": np.array([w.outputs for w in stored], dtype=None if stored else np.float32),
         }
         _write_arrays(self.path / ADVERSARIALS, arrays)
-        self._saved = time.monotonic()
-
-    def save_data(self, inputs: Floats, labels: Integers) -> None:
-        """Keeps inputs that exist nowhere else."""
-        shaped = inputs.reshape(len(inputs), *self._shape)
-        _write_arrays(self.path / DATA, {"inputs": shaped, "labels": labels})
-
-    def close(self, summary: Summary) -> None:
-        """Writes what is known at the end, or at an interrupt: three files that agree."""
-        self._write_results()
-        self.save_witnesses()
-        replaced(self.path / SUMMARY, (json.dumps(summary.as_json(), indent=2) + "\n").encode())
 
     def _write_results(self) -> None:
-        lines = [self._record(outcome).line() for outcome in self._outcomes.values()]
-        replaced(self.path / RESULTS, "".join(lines).encode())
+        records = [self._record(outcome) for outcome in self._outcomes.values()]
+        replace_file(self.path / RESULTS, "".join(record.line() for record in records).encode())
+        self._checks, self._is_torn = [record.checksum() for record in records], False
 
     def _record(self, outcome: Outcome) -> Record:
         index = outcome.index
         return Record.of(outcome, self._labels[index], self._predictions[index])
 
-    def _take_up(self) -> None:
-        """Reads the outcomes of an interrupted run; a claim without its witness is dropped."""
-        witnesses: dict[int, tuple[Floats, Floats]] = {}
-        if (self.path / ADVERSARIALS).exists():
-            stored = read_witnesses(self.path / ADVERSARIALS, self._shape)
-            pairs = zip(stored.inputs, stored.outputs, strict=True)
-            witnesses = dict(zip(stored.index.tolist(), pairs, strict=True))
-        results = self.path / RESULTS
-        for record in read_records(results) if results.exists() else []:
-            index, witness = record.index, None
+    def _take_up(self, known: RunFile, run: RunFile) -> RunFile:
+        """Reads the outcomes of an interrupted run; a claim without its witness is dropped.
+
+        Returns:
+            What ``run.json`` is to hold now.
+        """
+        kept = read_kept(self.path, known, self._shape)
+        for record in kept.records.values():
+            index = record.index
             if self._labels.get(index) != record.label:
                 raise InputError(
-                    f"{results} has another label for input {index} than the data: "
+                    f"{self.path / RESULTS} has another label for input {index} than the data: "
                     "give another --out"
                 )
-            if record.verdict is Verdict.ADVERSARIAL:
-                if index not in witnesses or record.distance is None:
-                    continue
-                witness = Witness(*witnesses[index], record.distance)
-            self._outcomes[index] = record.outcome(witness)
+            witness = kept.witnesses.get(index)
+            if record.verdict is not Verdict.ADVERSARIAL:
+                self._outcomes[index] = record.outcome(None)
+            elif witness is not None:
+                self._outcomes[index] = record.outcome(witness)
+        entries = [Entry(self._record(o), o.witness) for o in self._outcomes.values()]
+        checks = tuple(entry.record.checksum() for entry in entries)
+        before = None if known.sealed is None else known.sealed.results
+        if before is not None and checks[: len(before)] == before:
+            run = replace(run, sealed=known.sealed)
+            if kept.has_journal:
+                # A last line that was cut short must not meet the next one.
+                _cut_to_whole_lines(self.path / JOURNAL)
+        else:
+            lines = (entry.line() for entry in entries)
+            replace_with(self.path / JOURNAL, lambda file: file.writelines(lines))
+        return run
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the files of a run hold that can be believed.
+
+    Attributes:
+        records: results by index, in the order in which they were written.
+        witnesses: witnesses by index.
+        has_journal: whether the run has not ended, or was killed.
+    """
+
+    records: dict[int, Record]
+    witnesses: dict[int, Witness]
+    has_journal: bool
+
+
+def read_kept(folder: Path, run: RunFile, sample_shape: Shape) -> Kept:
+    """The results and witnesses of a run, finished or not.
+
+    Results count that a checksum or the journal vouches for; in folders of before there were any,
+    all of them.
+
+    Raises:
+        DamagedFolderError: a file is damaged.
+    """
+    path = folder / RESULTS
+    records: dict[int, Record] = {}
+    with reading(path, _AGAIN):
+        lines = whole_lines(path.read_bytes()) if path.exists() else []
+        if not run.is_old:
+            lines = lines[: 0 if run.sealed is None else len(run.sealed.results)]
+        listed = parse_records(path, lines)
+        require_sealed(path, listed, run)
+        records = {record.index: record for record in listed}
+    witnesses: dict[int, Witness] = {}
+    with reading(folder / ADVERSARIALS, _AGAIN):
+        if (folder / ADVERSARIALS).exists():
+            stored = read_witnesses(folder / ADVERSARIALS, sample_shape)
+            for row, index in enumerate(stored.index.tolist()):
+                record = records.get(index)
+                if record is not None and record.distance is not None:
+                    pair = (stored.inputs[row], stored.outputs[row])
+                    witnesses[index] = Witness(*pair, record.distance)
+    entries = read_journal(folder)
+    for entry in entries or ():
+        index = entry.record.index
+        if entry.witness is not None and entry.witness.x.shape != (size(sample_shape),):
+            raise DamagedFolderError(
+                f"{folder / JOURNAL} holds a witness of another shape: {_AGAIN}"
+            )
+        records[index] = entry.record
+        witnesses.pop(index, None)
+        if entry.witness is not None:
+            witnesses[index] = entry.witness
+    return Kept(records, witnesses, entries is not None)
+
+
+def require_sealed(path: Path, records: list[Record], run: RunFile) -> None:
+    """Raises DamagedFolderError where the first records are not those that were sealed."""
+    checks = () if run.sealed is None else run.sealed.results
+    for number, (record, check) in enumerate(zip(records, checks, strict=False), start=1):
+        if record.checksum() != check:
+            raise DamagedFolderError(
+                f"line {number} of {path} is damaged (its checksum is another): {_AGAIN}"
+            )
+
+
+def summary_checksum(figures: dict[str, Any]) -> int:
+    """The checksum of a summary, from its plain JSON values."""
+    return checksum({name: v for name, v in figures.items() if name not in ("model", "data")})
 
 
 @dataclass(frozen=True)
@@ -223,13 +477,13 @@ def read_witnesses(path: Path, sample_shape: Shape) -> StoredWitnesses:
     """The adversarial inputs of a run.
 
     Raises:
-        InputError: the file is missing or damaged.
+        DamagedFolderError: the file is missing or damaged.
     """
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            stored = StoredWitnesses(
-                *(arrays[name] for name in ("index", "inputs", "labels", "predictions", "outputs"))
-            )
+    with reading(path, _AGAIN):
+        with ZipFile(path) as archive:
+            # A member is read whole, so that zip compares its checksum.
+            arrays = [_read_array(archive.read(f"{name}.npy")) for name in _ARRAYS]
+        stored = StoredWitnesses(*arrays)
         n = len(stored.index)
         exact = stored.inputs.dtype in _TYPES and stored.outputs.dtype in _TYPES
         whole = all(a.dtype == np.int64 and a.shape == (n,)
@@ -238,53 +492,47 @@ def read_witnesses(path: Path, sample_shape: Shape) -> StoredWitnesses:
             raise ValueError("arrays of other types or shapes")
         if len(stored.outputs) != n:
             raise ValueError("arrays of different lengths")
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, NotImplementedError) as error:
-        raise InputError(
-            f"{path} is missing or damaged ({error}): run the attack again with another --out"
-        ) from error
-    return replace(stored, inputs=stored.inputs.reshape(n, size(sample_shape)))
+        return replace(stored, inputs=stored.inputs.reshape(n, size(sample_shape)))
 
 
-def read_asked(path: Path) -> Asked:
+def _read_array(content: bytes) -> AnyArray:
+    return np.lib.format.read_array(BytesIO(content), allow_pickle=False)
+
+
+def read_run(path: Path) -> RunFile:
     """What a folder's run was asked.
 
     Raises:
         InputError: the folder holds no run.
+        DamagedFolderError: the file that says it is damaged.
     """
-    try:
-        return Asked.parse(json.loads((path / RUN).read_bytes()))
-    except (OSError, ValueError, TypeError, KeyError, InputError) as error:
-        raise InputError(
-            f"{path} holds no run that can be read ({RUN} is missing or damaged): "
-            "give the --out folder of a run"
-        ) from error
-
-
-def _are(values: Iterable[object], kinds: tuple[type, ...]) -> bool:
-    """Whether all values are of some types; true and false are no numbers."""
-    return all(isinstance(value, kinds) and not isinstance(value, bool) for value in values)
+    file = path / RUN
+    with _readable_run(path):
+        content = file.read_bytes()
+    with reading(file, "give the --out folder of a run"):
+        try:
+            return RunFile.parse(json.loads(content))
+        except InputError as error:
+            raise ValueError(str(error)) from error
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Turns a failure to write into an error of ours."""
+def _readable_run(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise InputError(
-            f"cannot write to {path} ({error.strerror or error}): give another --out"
+            f"{path} holds no run that can be read ({RUN}: {error.strerror or error}): give the "
+            "--out folder of a run"
         ) from error
 
 
-def replaced(path: Path, content: bytes) -> None:
-    """Replaces a file in one step, so that a crash leaves the old one or the new one."""
-    draft = path.with_name(path.name + ".part")
-    with _writing(path):
-        draft.write_bytes(content)
-        os.replace(draft, path)
+def _cut_to_whole_lines(path: Path) -> None:
+    with writing(path):
+        content = path.read_bytes()
+        os.truncate(path, content.rfind(b"\n") + 1)
 
 
 def _write_arrays(path: Path, arrays: dict[str, AnyArray]) -> None:
-    content = io.BytesIO()
-    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]  # numpy's stub of **kwds
-    replaced(path, content.getvalue())
+    # Not compressed: that took longer than the attack itself on images.
+    replace_with(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]

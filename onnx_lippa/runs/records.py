@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Any, Final
 
-from onnx_lippa.errors import InputError
+from onnx_lippa.errors import DamagedFolderError
+from onnx_lippa.runs.files import checksum, reading, whole_lines
 from onnx_lippa.witness import FoundBy, Outcome, ProvedBy, Verdict, Witness
 
 
@@ -82,13 +84,23 @@ class Record:
         Raises:
             ValueError: it holds none.
         """
-        values = json.loads(line)
+        return cls.of_json(json.loads(line))
+
+    @classmethod
+    def of_json(cls, values: object) -> Record:
+        """The record that plain JSON values hold.
+
+        Raises:
+            ValueError: they hold none.
+        """
         if not isinstance(values, dict):
             raise ValueError("not an object")
         values = _SINCE_PROOFS | values
         for name, kinds in _KINDS.items():
-            if name not in values or not isinstance(values[name], kinds):
+            if name not in values or not _is_one(values[name], kinds):
                 raise ValueError(f"'{name}' is missing or of the wrong type")
+            if name in _SIZES and values[name] is not None and values[name] < 0:
+                raise ValueError(f"'{name}' is negative")
         fields = {name: values[name] for name in _KINDS}
         fields |= {
             "verdict": Verdict(fields["verdict"]),
@@ -99,13 +111,21 @@ class Record:
 
     def line(self) -> str:
         """The line that holds the record."""
+        return json.dumps(self.as_json(), allow_nan=False) + "\n"
+
+    def checksum(self) -> int:
+        """A checksum of what the record says."""
+        return checksum(self.as_json())
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain JSON values."""
         values: dict[str, Any] = asdict(self)
         values |= {
             "verdict": self.verdict.value,
             "found_by": self.found_by.value,
             "proved_by": self.proved_by.value,
         }
-        return json.dumps(values, allow_nan=False) + "\n"
+        return values
 
     def outcome(self, witness: Witness | None) -> Outcome:
         """The outcome again, with the witness that is stored elsewhere."""
@@ -143,6 +163,11 @@ _KINDS: Final[dict[str, tuple[type, ...]]] = {
     "nodes": (int,),
     "reason": (str,),
 }
+_SIZES: Final = frozenset(
+    {"index", "label", "prediction", "distance", "seconds", "lp_steps", "lp_seconds", "nodes"}
+)
+"""Numbers that are not negative."""
+_MOST: Final = 2**63
 _SINCE_PROOFS: Final[dict[str, Any]] = {
     "bound": None,
     "proved_by": "nothing",
@@ -156,22 +181,34 @@ def read_records(path: Path) -> list[Record]:
     """The records of a results file; a last line cut short by a crash is left out.
 
     Raises:
-        InputError: the file cannot be read, or a line of it is damaged.
+        DamagedFolderError: the file cannot be read, or a line of it is damaged.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    with reading(path, "run the attack again with another --out"):
+        return parse_records(path, whole_lines(path.read_bytes()))
+
+
+def parse_records(path: Path, lines: Sequence[bytes]) -> list[Record]:
+    """The records of some lines of a results file, from the first one on.
+
+    Raises:
+        DamagedFolderError: a line is damaged.
+    """
     records = []
-    lines = content.splitlines(keepends=True)
     for number, line in enumerate(lines, start=1):
-        if not line.endswith(b"\n"):
-            break
         try:
             records.append(Record.parse(line))
-        except ValueError as error:
-            raise InputError(
+        except (ValueError, OverflowError, RecursionError) as error:
+            raise DamagedFolderError(
                 f"line {number} of {path} is damaged ({error}): run the attack again with "
                 "another --out"
             ) from error
     return records
+
+
+def _is_one(value: object, kinds: tuple[type, ...]) -> bool:
+    """Whether a value is of one of some types, and if it is a number, one that can be stored."""
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        return False
+    if isinstance(value, int):
+        return abs(value) < _MOST
+    return not isinstance(value, float) or math.isfinite(value)

@@ -13,34 +13,32 @@ import numpy as np
 
 from onnx_lippa.arrays import Floats, Integers
 from onnx_lippa.attacks import Settings
-from onnx_lippa.errors import FalseClaimError, InputError
+from onnx_lippa.errors import DamagedFolderError, FalseClaimError
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import norm_named
+from onnx_lippa.question import Problem, UnsafeSet, norm_named
+from onnx_lippa.runs.files import reading
 from onnx_lippa.runs.folder import (
     ADVERSARIALS,
     RESULTS,
     SUMMARY,
-    Asked,
+    RunFile,
     StoredWitnesses,
+    read_kept,
     read_witnesses,
+    require_sealed,
+    summary_checksum,
 )
+from onnx_lippa.runs.journal import JOURNAL
 from onnx_lippa.runs.records import Record, read_records
 from onnx_lippa.runs.specification import RunSpecification, Targets
-from onnx_lippa.runs.summary import RunFacts, summarise
+from onnx_lippa.runs.summary import RunFacts, complete, summarise
 from onnx_lippa.witness import FoundBy, Judge, Outcome, ProvedBy, Verdict, Witness
 
 _NOT_CHECKED: Final = ("versions",)
 """Fields of a summary that neither the question nor the results determine."""
 _FACTS: Final = tuple(field.name for field in fields(RunFacts) if field.name != "features")
 """The question's fields that a summary holds as they are."""
-_SINCE_PROOFS: Final = {
-    "nodes": 0,
-    "seconds_per_proven": None,
-    "proved_by": {"interval": 0, "linear": 0, "mip": 0, "complete": 0},
-}
-"""What summaries written before there were proofs lack, and mean."""
-_SINCE_FEATURES: Final = {"fixed": 0, "grid": 0.0}
-"""What summaries written before there were masks and grids lack, and mean."""
+_AGAIN: Final = "run the attack again with another --out"
 
 
 @dataclass(frozen=True)
@@ -52,39 +50,126 @@ class Replayed:
         adversarial: witnesses replayed.
         misclassified: clean inputs confirmed to be misclassified.
         robust: inputs that the run says are proven robust. A proof is not repeated by a replay.
+        requested: inputs that the run was asked about; more than ``inputs`` in one that was
+            interrupted or killed.
+        killed: whether the run has not ended: it is going on, or was killed.
+        lost: results left out, since a run of before there were journals was killed and had not
+            stored their witnesses.
+        parts: what was confirmed in each folder of a curve, by the folder's name.
     """
 
     inputs: int
     adversarial: int
     misclassified: int
     robust: int = 0
+    requested: int = 0
+    killed: bool = False
+    lost: int = 0
+    parts: tuple[tuple[str, Replayed], ...] = ()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run had a result for all that it was asked."""
+        return not self.killed and self.inputs >= self.requested
 
 
-def replay(path: Path, asked: Asked, model: Model, inputs: Floats, labels: Integers) -> Replayed:
+def replay(path: Path, run: RunFile, model: Model, inputs: Floats, labels: Integers) -> Replayed:
     """Checks every claim of a run: alone, in a batch, and in the batch of all witnesses.
+
+    A run that has not ended has fewer claims, those that its journal holds.
 
     Args:
         path: the run's folder.
-        asked: what it was asked.
+        run: what it was asked.
         model: the model, freshly loaded.
-        inputs: (n, d) the clean inputs, in the order of ``asked.indices``.
+        inputs: (n, d) the clean inputs, in the order of the run's indices.
         labels: (n,) their labels.
 
     Raises:
         InputError: a file of the run is missing or damaged.
         FalseClaimError: the first claim that does not hold.
     """
-    records = read_records(path / RESULTS)
-    stored = read_witnesses(path / ADVERSARIALS, model.network.input_shape)
-    _check_that_claims_have_witnesses(records, stored)
-    clean = _Clean(_specification(asked), model, asked.indices, inputs, labels)
+    identity = run.identity
+    clean = _Clean(_specification(run), model, identity.indices, inputs, labels)
+    killed = is_unfinished(path, run)
+    if killed:
+        records, stored, lost = _in_progress(path, run, model)
+    else:
+        records, lost = read_records(path / RESULTS), 0
+        stored = read_witnesses(path / ADVERSARIALS, model.network.input_shape)
+        _check_that_claims_have_witnesses(records, stored)
     for record in records:
         clean.check(record)
     witnesses = _witnesses(model, stored, records, clean)
-    _check_summary(path / SUMMARY, asked, records, witnesses)
+    if not killed:
+        _check_summary(path / SUMMARY, run, records, witnesses)
+        _check_seals(path, run, records)
     wrong = sum(record.verdict is Verdict.MISCLASSIFIED for record in records)
     proven = sum(record.verdict is Verdict.ROBUST for record in records)
-    return Replayed(len(records), len(witnesses), wrong, proven)
+    asked = len(identity.indices)
+    return Replayed(len(records), len(witnesses), wrong, proven, asked, killed, lost)
+
+
+def check_indices(path: Path, run: RunFile) -> None:
+    """Raises FalseClaimError for results on inputs that the run was not asked about."""
+    asked = set(run.identity.indices)
+    if not is_unfinished(path, run):
+        for record in read_records(path / RESULTS):
+            _requirement(record.index)(record.index in asked, "the run was not asked about it")
+
+
+def is_unfinished(path: Path, run: RunFile) -> bool:
+    """Whether a run goes on, or was killed: what its folder holds is right, and not all of it."""
+    if run.is_old:
+        return not (path / SUMMARY).exists()
+    return run.sealed is None or (path / JOURNAL).exists()
+
+
+def _in_progress(
+    path: Path, run: RunFile, model: Model
+) -> tuple[list[Record], StoredWitnesses, int]:
+    """Results and witnesses of a run that has not ended, and how many lack their witness."""
+    kept = read_kept(path, run, model.network.input_shape)
+    listed, records = read_records(path / RESULTS), list(kept.records.values())
+    if not run.is_old and [r.checksum() for r in listed] != [
+        r.checksum() for r in records[: len(listed)]
+    ]:
+        raise DamagedFolderError(
+            f"{path / RESULTS} lists other results than {JOURNAL}: run the same command again to "
+            "write it anew"
+        )
+    claims = [r for r in records if r.verdict is Verdict.ADVERSARIAL]
+    whole = [r for r in claims if r.index in kept.witnesses]
+    found = [kept.witnesses[r.index] for r in whole]
+    d, dtype = model.network.input_size, model.interface.dtype
+    stored = StoredWitnesses(
+        np.array([r.index for r in whole], dtype=np.int64),
+        np.array([w.x for w in found]) if found else np.zeros((0, d), dtype),
+        np.array([r.label for r in whole], dtype=np.int64),
+        np.array([w.prediction for w in found], dtype=np.int64),
+        np.array([w.outputs for w in found]) if found else np.zeros((0, 0), dtype),
+    )
+    lost = [r for r in claims if r.index not in kept.witnesses]
+    if lost and not run.is_old:
+        raise DamagedFolderError(
+            f"{path / JOURNAL} lacks {len(lost)} adversarial inputs: run the same command again "
+            "to look for them anew"
+        )
+    left_out = {r.index for r in lost}
+    return [r for r in records if r.index not in left_out], stored, len(lost)
+
+
+def _check_seals(path: Path, run: RunFile, records: list[Record]) -> None:
+    """Claims that hold may still not be those that the run wrote, as after a fault of a disk."""
+    if run.sealed is None:
+        return
+    require_sealed(path / RESULTS, records, run)
+    file = path / SUMMARY
+    with reading(file, _AGAIN):
+        if len(records) != len(run.sealed.results):
+            raise ValueError(f"{RESULTS} has fewer or more lines than the run wrote")
+        if summary_checksum(complete(json.loads(file.read_bytes()))) != run.sealed.summary:
+            raise ValueError("its checksum is another")
 
 
 class _Clean:
@@ -98,27 +183,38 @@ class _Clean:
         inputs: Floats,
         labels: Integers,
     ) -> None:
-        outputs = model.runtime.outputs(inputs)
-        self.problems = {
-            problem.index: problem
-            for problem in specification.problems(np.array(indices), inputs, labels, outputs)
-        }
+        self._specification, self._inputs = specification, inputs
+        self._outputs = model.runtime.outputs(inputs)
+        self._rows = {index: row for row, index in enumerate(indices)}
         self.labels = dict(zip(indices, labels.tolist(), strict=True))
-        self._outputs = dict(zip(indices, outputs, strict=True))
+        self._wrong: dict[int, UnsafeSet] = {}
+
+    def problem(self, index: int) -> Problem:
+        """What was asked about an input, made when it is needed."""
+        row = self._rows[index]
+        label, outputs = self.labels[index], self._outputs[row]
+        return self._specification.problem(index, self._inputs[row], label, outputs)
+
+    def _is_wrong(self, index: int) -> bool:
+        """Whether the clean input is misclassified."""
+        label, outputs = self.labels[index], self._outputs[self._rows[index]]
+        if label not in self._wrong:
+            self._wrong[label] = UnsafeSet.misclassification(label, outputs.size)
+        return self._wrong[label].contains(outputs)
 
     def check(self, record: Record) -> None:
         """Checks what a record says without a witness."""
         index = record.index
         require = _requirement(index)
-        require(index in self.problems, "the run was not asked about it")
-        problem, outputs = self.problems[index], self._outputs[index]
+        require(index in self._rows, "the run was not asked about it")
+        outputs = self._outputs[self._rows[index]]
         require(record.label == self.labels[index], "its label is not that of the data")
         require(
             record.prediction == int(outputs.argmax()),
             "its stated prediction is not what ONNX Runtime gives for the clean input",
         )
         require(
-            problem.wrong.contains(outputs) == (record.verdict is Verdict.MISCLASSIFIED),
+            self._is_wrong(index) == (record.verdict is Verdict.MISCLASSIFIED),
             "its clean input is classified otherwise than the run says",
         )
         proven = record.proved_by is not ProvedBy.NOTHING
@@ -154,7 +250,7 @@ def _witnesses(
 ) -> dict[int, Witness]:
     """Every stored adversarial input, replayed."""
     if len(stored.index) and stored.inputs.dtype != model.interface.dtype:
-        raise InputError(
+        raise DamagedFolderError(
             f"{ADVERSARIALS} holds {stored.inputs.dtype} inputs where the model takes "
             f"{model.interface.dtype}: run the attack again with another --out"
         )
@@ -163,7 +259,7 @@ def _witnesses(
     stated = {record.index: record for record in records}
     found = {}
     for row, index in enumerate(stored.index.tolist()):
-        problem, require = clean.problems[index], _requirement(index)
+        problem, require = clean.problem(index), _requirement(index)
         witness = judge.replay(stored.inputs[row], problem.inputs, problem.unsafe)
         if witness is None:
             raise FalseClaimError(
@@ -195,29 +291,26 @@ def _witnesses(
     return found
 
 
-def _specification(asked: Asked) -> RunSpecification:
-    settings = Settings(minimize=asked.features.eps is None)
+def _specification(run: RunFile) -> RunSpecification:
+    identity = run.identity
+    settings = Settings(minimize=identity.features.eps is None)
     return RunSpecification(
-        Path(asked.model), norm_named(asked.norm), asked.features, Targets.parse(asked.targets),
-        settings,
+        Path(run.model.path), norm_named(identity.norm), identity.features,
+        Targets.parse(identity.targets), settings,
     )  # fmt: skip
 
 
 def _check_summary(
-    path: Path, asked: Asked, records: list[Record], witnesses: dict[int, Witness]
+    path: Path, run: RunFile, records: list[Record], witnesses: dict[int, Witness]
 ) -> None:
     """Sums the results up again: every figure and every fact of the question must be the same."""
-    try:
-        stored = _SINCE_FEATURES | json.loads(path.read_bytes())
-        stored = _SINCE_PROOFS | stored
-        stored["found_by"] = {"grid": 0, "mip": 0, "search": 0} | stored["found_by"]
+    with reading(path, _AGAIN):
+        stored = complete(json.loads(path.read_bytes()))
         facts = {name: stored[name] for name in _FACTS}
         seconds = stored["seconds"]
-    except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise InputError(f"{path} is missing or damaged: run the attack again") from problem
     for name in ("model_sha256", "norm", "features", "targets"):
-        facts[name] = getattr(asked, name)
-    facts["requested"] = len(asked.indices)
+        facts[name] = getattr(run.identity, name)
+    facts["requested"] = len(run.identity.indices)
     outcomes: list[Outcome] = [record.outcome(witnesses.get(record.index)) for record in records]
     expected = summarise(RunFacts(**facts), outcomes, seconds).as_json()
     for name, value in expected.items():

@@ -15,6 +15,14 @@ from onnx_lippa.question import Features, PerFeature
 from onnx_lippa.witness import FoundBy, Outcome, ProvedBy, Verdict
 
 SCHEMA_VERSION: Final = 1
+_OF_BEFORE: Final = {
+    "fixed": 0,
+    "grid": 0.0,
+    "nodes": 0,
+    "seconds_per_proven": None,
+    "proved_by": {"interval": 0, "linear": 0, "mip": 0, "complete": 0},
+}
+"""What fields that older summaries lack mean there."""
 _PACKAGES: Final = ("onnx-lippa", "onnx", "onnxruntime", "ortools", "numpy", "scipy", "clarabel")
 
 
@@ -183,6 +191,17 @@ def summarise(facts: RunFacts, outcomes: Sequence[Outcome], seconds: float) -> S
         nodes=sum(o.nodes for o in outcomes),
         versions=versions(),
     )
+
+
+def complete(values: dict[str, Any]) -> dict[str, Any]:
+    """What a summary file says, in full: files of before there were proofs, masks or grids lack
+    some of it.
+
+    Raises:
+        KeyError, TypeError: it says nothing of what was found.
+    """
+    full = _OF_BEFORE | values
+    return full | {"found_by": {"grid": 0, "mip": 0, "search": 0} | full["found_by"]}
 
 
 def versions() -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 from onnx_lippa import FalseClaimError, InputError, replay
 from onnx_lippa.cli import run as run_command
 from onnx_lippa.question import Features
-from onnx_lippa.runs.folder import read_asked
+from onnx_lippa.runs.folder import read_run
 from tests.attacks.cases import DIGITS, DIGITS_DATA, mlp_file
 from tests.cli.command import FEW, command
 from tests.runs.edits import edit_arrays, edit_json, read_records
@@ -63,7 +63,7 @@ def test_replayed_from_the_files_of_the_run_alone(finished, files):
         D, eps=np.load(files / "eps.npy"), upper=np.full(D, 1.125),
         fixed=np.load(files / "mask.npy"), grid=np.load(files / "grid.npy"),
     )  # fmt: skip
-    assert read_asked(finished).features == expected
+    assert read_run(finished).identity.features == expected
     summary = json.loads((finished / "summary.json").read_text())
     eps = np.load(files / "eps.npy")
     assert summary["eps"] == {"lower": eps.min(), "upper": eps.max()}
