@@ -52,7 +52,7 @@ COMMANDS: Final = (
         "audit",
         "Attack and prove, cheapest first: the robust error as an interval that narrows.",
     ),
-    Command("replay", "Re-check every claim of a finished run from its files alone."),
+    Command("replay", "Re-check every claim of a run from its files alone, as far as the run got."),
     Command(
         "inspect", "Show the layers of a model, and everything about it that is not supported."
     ),
