@@ -13,9 +13,10 @@ from onnx_lippa.formats import Data, read_data
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.runs import Replayed
 from onnx_lippa.runs import replay as replay_run
-from onnx_lippa.runs.folder import DATA, RUN, RunFile, read_run
 from onnx_lippa.runs.identity import digest_inputs
 from onnx_lippa.runs.replay import check_indices
+from onnx_lippa.runs.run_file import RUN, RunFile, read_run
+from onnx_lippa.runs.stored import DATA
 
 
 def replay(path: str | Path, *, model: str | Path | None = None) -> Replayed:

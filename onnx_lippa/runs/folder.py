@@ -11,178 +11,28 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from io import BytesIO
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
-from zipfile import ZipFile
 
 import numpy as np
 
-from onnx_lippa.arrays import AnyArray, Floats, Integers, Shape, size
+from onnx_lippa.arrays import AnyArray, Floats, Integers, Shape
 from onnx_lippa.errors import DamagedFolderError, InputError
 from onnx_lippa.runs.files import (
-    CHECK,
     FolderLock,
     LineFile,
-    checksum,
-    reading,
     remove_file,
     replace_file,
     replace_with,
-    whole_lines,
     writing,
 )
 from onnx_lippa.runs.identity import Identity
-from onnx_lippa.runs.journal import JOURNAL, Entry, Journal, read_journal
-from onnx_lippa.runs.records import Record, parse_records
+from onnx_lippa.runs.journal import JOURNAL, Entry, Journal
+from onnx_lippa.runs.records import Record
+from onnx_lippa.runs.run_file import RUN, Place, RunFile, Sealed, read_run
+from onnx_lippa.runs.stored import ADVERSARIALS, DATA, RESULTS, SUMMARY, read_kept, summary_checksum
 from onnx_lippa.runs.summary import Summary
-from onnx_lippa.witness import Outcome, Verdict, Witness
-
-SUMMARY: Final = "summary.json"
-RESULTS: Final = "results.jsonl"
-ADVERSARIALS: Final = "adversarials.npz"
-RUN: Final = "run.json"
-DATA: Final = "data.npz"
-_ARRAYS: Final = ("index", "inputs", "labels", "predictions", "outputs")
-_TYPES: Final = (np.float32, np.float64)
-"""What a model may take and give."""
-_AGAIN: Final = "run the attack again with another --out"
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a file was when the run began.
-
-    Attributes:
-        path: its path; empty where it lies in the run's folder, under a name of its own.
-        beside: its path from the run's folder; empty where there is none, or none is known.
-    """
-
-    path: str
-    beside: str = ""
-
-    @classmethod
-    def seen_from(cls, folder: Path, path: Path) -> Place:
-        """The place of a file, as a run in some folder remembers it."""
-        whole = path.resolve()
-        try:
-            return cls(str(whole), os.path.relpath(whole, folder.resolve()))
-        except ValueError:  # another drive
-            return cls(str(whole))
-
-    def candidates(self, folder: Path) -> list[Path]:
-        """Where the file may be now, the likeliest first."""
-        paths = [Path(self.path)]
-        if self.beside:
-            paths.append(folder / self.beside)
-        return paths
-
-
-@dataclass(frozen=True)
-class Sealed:
-    """Checksums of a folder's texts, as they were written at the end of a run or an interrupt.
-
-    They are of what the texts say, not of how: blanks, and fields that have their defaults, may
-    come and go.
-
-    Attributes:
-        results: one for each record of ``results.jsonl``.
-        summary: that of ``summary.json``, but for the places of model and data.
-    """
-
-    results: tuple[int, ...]
-    summary: int
-
-    def as_json(self) -> dict[str, str]:
-        """The same as hexadecimal text."""
-        return {
-            "results": "".join(f"{check:08x}" for check in self.results),
-            "summary": f"{self.summary:08x}",
-        }
-
-    @classmethod
-    def parse(cls, values: dict[str, str]) -> Sealed:
-        """What a file says.
-
-        Raises:
-            ValueError, TypeError, KeyError: no checksums.
-        """
-        text = values["results"]
-        if len(text) % 8:
-            raise ValueError("checksums cut short")
-        checks = tuple(int(text[i : i + 8], 16) for i in range(0, len(text), 8))
-        return cls(checks, int(values["summary"], 16))
-
-
-@dataclass(frozen=True)
-class RunFile:
-    """What ``run.json`` holds.
-
-    Attributes:
-        identity: what the run was asked.
-        model: where the model was.
-        data: where the data was.
-        data_file_sha256: digest of the data file, in folders of before inputs were digested.
-        sealed: checksums of the other files; None in a run that has not ended, and in folders of
-            before there were any.
-        intact: whether the file is as it was written, as far as it can tell.
-    """
-
-    identity: Identity
-    model: Place
-    data: Place
-    data_file_sha256: str = ""
-    sealed: Sealed | None = None
-    intact: bool = True
-
-    @property
-    def is_old(self) -> bool:
-        """Whether it was written before there were journals and checksums."""
-        return not self.identity.version
-
-    def content(self) -> bytes:
-        """The file that holds it."""
-        values = self._claims() | {
-            CHECK: checksum(self._claims()),
-            "model": self.model.path,
-            "model_beside": self.model.beside,
-            "data": self.data.path,
-            "data_beside": self.data.beside,
-        }
-        return json.dumps(values, indent=1).encode()
-
-    def _claims(self) -> dict[str, Any]:
-        """All but the places of files, which may be changed by hand: digests say what is right."""
-        sealed = None if self.sealed is None else self.sealed.as_json()
-        return self.identity.as_json() | {"sealed": sealed}
-
-    @classmethod
-    def parse(cls, values: dict[str, Any]) -> RunFile:
-        """What the values of a file say.
-
-        Raises:
-            ValueError, TypeError, KeyError, OverflowError, InputError: they are of no run.
-        """
-        identity = Identity.parse(values)
-        names = ("model", "data", "model_beside", "data_beside", "data_sha256")
-        words = {name: values.get(name, "") for name in names}
-        if not all(isinstance(word, str) for word in words.values()):
-            raise TypeError("a path is no text")
-        if not words["model"]:
-            raise ValueError("no model is named")
-        sealed = values.get("sealed")
-        run = cls(
-            identity,
-            Place(words["model"], words["model_beside"]),
-            Place(words["data"], words["data_beside"]),
-            words["data_sha256"],
-            None if sealed is None else Sealed.parse(sealed),
-        )
-        is_older = run.is_old and CHECK not in values
-        return replace(run, intact=is_older or values.get(CHECK) == checksum(run._claims()))
+from onnx_lippa.witness import Outcome, Verdict
 
 
 class RunFolder:
@@ -381,150 +231,6 @@ class RunFolder:
             lines = (entry.line() for entry in entries)
             replace_with(self.path / JOURNAL, lambda file: file.writelines(lines))
         return run
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What the files of a run hold that can be believed.
-
-    Attributes:
-        records: results by index, in the order in which they were written.
-        witnesses: witnesses by index.
-        has_journal: whether the run has not ended, or was killed.
-    """
-
-    records: dict[int, Record]
-    witnesses: dict[int, Witness]
-    has_journal: bool
-
-
-def read_kept(folder: Path, run: RunFile, sample_shape: Shape) -> Kept:
-    """The results and witnesses of a run, finished or not.
-
-    Results count that a checksum or the journal vouches for; in folders of before there were any,
-    all of them.
-
-    Raises:
-        DamagedFolderError: a file is damaged.
-    """
-    path = folder / RESULTS
-    records: dict[int, Record] = {}
-    with reading(path, _AGAIN):
-        lines = whole_lines(path.read_bytes()) if path.exists() else []
-        if not run.is_old:
-            lines = lines[: 0 if run.sealed is None else len(run.sealed.results)]
-        listed = parse_records(path, lines)
-        require_sealed(path, listed, run)
-        records = {record.index: record for record in listed}
-    witnesses: dict[int, Witness] = {}
-    with reading(folder / ADVERSARIALS, _AGAIN):
-        if (folder / ADVERSARIALS).exists():
-            stored = read_witnesses(folder / ADVERSARIALS, sample_shape)
-            for row, index in enumerate(stored.index.tolist()):
-                record = records.get(index)
-                if record is not None and record.distance is not None:
-                    pair = (stored.inputs[row], stored.outputs[row])
-                    witnesses[index] = Witness(*pair, record.distance)
-    entries = read_journal(folder)
-    for entry in entries or ():
-        index = entry.record.index
-        if entry.witness is not None and entry.witness.x.shape != (size(sample_shape),):
-            raise DamagedFolderError(
-                f"{folder / JOURNAL} holds a witness of another shape: {_AGAIN}"
-            )
-        records[index] = entry.record
-        witnesses.pop(index, None)
-        if entry.witness is not None:
-            witnesses[index] = entry.witness
-    return Kept(records, witnesses, entries is not None)
-
-
-def require_sealed(path: Path, records: list[Record], run: RunFile) -> None:
-    """Raises DamagedFolderError where the first records are not those that were sealed."""
-    checks = () if run.sealed is None else run.sealed.results
-    for number, (record, check) in enumerate(zip(records, checks, strict=False), start=1):
-        if record.checksum() != check:
-            raise DamagedFolderError(
-                f"line {number} of {path} is damaged (its checksum is another): {_AGAIN}"
-            )
-
-
-def summary_checksum(figures: dict[str, Any]) -> int:
-    """The checksum of a summary, from its plain JSON values."""
-    return checksum({name: v for name, v in figures.items() if name not in ("model", "data")})
-
-
-@dataclass(frozen=True)
-class StoredWitnesses:
-    """What ``adversarials.npz`` holds.
-
-    Attributes:
-        index: (n,) places of the clean inputs in the data.
-        inputs: (n, d) in the type of the model.
-        labels: (n,) their labels.
-        predictions: (n,) what the model makes of them.
-        outputs: (n, k) the model's outputs.
-    """
-
-    index: Integers
-    inputs: Floats
-    labels: Integers
-    predictions: Integers
-    outputs: Floats
-
-
-def read_witnesses(path: Path, sample_shape: Shape) -> StoredWitnesses:
-    """The adversarial inputs of a run.
-
-    Raises:
-        DamagedFolderError: the file is missing or damaged.
-    """
-    with reading(path, _AGAIN):
-        with ZipFile(path) as archive:
-            # A member is read whole, so that zip compares its checksum.
-            arrays = [_read_array(archive.read(f"{name}.npy")) for name in _ARRAYS]
-        stored = StoredWitnesses(*arrays)
-        n = len(stored.index)
-        exact = stored.inputs.dtype in _TYPES and stored.outputs.dtype in _TYPES
-        whole = all(a.dtype == np.int64 and a.shape == (n,)
-                    for a in (stored.index, stored.labels, stored.predictions))  # fmt: skip
-        if not exact or not whole or stored.inputs.shape != (n, *sample_shape):
-            raise ValueError("arrays of other types or shapes")
-        if len(stored.outputs) != n:
-            raise ValueError("arrays of different lengths")
-        return replace(stored, inputs=stored.inputs.reshape(n, size(sample_shape)))
-
-
-def _read_array(content: bytes) -> AnyArray:
-    return np.lib.format.read_array(BytesIO(content), allow_pickle=False)
-
-
-def read_run(path: Path) -> RunFile:
-    """What a folder's run was asked.
-
-    Raises:
-        InputError: the folder holds no run.
-        DamagedFolderError: the file that says it is damaged.
-    """
-    file = path / RUN
-    with _readable_run(path):
-        content = file.read_bytes()
-    with reading(file, "give the --out folder of a run"):
-        try:
-            return RunFile.parse(json.loads(content))
-        except InputError as error:
-            raise ValueError(str(error)) from error
-
-
-@contextmanager
-def _readable_run(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"{path} holds no run that can be read ({RUN}: {error.strerror or error}): give the "
-            "--out folder of a run"
-        ) from error
 
 
 def _cut_to_whole_lines(path: Path) -> None:

@@ -17,20 +17,21 @@ from onnx_lippa.errors import DamagedFolderError, FalseClaimError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.question import Problem, UnsafeSet, norm_named
 from onnx_lippa.runs.files import reading
-from onnx_lippa.runs.folder import (
+from onnx_lippa.runs.journal import JOURNAL
+from onnx_lippa.runs.records import Record, read_records
+from onnx_lippa.runs.run_file import RunFile
+from onnx_lippa.runs.specification import RunSpecification, Targets
+from onnx_lippa.runs.stored import (
     ADVERSARIALS,
+    AGAIN,
     RESULTS,
     SUMMARY,
-    RunFile,
     StoredWitnesses,
     read_kept,
     read_witnesses,
     require_sealed,
     summary_checksum,
 )
-from onnx_lippa.runs.journal import JOURNAL
-from onnx_lippa.runs.records import Record, read_records
-from onnx_lippa.runs.specification import RunSpecification, Targets
 from onnx_lippa.runs.summary import RunFacts, complete, summarise
 from onnx_lippa.witness import FoundBy, Judge, Outcome, ProvedBy, Verdict, Witness
 
@@ -38,7 +39,6 @@ _NOT_CHECKED: Final = ("versions",)
 """Fields of a summary that neither the question nor the results determine."""
 _FACTS: Final = tuple(field.name for field in fields(RunFacts) if field.name != "features")
 """The question's fields that a summary holds as they are."""
-_AGAIN: Final = "run the attack again with another --out"
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _check_seals(path: Path, run: RunFile, records: list[Record]) -> None:
         return
     require_sealed(path / RESULTS, records, run)
     file = path / SUMMARY
-    with reading(file, _AGAIN):
+    with reading(file, AGAIN):
         if len(records) != len(run.sealed.results):
             raise ValueError(f"{RESULTS} has fewer or more lines than the run wrote")
         if summary_checksum(complete(json.loads(file.read_bytes()))) != run.sealed.summary:
@@ -304,7 +304,7 @@ def _check_summary(
     path: Path, run: RunFile, records: list[Record], witnesses: dict[int, Witness]
 ) -> None:
     """Sums the results up again: every figure and every fact of the question must be the same."""
-    with reading(path, _AGAIN):
+    with reading(path, AGAIN):
         stored = complete(json.loads(path.read_bytes()))
         facts = {name: stored[name] for name in _FACTS}
         seconds = stored["seconds"]
