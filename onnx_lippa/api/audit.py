@@ -67,7 +67,7 @@ def audit(
         ContradictionError: a witness and a proof for one input, which is a bug.
     """
     settings = Settings(method=method_named(method), seed=seed)
-    budgets = AuditSettings(settings, CertifySettings(time_limit=time_limit, seed=seed), budget)
+    budgets = AuditSettings(settings, CertifySettings(time_limit=time_limit), budget)
     model, specification = specified(
         network, norm, targets, eps, lower, upper, fixed, grid, settings, workers
     )

@@ -74,7 +74,7 @@ def distortion(
         InputError: an argument that cannot be used, with the reason.
         ModelError: a model that cannot be used (where a path is given).
     """
-    proof = CertifySettings(ProofMethod.MIP, time_limit, seed=seed, solver=mip_solver(solver))
+    proof = CertifySettings(ProofMethod.MIP, time_limit, solver=mip_solver(solver))
     settings = Settings(minimize=True, seed=seed)
     model, specification = specified(
         network, norm, targets, eps, lower, upper, fixed, 0.0, settings, 1

@@ -95,5 +95,5 @@ def verify(
     """
     wanted = asked if isinstance(asked, Property) else Property.from_vnnlib(asked)
     model = network if isinstance(network, Model) else load_for(wanted, network)
-    proof = CertifySettings(proof_method_named(method), time_limit, seed=seed)
+    proof = CertifySettings(proof_method_named(method), time_limit)
     return verify_property(model, wanted, Settings(time_limit=timeout, seed=seed), proof)

@@ -36,7 +36,6 @@ def prove(
     method: str = "auto",
     time_limit: float = 60.0,
     solver: str = "scip",
-    seed: int = 0,
     workers: int = 1,
 ) -> AttackResult:
     """Proves one input or a batch robust, or finds that it is not.
@@ -55,7 +54,6 @@ def prove(
         method: ``"auto"``, ``"interval"``, ``"linear"``, ``"mip"`` or ``"complete"``.
         time_limit: seconds for one input; then it stays unknown.
         solver: solver of ``"mip"``: ``"scip"``, ``"highs"`` or ``"gurobi"``.
-        seed: same seed, same result.
         workers: processes; the result does not depend on it, but for time limits.
 
     Returns:
@@ -66,11 +64,8 @@ def prove(
         InputError: an argument that cannot be used, with the reason.
         ModelError: a model that cannot be used (where a path is given).
     """
-    budgets = CertifySettings(
-        proof_method_named(method), time_limit, seed=seed, solver=mip_solver(solver)
-    )
-    settings = Settings(seed=seed)
+    budgets = CertifySettings(proof_method_named(method), time_limit, solver=mip_solver(solver))
     model, specification = specified(
-        network, norm, targets, eps, lower, upper, fixed, grid, settings, workers
+        network, norm, targets, eps, lower, upper, fixed, grid, Settings(), workers
     )
     return run_batch(model, specification, budgets, x, y)

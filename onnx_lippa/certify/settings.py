@@ -30,7 +30,6 @@ class CertifySettings:
             the one setting that can make two runs differ.
         node_limit: subproblems that a complete search may bound for one input.
         memory_limit: bytes that the open subproblems of one input may take.
-        seed: where random numbers come from.
         solver: solver of the mixed-integer programs.
     """
 
@@ -38,7 +37,6 @@ class CertifySettings:
     time_limit: float = 60.0
     node_limit: float = math.inf
     memory_limit: float = 2e9
-    seed: int = 0
     solver: str = "scip"
 
     def __post_init__(self) -> None:
@@ -46,5 +44,3 @@ class CertifySettings:
             raise InputError(f"the time limit is {self.time_limit}: give a positive number")
         if not self.node_limit > 0 or not self.memory_limit > 0:
             raise InputError("limits on nodes and memory must be positive numbers")
-        if self.seed < 0:
-            raise InputError(f"seed is {self.seed}: give a number of at least 0")

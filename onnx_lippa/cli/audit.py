@@ -65,7 +65,7 @@ def audit(
     )  # fmt: skip
     question = PropertyQuestion(property_, instances, counterexample, timeout, time_limit)
     if question.is_asked:
-        answer(arguments, question, settings, CertifySettings(time_limit=math.inf, seed=seed))
+        answer(arguments, question, settings, CertifySettings(time_limit=math.inf))
         return
     question.require_nothing()
     if eps is None:
@@ -73,7 +73,7 @@ def audit(
     limit = 60.0 if time_limit is None else time_limit
     asked = AuditSettings(
         settings,
-        CertifySettings(time_limit=limit, seed=seed),
+        CertifySettings(time_limit=limit),
         math.inf if budget is None else budget,
     )
     carry_out(arguments, asked, settings)

@@ -65,12 +65,12 @@ def certify(
             arguments,
             question,
             Settings(seed=seed),
-            CertifySettings(wanted, math.inf, seed=seed, solver=solver),
+            CertifySettings(wanted, math.inf, solver=solver),
         )
         return
     question.require_nothing()
     if eps is None:
         raise InputError("there is no --eps: give the radius within which to prove")
     limit = 60.0 if time_limit is None else time_limit
-    proof = CertifySettings(wanted, limit, seed=seed, solver=solver)
+    proof = CertifySettings(wanted, limit, solver=solver)
     carry_out(arguments, proof, Settings(seed=seed))

@@ -175,7 +175,7 @@ def test_proofs_of_properties_hold_for_the_bounds_as_stated():
 
 
 @pytest.mark.parametrize(
-    "options", [{"time_limit": 0.0}, {"node_limit": 0}, {"memory_limit": -1.0}, {"seed": -1}]
+    "options", [{"time_limit": 0.0}, {"node_limit": 0}, {"memory_limit": -1.0}]
 )
 def test_settings_refused(options):
     with pytest.raises(InputError):
