@@ -21,7 +21,7 @@ class LippaError(Exception):
     Its message is one printable line, whatever names and paths are part of it.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[int] = 70
 
     def __init__(self, message: str = "") -> None:
         super().__init__(self._cleaned(message))
@@ -99,3 +99,32 @@ class ContradictionError(LippaError):
     """A witness and a proof for one input: one of them is wrong, and it is a bug of ours."""
 
     exit_code: ClassVar[int] = 1
+
+
+class WorkerError(LippaError):
+    """Worker processes that cannot be started, or memory that is used up."""
+
+    exit_code: ClassVar[int] = 71
+
+
+class InternalError(LippaError):
+    """Something that onnx-lippa did not expect, and that is a bug of ours."""
+
+    exit_code: ClassVar[int] = 70
+
+
+def unexpected(error: BaseException) -> LippaError:
+    """The error to raise, or to tell, for an exception that is none of ours."""
+    if isinstance(error, LippaError):
+        return error
+    if isinstance(error, MemoryError):
+        return WorkerError("memory is used up: go on with fewer --workers or a smaller batch")
+    return InternalError(
+        f"internal error ({describe(error)}): please report it as a bug of onnx-lippa"
+    )
+
+
+def describe(error: BaseException) -> str:
+    """An exception's kind and message on one line."""
+    kind, message = type(error).__name__, " ".join(str(error).split())
+    return f"{kind}: {message}" if message else kind

@@ -105,7 +105,7 @@ def run_batch(
 
 def problems_of(
     model: Model, specification: RunSpecification, x: Floats, y: npt.ArrayLike | None
-) -> tuple[Floats, list[Problem]]:
+) -> tuple[Floats, Sequence[Problem]]:
     """The inputs (n, d) that a caller gives, checked, and the problem of each."""
     inputs, labels = _batch(model, x, y)
     check_inputs(inputs, specification.features)

@@ -21,7 +21,8 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.question import Problem
 from onnx_lippa.runs.merge import merged
-from onnx_lippa.runs.workers import Budgets, Workers, jobs_of
+from onnx_lippa.runs.specification import chosen_of, indices_of
+from onnx_lippa.runs.workers import Budgets, Workers, jobs_of, stopping_time, worth_starting
 from onnx_lippa.witness import Outcome, Verdict
 
 _SHARD: Final = 25
@@ -110,8 +111,9 @@ def audit(
         ContradictionError: a witness and a proof for one input.
     """
     if problems:
-        with Workers(model, workers) as pool:
-            yield from _Audit(model, problems, settings, workers, pool).run()
+        count = worth_starting(workers, len(problems), settings.budget)
+        with Workers(model, count) as pool:
+            yield from _Audit(model, problems, settings, count, pool).run()
 
 
 @final
@@ -125,9 +127,12 @@ class _Audit:
         pool: Workers,
     ) -> None:
         self._model, self._settings, self._workers, self._pool = model, settings, workers, pool
-        self._problems = {problem.index: problem for problem in problems}
-        self._known = {i: Outcome(i, Verdict.UNKNOWN) for i in self._problems}
-        self._end = time.monotonic() + settings.budget
+        self._problems = problems
+        self._places = {index: place for place, index in enumerate(indices_of(problems))}
+        self._known = {i: Outcome(i, Verdict.UNKNOWN) for i in self._places}
+        started = time.monotonic()
+        self._end = started + settings.budget
+        self._last = started + stopping_time(settings.budget)
 
     def run(self) -> Iterator[AuditEvent]:
         attack, proof = self._settings.attack, self._settings.proof
@@ -207,10 +212,12 @@ class _Audit:
         if left < math.inf and chosen is None:
             each = max(left * self._workers / len(open_), _LEAST_SECONDS)
             budgets = replace(budgets, time_limit=min(budgets.time_limit, each))
-        jobs = jobs_of([self._problems[i] for i in open_], budgets, shard)
-        for outcome in self._pool.run(jobs, time.monotonic() + left):
+        chosen_problems = chosen_of(self._problems, [self._places[i] for i in open_])
+        jobs = jobs_of(chosen_problems, budgets, shard)
+        for outcome in self._pool.run(jobs, time.monotonic() + left, self._last):
             index = outcome.index
-            known = merged(self._known[index], outcome, self._problems[index], self._model)
+            problem = self._problems[self._places[index]]
+            known = merged(self._known[index], outcome, problem, self._model)
             self._known[index] = known
             yield AuditEvent(stage, known, known.verdict is not Verdict.UNKNOWN)
 

@@ -5,24 +5,26 @@ from __future__ import annotations
 import csv
 import io
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings
-from onnx_lippa.errors import InputError, LippaError
+from onnx_lippa.errors import InputError, LippaError, unexpected
 from onnx_lippa.question import Property
 from onnx_lippa.runs.counterexample import write_counterexample
 from onnx_lippa.runs.falsify import falsify, load_for
 from onnx_lippa.runs.finding import Answer
-from onnx_lippa.runs.processes import begin_quietly, interrupts_held_back, process_pool
+from onnx_lippa.runs.processes import Died, Replied, WorkerPool
 from onnx_lippa.runs.verify import verify
+from onnx_lippa.runs.workers import stopping_time
 
 _COLUMNS: Final = ("onnx", "vnnlib", "timeout")
 _FIELDS: Final = (*_COLUMNS, "answer", "seconds", "load_seconds", "found_by", "lp_steps", "note")
+_ANSWERING: Final = "answering"
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,9 @@ def answers(
 ) -> Iterator[InstanceResult]:
     """The answer to every instance, in the order in which they come.
 
+    All work is done in worker processes, so that no instance can end the list: what raises an
+    exception, ends its process or does not end in time is an ``error``, with the reason.
+
     Args:
         instances: the questions.
         folder: what their paths are relative to.
@@ -171,47 +176,88 @@ def answers(
         workers: processes.
         counterexamples: folder for what was found, or None.
     """
-    jobs = [(one, folder, settings, proof, counterexamples) for one in instances]
-    if workers == 1 or len(jobs) <= 1:
-        for job in jobs:
-            yield _answered(*job)
-        return
-    with process_pool(min(workers, len(jobs)), begin_quietly) as executor:
-        with interrupts_held_back():
-            futures = [executor.submit(_answered, *job) for job in jobs]
-        for future in as_completed(futures):
-            yield future.result()
+    waiting = deque(_Turn(instance) for instance in instances)
+    pool: WorkerPool[_Turn, str | InstanceResult]
+    with WorkerPool(workers, _Charge, (folder, settings, proof, counterexamples), _work) as pool:
+        while waiting or pool.is_busy:
+            while waiting and pool.has_room:
+                turn = waiting.popleft()
+                turn.begun = time.monotonic()
+                pool.submit(turn, stopping_time(turn.instance.timeout))
+            for event in pool.wait():
+                if isinstance(event, Died):
+                    yield _lost(event)
+                elif isinstance(event, Replied):
+                    if isinstance(event.reply, InstanceResult):
+                        yield event.reply
+                    else:
+                        event.task.doing = event.reply
 
 
-def _answered(
-    instance: Instance,
-    folder: Path,
-    settings: Settings,
-    proof: CertifySettings | None,
-    counterexamples: Path | None,
-) -> InstanceResult:
-    """One instance from its files; what is wrong with them is its answer."""
-    started = time.monotonic()
+@dataclass
+class _Turn:
+    """An instance on its way through a worker; the parent keeps what it says.
+
+    Attributes:
+        instance: the instance.
+        begun: ``time.monotonic()`` at which it was given to a worker.
+        doing: what is being done with it.
+    """
+
+    instance: Instance
+    begun: float = 0.0
+    doing: str = "starting"
+
+
+@dataclass(frozen=True)
+class _Charge:
+    """What a worker needs for every instance; see :func:`answers`."""
+
+    folder: Path
+    settings: Settings
+    proof: CertifySettings | None
+    counterexamples: Path | None
+
+
+def _lost(died: Died[_Turn]) -> InstanceResult:
+    """The line of an instance whose process died, or had to be ended."""
+    turn = died.task
+    answer = "timeout" if died.overdue and turn.doing == _ANSWERING else "error"
+    note, seconds = f"{turn.doing}: its process {died.reason}", time.monotonic() - turn.begun
+    return InstanceResult(turn.instance, answer, seconds, 0.0, "", 0, note)
+
+
+def _work(charge: _Charge, turn: _Turn) -> Iterator[str | InstanceResult]:
+    """One instance from its files: what is being done, then the line; any failure is its answer."""
+    instance, folder, started = turn.instance, charge.folder, time.monotonic()
     loaded, found, note = 0.0, None, ""
     try:
+        yield "reading the property"
         asked = Property.from_vnnlib(folder / instance.vnnlib)
+        yield "reading the model"
         began = time.monotonic()
         model = load_for(asked, folder / instance.onnx)
         loaded = time.monotonic() - began
+        yield _ANSWERING
         left = max(instance.timeout - (time.monotonic() - started), 1e-3)
-        limited = replace(settings, time_limit=left)
-        if proof is None:
+        limited = replace(charge.settings, time_limit=left)
+        if charge.proof is None:
             found = falsify(model, asked, limited)
         else:
-            found = verify(model, asked, limited, proof)
+            found = verify(model, asked, limited, charge.proof)
         note = found.note or found.reason
-        if counterexamples is not None and found.answer is Answer.SAT:
+        if charge.counterexamples is not None and found.answer is Answer.SAT:
             name = f"{Path(instance.onnx).stem}_{Path(instance.vnnlib).name.split('.vnnlib')[0]}"
-            write_counterexample(counterexamples / f"{name}.txt", found)
-    except (LippaError, MemoryError) as error:
-        note = " ".join(str(error).split()) or "out of memory"
+            write_counterexample(charge.counterexamples / f"{name}.txt", found)
+    except LippaError as error:
+        note = " ".join(str(error).split())
+    except MemoryError:
+        note = "its memory was used up"
+    except Exception as error:  # noqa: BLE001 - no instance may end the list
+        note = str(unexpected(error))
     seconds = time.monotonic() - started
     if found is None:
-        return InstanceResult(instance, "error", seconds, loaded, "", 0, note)
+        yield InstanceResult(instance, "error", seconds, loaded, "", 0, note)
+        return
     by = found.found_by.value
-    return InstanceResult(instance, found.answer.value, seconds, loaded, by, found.lp_steps, note)
+    yield InstanceResult(instance, found.answer.value, seconds, loaded, by, found.lp_steps, note)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import final, overload
 
 import numpy as np
 
@@ -120,16 +123,92 @@ class RunSpecification:
             outputs: (k,) the model's outputs for it.
         """
         inputs = self.features.input_set(x, self.norm)
-        targets = self.targets.of(label, outputs)
-        unsafe = UnsafeSet.misclassification(label, outputs.size, targets)
-        wrong = UnsafeSet.misclassification(label, outputs.size)
+        unsafe = _misclassification(label, outputs.size, self.targets.of(label, outputs))
+        wrong = _misclassification(label, outputs.size, None)
         return Problem(index, inputs, unsafe, wrong)
 
     def problems(
         self, indices: Integers, x: Floats, labels: Integers, outputs: Floats
-    ) -> list[Problem]:
+    ) -> ProblemSet:
         """The problems of inputs x (n, d) with labels (n,) and clean outputs (n, k)."""
-        return [
-            self.problem(int(index), row, int(label), output)
-            for index, row, label, output in zip(indices, x, labels, outputs, strict=True)
-        ]
+        return ProblemSet(self, indices, x, labels, outputs)
+
+
+@final
+class ProblemSet(Sequence[Problem]):
+    """The problems of many inputs; each is made when it is asked for, and not kept.
+
+    A slice is a set of its own that holds, and takes to another process, its rows alone.
+
+    Args:
+        specification: what is asked of each.
+        indices: (n,) places of the inputs in the data.
+        x: (n, d) clean inputs.
+        labels: (n,) their classes.
+        outputs: (n, k) the model's outputs for them.
+        places: which of these rows, in which order; all when None.
+    """
+
+    def __init__(
+        self,
+        specification: RunSpecification,
+        indices: Integers,
+        x: Floats,
+        labels: Integers,
+        outputs: Floats,
+        places: Integers | None = None,
+    ) -> None:
+        self._specification, self._rows = specification, (indices, x, labels, outputs)
+        self._places = np.arange(len(indices)) if places is None else places
+
+    @property
+    def indices(self) -> Integers:
+        """(n,) places of the inputs in the data."""
+        return self._rows[0][self._places]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, place: int) -> Problem: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> ProblemSet: ...
+
+    def __getitem__(self, place: int | slice) -> Problem | ProblemSet:
+        if isinstance(place, slice):
+            return ProblemSet(self._specification, *self._rows, self._places[place])
+        row = self._places[place]
+        indices, x, labels, outputs = self._rows
+        return self._specification.problem(
+            int(indices[row]), x[row], int(labels[row]), outputs[row]
+        )
+
+    def chosen(self, places: Sequence[int]) -> ProblemSet:
+        """The problems at some places, in that order."""
+        places_ = self._places[np.array(places, dtype=np.int64)]
+        return ProblemSet(self._specification, *self._rows, places_)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        rows = (values[self._places] for values in self._rows)
+        return ProblemSet, (self._specification, *rows)
+
+
+def indices_of(problems: Sequence[Problem]) -> list[int]:
+    """The place of every problem's input in the data; none is made for it."""
+    if isinstance(problems, ProblemSet):
+        return [int(index) for index in problems.indices]
+    return [problem.index for problem in problems]
+
+
+def chosen_of(problems: Sequence[Problem], places: Sequence[int]) -> Sequence[Problem]:
+    """The problems at some places, in that order."""
+    if isinstance(problems, ProblemSet):
+        return problems.chosen(places)
+    return [problems[place] for place in places]
+
+
+@lru_cache(maxsize=32)
+def _misclassification(label: int, classes: int, targets: tuple[int, ...] | None) -> UnsafeSet:
+    """One set for all inputs of a label: it has a row of k numbers for each of k classes."""
+    return UnsafeSet.misclassification(label, classes, targets)

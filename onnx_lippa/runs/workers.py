@@ -1,14 +1,16 @@
-"""Work on problems in worker processes, of one kind after another in the same processes."""
+"""Work on problems in worker processes, of one kind after another in the same processes.
+
+No input can end a run. What raises an exception, ends its process or does not end at all is tried
+again in smaller company; an input that does so alone gets an outcome that says so.
+"""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from multiprocessing.queues import Queue
-from queue import Empty
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Final, TypeAlias, final
 
@@ -16,22 +18,23 @@ from threadpoolctl import threadpool_limits
 
 from onnx_lippa.attacks import Settings, attack_batch
 from onnx_lippa.certify import CertifySettings, certify_batch
-from onnx_lippa.errors import LippaError
+from onnx_lippa.errors import ContradictionError, InputError, describe
 from onnx_lippa.onnx_io import Model, ModelSource
 from onnx_lippa.question import Problem
-from onnx_lippa.runs.processes import (
-    CONTEXT,
-    begin_quietly,
-    interrupts_held_back,
-    process_pool,
-)
-from onnx_lippa.witness import Outcome
-
-_PATIENCE: Final = 0.5
-"""Seconds without an outcome after which the workers are asked whether they still live."""
+from onnx_lippa.runs.processes import Died, Replied, WorkerPool
+from onnx_lippa.runs.specification import chosen_of, indices_of
+from onnx_lippa.witness import Outcome, Verdict
 
 Budgets: TypeAlias = Settings | CertifySettings
 """What is done with problems: an attack or a proof, and how much of it."""
+
+_START_SECONDS: Final = 1.0
+"""What the start of a worker takes, about: less work than this is done here."""
+_SLACK: Final = 2.0
+_SLACK_SHARE: Final = 0.1
+"""How much longer than its time limit a job may take before its process is ended."""
+_LIVES: Final = 2
+"""Processes that one input may end, alone, before it is given up."""
 
 
 @dataclass(frozen=True)
@@ -43,16 +46,30 @@ class Job:
         budgets: what to do with them.
     """
 
-    problems: tuple[Problem, ...]
+    problems: Sequence[Problem]
     budgets: Budgets
 
 
-def jobs_of(problems: Sequence[Problem], budgets: Budgets, together: int) -> list[Job]:
-    """Jobs of so many problems each, in their order."""
-    return [
-        Job(tuple(problems[first : first + together]), budgets)
-        for first in range(0, len(problems), together)
-    ]
+def jobs_of(problems: Sequence[Problem], budgets: Budgets, together: int) -> Iterator[Job]:
+    """Jobs of so many problems each, in their order, made as they are asked for."""
+    for first in range(0, len(problems), together):
+        yield Job(problems[first : first + together], budgets)
+
+
+def worth_starting(count: int, jobs: int, seconds: float) -> int:
+    """How many workers are worth their start.
+
+    Args:
+        count: how many there may be.
+        jobs: what there is to do.
+        seconds: what it takes at most.
+    """
+    return 1 if seconds <= _START_SECONDS else max(1, min(count, jobs))
+
+
+def stopping_time(limit: float) -> float:
+    """Seconds after which a process with so much time for its work is ended."""
+    return (1 + _SLACK_SHARE) * limit + _SLACK
 
 
 @final
@@ -63,23 +80,16 @@ class Workers:
 
     Args:
         model: the model, loaded and checked.
-        count: processes.
+        count: processes at most; one is started when there is a job for it.
     """
 
     def __init__(self, model: Model, count: int) -> None:
         self._model, self._count = model, count
-        self._results: Queue[Outcome | None] | None = None
-        self._executor: ProcessPoolExecutor | None = None
-        self._opened = ExitStack()
+        self._pool: WorkerPool[_Attempt, Outcome] | None = None
 
     def __enter__(self) -> Workers:
-        """Starts the processes, if there are to be several."""
         if self._count > 1:
-            results: Queue[Outcome | None] = CONTEXT.Queue()
-            initials = (self._model.source, results)
-            pool = process_pool(self._count, _begin, initials)
-            self._executor = self._opened.enter_context(pool)
-            self._results = results
+            self._pool = WorkerPool(self._count, _begin, (self._model.source,), _work)
         return self
 
     def __exit__(
@@ -87,89 +97,175 @@ class Workers:
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> bool | None:
+    ) -> None:
         """Ends the processes."""
-        return self._opened.__exit__(kind, error, trace)
+        if self._pool is not None:
+            self._pool.close()
 
-    def run(self, jobs: Sequence[Job], deadline: float = float("inf")) -> Iterator[Outcome]:
-        """Outcomes as they are settled.
+    def run(
+        self, jobs: Iterable[Job], deadline: float = math.inf, last: float | None = None
+    ) -> Iterator[Outcome]:
+        """Outcomes as they are settled, one for each problem of a job that was begun.
 
         Args:
-            jobs: what to do; each is begun when a worker is free.
+            jobs: what to do; each is made and begun when a worker is free.
             deadline: ``time.monotonic()`` after which no further job is begun, and by which those
                 that were have used up their time.
+            last: ``time.monotonic()`` at which workers that are still busy are ended; None for a
+                little after the time limit of each job.
+
+        Raises:
+            InputError: settings that cannot be used.
+            ContradictionError: two results contradict each other.
+            WorkerError: workers cannot be started.
         """
-        if self._executor is None or self._results is None:
+        if self._pool is None:
             with threadpool_limits(limits=1):
                 for job in jobs:
-                    yield from _done(self._model, job, deadline - time.monotonic())
-            return
-        with interrupts_held_back():
-            futures = [self._executor.submit(_work, job, deadline_of(deadline)) for job in jobs]
-        yield from _gathered(self._results, futures)
-
-
-def deadline_of(deadline: float) -> float:
-    """A deadline as the wall clock's, which processes share."""
-    return time.time() + deadline - time.monotonic()
-
-
-def _gathered(results: Queue[Outcome | None], futures: list[Future[None]]) -> Iterator[Outcome]:
-    """Outcomes as workers report them; raises what a worker raised."""
-    running = len(futures)
-    while running:
-        try:
-            outcome = results.get(timeout=_PATIENCE)
-        except Empty:
-            for future in futures:
-                if future.done():
-                    future.result()
-            continue
-        if outcome is None:
-            running -= 1
+                    yield from _settled(self._model, job, deadline)
         else:
-            yield outcome
-    for future in futures:
-        future.result()
+            yield from _Round(self._pool, iter(jobs), deadline, last).outcomes()
 
 
-def _done(model: Model, job: Job, left: float) -> Iterator[Outcome]:
-    """Outcomes of a job within so many seconds, which its problems share; none where it is late."""
-    if left <= 0:
-        return iter(())
-    limit = min(job.budgets.time_limit, left / len(job.problems))
-    if isinstance(job.budgets, CertifySettings):
-        return certify_batch(model, job.problems, replace(job.budgets, time_limit=limit))
-    return attack_batch(model, job.problems, replace(job.budgets, time_limit=limit))
+@final
+class _Round:
+    """Jobs for a pool of workers, those included that go round again."""
+
+    def __init__(
+        self,
+        pool: WorkerPool[_Attempt, Outcome],
+        jobs: Iterator[Job],
+        deadline: float,
+        last: float | None,
+    ) -> None:
+        self._pool, self._jobs, self._deadline, self._last = pool, jobs, deadline, last
+        self._again: deque[_Attempt] = deque()
+
+    def outcomes(self) -> Iterator[Outcome]:
+        while self._fill():
+            for event in self._pool.wait():
+                if isinstance(event, Replied):
+                    event.task.reported.add(event.reply.index)
+                    yield event.reply
+                elif isinstance(event, Died):
+                    yield from self._mourn(event)
+
+    def _fill(self) -> bool:
+        """Gives a job to every free worker; whether any is under way."""
+        while self._pool.has_room and time.monotonic() < self._deadline:
+            attempt = self._again.popleft() if self._again else self._next()
+            if attempt is None:
+                break
+            now = time.monotonic()
+            attempt = replace(attempt, left=self._deadline - now, begun=now)
+            limit = _limit(attempt.job, attempt.left) * len(attempt.job.problems)
+            if self._last is None:
+                self._pool.submit(attempt, stopping_time(limit))
+            else:
+                self._pool.submit(attempt, latest=self._last)
+        return self._pool.is_busy
+
+    def _next(self) -> _Attempt | None:
+        job = next(self._jobs, None)
+        return None if job is None else _Attempt(job)
+
+    def _mourn(self, died: Died[_Attempt]) -> Iterator[Outcome]:
+        """What becomes of the job of a worker that died: smaller jobs, or outcomes that say so."""
+        attempt = died.task
+        left = _unreported(attempt.job, attempt.reported)
+        alone = len(attempt.job.problems) == 1
+        lives = attempt.lives - 1 if alone else attempt.lives
+        if died.overdue or lives == 0:
+            seconds = (time.monotonic() - attempt.begun) / max(1, len(left.problems))
+            yield from _failed(left, f"its process {died.reason}", seconds)
+        else:
+            self._again.extend(_Attempt(half, lives) for half in _halves(left))
 
 
 @dataclass(frozen=True)
-class _Worker:
-    """What a worker process holds between jobs: the model, or why it could not be opened."""
+class _Attempt:
+    """A job on its way through a worker.
 
-    model: Model | LippaError
-    results: Queue[Outcome | None]
+    Attributes:
+        job: the job.
+        lives: processes that its problem may still end.
+        left: seconds until the round's deadline when it was begun.
+        begun: ``time.monotonic()`` at that time; of the parent.
+        reported: indices of the problems whose outcomes have come; kept by the parent.
+    """
+
+    job: Job
+    lives: int = _LIVES
+    left: float = math.inf
+    begun: float = 0.0
+    reported: set[int] = field(default_factory=set)
 
 
-_worker: list[_Worker] = []
+def _settled(model: Model, job: Job, deadline: float) -> Iterator[Outcome]:
+    """Outcomes of a job, whatever its problems raise; none where it is too late.
 
-
-def _begin(source: ModelSource, results: Queue[Outcome | None]) -> None:
-    begin_quietly()
+    Raises:
+        InputError: settings that cannot be used.
+        ContradictionError: two results contradict each other.
+    """
+    reported, started = set[int](), time.monotonic()
     try:
-        _worker.append(_Worker(source.open(), results))
-    except LippaError as error:
-        # An initializer that raises breaks the pool; the first job says what is wrong.
-        _worker.append(_Worker(error, results))
+        for outcome in _outcomes(model, job, deadline - started):
+            reported.add(outcome.index)
+            yield outcome
+    except (InputError, ContradictionError):
+        raise
+    except MemoryError:
+        failure = "its memory was used up"
+    except Exception as error:  # noqa: BLE001 - no input may end the run
+        failure = f"internal error ({describe(error)}): please report it"
+    else:
+        return
+    left = _unreported(job, reported)
+    if len(job.problems) == 1:
+        yield from _failed(left, failure, time.monotonic() - started)
+    else:
+        for half in _halves(left):
+            yield from _settled(model, half, deadline)
 
 
-def _work(job: Job, deadline: float) -> None:
-    """Does a job, unless it is too late; None behind its outcomes says that it has ended."""
-    worker = _worker[0]
-    try:
-        if isinstance(worker.model, LippaError):
-            raise worker.model
-        for outcome in _done(worker.model, job, deadline - time.time()):
-            worker.results.put(outcome)
-    finally:
-        worker.results.put(None)
+def _outcomes(model: Model, job: Job, left: float) -> Iterator[Outcome]:
+    """Outcomes of a job within so many seconds, which its problems share; none where it is late."""
+    if left <= 0 or not job.problems:
+        return iter(())
+    problems, budgets = list(job.problems), replace(job.budgets, time_limit=_limit(job, left))
+    if isinstance(budgets, CertifySettings):
+        return certify_batch(model, problems, budgets)
+    return attack_batch(model, problems, budgets)
+
+
+def _limit(job: Job, left: float) -> float:
+    """Seconds for each problem of a job."""
+    return min(job.budgets.time_limit, left / max(1, len(job.problems)))
+
+
+def _unreported(job: Job, reported: set[int]) -> Job:
+    """What is left of a job."""
+    indices = indices_of(job.problems)
+    places = [place for place, index in enumerate(indices) if index not in reported]
+    return replace(job, problems=chosen_of(job.problems, places))
+
+
+def _failed(job: Job, reason: str, seconds: float) -> Iterator[Outcome]:
+    for index in indices_of(job.problems):
+        yield Outcome(index, Verdict.UNKNOWN, seconds=seconds, reason=reason)
+
+
+def _halves(job: Job) -> list[Job]:
+    """Two parts, or fewer where there is less."""
+    middle = (len(job.problems) + 1) // 2
+    parts = (job.problems[:middle], job.problems[middle:])
+    return [replace(job, problems=part) for part in parts if len(part)]
+
+
+def _begin(source: ModelSource) -> Model:
+    return source.open()
+
+
+def _work(model: Model, attempt: _Attempt) -> Iterator[Outcome]:
+    return _settled(model, attempt.job, time.monotonic() + attempt.left)

@@ -8,27 +8,26 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from onnx_lippa.attacks import Settings
-from onnx_lippa.errors import InputError, LippaError, ModelError
-from onnx_lippa.question import Problem
-from onnx_lippa.runs import outcomes, pool, workers
-from tests.attacks.cases import DIGITS, digits, fingerprints, outcomes_of
+from onnx_lippa.certify import CertifySettings
+from onnx_lippa.errors import InputError, ModelError
+from onnx_lippa.question import Features, Problem, norm_named
+from onnx_lippa.runs import RunSpecification, Targets, outcomes, pool, workers
+from onnx_lippa.witness import Verdict
+from tests.attacks.cases import DIGITS, DIGITS_DATA, digits, fingerprints, outcomes_of
+from tests.cli.command import ROOT
+from tests.runs.faults import FaultySpecification
 
 FEW = {"restarts": 1, "gradient_steps": 8, "lp_steps": 2}
 
 
-def wait_until_gone(processes, seconds=5.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and any(process.is_alive() for process in processes):
-        time.sleep(0.02)
-    return not any(process.is_alive() for process in processes)
-
-
 def test_one_shard_stays_in_this_process(monkeypatch):
-    monkeypatch.setattr(workers, "process_pool", None)
+    monkeypatch.setattr(workers, "WorkerPool", None)
     model, x, y = digits()
     assert len(outcomes_of(model, x, y, range(5), workers=8, **FEW)) == 5
 
@@ -53,7 +52,7 @@ def test_workers_are_gone_afterwards(monkeypatch):
         assert len(started) == 2
         assert asked == [], "the work is done elsewhere"
         stream.close()
-        assert wait_until_gone(started)
+        assert set(multiprocessing.active_children()) == {bystander}
         assert bystander.is_alive()
         assert first.index in range(6)
     finally:
@@ -62,29 +61,157 @@ def test_workers_are_gone_afterwards(monkeypatch):
         bystander.close()
 
 
-def problems(model, x, y, count) -> list[Problem]:
-    """Classification within 0.05, as for a run."""
-    import numpy as np
-
-    from onnx_lippa.question import Features, norm_named
-    from onnx_lippa.runs import RunSpecification, Targets
-
-    asked = RunSpecification(
-        model.file.path, norm_named("linf"), Features(eps=0.05), Targets(), Settings(**FEW)
-    )
+def problems(model, x, y, count, *faults) -> Sequence[Problem]:
+    """Classification within 0.05, as for a run; with some faults over some inputs."""
+    kind = FaultySpecification if faults else RunSpecification
+    asked = kind(
+        model.file.path, norm_named("linf"), Features(eps=0.05), Targets(), Settings(**FEW),
+        *([1, faults] if faults else []),
+    )  # fmt: skip
     return asked.problems(np.arange(count), x[:count], y[:count], model.runtime.outputs(x[:count]))
 
 
-def test_a_worker_that_dies(monkeypatch):
-    monkeypatch.setattr(pool, "_SHARD", 2)
+def test_a_worker_that_is_killed_costs_nothing(monkeypatch):
+    """Its inputs are worked on again, and come out as they would have."""
+    monkeypatch.setattr(pool, "_SHARD", 3)
     model, x, y = digits()
-    settings = Settings(restarts=200, gradient_steps=2000)
-    stream = outcomes(model, problems(model, x, y, 8), settings, 2)
-    with pytest.raises(LippaError, match="worker"):
-        for outcome in stream:
-            assert outcome.index >= 0
+    settings, found = Settings(**FEW), []
+    for outcome in outcomes(model, problems(model, x, y, 12), settings, 2):
+        found.append(outcome)
+        if len(found) == 1:
             for process in multiprocessing.active_children():
                 os.kill(process.pid, signal.SIGKILL)
+    assert fingerprints(found) == fingerprints(outcomes_of(model, x, y, range(12), **FEW))
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [("raise", "argmax of an empty sequence"), ("segfault", "SIGSEGV"),
+     pytest.param("memory", "memory", marks=pytest.mark.slow),
+     pytest.param("kill", "SIGKILL", marks=pytest.mark.slow),
+     pytest.param("exit", "exit code 3", marks=pytest.mark.slow)],
+)  # fmt: skip
+def test_an_input_that_fails_says_so_and_the_others_go_on(kind, said, monkeypatch):
+    monkeypatch.setattr(pool, "_SHARD", 4)
+    model, x, y = digits()
+    asked = problems(model, x, y, 8, (2, kind))
+    found = {o.index: o for o in outcomes(model, asked, Settings(**FEW), 2)}
+    assert sorted(found) == list(range(8))
+    failed = found.pop(2)
+    assert failed.verdict is Verdict.UNKNOWN
+    assert said in failed.reason
+    sound = outcomes_of(model, x, y, [0, 1, *range(3, 8)], **FEW)
+    assert fingerprints(found.values()) == fingerprints(sound)
+
+
+@pytest.mark.parametrize("kind", ["raise", "memory"])
+def test_in_this_process_too(kind):
+    model, x, y = digits()
+    asked = problems(model, x, y, 6, (0, kind), (5, kind))
+    found = {o.index: o for o in outcomes(model, asked, Settings(**FEW), 1)}
+    assert sorted(found) == list(range(6))
+    assert {i for i, o in found.items() if o.reason} == {0, 5}
+
+
+@pytest.mark.parametrize("kind", [pytest.param("hang", marks=pytest.mark.slow), "hold"])
+def test_an_input_without_end_is_stopped(kind):
+    model, x, y = digits()
+    asked = problems(model, x, y, 3, (1, kind))
+    started = time.monotonic()
+    found = {o.index: o for o in outcomes(model, asked, CertifySettings(time_limit=1.0), 2)}
+    assert time.monotonic() - started < 100.0  # a start on a busy machine takes seconds
+    assert "did not end in time" in found[1].reason
+    assert not found[0].reason
+    assert sorted(found) == [0, 1, 2]
+
+
+def test_jobs_are_made_when_a_worker_is_free(monkeypatch):
+    """So a run of any length holds no more than what is worked on."""
+    monkeypatch.setattr(pool, "_SHARD", 1)
+    made = []
+    real = workers.jobs_of
+
+    def noted(*arguments):
+        for job in real(*arguments):
+            made.append(job)
+            yield job
+
+    monkeypatch.setattr(pool, "jobs_of", noted)
+    model, x, y = digits()
+    done = 0
+    for _ in outcomes(model, problems(model, x, y, 12), Settings(**FEW), 2):
+        done += 1
+        assert len(made) <= done + 2
+    assert done == 12
+
+
+def test_no_workers_for_less_work_than_their_start(monkeypatch):
+    monkeypatch.setattr(workers, "WorkerPool", None)
+    monkeypatch.setattr(pool, "_SHARD", 1)
+    model, x, y = digits()
+    settings = Settings(**FEW, time_limit=0.2)
+    assert len(list(outcomes(model, problems(model, x, y, 4), settings, 2))) == 4
+
+
+def test_a_script_without_a_guard(tmp_path):
+    """What is wrong is said once, and what to do."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import numpy as np, onnx_lippa\n"
+        f"x = np.load({os.fspath(DIGITS_DATA)!r})['x'][:50]\n"
+        f"onnx_lippa.attack({os.fspath(DIGITS)!r}, x, eps=0.05, workers=2)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, check=False, cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.fspath(ROOT)}, timeout=60,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert ended.stderr.count("Traceback") == 1
+    last = ended.stderr.splitlines()[-1]
+    assert last.startswith("onnx_lippa.errors.InputError: several workers import the script")
+    assert "if __name__ == '__main__':" in last
+
+
+def test_a_parent_that_is_killed_leaves_no_worker(tmp_path):
+    """Neither workers that compute, nor one whose code keeps Python's lock."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\n"
+        "from onnx_lippa.runs import outcomes\n"
+        "from onnx_lippa.certify import CertifySettings\n"
+        "from tests.attacks.cases import digits\n"
+        "from tests.runs.test_pool import problems\n"
+        "if __name__ == '__main__':\n"
+        "    model, x, y = digits()\n"
+        "    asked = problems(model, x, y, 4, (1, 'hold'), (2, 'hang'), (3, 'hang'))\n"
+        "    settings = CertifySettings(time_limit=1e9)\n"
+        "    for outcome in outcomes(model, asked, settings, 3):\n"
+        "        print(outcome.index, flush=True)\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, text=True, cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.fspath(ROOT)}, start_new_session=True,
+    )  # fmt: skip
+    assert parent.stdout.readline() == "0\n"
+    time.sleep(1.0)  # the others have begun
+    parent.kill()
+    parent.communicate()
+    assert wait_until(lambda: not group_lives(parent.pid))
+
+
+def wait_until(holds, seconds=10.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not holds():
+        time.sleep(0.05)
+    return holds()
+
+
+def group_lives(group) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_errors_of_ours_come_through(monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 
 from onnx_lippa import InputError, replay
 from onnx_lippa.cli import run as run_command
-from onnx_lippa.errors import LippaError
+from onnx_lippa.errors import WorkerError
 from tests.attacks.cases import DIGITS, DIGITS_DATA
 from tests.cli.command import FEW, command, contents
 from tests.runs.edits import edit_arrays, read_records
@@ -112,9 +112,9 @@ def test_interrupted_twice(tmp_path, monkeypatch, whole):
 def test_an_error_keeps_what_had_finished(tmp_path, monkeypatch):
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
-        stop_after(patch, 4, LippaError("something of ours"))
+        stop_after(patch, 4, WorkerError("something of ours"))
         ended = command(*QUESTION, "--out", out)
-    assert ended.code == 1
+    assert ended.code == 71
     assert "something of ours" in ended.said
     assert replay(out).inputs == 4
 

@@ -1,0 +1,62 @@
+"""Inputs over which a worker fails, in every way there is. Workers import this module by name."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from onnx_lippa.attacks import Settings
+from onnx_lippa.question import Problem
+from onnx_lippa.runs import RunSpecification
+
+FAULTS = ("raise", "memory", "segfault", "kill", "exit", "hang", "hold")
+
+
+def fail(kind: str) -> None:
+    """Does what a faulty library may do; only in a worker where it would end the process."""
+    if kind == "raise":
+        raise ValueError("argmax of an empty sequence")
+    if kind == "memory":
+        raise MemoryError
+    if multiprocessing.parent_process() is None:
+        return
+    if kind == "segfault":
+        ctypes.string_at(0)
+    elif kind == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif kind == "exit":
+        os._exit(3)
+    elif kind == "hang":
+        time.sleep(3600)
+    elif kind == "hold":
+        ctypes.PyDLL(None).sleep(3600)  # in C, with Python's lock
+
+
+@dataclass(frozen=True)
+class FaultySpecification(RunSpecification):
+    """Fails when the problem of some input is made, as a search may fail over it."""
+
+    faults: tuple[tuple[int, str], ...] = ()
+
+    def problem(self, index: int, *rest: Any) -> Problem:
+        kind = dict(self.faults).get(index)
+        if kind is not None:
+            fail(kind)
+        return super().problem(index, *rest)
+
+
+@dataclass(frozen=True)
+class FaultySettings(Settings):
+    """Fails when the time limit of an attack is set, which is done for every question."""
+
+    fault: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fault and self.time_limit < 1e6:
+            fail(self.fault)
