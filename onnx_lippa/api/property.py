@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 
 from onnx_lippa.api.result import (
@@ -11,9 +12,11 @@ from onnx_lippa.api.result import (
 )
 from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings
+from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.question import Property
 from onnx_lippa.runs import (
+    Answer,
     Finding,
     load_for,
 )
@@ -56,11 +59,15 @@ def falsify(
         InputError: a property that cannot be read or does not fit the model.
         ModelError: a model that cannot be used (where a path is given).
     """
-    wanted = asked if isinstance(asked, Property) else Property.from_vnnlib(asked)
+    deadline = time.monotonic() + timeout
+    try:
+        wanted = asked if isinstance(asked, Property) else Property.from_vnnlib(asked, deadline)
+    except OutOfTimeError as error:
+        return Finding(Answer.TIMEOUT, reason=str(error))
     model = network if isinstance(network, Model) else load_for(wanted, network)
     settings = Settings(
-        method_named(method), False, restarts, gradient_steps, lp_steps, timeout, seed, engine,
-        solver,
+        method_named(method), False, restarts, gradient_steps, lp_steps, _left(deadline), seed,
+        engine, solver,
     )  # fmt: skip
     return falsify_property(model, wanted, settings)
 
@@ -93,7 +100,16 @@ def verify(
         ModelError: a model that cannot be used (where a path is given).
         ContradictionError: a witness and a proof for one case, which is a bug.
     """
-    wanted = asked if isinstance(asked, Property) else Property.from_vnnlib(asked)
+    deadline = time.monotonic() + timeout
+    try:
+        wanted = asked if isinstance(asked, Property) else Property.from_vnnlib(asked, deadline)
+    except OutOfTimeError as error:
+        return Finding(Answer.TIMEOUT, reason=str(error))
     model = network if isinstance(network, Model) else load_for(wanted, network)
     proof = CertifySettings(proof_method_named(method), time_limit)
-    return verify_property(model, wanted, Settings(time_limit=timeout, seed=seed), proof)
+    return verify_property(model, wanted, Settings(time_limit=_left(deadline), seed=seed), proof)
+
+
+def _left(deadline: float) -> float:
+    """Seconds until a deadline, at least a moment."""
+    return max(deadline - time.monotonic(), 1e-3)

@@ -35,6 +35,9 @@ def certify_batch(
             case.misclassified, case.found_by = True, FoundBy.CLEAN
         elif case.problem.asked is None and not np.isfinite(case.problem.inputs.eps):
             case.reason, case.is_hopeless = "without a radius there is nothing to prove", True
+        elif not all(one.exact for one in case.problem.unsafe.disjuncts):
+            case.reason = "a coefficient of the property has more digits than float64 holds"
+            case.is_hopeless = True
         elif count := case.stated.unbounded:
             one = "1 input has" if count == 1 else f"{count} inputs have"
             case.reason, case.is_hopeless = f"{one} no bound on one side or both", True

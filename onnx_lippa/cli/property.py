@@ -17,6 +17,7 @@ from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings
 from onnx_lippa.cli.console import console, echo
 from onnx_lippa.cli.run import Arguments, cores
+from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.errors import InputError
 from onnx_lippa.question import Property
 from onnx_lippa.runs import (
@@ -108,14 +109,17 @@ def attack_property(
     With settings of a proof it may be ``unsat``.
     """
     started = time.monotonic()
-    asked = Property.from_vnnlib(spec)
-    loaded = load_for(asked, model, output=output, threads=threads)
-    left = max(settings.time_limit - (time.monotonic() - started), 1e-3)
-    settings = replace(settings, time_limit=left)
-    if proof is None:
-        found = falsify(loaded, asked, settings)
-    else:
-        found = verify(loaded, asked, settings, proof)
+    try:
+        asked = Property.from_vnnlib(spec, started + settings.time_limit)
+        loaded = load_for(asked, model, output=output, threads=threads)
+        left = max(settings.time_limit - (time.monotonic() - started), 1e-3)
+        settings = replace(settings, time_limit=left)
+        if proof is None:
+            found = falsify(loaded, asked, settings)
+        else:
+            found = verify(loaded, asked, settings, proof)
+    except OutOfTimeError as error:
+        found = Finding(Answer.TIMEOUT, reason=str(error))
     if counterexample is not None and found.answer is Answer.SAT:
         write_counterexample(counterexample, found)
     if as_json:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.errors import InputError
 from onnx_lippa.question.formula import Comparison, Every, Formula, Some
 from onnx_lippa.question.interval import Interval, Limit, nearest
@@ -14,6 +15,8 @@ MAX_BRANCHES: Final = 100_000
 MAX_WORK: Final = 10_000_000
 """Bounds and rows copied while branches are combined: some ten seconds, some hundred megabytes."""
 _MAX_REMEMBERED: Final = 100_000
+_ROUNDS_PER_LOOK: Final = 1024
+"""How often the clock is looked at."""
 
 Bounds = dict[int, Interval]
 
@@ -42,13 +45,14 @@ class Expansion:
     contradiction: str = ""
 
 
-def expand(formula: Formula) -> Expansion:
+def expand(formula: Formula, deadline: float = NEVER) -> Expansion:
     """Multiplies a flattened formula out; branches whose bounds contradict are left out.
 
     Raises:
         InputError: there are too many branches, or bounds that no float is near to.
+        OutOfTimeError: the deadline, a ``time.monotonic()``, has passed.
     """
-    work = _Work()
+    work = _Work(deadline)
     parts = formula.parts if isinstance(formula, Every) else (formula,)
     common = work.conjunction(part for part in parts if isinstance(part, Comparison))
     if common is not None:
@@ -63,9 +67,11 @@ def expand(formula: Formula) -> Expansion:
 class _Work:
     """What multiplying out needs to know everywhere."""
 
+    deadline: float
     common: Bounds = field(default_factory=dict)
     reason: str = "it is false whatever the input"
     steps: int = 0
+    rounds: int = 0
     known: dict[int, tuple[int, Interval]] = field(default_factory=dict)
     met: dict[tuple[int, int], tuple[Interval, Interval, Interval]] = field(default_factory=dict)
 
@@ -159,6 +165,9 @@ class _Work:
 
     def _spend(self, found: list[Branch], steps: int) -> None:
         self.steps += steps
+        self.rounds += 1
+        if self.rounds % _ROUNDS_PER_LOOK == 0:
+            require_time(self.deadline)
         if len(found) > MAX_BRANCHES or self.steps > MAX_WORK:
             raise InputError(
                 "the property is too large once its or-parts are multiplied out, with more than "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -97,6 +98,29 @@ def nearest_above(value: Fraction) -> float:
     if not math.isfinite(near):
         return near
     return math.nextafter(near, math.inf) if _exceeds(value, near) else near
+
+
+def is_float64(value: Fraction) -> bool:
+    """Whether a float64 equals a number."""
+    near = nearest(value)
+    return math.isfinite(near) and Fraction(near) == value
+
+
+def scaled_to_float64(
+    coefficients: Sequence[Fraction], bound: Fraction
+) -> tuple[list[Fraction], Fraction]:
+    """A row, multiplied such that its coefficients are float64 numbers, where one factor does.
+
+    Decimals are few digits over a power of ten, and become whole numbers over a power of two.
+    """
+    if all(map(is_float64, coefficients)):
+        return list(coefficients), bound
+    common = math.lcm(*(one.denominator for one in coefficients))
+    factor = Fraction(common, 1 << (common.bit_length() - 1))
+    scaled = [factor * one for one in coefficients]
+    if not all(map(is_float64, scaled)):
+        return list(coefficients), bound
+    return scaled, factor * bound
 
 
 def _exceeds(value: Fraction, near: float) -> bool:

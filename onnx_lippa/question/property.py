@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, final
 
 import numpy as np
 import numpy.typing as npt
 
 from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.errors import InputError
 from onnx_lippa.question import vnnlib
 from onnx_lippa.question.branches import Bounds, Branch, Expansion, expand
@@ -26,7 +28,13 @@ from onnx_lippa.question.formula import (
     flattened,
     holds,
 )
-from onnx_lippa.question.interval import Interval, nearest, nearest_above
+from onnx_lippa.question.interval import (
+    Interval,
+    is_float64,
+    nearest,
+    nearest_above,
+    scaled_to_float64,
+)
 from onnx_lippa.question.unsafe_set import Conjunction, UnsafeSet
 
 BUILT_IN_PYTHON: Final = "built in Python"
@@ -114,21 +122,28 @@ class Property:
         return {index: sorted(bounds) for index, bounds in stated.items()}
 
     @classmethod
-    def from_vnnlib(cls, path: str | Path) -> Property:
+    def from_vnnlib(cls, path: str | Path, deadline: float = NEVER) -> Property:
         """The property in a VNN-LIB file, gzipped or not.
 
         Args:
             path: the file, such as ``prop_1.vnnlib`` or ``prop_1.vnnlib.gz``.
+            deadline: ``time.monotonic()`` at which reading stops.
 
         Raises:
             InputError: a file that cannot be read, or a property that is too large.
+            OutOfTimeError: the deadline has passed.
         """
-        query = vnnlib.read(Path(path))
-        return cls.from_formula(query.formula, query.inputs, query.outputs, str(path))
+        query = vnnlib.read(Path(path), deadline)
+        return cls.from_formula(query.formula, query.inputs, query.outputs, str(path), deadline)
 
     @classmethod
     def from_formula(
-        cls, formula: Formula, inputs: int, outputs: int, source: str = BUILT_IN_PYTHON
+        cls,
+        formula: Formula,
+        inputs: int,
+        outputs: int,
+        source: str = BUILT_IN_PYTHON,
+        deadline: float = NEVER,
     ) -> Property:
         """The property that asks for an input at which the formula holds.
 
@@ -137,18 +152,20 @@ class Property:
             inputs: number d of inputs.
             outputs: number k of outputs.
             source: where it comes from, for messages.
+            deadline: ``time.monotonic()`` at which multiplying out stops.
 
         Raises:
             InputError: a variable that does not exist, or a formula that is too large once its
                 or-parts are multiplied out.
+            OutOfTimeError: the deadline has passed.
         """
         try:
             flat = flattened(formula)
             for comparison in _comparisons(flat):
                 _check(comparison, inputs, outputs)
-            expansion = expand(flat)
+            expansion = expand(flat, deadline)
             joint = any(row.inputs for row in _rows(expansion))
-            cases = _cases(expansion, inputs, outputs, joint)
+            cases = _cases(expansion, inputs, outputs, joint, deadline)
         except InputError as problem:
             raise InputError(f"{source}: {problem}") from problem
         return cls(inputs, outputs, cases, joint, flat, source, expansion.contradiction)
@@ -228,7 +245,9 @@ def _rows(expansion: Expansion) -> Iterator[Comparison]:
         yield from branch.rows
 
 
-def _cases(expansion: Expansion, inputs: int, outputs: int, joint: bool) -> tuple[Case, ...]:
+def _cases(
+    expansion: Expansion, inputs: int, outputs: int, joint: bool, deadline: float
+) -> tuple[Case, ...]:
     """One case for every box, with a conjunction for each of its branches."""
     base = _whole(inputs)
     for index, interval in expansion.common.bounds.items():
@@ -244,13 +263,14 @@ def _cases(expansion: Expansion, inputs: int, outputs: int, joint: bool) -> tupl
             f"its {len(grouped)} boxes of {inputs} inputs and {rows} rows take more than "
             f"{MAX_NUMBERS} numbers: split it into several properties"
         )
-    cases = []
+    cases, table = list[Case](), _RowTable(outputs, width)
     for box, branches in grouped.items():
+        require_time(deadline)
         lower, upper, below, above = base.copy()
         for index, low, high, outer_low, outer_high in box:
             lower[index], upper[index] = low, high
             below[index], above[index] = outer_low, outer_high
-        disjuncts = tuple(_conjunction(common + one.rows, outputs, width) for one in branches)
+        disjuncts = tuple(table.conjunction(common + one.rows) for one in branches)
         cases.append(Case(lower, upper, below, above, UnsafeSet(disjuncts)))
     return tuple(cases)
 
@@ -271,18 +291,39 @@ def _box(bounds: Bounds, base: Float64) -> tuple[_Sides, ...]:
     return tuple(one for one in rounded if not np.array_equal(one[1:], base[:, one[0]]))
 
 
-def _conjunction(rows: Sequence[Comparison], outputs: int, width: int) -> Conjunction:
-    """Rows in float64; right sides are rounded up, so that all that is stated is unsafe."""
-    matrix, bound = np.zeros((len(rows), width)), np.zeros(len(rows))
-    for number, row in enumerate(rows):
-        for index, coefficient in row.outputs:
-            matrix[number, index] = nearest(coefficient)
-        for index, coefficient in row.inputs:
-            matrix[number, outputs + index] = nearest(coefficient)
-        bound[number] = nearest_above(row.bound)
-        if not np.isfinite(matrix[number]).all() or not np.isfinite(bound[number]):
+@final
+class _RowTable:
+    """The comparisons of a formula as rows in float64, each made once for all its branches.
+
+    Args:
+        outputs: number of outputs.
+        width: number of columns; those behind the outputs are inputs.
+    """
+
+    def __init__(self, outputs: int, width: int) -> None:
+        self._outputs, self._width = outputs, width
+        self._known: dict[int, tuple[Comparison, Float64, float, bool]] = {}
+
+    def conjunction(self, rows: Sequence[Comparison]) -> Conjunction:
+        """Some rows. Their right sides are rounded up, so that all that is stated is unsafe."""
+        found = [self._known.get(id(row)) or self._made(row) for row in rows]
+        if not found:
+            return Conjunction(np.zeros((0, self._width)), np.zeros(0), strict=False)
+        _, matrix, bound, exact = zip(*found, strict=True)
+        strict = all(row.strict for row in rows)
+        return Conjunction(np.array(matrix), np.array(bound), strict, exact=all(exact))
+
+    def _made(self, row: Comparison) -> tuple[Comparison, Float64, float, bool]:
+        terms, side = scaled_to_float64([c for _, c in row.outputs + row.inputs], row.bound)
+        coefficients, bound = [nearest(term) for term in terms], nearest_above(side)
+        if not all(map(math.isfinite, coefficients)) or not math.isfinite(bound):
             raise InputError(f"a comparison{row.place} has a number beyond float64: scale it")
-    return Conjunction(matrix, bound, strict=bool(rows) and all(row.strict for row in rows))
+        places = [j for j, _ in row.outputs] + [self._outputs + i for i, _ in row.inputs]
+        values = np.zeros(self._width)
+        values[places] = coefficients
+        exact = all(map(is_float64, terms))
+        made = self._known[id(row)] = row, values, bound, exact
+        return made
 
 
 def _vector(values: npt.ArrayLike, name: str) -> Float64:

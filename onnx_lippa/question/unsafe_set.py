@@ -20,12 +20,15 @@ class Conjunction:
         bound: (rows,) right sides.
         strict: whether a tie does not count.
         target: the class this conjunction stands for, or -1.
+        exact: whether the coefficients are those stated; where float64 lacks one, the nearest is
+            taken, which guides a search and proves nothing.
     """
 
     matrix: Float64
     bound: Float64
     strict: bool = True
     target: int = -1
+    exact: bool = True
 
     def margins(self, outputs: Floats) -> Float64:
         """``max_i matrix_i @ y - bound_i`` for outputs (n, k): unsafe below 0; shape (n,)."""

@@ -13,11 +13,12 @@ from typing import Final
 
 from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings
+from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.errors import InputError, LippaError, unexpected
 from onnx_lippa.question import Property
 from onnx_lippa.runs.counterexample import write_counterexample
 from onnx_lippa.runs.falsify import falsify, load_for
-from onnx_lippa.runs.finding import Answer
+from onnx_lippa.runs.finding import Answer, Finding
 from onnx_lippa.runs.processes import Died, Replied, WorkerPool
 from onnx_lippa.runs.verify import verify
 from onnx_lippa.runs.workers import stopping_time
@@ -85,7 +86,7 @@ def read_instances(path: Path) -> list[Instance]:
         InputError: the file cannot be read, or a line is no instance.
     """
     try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
+        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"cannot read the instances {path}: {error}") from error
     columns, first = (0, 1, 2), 0
@@ -233,7 +234,7 @@ def _work(charge: _Charge, turn: _Turn) -> Iterator[str | InstanceResult]:
     loaded, found, note = 0.0, None, ""
     try:
         yield "reading the property"
-        asked = Property.from_vnnlib(folder / instance.vnnlib)
+        asked = Property.from_vnnlib(folder / instance.vnnlib, started + instance.timeout)
         yield "reading the model"
         began = time.monotonic()
         model = load_for(asked, folder / instance.onnx)
@@ -249,6 +250,8 @@ def _work(charge: _Charge, turn: _Turn) -> Iterator[str | InstanceResult]:
         if charge.counterexamples is not None and found.answer is Answer.SAT:
             name = f"{Path(instance.onnx).stem}_{Path(instance.vnnlib).name.split('.vnnlib')[0]}"
             write_counterexample(charge.counterexamples / f"{name}.txt", found)
+    except OutOfTimeError as error:
+        found, note = Finding(Answer.TIMEOUT), str(error)
     except LippaError as error:
         note = " ".join(str(error).split())
     except MemoryError:

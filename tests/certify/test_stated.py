@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -9,8 +10,12 @@ import pytest
 
 import onnx_lippa
 from onnx_lippa import Answer, Property
+from onnx_lippa.certify import CertifySettings, ProofMethod, certify_batch
+from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.question import inputs_of
-from onnx_lippa.question.formula import Comparison, Every
+from onnx_lippa.question.formula import Comparison, Every, Some
+from onnx_lippa.runs.search import problem_of
+from onnx_lippa.witness import Verdict
 from tests.graphs import graph_model, load_model, node, saved
 
 METHODS = ("auto", "interval", "linear", "mip")
@@ -93,3 +98,55 @@ def test_rows_cover_what_is_stated_in_spite_of_rounding():
             (disjunct,) = asked.cases[0].unsafe.disjuncts
             assert Fraction(disjunct.bound[0]) >= Fraction(number)
             assert disjunct.bound[0] <= np.nextafter(float(number), np.inf)
+
+
+def test_decimal_coefficients_are_scaled_to_numbers_that_float64_has():
+    terms = tuple((j, Fraction(c)) for j, c in enumerate(("0.1", "-0.3", "0.7")))
+    asked = Property.from_formula(Comparison((), terms, Fraction("0.2")), 1, 3)
+    (disjunct,) = asked.cases[0].unsafe.disjuncts
+    scale = Fraction(disjunct.matrix[0, 0]) / Fraction("0.1")
+    assert [Fraction(c) for c in disjunct.matrix[0]] == [scale * c for _, c in terms]
+    assert Fraction(disjunct.bound[0]) >= scale * Fraction("0.2")
+    assert disjunct.exact
+
+
+def test_a_coefficient_that_float64_lacks_proves_nothing(tmp_path):
+    nine = Fraction("0.1234567890123456789")
+    box = (Comparison(((0, -ONE),), (), ONE), Comparison(((0, ONE),), (), ONE))
+    row = Comparison((), ((0, nine), (1, -ONE)), Fraction(-5))
+    model = load_model(graph_model([node("Concat", "x x", "y", axis=1)], (1,)))
+    found = onnx_lippa.verify(model, Property.from_formula(Every((*box, row)), 1, 2), timeout=2)
+    assert found.answer is not Answer.UNSAT
+    assert "more digits than float64 holds" in found.reason
+
+
+def sums_of_ors(count):
+    """``y`` is at least k + 1/2 or at most -k - 1/2, for k to ``count``: 2^count disjuncts."""
+    half = Fraction(1, 2)
+    ors = [
+        Some((Comparison((), ((0, -ONE),), -k - half), Comparison((), ((0, ONE),), -k - half)))
+        for k in range(count)
+    ]
+    return Every((Comparison(((0, -ONE),), (), ONE), Comparison(((0, ONE),), (), ONE), *ors))
+
+
+@pytest.mark.parametrize("method", ["auto", "linear"])
+def test_a_formula_multiplied_out_is_refuted_row_by_row(tmp_path, method):
+    asked = Property.from_formula(sums_of_ors(12), 1, 1)
+    assert len(asked.cases[0].unsafe.disjuncts) == 4096
+    model = load_model(graph_model([node("Relu", "x", "y")], (1,)))
+    problem = problem_of(model, asked, 0)
+    (outcome,) = certify_batch(model, [problem], CertifySettings(ProofMethod(method)))
+    assert outcome.verdict is Verdict.ROBUST
+    assert outcome.nodes == 0
+    assert outcome.bound + 1e-9 >= 0.5
+
+
+def test_reading_looks_at_the_deadline(tmp_path):
+    with pytest.raises(OutOfTimeError):
+        Property.from_formula(sums_of_ors(12), 1, 1, deadline=time.monotonic() - 1)
+    path = tmp_path / "p.vnnlib"
+    path.write_text("(declare-const X_0 Real)(declare-const Y_0 Real)(assert (>= Y_0 1))")
+    with pytest.raises(OutOfTimeError):
+        Property.from_vnnlib(path, time.monotonic() - 1)
+    assert onnx_lippa.verify(relu(tmp_path), path, timeout=1e-9).answer is Answer.TIMEOUT

@@ -142,6 +142,14 @@ def test_instances(model, spec, tmp_path):
     assert (out / "results.csv").read_bytes() == before
 
 
+def test_a_byte_order_mark_is_no_part_of_a_path(model, spec, tmp_path):
+    path = listed(tmp_path, "m.onnx,sat.vnnlib,10")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    out = tmp_path / "out"
+    command("attack", "--instances", path, "--out", out, "--workers", 1, *FEW)
+    assert [row["answer"] for row in results(out)] == ["sat"]
+
+
 def test_instances_go_on_where_they_were_cut_off(model, spec, tmp_path):
     path = listed(tmp_path, "m.onnx,sat.vnnlib,10", "m.onnx,unsat.vnnlib,1")
     out = tmp_path / "out"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64
+from onnx_lippa.arrays import Float64, Integers
 from onnx_lippa.certify.bounds.bounds import Bounds, interval_bounds, linear_bounds, runs
 from onnx_lippa.certify.bounds.interval import EPSILON, Interval
 from onnx_lippa.certify.bounds.relaxation import Lines, constant_lines_of, lines_of
@@ -18,6 +18,9 @@ from onnx_lippa.clock import NEVER
 from onnx_lippa.layers import PiecewiseLayer
 from onnx_lippa.network import Network
 from onnx_lippa.question import StatedSet, UnsafeSet
+
+_FEW_ROWS: Final = 256
+"""Of more rows for each set it is worth to see which are the same."""
 
 _Relax: TypeAlias = Callable[[PiecewiseLayer, Interval], Lines]
 
@@ -88,39 +91,50 @@ def _margins(
     for run in runs(network, len(inputs)):
         sets = InputSets.of(inputs[run])
         with np.errstate(invalid="ignore", over="ignore"):
-            asked, known = _stacked(unsafe[run]), bounds.take(run)
-            each = [_least(network, sets, asked, known, relax, deadline) for relax in relaxations]
-            least = np.max(each, axis=0)
+            matrix, rows, places = _stacked(unsafe[run], network.output_size)
+            known = bounds.take(run)
+            each = [
+                _least(network, sets, matrix, rows, known, relax, deadline) for relax in relaxations
+            ]
+            least = np.max(each, axis=0)[places]
         start = 0
         for one in unsafe[run]:
             margins = np.empty(len(one.disjuncts))
             for place, disjunct in enumerate(one.disjuncts):
-                rows = least[start : start + len(disjunct.bound)]
-                start += len(rows)
+                values = least[start : start + len(disjunct.bound)]
+                start += len(values)
                 # One row that is surely not below its bound keeps the whole disjunct away.
-                margins[place] = np.max(_minus(rows, disjunct.bound), initial=-np.inf)
+                margins[place] = np.max(_minus(values, disjunct.bound), initial=-np.inf)
             found.append(margins)
     return found
 
 
-def _stacked(unsafe: Sequence[UnsafeSet]) -> tuple[list[Float64], Rows]:
-    """The rows of all disjuncts, and whose they are."""
+def _stacked(unsafe: Sequence[UnsafeSet], width: int) -> tuple[Float64, Rows, Integers]:
+    """The rows of all disjuncts, whose they are, and the place of each disjunct's among them.
+
+    The disjuncts of a formula that was multiplied out share their rows: each is taken once.
+    """
     matrices = [disjunct.matrix for one in unsafe for disjunct in one.disjuncts]
     counts = [sum(len(disjunct.bound) for disjunct in one.disjuncts) for one in unsafe]
     owner = np.repeat(np.arange(len(unsafe)), counts)
-    return matrices, Rows(np.arange(owner.size), owner)
+    rows = np.concatenate([np.zeros((0, width)), *matrices])
+    if len(rows) <= _FEW_ROWS * len(unsafe):
+        return rows, Rows(np.arange(owner.size), owner), np.arange(owner.size)
+    keys, places = np.unique(np.column_stack([owner, rows]), axis=0, return_inverse=True)
+    owner = keys[:, 0].astype(np.int64)
+    return keys[:, 1:], Rows(np.arange(owner.size), owner), places.ravel()
 
 
 def _least(
     network: Network,
     sets: InputSets,
-    asked: tuple[list[Float64], Rows],
+    matrix: Float64,
+    rows: Rows,
     bounds: Bounds,
     relax: _Relax,
     deadline: float,
 ) -> Float64:
     """Lower bounds of the rows asked for, of the outputs."""
-    matrices, rows = asked
     if rows.count == 0:
         return np.zeros(0)
     walk = Walk(network, sets, deadline)
@@ -136,7 +150,7 @@ def _least(
         else:
             walk.pass_affine(place)
     last, least = len(network.steps), np.empty(rows.count)
-    seeds = np.concatenate(matrices).reshape(-1, *network.output_shape)
+    seeds = matrix.reshape(-1, *network.output_shape)
     for part, chunk in rows.chunks(substitution.rows_at_once):
         here = Rows(np.arange(chunk.count), chunk.owner)
         form = substitution.form(last, seeds[part])

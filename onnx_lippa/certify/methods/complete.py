@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, final
 
+import numpy as np
+
 from onnx_lippa.arrays import Float64
+from onnx_lippa.certify.bounds import BoundsTooLargeError, linear_margins
 from onnx_lippa.certify.case import Case
 from onnx_lippa.certify.methods.base import Proving
 from onnx_lippa.certify.methods.linear import ByLinearBounds
@@ -19,10 +23,13 @@ from onnx_lippa.certify.rectified import (
 )
 from onnx_lippa.certify.search import BoxSearch, Limits, NeuronSearch, SearchStatus
 from onnx_lippa.clock import OutOfTimeError
+from onnx_lippa.question import Conjunction
 from onnx_lippa.witness import FoundBy, ProvedBy
 
 _TIGHTENING_STEPS: Final = 10
 """Steps of ascent for each pre-activation whose sign the first bounds leave open."""
+_FEW_DISJUNCTS: Final = 64
+"""Of more disjuncts those that linear bounds close are not searched one by one."""
 _FEW_FEATURES: Final = 12
 """Boxes of at most so many features are split, of more the units (docs/performance.md)."""
 
@@ -38,6 +45,13 @@ class Complete(Proving):
 
     def _search(self, case: Case) -> None:
         settings, deadline = case.settings, case.deadline
+        disjuncts, closed = case.problem.unsafe.disjuncts, np.inf
+        if len(disjuncts) > _FEW_DISJUNCTS:
+            with suppress(BoundsTooLargeError, OutOfTimeError):  # the search says so, if it is so
+                disjuncts, closed = _still_open(case, deadline)
+            if not disjuncts:
+                case.prove(closed, ProvedBy.COMPLETE)
+                return
         limits = Limits(deadline, settings.node_limit, settings.memory_limit)
 
         def offer(x: Float64) -> bool:
@@ -59,15 +73,28 @@ class Complete(Proving):
             # The first bounds suffice for many inputs, and the better ones may take much longer.
             last = few or tightening.steps > 0 or system.units == 0
             limits = replace(limits, nodes=settings.node_limit if last else 0)
-            found = search(system, case.problem.unsafe.disjuncts, offer).run(limits)
+            found = search(system, disjuncts, offer).run(limits)
             case.nodes += found.nodes
             case.lp_steps += found.lp_steps
             if found.status is SearchStatus.UNSAFE:
                 return
             case.reason = found.reason
-            case.prove(found.bound, ProvedBy.COMPLETE)
+            case.prove(min(found.bound, closed), ProvedBy.COMPLETE)
             if found.status is SearchStatus.PROVEN or last:
                 return
+
+
+def _still_open(case: Case, deadline: float) -> tuple[tuple[Conjunction, ...], float]:
+    """The disjuncts that linear bounds leave open, and a bound of the others' margins.
+
+    Thousands of disjuncts are mostly a formula multiplied out, and share a few rows.
+    """
+    unsafe = case.problem.unsafe
+    (margins,) = linear_margins(case.model.network, [case.stated], [unsafe], deadline=deadline)
+    open_ = tuple(
+        one for one, margin in zip(unsafe.disjuncts, margins, strict=True) if not margin > 0
+    )
+    return open_, float(margins[margins > 0].min(initial=np.inf))
 
 
 def _thorough(deadline: float) -> Tightening:

@@ -161,6 +161,7 @@ class BoxSearch:
         feature, points = boxes.feature.copy(), middle.copy()
         best = np.full(boxes.count, -np.inf)
         for disjunct in np.unique(boxes.disjunct).tolist():
+            require_time(self._deadline)
             mine = np.flatnonzero(boxes.disjunct == disjunct)
             lower, upper = (b[mine].astype(np.float64) for b in (boxes.lower, boxes.upper))
             relaxed = Relaxed.of(lower, upper, state[mine])

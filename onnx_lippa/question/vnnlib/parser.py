@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.errors import InputError
 from onnx_lippa.question.formula import Every, Formula
 from onnx_lippa.question.vnnlib.assertions import COMPARISONS, CONNECTIVES, Assertions, flips
@@ -18,6 +21,8 @@ MAX_DEPTH: Final = 10_000
 MAX_WORDS: Final = 4_000_000
 """Words of one statement; they are kept until it ends."""
 MAX_REMEMBERED: Final = 100_000
+_WORDS_PER_LOOK: Final = 4096
+"""How often the clock is looked at."""
 
 IGNORED: Final = frozenset({"set-logic", "set-info", "set-option", "check-sat", "get-model"})
 """Commands without meaning for the question."""
@@ -29,7 +34,8 @@ _TAKES_FORMULAS: Final = CONNECTIVES | {"assert"}
 _COMMANDS: Final = (
     IGNORED | DECLARE.keys() | {"assert", "exit", "declare-network", "vnnlib-version"}
 )
-_VERSIONS: Final = frozenset({"<1.0>", "<2.0>"})
+_VERSION: Final = re.compile(r"<[12]\.\d{1,9}>", re.ASCII)
+"""Minor versions add to a major one and break nothing."""
 _OPERATORS: Final = CONNECTIVES | COMPARISONS | ARITHMETIC
 
 
@@ -48,18 +54,20 @@ class Query:
     outputs: int
 
 
-def parse(text: str, source: str) -> Query:
+def parse(text: str, source: str, deadline: float = NEVER) -> Query:
     """The question in a VNN-LIB text.
 
     Args:
         text: the text.
         source: the file, for messages.
+        deadline: ``time.monotonic()`` at which reading stops.
 
     Raises:
         InputError: text that is not VNN-LIB, or something in it that is not supported; the
             message names the line.
+        OutOfTimeError: the deadline has passed.
     """
-    return _Parser(text, source).query()
+    return _Parser(text, source, deadline).query()
 
 
 @dataclass(slots=True)
@@ -95,7 +103,8 @@ class _Frame:
 class _Parser:
     """Open parentheses are a list; each becomes a value when it is closed."""
 
-    def __init__(self, text: str, source: str) -> None:
+    def __init__(self, text: str, source: str, deadline: float) -> None:
+        self._deadline = deadline
         self._tokens = Tokens(text)
         self._source = source
         self._declared = Declared()
@@ -124,7 +133,9 @@ class _Parser:
         return Query(Every(tuple(self._asserted)), inputs, outputs)
 
     def _read(self) -> None:
-        for word in self._tokens:
+        for number, word in enumerate(self._tokens):
+            if number % _WORDS_PER_LOOK == 0:
+                require_time(self._deadline)
             if word[0] == "(" and len(word) > 1:
                 self._simple_comparison(word)
             elif self._take(word) == "exit":
@@ -261,8 +272,11 @@ class _Parser:
             self._declare([value for value in values if value != "()"], DECLARE[operator])
         elif operator == "declare-network":
             self._tensors.network(values)
-        elif operator == "vnnlib-version" and (len(values) != 1 or values[0] not in _VERSIONS):
-            raise InputError("this version of VNN-LIB is not known: write it as <1.0> or <2.0>")
+        elif operator == "vnnlib-version" and not _is_known_version(values):
+            raise InputError(
+                "this version of VNN-LIB is not known: write it as <1.0> or <2.0>, or another "
+                "version that begins with 1 or 2"
+            )
         elif not operator:
             raise InputError("a () holds nothing: remove it")
         if self._tensors and self._declared.keys:
@@ -279,3 +293,9 @@ class _Parser:
 
     def _key(self, name: str) -> int:
         return self._tensors.key(name) if self._tensors else self._declared.key(name)
+
+
+def _is_known_version(values: Sequence[Value]) -> bool:
+    """Whether what follows ``vnnlib-version`` is one version, and one that is read."""
+    (value,) = values if len(values) == 1 else ("",)
+    return isinstance(value, str) and _VERSION.fullmatch(value) is not None

@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from onnx_lippa.clock import NEVER
 from onnx_lippa.errors import InputError
 from onnx_lippa.question.vnnlib.parser import Query, parse
 
@@ -16,16 +17,18 @@ MAX_BYTES: Final = 200_000_000
 _REMEDY: Final = "give a VNN-LIB file, gzipped or not"
 
 
-def read(path: Path) -> Query:
+def read(path: Path, deadline: float = NEVER) -> Query:
     """The question in a VNN-LIB file.
 
     Args:
         path: the file; whether it is gzipped is seen from its first bytes.
+        deadline: ``time.monotonic()`` at which reading stops.
 
     Raises:
         InputError: no such file, or something in it that is not supported.
+        OutOfTimeError: the deadline has passed.
     """
-    return parse(_text(path), str(path))
+    return parse(_text(path), str(path), deadline)
 
 
 def _text(path: Path) -> str:

@@ -204,6 +204,7 @@ def test_lines_are_kept():
         "(set-info :list (a (b c) ()))(declare-const X_0 Real)(declare-const Y_0 Real)"
         "(assert (<= X_0 1))",
         "(vnnlib-version <1.0>)(declare-const X_0 Real)(declare-const Y_0 Real)(assert (<= X_0 1))",
+        "(vnnlib-version <2.1>)(declare-const X_0 Real)(declare-const Y_0 Real)(assert (<= X_0 1))",
         "; \u00e4\u6f22\x85\n(declare-const X_0 Real)(declare-const Y_0 Real)(assert (<= X_0 1))",
     ],
 )
