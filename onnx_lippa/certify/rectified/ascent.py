@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, final
 
 import numpy as np
@@ -20,6 +20,7 @@ from onnx_lippa.certify.rectified.dual import (
     relaxed_values,
 )
 from onnx_lippa.certify.rectified.local import Group, groups_of
+from onnx_lippa.certify.rectified.weighted import WeightedRows
 from onnx_lippa.clock import NEVER, require_time
 
 _FIRST_MOMENT: Final = 0.9
@@ -29,6 +30,8 @@ _DECAY: Final = 0.92
 _ALPHA_STEP: Final = 0.15
 _BETA_STEP: Final = 0.15
 """The first step of β, as a share of the objective's largest coefficient."""
+_WEIGHT_STEP: Final = 0.15
+"""The first step of the weights of a conjunction's rows."""
 _LOOK_EVERY: Final = 3
 """Steps between looks at which rows have reached the goal."""
 
@@ -40,10 +43,26 @@ class Multipliers:
     Attributes:
         alpha: (n, units) in [0, 1].
         beta: (n, units), not negative.
+        weights: (n, r) of the rows of conjunctions; None where objectives are no sums of rows.
     """
 
     alpha: Floats
     beta: Floats
+    weights: Floats | None = None
+
+    def take(self, rows: np.ndarray) -> Multipliers:
+        """Those of some objectives, in this order."""
+        weights = None if self.weights is None else self.weights[rows]
+        return Multipliers(self.alpha[rows], self.beta[rows], weights)
+
+    def with_rows(self, rows: Integers, other: Multipliers) -> Multipliers:
+        """The same but for some objectives."""
+        alpha, beta, weights = self.alpha.copy(), self.beta.copy(), self.weights
+        alpha[rows], beta[rows] = other.alpha, other.beta
+        if weights is not None:
+            weights = weights.copy()
+            weights[rows] = other.weights
+        return Multipliers(alpha, beta, weights)
 
 
 @dataclass(frozen=True)
@@ -64,14 +83,13 @@ class Ascended:
 
     def with_rows(self, rows: Integers, other: Ascended) -> Ascended:
         """The same but for some objectives, of which another ascent went on."""
-        alpha, beta = self.multipliers.alpha.copy(), self.multipliers.beta.copy()
-        alpha[rows], beta[rows] = other.multipliers.alpha, other.multipliers.beta
         bounds, points = self.bounds.copy(), self.points.copy()
         bounds[rows], points[rows] = other.bounds, other.points
         parts = [part.copy() for part in vars(self.left).values()]
         for part, new in zip(parts, vars(other.left).values(), strict=True):
             part[rows] = new
-        return Ascended(bounds, Multipliers(alpha, beta), points, Eliminated(*parts))
+        multipliers = self.multipliers.with_rows(rows, other.multipliers)
+        return Ascended(bounds, multipliers, points, Eliminated(*parts))
 
 
 @final
@@ -111,7 +129,7 @@ class Ascent:
         count = objectives.count
         if start is None and (groups := groups_of(self.exact, objectives)):
             return self._in_groups(groups, objectives, relaxed, steps, goal)
-        known = start or self._start(relaxed, count)
+        known = start or self.start(relaxed, count)
         alpha = relaxed.alphas(known.alpha)
         if len(alpha) != count:
             alpha = np.repeat(alpha, count, axis=0)
@@ -122,6 +140,38 @@ class Ascent:
                 objectives.astype(np.float32), relaxed.astype(np.float32), alpha, beta, steps, goal
             )
         return self._exactly(objectives, relaxed, Multipliers(alpha, beta))
+
+    def weigh(
+        self,
+        rows: WeightedRows,
+        relaxed: Relaxed,
+        steps: int,
+        start: Multipliers | None,
+        goal: float = np.inf,
+    ) -> Ascended:
+        """Improves the bounds of weighted sums of the rows of some conjunctions, and the weights.
+
+        Args:
+            rows: the rows of the conjunctions, float64; n conjunctions.
+            relaxed: what the units are replaced by, float64, n rows or one.
+            steps: gradient steps.
+            start: where to begin, with weights; None for the adaptive α, no β, equal weights.
+            goal: conjunctions whose bound is above it are left alone from then on.
+        """
+        if rows.is_single:
+            return self.run(rows.below(rows.equal()), relaxed, steps, start, goal)
+        start = start or self.start(relaxed, len(rows.members))
+        weights = rows.equal() if start.weights is None else start.weights.copy()
+        alpha = relaxed.alphas(start.alpha)
+        if len(alpha) != len(weights):
+            alpha = np.repeat(alpha, len(weights), axis=0)
+        alpha = alpha.astype(np.float32)
+        beta = np.where(relaxed.state == 0, 0, start.beta).astype(np.float32)
+        if steps > 0:
+            rough, narrow = relaxed.astype(np.float32), rows.astype(np.float32)
+            first = narrow.blended(weights)
+            self._improve(first, rough, alpha, beta, steps, goal, narrow, weights)
+        return self._exactly(rows.below(weights), relaxed, Multipliers(alpha, beta, weights))
 
     def _in_groups(
         self,
@@ -136,7 +186,7 @@ class Ascent:
         The sign of a unit that a group does not see may still tell something of the inputs, so
         that this is no way to bound what lies below a node.
         """
-        start = self._start(relaxed, objectives.count)
+        start = self.start(relaxed, objectives.count)
         whole = _nothing_eliminated(objectives)
         bounds, points = np.empty(objectives.count), np.zeros(objectives.on_input.shape)
         alpha, beta = np.array(start.alpha, np.float32), start.beta
@@ -155,7 +205,8 @@ class Ascent:
             whole.multipliers[at] = found.left.multipliers
         return Ascended(bounds, Multipliers(alpha, beta), points, whole)
 
-    def _start(self, relaxed: Relaxed, count: int) -> Multipliers:
+    def start(self, relaxed: Relaxed, count: int) -> Multipliers:
+        """The adaptive α and no β for some objectives."""
         alpha = np.broadcast_to(relaxed.adaptive(), (count, relaxed.state.shape[1]))
         return Multipliers(alpha, np.zeros(alpha.shape, np.float32))
 
@@ -174,23 +225,30 @@ class Ascent:
         beta: Floats,
         steps: int,
         goal: float,
+        rows: WeightedRows | None = None,
+        weights: Floats | None = None,
     ) -> None:
-        """Writes the best multipliers met over those given."""
+        """Writes the best multipliers met over those given, weights of rows among them."""
         alive = np.arange(objectives.count)
         best = np.full(objectives.count, -np.inf, np.float32)
         a, b = alpha.copy(), beta.copy()
         moments = [np.zeros_like(a) for _ in range(4)]
         scale = np.abs(objectives.on_units).max(axis=1, keepdims=True, initial=0.0)
+        weighing = None if rows is None or weights is None else _Weighing(rows, weights)
         for step in range(steps + 1):
+            if weighing is not None and step > 0:
+                objectives = weighing.objectives()
             left = eliminate(self._units, objectives, relaxed, a, b)
             least, points = self._units.reach.optima(left.rows)
             value = least + left.constant
             better = np.flatnonzero(value > best[alive])
-            rows = alive[better]
-            best[rows], alpha[rows], beta[rows] = value[better], a[better], b[better]
+            won = alive[better]
+            best[won], alpha[won], beta[won] = value[better], a[better], b[better]
+            if weighing is not None:
+                weighing.keep(won, better)
             if step == steps or time.monotonic() > self._deadline:
                 return
-            z_hat, _ = relaxed_values(self._units, relaxed, a, left, points)
+            z_hat, z = relaxed_values(self._units, relaxed, a, left, points)
             if step % _LOOK_EVERY == 0 and goal < np.inf:
                 kept = np.flatnonzero(best[alive] <= goal)
                 if kept.size == 0:
@@ -200,6 +258,9 @@ class Ascent:
                     a, b, moments = a[kept], b[kept], [part[kept] for part in moments]
                     objectives, relaxed = objectives.take(kept), relaxed.take(kept)
                     left = _only(left, kept)
+                    if weighing is not None:
+                        points, z = points[kept], z[kept]
+                        weighing.narrow(kept)
             above = np.maximum(left.coefficients, 0)
             by_alpha = np.where(relaxed.state == 0, above * z_hat, 0)
             by_beta = -relaxed.state * z_hat
@@ -208,6 +269,45 @@ class Ascent:
             np.clip(a, 0, 1, out=a)
             b += _BETA_STEP * length * scale * _adam(moments[2], moments[3], by_beta, step)
             np.maximum(b, 0, out=b)
+            if weighing is not None:
+                weighing.advance(points, z, step, length)
+
+
+@final
+class _Weighing:
+    """The weights of an ascent while it runs.
+
+    Args:
+        rows: the rows of conjunctions.
+        best: (n, r) their weights to start with; the best ones met are written over them.
+    """
+
+    def __init__(self, rows: WeightedRows, best: Floats) -> None:
+        self._rows, self._best, self._now = rows, best, best.copy()
+        self._moments = [np.zeros_like(best) for _ in range(2)]
+
+    def objectives(self) -> Objectives:
+        """The sums of rows as they are weighed now."""
+        return self._rows.blended(self._now)
+
+    def keep(self, won: Integers, better: Integers) -> None:
+        """Takes the weights of some rows alive for the best ones."""
+        self._best[won] = self._now[better]
+
+    def narrow(self, kept: Integers) -> None:
+        """Goes on with some of them only."""
+        self._rows, self._now = self._rows.take(kept), self._now[kept]
+        self._moments = [part[kept] for part in self._moments]
+
+    def advance(self, points: Floats, z: Floats, step: int, length: float) -> None:
+        """One step along the rows' values at the minimisers."""
+        values = self._rows.values(points, z)
+        # What the rows of the objective have in common has no part in how they are weighed.
+        objective = self._rows.objective
+        shared = np.where(objective, values * self._now, 0).sum(axis=1, keepdims=True)
+        slope = np.where(objective, values - shared, values)
+        along = _adam(self._moments[0], self._moments[1], slope, step)
+        self._now = self._rows.projected(self._now + _WEIGHT_STEP * length * along)
 
 
 def _adam(first: Floats, second: Floats, gradient: Floats, step: int) -> Floats:

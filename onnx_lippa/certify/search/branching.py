@@ -15,6 +15,7 @@ from onnx_lippa.certify.rectified.dual import (
     eliminate,
     lower_bounds,
 )
+from onnx_lippa.certify.rectified.weighted import WeightedRows
 from onnx_lippa.certify.search.nodes import Nodes
 
 _LOWER_LINE: Final = 0.05
@@ -68,12 +69,12 @@ class Branching:
 
     Args:
         units: the units of a system.
-        objectives: the rows that nodes bound, float64.
+        rows: the rows of the disjuncts, float64.
     """
 
-    def __init__(self, units: Units, objectives: Objectives) -> None:
+    def __init__(self, units: Units, rows: WeightedRows) -> None:
         self._units = units.astype(np.float32)
-        self._objectives = objectives.astype(np.float32)
+        self._rows = rows.astype(np.float32)
         self._weights = np.ones(units.starts[-1], np.float32)
         if len(units.starts) > 2:
             self._weights[: units.starts[-2]] = _EARLY
@@ -86,7 +87,7 @@ class Branching:
         relaxed = Relaxed.of(
             nodes.lower.astype(np.float32), nodes.upper.astype(np.float32), nodes.state
         )
-        objectives = self._objectives.take(nodes.row)
+        objectives = nodes.objectives(self._rows)
         alpha, beta = relaxed.alphas(nodes.multipliers.alpha), nodes.multipliers.beta
         m = eliminate(self._units, objectives, relaxed, alpha, beta).coefficients
         worth: Floats = np.abs(m) * relaxed.height

@@ -16,10 +16,11 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers
-from onnx_lippa.certify.rectified.ascent import Ascended, Ascent, Multipliers
+from onnx_lippa.certify.rectified.ascent import Ascended, Ascent
 from onnx_lippa.certify.rectified.dual import Relaxed, Units
 from onnx_lippa.certify.rectified.folding import relaxed_by, states_by
 from onnx_lippa.certify.rectified.system import RectifiedSystem
+from onnx_lippa.certify.rectified.weighted import WeightedRows
 from onnx_lippa.certify.search.branching import Branching
 from onnx_lippa.certify.search.leaves import LeafAnswer, Leaves
 from onnx_lippa.certify.search.nodes import Frontier, Nodes
@@ -53,6 +54,7 @@ _FEWEST_REFINED: Final = 8
 _ROW_UNITS: Final = 16_000
 """Units of each later block that are bounded anew in a child, those of the greatest worth: fewer
 where there are many units, since each of them then takes longer."""
+_NODES: Final = "its nodes were used up"
 
 
 @final
@@ -69,12 +71,11 @@ class NeuronSearch:
         self, system: RectifiedSystem, disjuncts: Sequence[Conjunction], offer: Offer
     ) -> None:
         self._system, self._disjuncts, self._offer = system, disjuncts, offer
-        self._rows = rows_of(system, disjuncts)
-        counts = [len(disjunct.bound) for disjunct in disjuncts]
-        self._disjunct_of = np.repeat(np.arange(len(counts)), counts)
+        self._counts = np.array([len(disjunct.bound) for disjunct in disjuncts])
         self._units = Units.of(system)
         work = system.units * (system.units + system.inputs)
         self._batch = int(np.clip(_PRODUCTS / max(work, 1), 1, _BATCH))
+        self._frontier: Frontier | None = None
         self._nodes, self._proven, self._least_open = 0, np.inf, -np.inf
         self._least_taken = np.inf
         """The least bound of the nodes that are being split: they are not in the frontier."""
@@ -82,11 +83,13 @@ class NeuronSearch:
         self._undecided, self._found = "", False
 
     def run(self, limits: Limits) -> Searched:
-        """Searches until everything is proven, an input is accepted, or a limit is reached."""
-        frontier = Frontier(self._system.units, limits.memory)
+        """Searches until everything is proven, an input is accepted, or a limit is reached.
+
+        Where nodes were used up it may be called again with more, and goes on.
+        """
         self._ascent = Ascent(self._units, limits.deadline)
         try:
-            reason = self._explore(frontier, limits)
+            reason = self._explore(limits)
         except MemoryError:
             reason = "its memory was used up"
         except OutOfTimeError as error:
@@ -95,55 +98,67 @@ class NeuronSearch:
         status = SearchStatus.PROVEN if not reason else SearchStatus.OPEN
         if self._found:
             status, reason = SearchStatus.UNSAFE, ""
-        bound = min(self._proven, self._least_open, self._least_taken, frontier.least)
+        least = np.inf if self._frontier is None else self._frontier.least
+        bound = min(self._proven, self._least_open, self._least_taken, least)
         return Searched(status, bound, self._nodes, self._leaves.solved, reason)
 
-    def _explore(self, frontier: Frontier, limits: Limits) -> str:
+    def _explore(self, limits: Limits) -> str:
         """The whole search; which limit ended it, or nothing."""
-        open_ = self._first()
-        if open_.size and not self._found and self._nodes >= limits.nodes:
-            return "its nodes were used up"
-        if open_.size and not self._found:
+        if self._frontier is None:
+            open_ = self._first()
+            if open_.size == 0 or self._found:
+                return ""
+            if self._nodes >= limits.nodes:
+                return _NODES
+            frontier = Frontier(self._system.units, limits.memory, int(self._counts.max()))
             self._root(frontier, open_, limits.deadline)
-        branching = Branching(self._units, self._rows)
+            self._frontier = frontier
+        frontier = self._frontier
         while frontier.count and not self._found:
             if time.monotonic() > limits.deadline:
                 return "its time was used up"
             if self._nodes >= limits.nodes:
-                return "its nodes were used up"
-            self._found = self._step(frontier, branching, limits.deadline)
+                return _NODES
+            self._found = self._step(frontier, limits.deadline)
             self._least_taken = np.inf
         return ""
 
     def _first(self) -> Integers:
-        """Bounds all disjuncts with nothing split; the rows of those that stay open."""
-        first = self._ascent.run(self._rows, relaxed_by(self._system), _ROOT_STEPS, goal=0.0)
-        self._nodes += self._rows.count
+        """Bounds all rows with nothing split; the disjuncts of which none is positive."""
+        rows = rows_of(self._system, self._disjuncts)
+        first = self._ascent.run(rows, relaxed_by(self._system), _ROOT_STEPS, goal=0.0)
+        self._nodes += rows.count
         best = self._best_rows(first.bounds)
         self._close(first.bounds[best])
-        left = best[first.bounds[best] <= 0]
-        self._least_open = float(first.bounds[left].min(initial=np.inf))
+        left = np.flatnonzero(first.bounds[best] <= 0)
+        self._least_open = float(first.bounds[best[left]].min(initial=np.inf))
         if left.size:
-            self._found = self._accepts(self._disjunct_of[left], first.points[left])
+            self._found = self._accepts(left, first.points[best[left]])
+        spans = np.abs(first.left.rows).sum(axis=1)
+        self._rows = WeightedRows.of(rows, self._counts, spans, self._system.unit_upper)
+        self._branching = Branching(self._units, self._rows)
         return left
 
     def _root(self, frontier: Frontier, left: Integers, deadline: float) -> None:
-        """Makes nodes of rows, with better bounds of later units."""
+        """Makes nodes of disjuncts, with better bounds of later units."""
         self._refiner = Refiner(self._system, _UNIT_STEPS, deadline)
         lower, upper = (
             np.repeat(side[None], left.size, axis=0)
             for side in (self._refiner.lower, self._refiner.upper)
         )
         state = states_by(lower, upper)
-        found = self._bounded(left, lower, upper, state, None, _ROOT_STEPS)
+        rows, relaxed = self._rows.take(left), Relaxed.of(lower, upper, state)
+        found = self._ascent.weigh(rows, relaxed, _ROOT_STEPS, None, goal=0.0)
+        if not rows.is_single:
+            self._found = self._accepts(left, found.points)
         self._keep(frontier, left, found, lower, upper, state)
         self._least_open = np.inf  # what is open is in the frontier
 
-    def _step(self, frontier: Frontier, branching: Branching, deadline: float) -> bool:
+    def _step(self, frontier: Frontier, deadline: float) -> bool:
         """Splits a batch of nodes; True where a candidate is accepted."""
         parents = frontier.pop(self._batch, worst_first=not frontier.is_full)
         self._least_taken = float(parents.bound.min())
-        choice = branching.choose(parents)
+        choice = self._branching.choose(parents)
         if self._decide_all(parents.take(np.flatnonzero(choice.unit < 0)), deadline):
             return True
         inner = np.flatnonzero(choice.unit >= 0)
@@ -159,27 +174,24 @@ class NeuronSearch:
         children, owner = children.take(possible), owner[possible]
         beta = choice.first_beta(parents, children, owner)
         children = replace(children, multipliers=replace(children.multipliers, beta=beta))
-        row = self._best_row_of_each(children)
-        found = self._ascended(children, row)
-        if self._accepts(self._disjunct_of[row], found.points):
+        found = self._ascended(children)
+        if self._accepts(children.disjunct, found.points):
             return True
-        self._keep(frontier, row, found, children.lower, children.upper, children.state)
+        self._keep(
+            frontier, children.disjunct, found, children.lower, children.upper, children.state
+        )
         return False
 
-    def _ascended(self, children: Nodes, row: Integers) -> Ascended:
+    def _ascended(self, children: Nodes) -> Ascended:
         """Bounds children, those for longer that are no better than their parents at first.
 
         Where few steps do not suffice, bounds would fall behind from one generation to the next.
         """
-        found = self._bounded(
-            row, children.lower, children.upper, children.state, children.multipliers, _STEPS
-        )
+        found = self._bounded(children, _STEPS)
         behind = np.flatnonzero(found.bounds <= children.bound)
         if behind.size:
-            c, multipliers = children.take(behind), found.multipliers
-            start = Multipliers(multipliers.alpha[behind], multipliers.beta[behind])
-            again = self._bounded(row[behind], c.lower, c.upper, c.state, start, _MORE_STEPS)
-            found = found.with_rows(behind, again)
+            begun = replace(children.take(behind), multipliers=found.multipliers.take(behind))
+            found = found.with_rows(behind, self._bounded(begun, _MORE_STEPS))
         # What holds for a node holds for its children.
         return replace(found, bounds=np.maximum(found.bounds, children.bound))
 
@@ -194,56 +206,36 @@ class NeuronSearch:
         self._refiner.run(split[told], lower, upper, state, worth[told], most)
         children.lower[told], children.upper[told], children.state[told] = lower, upper, state
 
-    def _bounded(
-        self,
-        row: Integers,
-        lower: Float64,
-        upper: Float64,
-        state: np.ndarray,
-        start: Multipliers | None,
-        steps: int,
-    ) -> Ascended:
-        relaxed = Relaxed.of(lower, upper, state)
-        return self._ascent.run(self._rows.take(row), relaxed, steps, start, goal=0.0)
+    def _bounded(self, nodes: Nodes, steps: int) -> Ascended:
+        """Bounds nodes from their own multipliers on."""
+        relaxed = Relaxed.of(nodes.lower, nodes.upper, nodes.state)
+        rows = self._rows.take(nodes.disjunct)
+        return self._ascent.weigh(rows, relaxed, steps, nodes.multipliers, goal=0.0)
 
     def _keep(
         self,
         frontier: Frontier,
-        row: Integers,
+        disjunct: Integers,
         found: Ascended,
         lower: Float64,
         upper: Float64,
         state: np.ndarray,
     ) -> None:
         """Adds what is not closed to the frontier."""
-        self._close(found.bounds)
-        nodes = Nodes(row, found.bounds, lower, upper, state, found.multipliers)
+        self._close(self._margins(disjunct, found))
+        nodes = Nodes(disjunct, found.bounds, lower, upper, state, found.multipliers)
         frontier.add(nodes.take(np.flatnonzero(found.bounds <= 0)))
 
     def _best_rows(self, bounds: Float64) -> Integers:
-        """The row of the largest bound of each disjunct: a disjunct is as good as its best row."""
+        """The row of the largest bound of each disjunct."""
+        first = np.cumsum(self._counts) - self._counts
         return np.array(
             [
-                int(rows[np.argmax(bounds[rows])])
-                for j in range(len(self._disjuncts))
-                for rows in [np.flatnonzero(self._disjunct_of == j)]
+                start + int(np.argmax(bounds[start : start + count]))
+                for start, count in zip(first.tolist(), self._counts.tolist(), strict=True)
             ],
             dtype=np.int64,
         )
-
-    def _best_row_of_each(self, nodes: Nodes) -> Integers:
-        """For each node the row of its disjunct that is bounded best without an ascent."""
-        if len(self._disjuncts) == self._rows.count:
-            return nodes.row
-        row = nodes.row.copy()
-        for node in range(nodes.count):
-            rows = np.flatnonzero(self._disjunct_of == self._disjunct_of[row[node]])
-            if rows.size == 1:
-                continue
-            one = nodes.take(np.full(rows.size, node))
-            found = self._bounded(rows, one.lower, one.upper, one.state, one.multipliers, 0)
-            row[node] = rows[np.argmax(found.bounds)]
-        return row
 
     def _accepts(self, disjunct: Integers, points: Floats) -> bool:
         return accepts(self._system, self._disjuncts, disjunct, points, self._offer)
@@ -255,10 +247,8 @@ class NeuronSearch:
         """
         if leaves.count == 0:
             return False
-        found = self._bounded(
-            leaves.row, leaves.lower, leaves.upper, leaves.state, leaves.multipliers, _LEAF_STEPS
-        )
-        self._close(found.bounds)
+        found = self._bounded(leaves, _LEAF_STEPS)
+        self._close(self._margins(leaves.disjunct, found))
         left = leaves.take(np.flatnonzero(found.bounds <= 0))
         for place in range(left.count):
             if time.monotonic() > deadline:
@@ -271,7 +261,7 @@ class NeuronSearch:
 
     def _decide(self, node: Nodes, deadline: float) -> bool:
         """A node whose signs are all fixed, by its LPStep; True where it gives a witness."""
-        disjunct = self._disjuncts[int(self._disjunct_of[node.row[0]])]
+        disjunct = self._disjuncts[int(node.disjunct[0])]
         answer = self._leaves.decide(
             disjunct, node.lower[0], node.upper[0], node.state[0], deadline - time.monotonic()
         )
@@ -283,6 +273,11 @@ class NeuronSearch:
             self._close(np.array([max(answer.bound, float(node.bound[0]))]), final_word=True)
             self._undecided = self._undecided or _why(answer)
         return False
+
+    def _margins(self, disjunct: Integers, found: Ascended) -> Float64:
+        """Bounds of the margins of disjuncts, from those of the sums of their rows."""
+        weights, rows = found.multipliers.weights, self._rows.take(disjunct)
+        return found.bounds if weights is None else rows.margins(weights, found.bounds)
 
     def _close(self, bounds: Float64, final_word: bool = False) -> None:
         """Remembers the least bound of what is closed."""

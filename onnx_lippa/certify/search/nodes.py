@@ -9,6 +9,8 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers, States
 from onnx_lippa.certify.rectified.ascent import Multipliers
+from onnx_lippa.certify.rectified.dual import Objectives
+from onnx_lippa.certify.rectified.weighted import WeightedRows
 
 _FIRST_ROOM: Final = 256
 _LARGEST_BETA: Final = 6e4
@@ -17,18 +19,18 @@ _LARGEST_BETA: Final = 6e4
 
 @dataclass(frozen=True)
 class Nodes:
-    """Some subproblems: a row of the unsafe set, and signs of some units.
+    """Some subproblems: a disjunct of the unsafe set, and signs of some units.
 
     Attributes:
-        row: (n,) which row of the unsafe set's disjuncts is bounded.
+        disjunct: (n,) which disjunct's margin is bounded.
         bound: (n,) its proven lower bound.
         lower: (n, units) lower bounds of ẑ that hold under the node's signs.
         upper: (n, units) upper bounds of ẑ.
         state: (n, units) 1 active, -1 inactive, by choice or by the bounds; 0 undecided.
-        multipliers: those that gave the bound.
+        multipliers: those that gave the bound, with weights of the disjunct's rows.
     """
 
-    row: Integers
+    disjunct: Integers
     bound: Float64
     lower: Float64
     upper: Float64
@@ -43,13 +45,18 @@ class Nodes:
     def take(self, chosen: np.ndarray) -> Nodes:
         """Some of them, in this order."""
         return Nodes(
-            self.row[chosen],
+            self.disjunct[chosen],
             self.bound[chosen],
             self.lower[chosen],
             self.upper[chosen],
             self.state[chosen],
-            Multipliers(self.multipliers.alpha[chosen], self.multipliers.beta[chosen]),
+            self.multipliers.take(chosen),
         )
+
+    def objectives(self, rows: WeightedRows) -> Objectives:
+        """The sums of the disjuncts' rows that the nodes bound, in the type of the rows."""
+        mine, weights = rows.take(self.disjunct), self.multipliers.weights
+        return mine.blended(mine.equal() if weights is None else weights)
 
 
 @final
@@ -61,11 +68,11 @@ class Frontier:
     Args:
         units: number of units.
         memory: bytes that may be taken.
+        rows: number of rows of the largest disjunct.
     """
 
-    def __init__(self, units: int, memory: float) -> None:
-        self._units = units
-        self._most = max(_FIRST_ROOM, int(memory / (8 * 2 + 13 * units)))
+    def __init__(self, units: int, memory: float, rows: int = 1) -> None:
+        self._most = max(_FIRST_ROOM, int(memory / (8 * 2 + 4 * rows + 13 * units)))
         self._open = np.zeros(0, np.int64)
         self._room = 0
         self._arrays: list[np.ndarray] = [
@@ -74,6 +81,7 @@ class Frontier:
             *(np.zeros((0, units), np.float32) for _ in range(2)),
             np.zeros((0, units), np.int8),
             *(np.zeros((0, units), np.float16) for _ in range(2)),
+            np.ones((0, rows), np.float32),
         ]
 
     @property
@@ -101,13 +109,14 @@ class Frontier:
         infinite = np.float32(np.inf)
         low, high = nodes.lower.astype(np.float32), nodes.upper.astype(np.float32)
         values = (
-            nodes.row,
+            nodes.disjunct,
             nodes.bound,
             np.where(low > nodes.lower, np.nextafter(low, -infinite), low),
             np.where(high < nodes.upper, np.nextafter(high, infinite), high),
             nodes.state,
             nodes.multipliers.alpha,
             np.minimum(nodes.multipliers.beta, _LARGEST_BETA),
+            1.0 if nodes.multipliers.weights is None else nodes.multipliers.weights,
         )
         for array, value in zip(self._arrays, values, strict=True):
             array[slots] = value
@@ -127,10 +136,12 @@ class Frontier:
         kept = np.ones(self._open.size, bool)
         kept[chosen] = False
         self._open = self._open[kept]
-        row, bound, lower, upper, state, alpha, beta = (array[slots] for array in self._arrays)
+        disjunct, bound, lower, upper, state, alpha, beta, weights = (
+            array[slots] for array in self._arrays
+        )
         return Nodes(
-            row, bound, lower.astype(np.float64), upper.astype(np.float64), state,
-            Multipliers(alpha.astype(np.float32), beta.astype(np.float32)),
+            disjunct, bound, lower.astype(np.float64), upper.astype(np.float64), state,
+            Multipliers(alpha.astype(np.float32), beta.astype(np.float32), weights),
         )  # fmt: skip
 
     def _slots(self, count: int) -> Integers:

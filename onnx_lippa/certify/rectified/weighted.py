@@ -1,0 +1,179 @@
+"""Conjunctions refuted by weighing their rows.
+
+An input is unsafe for a conjunction where all its rows ``g_i`` are at most 0. So for any weights
+``w_i >= 0`` it is safe where ``Σ w_i g_i`` is positive, although each row alone may be met. The
+least value of that sum is concave in the weights and in the multipliers of the units together; its
+derivative by a weight is the row's value at the minimiser.
+
+Some rows of each conjunction are its *objective*, with weights that sum to 1; the others are
+constraints, whose weights may be as large as they like, as those of a Lagrangian. Were they to sum
+to 1 as well, two rows that make an equation would give 0 at once, and tell nothing of the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final, final
+
+import numpy as np
+import scipy.sparse as sp
+
+from onnx_lippa.arrays import Float64, Floats, Integers
+from onnx_lippa.certify.rectified.dual import Objectives
+
+_UNIT: Final = float(np.finfo(np.float64).eps)
+_ROUGH: Final = 64
+"""Rows of an objective are scaled where they differ by more than this factor."""
+
+
+@final
+@dataclass(frozen=True)
+class WeightedRows:
+    """The rows of some conjunctions, of which sums with weights are bounded.
+
+    Rows are scaled by powers of two, which is exact, to about the size of the objective, so that
+    steps of the weights mean the same for all of them.
+
+    Attributes:
+        rows: the rows of all conjunctions, one after the other, each divided by its scale.
+        members: (n, r) the rows of each conjunction; short ones are filled up with their first.
+        present: (n, r) which of these are not filled up.
+        objective: (n, r) which of these are the objective, at least one of each conjunction.
+        scale: (rows,) what each row was divided by.
+        sizes: (rows,) at least the sum of the sizes of a row's terms over all inputs.
+    """
+
+    rows: Objectives
+    members: Integers
+    present: np.ndarray
+    objective: np.ndarray
+    scale: Float64
+    sizes: Float64
+
+    @classmethod
+    def of(
+        cls, rows: Objectives, counts: Integers, spans: Float64, unit_upper: Float64
+    ) -> WeightedRows:
+        """From the rows of conjunctions.
+
+        Args:
+            rows: the rows of the first conjunction, then those of the second, and so on.
+            counts: (n,) how many rows each has, at least one.
+            spans: (rows,) about how much each row varies over the inputs.
+            unit_upper: (units,) upper bounds of the z of all units.
+        """
+        first = np.cumsum(counts) - counts
+        place = np.arange(int(counts.max(initial=1)))
+        present = place < counts[:, None]
+        members = first[:, None] + np.where(present, place, 0)
+        objective, scale = present.copy(), np.ones(rows.count)
+        for number in np.flatnonzero(counts > 1).tolist():
+            mine = members[number, : counts[number]]
+            chosen = _objective(rows, mine)
+            objective[number, : counts[number]] = chosen
+            scale[mine] = _scales(spans[mine], chosen)
+        terms = rows.on_input.shape[1] + rows.on_units.shape[1] + 2
+        sizes = np.abs(rows.on_input).sum(axis=1) + np.abs(rows.offset)
+        sizes += np.abs(rows.on_units) @ np.maximum(unit_upper, 0.0)
+        sizes *= (1 + terms * _UNIT) / scale
+        on_input, on_units = rows.on_input / scale[:, None], rows.on_units / scale[:, None]
+        scaled = Objectives(on_input, on_units, rows.offset / scale)
+        return cls(scaled, members, present, objective, scale, sizes)
+
+    @property
+    def is_single(self) -> bool:
+        """Whether every conjunction has one row, so that there is nothing to weigh."""
+        return self.members.shape[1] == 1
+
+    def astype(self, dtype: type[np.floating]) -> WeightedRows:
+        """The same with rows of another floating-point type."""
+        return replace(self, rows=self.rows.astype(dtype))
+
+    def take(self, chosen: Integers) -> WeightedRows:
+        """Some conjunctions, in this order; the same rows."""
+        parts = (self.members[chosen], self.present[chosen], self.objective[chosen])
+        return replace(self, members=parts[0], present=parts[1], objective=parts[2])
+
+    def equal(self) -> Floats:
+        """(n, r) the same weight for every row of the objective, none for others; float32."""
+        share = self.objective / self.objective.sum(axis=1, keepdims=True)
+        weights: Floats = share.astype(np.float32)
+        return weights
+
+    def blended(self, weights: Floats) -> Objectives:
+        """The sums of rows, one for each conjunction, as they come."""
+        if self.is_single:
+            return self.rows.take(self.members[:, 0])
+        n, r = self.members.shape
+        flat = weights.astype(self.rows.offset.dtype).ravel()
+        sums = sp.csr_array(
+            (flat, self.members.ravel(), np.arange(0, n * r + 1, r)), shape=(n, self.rows.count)
+        )
+        on_input, on_units, offset = vars(self.rows).values()
+        return Objectives(sums @ on_input, sums @ on_units, sums @ offset)
+
+    def below(self, weights: Floats) -> Objectives:
+        """Functions, float64, that nowhere exceed the sums of rows: rounding is taken off."""
+        blended = self.blended(weights)
+        if self.is_single:
+            return blended
+        sizes = (weights.astype(np.float64) * self.sizes[self.members]).sum(axis=1)
+        slack = 2 * (self.members.shape[1] + 2) * _UNIT * sizes
+        return replace(blended, offset=blended.offset - slack)
+
+    def margins(self, weights: Floats, bounds: Float64) -> Float64:
+        """Lower bounds (n,) of the largest row, unscaled, from those of the sums."""
+        if self.is_single:
+            return bounds
+        total = (weights.astype(np.float64) / self.scale[self.members]).sum(axis=1)
+        room = 2 * (self.members.shape[1] + 2) * _UNIT
+        margins: Float64 = bounds / (total * np.where(bounds > 0, 1 + room, 1 - room))
+        return margins
+
+    def values(self, points: Floats, z: Floats) -> Floats:
+        """(n, r) the scaled rows at points e (n, d) with units z (n, units)."""
+        values = np.empty(self.members.shape, points.dtype)
+        for place, row in enumerate(self.members.T):
+            values[:, place] = (
+                np.einsum("nd,nd->n", self.rows.on_input[row], points)
+                + np.einsum("nu,nu->n", self.rows.on_units[row], z)
+                + self.rows.offset[row]
+            )
+        return values
+
+    def projected(self, weights: Floats) -> Floats:
+        """The nearest weights that are allowed."""
+        w = np.where(self.objective, weights, -np.inf)
+        falling = -np.sort(-w, axis=1)
+        there = np.isfinite(falling)
+        sums = np.cumsum(np.where(there, falling, 0.0), axis=1)
+        used = there & (falling * np.arange(1, w.shape[1] + 1) > sums - 1)
+        last = used.sum(axis=1) - 1
+        shift = (sums[np.arange(len(w)), last] - 1) / (last + 1)
+        moved = np.where(self.objective, weights - shift[:, None], weights)
+        inside: Floats = np.where(self.present, np.maximum(moved, 0.0), 0.0).astype(weights.dtype)
+        return inside
+
+
+def _objective(rows: Objectives, mine: Integers) -> np.ndarray:
+    """Which rows of a conjunction are its objective.
+
+    Those that units have a part in; of the two rows of an equation neither, if others are left.
+    """
+    seen = np.any(rows.on_units[mine] != 0, axis=1)
+    whole = np.column_stack([rows.on_input[mine], rows.on_units[mine]])
+    order = {row.tobytes(): place for place, row in enumerate(whole + 0.0)}
+    equation = np.array([(0.0 - row).tobytes() in order for row in whole])
+    for chosen in (seen & ~equation, seen, ~equation):
+        if chosen.any():
+            return chosen
+    return np.ones(mine.size, bool)
+
+
+def _scales(spans: Float64, objective: np.ndarray) -> Float64:
+    """Powers of two by which rows are divided, so that they vary as the objective does."""
+    largest, least = spans[objective].max(), spans[objective].min()
+    if not (largest > 0 and np.isfinite(spans).all()):
+        return np.ones(spans.size)
+    scales: Float64 = np.exp2(np.round(np.log2(np.where(spans > 0, spans / largest, 1.0))))
+    return scales if least < largest / _ROUGH else np.where(objective, 1.0, scales)
