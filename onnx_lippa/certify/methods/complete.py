@@ -21,7 +21,13 @@ from onnx_lippa.certify.rectified import (
     TooLargeError,
     rectified,
 )
-from onnx_lippa.certify.search import BoxSearch, Limits, NeuronSearch, SearchStatus
+from onnx_lippa.certify.search import (
+    BoxSearch,
+    Limits,
+    NeuronSearch,
+    SearchStatus,
+    relates_inputs,
+)
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.question import Conjunction
 from onnx_lippa.witness import FoundBy, ProvedBy
@@ -69,6 +75,8 @@ class Complete(Proving):
                 return
             # A box without width cannot be halved.
             few = 0 < system.inputs <= _FEW_FEATURES and system.reach.ball is None
+            # Inputs that are related to each other lie askew to boxes, along edges without end.
+            few &= not relates_inputs(system, case.problem.unsafe.disjuncts)
             search = BoxSearch if few else NeuronSearch
             # The first bounds suffice for many inputs, and the better ones may take much longer.
             last = few or tightening.steps > 0 or system.units == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, final
 
 import numpy as np
@@ -129,7 +129,7 @@ class Ascent:
         count = objectives.count
         if start is None and (groups := groups_of(self.exact, objectives)):
             return self._in_groups(groups, objectives, relaxed, steps, goal)
-        known = start or self.start(relaxed, count)
+        known = start or self._start(relaxed, count)
         alpha = relaxed.alphas(known.alpha)
         if len(alpha) != count:
             alpha = np.repeat(alpha, count, axis=0)
@@ -160,7 +160,7 @@ class Ascent:
         """
         if rows.is_single:
             return self.run(rows.below(rows.equal()), relaxed, steps, start, goal)
-        start = start or self.start(relaxed, len(rows.members))
+        start = start or self._start(relaxed, len(rows.members))
         weights = rows.equal() if start.weights is None else start.weights.copy()
         alpha = relaxed.alphas(start.alpha)
         if len(alpha) != len(weights):
@@ -186,7 +186,7 @@ class Ascent:
         The sign of a unit that a group does not see may still tell something of the inputs, so
         that this is no way to bound what lies below a node.
         """
-        start = self.start(relaxed, objectives.count)
+        start = self._start(relaxed, objectives.count)
         whole = _nothing_eliminated(objectives)
         bounds, points = np.empty(objectives.count), np.zeros(objectives.on_input.shape)
         alpha, beta = np.array(start.alpha, np.float32), start.beta
@@ -205,7 +205,7 @@ class Ascent:
             whole.multipliers[at] = found.left.multipliers
         return Ascended(bounds, Multipliers(alpha, beta), points, whole)
 
-    def start(self, relaxed: Relaxed, count: int) -> Multipliers:
+    def _start(self, relaxed: Relaxed, count: int) -> Multipliers:
         """The adaptive α and no β for some objectives."""
         alpha = np.broadcast_to(relaxed.adaptive(), (count, relaxed.state.shape[1]))
         return Multipliers(alpha, np.zeros(alpha.shape, np.float32))

@@ -100,6 +100,12 @@ class WeightedRows:
         weights: Floats = share.astype(np.float32)
         return weights
 
+    def only(self, best: Integers) -> Floats:
+        """(n, r) weights of one row of the objective each: of these rows, where they are of it."""
+        chosen = self.objective & (self.members == best[:, None])
+        weights: Floats = np.where(chosen.any(axis=1, keepdims=True), chosen, self.equal())
+        return weights.astype(np.float32)
+
     def blended(self, weights: Floats) -> Objectives:
         """The sums of rows, one for each conjunction, as they come."""
         if self.is_single:

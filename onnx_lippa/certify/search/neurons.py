@@ -105,13 +105,13 @@ class NeuronSearch:
     def _explore(self, limits: Limits) -> str:
         """The whole search; which limit ended it, or nothing."""
         if self._frontier is None:
-            open_ = self._first()
+            open_, best = self._first()
             if open_.size == 0 or self._found:
                 return ""
             if self._nodes >= limits.nodes:
                 return _NODES
             frontier = Frontier(self._system.units, limits.memory, int(self._counts.max()))
-            self._root(frontier, open_, limits.deadline)
+            self._root(frontier, open_, best, limits.deadline)
             self._frontier = frontier
         frontier = self._frontier
         while frontier.count and not self._found:
@@ -123,8 +123,12 @@ class NeuronSearch:
             self._least_taken = np.inf
         return ""
 
-    def _first(self) -> Integers:
-        """Bounds all rows with nothing split; the disjuncts of which none is positive."""
+    def _first(self) -> tuple[Integers, Integers]:
+        """Bounds all rows with nothing split.
+
+        Returns:
+            The disjuncts of which no row is positive everywhere, and the best row of each.
+        """
         rows = rows_of(self._system, self._disjuncts)
         first = self._ascent.run(rows, relaxed_by(self._system), _ROOT_STEPS, goal=0.0)
         self._nodes += rows.count
@@ -137,9 +141,9 @@ class NeuronSearch:
         spans = np.abs(first.left.rows).sum(axis=1)
         self._rows = WeightedRows.of(rows, self._counts, spans, self._system.unit_upper)
         self._branching = Branching(self._units, self._rows)
-        return left
+        return left, best[left]
 
-    def _root(self, frontier: Frontier, left: Integers, deadline: float) -> None:
+    def _root(self, frontier: Frontier, left: Integers, best: Integers, deadline: float) -> None:
         """Makes nodes of disjuncts, with better bounds of later units."""
         self._refiner = Refiner(self._system, _UNIT_STEPS, deadline)
         lower, upper = (
@@ -148,8 +152,11 @@ class NeuronSearch:
         )
         state = states_by(lower, upper)
         rows, relaxed = self._rows.take(left), Relaxed.of(lower, upper, state)
-        found = self._ascent.weigh(rows, relaxed, _ROOT_STEPS, None, goal=0.0)
+        weights = rows.only(best)
+        found = self._ascent.run(rows.below(weights), relaxed, _ROOT_STEPS, goal=0.0)
         if not rows.is_single:
+            first = replace(found.multipliers, weights=weights)
+            found = self._ascent.weigh(rows, relaxed, _ROOT_STEPS, first, goal=0.0)
             self._found = self._accepts(left, found.points)
         self._keep(frontier, left, found, lower, upper, state)
         self._least_open = np.inf  # what is open is in the frontier

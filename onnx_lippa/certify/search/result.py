@@ -97,3 +97,14 @@ def rows_of(system: RectifiedSystem, disjuncts: Sequence[Conjunction]) -> Object
         matrix @ system.outputs_on_units,
         matrix @ system.outputs_offset - bound,
     )
+
+
+def relates_inputs(system: RectifiedSystem, disjuncts: Sequence[Conjunction]) -> bool:
+    """Whether a conjunction has rows in which no unit has a part beside others: over inputs."""
+    if system.units == 0:
+        return False
+    for disjunct in disjuncts:
+        seen = np.any(disjunct.matrix @ system.outputs_on_units != 0, axis=1)
+        if seen.any() and not seen.all():
+            return True
+    return False

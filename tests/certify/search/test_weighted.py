@@ -1,0 +1,180 @@
+"""Conjunctions refuted by weighing their rows, and relations between two runs of a network."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from onnx_lippa.certify.rectified import Reach, RectifiedSystem
+from onnx_lippa.certify.rectified.ascent import Ascent
+from onnx_lippa.certify.rectified.dual import Objectives, Units
+from onnx_lippa.certify.rectified.folding import relaxed_by, states_by
+from onnx_lippa.certify.rectified.weighted import WeightedRows
+from onnx_lippa.certify.search import Limits, NeuronSearch, SearchStatus, relates_inputs
+from onnx_lippa.certify.search.leaves import Leaves
+from onnx_lippa.certify.search.result import rows_of
+from onnx_lippa.question import Conjunction
+from tests.certify.search.systems import disjuncts_of, least_margin, random_system
+
+
+def related(generator: np.random.Generator, d: int, units: int) -> tuple[RectifiedSystem, int]:
+    """Two runs of one network, side by side, whose outputs are followed by the inputs."""
+    on_input, offset = generator.normal(size=(units, d)), 0.3 * generator.normal(size=units)
+    out, nothing = generator.normal(size=(1, units)), np.zeros((units, d))
+    both = np.block([[on_input, nothing], [nothing, on_input]])
+    reach = Reach(np.full(2 * d, 0.5), np.arange(2 * d), np.zeros(2 * d), np.ones(2 * d))
+    offset = np.tile(offset - on_input.sum(axis=1) / 2, 2)
+    spread, middle = np.abs(both).sum(axis=1) / 2, both.sum(axis=1) / 2 + offset
+    none = np.zeros((1, units))
+    outputs = np.block([[out, none], [none, out], [np.zeros((2 * d, 2 * units))]])
+    system = RectifiedSystem(
+        reach, both, np.zeros((2 * units,) * 2), offset, (0, 2 * units), middle - spread,
+        middle + spread, np.vstack([np.zeros((2, 2 * d)), np.eye(2 * d)]), outputs,
+        np.zeros(2 + 2 * d), np.arange(2 * units),
+    )  # fmt: skip
+    return system, d
+
+
+def lipschitz(d: int, delta: float, gap: float) -> Conjunction:
+    """Inputs whose first feature differs by at most delta, the others not at all: outputs that
+    differ by at least gap."""
+    rows, bound = [np.zeros(2 + 2 * d)], [-gap]
+    rows[0][:2] = -1.0, 1.0
+    for feature in range(d):
+        for sign in (1.0, -1.0):
+            row = np.zeros(2 + 2 * d)
+            row[2 + feature], row[2 + d + feature] = sign, -sign
+            rows.append(row)
+            bound.append(delta if feature == 0 else 0.0)
+    return Conjunction(np.array(rows), np.array(bound), strict=False)
+
+
+def search(system, disjuncts):
+    offered = []
+
+    def offer(x):
+        margins = [one.margins(system.outputs(x[None]))[0] for one in disjuncts]
+        offered.append(x)
+        return min(margins) <= 1e-9
+
+    limits = Limits(time.monotonic() + 20, 20_000, 1e8)
+    return NeuronSearch(system, disjuncts, offer).run(limits)
+
+
+def largest_gap(system: RectifiedSystem, d: int, delta: float) -> float:
+    """The largest difference of outputs, by a linear program for each pattern."""
+    asked = lipschitz(d, delta, 0.0)
+    wide = replace(asked, bound=asked.bound + np.where(np.arange(len(asked.bound)) == 0, 9.0, 0))
+    low, high = 0.0, 9.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        bound = asked.bound.copy()
+        bound[0] = -middle
+        there = least_margin(system, replace(wide, bound=bound)) <= 1e-9
+        low, high = (middle, high) if there else (low, middle)
+    return low
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("delta", (0.05, 0.3))
+def test_relations_between_two_runs_are_decided_on_both_sides(seed, delta):
+    generator = np.random.default_rng(seed)
+    system, d = related(generator, 2, 3)
+    gap = largest_gap(system, d, delta)
+    if gap < 1e-3:
+        return
+    for factor, status in ((0.97, SearchStatus.UNSAFE), (1.03, SearchStatus.PROVEN)):
+        disjunct = lipschitz(d, delta, factor * gap)
+        assert relates_inputs(system, [disjunct])
+        found = search(system, [disjunct])
+        assert found.status is status
+        if status is SearchStatus.PROVEN:
+            assert 0 < found.bound <= least_margin(system, disjunct) + 1e-9
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_weighted_sums_bound_the_margin_as_the_linear_program_does(seed):
+    generator = np.random.default_rng(seed)
+    system = random_system(generator, 3, (4, 3))
+    disjuncts = disjuncts_of(generator, 3, (3, 1, 2), 0.0)
+    rows = rows_of(system, disjuncts)
+    counts = np.array([3, 1, 2])
+    weighted = WeightedRows.of(rows, counts, np.ones(6), system.unit_upper)
+    ascent, relaxed = Ascent(Units.of(system)), relaxed_by(system)
+    found = ascent.weigh(weighted, relaxed, 60, None)
+    weights = found.multipliers.weights
+    margins = weighted.margins(weights, found.bounds)
+    state = states_by(system.unit_lower, system.unit_upper)
+    for number, disjunct in enumerate(disjuncts):
+        exact = Leaves(system).decide(disjunct, system.unit_lower, system.unit_upper, state).bound
+        assert margins[number] <= exact + 1e-6
+        assert margins[number] >= exact - 0.6 * (1 + abs(exact))
+    x = generator.uniform(system.lower, system.upper, (3000, 3))
+    for number, disjunct in enumerate(disjuncts):
+        assert margins[number] <= disjunct.margins(system.outputs(x)).min() + 1e-9
+
+
+def test_two_rows_that_no_input_meets_together_are_refuted_without_splitting():
+    """Each row alone is met; their sum is 0.2 everywhere."""
+    generator = np.random.default_rng(0)
+    system = random_system(generator, 4, (6, 6), k=2)
+    out = system.outputs_on_input[0], system.outputs_on_units[0]
+    system = replace(
+        system, outputs_on_input=np.array([out[0], -out[0]]),
+        outputs_on_units=np.array([out[1], -out[1]]), outputs_offset=np.array([0.1, 0.1]),
+    )  # fmt: skip
+    found = search(system, [Conjunction(np.eye(2), np.zeros(2))])
+    assert found.status is SearchStatus.PROVEN
+    assert found.nodes == 2
+    assert 0 < found.bound <= 0.1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_sums_of_rows_are_never_above_the_exact_ones(seed):
+    generator = np.random.default_rng(seed)
+    n, d, units = 3, 4, 5
+    size = 10.0 ** generator.uniform(-6, 6, (n, 1))
+    rows = Objectives(
+        size * generator.normal(size=(n, d)), size * generator.normal(size=(n, units)),
+        size[:, 0] * generator.normal(size=n),
+    )  # fmt: skip
+    upper = generator.uniform(0, 10, units)
+    weighted = WeightedRows.of(rows, np.array([n]), generator.uniform(1e-6, 1e6, n), upper)
+    weights = generator.uniform(0, 10, (1, n)).astype(np.float32)
+    below = weighted.below(weights)
+    for _ in range(20):
+        e, z = generator.choice([-1.0, 1.0], d), upper * generator.integers(0, 2, units)
+        point = [Fraction(v) for v in (*e, *z, 1.0)]
+
+        def value(one: Objectives, row: int, point: list[Fraction] = point) -> Fraction:
+            terms = (*one.on_input[row], *one.on_units[row], one.offset[row])
+            return sum((Fraction(t) * p for t, p in zip(terms, point, strict=True)), Fraction(0))
+
+        exact = sum(
+            Fraction(float(weights[0, i])) / Fraction(weighted.scale[i]) * value(rows, i)
+            for i in range(n)
+        )
+        assert value(below, 0) <= exact
+
+
+def test_weights_of_the_objective_sum_to_one_and_constraints_are_free():
+    generator = np.random.default_rng(0)
+    matrix = generator.normal(size=(5, 3))
+    matrix[3:, 1:], matrix[4] = 0.0, -matrix[3]
+    rows = Objectives(
+        matrix[:, :1], np.where(np.arange(5)[:, None] < 3, matrix[:, 1:], 0), np.ones(5)
+    )
+    rows.on_input[4] = -rows.on_input[3]
+    weighted = WeightedRows.of(rows, np.array([5]), np.ones(5), np.ones(2))
+    assert weighted.objective.tolist() == [[True, True, True, False, False]]
+    for _ in range(50):
+        w = weighted.projected(generator.normal(size=(1, 5)).astype(np.float32) * 3)
+        assert np.all(w >= 0)
+        assert abs(w[0, :3].sum() - 1) < 1e-6
+    assert weighted.projected(np.array([[0.2, 0.3, 0.5, 7.0, -1.0]])) == pytest.approx(
+        np.array([[0.2, 0.3, 0.5, 7.0, 0.0]])
+    )
