@@ -11,6 +11,7 @@ import numpy as np
 from onnx_lippa.arrays import Floats
 from onnx_lippa.attacks.methods import GradientMethod, Walk
 from onnx_lippa.attacks.rows import RowBatch
+from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.onnx_io import GradientRuntime
 
 _CHECK_EVERY = 5
@@ -60,7 +61,11 @@ def explore(
     project, evaluations = rows.projector(), 0
     matrix = rows.matrix[:, 0]
     for step in range(steps + 1):
-        logits, gradient = runtime.logits_and_gradient(x, matrix)
+        try:
+            logits, gradient = runtime.logits_and_gradient(x, matrix, deadline)
+        except OutOfTimeError:
+            _accepted(current, best[alive], least[alive], accept)
+            break
         evaluations += len(x)
         margin, weighting = current.margins(logits)
         if current.matrix.shape[1] > 1 and not np.array_equal(weighting, matrix):

@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime as ort
 
 from onnx_lippa.arrays import FLOAT32, AnyArray, Floats, Shape
+from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.errors import ModelError
 from onnx_lippa.layers import Unsupported
 from onnx_lippa.onnx_io.reader import Interface
@@ -167,19 +168,22 @@ class GradientRuntime:
         self._session = session(model, threads)
         self._shape, self.dtype = sample_shape, dtype
 
-    def logits_and_gradient(self, x: Floats, v: Floats) -> tuple[Floats, Floats]:
-        """Logits (n, k) and ``J(x)^T v`` (n, d) for inputs (n, d) and weightings (n, k)."""
+    def logits_and_gradient(
+        self, x: Floats, v: Floats, deadline: float = NEVER
+    ) -> tuple[Floats, Floats]:
+        """Logits (n, k) and ``J(x)^T v`` (n, d) for inputs (n, d) and weightings (n, k).
+
+        Raises:
+            OutOfTimeError: the deadline passed before all rows were evaluated.
+        """
         x, v = x.astype(self.dtype, copy=False), v.astype(self.dtype, copy=False)
-        parts = [
-            self._session.run(
-                None,
-                {
-                    "x": x[i : i + _ROWS_AT_ONCE].reshape(-1, *self._shape),
-                    "v": v[i : i + _ROWS_AT_ONCE],
-                },
-            )
-            for i in range(0, len(x), _ROWS_AT_ONCE)
-        ]
+        parts = []
+        for i in range(0, len(x), _ROWS_AT_ONCE):
+            if i:
+                require_time(deadline)
+            chosen = slice(i, i + _ROWS_AT_ONCE)
+            inputs = {"x": x[chosen].reshape(-1, *self._shape), "v": v[chosen]}
+            parts.append(self._session.run(None, inputs))
         if len(parts) == 1:
             logits, gradient = parts[0]
         else:

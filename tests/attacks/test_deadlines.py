@@ -1,0 +1,45 @@
+"""Gradients look at the clock within one evaluation of very many rows."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from onnx_lippa.attacks.explore import explore
+from onnx_lippa.attacks.methods import MomentumPgd
+from onnx_lippa.attacks.rows import rows_for
+from onnx_lippa.clock import OutOfTimeError
+from onnx_lippa.question import InputSet, Problem, UnsafeSet, norm_named
+from tests.attacks.cases import digits
+
+ROWS = 1500
+
+
+def rows():
+    model, x, y = digits()
+    center = x[0].astype(np.float64).ravel()
+    d = center.size
+    inputs = InputSet(center, norm_named("linf"), 0.02, np.zeros(d), np.ones(d))
+    unsafe = UnsafeSet.misclassification(int(y[0]), 10)
+    problem = Problem(0, inputs, unsafe, unsafe)
+    return model, rows_for([problem], [(0, 0)] * ROWS, [center.astype(np.float32)] * ROWS)
+
+
+def test_an_evaluation_of_many_rows_stops_at_its_deadline():
+    model, batch = rows()
+    runtime, matrix = model.gradient, batch.matrix[:, 0]
+    logits, gradient = runtime.logits_and_gradient(batch.start, matrix)
+    assert len(logits) == len(gradient) == ROWS
+    with pytest.raises(OutOfTimeError):
+        runtime.logits_and_gradient(batch.start, matrix, time.monotonic() - 1)
+
+
+def test_a_walk_keeps_what_it_has_when_time_is_up():
+    model, batch = rows()
+    walked = explore(
+        model.gradient, batch, MomentumPgd(), 20, lambda *_: False, time.monotonic() - 1
+    )
+    assert walked.best.shape == batch.start.shape
+    assert walked.steps < 2 * ROWS
