@@ -65,7 +65,7 @@ def glance(model: Model, problems: Iterable[Problem], seed: int) -> Iterator[Gli
 def _points(problem: Problem, seed: int) -> Float64:
     inputs = problem.inputs
     count = _POINTS if inputs.free_features <= MOST_FEATURES else _FEW_POINTS
-    drawn = inputs.sampled(problem.generator(seed, 4000), count - 1)
+    drawn = inputs.sampled(problem.generator(seed, "glance"), count - 1)
     return np.concatenate([inputs.center[None], drawn])
 
 

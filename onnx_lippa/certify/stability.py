@@ -104,7 +104,7 @@ def stabilities(
     Args:
         network: the network.
         inputs: n input sets with finite radii, all of one norm.
-        indices: (n,) their places in the data, from which random numbers are drawn.
+        indices: (n,) their places in the data.
         method: how pre-activations are bounded.
         samples: points drawn from each set, half of them far out.
         seed: where random numbers come from.
@@ -119,7 +119,7 @@ def stabilities(
         ]
         bounds = method.of(network, stated)
         for row, (one, index) in enumerate(zip(inputs[chosen], indices[chosen], strict=True)):
-            generator = np.random.default_rng([seed, index])
+            generator = one.generator(seed, "regions")
             points = points_within(one, samples, generator)
             yield Stability(index, proven(network, bounds, row), seen(network, points))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -11,9 +13,9 @@ from onnx_lippa.arrays import FLOAT32, Float64, Floats
 from onnx_lippa.question.grid import Grid
 from onnx_lippa.question.norms.base import Norm
 
-_LEAST_RETREAT: Final = 2.0**-24
 _LEAST_ON_GRID: Final = 2.0**-10
-"""What a point that rounding moved out of the ball gives back first, as a share of its distance."""
+"""What a point that rounding moved out of the ball gives back first, as a share of its distance,
+where there is a grid; without one it is half a unit of rounding."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,28 @@ class InputSet:
         """Number of features that can take more than one value."""
         return int(np.count_nonzero(self.lower < self.upper))
 
+    def generator(self, seed: int, name: str, *numbers: int) -> np.random.Generator:
+        """Random numbers for one purpose: they depend on the seed, on what this set holds, and on
+        the purpose, and on nothing that surrounds the set. All random numbers of an attack come
+        from here.
+
+        Args:
+            seed: the seed of the run.
+            name: the purpose.
+            numbers: which one of several of its kind, as a round; not negative.
+        """
+        purpose = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")
+        return np.random.default_rng([seed, self._content, purpose, *numbers])
+
+    @cached_property
+    def _content(self) -> int:
+        """A digest of clean input and box. The radius is left out: it changes while an attack
+        goes on."""
+        digest = hashlib.blake2b(digest_size=16)
+        for values in (self.center, self.lower, self.upper):
+            digest.update((values + 0.0).tobytes())  # -0 is 0
+        return int.from_bytes(digest.digest(), "big")
+
     def sampled(self, generator: np.random.Generator, count: int) -> Float64:
         """Random points (count, d) of the ball, moved into the box."""
         points = self.norm.samples(generator, count, self.size)
@@ -61,15 +85,20 @@ class InputSet:
         return project(x).astype(np.float64, copy=False)
 
     def contains(self, x: Floats) -> bool:
-        """Whether a stored input lies in the set, exactly (in float64, no tolerance)."""
+        """Whether a stored input lies in the set: its numbers, those of the centre, radius, units
+        and bounds are taken for the real numbers they are, and nothing is rounded."""
         exact = x.astype(np.float64).ravel()
         inside_box = bool(np.all(exact >= self.lower) and np.all(exact <= self.upper))
         on_grid = self.grid is None or self.grid.contains(exact, self.dtype)
-        return inside_box and on_grid and self.distance(x) <= self.eps
+        return inside_box and on_grid and self.norm.within(exact, self.center, self.eps)
 
     def distance(self, x: Floats) -> float:
-        """Distance of an input to the centre, in float64."""
-        return self.norm.distance(x.astype(np.float64).ravel() - self.center)
+        """Distance of an input to the centre, rounded up (see :meth:`Norm.distance`)."""
+        return self.norm.distance(x.astype(np.float64).ravel(), self.center)
+
+    def length(self, x: Float64) -> float:
+        """The distance of a point (d,) but for rounding: for what guides and proves nothing."""
+        return float(self.norm.lengths((x - self.center)[None])[0])
 
     def to_model_type(self, x: Float64) -> Floats:
         """The point of the model's type in the set near ``x``, rounded inward.
@@ -86,7 +115,8 @@ class InputSet:
         )
         inside = project(x[None].astype(np.float64))[0]
         rounded = self._in_box(inside)
-        retreat, least = 0.0, _LEAST_RETREAT if self.grid is None else _LEAST_ON_GRID
+        retreat = 0.0
+        least = _LEAST_ON_GRID if self.grid is not None else float(np.finfo(self.dtype).eps) / 2
         while not self.contains(rounded):
             # Rounding stepped out of the ball: each round gives back twice as much.
             retreat = least if retreat == 0.0 else 2 * retreat

@@ -17,7 +17,7 @@ class Problem:
     """The question for one input.
 
     Attributes:
-        index: its place in the data; also what its random numbers are drawn from.
+        index: its place in the data; nothing that is done to it depends on that.
         inputs: the inputs that are searched; a proof covers :attr:`stated`.
         unsafe: the outputs sought.
         wrong: the outputs with which the clean input itself counts as misclassified; more than
@@ -40,6 +40,6 @@ class Problem:
         one = self.inputs  # around a clean input nothing is invented
         return StatedSet(one.center, one.norm, one.eps, one.lower, one.upper)
 
-    def generator(self, seed: int, *salt: int) -> np.random.Generator:
-        """Random numbers that depend on the seed and this input, not on its neighbours."""
-        return np.random.default_rng([seed, self.index, *salt])
+    def generator(self, seed: int, name: str, *numbers: int) -> np.random.Generator:
+        """See :meth:`InputSet.generator`."""
+        return self.inputs.generator(seed, name, *numbers)

@@ -58,7 +58,7 @@ class _RowsSession(EngineSession):
             if not _violated(evaluation.slacks[0]).size:
                 # The optimum over the whole ball lies in the region: it is the region's optimum.
                 margin = float(disjunct.margins(evaluation.outputs)[0])
-                return Optimum(Status.OPTIMAL, corner, margin, q.distance(corner))
+                return Optimum(Status.OPTIMAL, corner, margin, q.length(corner))
         embedding = q.norm.ball(q.center, q.eps, q.lower, q.upper)
         if map_.count == 1:
             cost = map_.rows[0] @ embedding.matrix
@@ -126,7 +126,7 @@ class _RowsSession(EngineSession):
             if new.size == 0:
                 self._binding = np.flatnonzero(present & (slacks <= 1e-6 * slacks.max(initial=1.0)))
                 margin = float(disjunct.margins(evaluation.outputs)[0])
-                return Optimum(Status.OPTIMAL, x, margin, q.distance(x), int(present.sum()), solves)
+                return Optimum(Status.OPTIMAL, x, margin, q.length(x), int(present.sum()), solves)
             count = int(np.clip(new.size // 2, _LEAST_BATCH, _MOST_BATCH))
             chosen = new[np.argsort(slacks[new], kind="stable")[:count]]
             present[chosen] = True

@@ -193,7 +193,7 @@ class _StackedSession(EngineSession):
         v = solution.values[: embedding.matrix.shape[1]]
         x = embedding.offset + embedding.matrix @ v
         margin = float(disjunct.margins(region.evaluate(x[None]).outputs)[0])
-        distance = self._question.distance(x)
+        distance = self._question.length(x)
         return Optimum(Status.OPTIMAL, x, margin, distance, region.faces, 1)
 
 

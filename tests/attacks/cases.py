@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -67,14 +68,23 @@ def plain_outputs(path: Path, x: np.ndarray) -> np.ndarray:
     return session.run(None, {entry.name: x.astype(np.float32).reshape(shape)})[0]
 
 
-def plain_distance(norm: str, difference: np.ndarray) -> float:
-    """A norm in float64, its sum correctly rounded."""
-    flat = difference.astype(np.float64).ravel()
-    if norm == "linf":
-        return float(np.abs(flat).max())
-    if norm == "l1":
-        return math.fsum(np.abs(flat))
-    return math.sqrt(math.fsum(flat * flat))
+def plain_distance(
+    norm: str, x: np.ndarray, center: np.ndarray, units: np.ndarray | None = None
+) -> float:
+    """The least float that is not below the distance of two points as real numbers."""
+    units = np.ones(x.size) if units is None else units
+    pairs = zip(x.ravel().tolist(), center.ravel().tolist(), units.tolist(), strict=True)
+    parts = [abs(Fraction(a) - Fraction(b)) / Fraction(u) for a, b, u in pairs]
+    power = 2 if norm == "l2" else 1
+    exact = max(parts) if norm == "linf" else sum(part**power for part in parts)
+    bits = 4000  # of a root, so that none is 0
+    root = Fraction(math.isqrt(int(exact * 4**bits)), 2**bits) if norm == "l2" else exact
+    distance = float(root)
+    while Fraction(distance) ** power < exact:
+        distance = math.nextafter(distance, math.inf)
+    while distance > 0 and Fraction(math.nextafter(distance, 0.0)) ** power >= exact:
+        distance = math.nextafter(distance, 0.0)
+    return distance
 
 
 def check_result(
@@ -118,7 +128,7 @@ def check_result(
             exact = found[i].astype(np.float64)
             assert np.all(exact >= lower), i
             assert np.all(exact <= upper), i
-            distance = plain_distance(norm, exact - flat[i].astype(np.float64))
+            distance = plain_distance(norm, exact, flat[i])
             assert distance == result.distances[i], i
             assert distance <= eps, i
             assert outcome.witness is not None

@@ -36,13 +36,13 @@ def check_features(
         exact = found[i].astype(np.float64)
         assert np.all((exact >= lower)[free])
         assert np.all((exact <= upper)[free])
-        shift = exact - clean[i].astype(np.float64)
+        start = clean[i].astype(np.float64)
         if isinstance(features.eps, tuple):
-            assert np.all(shift[eps == 0] == 0)
-            distance = plain_distance(norm, shift[eps > 0] / eps[eps > 0])
+            assert np.all(exact[eps == 0] == start[eps == 0])
+            distance = plain_distance(norm, exact[eps > 0], start[eps > 0], eps[eps > 0])
             assert distance <= 1
         else:
-            distance = plain_distance(norm, shift)
+            distance = plain_distance(norm, exact, start)
             assert distance <= eps[0]
         assert distance == result.distances[i]
         for feature in free:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from onnx_lippa import attack
 from onnx_lippa.onnx_io import load
 from onnx_lippa.runs import pool
 from tests.attacks.cases import (
@@ -34,6 +35,28 @@ def test_neighbours_and_order(norm, eps):
         alone |= fingerprints(outcomes_of(model, x, y, [i], norm, eps, **FEW))
     assert alone == whole
     assert any(mark[-1] is not None for mark in whole.values())
+
+
+def bits(result):
+    """What a call gives for each input, floats bit by bit."""
+    rows = zip(result.verdicts, result.adversarials, result.distances, strict=True)
+    return [(verdict, x.tobytes(), float(distance)) for verdict, x, distance in rows]
+
+
+@pytest.mark.parametrize(("norm", "eps"), [("linf", 0.1), ("l2", 0.2), ("l1", 0.3),
+                                           ("linf", None), ("l2", None), ("l1", None)])  # fmt: skip
+def test_place_and_neighbours_do_not_show(tmp_path, norm, eps):
+    """The same input at another place, twice, alone, or beside others: the same answer."""
+    for seed in range(3):
+        path = mlp_file(tmp_path, (3, 7, 3), seed, f"m{seed}.onnx")
+        x = np.random.default_rng(seed).uniform(size=(8, 3)).astype(np.float32)
+        options = {"norm": norm, "eps": eps, "gradient_steps": 6, "lp_steps": 2, "restarts": 4}
+        model = load(path)
+        whole = bits(attack(model, x, **options))
+        order = np.random.default_rng(7).permutation(8)
+        assert bits(attack(model, x[order], **options)) == [whole[i] for i in order]
+        assert bits(attack(model, x[[5, 5, 2]], **options)) == [whole[i] for i in (5, 5, 2)]
+        assert bits(attack(model, x[3:4], **options)) == whole[3:4]
 
 
 @pytest.mark.parametrize("eps", [0.05, None])

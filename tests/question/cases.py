@@ -54,4 +54,4 @@ def point_in_set(generator: np.random.Generator, norm: Norm, case: Case) -> Floa
 def is_inside(norm: Norm, case: Case, x: Float64, tolerance: float = 0.0) -> bool:
     """Whether a point lies in ball and box."""
     in_box = np.all(x >= case.lower - tolerance) and np.all(x <= case.upper + tolerance)
-    return bool(in_box) and norm.distance(x - case.center) <= case.eps + tolerance
+    return bool(in_box) and norm.distance(x, case.center) <= case.eps + tolerance

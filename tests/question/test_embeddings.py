@@ -135,7 +135,7 @@ def test_the_epigraphs_least_cost_at_a_point_is_its_distance(norm: Norm, box: st
         embedding = epigraph(norm, case)
         assert embedding.radius is None
         x = point_in_set(generator, norm, case)
-        distance = norm.distance(x - case.center)
+        distance = norm.distance(x, case.center)
         expected = distance**2 / 2 if norm.name == "l2" else distance
         v = variables_of(norm, embedding, x)
         assert satisfied(embedding, v)

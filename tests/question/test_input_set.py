@@ -154,7 +154,9 @@ def test_distance_takes_any_shape_and_precision() -> None:
     inputs = input_set([0.0, 0.5, 1.0, 0.0], LInf(), 0.1)
     assert inputs.size == 4
     assert inputs.distance(np.array([[0.0, 0.5], [0.5, 0.0]], dtype=np.float32)) == 0.5
+    assert inputs.distance(np.array([0.0, 0.125, 1.0, 0.0])) == 0.375
     assert inputs.distance(np.array([0.0, 0.1, 1.0, 0.0])) == 0.4
+    assert inputs.length(np.array([0.0, 0.125, 1.0, 0.0])) == 0.375
 
 
 def test_with_eps_changes_the_radius_only() -> None:

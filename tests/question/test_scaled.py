@@ -114,10 +114,14 @@ def test_distances_are_those_of_the_quotients(norm: Norm, data: list) -> None:
     units, shift = (np.array(column) for column in zip(*data, strict=True))
     scaled, free = Scaled(norm, units), units > 0
     if np.any(shift[~free] != 0):
-        assert scaled.distance(shift) == np.inf
+        assert scaled.distance(shift, 0 * shift) == np.inf
     else:
-        assert scaled.distance(shift) == norm.distance(shift[free] / units[free])
-    assert scaled.lengths(shift[None])[0] == pytest.approx(scaled.distance(shift), rel=1e-12)
+        quotients = shift[free] / units[free]
+        expected = norm.distance(quotients, 0 * quotients)
+        assert scaled.distance(shift, 0 * shift) == pytest.approx(expected, rel=1e-12)
+    assert scaled.lengths(shift[None])[0] == pytest.approx(
+        scaled.distance(shift, 0 * shift), rel=1e-12
+    )
     np.testing.assert_array_equal(scaled.widths(len(units)), units)
 
 
@@ -171,7 +175,7 @@ def test_steps_and_duals(norm: Norm) -> None:
         np.testing.assert_allclose(fall, scaled.dual(gradient.astype(np.float64)), rtol=1e-5)
         for step in steps.astype(np.float64):
             step[units == 0] = 0.0
-            assert scaled.distance(step) == pytest.approx(1.0, rel=1e-5)
+            assert scaled.distance(step, 0 * step) == pytest.approx(1.0, rel=1e-5)
 
 
 @EACH_NORM
@@ -179,8 +183,8 @@ def test_samples_are_in_the_unit_ball(norm: Norm) -> None:
     generator = np.random.default_rng(14)
     scaled = Scaled(norm, random_units(generator, 30))
     for _ in range(50):
-        assert scaled.distance(scaled.sample(generator, 30)) <= 1.0 + 1e-12
-        assert scaled.distance(scaled.sample_extreme(generator, 30)) <= 1.0 + 1e-12
+        assert scaled.distance(scaled.sample(generator, 30), np.zeros(30)) <= 1.0 + 1e-12
+        assert scaled.distance(scaled.sample_extreme(generator, 30), np.zeros(30)) <= 1.0 + 1e-12
 
 
 @EACH_NORM
@@ -193,7 +197,7 @@ def test_units_of_1_change_nothing(norm: Norm) -> None:
         np.testing.assert_allclose(
             projected(scaled, case, x), projected(norm, case, x), rtol=0, atol=1e-14
         )
-        assert scaled.distance(x[0]) == norm.distance(x[0])
+        assert scaled.distance(x[0], 0 * x[0]) == norm.distance(x[0], 0 * x[0])
 
 
 @EACH_NORM
@@ -212,7 +216,7 @@ def test_extreme_units_stay_in_range(norm: Norm, dtype: type) -> None:
         assert np.all((moved >= 0) & (moved <= 1))
     steps = scaled.steepest_descent(np.full((1, 8), 1e5, dtype=dtype))
     assert np.all(np.isfinite(steps))
-    assert np.isfinite(scaled.distance(np.array([1e5] * 7 + [0.0])))
+    assert np.isfinite(scaled.distance(np.array([1e5] * 7 + [0.0]), np.zeros(8)))
     inputs = Features(eps=tuple(units)).input_set(center[0], norm)
     assert inputs.contains(inputs.to_model_type(inputs.center + 1.0))
 
@@ -221,7 +225,9 @@ def test_extreme_units_stay_in_range(norm: Norm, dtype: type) -> None:
 def test_lengths_are_distances(norm: Norm) -> None:
     generator = np.random.default_rng(16)
     x = generator.normal(size=(20, 9))
-    np.testing.assert_allclose(norm.lengths(x), [norm.distance(row) for row in x], rtol=1e-14)
+    np.testing.assert_allclose(
+        norm.lengths(x), [norm.distance(row, 0 * row) for row in x], rtol=1e-14
+    )
     np.testing.assert_array_equal(norm.widths(9), np.ones(9))
     assert norm.lengths(np.zeros((0, 9))).shape == (0,)
 

@@ -86,7 +86,7 @@ class Comparison:
         inputs, x = case.inputs, optimum.x
         assert np.all(x >= inputs.lower - 1e-7)
         assert np.all(x <= inputs.upper + 1e-7)
-        assert optimum.distance == inputs.distance(x)
+        assert optimum.distance == inputs.length(x)
         if self.mode == "margin":
             assert optimum.distance <= inputs.eps * (1 + 1e-6) + 1e-7
         slacks = case.region.evaluate(x[None]).slacks

@@ -88,7 +88,7 @@ def test_no_unsafe_point_of_the_region_is_nearer(
         scale = max(1.0, np.abs(margins).max())
         assert optimum.margin <= -wanted + 1e-6 * scale
         assert margin_at(case.disjunct, network, optimum.x) <= -wanted + 1e-6 * scale
-        assert optimum.distance == inputs.distance(optimum.x)
+        assert optimum.distance == inputs.length(optimum.x)
         reached = [inputs.distance(x) for x in points[margins <= -wanted]]
         assert optimum.distance <= min(reached) + SLACK[norm] * (1 + min(reached))
 

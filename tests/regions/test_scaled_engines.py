@@ -46,7 +46,7 @@ def check_point(inputs: InputSet, optimum: Optimum, margin_mode: bool) -> None:
     assert np.all(x <= inputs.upper + 1e-7)
     still = inputs.norm.widths(inputs.size) == 0
     np.testing.assert_array_equal(x[still], inputs.center[still])
-    assert optimum.distance == inputs.distance(x)
+    assert optimum.distance == inputs.length(x)
     if margin_mode:
         assert optimum.distance <= 1 + 1e-6
 

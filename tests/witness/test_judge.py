@@ -197,7 +197,7 @@ def test_whatever_is_accepted_is_real(
         x = witness.x.astype(np.float64)
         assert x[1] > x[0]
         assert np.all((x >= 0) & (x <= 1))
-        assert norm_named(norm).distance(x - inputs.center) == witness.distance <= eps
+        assert norm_named(norm).distance(x, inputs.center) == witness.distance <= eps
         assert judge.replay(witness.x, inputs, WRONG) is not None
 
 

@@ -76,7 +76,7 @@ class Algorithm1(Stage):
 
     def _random_start(self, entry: Progress, seed: int, restart: int) -> tuple[Float64, int]:
         inputs = entry.problem.inputs
-        generator = entry.problem.generator(seed, 1000 + restart)
+        generator = entry.problem.generator(seed, "Algorithm 1", restart)
         x = inputs.center + inputs.eps * inputs.norm.sample(generator, inputs.size)
         nearest = entry.nearest_disjuncts(3)
         return np.clip(x, inputs.lower, inputs.upper), nearest[restart % len(nearest)]

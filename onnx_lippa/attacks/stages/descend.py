@@ -82,7 +82,7 @@ class Descend(Stage):
         """Points of the least margin around x, in different regions not solved before."""
         entry = ledger.progress[position]
         inputs, unsafe = entry.problem.inputs, entry.problem.unsafe.disjuncts[disjunct]
-        generator = entry.problem.generator(ledger.settings.seed, 3000 + entry.lp_steps)
+        generator = entry.problem.generator(ledger.settings.seed, "neighbours", entry.lp_steps)
         sizes = np.geomspace(_NARROWEST, _WIDEST, _NEIGHBOURS)[:, None]
         steps = inputs.sampled(generator, _NEIGHBOURS) - inputs.center
         around = inputs.projected(x + sizes * steps)

@@ -14,6 +14,7 @@ from onnx_lippa.attacks.ledger import EndPoint, Ledger
 from onnx_lippa.attacks.methods import MomentumPgd
 from onnx_lippa.attacks.rows import rows_for
 from onnx_lippa.attacks.stages.base import Stage
+from onnx_lippa.question import InputSet
 from onnx_lippa.witness import FoundBy
 
 _PROBLEMS: Final = 64
@@ -67,7 +68,11 @@ class Enclose(Stage):
             if not live:
                 return
             mine = [pairs[place] for place in live]
-            rows = rows_for(problems, mine, [points[place] for place in live], eps[live])
+            starts = [
+                _inside(problems[i].inputs, points[place], float(eps[place]))
+                for (i, _), place in zip(mine, live, strict=True)
+            ]
+            rows = rows_for(problems, mine, starts, eps[live])
             # Every row stands for itself: one disjunct's success must not stop another's walk.
             rows = rows.owned_by_rows()
             reached_now = np.full(len(live), np.inf)
@@ -78,7 +83,7 @@ class Enclose(Stage):
                 if not held and ledger.progress[i].witness is None:
                     return False
                 # A point that holds, or only fails to improve on a nearer witness.
-                reached_now[row] = problems[i].inputs.distance(x)  # noqa: B023
+                reached_now[row] = problems[i].inputs.length(x.astype(np.float64))  # noqa: B023
                 return True
 
             with ledger.timed([i for i, _ in mine]) as deadline:
@@ -100,11 +105,15 @@ class Enclose(Stage):
             eps = np.where(np.isfinite(reached), (failed + np.minimum(reached, most)) / 2, grown)
 
 
+def _inside(inputs: InputSet, x: Floats, eps: float) -> Floats:
+    """A point drawn into a ball: a start outside would be taken for what a walk reached."""
+    return inputs.with_eps(eps).projected(x[None].astype(np.float64))[0]
+
+
 def _random_point(ledger: Ledger, position: int, disjunct: int, round_: int, eps: float) -> Float64:
     problem = ledger.progress[position].problem
-    generator = problem.generator(ledger.settings.seed, round_, disjunct)
-    sample = problem.inputs.norm.sample(generator, problem.inputs.size)
-    return np.clip(problem.inputs.center + eps * sample, problem.inputs.lower, problem.inputs.upper)
+    generator = problem.generator(ledger.settings.seed, "bracket", round_, disjunct)
+    return problem.inputs.with_eps(eps).sampled(generator, 1)[0]
 
 
 def _linear_distances(ledger: Ledger, position: int) -> Float64:
@@ -125,5 +134,5 @@ def _widest(ledger: Ledger, position: int) -> float:
     """Radius of a ball that covers all inputs allowed (a large one where they are unbounded)."""
     inputs = ledger.progress[position].problem.inputs
     reach = np.maximum(inputs.upper - inputs.center, inputs.center - inputs.lower)
-    whole = inputs.norm.distance(np.where(np.isfinite(reach), reach, 1e6))
-    return min(whole, inputs.eps)
+    whole = inputs.norm.lengths(np.where(np.isfinite(reach), reach, 1e6)[None])[0]
+    return min(float(whole), inputs.eps)

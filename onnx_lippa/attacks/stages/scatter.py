@@ -47,7 +47,7 @@ class Scatter(Stage):
 
     def _scatter(self, ledger: Ledger, position: int, deadline: float) -> None:
         problem = ledger.progress[position].problem
-        generator = problem.generator(ledger.settings.seed, 2000)
+        generator = problem.generator(ledger.settings.seed, "scatter")
         most = points_at_once(ledger.model.network, _AT_MOST)
         network = ledger.model.values  # compiled on first use, which is no part of the seconds
         last = min(deadline, time.monotonic() + self.seconds)

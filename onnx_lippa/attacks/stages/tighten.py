@@ -55,7 +55,8 @@ class Tighten(Stage):
                 inputs.center[None], np.array([radius]), inputs.lower, inputs.upper
             )
             for j in entry.nearest_disjuncts(self.disjuncts):
-                generator = entry.problem.generator(ledger.settings.seed, self.round, j)
+                seed = ledger.settings.seed
+                generator = entry.problem.generator(seed, "smaller ball", self.round, j)
                 far = inputs.norm.sample_extreme(generator, inputs.size)
                 for start in (
                     entry.witness.x.astype(np.float64),

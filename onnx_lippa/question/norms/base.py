@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.question.embedding import Embedding
+from onnx_lippa.question.norms.exact import Magnitudes, Ratio, magnitudes
 
 Projector: TypeAlias = Callable[[Floats], Floats]
+
+_ROUNDING: Final = 2.0**-52
+_OTHER_STEPS: Final = 16
+"""A length of d features is off by at most (d / 2 + 6) units of rounding (2**-53): differences,
+quotients by units, squares, their sum, its root. Less than half of this is allowed for."""
+_SMALL: Final = 1e-140
+_LARGE: Final = 1e140
+"""Between these no square that counts under- or overflows."""
+_SUMMABLE: Final = 1e150
+"""No sum of such numbers or of their squares overflows."""
 
 
 class Norm(ABC):
@@ -21,10 +33,46 @@ class Norm(ABC):
     order: float
     solver: str
     """The solver that suits the programs of this norm best."""
+    power: int = 1
+    """The power of the norm that is a rational number for rational displacements."""
 
     @abstractmethod
-    def distance(self, difference: Float64) -> float:
-        """The norm of one difference (d,), correctly rounded where that is possible."""
+    def measure(self, parts: Magnitudes) -> Ratio:
+        """The norm of displacements, raised to :attr:`power`, exactly."""
+
+    def within(self, x: Float64, center: Float64, eps: float, units: Float64 | None = None) -> bool:
+        """Whether ``||(x - center) / units|| <= eps`` for these floats as real numbers.
+
+        Floating point decides where the two sides differ by more than all its rounding; else
+        whole numbers do.
+
+        Args:
+            x: (d,) the point; outside where a number is not finite.
+            center: (d,) the centre.
+            eps: the radius, not negative; it may be infinite.
+            units: (d,) what each feature counts as 1, positive; None for 1 everywhere.
+        """
+        if not np.isfinite(x).all():
+            return False
+        if math.isinf(eps):
+            return True
+        if _SMALL <= eps <= _LARGE:
+            with np.errstate(over="ignore"):  # what is too large for a float is outside
+                length = float(self.lengths(in_units(x - center, units)[None])[0])
+            slack = (x.size + _OTHER_STEPS) * _ROUNDING
+            if not eps * (1.0 - slack) <= length <= eps * (1.0 + slack):
+                return length < eps
+        return self.measure(magnitudes(x, center, units)).at_most(eps, self.power)
+
+    def distance(self, x: Float64, center: Float64, units: Float64 | None = None) -> float:
+        """``||(x - center) / units||``, rounded up: the least float that is not below it.
+
+        So it is within a radius exactly where the point is, and never understates. It is infinite
+        where a number is not finite.
+        """
+        if not np.isfinite(x).all():
+            return math.inf
+        return self.measure(magnitudes(x, center, units)).root(self.power)
 
     @abstractmethod
     def lengths(self, differences: Float64) -> Float64:
@@ -85,3 +133,14 @@ class Norm(ABC):
 
         The cost equals the norm, or a strictly increasing function of it (ℓ2: half its square).
         """
+
+
+def in_units(differences: Float64, units: Float64 | None) -> Float64:
+    """Differences (..., d) as multiples of positive units, kept small enough to be summed.
+
+    A quotient is above 1 exactly where the difference is above its unit, rounded or not.
+    """
+    if units is None:
+        return differences
+    with np.errstate(over="ignore"):
+        return np.clip(differences / units, -_SUMMABLE, _SUMMABLE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import final
 
 import numpy as np
@@ -11,6 +10,7 @@ import scipy.sparse as sp
 from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.question.embedding import Embedding
 from onnx_lippa.question.norms.base import Norm, Projector
+from onnx_lippa.question.norms.exact import Magnitudes, Ratio
 
 _BISECTIONS = 60
 """Halvings of the threshold in a projection: beyond float64's 53 bits."""
@@ -24,9 +24,9 @@ class L1(Norm):
     order = 1.0
     solver = "glop"
 
-    def distance(self, difference: Float64) -> float:
-        """See :meth:`Norm.distance`; correctly rounded."""
-        return math.fsum(np.abs(difference))
+    def measure(self, parts: Magnitudes) -> Ratio:
+        """See :meth:`Norm.measure`."""
+        return parts.sum_of_powers(1)
 
     def lengths(self, differences: Float64) -> Float64:
         """See :meth:`Norm.lengths`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import final
 
 import numpy as np
@@ -11,6 +10,7 @@ import scipy.sparse as sp
 from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.question.embedding import Embedding
 from onnx_lippa.question.norms.base import Norm, Projector
+from onnx_lippa.question.norms.exact import Magnitudes, Ratio
 
 _BISECTIONS = 100
 """Halvings of the multiplier in :meth:`L2.least_linear`."""
@@ -23,10 +23,11 @@ class L2(Norm):
     name = "l2"
     order = 2.0
     solver = "clarabel"
+    power = 2
 
-    def distance(self, difference: Float64) -> float:
-        """See :meth:`Norm.distance`; the sum of squares is correctly rounded."""
-        return math.sqrt(math.fsum(difference * difference))
+    def measure(self, parts: Magnitudes) -> Ratio:
+        """See :meth:`Norm.measure`: the sum of squares."""
+        return parts.sum_of_powers(2)
 
     def lengths(self, differences: Float64) -> Float64:
         """See :meth:`Norm.lengths`."""

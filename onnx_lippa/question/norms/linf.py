@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import final
 
 import numpy as np
@@ -10,6 +11,7 @@ import scipy.sparse as sp
 from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.question.embedding import Embedding
 from onnx_lippa.question.norms.base import Norm, Projector
+from onnx_lippa.question.norms.exact import Magnitudes, Ratio, two_difference
 
 
 @final
@@ -20,9 +22,21 @@ class LInf(Norm):
     order = np.inf
     solver = "glop"
 
-    def distance(self, difference: Float64) -> float:
-        """See :meth:`Norm.distance`; exact."""
-        return float(np.max(np.abs(difference), initial=0.0))
+    def measure(self, parts: Magnitudes) -> Ratio:
+        """See :meth:`Norm.measure`."""
+        return parts.largest()
+
+    def within(self, x: Float64, center: Float64, eps: float, units: Float64 | None = None) -> bool:
+        """See :meth:`Norm.within`; where each feature has a bound of its own, without numbers
+        larger than floats: corners of the ball are where every feature is close."""
+        if math.isinf(eps) or not (units is None or eps == 1.0) or not np.isfinite(x).all():
+            return super().within(x, center, eps, units)
+        difference, error = two_difference(x, center)
+        size = np.abs(difference)
+        bound = np.asarray(eps if units is None else units)
+        # Rounding keeps order, so only where both round alike does the error decide.
+        above = (size > bound) | ((size == bound) & (np.sign(difference) * error > 0))
+        return not above.any()
 
     def lengths(self, differences: Float64) -> Float64:
         """See :meth:`Norm.lengths`; exact."""

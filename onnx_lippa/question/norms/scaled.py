@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Final, final
 
@@ -10,12 +11,11 @@ import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.question.embedding import Embedding
-from onnx_lippa.question.norms.base import Norm, Projector
+from onnx_lippa.question.norms.base import Norm, Projector, in_units
+from onnx_lippa.question.norms.exact import Magnitudes, Ratio
 
 _MOST: Final = 1e15
 """Displacements in units beyond this are as good as infinite; their squares are float32 still."""
-_SUMMABLE: Final = 1e150
-"""No sum of such numbers or of their squares overflows."""
 _LARGEST: Final = 1e30
 """Units beyond this are searched as if they were this, so that float32 can hold a step."""
 
@@ -34,19 +34,30 @@ class Scaled(Norm):
 
     def __init__(self, norm: Norm, units: Float64) -> None:
         self.name, self.order, self.solver = norm.name, norm.order, norm.solver
+        self.power = norm.power
         self.norm, self.units = norm, units
         self._safe = np.where(units > 0, units, 1.0)
 
-    def distance(self, difference: Float64) -> float:
+    def measure(self, parts: Magnitudes) -> Ratio:
+        """See :meth:`Norm.measure`."""
+        return self.norm.measure(parts)
+
+    def within(self, x: Float64, center: Float64, eps: float, units: Float64 | None = None) -> bool:
+        """See :meth:`Norm.within`: each quotient is that of real numbers."""
+        if self._moves_what_is_fixed(x, center):
+            return False
+        return self.norm.within(x, center, eps, self._units(units))
+
+    def distance(self, x: Float64, center: Float64, units: Float64 | None = None) -> float:
         """See :meth:`Norm.distance`; infinite where a feature moved that must not."""
-        if np.any(difference[self.units == 0] != 0):
-            return float(np.inf)
-        return self.norm.distance(self._in_units(difference))
+        if self._moves_what_is_fixed(x, center):
+            return math.inf
+        return self.norm.distance(x, center, self._units(units))
 
     def lengths(self, differences: Float64) -> Float64:
         """See :meth:`Norm.lengths`."""
         moved = np.any(differences[:, self.units == 0] != 0, axis=1)
-        return np.where(moved, np.inf, self.norm.lengths(self._in_units(differences)))
+        return np.where(moved, np.inf, self.norm.lengths(in_units(differences, self._safe)))
 
     def widths(self, d: int) -> Float64:
         """See :meth:`Norm.widths`."""
@@ -113,13 +124,12 @@ class Scaled(Norm):
         low, high = self._box(center, lower, upper)
         return self._unscaled(self.norm.epigraph(np.zeros_like(center), low, high), center)
 
-    def _in_units(self, difference: Float64) -> Float64:
-        """Differences (..., d) as multiples of the units, kept small enough to be summed.
+    def _units(self, others: Float64 | None) -> Float64:
+        return self._safe if others is None else self._safe * others
 
-        A quotient is above 1 exactly where the difference is above its unit, rounded or not.
-        """
-        with np.errstate(over="ignore"):
-            return np.clip(difference / self._safe, -_SUMMABLE, _SUMMABLE)
+    def _moves_what_is_fixed(self, x: Float64, center: Float64) -> bool:
+        fixed = self.units == 0
+        return bool(np.any(x[fixed] != center[fixed]))
 
     def _box(self, center: Float64, lower: Float64, upper: Float64) -> tuple[Float64, Float64]:
         """The box in z around a centre at 0; a feature that must not move has none of it."""
