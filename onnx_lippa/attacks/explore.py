@@ -85,10 +85,9 @@ def explore(
                 matrix, project = matrix[kept], current.projector()
         if last or alive.size == 0:
             break
-        moved = method.move(
-            Walk(x, previous, gradient, current.eps, current.norm, project, step, steps)
-        )
-        previous, x = x, moved
+        box = current.lower, current.upper
+        walk = Walk(x, previous, gradient, current.eps, *box, current.norm, project, step, steps)
+        previous, x = x, method.move(walk)
     return Explored(best, least, evaluations)
 
 

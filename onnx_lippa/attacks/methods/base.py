@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import numpy as np
+
 from onnx_lippa.arrays import Floats
 from onnx_lippa.question import Norm
 from onnx_lippa.question.norms.base import Projector
@@ -19,6 +21,8 @@ class Walk:
         previous: (n, d) points one step earlier (equal to x at the start).
         gradient: (n, d) gradient of each row's margin at x; may be changed in place.
         eps: (n,) radii.
+        lower: (n, d) or (d,) boxes.
+        upper: likewise.
         norm: the norm of the balls.
         project: moves points into balls and box.
         step: number of this step, from 0.
@@ -29,10 +33,25 @@ class Walk:
     previous: Floats
     gradient: Floats
     eps: Floats
+    lower: Floats
+    upper: Floats
     norm: Norm
     project: Projector
     step: int
     steps: int
+
+    def direction(self) -> Floats:
+        """Unit steps (n, d) of steepest descent, on features that can move where steps are sparse.
+
+        An ℓ1 step goes to few features, and would go to the same ones for ever once they are at a
+        bound.
+        """
+        gradient = self.gradient
+        if self.norm.has_sparse_steps:
+            down, up = gradient > 0, gradient < 0
+            held = (down & (self.x <= self.lower)) | (up & (self.x >= self.upper))
+            gradient = np.where(held, 0, gradient)
+        return self.norm.steepest_descent(gradient)
 
 
 class GradientMethod(ABC):

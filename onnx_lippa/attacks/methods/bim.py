@@ -25,4 +25,4 @@ class Bim(GradientMethod):
     def move(self, walk: Walk) -> Floats:
         """See :meth:`GradientMethod.move`."""
         length = np.minimum(self.length, walk.eps)[:, None].astype(walk.x.dtype)
-        return walk.project(walk.x + length * walk.norm.steepest_descent(walk.gradient))
+        return walk.project(walk.x + length * walk.direction())

@@ -30,7 +30,7 @@ class MomentumPgd(GradientMethod):
         """See :meth:`GradientMethod.move`."""
         progress = walk.step / max(1, walk.steps - 1)
         share = self.first * (self.last / self.first) ** progress
-        direction = walk.norm.steepest_descent(walk.gradient)
+        direction = walk.direction()
         direction *= (share * walk.eps)[:, None].astype(walk.x.dtype)
         if walk.step > 0 and self.momentum:
             direction += np.asarray(self.momentum, dtype=walk.x.dtype) * (walk.x - walk.previous)

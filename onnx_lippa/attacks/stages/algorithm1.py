@@ -121,8 +121,8 @@ class Algorithm1(Stage):
             if (local.pattern.key, disjunct) not in entry.visited and step > 0:
                 return current[0].astype(np.float64), local.pattern
             walk = Walk(
-                current.copy(), previous, local.gradient[None], eps, inputs.norm, project,
-                step, _GRADIENT_STEPS,
+                current.copy(), previous, local.gradient[None], eps, inputs.lower, inputs.upper,
+                inputs.norm, project, step, _GRADIENT_STEPS,
             )  # fmt: skip
             moved = self.method.move(walk)
             if np.array_equal(moved, current):

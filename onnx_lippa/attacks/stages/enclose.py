@@ -59,6 +59,7 @@ class Enclose(Stage):
         most = np.array([_widest(ledger, i) for i, _ in pairs])
         eps = np.minimum(np.array(radii), most)
         points: list[Floats] = [problems[i].inputs.center for i, _ in pairs]
+        nearest: dict[int, Floats] = {}
         for round_ in range(self.rounds):
             live = [
                 place
@@ -95,10 +96,13 @@ class Enclose(Stage):
                 i, j = pairs[place]
                 if np.isfinite(reached_now[row]):
                     reached[place] = min(reached[place], reached_now[row])
+                    nearest[place] = walked.best[row]
                 else:
                     failed[place] = max(failed[place], eps[place])
                     # Where the gradient vanishes a walk stands still: begin elsewhere.
-                    points[place] = _random_point(ledger, i, j, round_, eps[place])
+                    held = nearest.get(place)
+                    elsewhere = _random_point(ledger, i, j, round_, eps[place])
+                    points[place] = elsewhere if held is None else held
                 point = EndPoint(float(walked.margin[row]), j, walked.best[row], round_)
                 ledger.progress[i].remember([point])
             grown = np.minimum(2 * eps, most)

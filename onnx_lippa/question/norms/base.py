@@ -33,6 +33,8 @@ class Norm(ABC):
     order: float
     solver: str
     """The solver that suits the programs of this norm best."""
+    has_sparse_steps: bool = False
+    """Whether steepest steps go to few features."""
     power: int = 1
     """The power of the norm that is a rational number for rational displacements."""
 

@@ -23,6 +23,7 @@ class L1(Norm):
     name = "l1"
     order = 1.0
     solver = "glop"
+    has_sparse_steps = True
 
     def measure(self, parts: Magnitudes) -> Ratio:
         """See :meth:`Norm.measure`."""

@@ -34,7 +34,7 @@ class Scaled(Norm):
 
     def __init__(self, norm: Norm, units: Float64) -> None:
         self.name, self.order, self.solver = norm.name, norm.order, norm.solver
-        self.power = norm.power
+        self.power, self.has_sparse_steps = norm.power, norm.has_sparse_steps
         self.norm, self.units = norm, units
         self._safe = np.where(units > 0, units, 1.0)
 
