@@ -54,8 +54,8 @@ class StatedSet:
         return int(np.count_nonzero(open_ & np.isinf(self.reach)))
 
     def distance(self, x: Float64) -> float:
-        """Distance of an input (d,) to the centre, in float64."""
-        return self.norm.distance(x - self.center)
+        """Distance of an input (d,) to the centre, rounded up."""
+        return self.norm.distance(x, self.center)
 
     def is_in_box(self, x: Float64) -> bool:
         """Whether an input (d,) lies between the bounds; the ball is not looked at."""
