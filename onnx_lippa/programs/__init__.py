@@ -1,7 +1,7 @@
 """Linear, convex quadratic and mixed-integer programs as data, and what a solver must offer."""
 
 from onnx_lippa.programs.certified import certified_bound
-from onnx_lippa.programs.infeasible import violation_program, without_cost
+from onnx_lippa.programs.infeasible import elastic_program, violation_program, without_cost
 from onnx_lippa.programs.program import Cone, Program, Rows
 from onnx_lippa.programs.solution import Solution, Status
 from onnx_lippa.programs.solver import NO_STOP, Session, Solver, SolverCounts, Stop
@@ -18,6 +18,7 @@ __all__ = [
     "Status",
     "Stop",
     "certified_bound",
+    "elastic_program",
     "violation_program",
     "without_cost",
 ]

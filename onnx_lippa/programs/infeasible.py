@@ -18,6 +18,21 @@ def violation_program(program: Program) -> Program:
     Args:
         program: the program; its cost, curvature, cone and integrality are left out.
     """
+    relaxed = elastic_program(program, 1.0)
+    cost = np.concatenate([np.zeros(program.variables), relaxed.cost[program.variables :]])
+    return Program(cost, relaxed.lower, relaxed.upper, relaxed.rows)
+
+
+def elastic_program(program: Program, price: float) -> Program:
+    """A program whose rows may be violated, at a price for each unit of violation.
+
+    It has a solution wherever bounds and cone leave a point, and its duals are multipliers of the
+    other's rows, of at most the price.
+
+    Args:
+        program: the program, without integers.
+        price: what a violation costs.
+    """
     rows = program.rows
     below, above = np.flatnonzero(np.isfinite(rows.lower)), np.flatnonzero(np.isfinite(rows.upper))
     slacks = below.size + above.size
@@ -25,11 +40,14 @@ def violation_program(program: Program) -> Program:
     places = (np.concatenate([below, above]), np.arange(slacks))
     given = sp.csr_array((signs, places), shape=(rows.count, slacks))
     matrix = sp.csr_array(sp.hstack([rows.matrix, given], format="csr"))
+    curvature = program.curvature
     return Program(
-        np.concatenate([np.zeros(program.variables), np.ones(slacks)]),
+        np.concatenate([program.cost, np.full(slacks, price)]),
         np.concatenate([program.lower, np.zeros(slacks)]),
         np.concatenate([program.upper, np.full(slacks, np.inf)]),
         Rows(matrix, rows.lower, rows.upper),
+        None if curvature is None else np.concatenate([curvature, np.zeros(slacks)]),
+        program.cone,
     )
 
 

@@ -37,9 +37,9 @@ class Solution:
             linear program, perhaps less for a mixed-integer one; inf where it is INFEASIBLE, -inf
             where nothing is known.
         nodes: subproblems of a mixed-integer program that were solved.
-        duals: multipliers of the rows of a linear program, positive on lower sides and negative
-            on upper ones; of an INFEASIBLE one, a ray of them that shows it. Empty where the
-            solver gives none. :func:`certified_bound` makes a proof of them.
+        duals: multipliers of the rows of a program without integers, positive on lower sides and
+            negative on upper ones; of an INFEASIBLE one, a ray of them that shows it. Empty where
+            the solver gives none. :func:`certified_bound` makes a proof of them.
     """
 
     status: Status

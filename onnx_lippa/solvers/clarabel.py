@@ -80,7 +80,7 @@ class ClarabelSession(Session):
         self._counts.solves += 1
         self._counts.seconds += time.perf_counter() - started
         status = _STATUS.get(str(result.status), Status.FAILED)
-        duals = _duals(program, np.asarray(result.z)) if program.is_linear else np.zeros(0)
+        duals = _duals(program, np.asarray(result.z))
         detail = str(result.status)
         if status is Status.INFEASIBLE:
             return Solution(status, np.zeros(0), math.nan, detail, math.inf, duals=duals)

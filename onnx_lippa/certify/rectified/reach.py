@@ -7,10 +7,17 @@ from functools import cached_property
 from typing import Final, final
 
 import numpy as np
+import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, Floats, Integers
+from onnx_lippa.programs import Rows
 from onnx_lippa.question import InputSet, Norm, StatedSet
 
+_EPSILON: Final = float(np.finfo(np.float64).eps)
+_OUTWARD: Final = 1 + 8 * _EPSILON
+"""Rounding of radii and distances."""
+_TINY: Final = 1e-290
+"""What products that underflow may lose of a sum, with room."""
 _ROUNDS: Final = 60
 """Bound on the rounds in which the multiplier of an ℓ2 ball is found; a handful as a rule."""
 
@@ -52,6 +59,43 @@ class _Room:
 
 @final
 @dataclass(frozen=True)
+class Variables:
+    """The inputs of a program: ``x = offset + matrix @ p`` for variables p.
+
+    Attributes:
+        offset: (d,).
+        matrix: sparse (d, variables).
+        lower: (variables,) lower bounds.
+        upper: (variables,) upper bounds.
+        constraints: rows over the variables.
+        radius: of the ball around 0 that the first variables lie in; None where rows say all.
+        round: number of these variables.
+    """
+
+    offset: Float64
+    matrix: sp.csr_array
+    lower: Float64
+    upper: Float64
+    constraints: Rows
+    radius: float | None = None
+    round: int = 0
+
+    @property
+    def count(self) -> int:
+        """Number of variables."""
+        return int(self.lower.size)
+
+    def rows(self, on_x: Float64) -> Float64:
+        """Linear functions (n, d) of x as functions (n, variables) of p, but for constants."""
+        return np.asarray(on_x @ self.matrix)
+
+    def at(self, p: Float64) -> Float64:
+        """The x (d,) of variables p."""
+        return np.asarray(self.offset + self.matrix @ p)
+
+
+@final
+@dataclass(frozen=True)
 class Reach:
     """Ball and box of an input set, in the features that vary.
 
@@ -82,12 +126,13 @@ class Reach:
     def of(cls, inputs: StatedSet) -> Reach:
         """The reach of a set with bounds on all sides."""
         # A centre plus a radius that was rounded down would miss the ball's end: outward.
-        lower = np.maximum(np.nextafter(inputs.center - inputs.reach, -np.inf), inputs.lower)
-        upper = np.minimum(np.nextafter(inputs.center + inputs.reach, np.inf), inputs.upper)
+        far = inputs.reach * _OUTWARD
+        lower = np.maximum(np.nextafter(inputs.center - far, -np.inf), inputs.lower)
+        upper = np.minimum(np.nextafter(inputs.center + far, np.inf), inputs.upper)
         free = np.flatnonzero((inputs.lower < inputs.upper) & (inputs.reach > 0))
         ball = None
         if inputs.norm.order != np.inf:
-            ball = Ball(inputs.norm, inputs.center, inputs.eps)
+            ball = Ball(inputs.norm, inputs.center, inputs.eps * _OUTWARD)
         return cls(inputs.center, free, lower[free], upper[free], ball)
 
     @classmethod
@@ -102,8 +147,9 @@ class Reach:
 
     @property
     def radius(self) -> Float64:
-        """(d,) half the width of the box."""
-        return self.upper / 2 - self.lower / 2
+        """(d,) how far the box reaches from its middle, rounded up."""
+        middle = self.middle
+        return np.maximum(self.upper - middle, middle - self.lower) * _OUTWARD
 
     def with_features(self, lower: Float64, upper: Float64) -> Reach:
         """The same with further features between these bounds."""
@@ -115,38 +161,71 @@ class Reach:
         free = self.free[features[features < self.free.size]]
         return replace(self, free=free, lower=self.lower[features], upper=self.upper[features])
 
+    def variables(self) -> Variables:
+        """Ball and box for a program: linear rows where the norm has them, else a round ball."""
+        d, count = self.lower.size, self.free.size
+        if self.ball is None or count == 0:
+            identity = sp.csr_array(sp.eye_array(d))
+            return Variables(np.zeros(d), identity, self.lower, self.upper, Rows.none(d))
+        low, high = self.base.copy(), self.base.copy()
+        low[self.free], high[self.free] = self.lower[:count], self.upper[:count]
+        whole = self.ball.norm.ball(self.ball.center, self.ball.eps, low, high)
+        own = sp.csr_array(whole.matrix[self.free])
+        # Those of features that do not vary have no part in anything.
+        used = np.flatnonzero(abs(own).sum(axis=0))
+        further = sp.eye_array(d - count)
+        none = sp.csr_array((whole.rows.shape[0], d - count))
+        return Variables(
+            np.concatenate([whole.offset[self.free], np.zeros(d - count)]),
+            sp.csr_array(sp.block_diag([own[:, used], further], format="csr")),
+            np.concatenate([whole.lower[used], self.lower[count:]]),
+            np.concatenate([whole.upper[used], self.upper[count:]]),
+            Rows(
+                sp.csr_array(sp.hstack([whole.rows[:, used], none], format="csr")),
+                whole.row_lower,
+                whole.row_upper,
+            ),
+            whole.radius,
+            used.size,
+        )
+
     def at(self, points: Floats) -> Float64:
         """The x (n, d) of points e (n, d), inside the box in spite of rounding."""
         x = self.middle + self.radius * points.astype(np.float64)
         return np.clip(x, self.lower, self.upper)
 
-    def least(self, rows: Floats) -> Floats:
-        """Lower bounds (n,) of ``rows @ e`` for ``x = middle + radius e``; rows (n, d).
+    def least(self, rows: Floats) -> Float64:
+        """Proven lower bounds (n,) of ``rows @ e`` for ``x = middle + radius e``; rows (n, d).
 
-        Over a box its rounding is that of one sum, which the caller allows for. With a ball all
-        rounding is subtracted, so that it is a bound in real arithmetic.
+        The rows are taken as they are, whatever their type; what follows is rounded down.
         """
-        return self.optima(rows)[0]
+        if self.ball is None or self.free.size == 0:
+            value = -np.abs(rows).sum(axis=1, dtype=np.float64)
+        else:
+            value = self._optima(rows.astype(np.float64), self.ball)[0]
+        return value - _slack(rows) - _TINY
 
     def minimisers(self, rows: Floats) -> Floats:
         """Points e (n, d) of ball and box at which ``rows @ e`` is least, but for rounding."""
         return self.optima(rows)[1]
 
     def optima(self, rows: Floats) -> tuple[Floats, Floats]:
-        """What :meth:`least` and :meth:`minimisers` say, at once."""
-        corners = np.copysign(rows.dtype.type(1), -rows)
+        """Least values (n,) and where they are (n, d), but for rounding, in the type of rows."""
         if self.ball is None or self.free.size == 0:
             value: Floats = -(np.abs(rows) @ np.ones(rows.shape[1], rows.dtype))
-            return value, corners
-        count = self.free.size
+            return value, np.copysign(rows.dtype.type(1), -rows)
+        return self._optima(rows, self.ball)
+
+    def _optima(self, rows: Floats, ball: Ball) -> tuple[Floats, Floats]:
+        count, points = self.free.size, np.copysign(rows.dtype.type(1), -rows)
         own, further = rows[:, :count], np.abs(rows[:, count:]).sum(axis=1)
-        least = _least_l1 if self.ball.norm.order == 1.0 else _least_l2
+        least = _least_l1 if ball.norm.order == 1.0 else _least_l2
         room = self._rooms[0 if rows.dtype == np.float64 else 1]
         with np.errstate(under="ignore", over="ignore", invalid="ignore"):
-            value, inside = least(own, room, self.ball.eps)
-        corners[:, :count] = inside
-        # Inexact where it underflows: the box alone is a bound as well.
-        return np.fmax(value, -np.abs(own).sum(axis=1)) - further, corners
+            value, inside = least(own, room, ball.eps)
+        points[:, :count] = inside
+        # Not a number where it overflows: the box alone is a bound as well.
+        return np.fmax(value, -np.abs(own).sum(axis=1)) - further, points
 
     @cached_property
     def _rooms(self) -> tuple[_Room, _Room]:
@@ -181,7 +260,7 @@ def _least_l1(rows: Floats, room: _Room, eps: float) -> tuple[Floats, Floats]:
     moved = np.diff(np.minimum(spent, rows.dtype.type(eps)), axis=1, prepend=0)
     shift = np.empty_like(rows)
     np.put_along_axis(shift, order, moved, axis=1)
-    return value - _slack(sizes), _stepped(rows, room, shift)
+    return value, _stepped(rows, room, shift)
 
 
 def _least_l2(rows: Floats, room: _Room, eps: float) -> tuple[Floats, Floats]:
@@ -217,7 +296,7 @@ def _least_l2(rows: Floats, room: _Room, eps: float) -> tuple[Floats, Floats]:
     value = rows @ room.start - np.einsum("nd,nd->n", gain, shift)
     penalty = weight / 2 * (spent - radius) - 4 * np.finfo(rows.dtype).eps * weight * radius
     value += np.where(weight > 0, penalty, 0)
-    return value - _slack(sizes), _stepped(rows, room, shift)
+    return value, _stepped(rows, room, shift)
 
 
 def _stepped(rows: Floats, room: _Room, shift: Floats) -> Floats:
@@ -226,13 +305,13 @@ def _stepped(rows: Floats, room: _Room, shift: Floats) -> Floats:
     return points
 
 
-def _slack(sizes: Floats) -> Floats:
-    """More than rounding can have added to a least value; (n,).
+def _slack(rows: Floats) -> Float64:
+    """More than rounding can have added to a least value in float64; (n,).
 
     No term of its sums is more than twice its ``|r_j|``, each is off by at most 16 units of
     rounding of that, and the d of them by d more for each of three sums, whose terms together are
     at most 5 times the sum of the ``|r_j|``.
     """
-    epsilon = np.finfo(sizes.dtype).eps
-    slack: Floats = sizes.sum(axis=1) * sizes.dtype.type((3 * sizes.shape[1] + 32) * epsilon)
+    sizes = np.abs(rows).sum(axis=1, dtype=np.float64)
+    slack: Float64 = (3 * rows.shape[1] + 32) * _EPSILON * sizes
     return slack

@@ -1,55 +1,86 @@
-"""Nodes as linear programs: exact where all signs are fixed, relaxed where they are not."""
+"""Nodes as programs: exact where all signs are fixed, relaxed where they are not.
+
+No solver is believed. A program says where to look: its multipliers of faces and margins go into
+the same bound that everything else is proven by (``dual.py``), over ball and box.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 import numpy as np
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, States
+from onnx_lippa.certify.rectified.dual import (
+    Relaxed,
+    Units,
+    allowance,
+    eliminate,
+    lower_bounds,
+)
 from onnx_lippa.certify.rectified.system import RectifiedSystem
+from onnx_lippa.certify.search.result import rows_of
 from onnx_lippa.programs import (
+    Cone,
     Program,
     Rows,
+    Solution,
     Status,
-    certified_bound,
+    elastic_program,
     violation_program,
-    without_cost,
 )
 from onnx_lippa.question import Conjunction
 from onnx_lippa.solvers import solver_named
 
+_PRICE: Final = 1e4
+"""Of a violated row, where a node may be empty but for rounding."""
+
 
 @dataclass(frozen=True)
 class LeafAnswer:
-    """What a linear program says of a node.
+    """What a program says of a node.
 
     Attributes:
         bound: proven lower bound of the disjunct's margin, from multipliers checked in float64;
             infinite where the node is empty, -inf where nothing is proven.
         x: (d,) the minimiser of the margin; None without one.
+        margin: the margin of the system there, in float64; NaN without one.
         failed: whether no solver finished.
     """
 
     bound: float
     x: Float64 | None
+    margin: float = np.nan
     failed: bool = False
+
+
+@dataclass(frozen=True)
+class _Multipliers:
+    """What a program's duals are in the terms of a dual bound.
+
+    Attributes:
+        weights: (rows,) of the margins, not negative.
+        nu: (units,) ν, the multipliers of ẑ.
+    """
+
+    weights: Float64
+    nu: Float64
 
 
 @final
 class Leaves:
-    """The programs of one system.
-
-    For the ℓ∞ ball, which is the box; for other norms the box alone is taken, which is valid.
+    """The programs of one system, over its ball and box.
 
     Args:
         system: the system.
     """
 
     def __init__(self, system: RectifiedSystem) -> None:
-        self._system, self._solver = system, solver_named("glop")
+        self._system, self._units = system, Units.of(system)
+        self._inputs = system.reach.variables()
+        self._solver = solver_named("glop" if self._inputs.radius is None else "clarabel")
         self.solved = 0
 
     def decide(
@@ -69,52 +100,116 @@ class Leaves:
             state: (units,) signs; undecided units are relaxed to their triangle.
             time_limit: seconds.
         """
-        program = self.program(disjunct, lower, upper, state)
-        self.solved += 1
-        solution = self._solver.open(program).solve(max(time_limit, 1e-3))
-        if solution.status is Status.OPTIMAL:
-            bound = certified_bound(program, solution.duals)
-            return LeafAnswer(bound, solution.values[: self._system.inputs])
-        if solution.status is Status.INFEASIBLE and self._is_empty(program, time_limit):
-            return LeafAnswer(np.inf, None)
-        return LeafAnswer(-np.inf, None, failed=True)
-
-    def _is_empty(self, program: Program, time_limit: float) -> bool:
-        """Whether multipliers prove that no point meets the rows."""
-        solution = self._solver.open(violation_program(program)).solve(max(time_limit, 1e-3))
+        program, node = self.program(disjunct, lower, upper, state), (lower, upper, state)
+        solution = self._solve(program, time_limit)
+        if solution.status is Status.INFEASIBLE:
+            return self._without_points(disjunct, program, solution.duals, node, time_limit)
         if solution.status is not Status.OPTIMAL:
-            return False
-        return certified_bound(without_cost(program), solution.duals) > 0
+            return LeafAnswer(-np.inf, None, failed=True)
+        bound = self._proven(disjunct, *node, solution.duals)
+        x = self._inputs.at(solution.values[: self._inputs.count])
+        return LeafAnswer(bound, x, float(disjunct.margins(self._system.outputs(x[None]))[0]))
+
+    def _without_points(
+        self,
+        disjunct: Conjunction,
+        program: Program,
+        ray: Float64,
+        node: tuple[Float64, Float64, States],
+        time_limit: float,
+    ) -> LeafAnswer:
+        """A node that a solver calls empty: proven to be so, or safe in all that is near it."""
+        if program.is_linear:  # a simplex solver gives no reason why
+            ray = self._solve(violation_program(program), time_limit).duals
+        if self._proven(disjunct, *node, ray, empty=True) > 0:
+            return LeafAnswer(np.inf, None)
+        solution = self._solve(elastic_program(program, _PRICE), time_limit)
+        if solution.status is not Status.OPTIMAL:
+            return LeafAnswer(-np.inf, None, failed=True)
+        x = self._inputs.at(solution.values[: self._inputs.count])
+        margin = float(disjunct.margins(self._system.outputs(x[None]))[0])
+        return LeafAnswer(self._proven(disjunct, *node, solution.duals), x, margin)
+
+    def _solve(self, program: Program, time_limit: float) -> Solution:
+        self.solved += 1
+        return self._solver.open(program).solve(max(time_limit, 1e-3))
+
+    def _proven(
+        self,
+        disjunct: Conjunction,
+        lower: Float64,
+        upper: Float64,
+        state: States,
+        duals: Float64,
+        empty: bool = False,
+    ) -> float:
+        """A lower bound of the margin from any duals of :meth:`program`.
+
+        Where the node shall be shown to be empty it bounds 0: what is above 0 proves it.
+        """
+        rows = len(disjunct.bound)
+        if duals.size < rows or not np.all(np.isfinite(duals)):
+            return -np.inf
+        found = self._multipliers(duals, rows, state, lower, upper)
+        weights = np.zeros(rows) if empty else found.weights
+        if not empty and not weights.sum() > 0:
+            return -np.inf
+        objectives = rows_of(self._system, [_weighted(disjunct, weights)])
+        relaxed = Relaxed.of(lower[None], upper[None], state[None])
+        m = objectives.on_units[0] + found.nu @ self._system.on_units
+        # ν is m - β where a unit is active, β where it is not, and α m on a lower line.
+        beta = np.maximum(np.where(state == 1, m - found.nu, found.nu), 0.0)[None]
+        alpha = relaxed.alphas(np.clip(found.nu / np.where(m > 0, m, 1.0), 0.0, 1.0)[None])
+        left = eliminate(self._units, objectives, relaxed, alpha, beta)
+        bound = lower_bounds(self._units, left) - allowance(self._units, objectives, left)
+        return float(bound[0])
+
+    def _multipliers(
+        self, duals: Float64, rows: int, state: States, lower: Float64, upper: Float64
+    ) -> _Multipliers:
+        """The multipliers that duals are, in the order of the rows of :meth:`program`."""
+        active, inactive, undecided = (np.flatnonzero(state == k) for k in (1, -1, 0))
+        counts = (rows, active.size, inactive.size, undecided.size, undecided.size)
+        margins, on, off, below, above = np.split(duals, np.cumsum(counts))[: len(counts)]
+        nu = np.zeros(state.size)
+        nu[active], nu[inactive] = on, np.maximum(-off, 0.0)
+        slope = upper[undecided] / (upper[undecided] - lower[undecided])
+        nu[undecided] = np.maximum(below, 0.0) + slope * above
+        weights = np.maximum(-margins, 0.0)
+        if rows == 1 and weights[0] > 0:
+            # Its margin is the cost itself, so the multiplier is 1 but for rounding.
+            return _Multipliers(np.ones(1), nu / weights[0])
+        total = weights.sum()
+        return _Multipliers(weights / total, nu / total) if total > 0 else _Multipliers(weights, nu)
 
     def program(
         self, disjunct: Conjunction, lower: Float64, upper: Float64, state: States
     ) -> Program:
-        """``min τ`` with every margin at most τ, over (x, z, τ)."""
-        s = self._system
-        d, units = s.inputs, s.units
+        """``min τ`` with every margin at most τ, over (p, z, τ) for ``x = offset + matrix @ p``."""
+        s, inputs = self._system, self._inputs
+        count, units = inputs.count, s.units
+        on_input, offset = inputs.rows(s.on_input), s.offset + s.on_input @ inputs.offset
         active, inactive, undecided = (np.flatnonzero(state == k) for k in (1, -1, 0))
-        # ẑ over (x, z, τ), and z.
-        z_hat = np.hstack([s.on_input, s.on_units, np.zeros((units, 1))])
-        z = np.hstack([np.zeros((units, d)), np.eye(units), np.zeros((units, 1))])
+        # ẑ over (p, z, τ), and z.
+        z_hat = np.hstack([on_input, s.on_units, np.zeros((units, 1))])
+        z = np.hstack([np.zeros((units, count)), np.eye(units), np.zeros((units, 1))])
         slope = upper[undecided] / (upper[undecided] - lower[undecided])
         matrix, bound = disjunct.matrix, disjunct.bound
-        margins = np.hstack(
-            [
-                matrix @ s.outputs_on_input,
-                matrix @ s.outputs_on_units,
-                -np.ones((len(bound), 1)),
-            ]
-        )
+        margins_on_x = matrix @ s.outputs_on_input
+        margins_on_z = matrix @ s.outputs_on_units
+        ones = np.ones((len(bound), 1))
+        margins = np.hstack([inputs.rows(margins_on_x), margins_on_z, -ones])
+        constant = matrix @ s.outputs_offset + margins_on_x @ inputs.offset - bound
         infinite = np.inf
         blocks: list[tuple[Float64, Float64, Float64]] = [
-            (margins, np.full(len(bound), -infinite), bound - matrix @ s.outputs_offset),
-            ((z - z_hat)[active], s.offset[active], s.offset[active]),
-            (z_hat[inactive], np.full(inactive.size, -infinite), -s.offset[inactive]),
-            ((z - z_hat)[undecided], s.offset[undecided], np.full(undecided.size, infinite)),
+            (margins, np.full(len(bound), -infinite), -constant),
+            ((z - z_hat)[active], offset[active], offset[active]),
+            (z_hat[inactive], np.full(inactive.size, -infinite), -offset[inactive]),
+            ((z - z_hat)[undecided], offset[undecided], np.full(undecided.size, infinite)),
             (
                 z[undecided] - slope[:, None] * z_hat[undecided],
                 np.full(undecided.size, -infinite),
-                slope * (s.offset[undecided] - lower[undecided]),
+                slope * (offset[undecided] - lower[undecided]),
             ),
         ]
         rows = Rows(
@@ -122,26 +217,25 @@ class Leaves:
             np.concatenate([block[1] for block in blocks]),
             np.concatenate([block[2] for block in blocks]),
         )
-        # τ is bounded by what interval arithmetic allows, so that duals prove something.
+        further = sp.csr_array((inputs.constraints.count, units + 1))
+        ball = sp.csr_array(sp.hstack([inputs.constraints.matrix, further], format="csr"))
+        rows = Rows(ball, inputs.constraints.lower, inputs.constraints.upper).stacked_on(rows)
         z_low, z_high = np.where(state == 1, np.maximum(lower, 0), 0.0), np.maximum(upper, 0)
         z_high = np.where(state == -1, 0.0, np.maximum(z_high, z_low))
-        low, high = _range(margins[:, :-1], s, z_low, z_high, matrix @ s.outputs_offset - bound)
-        cost = np.zeros(d + units + 1)
+        # τ is bounded so that no ray of it is a solution.
+        far = np.abs(margins_on_x) @ np.maximum(np.abs(s.lower), np.abs(s.upper))
+        far += np.abs(margins_on_z) @ z_high + np.abs(matrix @ s.outputs_offset - bound)
+        cost = np.zeros(count + units + 1)
         cost[-1] = 1.0
         return Program(
             cost,
-            np.concatenate([s.lower, z_low, [low]]),
-            np.concatenate([s.upper, z_high, [high]]),
+            np.concatenate([inputs.lower, z_low, [-far.max() - 1.0]]),
+            np.concatenate([inputs.upper, z_high, [far.max() + 1.0]]),
             rows,
+            cone=None if inputs.radius is None else Cone(np.zeros(inputs.round), inputs.radius),
         )
 
 
-def _range(
-    rows: Float64, s: RectifiedSystem, z_low: Float64, z_high: Float64, offset: Float64
-) -> tuple[float, float]:
-    """Values that the largest margin lies between, with room."""
-    low, high = np.concatenate([s.lower, z_low]), np.concatenate([s.upper, z_high])
-    positive, negative = np.maximum(rows, 0), np.minimum(rows, 0)
-    least = positive @ low + negative @ high + offset
-    most = positive @ high + negative @ low + offset
-    return float(least.max()) - 1.0, float(most.max()) + 1.0
+def _weighted(disjunct: Conjunction, weights: Float64) -> Conjunction:
+    """One row that is below 0 wherever all are, the weights not being negative."""
+    return Conjunction((weights @ disjunct.matrix)[None], np.array([weights @ disjunct.bound]))
