@@ -8,11 +8,11 @@ import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from onnx_lippa import __version__
 from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings
 from onnx_lippa.cli.console import console, echo
@@ -24,19 +24,18 @@ from onnx_lippa.runs import (
     Answer,
     Finding,
     InstanceResult,
+    ListFolder,
     answers,
     counterexample_text,
     falsify,
+    list_file,
     load_for,
     read_instances,
-    read_results,
     verify,
     write_counterexample,
-    write_results,
 )
-
-_RESULTS: Final = "results.csv"
-_COUNTEREXAMPLES: Final = "counterexamples"
+from onnx_lippa.runs.identity import state_options
+from onnx_lippa.runs.list_folder import RESULTS
 
 
 @dataclass(frozen=True)
@@ -120,8 +119,6 @@ def attack_property(
             found = verify(loaded, asked, settings, proof)
     except OutOfTimeError as error:
         found = Finding(Answer.TIMEOUT, reason=str(error))
-    if counterexample is not None and found.answer is Answer.SAT:
-        write_counterexample(counterexample, found)
     if as_json:
         typer.echo(json.dumps(_as_json(found, time.monotonic() - started), indent=2))
     elif not quiet:
@@ -130,6 +127,9 @@ def attack_property(
             echo(counterexample_text(found))
         if found.note:
             echo(f"; {found.note}")
+    if counterexample is not None and found.answer is Answer.SAT:
+        # Behind the answer, which stands whether or not there is room for a file.
+        write_counterexample(counterexample, found)
 
 
 def _as_json(found: Finding, seconds: float) -> dict[str, object]:
@@ -160,36 +160,36 @@ def attack_instances(
         instances = [
             replace(one, timeout=min(one.timeout, settings.time_limit)) for one in instances
         ]
-    known: list[InstanceResult] = []
-    if out is not None and (out / _RESULTS).exists():
-        asked = {(one.onnx, one.vnnlib) for one in instances}
-        known = read_results(out / _RESULTS)
-        if not {(r.instance.onnx, r.instance.vnnlib) for r in known} <= asked:
-            raise InputError(f"{out} holds results of other instances: give another --out")
-    done = {(result.instance.onnx, result.instance.vnnlib) for result in known}
-    left = [one for one in instances if (one.onnx, one.vnnlib) not in done]
-    examples = None
+    folder, failed = None, None
     if out is not None:
-        examples = out / _COUNTEREXAMPLES
-        _make(examples)
+        options = state_options(replace(settings, time_limit=math.inf), *([proof] if proof else []))
+        folder = ListFolder(
+            out, list_file(instances, options, __version__, out, path.parent), path.parent
+        )
+    known = [] if folder is None else folder.known
+    left = instances if folder is None else folder.left
     try:
         with _progress(len(instances), quiet) as progress:
             task = progress.add_task("instances", total=len(instances), completed=len(known))
-            for result in answers(left, path.parent, settings, proof, workers, examples):
-                known.append(result)
-                if out is not None:
-                    write_results(out / _RESULTS, known)
+            for result in answers(left, path.parent, settings, proof, workers):
+                if folder is None:
+                    known.append(result)
+                else:
+                    folder.add(result)
                 progress.update(task, advance=1)
+    except InputError as error:
+        failed = error
     finally:
+        try:
+            if folder is not None:
+                folder.close()
+        except InputError as error:
+            failed = failed or error
         if not quiet:
-            _report(known, len(instances), out)
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
+            # What cannot be written is printed.
+            _report(known, len(instances), None if failed else out)
+    if failed is not None:
+        raise failed
 
 
 def _progress(total: int, quiet: bool) -> Progress:
@@ -212,7 +212,7 @@ def _report(results: list[InstanceResult], total: int, out: Path | None) -> None
             echo(result.line(), newline=False)
     counts = Counter(result.answer for result in results)
     listed = ", ".join(f"{count} {answer}" for answer, count in sorted(counts.items()))
-    where = "" if out is None else f"; written to {out / _RESULTS}"
+    where = "" if out is None else f"; written to {out / RESULTS}"
     echo(f"{len(results)} of {total} instances: {listed or 'nothing yet'}{where}")
 
 

@@ -5,6 +5,7 @@ The only package that imports onnx and onnxruntime.
 
 from onnx_lippa.onnx_io.gradient_graph import gradient_model, write_gradient
 from onnx_lippa.onnx_io.model import Model, ModelSource, inspect, load
+from onnx_lippa.onnx_io.reader import model_sha256
 from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "gradient_model",
     "inspect",
     "load",
+    "model_sha256",
     "write_gradient",
 ]

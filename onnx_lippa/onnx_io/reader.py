@@ -143,6 +143,15 @@ def read_model(path: Path) -> ModelFile:
     )
 
 
+def model_sha256(path: Path) -> str:
+    """The digest that :func:`read_model` gives a model, external weights included.
+
+    Raises:
+        InputError, ModelError: as :func:`read_model` raises them.
+    """
+    return read_model(path).sha256
+
+
 def external_tensors(proto: onnx.ModelProto) -> list[onnx.TensorProto]:
     """The tensors whose values lie in other files, in the order of the model."""
     found: list[onnx.TensorProto] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -81,6 +81,7 @@ class Property:
         formula: the question itself, exactly.
         source: where it comes from, for messages.
         contradiction: why no input can meet it, where there are no cases.
+        sha256: digest of the text it was read from; empty where it was built in Python.
     """
 
     inputs: int
@@ -90,6 +91,7 @@ class Property:
     formula: Formula
     source: str = BUILT_IN_PYTHON
     contradiction: str = ""
+    sha256: str = ""
 
     def holds(self, x: Floats, y: Floats, meant: Mapping[int, Fraction] | None = None) -> bool:
         """Whether an input and its outputs are what is sought, exactly, with no tolerance.
@@ -134,7 +136,8 @@ class Property:
             OutOfTimeError: the deadline has passed.
         """
         query = vnnlib.read(Path(path), deadline)
-        return cls.from_formula(query.formula, query.inputs, query.outputs, str(path), deadline)
+        asked = cls.from_formula(query.formula, query.inputs, query.outputs, str(path), deadline)
+        return replace(asked, sha256=query.sha256)
 
     @classmethod
     def from_formula(

@@ -12,8 +12,8 @@ from onnx_lippa.runs.instances import (
     answers,
     read_instances,
     read_results,
-    write_results,
 )
+from onnx_lippa.runs.list_folder import ListFolder, list_file
 from onnx_lippa.runs.pool import outcomes
 from onnx_lippa.runs.replay import Replayed, replay
 from onnx_lippa.runs.specification import RunSpecification, Targets
@@ -29,6 +29,7 @@ __all__ = [
     "Finding",
     "Instance",
     "InstanceResult",
+    "ListFolder",
     "Replayed",
     "RunFolder",
     "RunSpecification",
@@ -41,6 +42,7 @@ __all__ = [
     "counterexample_text",
     "events",
     "falsify",
+    "list_file",
     "load_for",
     "order_of",
     "outcomes",
@@ -51,5 +53,4 @@ __all__ = [
     "verify",
     "write_counterexample",
     "write_curve",
-    "write_results",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from onnx_lippa.errors import InputError
+from onnx_lippa.runs.files import replace_file
 from onnx_lippa.runs.finding import Finding
 
 
@@ -29,6 +30,6 @@ def write_counterexample(path: Path, found: Finding) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(counterexample_text(found) + "\n", encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    replace_file(path, counterexample_text(found).encode() + b"\n")

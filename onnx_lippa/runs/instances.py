@@ -16,8 +16,9 @@ from onnx_lippa.certify import CertifySettings
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.errors import InputError, LippaError, unexpected
 from onnx_lippa.question import Property
-from onnx_lippa.runs.counterexample import write_counterexample
+from onnx_lippa.runs.counterexample import counterexample_text
 from onnx_lippa.runs.falsify import falsify, load_for
+from onnx_lippa.runs.files import replace_file
 from onnx_lippa.runs.finding import Answer, Finding
 from onnx_lippa.runs.processes import Died, Replied, WorkerPool
 from onnx_lippa.runs.verify import verify
@@ -56,6 +57,9 @@ class InstanceResult:
         found_by: which part of the attack found the witness.
         lp_steps: LPSteps spent.
         note: what a reader should know, or empty.
+        model_sha256: digest of the model that was loaded; empty where none was.
+        property_sha256: digest of the property's text, likewise.
+        counterexample: what was found, in the format of the competition, or empty.
     """
 
     instance: Instance
@@ -65,6 +69,9 @@ class InstanceResult:
     found_by: str
     lp_steps: int
     note: str
+    model_sha256: str = ""
+    property_sha256: str = ""
+    counterexample: str = ""
 
     def line(self) -> str:
         """Its line of the results file."""
@@ -119,7 +126,7 @@ def _instance(path: Path, number: int, row: Sequence[str], columns: tuple[int, .
 
 
 def read_results(path: Path) -> list[InstanceResult]:
-    """The results of an interrupted list; a line that was cut off is left out.
+    """The results of a list, as far as a CSV file holds them.
 
     Raises:
         InputError: the file cannot be read, or is no file of results.
@@ -150,10 +157,7 @@ def write_results(path: Path, results: Sequence[InstanceResult]) -> None:
         InputError: it cannot be written.
     """
     text = ",".join(_FIELDS) + "\n" + "".join(result.line() for result in results)
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    replace_file(path, text.encode())
 
 
 def answers(
@@ -162,7 +166,6 @@ def answers(
     settings: Settings,
     proof: CertifySettings | None,
     workers: int,
-    counterexamples: Path | None,
 ) -> Iterator[InstanceResult]:
     """The answer to every instance, in the order in which they come.
 
@@ -175,11 +178,10 @@ def answers(
         settings: budgets; each instance has its own time limit.
         proof: those of proofs; None where only counterexamples are looked for.
         workers: processes.
-        counterexamples: folder for what was found, or None.
     """
     waiting = deque(_Turn(instance) for instance in instances)
-    pool: WorkerPool[_Turn, str | InstanceResult]
-    with WorkerPool(workers, _Charge, (folder, settings, proof, counterexamples), _work) as pool:
+    pool: WorkerPool[_Turn, _Step | InstanceResult]
+    with WorkerPool(workers, _Charge, (folder, settings, proof), _work) as pool:
         while waiting or pool.is_busy:
             while waiting and pool.has_room:
                 turn = waiting.popleft()
@@ -192,7 +194,22 @@ def answers(
                     if isinstance(event.reply, InstanceResult):
                         yield event.reply
                     else:
-                        event.task.doing = event.reply
+                        event.task.step = event.reply
+
+
+@dataclass(frozen=True)
+class _Step:
+    """How far a worker is with an instance.
+
+    Attributes:
+        doing: what is being done with it.
+        model_sha256: digest of its model, once it is loaded.
+        property_sha256: digest of its property, once it is read.
+    """
+
+    doing: str
+    model_sha256: str = ""
+    property_sha256: str = ""
 
 
 @dataclass
@@ -202,12 +219,12 @@ class _Turn:
     Attributes:
         instance: the instance.
         begun: ``time.monotonic()`` at which it was given to a worker.
-        doing: what is being done with it.
+        step: how far it is.
     """
 
     instance: Instance
     begun: float = 0.0
-    doing: str = "starting"
+    step: _Step = _Step("starting")
 
 
 @dataclass(frozen=True)
@@ -217,29 +234,31 @@ class _Charge:
     folder: Path
     settings: Settings
     proof: CertifySettings | None
-    counterexamples: Path | None
 
 
 def _lost(died: Died[_Turn]) -> InstanceResult:
     """The line of an instance whose process died, or had to be ended."""
-    turn = died.task
-    answer = "timeout" if died.overdue and turn.doing == _ANSWERING else "error"
-    note, seconds = f"{turn.doing}: its process {died.reason}", time.monotonic() - turn.begun
-    return InstanceResult(turn.instance, answer, seconds, 0.0, "", 0, note)
+    turn, step = died.task, died.task.step
+    answer = "timeout" if died.overdue and step.doing == _ANSWERING else "error"
+    note, seconds = f"{step.doing}: its process {died.reason}", time.monotonic() - turn.begun
+    digests = (step.model_sha256, step.property_sha256)
+    return InstanceResult(turn.instance, answer, seconds, 0.0, "", 0, note, *digests)
 
 
-def _work(charge: _Charge, turn: _Turn) -> Iterator[str | InstanceResult]:
+def _work(charge: _Charge, turn: _Turn) -> Iterator[_Step | InstanceResult]:
     """One instance from its files: what is being done, then the line; any failure is its answer."""
     instance, folder, started = turn.instance, charge.folder, time.monotonic()
-    loaded, found, note = 0.0, None, ""
+    loaded, found, note, step = 0.0, None, "", _Step("reading the property")
     try:
-        yield "reading the property"
+        yield step
         asked = Property.from_vnnlib(folder / instance.vnnlib, started + instance.timeout)
-        yield "reading the model"
+        step = _Step("reading the model", "", asked.sha256)
+        yield step
         began = time.monotonic()
         model = load_for(asked, folder / instance.onnx)
         loaded = time.monotonic() - began
-        yield _ANSWERING
+        step = _Step(_ANSWERING, model.file.sha256, asked.sha256)
+        yield step
         left = max(instance.timeout - (time.monotonic() - started), 1e-3)
         limited = replace(charge.settings, time_limit=left)
         if charge.proof is None:
@@ -247,9 +266,6 @@ def _work(charge: _Charge, turn: _Turn) -> Iterator[str | InstanceResult]:
         else:
             found = verify(model, asked, limited, charge.proof)
         note = found.note or found.reason
-        if charge.counterexamples is not None and found.answer is Answer.SAT:
-            name = f"{Path(instance.onnx).stem}_{Path(instance.vnnlib).name.split('.vnnlib')[0]}"
-            write_counterexample(charge.counterexamples / f"{name}.txt", found)
     except OutOfTimeError as error:
         found, note = Finding(Answer.TIMEOUT), str(error)
     except LippaError as error:
@@ -259,8 +275,12 @@ def _work(charge: _Charge, turn: _Turn) -> Iterator[str | InstanceResult]:
     except Exception as error:  # noqa: BLE001 - no instance may end the list
         note = str(unexpected(error))
     seconds = time.monotonic() - started
+    digests = (step.model_sha256, step.property_sha256)
     if found is None:
-        yield InstanceResult(instance, "error", seconds, loaded, "", 0, note)
+        yield InstanceResult(instance, "error", seconds, loaded, "", 0, note, *digests)
         return
-    by = found.found_by.value
-    yield InstanceResult(instance, found.answer.value, seconds, loaded, by, found.lp_steps, note)
+    by, text = found.found_by.value, counterexample_text(found)
+    answer, shown = found.answer.value, text if found.answer is Answer.SAT else ""
+    yield InstanceResult(
+        instance, answer, seconds, loaded, by, found.lp_steps, note, *digests, shown
+    )

@@ -47,11 +47,13 @@ class Query:
         formula: all assertions.
         inputs: number of inputs declared.
         outputs: number of outputs declared.
+        sha256: digest of the file's text; empty where it is of no file.
     """
 
     formula: Formula
     inputs: int
     outputs: int
+    sha256: str = ""
 
 
 def parse(text: str, source: str, deadline: float = NEVER) -> Query:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -28,11 +30,21 @@ def read(path: Path, deadline: float = NEVER) -> Query:
         InputError: no such file, or something in it that is not supported.
         OutOfTimeError: the deadline has passed.
     """
-    return parse(_text(path), str(path), deadline)
-
-
-def _text(path: Path) -> str:
     content = _content(path)
+    query = parse(_text(path, content), str(path), deadline)
+    return replace(query, sha256=hashlib.sha256(content).hexdigest())
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of the text of a VNN-LIB file, decompressed.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    return hashlib.sha256(_content(path)).hexdigest()
+
+
+def _text(path: Path, content: bytes) -> str:
     if b"\0" in content:
         raise InputError(f"{path} is not a text file, since it holds a byte 0: {_REMEDY}")
     # One byte is one character whatever the encoding; everything but comments must be ASCII.

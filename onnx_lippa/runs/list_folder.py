@@ -1,0 +1,354 @@
+"""The folder of a list of properties: every answer with what it belongs to.
+
+``list.json`` says what is asked, ``answers.jsonl`` is a journal with one line for each answer, and
+``results.csv`` and ``counterexamples`` are written from it, for readers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Final, final
+
+from onnx_lippa.errors import DamagedFolderError, InputError, LippaError
+from onnx_lippa.onnx_io import model_sha256
+from onnx_lippa.question import vnnlib
+from onnx_lippa.runs.files import (
+    CHECK,
+    FolderLock,
+    LineFile,
+    checksum,
+    reading,
+    replace_file,
+    seal_line,
+    unseal_line,
+    whole_lines,
+    writing,
+)
+from onnx_lippa.runs.instances import Instance, InstanceResult, write_results
+from onnx_lippa.runs.run_file import Place
+
+LIST: Final = "list.json"
+ANSWERS: Final = "answers.jsonl"
+RESULTS: Final = "results.csv"
+COUNTEREXAMPLES: Final = "counterexamples"
+_LISTED_EVERY: Final = 5.0
+"""Seconds between writes of ``results.csv``."""
+_LONGEST_NAME: Final = 100
+_AGAIN: Final = "answer the list again with another --out"
+
+
+@dataclass(frozen=True)
+class ListFile:
+    """What ``list.json`` holds.
+
+    Attributes:
+        instances: the questions.
+        options: what is done with each, and the budgets, as text.
+        version: version of the program.
+        base: what the paths of the list are relative to.
+    """
+
+    instances: tuple[Instance, ...]
+    options: str
+    version: str
+    base: Place
+
+    def content(self) -> bytes:
+        """The file that holds it."""
+        values = self._claims() | {
+            CHECK: checksum(self._claims()),
+            "base": self.base.path,
+            "base_beside": self.base.beside,
+        }
+        return json.dumps(values, indent=1).encode()
+
+    def _claims(self) -> dict[str, Any]:
+        return {
+            "instances": [[one.onnx, one.vnnlib, one.timeout] for one in self.instances],
+            "options": self.options,
+            "version": self.version,
+        }
+
+    @classmethod
+    def parse(cls, content: bytes) -> ListFile:
+        """What a file says.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is of no list, or was changed.
+        """
+        values = json.loads(content)
+        instances = tuple(
+            Instance(str(onnx), str(spec), float(timeout))
+            for onnx, spec, timeout in values["instances"]
+        )
+        base = Place(str(values["base"]), str(values["base_beside"]))
+        read = cls(instances, str(values["options"]), str(values["version"]), base)
+        if values[CHECK] != checksum(read._claims()):
+            raise ValueError("its checksum is another")
+        return read
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One line of ``answers.jsonl``.
+
+    Attributes:
+        result: the answer.
+        options: those it was sought with.
+        version: version of the program that sought it.
+    """
+
+    result: InstanceResult
+    options: str
+    version: str
+
+    def line(self) -> bytes:
+        """The line that holds it."""
+        result = vars(self.result) | {"instance": None}
+        instance = vars(self.result.instance)
+        return seal_line(result | instance | {"options": self.options, "version": self.version})
+
+    @classmethod
+    def parse(cls, line: bytes) -> Answered:
+        """What a line holds.
+
+        Raises:
+            ValueError, TypeError, KeyError: it holds no answer.
+        """
+        values = unseal_line(line)
+        instance = Instance(*(values[name] for name in ("onnx", "vnnlib", "timeout")))
+        names = [one.name for one in fields(InstanceResult) if one.name != "instance"]
+        result = InstanceResult(instance, **{name: values[name] for name in names})
+        return cls(result, values["options"], values["version"])
+
+
+@final
+class ListFolder:
+    """Writes the answers to a list as they come, and takes up those that are known.
+
+    Args:
+        path: the folder.
+        asked: the list.
+        folder: what the paths of the list are relative to.
+
+    Raises:
+        InputError: the folder cannot be written, is in use, or holds other results.
+        DamagedFolderError: its files are damaged.
+    """
+
+    def __init__(self, path: Path, asked: ListFile, folder: Path) -> None:
+        self.path, self._asked, self._base = path, asked, folder
+        self._names = name_counterexamples(asked.instances)
+        self._left: list[int] = []
+        self.known: list[InstanceResult] = []
+        with writing(path):
+            (path / COUNTEREXAMPLES).mkdir(parents=True, exist_ok=True)
+        self._lock = FolderLock(path)
+        try:
+            self._take_up()
+            replace_file(path / LIST, asked.content())
+            self._lines = LineFile(path / ANSWERS)
+            self._list()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    @property
+    def left(self) -> list[Instance]:
+        """The instances that are not answered yet."""
+        return [self._asked.instances[place] for place in self._left]
+
+    def add(self, result: InstanceResult) -> InstanceResult:
+        """Writes one answer.
+
+        Returns:
+            The answer as it is listed: with a note where its counterexample cannot be written.
+
+        Raises:
+            InputError: the answer cannot be written.
+        """
+        place = next(p for p in self._left if self._asked.instances[p] == result.instance)
+        self._left.remove(place)
+        self.known.append(result)
+        listed = self._write_counterexample(place, result)
+        self.known[-1] = listed
+        self._lines.append(Answered(listed, self._asked.options, self._asked.version).line())
+        if time.monotonic() - self._listed > _LISTED_EVERY:
+            self._lines.sync()
+            self._list()
+        return listed
+
+    def close(self) -> None:
+        """Writes ``results.csv`` and lets others in.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        try:
+            self._lines.sync()
+            self._list()
+        finally:
+            self._lines.close()
+            self._lock.release()
+
+    def _list(self) -> None:
+        write_results(self.path / RESULTS, self.known)
+        self._listed = time.monotonic()
+
+    def _write_counterexample(self, place: int, result: InstanceResult) -> InstanceResult:
+        if not result.counterexample:
+            return result
+        path = self.path / COUNTEREXAMPLES / self._names[place]
+        try:
+            replace_file(path, result.counterexample.encode() + b"\n")
+        except InputError as error:
+            return replace(result, note=f"{result.note}; {error}".removeprefix("; "))
+        return result
+
+    def _take_up(self) -> None:
+        """Takes the answers over that belong to the same bytes, options and version."""
+        if not (self.path / LIST).exists():
+            for name in (RESULTS, ANSWERS):
+                if (self.path / name).exists():
+                    raise InputError(
+                        f"{self.path} holds a {name} that is not of this list: give another --out"
+                    )
+            self._left = list(range(len(self._asked.instances)))
+            return
+        read_list(self.path)
+        answered = read_answers(self.path)
+        asked = {(one.onnx, one.vnnlib) for one in self._asked.instances}
+        if not {(a.result.instance.onnx, a.result.instance.vnnlib) for a in answered} <= asked:
+            raise InputError(f"{self.path} holds results of other instances: give another --out")
+        known = match_answers(self._asked, answered)
+        current = _Digests(self._base)
+        for place in range(len(self._asked.instances)):
+            result = known.get(place)
+            if result is not None and current.fit(result):
+                self.known.append(self._write_counterexample(place, result))
+            else:
+                self._left.append(place)
+        path = self.path / ANSWERS
+        with writing(path):
+            content = path.read_bytes() if path.exists() else b""
+            if not content.endswith(b"\n") and content:
+                # A last line that was cut short must not meet the next one.
+                replace_file(path, content[: content.rfind(b"\n") + 1])
+
+
+def match_answers(asked: ListFile, answered: Sequence[Answered]) -> dict[int, InstanceResult]:
+    """The last answers to the instances of a list, with its options and version, by place."""
+    free: dict[Instance, list[InstanceResult]] = {}
+    for one in answered:
+        if (one.options, one.version) == (asked.options, asked.version):
+            free.setdefault(one.result.instance, []).append(one.result)
+    counts = Counter(asked.instances)
+    last = {instance: results[-counts[instance] :] for instance, results in free.items()}
+    found = {}
+    for place, instance in enumerate(asked.instances):
+        if last.get(instance):
+            found[place] = last[instance].pop(0)
+    return found
+
+
+def read_list(path: Path) -> ListFile:
+    """What a folder's list asked.
+
+    Raises:
+        DamagedFolderError: the file that says it is damaged.
+    """
+    with reading(path / LIST, _AGAIN):
+        return ListFile.parse((path / LIST).read_bytes())
+
+
+def read_answers(path: Path) -> list[Answered]:
+    """The answers in a folder, without a last one that was cut short.
+
+    Raises:
+        DamagedFolderError: a line is damaged.
+    """
+    file = path / ANSWERS
+    with reading(file, _AGAIN):
+        lines = whole_lines(file.read_bytes()) if file.exists() else []
+        answered = []
+        for number, line in enumerate(lines, start=1):
+            try:
+                answered.append(Answered.parse(line))
+            except Exception as error:
+                raise DamagedFolderError(
+                    f"line {number} of {file} is damaged ({error}): {_AGAIN}"
+                ) from error
+        return answered
+
+
+def name_counterexamples(instances: Sequence[Instance]) -> list[str]:
+    """A file name for the counterexample of each instance, all different on any disk."""
+    plain = [
+        f"{Path(one.onnx).stem}_{Path(one.vnnlib).name.split('.vnnlib')[0]}"[:_LONGEST_NAME]
+        for one in instances
+    ]
+    shared, seen = Counter(name.casefold() for name in plain), Counter[Instance]()
+    names = []
+    for name, one in zip(plain, instances, strict=True):
+        seen[one] += 1
+        if shared[name.casefold()] > 1:
+            whole = f"{one.onnx}\0{one.vnnlib}\0{one.timeout!r}\0{seen[one]}"
+            name = f"{name}-{hashlib.sha256(whole.encode()).hexdigest()[:12]}"  # noqa: PLW2901
+        names.append(f"{name}.txt")
+    return names
+
+
+@dataclass
+class _Digests:
+    """Digests of the files of a list as they are now, each computed once.
+
+    Attributes:
+        folder: what paths are relative to.
+    """
+
+    folder: Path
+    _known: dict[tuple[str, bool], str] = field(default_factory=dict)
+
+    def fit(self, result: InstanceResult) -> bool:
+        """Whether an answer is of the model and the property that lie there now.
+
+        One to a property that could not be read stands while that is so; one to a model that
+        could not be read is sought again.
+        """
+        instance = result.instance
+        if self._of(instance.vnnlib, False) != result.property_sha256:
+            return False
+        if not result.property_sha256:
+            return True
+        return self._of(instance.onnx, True) == result.model_sha256 != ""
+
+    def _of(self, name: str, is_model: bool) -> str:
+        if (name, is_model) not in self._known:
+            path = self.folder / name
+            try:
+                found = model_sha256(path) if is_model else vnnlib.digest(path)
+            except LippaError:
+                found = ""
+            self._known[name, is_model] = found
+        return self._known[name, is_model]
+
+
+def list_file(
+    instances: Sequence[Instance], options: str, version: str, out: Path, folder: Path
+) -> ListFile:
+    """What ``list.json`` says of a list that is asked now.
+
+    Args:
+        instances: the questions.
+        options: what is done with each, as text.
+        version: version of the program.
+        out: the folder that holds it.
+        folder: what the paths of the list are relative to.
+    """
+    return ListFile(tuple(instances), options, version, Place.seen_from(out, folder))
