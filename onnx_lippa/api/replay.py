@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -13,10 +14,16 @@ from onnx_lippa.formats import Data, read_data
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.runs import Replayed
 from onnx_lippa.runs import replay as replay_run
+from onnx_lippa.runs.curve import check_curve, radii_of
 from onnx_lippa.runs.identity import digest_inputs
+from onnx_lippa.runs.list_folder import LIST
 from onnx_lippa.runs.replay import check_indices
+from onnx_lippa.runs.replay_list import replay_list
 from onnx_lippa.runs.run_file import RUN, RunFile, read_run
 from onnx_lippa.runs.stored import DATA
+
+_COUNTS: Final = ("inputs", "adversarial", "misclassified", "robust", "requested", "lost")
+"""What a curve's folders are counted together by."""
 
 
 def replay(path: str | Path, *, model: str | Path | None = None) -> Replayed:
@@ -25,7 +32,7 @@ def replay(path: str | Path, *, model: str | Path | None = None) -> Replayed:
     A run that was interrupted or killed is checked as far as it got.
 
     Args:
-        path: the run's folder.
+        path: the folder of a run, of a curve, or of a list of properties.
         model: where the model is now, if it was moved. Where model, data and folder were moved
             together they are found without it.
 
@@ -34,10 +41,30 @@ def replay(path: str | Path, *, model: str | Path | None = None) -> Replayed:
         DamagedFolderError: a file of the folder is damaged.
         FalseClaimError: a claim that does not hold.
     """
-    folder = Path(path)
+    folder, moved = Path(path), None if model is None else Path(model)
+    if (folder / RUN).exists():
+        return _replay_run(folder, moved)
+    if (folder / LIST).exists():
+        if moved is not None:
+            raise InputError(f"{folder} is of a list, which names its models: leave --model out")
+        return replay_list(folder)
+    names = radii_of(folder)
+    if not names:
+        read_run(folder)  # which says what is wrong
+    parts = tuple((name, _replay_run(folder / name, moved)) for name in names)
+    killed = check_curve(folder, names)
+    counts = {name: sum(getattr(part, name) for _, part in parts) for name in _COUNTS}
+    return Replayed(
+        **counts,
+        killed=killed or any(part.killed for _, part in parts),
+        parts=parts,
+    )
+
+
+def _replay_run(folder: Path, moved: Path | None) -> Replayed:
     run = read_run(folder)
     try:
-        confirmed = _replay(folder, run, None if model is None else Path(model))
+        confirmed = _replay(folder, run, moved)
     except FalseClaimError:
         raise
     except LippaError as error:

@@ -27,23 +27,26 @@ def replay(
 
 
 def _say(confirmed: Replayed, name: str) -> None:
+    what = confirmed.what
     if not confirmed.is_finished:
         state = "has not ended, or was killed" if confirmed.killed else "was interrupted"
         echo(
             f"{name}unfinished: the run {state}; {confirmed.inputs} of {confirmed.requested} "
-            "inputs have a result"
+            f"{what} have a result"
         )
-    echo(
-        f"{name}confirmed: {confirmed.adversarial} adversarial and {confirmed.misclassified} "
-        f"misclassified of {confirmed.inputs} inputs"
-    )
+    if what == "instances":
+        echo(f"{name}confirmed: {confirmed.adversarial} sat of {confirmed.inputs} instances")
+        proven = f"{confirmed.robust} unsat instances"
+    else:
+        echo(
+            f"{name}confirmed: {confirmed.adversarial} adversarial and {confirmed.misclassified} "
+            f"misclassified of {confirmed.inputs} inputs"
+        )
+        proven = f"{confirmed.robust} robust inputs"
     if confirmed.lost:
         echo(
             f"{name}left out: {confirmed.lost} results whose witnesses were lost when the run was "
             "killed"
         )
     if confirmed.robust:
-        echo(
-            f"{name}not repeated: the proofs of {confirmed.robust} robust inputs (certify proves "
-            "them again)"
-        )
+        echo(f"{name}not repeated: the proofs of {proven} (certify proves them again)")

@@ -10,10 +10,13 @@ from typing import Final
 
 from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings
+from onnx_lippa.errors import FalseClaimError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.question import Problem
 from onnx_lippa.runs.audit import AuditSettings
-from onnx_lippa.runs.files import replace_file
+from onnx_lippa.runs.files import reading, replace_file
+from onnx_lippa.runs.run_file import RUN
+from onnx_lippa.runs.stored import SUMMARY
 from onnx_lippa.runs.summary import Summary
 from onnx_lippa.witness import Judge, Outcome, Verdict
 
@@ -95,3 +98,43 @@ def write_curve(folder: Path, summaries: Sequence[Summary]) -> None:
     """
     text = json.dumps({"curve": [summary.as_json() for summary in summaries]}, indent=2) + "\n"
     replace_file(folder / CURVE, text.encode())
+
+
+def radii_of(folder: Path) -> list[str]:
+    """The names of the folders of a curve's radii; none where it is no curve."""
+    return sorted(path.parent.name for path in folder.glob(f"eps-*/{RUN}"))
+
+
+def check_curve(folder: Path, names: Sequence[str]) -> bool:
+    """Compares a curve with the summaries of its radii.
+
+    Args:
+        folder: the curve's folder.
+        names: the folders of its radii.
+
+    Returns:
+        Whether it lacks a radius: it goes on, or was killed.
+
+    Raises:
+        DamagedFolderError: its file is damaged.
+        FalseClaimError: it says something else than its radii do.
+    """
+    file = folder / CURVE
+    if not file.exists():
+        return True
+    with reading(file, "run the same command again"):
+        curve = json.loads(file.read_bytes())["curve"]
+        if not isinstance(curve, list) or not all(isinstance(one, dict) for one in curve):
+            raise ValueError("it is no list of summaries")
+    known = []
+    for name in names:
+        path = folder / name / SUMMARY
+        if path.exists():
+            with reading(path, "run the same command again"):
+                known.append(json.loads(path.read_bytes()))
+    for summary in curve:
+        if summary not in known:
+            raise FalseClaimError(
+                f"{file} says of eps {summary.get('eps')} what the folder of no radius says"
+            )
+    return len(curve) < len(names)

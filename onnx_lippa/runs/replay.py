@@ -56,6 +56,8 @@ class Replayed:
         lost: results left out, since a run of before there were journals was killed and had not
             stored their witnesses.
         parts: what was confirmed in each folder of a curve, by the folder's name.
+        what: what was asked about: inputs, or the instances of a list, where ``adversarial``
+            counts the answers ``sat`` and ``robust`` those that are ``unsat``.
     """
 
     inputs: int
@@ -66,6 +68,7 @@ class Replayed:
     killed: bool = False
     lost: int = 0
     parts: tuple[tuple[str, Replayed], ...] = ()
+    what: str = "inputs"
 
     @property
     def is_finished(self) -> bool:
