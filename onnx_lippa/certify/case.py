@@ -31,6 +31,8 @@ class Case:
         witness: an unsafe input that was replayed.
         found_by: what found it.
         bound: proven lower bound of the margin.
+        is_excluded: whether it is proven that nothing allowed is unsafe, though the bound may be 0:
+            a tie that does not count.
         proved_by: the method that proved the bound, where it is positive.
         misclassified: whether the clean input is already unsafe.
         nodes: subproblems bounded.
@@ -47,6 +49,7 @@ class Case:
     witness: Witness | None = None
     found_by: FoundBy = FoundBy.NOTHING
     bound: float = -np.inf
+    is_excluded: bool = False
     proved_by: ProvedBy = ProvedBy.NOTHING
     misclassified: bool = False
     nodes: int = 0
@@ -59,8 +62,13 @@ class Case:
     @property
     def is_open(self) -> bool:
         """Whether it is worth work: without a verdict, and with time left."""
-        settled = self.misclassified or self.witness is not None or self.bound > 0
+        settled = self.misclassified or self.witness is not None or self.is_robust
         return not (settled or self.is_hopeless or self.seconds >= self.settings.time_limit)
+
+    @property
+    def is_robust(self) -> bool:
+        """Whether a proof says so."""
+        return self.is_excluded or self.bound > 0
 
     @cached_property
     def stated(self) -> StatedSet:
@@ -87,6 +95,11 @@ class Case:
             if bound > 0:
                 self.proved_by, self.reason = proved_by, ""
 
+    def exclude(self, proved_by: ProvedBy) -> None:
+        """Takes the proof that nothing allowed is unsafe, so that no margin is below 0."""
+        self.is_excluded, self.bound = True, max(self.bound, 0.0)
+        self.proved_by, self.reason = proved_by, ""
+
     def outcome(self) -> Outcome:
         """What can be said now."""
         verdict, target, margin = Verdict.UNKNOWN, -1, np.inf
@@ -97,7 +110,7 @@ class Case:
             margins = self.problem.unsafe.margins(self.witness.outputs[None])[0]
             margin = float(margins.min())
             target = self.problem.unsafe.disjuncts[int(margins.argmin())].target
-        elif self.bound > 0:
+        elif self.is_robust:
             verdict = Verdict.ROBUST
         reason = self.reason if verdict is Verdict.UNKNOWN else ""
         return Outcome(

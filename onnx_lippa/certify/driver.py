@@ -38,9 +38,6 @@ def certify_batch(
         elif not all(one.exact for one in case.problem.unsafe.disjuncts):
             case.reason = "a coefficient of the property has more digits than float64 holds"
             case.is_hopeless = True
-        elif count := case.stated.unbounded:
-            one = "1 input has" if count == 1 else f"{count} inputs have"
-            case.reason, case.is_hopeless = f"{one} no bound on one side or both", True
     methods = methods_for(settings.method)
     for method in methods:
         if method.batched and (left := [case for case in cases if case.is_open]):

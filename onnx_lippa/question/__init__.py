@@ -1,6 +1,6 @@
 """The question: which inputs are allowed, and which outputs are unsafe."""
 
-from onnx_lippa.question.asked import Asked, inputs_of
+from onnx_lippa.question.asked import FARTHEST, REACHES, Asked, inputs_of
 from onnx_lippa.question.embedding import Embedding
 from onnx_lippa.question.features import Features, PerFeature
 from onnx_lippa.question.formula import Comparison, Every, Formula, Some
@@ -13,8 +13,10 @@ from onnx_lippa.question.stated import StatedSet
 from onnx_lippa.question.unsafe_set import Conjunction, UnsafeSet
 
 __all__ = [
+    "FARTHEST",
     "L1",
     "L2",
+    "REACHES",
     "Asked",
     "Case",
     "Comparison",

@@ -16,8 +16,12 @@ from onnx_lippa.question.norms.scaled import Scaled
 from onnx_lippa.question.property import Case, Property
 from onnx_lippa.question.stated import StatedSet
 
-_REACH: Final = 10.0
+REACHES: Final = (10.0, 1e3, 1e6, 1e12)
 """Where an input has no bound, it is searched this far, in units of 1 plus its other bound."""
+FARTHEST: Final = np.inf
+"""A reach to the largest numbers of the type, or nearly so."""
+_MOST: Final = 0.25
+"""Share of the type's largest number that no bound made up goes beyond."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +45,21 @@ class Asked:
         return self.property.holds(x, outputs[: self.property.outputs], self.meant)
 
 
-def inputs_of(asked: Property, case: Case, dtype: np.dtype[np.floating]) -> tuple[InputSet, Asked]:
+def inputs_of(
+    asked: Property, case: Case, dtype: np.dtype[np.floating], reach: float = REACHES[0]
+) -> tuple[InputSet, Asked]:
     """The inputs of one case, as numbers of a model's type, and what to ask of them.
+
+    Args:
+        asked: the property.
+        case: the case.
+        dtype: the type of the model.
+        reach: how far is searched where there is no bound.
 
     The ball of the set is the box itself: its norm counts half the width of every input as 1. It
     guides a search and no more: a proof covers :attr:`Asked.stated`.
     """
-    lower, upper = _bounded(case)
+    lower, upper = _bounded(case, reach, float(np.finfo(dtype).max))
     low = round_up(lower, dtype).astype(np.float64)
     high = round_down(upper, dtype).astype(np.float64)
     empty = low > high
@@ -77,12 +89,13 @@ def _ball_around(middle: Float64, low: Float64, high: Float64) -> Float64:
     return np.where(units > 0, np.nextafter(units, np.inf), units)
 
 
-def _bounded(case: Case) -> tuple[Float64, Float64]:
+def _bounded(case: Case, reach: float, largest: float) -> tuple[Float64, Float64]:
     """The case's bounds, made finite where there are none."""
     has_lower, has_upper = np.isfinite(case.lower), np.isfinite(case.upper)
     low, high = np.where(has_lower, case.lower, 0.0), np.where(has_upper, case.upper, 0.0)
-    reach = _REACH * (1.0 + np.maximum(np.abs(low), np.abs(high)))
-    return (
-        np.where(has_lower, low, np.minimum(low, high) - reach),
-        np.where(has_upper, high, np.maximum(low, high) + reach),
-    )
+    with np.errstate(over="ignore"):
+        far = np.minimum(reach * (1.0 + np.maximum(np.abs(low), np.abs(high))), _MOST * largest)
+        return (
+            np.where(has_lower, low, np.minimum(low, high) - far),
+            np.where(has_upper, high, np.maximum(low, high) + far),
+        )

@@ -64,6 +64,11 @@ class Case:
     stated_upper: Float64
     unsafe: UnsafeSet
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether every input has both bounds."""
+        return bool(np.isfinite(self.lower).all() and np.isfinite(self.upper).all())
+
 
 @dataclass(frozen=True)
 class Property:

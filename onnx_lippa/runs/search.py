@@ -11,7 +11,7 @@ import numpy as np
 
 from onnx_lippa.attacks import Settings, attack_batch, glance
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import Conjunction, Problem, Property, UnsafeSet, inputs_of
+from onnx_lippa.question import REACHES, Conjunction, Problem, Property, UnsafeSet, inputs_of
 from onnx_lippa.runs.finding import Answer, Finding
 from onnx_lippa.witness import FoundBy, Witness
 
@@ -45,9 +45,10 @@ class Search:
     def run(self) -> Finding:
         """A glance at all cases, short attacks on all of them, and thorough ones until time is up.
 
-        One case alone is attacked thoroughly at once.
+        One case alone is attacked thoroughly at once, unless an input lacks a bound: then it is
+        looked at near and far before.
         """
-        several = len(self._asked.cases) > 1
+        several = len(self._asked.cases) > 1 or not self._asked.cases[0].is_bounded
         if several and (found := self._glance() or self._quickly()):
             return found
         pending = self._by_promise()
@@ -63,8 +64,9 @@ class Search:
         """Looks at all cases at once, as far as its share of the time goes."""
         deadline = time.monotonic() + _GLANCE_SHARE * self._settings.time_limit
         for seen in glance(self._model, self._problems(), self._settings.seed):
-            self._margins[seen.problem.index] = seen.margin
-            if seen.witness is not None:
+            index = seen.problem.index
+            self._margins[index] = min(self._margins[index], seen.margin)
+            if seen.witness is not None and self._is_real(seen.problem, seen.witness):
                 return self._sat(seen.problem, seen.witness, FoundBy.SAMPLING)
             if time.monotonic() > deadline:
                 break
@@ -117,14 +119,18 @@ class Search:
         limit = min(share, self._left())
         if limit <= 0:
             return None, False
-        problem, whole = self._problem(case), True
-        settings = replace(settings, time_limit=limit)
-        for outcome in attack_batch(self._model, [problem], settings):
-            self._lp_steps += outcome.lp_steps
-            self._margins[case] = min(self._margins[case], outcome.best_margin)
-            if outcome.witness is not None:
-                return self._sat(problem, outcome.witness, outcome.found_by), True
-            whole = outcome.seconds < limit
+        end, whole = time.monotonic() + limit, True
+        reaches = self._reaches(case)
+        for place, reach in enumerate(reaches):
+            problem = self._problem(case, reach)
+            seconds = max((end - time.monotonic()) / (len(reaches) - place), _LEAST_SECONDS)
+            limited = replace(settings, time_limit=seconds)
+            for outcome in attack_batch(self._model, [problem], limited):
+                self._lp_steps += outcome.lp_steps
+                self._margins[case] = min(self._margins[case], outcome.best_margin)
+                if outcome.witness is not None and self._is_real(problem, outcome.witness):
+                    return self._sat(problem, outcome.witness, outcome.found_by), True
+                whole &= outcome.seconds < seconds
         return None, whole
 
     def _by_promise(self) -> list[int]:
@@ -134,11 +140,29 @@ class Search:
         return self._settings.time_limit - (time.monotonic() - self._started)
 
     def _problems(self) -> Iterator[Problem]:
-        return (self._problem(case) for case in range(len(self._asked.cases)))
+        return (
+            self._problem(case, reach)
+            for case in range(len(self._asked.cases))
+            for reach in self._reaches(case)
+        )
 
-    def _problem(self, index: int) -> Problem:
+    def _is_real(self, problem: Problem, witness: Witness) -> bool:
+        """Whether a witness that may be far out, for want of bounds, holds in float64 too.
+
+        Far out float32 is so coarse that nearly everything holds somewhere by its rounding.
+        """
+        if not problem.stated.unbounded:
+            return True
+        outputs = self._model.network.forward(witness.x[None].astype(np.float64))
+        return bool(np.any(problem.unsafe.margins(outputs) <= 0))
+
+    def _reaches(self, case: int) -> tuple[float, ...]:
+        """How far is searched where an input has no bound: near, and then farther and farther."""
+        return REACHES[:1] if self._asked.cases[case].is_bounded else REACHES
+
+    def _problem(self, index: int, reach: float) -> Problem:
         """The problem of one case; not kept, since there may be very many."""
-        return problem_of(self._model, self._asked, index)
+        return problem_of(self._model, self._asked, index, reach)
 
     def _sat(self, problem: Problem, witness: Witness, found_by: FoundBy) -> Finding:
         margins = problem.unsafe.margins(witness.outputs[None])
@@ -157,10 +181,17 @@ class Search:
         )
 
 
-def problem_of(model: Model, asked: Property, index: int) -> Problem:
-    """The problem of one case of a property, for its model (joint where the property needs it)."""
+def problem_of(model: Model, asked: Property, index: int, reach: float = REACHES[0]) -> Problem:
+    """The problem of one case of a property, for its model (joint where the property needs it).
+
+    Args:
+        model: the model.
+        asked: the property.
+        index: which case.
+        reach: how far is searched where there is no bound; a proof covers all there is.
+    """
     case = asked.cases[index]
-    inputs, claim = inputs_of(asked, case, model.interface.dtype)
+    inputs, claim = inputs_of(asked, case, model.interface.dtype, reach)
     sought = UnsafeSet(tuple(_with_a_row(one) for one in case.unsafe.disjuncts))
     return Problem(index, inputs, sought, UnsafeSet(()), claim)
 

@@ -13,7 +13,7 @@ from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings, certify_batch
 from onnx_lippa.errors import ContradictionError
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import Property
+from onnx_lippa.question import FARTHEST, Problem, Property
 from onnx_lippa.runs.contradiction import contradict
 from onnx_lippa.runs.falsify import falsify
 from onnx_lippa.runs.finding import Answer, Finding
@@ -67,6 +67,7 @@ class _Proof:
         self._model = model.joint() if asked.joint else model
         self._proof, self._deadline = proof, deadline
         self._bounds = np.full(len(asked.cases), -np.inf)
+        self._proven = np.zeros(len(asked.cases), bool)
         self._nodes, self._lp_steps, self._reason = 0, 0, ""
 
     def run(self, before: Finding, started: float) -> Finding:
@@ -75,7 +76,7 @@ class _Proof:
             witness = self._round(share)
             if witness is not None:
                 return self._sat(witness, before, started)
-            if np.all(self._bounds > 0):
+            if np.all(self._proven):
                 return self._ended(Answer.UNSAT, before, started)
             if number == 0 and self._left() > _LEAST_SECONDS:
                 limited = replace(self._settings, time_limit=_THOROUGH_SHARE * self._left())
@@ -88,7 +89,7 @@ class _Proof:
 
     def _round(self, share: float) -> Outcome | None:
         """Tries to prove each open case; an outcome with a witness ends the round."""
-        open_ = np.flatnonzero(self._bounds <= 0).tolist()
+        open_ = np.flatnonzero(~self._proven).tolist()
         end = time.monotonic() + share * self._left()
         for place, case in enumerate(open_):
             each = (end - time.monotonic()) / (len(open_) - place)
@@ -96,7 +97,7 @@ class _Proof:
             if seconds < _LEAST_SECONDS:
                 self._reason = "its time was used up"
                 return None
-            problem = problem_of(self._model, self._asked, case)
+            problem = self._problem(case)
             limited = replace(self._proof, time_limit=seconds)
             (outcome,) = certify_batch(self._model, [problem], limited)
             self._nodes += outcome.nodes
@@ -104,7 +105,8 @@ class _Proof:
             if outcome.witness is not None:
                 return outcome
             self._bounds[case] = max(self._bounds[case], outcome.bound)
-            if outcome.verdict is not Verdict.ROBUST:
+            self._proven[case] |= outcome.verdict is Verdict.ROBUST
+            if not self._proven[case]:
                 self._reason = outcome.reason
         return None
 
@@ -115,8 +117,8 @@ class _Proof:
         x, outputs = found.x.ravel(), found.outputs.ravel()
         if self._asked.joint:
             outputs = np.concatenate([outputs, x])
-        for case in np.flatnonzero(self._bounds > 0).tolist():
-            problem = problem_of(self._model, self._asked, case)
+        for case in np.flatnonzero(self._proven).tolist():
+            problem = self._problem(case)
             if problem.stated.is_in_box(x.astype(np.float64)) and contradict(
                 x, outputs, float(self._bounds[case]), problem.unsafe, self._model
             ):
@@ -125,6 +127,10 @@ class _Proof:
                     "please report this as a bug, with the model and the property"
                 )
 
+    def _problem(self, case: int) -> Problem:
+        # A proof may come upon a counterexample anywhere.
+        return problem_of(self._model, self._asked, case, FARTHEST)
+
     def _left(self) -> float:
         return self._deadline - time.monotonic()
 
@@ -132,7 +138,7 @@ class _Proof:
         found = self._ended(Answer.SAT, before, started)
         if outcome.witness is None:
             return found
-        problem = problem_of(self._model, self._asked, outcome.index)
+        problem = self._problem(outcome.index)
         rounded = () if problem.asked is None else tuple(sorted(problem.asked.meant))
         outputs = outcome.witness.outputs[: self._asked.outputs]
         return replace(

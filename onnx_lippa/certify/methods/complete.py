@@ -12,6 +12,7 @@ import numpy as np
 from onnx_lippa.arrays import Float64
 from onnx_lippa.certify.bounds import BoundsTooLargeError, linear_margins
 from onnx_lippa.certify.case import Case
+from onnx_lippa.certify.exact import ExactSearch, NotExactError, exact_system
 from onnx_lippa.certify.methods.base import Proving
 from onnx_lippa.certify.methods.linear import ByLinearBounds
 from onnx_lippa.certify.rectified import (
@@ -51,6 +52,9 @@ class Complete(Proving):
 
     def _search(self, case: Case) -> None:
         settings, deadline = case.settings, case.deadline
+        if case.stated.unbounded:
+            self._search_exactly(case)
+            return
         disjuncts, closed = case.problem.unsafe.disjuncts, np.inf
         if len(disjuncts) > _FEW_DISJUNCTS:
             with suppress(BoundsTooLargeError, OutOfTimeError):  # the search says so, if it is so
@@ -90,6 +94,30 @@ class Complete(Proving):
             case.prove(min(found.bound, closed), ProvedBy.COMPLETE)
             if found.status is SearchStatus.PROVEN or last:
                 return
+
+    def _search_exactly(self, case: Case) -> None:
+        """A small network in rational arithmetic, which takes no bounds of the inputs."""
+        settings, deadline = case.settings, case.deadline
+
+        def offer(x: Float64) -> bool:
+            return case.offer(x, FoundBy.SEARCH)
+
+        try:
+            system = exact_system(case.model.network, case.stated, deadline)
+        except NotExactError as error:
+            ByLinearBounds().run([case])
+            case.reason = f"an input has no bound, and {error}" if not case.is_robust else ""
+            return
+        except OutOfTimeError as error:
+            case.reason = str(error)
+            return
+        limits = Limits(deadline, settings.node_limit, settings.memory_limit)
+        found = ExactSearch(system, case.problem.unsafe.disjuncts, offer).run(limits)
+        case.nodes += found.nodes
+        case.lp_steps += found.nodes
+        case.reason = found.reason
+        if found.proven:
+            case.exclude(ProvedBy.COMPLETE)
 
 
 def _still_open(case: Case, deadline: float) -> tuple[tuple[Conjunction, ...], float]:

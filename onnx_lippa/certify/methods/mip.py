@@ -40,6 +40,9 @@ class ByMip(Proving):
 
     def _decide(self, case: Case) -> None:
         settings, deadline = case.settings, case.deadline
+        if case.stated.unbounded:
+            case.reason = "an input has no bound, and no program here does without"
+            return
         try:
             tightening = Tightening(steps=_STEPS, deadline=deadline)
             system = rectified(case.model.network, Reach.of(case.stated), tightening)
