@@ -1,132 +1,72 @@
-"""The entry point: commands, and errors turned into one sentence and an exit code.
-
-Only the command that is asked for is imported, so that ``--help`` and a wrong word answer at once.
-"""
+"""The entry point: nothing is imported before the signals that end a run are listened to."""
 
 from __future__ import annotations
 
-import io
+import atexit
+import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
 from importlib import import_module
-from typing import Annotated, Final
+from types import FrameType
+from typing import Any, Final
 
-import typer
-from rich.text import Text
-
-from onnx_lippa import __version__
-from onnx_lippa.cli.console import console
-from onnx_lippa.errors import LippaError
-
-_INTERRUPTED: Final = 130
+_ENDINGS: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+_ECHO: Final = 2.0
+"""Seconds in which a second signal is taken for the first one, sent to the group as well."""
 
 
-@dataclass(frozen=True)
-class Command:
-    """One command; its function has its name, in the module of its name.
+class Listener:
+    """Turns the signals that end a run into what Ctrl-C is: a KeyboardInterrupt.
 
-    Attributes:
-        name: what it is called by.
-        help: its first sentence, as its docstring has it.
+    Before a command has begun there is nothing to keep, and the process ends at once; after a
+    second signal it does so too, since a run's folder is good at any moment. Signals that the
+    caller ignores (``nohup``) stay ignored.
     """
 
-    name: str
-    help: str
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self.has_begun = False
+        self._at = 0.0
+        self._before: dict[int, Any] = {}
 
-    def function(self) -> Callable[..., None]:
-        """The command itself, imported."""
-        found: Callable[..., None] = getattr(
-            import_module(f"onnx_lippa.cli.{self.name}"), self.name
-        )
-        return found
+    def __enter__(self) -> Listener:
+        for number in _ENDINGS:
+            handler = signal.getsignal(number)
+            if handler is not signal.SIG_IGN:
+                self._before[number] = handler
+                signal.signal(number, self._hear)
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
-COMMANDS: Final = (
-    Command("attack", "Attack every input of a data set and say how robust the network is."),
-    Command(
-        "certify",
-        "Prove inputs robust, or a property unsat, or find a counterexample on the way.",
-    ),
-    Command(
-        "audit",
-        "Attack and prove, cheapest first: the robust error as an interval that narrows.",
-    ),
-    Command("replay", "Re-check every claim of a run from its files alone, as far as the run got."),
-    Command(
-        "inspect", "Show the layers of a model, and everything about it that is not supported."
-    ),
-    Command(
-        "gradient",
-        "Write value and gradient as an ONNX graph: inputs x and v, outputs logits and J(x)ᵀ v.",
-    ),
-    Command(
-        "regions",
-        "Count the units that can change their piece near an input, and linear regions around it.",
-    ),
-)
-
-
-def application(words: Sequence[str]) -> typer.Typer:
-    """The command line for some arguments: the command they name is real, the others are listed."""
-    app = typer.Typer(
-        name="onnx-lippa",
-        help="Attack exported piecewise-linear networks with linear programs, and prove what "
-        "holds.",
-        epilog="Exit codes: 0 finished; 1 a claim that does not hold, or two that contradict; 2 "
-        "bad arguments or data; 3 a model that is unsupported or differs from ONNX Runtime; 5 a "
-        "damaged folder of results; 130 interrupted.",
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-    )
-    app.callback()(_common)
-    named = next((word for word in words if not word.startswith("-")), None)
-    for command in COMMANDS:
-        if command.name == named:
-            app.command()(command.function())
-        else:
-            app.command(command.name, help=command.help)(_listed)
-    return app
-
-
-def _say_version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"onnx-lippa {__version__}")
-        raise typer.Exit
-
-
-def _common(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_say_version, is_eager=True, help="Show the version and exit."
-        ),
-    ] = False,
-) -> None:
-    """Options that need no command; the version is shown by its callback."""
-
-
-def _listed() -> None:
-    """Stands for a command that was not asked for."""
+    def _hear(self, number: int, _frame: FrameType | None) -> None:
+        if not self.has_begun:
+            os.write(2, b"interrupted\n")
+            os._exit(128 + number)
+        if self.received is None:
+            self.received, self._at = number, time.monotonic()
+            raise KeyboardInterrupt
+        if time.monotonic() - self._at > _ECHO:
+            os._exit(128 + self.received)
 
 
 def main() -> None:
     """Runs the command line and exits."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # Where the output cannot hold an ℓ, it gets a question mark.
-        sys.stdout.reconfigure(errors="replace")
-    try:
-        application(sys.argv[1:])(prog_name="onnx-lippa")
-    except LippaError as error:
-        message = Text("error: ", style="bold red").append(
-            Text(str(error), style="not bold default")
-        )
-        console(stderr=True, soft_wrap=True).print(message)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        console(stderr=True).print("interrupted")
-        sys.exit(_INTERRUPTED)
+    with Listener() as listener:
+        code = import_module("onnx_lippa.cli.endings").run(sys.argv[1:], listener)
+    atexit.register(_ignore_endings)
+    sys.exit(code)
+
+
+def _ignore_endings() -> None:
+    """All is done: nothing may interrupt how Python exits."""
+    for number in _ENDINGS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

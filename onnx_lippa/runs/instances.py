@@ -189,9 +189,11 @@ def answers(
                 pool.submit(turn, stopping_time(turn.instance.timeout))
             for event in pool.wait():
                 if isinstance(event, Died):
-                    yield _lost(event)
+                    if not event.task.is_answered:
+                        yield _lost(event)
                 elif isinstance(event, Replied):
                     if isinstance(event.reply, InstanceResult):
+                        event.task.is_answered = True
                         yield event.reply
                     else:
                         event.task.step = event.reply
@@ -220,11 +222,13 @@ class _Turn:
         instance: the instance.
         begun: ``time.monotonic()`` at which it was given to a worker.
         step: how far it is.
+        is_answered: whether its line has come.
     """
 
     instance: Instance
     begun: float = 0.0
     step: _Step = _Step("starting")
+    is_answered: bool = False
 
 
 @dataclass(frozen=True)

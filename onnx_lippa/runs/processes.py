@@ -31,9 +31,6 @@ CONTEXT: Final = multiprocessing.get_context("spawn")
 """Workers are started afresh: runtimes and solvers do not survive a fork."""
 _STARTS: Final = 3
 """Processes that may die in a row before one of them is ready."""
-_START_SHARE: Final = 3.0
-"""What a first task may take longer, in units of the time that the start took: sessions and
-compiled gradients are opened when they are first needed."""
 _HOUR: Final = 3600.0
 _HAS_MASKS: Final = hasattr(signal, "pthread_sigmask")
 
@@ -110,6 +107,8 @@ class WorkerPool(Generic[Task, Reply]):
         begin: called first in every process; gives what the process keeps between tasks.
         initials: its arguments.
         work: what is done with a task: takes what ``begin`` gave and the task, gives replies.
+        patience: how much longer the first task of a process may take, in units of the time that
+            its start took, which tells how busy the machine is.
     """
 
     def __init__(
@@ -118,8 +117,10 @@ class WorkerPool(Generic[Task, Reply]):
         begin: Callable[..., Any],
         initials: tuple[Any, ...],
         work: Callable[[Any, Task], Iterator[Reply]],
+        patience: float = 1.0,
     ) -> None:
         self._count, self._charge = count, pickle.dumps((begin, initials, work))
+        self._patience = patience
         self._workers: list[_Worker[Task]] = []
         self._lost = 0
 
@@ -243,7 +244,7 @@ class WorkerPool(Generic[Task, Reply]):
             worker.connection.send_bytes(self._charge)
         elif sign is Sign.READY:
             worker.is_ready, self._lost = True, 0
-            worker.grace = _START_SHARE * (time.monotonic() - worker.born)
+            worker.grace = self._patience * (time.monotonic() - worker.born)
             if worker.task is not None:
                 self._hand_over(worker)
         elif worker.task is not None:

@@ -33,6 +33,9 @@ _START_SECONDS: Final = 1.0
 _SLACK: Final = 2.0
 _SLACK_SHARE: Final = 0.1
 """How much longer than its time limit a job may take before its process is ended."""
+_PATIENCE: Final = 3.0
+"""How much longer the first job of a worker may take, in units of the time that its start took:
+sessions and compiled gradients are opened when they are first needed."""
 _LIVES: Final = 2
 """Processes that one input may end, alone, before it is given up."""
 
@@ -89,7 +92,8 @@ class Workers:
 
     def __enter__(self) -> Workers:
         if self._count > 1:
-            self._pool = WorkerPool(self._count, _begin, (self._model.source,), _work)
+            source = (self._model.source,)
+            self._pool = WorkerPool(self._count, _begin, source, _work, _PATIENCE)
         return self
 
     def __exit__(

@@ -1,4 +1,7 @@
-"""Ctrl-C: exit code 130, what had finished is on disk and replays, and no traceback."""
+"""Ctrl-C and its kin: their exit code, what had finished is on disk and replays, no traceback.
+
+A run that is killed leaves no process behind, and goes on from what it had.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +20,7 @@ from onnx_lippa.programs import Program, Rows
 from onnx_lippa.solvers import solver_named
 from tests.attacks.cases import DIGITS
 from tests.cli.command import command, spawned
+from tests.runs.test_pool import group_lives, wait_until
 
 LONG = ("attack", DIGITS, "--eps", "0.05", "--restarts", "300", "--gradient-steps", "300",
         "--lp-steps", "5000")  # fmt: skip
@@ -35,9 +40,9 @@ def lines(out) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
-def interrupt(process, whole_group: bool) -> tuple[str, str]:
-    """SIGINT as a terminal sends it (to the group), or as a supervisor does."""
-    (os.killpg if whole_group else os.kill)(process.pid, signal.SIGINT)
+def interrupt(process, whole_group: bool, number=signal.SIGINT) -> tuple[str, str]:
+    """A signal as a terminal sends it (to the group), or as a supervisor does."""
+    (os.killpg if whole_group else os.kill)(process.pid, number)
     try:
         return process.communicate(timeout=15)
     except BaseException:
@@ -111,6 +116,62 @@ def test_inside_a_solver(name):
     finally:
         sys.setprofile(None)
     assert interrupted == bool(sent)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize(
+    ("name", "whole_group"),
+    [("SIGTERM", True), pytest.param("SIGTERM", False, marks=pytest.mark.slow),
+     ("SIGHUP", False), pytest.param("SIGHUP", True, marks=pytest.mark.slow)],
+)  # fmt: skip
+def test_other_signals_that_end_a_run(tmp_path, name, whole_group):
+    """A scheduler's, and that of a terminal that was closed: as Ctrl-C, but for the exit code."""
+    out, number = tmp_path / "run", getattr(signal, name)
+    process = spawned(*LONG, "--workers", 2, "--out", out)
+    wait_for(lambda: lines(out) >= 1, process)
+    _, err = interrupt(process, whole_group, number)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in err
+    assert "interrupted: " in err
+    assert replay(out).inputs == lines(out) >= 1
+    assert wait_until(lambda: not group_lives(process.pid))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("pause", [0.0, pytest.param(0.3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_in_the_first_moments(name, pause):
+    """From the moment on in which the entry point is reached: no traceback while it imports."""
+    number = getattr(signal, name)
+    process = spawned(*LONG)
+    wait_for(lambda: listens(process.pid), process)
+    time.sleep(pause)
+    _, err = interrupt(process, whole_group=True, number=number)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in err
+
+
+def listens(pid) -> bool:
+    """Whether a process has a handler of its own for SIGTERM."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught, 16) & 1 << (signal.SIGTERM - 1))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("rounds", [1, pytest.param(4, marks=pytest.mark.slow)])
+def test_killed_at_any_moment(tmp_path, rounds):
+    """No process is left, and what had finished replays."""
+    generator = np.random.default_rng(rounds)
+    for round_ in range(rounds):
+        out = tmp_path / f"run{round_}"
+        process = spawned(*LONG, "--workers", 2, "--out", out)
+        wait_for((out / "results.jsonl").exists, process)
+        time.sleep(float(generator.uniform(0, 3)))
+        process.kill()
+        process.communicate()
+        assert wait_until(lambda group=process.pid: not group_lives(group))
+        assert replay(out).inputs == lines(out)
 
 
 @pytest.mark.slow

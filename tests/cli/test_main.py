@@ -8,8 +8,10 @@ import sys
 import pytest
 
 import onnx_lippa
-from onnx_lippa.cli.main import COMMANDS
-from tests.cli.command import command
+from onnx_lippa.cli.application import COMMANDS
+from onnx_lippa.errors import FalseClaimError
+from tests.attacks.cases import DIGITS
+from tests.cli.command import command, spawned
 
 
 @pytest.mark.parametrize("one", COMMANDS, ids=lambda one: one.name)
@@ -55,3 +57,36 @@ def test_no_such_command(word):
     ended = command(word)
     assert ended.code == 2
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [(KeyError("x"), 70, "internal error (KeyError: 'x'): please report it"),
+     (RecursionError("too deep"), 70, "RecursionError: too deep"),
+     (MemoryError(), 71, "memory is used up"),
+     (FalseClaimError("it is false"), 1, "it is false")],
+)  # fmt: skip
+def test_every_end_has_a_sentence_and_a_code(monkeypatch, error, code, said):
+    """1 is a false claim and nothing else; a crash of ours is no traceback."""
+
+    def failing(**_):
+        raise error
+
+    monkeypatch.setattr("onnx_lippa.cli.replay.replay_run", lambda *_, **__: failing())
+    ended = command("replay", "somewhere")
+    assert ended.code == code
+    assert ended.said.startswith("error: ")
+    assert said in ended.said
+    assert "Traceback" not in ended.err
+    monkeypatch.setenv("ONNX_LIPPA_DEBUG", "1")
+    assert ("Traceback" in command("replay", "somewhere").err) == (code == 70)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
+def test_output_that_nobody_reads():
+    """``onnx-lippa inspect ... | head -1`` is no false claim."""
+    process = spawned("inspect", DIGITS)
+    process.stdout.close()
+    assert process.wait(30) == 141
+    assert "Traceback" not in process.stderr.read()
+    process.stderr.close()

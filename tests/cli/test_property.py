@@ -53,6 +53,13 @@ def test_sat_and_its_counterexample(model, spec, tmp_path):
     assert found["X_0"] == found["Y_0"] >= 0.7
 
 
+def test_an_answer_is_printed_even_if_its_file_cannot_be_written(model, spec, tmp_path):
+    ended = command("attack", model, "--property", spec, "--counterexample", tmp_path)
+    assert ended.code == 2
+    assert "cannot write" in ended.said
+    assert ended.out.startswith("sat\n((X_0 ")
+
+
 def test_unknown_writes_no_counterexample(model, spec, tmp_path):
     file = tmp_path / "found.txt"
     unsat = tmp_path / "unsat.vnnlib"
