@@ -79,6 +79,7 @@ class Branching:
         if len(units.starts) > 2:
             self._weights[: units.starts[-2]] = _EARLY
 
+    @np.errstate(over="ignore", invalid="ignore", under="ignore")
     def choose(self, nodes: Nodes) -> Choice:
         """The unit to split in each node."""
         if nodes.state.shape[1] == 0:
