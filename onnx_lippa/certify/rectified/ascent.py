@@ -13,13 +13,13 @@ from onnx_lippa.certify.proven import Proven
 from onnx_lippa.certify.rectified.dual import (
     Eliminated,
     Objectives,
-    Relaxed,
     Units,
     eliminate,
     relaxed_values,
 )
 from onnx_lippa.certify.rectified.local import Group, groups_of
 from onnx_lippa.certify.rectified.proof import prove
+from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.certify.rectified.weighted import WeightedRows
 from onnx_lippa.clock import NEVER, require_time
 

@@ -20,9 +20,10 @@ import numpy as np
 from onnx_lippa.algebra import NumpyAlgebra
 from onnx_lippa.arrays import Float64, Floats, Integers, States, size
 from onnx_lippa.certify.rectified.ascent import Ascent
-from onnx_lippa.certify.rectified.dual import Objectives, Relaxed, Units
+from onnx_lippa.certify.rectified.dual import Objectives, Units
 from onnx_lippa.certify.rectified.forms import Forms
 from onnx_lippa.certify.rectified.reach import Reach
+from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.certify.rectified.rounding import EPSILON, RoundingAlgebra
 from onnx_lippa.certify.rectified.system import RectifiedSystem
 from onnx_lippa.clock import require_time

@@ -44,7 +44,8 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.certify.proven import Proven
-from onnx_lippa.certify.rectified.dual import Eliminated, Objectives, Relaxed, Units, eliminate
+from onnx_lippa.certify.rectified.dual import Eliminated, Objectives, Units, eliminate
+from onnx_lippa.certify.rectified.relaxed import Relaxed
 
 _ROOM: Final = 1.03
 """For what γ is more than t ε, and for the rounding of the allowance itself."""

@@ -16,13 +16,10 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers, States
-from onnx_lippa.certify.rectified.dual import (
-    Objectives,
-    Relaxed,
-    Units,
-)
+from onnx_lippa.certify.rectified.dual import Objectives, Units
 from onnx_lippa.certify.rectified.folding import states_by
 from onnx_lippa.certify.rectified.proof import Boxes, prove
+from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.certify.rectified.system import RectifiedSystem
 from onnx_lippa.certify.search.result import (
     Limits,

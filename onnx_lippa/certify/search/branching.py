@@ -8,13 +8,8 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Floats, Integers
-from onnx_lippa.certify.rectified.dual import (
-    Objectives,
-    Relaxed,
-    Units,
-    eliminate,
-    lower_bounds,
-)
+from onnx_lippa.certify.rectified.dual import Objectives, Units, eliminate, lower_bounds
+from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.certify.rectified.weighted import WeightedRows
 from onnx_lippa.certify.search.nodes import Nodes
 

@@ -14,8 +14,9 @@ import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, States
 from onnx_lippa.certify.proven import Proven
-from onnx_lippa.certify.rectified.dual import Relaxed, Units
+from onnx_lippa.certify.rectified.dual import Units
 from onnx_lippa.certify.rectified.proof import prove
+from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.certify.rectified.system import RectifiedSystem
 from onnx_lippa.certify.rectified.weighted import WeightedRows
 from onnx_lippa.certify.search.result import rows_of

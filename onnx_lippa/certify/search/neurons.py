@@ -18,8 +18,9 @@ import numpy as np
 from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.certify.proven import Proven
 from onnx_lippa.certify.rectified.ascent import Ascended, Ascent
-from onnx_lippa.certify.rectified.dual import Relaxed, Units
+from onnx_lippa.certify.rectified.dual import Units
 from onnx_lippa.certify.rectified.folding import relaxed_by, states_by
+from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.certify.rectified.system import RectifiedSystem
 from onnx_lippa.certify.rectified.weighted import WeightedRows
 from onnx_lippa.certify.search.branching import Branching

@@ -9,14 +9,11 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers, States
 from onnx_lippa.certify.rectified.ascent import Ascent
-from onnx_lippa.certify.rectified.dual import (
-    Objectives,
-    Relaxed,
-    Units,
-)
+from onnx_lippa.certify.rectified.dual import Objectives, Units
 from onnx_lippa.certify.rectified.folding import states_by
 from onnx_lippa.certify.rectified.local import see_through
 from onnx_lippa.certify.rectified.proof import prove
+from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.certify.rectified.system import RectifiedSystem
 from onnx_lippa.clock import NEVER
 

@@ -24,7 +24,7 @@ from onnx_lippa.layers.rearrange import Rearranged
 from onnx_lippa.layers.relu import Relu
 from onnx_lippa.network import Network
 from onnx_lippa.question import Conjunction
-from tests.certify.exact import ExactNetwork, Numbers, dot, fractions, inside, pre_activations
+from tests.certify.rationals import ExactNetwork, Numbers, dot, fractions, inside, pre_activations
 from tests.networks import chain, network
 
 WAYS = (Tightening(), Tightening(steps=5), Tightening(linear=False, fold=False))

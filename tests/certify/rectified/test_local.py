@@ -9,9 +9,10 @@ import pytest
 
 from onnx_lippa.certify.rectified import Reach, Tightening, ascent, rectified
 from onnx_lippa.certify.rectified.ascent import Ascent
-from onnx_lippa.certify.rectified.dual import Objectives, Relaxed, Units, eliminate, lower_bounds
+from onnx_lippa.certify.rectified.dual import Objectives, Units, eliminate, lower_bounds
 from onnx_lippa.certify.rectified.folding import states_by
 from onnx_lippa.certify.rectified.local import groups_of
+from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.network import Network
 from onnx_lippa.question import L2, Features, LInf
 from tests.graphs import graph_model, load_model, node, normal

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnx_lippa.certify.rectified import Reach
-from onnx_lippa.certify.rectified.dual import Objectives, Relaxed, Units
+from onnx_lippa.certify.rectified.dual import Objectives, Units
 from onnx_lippa.certify.rectified.proof import Boxes, prove
-from tests.certify.exact import dot, dual_value, fractions
+from onnx_lippa.certify.rectified.relaxed import Relaxed
+from tests.certify.rationals import dot, dual_value, fractions
 
 KINDS = {"float64": np.float64, "float32": np.float32}
 

@@ -9,8 +9,9 @@ import pytest
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.certify.rectified.ascent import Ascent, Multipliers
-from onnx_lippa.certify.rectified.dual import Relaxed, Units
+from onnx_lippa.certify.rectified.dual import Units
 from onnx_lippa.certify.rectified.folding import relaxed_by, states_by
+from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.certify.rectified.weighted import WeightedRows
 from onnx_lippa.certify.search import BoxSearch, Limits, NeuronSearch, SearchStatus
 from onnx_lippa.certify.search.branching import Branching
