@@ -12,14 +12,12 @@ from onnx_lippa.errors import ModelError, UnsupportedModelError
 from onnx_lippa.network import Network
 from onnx_lippa.onnx_io.agreement import check_agreement
 from onnx_lippa.onnx_io.importer import import_network
-from onnx_lippa.onnx_io.needed import needed_part
 from onnx_lippa.onnx_io.reader import Interface, ModelFile, interface_of, read_model
 from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime, ValueRuntime
 from onnx_lippa.onnx_io.sessions import (
     gradient_runtime,
     open_runtime,
     require_same,
-    rows_at_once,
     settled_batch,
     value_runtime,
 )
@@ -50,13 +48,7 @@ class Model:
             ModelError: the model cannot be run there.
         """
         try:
-            check_agreement(
-                self.network,
-                self.runtime,
-                needed_part(self.file.proto, self.interface.output_name),
-                self.interface,
-                domain,
-            )
+            check_agreement(self.network, self.runtime, self.file.proto, self.interface, domain)
         except MemoryError as error:
             raise ModelError(
                 f"{self.file.path} needs more memory than there is for a batch of inputs: "
@@ -173,18 +165,12 @@ def load(
         ModelMismatchError: the import differs from ONNX Runtime.
     """
     file = read_model(Path(path))
-    declared = interface_of(file, output)
-    # ONNX Runtime is shown nothing that has not been imported.
-    network = import_network(file, declared)
-    model = Model(file, _settled(file, declared, network), network, threads)
+    interface = settled_batch(file, interface_of(file, output))
+    network = import_network(file, interface)
+    model = Model(file, interface, network, threads)
     if check:
         model.check(Features.given(network.input_size, lower=lower, upper=upper))
     return model
-
-
-def _settled(file: ModelFile, declared: Interface, network: Network) -> Interface:
-    """The interface with the batch that the graph takes, and as many samples as there is room."""
-    return settled_batch(file, replace(declared, rows=rows_at_once(network)))
 
 
 def inspect(path: str | Path, *, output: str | None = None) -> Inspection:
@@ -199,9 +185,8 @@ def inspect(path: str | Path, *, output: str | None = None) -> Inspection:
         ModelError: it is no model at all, or its interface is unusable.
     """
     file = read_model(Path(path))
-    declared = interface_of(file, output)
+    interface = settled_batch(file, interface_of(file, output))
     try:
-        network = import_network(file, declared)
+        return Inspection(file, interface, import_network(file, interface), None)
     except UnsupportedModelError as problem:
-        return Inspection(file, declared, None, problem)
-    return Inspection(file, _settled(file, declared, network), network, None)
+        return Inspection(file, interface, None, problem)
