@@ -31,8 +31,11 @@ up to date.
 A model is read as what it does to one sample, so a node may do to the batch axis whatever it
 likes; where samples then depend on each other, they are attacked one at a time. What does not
 depend on the input (weights, chains that begin with `Shape`) may be computed by any operator that
-ONNX Runtime has: it is folded into a constant. "Constant" below means one of these. Operators
-whose opset has no row here are refused with the opset to export with.
+ONNX Runtime has: it is folded into a constant. "Constant" below means one of these. `If`, `Loop`,
+`Scan` and `SequenceMap` whose conditions and counts are constants are taken and unrolled, whatever
+is computed inside; sequences of tensors are followed. All this has limits (10,000 nodes of loops,
+and what fits into the memory that loading may take). Operators whose opset has no row here are
+refused with the opset to export with.
 
 Kinds: an *affine* operator is linear plus a constant; a *piecewise* one is affine on each of
 finitely many regions; the *truth* of a comparison may be the condition of a `Where`, through `Not`,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from onnx_lippa.layers.cast import rounds_to_short
 from onnx_lippa.layers.node import Converted, Known, NodeView, Unsupported
 from onnx_lippa.layers.registry import converts
 
@@ -13,4 +16,6 @@ def convert(node: NodeView) -> Converted:
     like = node.operand(1)
     if isinstance(like, Known) and like.value.dtype.kind in "biu":
         raise Unsupported(f"a cast to {like.value.dtype} rounds, which makes the model jump")
+    if isinstance(like, Known) and like.value.dtype not in (np.float32, np.float64):
+        raise Unsupported(rounds_to_short(str(like.value.dtype)))
     return Converted(())

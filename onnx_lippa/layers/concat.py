@@ -24,6 +24,9 @@ def convert(node: NodeView) -> Converted:
         for position, operand in enumerate(node.operands)
     ]
     _check(parts, axis)
+    shapes = [part.shape if isinstance(part, np.ndarray) else part for part in parts]
+    length = sum(shape[axis] for shape in shapes)
+    node.limits.require_elements((*shapes[0][:axis], length, *shapes[0][axis + 1 :]))
     # An empty constant adds nothing.
     parts = [part for part in parts if not isinstance(part, np.ndarray) or part.size]
     if len(parts) == 1:

@@ -46,6 +46,10 @@ def convert(node: NodeView) -> Converted:
     chain.layers.append(Rearranged(x.shape, chain.shape))
     chain.take_diagonal()
     terms = [(factors[i], equation.terms[i]) for i in factors]
+    node.limits.require_matrix(
+        *{label: extents[label] for _, t in terms for label in t if label in extents}.values()
+    )
+    node.limits.require_elements([extents[label] for label in output])
     factor, labels = _product(terms, extents, {*chain.labels, *output})
     chain.sum_over({label for label in chain.labels if label not in {*labels, *output}})
     chain.multiply(factor, labels, output)

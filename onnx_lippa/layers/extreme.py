@@ -24,6 +24,7 @@ def extreme(node: NodeView, largest: bool) -> Converted:
     if len(meeting.positions) == 1:
         layers += meeting.broadened()
     else:
+        node.limits.require_elements((len(meeting.positions), *meeting.shape), "what it compares")
         parts = [(index, sign) for index in range(len(meeting.positions))]
         stack = Stacked(meeting.sources, parts, meeting.shape)
         layers += [stack, MaxAlong(stack.shape, 0)]

@@ -24,6 +24,7 @@ def gathered(node: NodeView) -> tuple[Computed, Integers]:
             "supported"
         )
     taken = np.array(indices.integers, dtype=np.int64).reshape(indices.value.shape)
+    node.limits.require_elements(taken.shape, "a table of indices")
     if taken.size == 0:
         raise Unsupported(f"its indices of shape {taken.shape} take nothing")
     return node.computed(0), taken

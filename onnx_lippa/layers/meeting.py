@@ -68,9 +68,10 @@ def met_together(node: NodeView, places: Sequence[int] | None = None) -> Meeting
     except ValueError as error:
         listed = " and ".join(map(str, shapes))
         raise Unsupported(f"tensors of shapes {listed} do not broadcast") from error
+    node.limits.require_elements(whole)
     computed = {place: o for place, o in operands.items() if isinstance(o, Computed)}
     longest = [operand for operand in computed.values() if operand.rank == len(whole)]
-    batched = len(longest) > 0 and whole[0] == 1 and all(operand.batched for operand in longest)
+    batched = len(longest) > 0 and whole[:1] == (1,) and all(operand.batched for operand in longest)
     return Meeting(
         tuple(computed),
         tuple(operand.shape for operand in computed.values()),

@@ -10,11 +10,20 @@ import numpy as np
 
 from onnx_lippa.arrays import AnyArray, Float64, Shape
 from onnx_lippa.layers.base import Layer
+from onnx_lippa.layers.limits import DEFAULT_LIMITS, SizeLimits
 from onnx_lippa.layers.readout import Readout
+from onnx_lippa.layers.unsupported import Unsupported
 
-
-class Unsupported(Exception):  # noqa: N818  # reads as the statement it makes
-    """Raised by a converter; its message is the reason shown to the user."""
+__all__ = [
+    "Attribute",
+    "Computed",
+    "Converted",
+    "Known",
+    "NodeView",
+    "Operand",
+    "Unsupported",
+    "without_batch",
+]
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,7 @@ class NodeView:
         opset: version of the operator set it is written in.
         outputs: how many outputs it has.
         used: for every output, whether anything takes it.
+        limits: how large tensors and matrices may become.
     """
 
     op: str
@@ -107,6 +117,7 @@ class NodeView:
     opset: int
     outputs: int = 1
     used: tuple[bool, ...] = (True,)
+    limits: SizeLimits = DEFAULT_LIMITS
 
     def operand(self, position: int) -> Operand:
         """The input at a position, None where it is absent."""

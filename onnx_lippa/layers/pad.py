@@ -51,6 +51,14 @@ def _padded(node: NodeView, pads: Sequence[int], value: float, axes: Sequence[in
     layers = list(_cropped(frame.source, sides))
     source = layers[-1].shape if layers else frame.source
     grown = {axis: (max(b, 0), max(a, 0)) for axis, (b, a) in sides.items()}
+    node.limits.require_elements(
+        tuple(
+            before + extent + after
+            for extent, (before, after) in zip(
+                source, (grown.get(axis, (0, 0)) for axis in range(len(source))), strict=True
+            )
+        )
+    )
     mode = node.text("mode", "constant")
     if mode == "edge":
         every = [grown.get(axis, (0, 0)) for axis in range(len(source))]

@@ -110,7 +110,12 @@ def pool_of(node: NodeView) -> Pool:
             images.extents, kernel, strides, dilations, pads, strict=True
         )
     )
-    return Pool(images, ConvGeometry(kernel, strides, dilations, reach), pads)
+    pool = Pool(images, ConvGeometry(kernel, strides, dilations, reach), pads)
+    node.limits.require_elements((images.source[0], *kernel), "its window")
+    node.limits.require_elements((images.source[0], *pool.places))
+    for places, taps in zip(pool.places, kernel, strict=True):
+        node.limits.require_matrix(places, taps)
+    return pool
 
 
 def _check_no_gaps(

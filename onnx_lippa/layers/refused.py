@@ -39,11 +39,8 @@ _KINDS: Final = {
     ),
     "its gates are sigmoids and hyperbolic tangents, which are not piecewise linear: export a "
     "model without recurrence": "GRU LSTM RNN",
-    "control flow is not supported: export a model without it": "If Loop Scan SequenceMap",
-    "sequences and optional values are not supported: export the model with tensors alone": (
-        "ConcatFromSequence Optional OptionalGetElement OptionalHasElement SequenceAt "
-        "SequenceConstruct SequenceEmpty SequenceErase SequenceInsert SequenceLength "
-        "SplitToSequence"
+    "optional values are not supported: export the model with tensors alone": (
+        "Optional OptionalGetElement OptionalHasElement"
     ),
     "it draws random numbers: export the model without it": (
         "Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike"

@@ -41,6 +41,7 @@ def resampled(
     places = [axis.places for axis in axes]
     if min(places, default=1) < 1:
         raise Unsupported(f"its result of shape {tuple(places)} is empty")
+    node.limits.require_elements(places)
     if sampling.mode not in ("nearest", "linear", "cubic"):
         raise Unsupported(f"its mode '{sampling.mode}' is unknown")
     if sampling.mode == "nearest" and sampling.antialias:
@@ -50,6 +51,9 @@ def resampled(
         return Converted(())  # the runtime copies, whatever the scales
     frame = framed(x, changed)
     work = {place: axes[axis] for axis, place in zip(changed, frame.axes, strict=True)}
+    for axis in work.values():
+        if sampling.mode != "nearest":
+            node.limits.require_matrix(axis.places, axis.extent)
     if sampling.mode == "nearest":
         layers = _nearest(frame.source, work, sampling)
     else:

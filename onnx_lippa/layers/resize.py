@@ -17,6 +17,9 @@ from onnx_lippa.layers.sampling import Sampling
 
 _POLICIES = ("stretch", "not_larger", "not_smaller")
 
+_MOST_PLACES = 2.0**31
+"""Extent that no axis has; larger products do not fit into float32 and integers alike."""
+
 
 @converts("Resize", since=10)
 def convert_simple(node: NodeView) -> Converted:
@@ -67,6 +70,9 @@ def scaled_axes(shape: Shape, scales: Float32) -> list[Axis]:
         raise Unsupported(f"its {len(scales)} scales do not fit a tensor of rank {len(shape)}")
     if not np.all(scales > 0):
         raise Unsupported(f"its scales {scales.tolist()} are not positive")
+    places = [float(scale) * extent for extent, scale in zip(shape, scales, strict=True)]
+    if max(places, default=0.0) > _MOST_PLACES:
+        raise Unsupported(f"its scales {scales.tolist()} are too large for a tensor of {shape}")
     return [
         Axis(extent, int(scale * np.float32(extent)), scale)
         for extent, scale in zip(shape, scales, strict=True)

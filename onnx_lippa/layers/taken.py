@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar, final
+from typing import Final, TypeVar, final
 
 import numpy as np
 
 from onnx_lippa.algebra import Algebra
 from onnx_lippa.arrays import Integers, Shape
 from onnx_lippa.layers.base import AffineLayer, Layer
+from onnx_lippa.layers.unsupported import Unsupported
 
 V = TypeVar("V")
 
@@ -83,6 +84,10 @@ class Taken(AffineLayer):
         return algebra.reshape(summed, collected)
 
 
+_MOST_SOURCES: Final = 1 << 25
+"""Most numbers that say where the entries of an axis went: 256 MB of them."""
+
+
 def _with(shape: Shape, axis: int, extent: int) -> Shape:
     """The shape with another extent of one axis."""
     return (*shape[:axis], extent, *shape[axis + 1 :])
@@ -96,12 +101,18 @@ def taken(source: Shape, positions: Mapping[int, Integers]) -> tuple[Layer, ...]
 
 def _sources(positions: Integers, extent: int) -> list[Integers]:
     """Where each entry of the source went: its first place, its second, ...; -1 for none."""
-    rounds = [np.full(extent, -1, dtype=np.int64)]
-    times = np.zeros(extent, dtype=np.int64)
-    for place, position in enumerate(positions):
-        if position >= 0:
-            if times[position] == len(rounds):
-                rounds.append(np.full(extent, -1, dtype=np.int64))
-            rounds[times[position]][position] = place
-            times[position] += 1
-    return rounds
+    places = np.flatnonzero(positions >= 0)
+    taken = positions[places].astype(np.int64)
+    counts = np.bincount(taken, minlength=extent)
+    most = max(1, int(counts.max(initial=0)))
+    if most * extent > _MOST_SOURCES:
+        raise Unsupported(
+            f"it takes one of {extent:,} entries {most:,} times, more than there is memory for"
+        )
+    # In order of the entry, then of the place: each entry's places have the numbers 0, 1, ...
+    order = np.argsort(taken, kind="stable")
+    starts = np.cumsum(counts) - counts
+    numbers = np.arange(taken.size) - np.repeat(starts, counts)
+    rounds = np.full((most, extent), -1, dtype=np.int64)
+    rounds[numbers, taken[order]] = places[order]
+    return list(rounds)

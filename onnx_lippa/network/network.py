@@ -90,6 +90,11 @@ class Network:
         )
 
     @property
+    def elements(self) -> int:
+        """Number of elements of the input and of every step's result together."""
+        return self.input_size + sum(size(step.layer.shape) for step in self.steps)
+
+    @property
     def parameters(self) -> int:
         """Number of weights and biases."""
         return sum(step.layer.parameters for step in self.steps)

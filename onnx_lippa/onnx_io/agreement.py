@@ -17,6 +17,8 @@ from onnx_lippa.question import Features
 
 _POINTS = 8
 _SEED = 0
+_KEPT = 1 << 25
+"""Most elements of all steps' values at all points that are held at once: 256 MB of them."""
 _ROUNDINGS = 64.0
 """How many times our own float32 rounding error the runtime's may be."""
 _RELATIVE = 2e-6
@@ -43,10 +45,10 @@ def check_agreement(
     points = _points(lower, upper).astype(interface.dtype)
     theirs = runtime.outputs(points)
     with np.errstate(over="ignore", invalid="ignore"):
-        exact = _with_readout(network, network.values(points.astype(np.float64)))
+        exact = _with_readout(network, _values(network, points.astype(np.float64)))
         rounded = exact  # the runtime may compute in float64 as we do
         if interface.dtype == FLOAT32:
-            rounded = _with_readout(network, network.values(points))
+            rounded = _with_readout(network, _values(network, points))
     if theirs.shape != exact[-1].reshape(len(points), -1).shape:
         raise ModelMismatchError(
             f"the model gives {theirs.shape[1]} outputs a sample in ONNX Runtime, but "
@@ -64,13 +66,41 @@ def check_agreement(
     places = [place for place, step in enumerate(network.steps) if step.tensor]
     # Saturated probabilities hide the scores behind them, so these are compared as well.
     places = places[-1:] if agreed else places
+    places = [place for place in places if exact[place + 1].size]
     found = _first_difference(network, places, proto, interface, points, exact, rounded)
     if found is None and not agreed:
         found = f"the final {network.readout.value} differs from ONNX Runtime"
+    if not agreed and interface.batch_is_free:
+        alone = np.concatenate([runtime.outputs(point[None]) for point in points])
+        if _beyond_rounding(alone, exact[-1], rounded[-1]) is None:
+            raise ModelError(
+                f"the model gives other outputs for {len(points)} inputs at once than for each "
+                "alone: its outputs depend on the size of the batch, so export it with batch size 1"
+            )
     if found is not None:
         raise ModelMismatchError(
             f"{found}: this is a fault of onnx-lippa, please report it with the model"
         )
+
+
+def _values(network: Network, points: Floats) -> list[AnyArray]:
+    """The values of all steps; of large networks only the last and the last named one are kept.
+
+    The others are empty, and the points are taken one by one.
+    """
+    if network.elements * len(points) <= _KEPT:
+        return network.values(points)
+    named = [place + 1 for place, step in enumerate(network.steps) if step.tensor]
+    kept = {*named[-1:], len(network.steps)}
+    rows = [
+        {place: value for place, value in enumerate(network.values(point[None])) if place in kept}
+        for point in points
+    ]
+    nothing = np.empty(0)
+    return [
+        np.concatenate([row[place] for row in rows]) if place in kept else nothing
+        for place in range(len(network.steps) + 1)
+    ]
 
 
 def _points(lower: Float64, upper: Float64) -> Float64:

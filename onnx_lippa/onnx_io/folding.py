@@ -11,6 +11,9 @@ from onnx import helper, numpy_helper
 
 from onnx_lippa.arrays import AnyArray
 from onnx_lippa.layers import Unsupported
+from onnx_lippa.layers.limits import MOST_AXES
+from onnx_lippa.onnx_io.budget import Budget
+from onnx_lippa.onnx_io.reasons import first_line
 from onnx_lippa.onnx_io.runtime import run_once
 
 _SHAPE_OPS: Final = frozenset({"Shape", "Size", "EyeLike"})
@@ -39,6 +42,7 @@ def fold(
     constants: Sequence[AnyArray | None],
     opset: int,
     ir_version: int,
+    budget: Budget,
 ) -> list[AnyArray]:
     """The outputs of a node for constant inputs, as ONNX Runtime computes them.
 
@@ -47,10 +51,15 @@ def fold(
         constants: its inputs in order, None where an optional one is left out.
         opset: version of the standard operator set.
         ir_version: the model's IR version.
+        budget: what is left for constants.
 
     Raises:
-        Unsupported: the node draws random numbers, or the runtime cannot evaluate it.
+        Unsupported: the node draws random numbers, the runtime cannot evaluate it, or it would
+            take more memory or time than is left.
     """
+    stated = _stated(node, constants)
+    if stated is not None:
+        return [stated]
     if node.op_type in _NOT_CONSTANT or _is_training_dropout(node, constants):
         raise Unsupported("it draws random numbers: export the model without it")
     named = {n: v for n, v in zip(node.input, constants, strict=True) if v is not None}
@@ -75,11 +84,47 @@ def fold(
     model = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version
     )
+    budget.require(model, constants)
     results = run_once(model.SerializeToString(), fed)
     for value in results:
         if not isinstance(value, np.ndarray):
             raise Unsupported("what it computes is not a tensor")
     return results
+
+
+def _stated(node: onnx.NodeProto, constants: Sequence[AnyArray | None]) -> AnyArray | None:
+    """What a Constant states or an Identity passes on, which needs no runtime; else None."""
+    if node.op_type == "Identity" and len(constants) == len(node.output) == 1:
+        return constants[0]
+    if node.op_type != "Constant" or len(node.attribute) != 1 or len(node.output) != 1:
+        return None
+    (attribute,) = node.attribute
+    if attribute.name == "value" and attribute.type == onnx.AttributeProto.TENSOR:
+        return array_of(attribute.t)
+    numbers: dict[str, tuple[int, object, type[np.generic]]] = {
+        "value_int": (onnx.AttributeProto.INT, attribute.i, np.int64),
+        "value_ints": (onnx.AttributeProto.INTS, attribute.ints, np.int64),
+        "value_float": (onnx.AttributeProto.FLOAT, attribute.f, np.float32),
+        "value_floats": (onnx.AttributeProto.FLOATS, attribute.floats, np.float32),
+    }
+    kind, value, dtype = numbers.get(attribute.name, (None, None, np.float32))
+    return np.array(value, dtype=dtype) if kind == attribute.type else None
+
+
+def array_of(tensor: onnx.TensorProto) -> AnyArray:
+    """A tensor of the file.
+
+    Raises:
+        Unsupported: its data does not fit its shape, or has a type that is not known.
+    """
+    dims = list(tensor.dims)
+    if min(dims, default=1) < 0 or len(dims) > MOST_AXES:
+        shown = dims if len(dims) <= MOST_AXES else f"of {len(dims)} axes"
+        raise Unsupported(f"its shape {shown} is none that a tensor can have: export again")
+    try:
+        return numpy_helper.to_array(tensor)
+    except (ValueError, TypeError, KeyError, RuntimeError, MemoryError) as error:
+        raise Unsupported(f"its data cannot be read ({first_line(error)}): export again") from error
 
 
 def refuse_not_finite(value: AnyArray) -> None:

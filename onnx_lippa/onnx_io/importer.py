@@ -7,41 +7,57 @@ own layers work on any number of samples, and how many the graph itself takes at
 
 from __future__ import annotations
 
+from collections import ChainMap, Counter
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
 
-from onnx_lippa.arrays import AnyArray, size
-from onnx_lippa.errors import NodeProblem, UnsupportedModelError
+from onnx_lippa.arrays import AnyArray, Shape, size
+from onnx_lippa.errors import ModelError, NodeProblem, UnsupportedModelError
 from onnx_lippa.layers import Computed, Known, NodeView, Operand, Unsupported, converter_for
-from onnx_lippa.layers.node import Attribute, Converted
+from onnx_lippa.layers.limits import DEFAULT_LIMITS, SizeLimits
+from onnx_lippa.layers.node import Converted
 from onnx_lippa.layers.readout import Readout
 from onnx_lippa.layers.rearrange import Rearranged, merged
 from onnx_lippa.layers.refused import refusal_of
 from onnx_lippa.network import Network, Step
-from onnx_lippa.onnx_io.folding import fold, is_constant, refuse_not_finite
-from onnx_lippa.onnx_io.needed import needed_nodes
-from onnx_lippa.onnx_io.reader import MOST_ELEMENTS, Batch, Interface, ModelFile
-from onnx_lippa.onnx_io.reasons import first_line
+from onnx_lippa.onnx_io import control_flow, sequences
+from onnx_lippa.onnx_io.budget import Budget
+from onnx_lippa.onnx_io.control_flow import ControlNode
+from onnx_lippa.onnx_io.folding import array_of, fold, is_constant, refuse_not_finite
+from onnx_lippa.onnx_io.needed import names_taken, needed_nodes, subgraphs
+from onnx_lippa.onnx_io.nodes import (
+    STANDARD,
+    attributes_of,
+    check_form,
+    full_name,
+    require_one_of_each_name,
+)
+from onnx_lippa.onnx_io.reader import Batch, Interface, ModelFile
+from onnx_lippa.onnx_io.sequences import TensorSequence, Value
 
 
 @dataclass
 class _Builder:
     """The network so far: what every tensor name stands for, and what went wrong.
 
-    ``lost`` are the tensors that could not be had, and whether each would be a constant.
+    ``lost`` are the tensors that could not be had, and whether each would be a constant; ``depth``
+    says in how many subgraphs of subgraphs this is.
     """
 
     model: ModelFile
     interface: Interface
-    operands: dict[str, Operand] = field(default_factory=dict)
+    budget: Budget
+    operands: MutableMapping[str, Value] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     problems: list[NodeProblem] = field(default_factory=list)
     taken: frozenset[str] = frozenset()
-    lost: dict[str, bool] = field(default_factory=dict)
+    lost: MutableMapping[str, bool] = field(default_factory=dict)
+    depth: int = 0
+    elements: Counter[str] = field(default_factory=Counter)
 
     def add(self, node: onnx.NodeProto) -> None:
         """Converts one node, or notes why that cannot be done."""
@@ -49,15 +65,16 @@ class _Builder:
         op = full_name(node)
         try:
             self._convert(node, name)
-        except Unsupported as reason:
-            self.problems.append(NodeProblem(name, op, str(reason)))
+        except (Unsupported, MemoryError, OverflowError) as reason:
+            said = str(reason) if isinstance(reason, Unsupported) else _TOO_LARGE
+            self.problems.append(NodeProblem(name, op, said))
             self.lost.update(dict.fromkeys(node.output, self._is_constant(node)))
         except _DependsOnProblem:  # the node it needs is on the list already
             self.lost.update(dict.fromkeys(node.output, self._is_constant(node)))
 
     def _is_constant(self, node: onnx.NodeProto) -> bool:
         """Whether a node is seen to take nothing that depends on the input."""
-        return not _has_subgraph(node) and all(
+        return not subgraphs(node) and all(
             isinstance(self.operands.get(name), Known) or self.lost.get(name, False)
             for name in node.input
             if name
@@ -67,9 +84,18 @@ class _Builder:
         op, standard = full_name(node), node.domain in STANDARD
         if not standard and converter_for(op, self.model.opset) is None:
             raise Unsupported("operators outside the standard ONNX domain are not supported")
-        if _has_subgraph(node):
-            raise Unsupported("control flow is not supported: export a model without it")
-        operands = self._operands_for_known_op(node)
+        values = self._values_for_known_op(node)
+        if standard and control_flow.is_control_flow(node.op_type):
+            self._unroll(node, values)
+            return
+        if standard and sequences.is_sequence_operator(node.op_type):
+            attributes = attributes_of(node)
+            made = sequences.evaluate(node.op_type, values, attributes, self.budget.limits)
+            self.operands[node.output[0]] = made
+            return
+        if subgraphs(node):
+            raise Unsupported("it holds a graph, which its operator has no use for: export again")
+        operands = tuple(map(_tensor, values))
         if standard and is_constant(node.op_type, [isinstance(o, Computed) for o in operands]):
             self._fold(node, operands)
             return
@@ -77,10 +103,11 @@ class _Builder:
         if converter is None:
             raise Unsupported(_why_not(op, self.model.opset))
         if standard:
-            _check_form(node, self.model.opset)
+            check_form(node, self.model.opset)
         view = NodeView(
-            node.op_type, operands, _attributes(node), self.model.opset,
+            node.op_type, operands, attributes_of(node), self.model.opset,
             sum(map(bool, node.output)), tuple(output in self.taken for output in node.output),
+            self.budget.limits,
         )  # fmt: skip
         converted = converter(view)
         results = converted if isinstance(converted, tuple) else (converted,)
@@ -92,20 +119,70 @@ class _Builder:
         """Evaluates a node that depends on no values of the input, at most on its shape."""
         ir_version = self.model.proto.ir_version
         constants = [_constant(operand, self.interface.dtype) for operand in operands]
-        folded = fold(node, constants, self.model.opset, ir_version)
+        folded = fold(node, constants, self.model.opset, ir_version, self.budget)
         names = [output for output in node.output if output]
         self.operands.update(
             (output, Known(value)) for output, value in zip(names, folded, strict=True)
         )
 
-    def _operands_for_known_op(self, node: onnx.NodeProto) -> tuple[Operand, ...]:
+    def _unroll(self, node: onnx.NodeProto, values: tuple[Value, ...]) -> None:
+        """Takes a branch or repeats a loop, as if its nodes stood in the graph itself."""
+        if self.depth >= _DEEPEST:
+            raise Unsupported(f"its branches and loops are nested more than {_DEEPEST} deep")
+        graphs = {a.name: a.g for a in node.attribute if a.HasField("g")}
+        control = ControlNode(
+            values, graphs, attributes_of(node), self._import_graph, self.budget.limits
+        )
+        results = control_flow.evaluate(node.op_type, control)
+        for name, value in zip(node.output, results, strict=False):
+            if name:
+                self.operands[name] = value
+
+    def _import_graph(self, graph: onnx.GraphProto, given: Mapping[str, Value]) -> list[Value]:
+        """The outputs of a subgraph, its nodes imported behind what there is."""
+        outputs = [value.name for value in graph.output]
+        nodes = needed_nodes(graph, outputs)
+        inner = _Builder(
+            self.model,
+            self.interface,
+            self.budget,
+            ChainMap(dict(given), self.operands),
+            self.steps,
+            self.problems,
+            frozenset(outputs).union(*map(names_taken, nodes)),
+            ChainMap({}, self.lost),
+            self.depth + 1,
+            self.elements,
+        )
+        before = len(self.problems)
+        for tensor in graph.initializer:
+            _add_initializer(inner, tensor)
+        self.budget.count_node()
+        for node in nodes:
+            self.budget.count_node()
+            inner.add(node)
+        if len(self.problems) > before or any(name in inner.lost for name in outputs):
+            raise _DependsOnProblem
+        for name in outputs:
+            if name not in inner.operands:
+                raise Unsupported(f"the output '{name}' of its graph is not computed in it")
+        return [inner.operands[name] for name in outputs]
+
+    def _values_for_known_op(self, node: onnx.NodeProto) -> tuple[Value, ...]:
         """The node's operands; an unknown operator is reported even behind another problem."""
         missing = [name for name in node.input if name and name not in self.operands]
         if missing:
-            has_converter = converter_for(node.op_type, self.model.opset) is not None
-            known_op = has_converter or is_constant(node.op_type, [True])
+            op, standard = full_name(node), node.domain in STANDARD
+            known_op = converter_for(op, self.model.opset) is not None or (
+                standard
+                and (
+                    is_constant(op, [True])
+                    or control_flow.is_control_flow(op)
+                    or sequences.is_sequence_operator(op)
+                )
+            )
             if not known_op and not self._is_constant(node):
-                raise Unsupported(_why_not(node.op_type, self.model.opset))
+                raise Unsupported(_why_not(op, self.model.opset))
             for name in missing:
                 if name not in self.lost:
                     raise Unsupported(
@@ -140,14 +217,24 @@ class _Builder:
         layers = merged(layers)
         inputs = tuple(source.index for source in computed)
         for place, layer in enumerate(layers):
-            if size(layer.shape) > MOST_ELEMENTS:
-                raise Unsupported(f"its output of shape {layer.shape} is too large")
+            self._require_room(layer.shape)
             # What is read through something is not what the graph calls by that name.
-            as_it_is = readout is Readout.LOGITS and holds is None
+            as_it_is = readout is Readout.LOGITS and holds is None and self.depth == 0
             named = tensor if as_it_is and place == len(layers) - 1 else ""
             self.steps.append(Step(name, node.op_type, named, layer, inputs))
             inputs = (len(self.steps),)
         self.operands[tensor] = Computed(inputs[0], shape, batched, readout, holds)
+
+    def _require_room(self, shape: Shape) -> None:
+        """Raises Unsupported where one sample of this tensor, or of all so far, is too large."""
+        limits = self.budget.limits
+        limits.require_elements(shape)
+        self.elements["all"] += size(shape)
+        if self.elements["all"] > limits.all_elements:
+            raise Unsupported(
+                f"the tensors up to its output have more than {limits.all_elements:,} elements a "
+                "sample, the most that fit into the memory that loading may take (--load-memory)"
+            )
 
     def _readout(
         self, node: onnx.NodeProto, computed: list[Computed], converted: Converted
@@ -181,28 +268,43 @@ def _truth(computed: list[Computed], converted: Converted) -> bool | None:
     )
 
 
-STANDARD: Final = frozenset({"", "ai.onnx"})
-"""Names of the standard operator set's domain."""
+_DEEPEST: Final = 16
+"""How deep branches and loops may be nested."""
+_TOO_LARGE: Final = "it needs more memory than there is: check its shapes and export it again"
 
 
 class _DependsOnProblem(Exception):  # noqa: N818  # a signal, not an error
     """The node takes the result of one that could not be converted."""
 
 
-def import_network(model: ModelFile, interface: Interface) -> Network:
+def import_network(
+    model: ModelFile, interface: Interface, limits: SizeLimits = DEFAULT_LIMITS
+) -> Network:
     """The network of a model.
 
+    Args:
+        model: the model.
+        interface: its input and output.
+        limits: how large its tensors may become.
+
     Raises:
+        ModelError: two tensors have one name, or the input is too large.
         UnsupportedModelError: lists every node that cannot be imported, with its reason.
     """
-    nodes = needed_nodes(model.proto.graph, interface.output_name)
-    taken = frozenset(name for node in nodes for name in node.input) | {interface.output_name}
-    builder = _Builder(model, interface, taken=taken)
+    nodes = needed_nodes(model.proto.graph, [interface.output_name])
+    require_one_of_each_name(model.proto.graph, interface.input_name, nodes)
+    try:
+        limits.require_elements(interface.sample_shape, f"the input '{interface.input_name}'")
+    except Unsupported as reason:
+        raise ModelError(f"{reason}: check it and export the model again") from reason
+    taken = frozenset({interface.output_name}).union(*map(names_taken, nodes))
+    builder = _Builder(model, interface, Budget(limits), taken=taken)
     builder.operands[interface.input_name] = Computed(
         0, interface.sample_shape, interface.batch is not Batch.ABSENT
     )
     for tensor in model.proto.graph.initializer:
-        _add_initializer(builder, tensor)
+        if tensor.name in taken:
+            _add_initializer(builder, tensor)
     if model.proto.graph.sparse_initializer:
         builder.problems.append(
             NodeProblem("sparse_initializer", "Constant", "sparse weights are not supported")
@@ -215,17 +317,23 @@ def import_network(model: ModelFile, interface: Interface) -> Network:
             NodeProblem(interface.output_name, "output", "it does not depend on the input")
         )
     if isinstance(output, Computed) and output.holds is not None:
-        reason = "it is the truth of a comparison: export the model with the scores as its output"
-        builder.problems.append(NodeProblem(interface.output_name, "output", reason))
+        said = "it is the truth of a comparison: export the model with the scores as its output"
+        builder.problems.append(NodeProblem(interface.output_name, "output", said))
     if builder.problems or not isinstance(output, Computed):
         raise UnsupportedModelError(tuple(builder.problems))
     skipped = len(model.proto.graph.node) - len(nodes)
     return _pruned(builder.steps, output, interface, skipped)
 
 
+def _tensor(value: Value) -> Operand:
+    if isinstance(value, TensorSequence):
+        raise Unsupported("it takes a sequence, where its operator takes tensors: export again")
+    return value
+
+
 def _add_initializer(builder: _Builder, tensor: onnx.TensorProto) -> None:
     try:
-        value = _array(tensor)
+        value = array_of(tensor)
         refuse_not_finite(value)
     except Unsupported as reason:
         builder.problems.append(NodeProblem(tensor.name, "initializer", str(reason)))
@@ -270,51 +378,6 @@ def _constant(operand: Operand, dtype: np.dtype[np.floating]) -> AnyArray | None
     if isinstance(operand, Computed):
         return np.zeros(operand.whole, dtype)
     return None
-
-
-def full_name(node: onnx.NodeProto) -> str:
-    """The operator of a node, with its domain where that is not the standard one."""
-    return node.op_type if node.domain in STANDARD else f"{node.domain}.{node.op_type}"
-
-
-def _has_subgraph(node: onnx.NodeProto) -> bool:
-    return any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute)
-
-
-def _attributes(node: onnx.NodeProto) -> dict[str, Attribute]:
-    attributes: dict[str, Attribute] = {}
-    for attribute in node.attribute:
-        value = helper.get_attribute_value(attribute)
-        if isinstance(value, bytes):
-            attributes[attribute.name] = value.decode("utf-8", errors="replace")
-        elif isinstance(value, onnx.TensorProto):
-            attributes[attribute.name] = _array(value)
-        elif isinstance(value, int | float | str):
-            attributes[attribute.name] = value
-        elif value is not None and all(isinstance(entry, int | float) for entry in value):
-            attributes[attribute.name] = list(value)
-    return attributes
-
-
-def _array(tensor: onnx.TensorProto) -> AnyArray:
-    try:
-        return numpy_helper.to_array(tensor)
-    except (ValueError, TypeError, KeyError, RuntimeError) as error:
-        raise Unsupported(f"its data cannot be read ({first_line(error)}): export again") from error
-
-
-def _check_form(node: onnx.NodeProto, opset: int) -> None:
-    """Raises Unsupported for a node with inputs, outputs or attributes its operator has not."""
-    standard = onnx.NodeProto()
-    standard.CopyFrom(node)
-    standard.domain = ""
-    context = onnx.checker.C.CheckerContext()
-    context.ir_version = onnx.IR_VERSION
-    context.opset_imports = {"": min(opset, onnx.defs.onnx_opset_version())}
-    try:
-        onnx.checker.check_node(standard, context)
-    except onnx.checker.ValidationError as error:
-        raise Unsupported(f"it is malformed ({first_line(error)}): export again") from error
 
 
 def _why_not(op: str, opset: int) -> str:

@@ -12,12 +12,14 @@ from onnx_lippa.errors import ModelError, UnsupportedModelError
 from onnx_lippa.network import Network
 from onnx_lippa.onnx_io.agreement import check_agreement
 from onnx_lippa.onnx_io.importer import import_network
+from onnx_lippa.onnx_io.needed import needed_part
 from onnx_lippa.onnx_io.reader import Interface, ModelFile, interface_of, read_model
 from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime, ValueRuntime
 from onnx_lippa.onnx_io.sessions import (
     gradient_runtime,
     open_runtime,
     require_same,
+    rows_at_once,
     settled_batch,
     value_runtime,
 )
@@ -48,7 +50,13 @@ class Model:
             ModelError: the model cannot be run there.
         """
         try:
-            check_agreement(self.network, self.runtime, self.file.proto, self.interface, domain)
+            check_agreement(
+                self.network,
+                self.runtime,
+                needed_part(self.file.proto, self.interface.output_name),
+                self.interface,
+                domain,
+            )
         except MemoryError as error:
             raise ModelError(
                 f"{self.file.path} needs more memory than there is for a batch of inputs: "
@@ -165,12 +173,18 @@ def load(
         ModelMismatchError: the import differs from ONNX Runtime.
     """
     file = read_model(Path(path))
-    interface = settled_batch(file, interface_of(file, output))
-    network = import_network(file, interface)
-    model = Model(file, interface, network, threads)
+    declared = interface_of(file, output)
+    # ONNX Runtime is shown nothing that has not been imported.
+    network = import_network(file, declared)
+    model = Model(file, _settled(file, declared, network), network, threads)
     if check:
         model.check(Features.given(network.input_size, lower=lower, upper=upper))
     return model
+
+
+def _settled(file: ModelFile, declared: Interface, network: Network) -> Interface:
+    """The interface with the batch that the graph takes, and as many samples as there is room."""
+    return settled_batch(file, replace(declared, rows=rows_at_once(network)))
 
 
 def inspect(path: str | Path, *, output: str | None = None) -> Inspection:
@@ -185,8 +199,9 @@ def inspect(path: str | Path, *, output: str | None = None) -> Inspection:
         ModelError: it is no model at all, or its interface is unusable.
     """
     file = read_model(Path(path))
-    interface = settled_batch(file, interface_of(file, output))
+    declared = interface_of(file, output)
     try:
-        return Inspection(file, interface, import_network(file, interface), None)
+        network = import_network(file, declared)
     except UnsupportedModelError as problem:
-        return Inspection(file, interface, None, problem)
+        return Inspection(file, declared, None, problem)
+    return Inspection(file, _settled(file, declared, network), network, None)

@@ -17,13 +17,13 @@ import onnx
 from google.protobuf.message import DecodeError, Message
 from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
 
-from onnx_lippa.arrays import FLOAT32, AnyArray, Floats, Shape, size
+from onnx_lippa.arrays import FLOAT32, AnyArray, Floats, Shape
 from onnx_lippa.errors import InputError, ModelError
+from onnx_lippa.layers.limits import MOST_AXES
 from onnx_lippa.onnx_io.reasons import first_line
 from onnx_lippa.onnx_io.scores import score_output
+from onnx_lippa.text import listed
 
-MOST_ELEMENTS: Final = 2**31
-"""Most elements that one sample of a tensor may have; a damaged file may state any number."""
 _MOST_BYTES: Final = 2**31
 _GZIP: Final = b"\x1f\x8b"
 _FLOATS: Final[dict[int, np.dtype[np.floating[Any]]]] = {
@@ -78,6 +78,7 @@ class Interface:
         stripped: operators behind that tensor which only change its form, left out.
         joint: whether the inputs are appended to the outputs, ``[y; x]``, as properties with
             constraints on both need.
+        rows: samples that are given at once at most.
     """
 
     input_name: str
@@ -87,6 +88,7 @@ class Interface:
     dtype: np.dtype[np.floating] = FLOAT32
     stripped: tuple[str, ...] = ()
     joint: bool = False
+    rows: int = 512
 
     @property
     def batch_is_free(self) -> bool:
@@ -220,7 +222,7 @@ def interface_of(model: ModelFile, output: str | None = None) -> Interface:
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in weights]
     if len(inputs) != 1:
-        listing = ", ".join(f"'{value.name}'" for value in inputs) or "none"
+        listing = listed([value.name for value in inputs])
         raise ModelError(
             f"{model.path} has {len(inputs)} inputs ({listing}) where one is needed: "
             "export the model with a single input"
@@ -241,6 +243,11 @@ def interface_of(model: ModelFile, output: str | None = None) -> Interface:
 def _sample_shape(value: onnx.ValueInfoProto) -> tuple[Batch, Shape]:
     tensor = value.type.tensor_type
     axes = list(tensor.shape.dim)
+    if len(axes) > MOST_AXES:
+        raise ModelError(
+            f"the input '{value.name}' has {len(axes)} axes, of which {MOST_AXES} are supported: "
+            "export the model with fewer"
+        )
     described = [
         axis.dim_value if axis.HasField("dim_value") else axis.dim_param or "?" for axis in axes
     ]
@@ -256,11 +263,6 @@ def _sample_shape(value: onnx.ValueInfoProto) -> tuple[Batch, Shape]:
             "export the model with fixed feature axes"
         )
     shape = tuple(int(extent) for extent in (fixed if len(axes) == 1 else fixed[1:]))
-    if size(shape) > MOST_ELEMENTS:
-        raise ModelError(
-            f"the input '{value.name}' has shape {described}, too large for one sample: check it "
-            "and export the model again"
-        )
     if len(axes) == 1:
         return Batch.ABSENT, shape
     if fixed[0] > 1:

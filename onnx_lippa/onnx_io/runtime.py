@@ -19,12 +19,12 @@ from onnx_lippa.onnx_io.reasons import first_line
 
 _ERROR_LEVEL: Final = 3
 _ROWS_AT_ONCE: Final = 512
-"""Rows given to ONNX Runtime in one call; more only costs memory."""
+"""Rows given to ONNX Runtime in one call where nothing else is said."""
 _ADVICE: Final = "export it with a batch axis that is free throughout, or fixed at 1"
 
 
 def session(model: bytes | Path, threads: int) -> ort.InferenceSession:
-    """A session on the best execution provider there is, with its own number of threads.
+    """A session on the CPU, whose results are the same bits on every build of ONNX Runtime.
 
     Raises:
         ModelError: ONNX Runtime does not accept the model.
@@ -35,7 +35,7 @@ def session(model: bytes | Path, threads: int) -> ort.InferenceSession:
     options.log_severity_level = _ERROR_LEVEL + 1
     source = str(model) if isinstance(model, Path) else model
     try:
-        opened = ort.InferenceSession(source, options, providers=ort.get_available_providers())
+        opened = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions share no base class
         raise ModelError(
             f"ONNX Runtime does not accept the model ({first_line(error)}): export it again"
@@ -80,7 +80,7 @@ class Runtime:
 
     def outputs(self, x: Floats) -> Floats:
         """The model's outputs (n, k) for inputs (n, d), in batches where the model allows it."""
-        step = _ROWS_AT_ONCE if self._interface.batch_is_free else 1
+        step = self._interface.rows if self._interface.batch_is_free else 1
         return np.concatenate([self._run(x[i : i + step]) for i in range(0, len(x), step)])
 
     def outputs_alone(self, x: Floats) -> Floats:
@@ -125,6 +125,7 @@ class ValueRuntime:
         sample_shape: shape of one sample.
         dtype: type of its numbers.
         threads: threads ONNX Runtime may use.
+        rows: samples that it is given at once at most.
     """
 
     def __init__(
@@ -133,16 +134,17 @@ class ValueRuntime:
         sample_shape: Shape,
         dtype: np.dtype[np.floating] = FLOAT32,
         threads: int = 1,
+        rows: int = _ROWS_AT_ONCE,
     ) -> None:
         self._session = session(model, threads)
-        self._shape, self.dtype = sample_shape, dtype
+        self._shape, self.dtype, self._rows = sample_shape, dtype, rows
 
     def logits(self, x: Floats) -> Floats:
         """Logits (n, k) for inputs (n, d)."""
         return np.concatenate(
             [
                 self._session.run(["logits"], {"x": part.reshape(-1, *self._shape)})[0]
-                for part in _parts(x.astype(self.dtype, copy=False))
+                for part in _parts(x.astype(self.dtype, copy=False), self._rows)
             ]
         )
 
@@ -156,6 +158,7 @@ class GradientRuntime:
         sample_shape: shape of one sample.
         dtype: type of its numbers.
         threads: threads ONNX Runtime may use.
+        rows: samples that it is given at once at most.
     """
 
     def __init__(
@@ -164,9 +167,10 @@ class GradientRuntime:
         sample_shape: Shape,
         dtype: np.dtype[np.floating] = FLOAT32,
         threads: int = 1,
+        rows: int = _ROWS_AT_ONCE,
     ) -> None:
         self._session = session(model, threads)
-        self._shape, self.dtype = sample_shape, dtype
+        self._shape, self.dtype, self._rows = sample_shape, dtype, rows
 
     def logits_and_gradient(
         self, x: Floats, v: Floats, deadline: float = NEVER
@@ -178,10 +182,10 @@ class GradientRuntime:
         """
         x, v = x.astype(self.dtype, copy=False), v.astype(self.dtype, copy=False)
         parts = []
-        for i in range(0, len(x), _ROWS_AT_ONCE):
+        for i in range(0, len(x), self._rows):
             if i:
                 require_time(deadline)
-            chosen = slice(i, i + _ROWS_AT_ONCE)
+            chosen = slice(i, i + self._rows)
             inputs = {"x": x[chosen].reshape(-1, *self._shape), "v": v[chosen]}
             parts.append(self._session.run(None, inputs))
         if len(parts) == 1:
@@ -192,5 +196,5 @@ class GradientRuntime:
         return logits, gradient.reshape(len(x), -1)
 
 
-def _parts(x: Floats) -> Iterator[Floats]:
-    return (x[i : i + _ROWS_AT_ONCE] for i in range(0, len(x), _ROWS_AT_ONCE))
+def _parts(x: Floats, rows: int) -> Iterator[Floats]:
+    return (x[i : i + rows] for i in range(0, len(x), rows))

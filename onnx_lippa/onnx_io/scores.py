@@ -8,6 +8,7 @@ from typing import Final
 import onnx
 
 from onnx_lippa.errors import ModelError
+from onnx_lippa.text import listed
 
 _SCORE_TYPES: Final = frozenset({onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE})
 _FORMS: Final = frozenset({"ZipMap"})
@@ -32,13 +33,13 @@ def score_output(
     if wanted is not None:
         if wanted not in makers:
             raise ModelError(
-                f"{path} computes no tensor '{wanted}': its outputs are {_listed(sorted(names))}"
+                f"{path} computes no tensor '{wanted}': its outputs are {listed(sorted(names))}"
             )
         return _inside(wanted, makers)
     candidates = [value for value in graph.output if len(graph.output) == 1 or _may_score(value)]
     if len(candidates) != 1:
         raise ModelError(
-            f"{path} has {len(graph.output)} outputs ({_listed([v.name for v in graph.output])}) "
+            f"{path} has {len(graph.output)} outputs ({listed([v.name for v in graph.output])}) "
             "where one that holds scores is needed: name the one to attack (--output), or export "
             "the model with a single output"
         )
@@ -47,9 +48,13 @@ def score_output(
 
 def _inside(name: str, makers: dict[str, onnx.NodeProto]) -> tuple[str, tuple[str, ...]]:
     stripped = []
-    while name in makers and makers[name].op_type in _FORMS:
+    while name in makers and makers[name].op_type in _FORMS and makers[name].input:
         stripped.append(makers[name].op_type)
         name = makers[name].input[0]
+        if len(stripped) > len(makers):
+            raise ModelError(
+                f"the node that computes '{name}' takes its own result: export the model again"
+            )
     return name, tuple(stripped)
 
 
@@ -58,7 +63,3 @@ def _may_score(value: onnx.ValueInfoProto) -> bool:
     if value.type.HasField("tensor_type"):
         return value.type.tensor_type.elem_type in _SCORE_TYPES
     return value.type.HasField("sequence_type")
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names) or "none"

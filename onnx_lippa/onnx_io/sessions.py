@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import numpy as np
-import onnx
 
 from onnx_lippa.arrays import FLOAT32, size
 from onnx_lippa.errors import ModelError
 from onnx_lippa.network import Network
 from onnx_lippa.onnx_io.gradient_graph import gradient_model, value_model
+from onnx_lippa.onnx_io.needed import needed_part
 from onnx_lippa.onnx_io.reader import Batch, Interface, ModelFile, read_model
 from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime, ValueRuntime
 
@@ -21,6 +21,10 @@ _MOST_BYTES: Final = 2**31 - 1
 """What a protobuf message can hold."""
 _TRIED: Final = 7
 """Samples in the batch that is tried: a number that is seldom the extent of another axis."""
+_MOST_ROWS: Final = 512
+"""Samples given to ONNX Runtime in one call; more only costs memory."""
+_ROWS_BYTES: Final = 1 << 31
+"""Bytes that the tensors of these may take."""
 Compiled = TypeVar("Compiled", GradientRuntime, ValueRuntime)
 
 _ROUNDING: Final = 1e-3
@@ -30,23 +34,24 @@ _ROUNDING: Final = 1e-3
 def open_runtime(file: ModelFile, interface: Interface, threads: int = 1) -> Runtime:
     """The model itself, from the bytes that were read and checked, not from its path.
 
+    What the output does not depend on is left out, since ONNX Runtime would look at it as well.
     A model that is too large for one message is opened by its path, and its file is read again
     behind that: it must still be what was checked.
 
     Raises:
         ModelError: ONNX Runtime does not accept the model, or its file was replaced.
     """
-    exposed = any(value.name == interface.output_name for value in file.proto.graph.output)
-    opened = file.proto
-    if exposed and file.proto.ByteSize() > _MOST_BYTES:
-        runtime = Runtime(file.path, interface, threads)
-        require_same(file.path, read_model(file.path).sha256, file.sha256)
-        return runtime
-    if not exposed:
-        opened = onnx.ModelProto()
-        opened.CopyFrom(file.proto)
-        opened.graph.output.append(onnx.ValueInfoProto(name=interface.output_name))
-    return Runtime(opened.SerializeToString(), interface, threads)
+    opened = needed_part(file.proto, interface.output_name)
+    if opened.ByteSize() <= _MOST_BYTES:
+        return Runtime(opened.SerializeToString(), interface, threads)
+    if opened is not file.proto:
+        raise ModelError(
+            f"{file.path} has more than 2 GB of weights and parts that '{interface.output_name}' "
+            "does not depend on: export the model without these"
+        )
+    runtime = Runtime(file.path, interface, threads)
+    require_same(file.path, read_model(file.path).sha256, file.sha256)
+    return runtime
 
 
 def require_same(path: Path, found: str, expected: str) -> None:
@@ -62,6 +67,11 @@ def require_same(path: Path, found: str, expected: str) -> None:
             f"{path} was replaced while the run was going on (its SHA-256 differs): put the file "
             "back that the run began with and run the same command again"
         )
+
+
+def rows_at_once(network: Network) -> int:
+    """Samples that one call of ONNX Runtime is given: fewer where each takes much memory."""
+    return max(1, min(_MOST_ROWS, _ROWS_BYTES // (4 * max(1, network.elements))))
 
 
 def settled_batch(file: ModelFile, interface: Interface) -> Interface:
@@ -99,7 +109,11 @@ def gradient_runtime(
     return _first_that_opens(
         dtype,
         lambda kind: GradientRuntime(
-            gradient_model(network, kind).SerializeToString(), network.input_shape, kind, threads
+            gradient_model(network, kind).SerializeToString(),
+            network.input_shape,
+            kind,
+            threads,
+            rows_at_once(network),
         ),
     )
 
@@ -109,7 +123,11 @@ def value_runtime(network: Network, dtype: np.dtype[np.floating], threads: int) 
     return _first_that_opens(
         dtype,
         lambda kind: ValueRuntime(
-            value_model(network, kind).SerializeToString(), network.input_shape, kind, threads
+            value_model(network, kind).SerializeToString(),
+            network.input_shape,
+            kind,
+            threads,
+            rows_at_once(network),
         ),
     )
 

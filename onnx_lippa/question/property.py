@@ -41,6 +41,9 @@ BUILT_IN_PYTHON: Final = "built in Python"
 MAX_NUMBERS: Final = 30_000_000
 """Numbers in the arrays of all cases together; 240 MB."""
 
+_COMPARISONS_PER_LOOK: Final = 4096
+"""How often the clock is looked at."""
+
 _Sides: TypeAlias = tuple[int, float, float, float, float]
 """An input, its bounds rounded inward, and its bounds rounded outward."""
 
@@ -169,7 +172,9 @@ class Property:
         """
         try:
             flat = flattened(formula)
-            for comparison in _comparisons(flat):
+            for number, comparison in enumerate(_comparisons(flat)):
+                if number % _COMPARISONS_PER_LOOK == 0:
+                    require_time(deadline)
                 _check(comparison, inputs, outputs)
             expansion = expand(flat, deadline)
             joint = any(row.inputs for row in _rows(expansion))

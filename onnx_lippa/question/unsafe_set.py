@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.errors import InputError
+
+_FEW: Final = 2048
+"""More disjuncts are a formula multiplied out, and share a few rows."""
+_NUMBERS_AT_ONCE: Final = 1 << 23
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,57 @@ class Conjunction:
 
 
 @dataclass(frozen=True)
+class _Shared:
+    """The rows of many disjuncts, each once, and which of them each disjunct has.
+
+    Attributes:
+        matrix: (rows, k) the different rows.
+        bound: (rows,) their right sides.
+        places: (disjuncts, most) rows of each disjunct; the number of rows stands for none.
+    """
+
+    matrix: Float64
+    bound: Float64
+    places: Integers
+
+    @classmethod
+    def of(cls, disjuncts: Sequence[Conjunction]) -> _Shared:
+        counts = np.array([len(one.bound) for one in disjuncts])
+        stacked = np.column_stack(
+            [
+                np.concatenate([one.matrix for one in disjuncts]),
+                np.concatenate([one.bound for one in disjuncts]),
+            ]
+        )
+        rows, found = distinct_rows(stacked)
+        places = np.full((counts.size, counts.max()), len(rows))
+        places[np.arange(places.shape[1]) < counts[:, None]] = found
+        return cls(rows[:, :-1], rows[:, -1], places)
+
+    def margins(self, outputs: Floats) -> Float64:
+        """See :meth:`UnsafeSet.margins`."""
+        margins = np.empty((len(outputs), len(self.places)))
+        most = max(1, _NUMBERS_AT_ONCE // self.places.size)
+        for first in range(0, len(outputs), most):
+            part = slice(first, first + most)
+            with np.errstate(invalid="ignore"):
+                values = outputs[part].astype(np.float64) @ self.matrix.T - self.bound
+            values = np.column_stack([values, np.full(len(values), -np.inf)])
+            margins[part] = values[:, self.places].max(axis=2)
+        return margins
+
+
+def distinct_rows(rows: Float64) -> tuple[Float64, Integers]:
+    """The different rows of a matrix (n, k), and for each row which of them it is."""
+    weights = np.random.default_rng(0).standard_normal(rows.shape[1])
+    _, first, places = np.unique(rows @ weights, return_index=True, return_inverse=True)
+    different, places = rows[first], places.ravel()
+    if not np.array_equal(different[places], rows):  # two rows of one sum: the long way
+        different, places = np.unique(rows, axis=0, return_inverse=True)
+    return different, places.ravel()
+
+
+@dataclass(frozen=True)
 class UnsafeSet:
     """The union of its conjunctions.
 
@@ -59,8 +116,14 @@ class UnsafeSet:
 
     def margins(self, outputs: Floats) -> Float64:
         """Margin of every disjunct for outputs (n, k); shape (n, disjuncts)."""
+        if len(self.disjuncts) > _FEW and any(len(one.bound) for one in self.disjuncts):
+            return self._shared.margins(outputs)
         columns = [disjunct.margins(outputs) for disjunct in self.disjuncts]
         return np.stack(columns, axis=1) if columns else np.zeros((len(outputs), 0))
+
+    @cached_property
+    def _shared(self) -> _Shared:
+        return _Shared.of(self.disjuncts)
 
     @classmethod
     def misclassification(

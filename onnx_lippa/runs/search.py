@@ -192,7 +192,9 @@ def problem_of(model: Model, asked: Property, index: int, reach: float = REACHES
     """
     case = asked.cases[index]
     inputs, claim = inputs_of(asked, case, model.interface.dtype, reach)
-    sought = UnsafeSet(tuple(_with_a_row(one) for one in case.unsafe.disjuncts))
+    sought = case.unsafe
+    if not all(len(one.bound) for one in sought.disjuncts):
+        sought = UnsafeSet(tuple(_with_a_row(one) for one in sought.disjuncts))
     return Problem(index, inputs, sought, UnsafeSet(()), claim)
 
 

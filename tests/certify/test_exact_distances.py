@@ -76,7 +76,7 @@ def nearest(
     if found.status is not Status.OPTIMAL:
         return np.inf
     point = embedding.offset + embedding.matrix @ found.values
-    return float(measured.norm.distance(point - x))
+    return float(measured.norm.distance(point, x))
 
 
 def verdict(model: Model, x: np.ndarray, label: int, norm: str, eps: object) -> Verdict:

@@ -129,15 +129,15 @@ def test_a_zip_map_by_name():
 
 def test_nodes_that_the_scores_need():
     model = graph_model([*TWO, node("Relu", "x", "dead"), node("Neg", "dead", "dead2")], (4,))
-    assert [n.output[0] for n in needed_nodes(model.graph, "y")] == ["a", "h", "y"]
-    assert [n.output[0] for n in needed_nodes(model.graph, "a")] == ["a"]
-    assert [n.output[0] for n in needed_nodes(model.graph, "dead2")] == ["dead", "dead2"]
-    assert needed_nodes(model.graph, "x") == []
+    assert [n.output[0] for n in needed_nodes(model.graph, ["y"])] == ["a", "h", "y"]
+    assert [n.output[0] for n in needed_nodes(model.graph, ["a"])] == ["a"]
+    assert [n.output[0] for n in needed_nodes(model.graph, ["dead2"])] == ["dead", "dead2"]
+    assert needed_nodes(model.graph, ["x"]) == []
 
 
 def test_one_of_several_results_is_enough():
     model = graph_model([node("Split", "x", "a b", axis=1), node("Relu", "b", "y")], (4,))
-    assert len(needed_nodes(model.graph, "y")) == 2
+    assert len(needed_nodes(model.graph, ["y"])) == 2
 
 
 def test_what_comes_before_a_subgraph_is_kept():
@@ -154,7 +154,7 @@ def test_what_comes_before_a_subgraph_is_kept():
         node("Relu", "x", "dead"),
     ]
     model = graph_model(nodes, (4,), {"t": np.array(True)})
-    assert [n.output[0] for n in needed_nodes(model.graph, "y")] == ["hidden", "y"]
+    assert [n.output[0] for n in needed_nodes(model.graph, ["y"])] == ["hidden", "y"]
 
 
 def test_problems_of_nodes_that_are_not_needed_do_not_matter():

@@ -174,10 +174,10 @@ def test_a_gradient_without_kernels_for_float64_is_compiled_in_float32(monkeypat
     loaded = load_model(double(*nodes, w=normal(1, 4, 3)))
     original = gradient_runtime.__globals__["GradientRuntime"]
 
-    def without_float64(graph, shape, dtype, threads):
+    def without_float64(graph, shape, dtype, threads, rows):
         if dtype == FLOAT64:
             raise ModelError("no kernel")
-        return original(graph, shape, dtype, threads)
+        return original(graph, shape, dtype, threads, rows)
 
     monkeypatch.setitem(gradient_runtime.__globals__, "GradientRuntime", without_float64)
     runtime = gradient_runtime(loaded.network, FLOAT64, 1)

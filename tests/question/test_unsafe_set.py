@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.question import Conjunction, UnsafeSet
+from onnx_lippa.question.unsafe_set import distinct_rows
 
 EXACT = settings(derandomize=True, deadline=None, max_examples=100)
 LOGITS = arrays(np.float32, 4, elements=st.floats(-1e6, 1e6, width=32))
@@ -92,3 +93,23 @@ def test_without_targets_nothing_is_unsafe(classes: int, targets: list[int] | No
 def test_classes_that_do_not_exist_are_refused(label: int, targets: list[int] | None) -> None:
     with pytest.raises(InputError, match="classes run from 0 to 2"):
         UnsafeSet.misclassification(label, 3, targets)
+
+
+def test_many_disjuncts_share_their_rows():
+    """More than a few thousand are evaluated row by row, with the same margins."""
+    generator = np.random.default_rng(0)
+    rows, bounds = generator.normal(size=(12, 3)), generator.normal(size=12)
+    chosen = [generator.choice(12, generator.integers(0, 5), replace=False) for _ in range(3000)]
+    disjuncts = tuple(Conjunction(rows[c], bounds[c]) for c in chosen)
+    outputs = generator.normal(size=(7, 3))
+    outputs[3, 1] = np.nan
+    found = UnsafeSet(disjuncts).margins(outputs)
+    expected = np.stack([one.margins(outputs) for one in disjuncts], axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_distinct_rows():
+    rows = np.array([[1.0, 2.0], [2.0, 1.0], [1.0, 2.0], [0.0, 0.0]])
+    different, places = distinct_rows(rows)
+    assert len(different) == 3
+    np.testing.assert_array_equal(different[places], rows)

@@ -18,6 +18,7 @@ from onnx_lippa.clock import NEVER
 from onnx_lippa.layers import PiecewiseLayer
 from onnx_lippa.network import Network
 from onnx_lippa.question import StatedSet, UnsafeSet
+from onnx_lippa.question.unsafe_set import distinct_rows
 
 _FEW_ROWS: Final = 256
 """Of more rows for each set it is worth to see which are the same."""
@@ -120,9 +121,11 @@ def _stacked(unsafe: Sequence[UnsafeSet], width: int) -> tuple[Float64, Rows, In
     rows = np.concatenate([np.zeros((0, width)), *matrices])
     if len(rows) <= _FEW_ROWS * len(unsafe):
         return rows, Rows(np.arange(owner.size), owner), np.arange(owner.size)
-    keys, places = np.unique(np.column_stack([owner, rows]), axis=0, return_inverse=True)
+    keys, places = distinct_rows(np.column_stack([owner, rows]))
+    order = np.argsort(keys[:, 0], kind="stable")
+    keys, places = keys[order], np.argsort(order)[places]
     owner = keys[:, 0].astype(np.int64)
-    return keys[:, 1:], Rows(np.arange(owner.size), owner), places.ravel()
+    return keys[:, 1:], Rows(np.arange(owner.size), owner), places
 
 
 def _least(

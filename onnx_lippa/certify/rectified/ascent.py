@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, final
 
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers
+from onnx_lippa.certify.proven import Proven
 from onnx_lippa.certify.rectified.dual import (
     Eliminated,
     Objectives,
-    Relaxed,
     Units,
-    allowance,
     eliminate,
-    lower_bounds,
     relaxed_values,
 )
 from onnx_lippa.certify.rectified.local import Group, groups_of
+from onnx_lippa.certify.rectified.proof import prove
+from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.certify.rectified.weighted import WeightedRows
 from onnx_lippa.clock import NEVER, require_time
 
@@ -70,31 +70,36 @@ class Ascended:
     """What an ascent reached.
 
     Attributes:
-        bounds: (n,) proven lower bounds, float64, rounding allowed for.
+        proven: (n,) lower bounds.
         multipliers: the multipliers that give them.
         points: (n, d) minimisers e of the functions left.
         left: the objectives with their units eliminated, float64.
     """
 
-    bounds: Float64
+    proven: Proven
     multipliers: Multipliers
     points: Floats
     left: Eliminated
 
+    @property
+    def bounds(self) -> Float64:
+        """(n,) the bounds as numbers."""
+        return self.proven.bounds
+
     def with_rows(self, rows: Integers, other: Ascended) -> Ascended:
         """The same but for some objectives, of which another ascent went on."""
-        bounds, points = self.bounds.copy(), self.points.copy()
-        bounds[rows], points[rows] = other.bounds, other.points
+        proven, points = self.proven.replaced(rows, other.proven), self.points.copy()
+        points[rows] = other.points
         parts = [part.copy() for part in vars(self.left).values()]
         for part, new in zip(parts, vars(other.left).values(), strict=True):
             part[rows] = new
         multipliers = self.multipliers.with_rows(rows, other.multipliers)
-        return Ascended(bounds, multipliers, points, Eliminated(*parts))
+        return Ascended(proven, multipliers, points, Eliminated(*parts))
 
 
 @final
 class Ascent:
-    """Adam with projection, in float32; the bound of what it finds is computed in float64.
+    """Adam with projection, in float32; what it finds is proven in float64.
 
     Args:
         units: the units of a system.
@@ -149,7 +154,7 @@ class Ascent:
         start: Multipliers | None,
         goal: float = np.inf,
     ) -> Ascended:
-        """Improves the bounds of weighted sums of the rows of some conjunctions, and the weights.
+        """Improves bounds of the largest row of conjunctions, by sums of rows and their weights.
 
         Args:
             rows: the rows of the conjunctions, float64; n conjunctions.
@@ -171,7 +176,8 @@ class Ascent:
             rough, narrow = relaxed.astype(np.float32), rows.astype(np.float32)
             first = narrow.blended(weights)
             self._improve(first, rough, alpha, beta, steps, goal, narrow, weights)
-        return self._exactly(rows.below(weights), relaxed, Multipliers(alpha, beta, weights))
+        found = self._exactly(rows.below(weights), relaxed, Multipliers(alpha, beta, weights))
+        return replace(found, proven=rows.margins(weights, found.proven))
 
     def _in_groups(
         self,
@@ -188,7 +194,7 @@ class Ascent:
         """
         start = self._start(relaxed, objectives.count)
         whole = _nothing_eliminated(objectives)
-        bounds, points = np.empty(objectives.count), np.zeros(objectives.on_input.shape)
+        proven, points = Proven.nothing(objectives.count), np.zeros(objectives.on_input.shape)
         alpha, beta = np.array(start.alpha, np.float32), start.beta
         for group in groups:
             at, seen = np.ix_(group.rows, group.units), np.ix_(group.rows, group.features)
@@ -198,12 +204,13 @@ class Ascent:
                 steps,
                 goal=goal,
             )
-            bounds[group.rows], points[seen] = found.bounds, found.points
+            proven, points[seen] = proven.replaced(group.rows, found.proven), found.points
             alpha[at], beta[at] = found.multipliers.alpha, found.multipliers.beta
             whole.rows[seen], whole.constant[group.rows] = found.left.rows, found.left.constant
             whole.coefficients[at] = found.left.coefficients
             whole.multipliers[at] = found.left.multipliers
-        return Ascended(bounds, Multipliers(alpha, beta), points, whole)
+            whole.drop[group.rows] = found.left.drop
+        return Ascended(proven, Multipliers(alpha, beta), points, whole)
 
     def _start(self, relaxed: Relaxed, count: int) -> Multipliers:
         """The adaptive α and no β for some objectives."""
@@ -212,11 +219,11 @@ class Ascent:
 
     def _exactly(self, objectives: Objectives, relaxed: Relaxed, found: Multipliers) -> Ascended:
         alpha, beta = found.alpha.astype(np.float64), found.beta.astype(np.float64)
-        left = eliminate(self.exact, objectives, relaxed, alpha, beta)
-        bounds = lower_bounds(self.exact, left) - allowance(self.exact, objectives, left)
+        proven, left = prove(self.exact, objectives, relaxed, alpha, beta)
         points = self.exact.reach.minimisers(left.rows)
-        return Ascended(bounds, found, points, left)
+        return Ascended(proven, found, points, left)
 
+    @np.errstate(over="ignore", invalid="ignore", under="ignore")
     def _improve(
         self,
         objectives: Objectives,
@@ -241,7 +248,7 @@ class Ascent:
             left = eliminate(self._units, objectives, relaxed, a, b)
             least, points = self._units.reach.optima(left.rows)
             value = least + left.constant
-            better = np.flatnonzero(value > best[alive])
+            better = np.flatnonzero((value > best[alive]) & (value < np.inf))
             won = alive[better]
             best[won], alpha[won], beta[won] = value[better], a[better], b[better]
             if weighing is not None:
@@ -328,10 +335,9 @@ def _nothing_eliminated(objectives: Objectives) -> Eliminated:
         np.zeros(objectives.count),
         np.zeros(objectives.on_units.shape),
         np.zeros(objectives.on_units.shape),
+        np.zeros(objectives.count),
     )
 
 
 def _only(left: Eliminated, kept: np.ndarray) -> Eliminated:
-    return Eliminated(
-        left.rows[kept], left.constant[kept], left.coefficients[kept], left.multipliers[kept]
-    )
+    return Eliminated(*(part[kept] for part in vars(left).values()))

@@ -11,22 +11,54 @@ For an objective ``g = a x + m z + γ`` the units are eliminated from the last t
 and ``ν ẑ`` is put in terms of x and the earlier units. What is left is linear in x, and its least
 value over the inputs a lower bound of g: for any α in [0, 1] and any β >= 0. Optimised over both,
 this is the bound of the linear program (α,β-CROWN: Wang et al., NeurIPS 2021).
+
+Nothing here is a proof: sums are rounded, in float32 as in float64. ``proof.py`` makes one of the
+multipliers.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64, Floats, Integers, States
+from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.certify.rectified.reach import Reach
+from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.certify.rectified.system import RectifiedSystem
+
+EPSILON: Final = float(np.finfo(np.float64).eps)
+_ROOM: Final = 1 + 1e-9
+"""Sums of sizes are rounded themselves, by far less than this."""
+_MOST_SHARE: Final = 0.01
+"""Sums that might be off by more are not bounded."""
+_FEW: Final = 8
+"""Roundings of each unit's own multiplier: casts, products and lines."""
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What an elimination may be off, as ``proof.py`` derives it.
+
+    Attributes:
+        share: of the sizes of all that is summed up.
+        each: (units,) for each unit times the size of its multiplier, its own error included.
+        floor: what numbers that underflow may cost.
+    """
+
+    share: float
+    each: Floats
+    floor: float
 
 
 @dataclass(frozen=True)
 class Units:
     """The units of a system, or those of its first blocks, over ``x = middle + radius e``.
+
+    For every input, ẑ is ``A e + L z + c`` but for an error of at most ``error``, and z is at most
+    ``most``.
 
     Attributes:
         reach: the inputs.
@@ -34,6 +66,8 @@ class Units:
         on_units: L, (units, units).
         offset: c, (units,).
         starts: first unit of each block, and the number of units.
+        most: (units,) proven upper bounds of z; float64.
+        error: (units,) how far ẑ may be from its form; float64.
     """
 
     reach: Reach
@@ -41,29 +75,30 @@ class Units:
     on_units: Floats
     offset: Floats
     starts: tuple[int, ...]
+    most: Float64
+    error: Float64
 
     @classmethod
     def of(cls, system: RectifiedSystem, blocks: int | None = None) -> Units:
         """The units of the first blocks of a system, of all of them when None."""
         starts = system.starts if blocks is None else system.starts[: blocks + 1]
         end, reach = starts[-1], system.reach
-        return cls(
-            reach,
-            system.on_input[:end] * reach.radius,
-            system.on_units[:end, :end],
-            system.offset[:end] + system.on_input[:end] @ reach.middle,
-            starts,
+        on_input, offset, error = over_unit_box(
+            reach, system.on_input[:end], system.offset[:end], system.error[:end]
         )
+        most = np.maximum(system.unit_upper[:end], 0.0)
+        return cls(reach, on_input, system.on_units[:end, :end], offset, starts, most, error)
 
     def astype(self, dtype: type[np.floating]) -> Units:
-        """The same in another floating-point type."""
-        return Units(
-            self.reach,
-            self.on_input.astype(dtype),
-            self.on_units.astype(dtype),
-            self.offset.astype(dtype),
-            self.starts,
-        )
+        """The same in another floating-point type, whose rounding adds to the error."""
+        with np.errstate(over="ignore"):
+            return replace(
+                self,
+                on_input=self.on_input.astype(dtype),
+                on_units=self.on_units.astype(dtype),
+                offset=self.offset.astype(dtype),
+                error=self.error + _cast_error(self.sizes, dtype) + _least(dtype) * self.span,
+            )
 
     def only(self, units: Integers, features: Integers) -> Units:
         """Some units, in order, over some features; the reach is to be a box."""
@@ -73,7 +108,43 @@ class Units:
             self.on_units[np.ix_(units, units)],
             self.offset[units],
             tuple(int(n) for n in np.searchsorted(units, self.starts)),
+            self.most[units],
+            self.error[units],
         )
+
+    def first(self, blocks: int) -> Units:
+        """The units of the first blocks."""
+        end = self.starts[blocks]
+        return Units(
+            self.reach, self.on_input[:end], self.on_units[:end, :end], self.offset[:end],
+            self.starts[: blocks + 1], self.most[:end], self.error[:end],
+        )  # fmt: skip
+
+    @cached_property
+    def sizes(self) -> Float64:
+        """(units,) what the sizes of the terms of each ẑ sum up to at most; float64."""
+        return _sizes(self.on_input, self.on_units, self.offset, self.most)
+
+    @cached_property
+    def rounding(self) -> Rounding:
+        """What an elimination in the type of these units may be off."""
+        info, count = np.finfo(self.offset.dtype), self.starts[-1]
+        unit = float(info.eps) / 2
+        share = (count + len(self.starts) + _FEW) * unit
+        if share > _MOST_SHARE:
+            share = np.inf
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            each = share * self.sizes + _FEW * unit * self.most + self.error
+            rounded = each.astype(info.dtype)
+            up = np.nextafter(rounded, info.dtype.type(np.inf))
+            reached = self.sizes.sum() + self.most.sum() + self.span
+            floor = 4 * float(info.tiny) * (count + 2) * float(reached)
+        return Rounding(share, up, floor)
+
+    @cached_property
+    def span(self) -> float:
+        """What an error of 1 in every coefficient of a function can change about it at most."""
+        return float(1 + self.on_input.shape[1] + self.most.sum())
 
     @property
     def blocks(self) -> tuple[slice, ...]:
@@ -89,26 +160,88 @@ class Objectives:
         on_input: (n, d).
         on_units: (n, units).
         offset: (n,).
+        error: (n,) how far what is to be bounded may be from the function, but for numbers that
+            underflow; float64.
+        sizes: (n,) what the sizes of its terms sum up to at most; float64.
     """
 
     on_input: Floats
     on_units: Floats
     offset: Floats
+    error: Float64
+    sizes: Float64
 
     @classmethod
-    def of(cls, reach: Reach, on_input: Float64, on_units: Float64, offset: Float64) -> Objectives:
-        """From coefficients of x."""
-        return cls(on_input * reach.radius, on_units, offset + on_input @ reach.middle)
+    def of(
+        cls,
+        units: Units,
+        on_input: Float64,
+        on_units: Float64,
+        offset: Float64,
+        error: Float64 | None = None,
+    ) -> Objectives:
+        """From coefficients of x.
+
+        Args:
+            units: the units.
+            on_input: (n, d) coefficients of x.
+            on_units: (n, units) coefficients of z.
+            offset: (n,) constants.
+            error: (n,) how far what is to be bounded may be from the function; None for 0.
+        """
+        error = np.zeros(len(offset)) if error is None else error
+        parts = over_unit_box(units.reach, on_input, offset, error)
+        return cls.within(units, parts[0], on_units, *parts[1:])
+
+    @classmethod
+    def within(
+        cls,
+        units: Units,
+        on_input: Float64,
+        on_units: Float64,
+        offset: Float64,
+        error: Float64 | None = None,
+    ) -> Objectives:
+        """From coefficients of e; the arguments are as in :meth:`of`."""
+        error = np.zeros(len(offset)) if error is None else error
+        sizes = _sizes(on_input, on_units, offset, units.most)
+        return cls(on_input, on_units, offset, error, sizes)
+
+    @classmethod
+    def of_units(cls, units: Units, chosen: Integers, before: int, sign: float) -> Objectives:
+        """ẑ of some units, or -ẑ, as functions of the units before a given one.
+
+        Args:
+            units: all units.
+            chosen: (n,) which.
+            before: number of units that may occur; the chosen ones depend on no others.
+            sign: 1 or -1.
+        """
+        return cls(
+            sign * units.on_input[chosen],
+            sign * units.on_units[chosen, :before],
+            sign * units.offset[chosen],
+            units.error[chosen],
+            units.sizes[chosen],
+        )
 
     def astype(self, dtype: type[np.floating]) -> Objectives:
-        """The same in another floating-point type."""
-        return Objectives(
-            self.on_input.astype(dtype), self.on_units.astype(dtype), self.offset.astype(dtype)
-        )
+        """The same in another floating-point type, whose rounding adds to the error."""
+        with np.errstate(over="ignore"):
+            return Objectives(
+                self.on_input.astype(dtype),
+                self.on_units.astype(dtype),
+                self.offset.astype(dtype),
+                self.error + _cast_error(self.sizes, dtype),
+                self.sizes,
+            )
 
     def take(self, rows: np.ndarray) -> Objectives:
         """Some rows, in this order."""
-        return Objectives(self.on_input[rows], self.on_units[rows], self.offset[rows])
+        return Objectives(
+            self.on_input[rows], self.on_units[rows], self.offset[rows], self.error[rows],
+            self.sizes[rows],
+        )  # fmt: skip
 
     def only(self, rows: Integers, units: Integers, features: Integers) -> Objectives:
         """Some rows that have no part in other units and features than these."""
@@ -116,69 +249,14 @@ class Objectives:
             self.on_input[np.ix_(rows, features)],
             self.on_units[np.ix_(rows, units)],
             self.offset[rows],
+            self.error[rows],
+            self.sizes[rows],
         )
 
     @property
     def count(self) -> int:
         """Number of rows n."""
         return len(self.offset)
-
-
-@dataclass(frozen=True)
-class Relaxed:
-    """What the units are replaced by; one row for each objective, or a single one for all.
-
-    Attributes:
-        state: (n, units) 1 active, -1 inactive, 0 unstable.
-        slope: (n, units) of the upper line: ``u / (u - l)``, 1 if active, 0 if inactive.
-        height: (n, units) of the upper line at ẑ = 0: ``-u l / (u - l)``, 0 if not unstable.
-    """
-
-    state: States
-    slope: Floats
-    height: Floats
-
-    @classmethod
-    def of(cls, lower: Floats, upper: Floats, state: States) -> Relaxed:
-        """From bounds (n, units) of ẑ; those of units that are not unstable do not matter."""
-        unstable = state == 0
-        width = np.where(unstable, upper - lower, 1)
-        slope = np.where(unstable, upper / width, state > 0).astype(lower.dtype)
-        height = np.where(unstable, -lower * slope, 0).astype(lower.dtype)
-        return cls(state, slope, height)
-
-    def astype(self, dtype: type[np.floating]) -> Relaxed:
-        """The same in another floating-point type."""
-        return Relaxed(self.state, self.slope.astype(dtype), self.height.astype(dtype))
-
-    def take(self, rows: np.ndarray) -> Relaxed:
-        """Some rows, in this order; a single row for all stays as it is."""
-        return self if len(self.state) == 1 else self.each(rows)
-
-    def each(self, rows: np.ndarray) -> Relaxed:
-        """These rows, in this order, whether or not there is but one."""
-        return Relaxed(self.state[rows], self.slope[rows], self.height[rows])
-
-    def only(self, rows: Integers, units: Integers) -> Relaxed:
-        """Some units for some rows; a single row for all stays one."""
-        if len(self.state) == 1:
-            rows = np.zeros(1, np.int64)
-        at = np.ix_(rows, units)
-        return Relaxed(self.state[at], self.slope[at], self.height[at])
-
-    def with_sign(self, rows: Integers, units: Integers, sign: States) -> Relaxed:
-        """A copy in which some units, given by row and unit, are active (1) or inactive (-1)."""
-        state, slope, height = self.state.copy(), self.slope.copy(), self.height.copy()
-        state[rows, units], slope[rows, units], height[rows, units] = sign, sign > 0, 0
-        return Relaxed(state, slope, height)
-
-    def alphas(self, alpha: Floats) -> Floats:
-        """Slopes of the lower lines: α where unstable, 1 if active, 0 if inactive."""
-        return np.where(self.state == 0, alpha, self.state > 0).astype(self.slope.dtype)
-
-    def adaptive(self) -> Floats:
-        """Lower lines of the smaller area (DeepPoly: Singh et al., POPL 2019)."""
-        return self.alphas((self.slope > 0.5).astype(self.slope.dtype))
 
 
 @dataclass(frozen=True)
@@ -190,12 +268,14 @@ class Eliminated:
         constant: (n,) and the constant.
         coefficients: m, (n, units).
         multipliers: ν, (n, units).
+        drop: (n,) what upper lines took from the constant; not negative.
     """
 
     rows: Floats
     constant: Floats
     coefficients: Floats
     multipliers: Floats
+    drop: Floats
 
 
 def eliminate(
@@ -212,42 +292,26 @@ def eliminate(
     """
     m = objectives.on_units.copy()
     nu = np.empty_like(m)
-    constant = objectives.offset.copy()
+    drop = np.zeros(len(m), m.dtype)
     for block in reversed(units.blocks):
         above, below = np.maximum(m[:, block], 0), np.minimum(m[:, block], 0)
-        constant += np.einsum(
-            "nu,nu->n", below, np.broadcast_to(relaxed.height[:, block], below.shape)
-        )
+        drop -= np.einsum("nu,nu->n", below, np.broadcast_to(relaxed.height[:, block], below.shape))
         part = above * alpha[:, block] + below * relaxed.slope[:, block]
         if beta is not None:
             part -= relaxed.state[:, block] * beta[:, block]
         nu[:, block] = part
         if block.start:
             m[:, : block.start] += part @ units.on_units[block, : block.start]
-    constant += nu @ units.offset
+    constant = objectives.offset - drop + nu @ units.offset
     rows = nu @ units.on_input
     rows += objectives.on_input
-    return Eliminated(rows, constant, m, nu)
+    return Eliminated(rows, constant, m, nu, drop)
 
 
 def lower_bounds(units: Units, left: Eliminated) -> Floats:
-    """Lower bounds (n,) of the objectives."""
+    """Lower bounds (n,) of the objectives, but for rounding: they guide, and prove nothing."""
     bounds: Floats = units.reach.least(left.rows) + left.constant
     return bounds
-
-
-def allowance(units: Units, objectives: Objectives, left: Eliminated) -> Floats:
-    """What rounding may have added to :func:`lower_bounds` at most; (n,).
-
-    With t terms a sum in a type of unit roundoff ε is off by t ε times the sum of their sizes.
-    """
-    nu = np.abs(left.multipliers)
-    sizes = nu @ (np.abs(units.on_input).sum(axis=1) + np.abs(units.offset))
-    sizes += np.abs(objectives.on_input).sum(axis=1) + np.abs(objectives.offset)
-    epsilon = float(np.finfo(units.offset.dtype).eps)
-    terms = sum(units.on_input.shape) + 8
-    slack: Floats = terms * epsilon * sizes
-    return slack
 
 
 def relaxed_values(
@@ -267,3 +331,44 @@ def relaxed_values(
         upper_line = relaxed.slope[:, block] * part + relaxed.height[:, block]
         z[:, block] = np.where(m >= 0, alpha[:, block] * part, upper_line)
     return z_hat, z
+
+
+def over_unit_box(
+    reach: Reach, on_input: Float64, offset: Float64, error: Float64
+) -> tuple[Float64, Float64, Float64]:
+    """Functions (n) of x as functions of e: coefficients, constants, and what they may be off.
+
+    Args:
+        reach: the inputs, ``x = middle + radius e``.
+        on_input: (n, d) coefficients of x.
+        offset: (n,) constants.
+        error: (n,) how far what is meant may be from the functions.
+    """
+    scaled = on_input * reach.radius
+    sizes = np.abs(offset) + np.abs(on_input) @ (np.abs(reach.middle) + reach.radius)
+    share = (on_input.shape[1] + _FEW) * EPSILON
+    lost = float(np.finfo(np.float64).tiny) * (2 * on_input.shape[1] + 2)
+    moved = offset + on_input @ reach.middle
+    return scaled, moved, error + _ROOM * share * sizes + lost
+
+
+def _cast_error(sizes: Float64, dtype: type[np.floating]) -> Float64:
+    """What rounding coefficients to a type changes, where terms have these sizes.
+
+    But for those that underflow, of which each is off by less than the least normal number.
+    """
+    epsilon = float(np.finfo(dtype).eps)
+    return np.zeros(sizes.shape) if epsilon <= EPSILON else _ROOM * epsilon * sizes
+
+
+def _least(dtype: type[np.floating]) -> float:
+    """The least normal number of a type."""
+    return float(np.finfo(dtype).tiny)
+
+
+def _sizes(on_input: Floats, on_units: Floats, offset: Floats, most: Float64) -> Float64:
+    """(n,) ``|A| 1 + |c| + |L| u``."""
+    total = np.abs(on_input).sum(axis=1, dtype=np.float64) + np.abs(offset.astype(np.float64))
+    if on_units.shape[1]:
+        total += np.abs(on_units) @ most
+    return _ROOM * total

@@ -4,11 +4,15 @@ Every value of the network is held as an affine form of x and the unstable units
 one sample for each coefficient: an affine layer maps all of them at once by its own ``linear``,
 whatever it is. A piecewise-linear layer is stated by ReLUs (``pieces.py``), and a ReLU whose sign
 is decided over the inputs folds into the forms.
+
+Rounding is kept as an error of each form (``rounding.py``): for every input, with the z that the
+network has there, a number is its form but for that error. Bounds include it, and so do the
+equations of the units.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, final
 
 import numpy as np
@@ -16,9 +20,11 @@ import numpy as np
 from onnx_lippa.algebra import NumpyAlgebra
 from onnx_lippa.arrays import Float64, Floats, Integers, States, size
 from onnx_lippa.certify.rectified.ascent import Ascent
-from onnx_lippa.certify.rectified.dual import Objectives, Relaxed, Units
+from onnx_lippa.certify.rectified.dual import Objectives, Units
 from onnx_lippa.certify.rectified.forms import Forms
 from onnx_lippa.certify.rectified.reach import Reach
+from onnx_lippa.certify.rectified.relaxed import Relaxed
+from onnx_lippa.certify.rectified.rounding import EPSILON, RoundingAlgebra
 from onnx_lippa.certify.rectified.system import RectifiedSystem
 from onnx_lippa.clock import require_time
 from onnx_lippa.errors import LippaError
@@ -31,8 +37,11 @@ _ROWS: Final = 1024
 """Pre-activations bounded at once."""
 _BYTES_AT_ONCE: Final = 2.0**26
 """Bytes of coefficients that a layer maps before the clock is looked at."""
-_ROUNDING: Final = 1e-12
-"""Allowance for rounding in the coefficients of forms, as a share of the sizes summed."""
+_ALGEBRA: Final = RoundingAlgebra()
+_ROOM: Final = 1 + 1e-9
+"""Sums of sizes are rounded themselves, by far less than this."""
+_TINY: Final = 1e-290
+"""What products that underflow may lose of a sum, with room."""
 
 
 class TooLargeError(LippaError):
@@ -87,13 +96,19 @@ class Folding:
         """
         self._require(size(layer.shape))
         wide = [operand.padded(self.features, self.units) for operand in operands]
-        on_input = self._linear(layer, [one.on_input for one in wide])
-        offset = layer.offset()
-        if offset is not None:
-            on_input[0] += offset
-        if self.units == 0:
-            return Forms(on_input, np.zeros((0, *layer.shape)))
-        return Forms(on_input, self._linear(layer, [one.on_units for one in wide]))
+        on_units = np.zeros((0, *layer.shape))
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            on_input = self._linear(layer, [one.on_input for one in wide])
+            if self.units:
+                on_units = self._linear(layer, [one.on_units for one in wide])
+            pairs = [np.stack([one.size, one.error]) for one in wide]
+            sizes, errors = np.array(layer.linear(_ALGEBRA, *pairs))
+            offset = layer.offset()
+            if offset is not None:
+                on_input[0] += offset
+                errors += np.where(offset == 0, 0.0, EPSILON * np.abs(on_input[0]))
+                sizes += np.abs(offset)
+        return Forms(on_input, on_units, sizes, errors)
 
     def _linear(self, layer: AffineLayer, operands: list[Float64]) -> Float64:
         """The linear part of a layer on coefficients (m, *shape), a part of them at a time."""
@@ -114,9 +129,9 @@ class Folding:
             forms: the pre-activations.
             origin: (m,) which scalar unit of the network each belongs to.
         """
-        forms = forms.padded(self.features, self.units)
+        forms = self._measured(forms.padded(self.features, self.units))
         lower, upper = self.bounds(forms)
-        undecided = (lower < 0) & (upper > 0)
+        undecided = (lower < 0) & (upper > 0)  # bounds are numbers, if infinite ones
         unstable = undecided if self._tightening.fold else np.ones(lower.size, bool)
         new = np.flatnonzero(unstable)
         self._require(lower.size, new.size)
@@ -127,7 +142,18 @@ class Folding:
         if new.size:
             self._blocks.append((forms.take(new), lower[new], upper[new], origin[new]))
             self.units += new.size
-        return Forms(np.where(kept, forms.on_input, 0.0), on_units)
+        sizes = np.where(kept, forms.size, np.where(unstable, np.maximum(upper, 0.0), 0.0))
+        errors = np.where(kept, forms.error, 0.0)
+        return Forms(np.where(kept, forms.on_input, 0.0), on_units, sizes, errors)
+
+    def _measured(self, forms: Forms) -> Forms:
+        """The same with sizes as small as the coefficients allow."""
+        ends = np.maximum(np.abs(self.reach.lower), np.abs(self.reach.upper))
+        most = np.maximum(self._unit_bounds()[1], 0.0)
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            sizes = np.abs(forms.on_input[0]) + ends @ np.abs(forms.on_input[1:])
+            sizes = (sizes + most @ np.abs(forms.on_units)) * _ROOM
+        return replace(forms, size=np.fmin(forms.size, sizes))
 
     def further_features(self, lower: Float64, upper: Float64) -> Forms:
         """Forms (m) of features that stand for what has no ReLUs: anything between bounds."""
@@ -136,16 +162,19 @@ class Folding:
         self.reach = self.reach.with_features(lower, upper)
         on_input = np.zeros((1 + self.features, lower.size))
         on_input[1 + first + np.arange(lower.size), np.arange(lower.size)] = 1.0
-        return Forms(on_input, np.zeros((self.units, lower.size)))
+        sizes = np.maximum(np.abs(lower), np.abs(upper))
+        on_units = np.zeros((self.units, lower.size))
+        return Forms(on_input, on_units, sizes, np.zeros(lower.size))
 
     def bounds(self, forms: Forms) -> tuple[Float64, Float64]:
-        """Lower and upper bounds (m,) of flat forms over all inputs."""
+        """Proven lower and upper bounds (m,) of what flat forms stand for, over all inputs."""
         forms = forms.padded(self.features, self.units)
         lower, upper = self._interval(forms)
         if self.units == 0 or not self._tightening.linear:
             return lower, upper
         system = self.system(Forms.constant(np.zeros(0)))
-        ascent, relaxed = Ascent(Units.of(system), self._tightening.deadline), relaxed_by(system)
+        units, relaxed = Units.of(system), relaxed_by(system)
+        ascent = Ascent(units, self._tightening.deadline)
         undecided = np.flatnonzero((lower < 0) & (upper > 0))
         for steps in sorted({0, self._tightening.steps}):
             at_once = self._rows_at_once()
@@ -154,10 +183,11 @@ class Folding:
                 rows = forms.take(chosen)
                 for sign, side in ((1.0, lower), (-1.0, upper)):
                     objectives = Objectives.of(
-                        system.reach,
+                        units,
                         sign * rows.on_input[1:].T,
                         sign * rows.on_units.T,
                         sign * rows.on_input[0],
+                        rows.error,
                     )
                     found = sign * ascent.run(objectives, relaxed, steps, goal=0.0).bounds
                     better = np.maximum if sign > 0 else np.minimum
@@ -171,16 +201,21 @@ class Folding:
         return int(np.clip(_PRODUCTS / max(each, 1), 1, _ROWS))
 
     def _interval(self, forms: Forms) -> tuple[Float64, Float64]:
-        """Bounds by interval arithmetic over x and z."""
-        objectives = forms.on_input[1:].T * self.reach.radius
-        middle = forms.on_input[0] + forms.on_input[1:].T @ self.reach.middle
-        lower, upper = middle + self.reach.least(objectives), middle - self.reach.least(-objectives)
-        least, most = (np.maximum(side, 0.0) for side in self._unit_bounds())
-        positive, negative = np.maximum(forms.on_units, 0), np.minimum(forms.on_units, 0)
-        lower += least @ positive + most @ negative
-        upper += most @ positive + least @ negative
-        slack = _ROUNDING * (np.abs(forms.on_input).sum(axis=0) + most @ np.abs(forms.on_units))
-        return lower - slack, upper + slack
+        """Bounds by interval arithmetic over x and z; infinite where numbers overflow."""
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            objectives = forms.on_input[1:].T * self.reach.radius
+            middle = forms.on_input[0] + forms.on_input[1:].T @ self.reach.middle
+            lower = middle + self.reach.least(objectives)
+            upper = middle - self.reach.least(-objectives)
+            least, most = (np.maximum(side, 0.0) for side in self._unit_bounds())
+            positive, negative = np.maximum(forms.on_units, 0), np.minimum(forms.on_units, 0)
+            lower += least @ positive + most @ negative
+            upper += most @ positive + least @ negative
+            # Each sum has terms no larger than those of the size, twice.
+            share = 2 * (self.features + self.units + 16) * EPSILON
+            slack = share * forms.size + forms.error + _TINY
+            lower, upper = lower - slack, upper + slack
+        return np.where(np.isnan(lower), -np.inf, lower), np.where(np.isnan(upper), np.inf, upper)
 
     def _unit_bounds(self) -> tuple[Float64, Float64]:
         nothing = np.zeros(0)
@@ -193,19 +228,19 @@ class Folding:
         """The system so far, with some flat forms as its outputs."""
         outputs = outputs.padded(self.features, self.units)
         on_input, on_units = np.zeros((self.units, self.features)), np.zeros((self.units,) * 2)
-        offset, starts = np.zeros(self.units), [0]
+        offset, error, starts = np.zeros(self.units), np.zeros(self.units), [0]
         for forms, *_ in self._blocks:
             first, end = starts[-1], starts[-1] + forms.count
             on_input[first:end, : len(forms.on_input) - 1] = forms.on_input[1:].T
             on_units[first:end, : len(forms.on_units)] = forms.on_units.T
-            offset[first:end] = forms.on_input[0]
+            offset[first:end], error[first:end] = forms.on_input[0], forms.error
             starts.append(end)
         lower, upper = self._unit_bounds()
         origin = [block[3] for block in self._blocks]
         return RectifiedSystem(
             self.reach, on_input, on_units, offset, tuple(starts), lower, upper,
             outputs.on_input[1:].T.copy(), outputs.on_units.T.copy(), outputs.on_input[0].copy(),
-            np.concatenate([np.zeros(0, np.int64), *origin]), self.exact,
+            np.concatenate([np.zeros(0, np.int64), *origin]), self.exact, error, outputs.error,
         )  # fmt: skip
 
     def _require(self, width: int, new: int = 0) -> None:
@@ -237,5 +272,7 @@ def inputs_as_forms(reach: Reach, network: Network) -> Forms:
     on_input[0] = reach.base
     on_input[0, reach.free] = 0.0
     on_input[1 + np.arange(d), reach.free] = 1.0
-    shaped = on_input.reshape(-1, *network.input_shape)
-    return Forms(shaped, np.zeros((0, *network.input_shape)))
+    sizes = np.abs(reach.base)
+    sizes[reach.free] = np.maximum(np.abs(reach.lower[:d]), np.abs(reach.upper[:d]))
+    nothing = np.zeros((0, network.input_size))
+    return Forms(on_input, nothing, sizes, np.zeros(sizes.shape)).reshaped(network.input_shape)

@@ -12,7 +12,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Integers, Shape, size
 from onnx_lippa.certify.rectified.folding import Folding
-from onnx_lippa.certify.rectified.forms import Forms
+from onnx_lippa.certify.rectified.forms import EPSILON, Forms
 from onnx_lippa.errors import LippaError
 from onnx_lippa.layers import PiecewiseLayer
 from onnx_lippa.layers.max_last import MaxAlong
@@ -54,20 +54,17 @@ def _kinked(folding: Folding, layer: TwoPiece, operand: Forms, origin: Integers)
         for part in (layer.kink, layer.value, layer.below, layer.above)
     )
     x = operand.reshaped(flat).shifted(-kink)
-    z = folding.relu(x, origin).scaled(above - below)
+    z = folding.relu(x, origin)
     if np.any(below):
-        z = z.plus(x.scaled(below))
+        z = z.scaled(above - below, EPSILON * np.abs(above - below)).plus(x.scaled(below))
+    else:
+        z = z.scaled(above)
     return z.shifted(value).reshaped(layer.shape)
 
 
 def _largest(folding: Folding, layer: MaxAlong, operand: Forms, origin: Integers) -> Forms:
     axis = layer.axis
-    entries = [
-        Forms(
-            np.take(operand.on_input, j, axis=axis + 1), np.take(operand.on_units, j, axis=axis + 1)
-        ).reshaped((origin.size,))
-        for j in range(layer.entries)
-    ]
+    entries = [operand.along(axis, j).reshaped((origin.size,)) for j in range(layer.entries)]
     while len(entries) > 1:
         pairs = list(zip(entries[::2], entries[1::2], strict=False))
         left_over = entries[2 * len(pairs) :]
@@ -81,26 +78,18 @@ def _largest(folding: Folding, layer: MaxAlong, operand: Forms, origin: Integers
 
 
 def _side_by_side(folding: Folding, parts: list[Forms]) -> Forms:
-    wide = [part.padded(folding.features, folding.units) for part in parts]
-    return Forms(
-        np.concatenate([part.on_input for part in wide], axis=1),
-        np.concatenate([part.on_units for part in wide], axis=1),
-    )
+    return Forms.side_by_side(parts, folding.features, folding.units)
 
 
 def _switched(folding: Folding, layer: Switch, operand: Forms) -> Forms:
     wide = operand.padded(folding.features, folding.units)
-    d, a, b = (
-        Forms(wide.on_input[:, j], wide.on_units[:, j]).reshaped((size(layer.shape),))
-        for j in range(3)
-    )
+    d, a, b = (wide.along(0, j).reshaped((size(layer.shape),)) for j in range(3))
     low, high = folding.bounds(d)
     # d = 0 takes the first branch: only what is surely below takes the second one.
     takes_a, open_ = low >= 0, np.flatnonzero((low < 0) & (high >= 0))
-    z = Forms(np.where(takes_a, a.on_input, b.on_input), np.where(takes_a, a.on_units, b.on_units))
+    z = a.where(takes_a, b)
     if open_.size:
         (a_low, a_high), (b_low, b_high) = (folding.bounds(part.take(open_)) for part in (a, b))
         anything = folding.further_features(np.minimum(a_low, b_low), np.maximum(a_high, b_high))
-        z = z.padded(folding.features, folding.units)
-        z.on_input[:, open_], z.on_units[:, open_] = anything.on_input, anything.on_units
+        z = z.padded(folding.features, folding.units).replaced(open_, anything)
     return z.reshaped(layer.shape)

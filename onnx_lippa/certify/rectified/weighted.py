@@ -19,8 +19,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, Floats, Integers
+from onnx_lippa.certify.proven import Proven
 from onnx_lippa.certify.rectified.dual import Objectives
 
+_TINY: Final = 1e-290
+"""What products that underflow may lose of a sum, with room."""
 _UNIT: Final = float(np.finfo(np.float64).eps)
 _ROUGH: Final = 64
 """Rows of an objective are scaled where they differ by more than this factor."""
@@ -40,7 +43,6 @@ class WeightedRows:
         present: (n, r) which of these are not filled up.
         objective: (n, r) which of these are the objective, at least one of each conjunction.
         scale: (rows,) what each row was divided by.
-        sizes: (rows,) at least the sum of the sizes of a row's terms over all inputs.
     """
 
     rows: Objectives
@@ -48,19 +50,15 @@ class WeightedRows:
     present: np.ndarray
     objective: np.ndarray
     scale: Float64
-    sizes: Float64
 
     @classmethod
-    def of(
-        cls, rows: Objectives, counts: Integers, spans: Float64, unit_upper: Float64
-    ) -> WeightedRows:
+    def of(cls, rows: Objectives, counts: Integers, spans: Float64) -> WeightedRows:
         """From the rows of conjunctions.
 
         Args:
             rows: the rows of the first conjunction, then those of the second, and so on.
             counts: (n,) how many rows each has, at least one.
             spans: (rows,) about how much each row varies over the inputs.
-            unit_upper: (units,) upper bounds of the z of all units.
         """
         first = np.cumsum(counts) - counts
         place = np.arange(int(counts.max(initial=1)))
@@ -72,13 +70,11 @@ class WeightedRows:
             chosen = _objective(rows, mine)
             objective[number, : counts[number]] = chosen
             scale[mine] = _scales(spans[mine], chosen)
-        terms = rows.on_input.shape[1] + rows.on_units.shape[1] + 2
-        sizes = np.abs(rows.on_input).sum(axis=1) + np.abs(rows.offset)
-        sizes += np.abs(rows.on_units) @ np.maximum(unit_upper, 0.0)
-        sizes *= (1 + terms * _UNIT) / scale
         on_input, on_units = rows.on_input / scale[:, None], rows.on_units / scale[:, None]
-        scaled = Objectives(on_input, on_units, rows.offset / scale)
-        return cls(scaled, members, present, objective, scale, sizes)
+        scaled = Objectives(
+            on_input, on_units, rows.offset / scale, rows.error / scale, rows.sizes / scale
+        )
+        return cls(scaled, members, present, objective, scale)
 
     @property
     def is_single(self) -> bool:
@@ -110,31 +106,45 @@ class WeightedRows:
         """The sums of rows, one for each conjunction, as they come."""
         if self.is_single:
             return self.rows.take(self.members[:, 0])
+        return self._summed(weights)
+
+    def _summed(self, weights: Floats) -> Objectives:
         n, r = self.members.shape
         flat = weights.astype(self.rows.offset.dtype).ravel()
         sums = sp.csr_array(
             (flat, self.members.ravel(), np.arange(0, n * r + 1, r)), shape=(n, self.rows.count)
         )
-        on_input, on_units, offset = vars(self.rows).values()
-        return Objectives(sums @ on_input, sums @ on_units, sums @ offset)
+        return Objectives(*(sums @ part for part in vars(self.rows).values()))
 
     def below(self, weights: Floats) -> Objectives:
-        """Functions, float64, that nowhere exceed the sums of rows: rounding is taken off."""
-        blended = self.blended(weights)
-        if self.is_single:
-            return blended
-        sizes = (weights.astype(np.float64) * self.sizes[self.members]).sum(axis=1)
-        slack = 2 * (self.members.shape[1] + 2) * _UNIT * sizes
-        return replace(blended, offset=blended.offset - slack)
+        """The sums of rows, float64, with an error that the rounding of the sums is part of.
 
-    def margins(self, weights: Floats, bounds: Float64) -> Float64:
-        """Lower bounds (n,) of the largest row, unscaled, from those of the sums."""
-        if self.is_single:
-            return bounds
-        total = (weights.astype(np.float64) / self.scale[self.members]).sum(axis=1)
+        Weights below 0 count as 0.
+        """
+        return self.blended(weights) if self.is_single else self.weighted(weights)
+
+    def weighted(self, weights: Floats) -> Objectives:
+        """The same where conjunctions of one row are weighted, too."""
+        blended = self._summed(np.maximum(weights, 0))
         room = 2 * (self.members.shape[1] + 2) * _UNIT
-        margins: Float64 = bounds / (total * np.where(bounds > 0, 1 + room, 1 - room))
-        return margins
+        lost = room * blended.sizes + _TINY * (1 + blended.on_units.shape[1])
+        error, sizes = blended.error * (1 + room) + lost, blended.sizes * (1 + room)
+        return replace(blended, error=error, sizes=sizes)
+
+    def margins(self, weights: Floats, proven: Proven) -> Proven:
+        """Lower bounds (n,) of the largest row, unscaled, from those of :meth:`below`.
+
+        Where ``Σ w_i g_i >= b`` the largest of the g is at least ``b / Σ w_i``.
+        """
+        if self.is_single:
+            return proven
+        bounds = proven.bounds
+        total = (np.maximum(weights, 0).astype(np.float64) / self.scale[self.members]).sum(axis=1)
+        room = 2 * (self.members.shape[1] + 4) * _UNIT
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            margins = bounds / (total * np.where(bounds > 0, 1 + room, 1 - room))
+            margins = np.where((total > 0) & ~np.isnan(margins), margins, -np.inf)
+        return Proven(margins)
 
     def values(self, points: Floats, z: Floats) -> Floats:
         """(n, r) the scaled rows at points e (n, d) with units z (n, units)."""

@@ -16,15 +16,10 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers, States
-from onnx_lippa.certify.rectified.dual import (
-    Eliminated,
-    Objectives,
-    Relaxed,
-    Units,
-    allowance,
-    eliminate,
-)
+from onnx_lippa.certify.rectified.dual import Objectives, Units
 from onnx_lippa.certify.rectified.folding import states_by
+from onnx_lippa.certify.rectified.proof import Boxes, prove
+from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.certify.rectified.system import RectifiedSystem
 from onnx_lippa.certify.search.result import (
     Limits,
@@ -98,11 +93,11 @@ class BoxSearch:
     ) -> None:
         self._system, self._disjuncts, self._offer = system, disjuncts, offer
         self._units = Units.of(system)
-        self._rows = rows_of(system, disjuncts)
+        self._rows = rows_of(system, disjuncts, self._units)
         counts = [len(disjunct.bound) for disjunct in disjuncts]
         self._first_row = np.concatenate([[0], np.cumsum(counts)])
         self._earlier = [
-            (Units.of(system, number), block) for number, block in enumerate(self._units.blocks)
+            (self._units.first(number), block) for number, block in enumerate(self._units.blocks)
         ]
         self._nodes, self._proven, self._found = 0, np.inf, False
         self._deadline = NEVER
@@ -165,11 +160,13 @@ class BoxSearch:
             mine = np.flatnonzero(boxes.disjunct == disjunct)
             lower, upper = (b[mine].astype(np.float64) for b in (boxes.lower, boxes.upper))
             relaxed = Relaxed.of(lower, upper, state[mine])
+            reached = Boxes(middle[mine], radius[mine])
             for row in range(self._first_row[disjunct], self._first_row[disjunct + 1]):
                 objectives = self._rows.take(np.full(mine.size, row))
-                left = eliminate(self._units, objectives, relaxed, relaxed.adaptive(), None)
-                value = _least(left, middle[mine], radius[mine])
-                value -= allowance(self._units, objectives, left)
+                proven, left = prove(
+                    self._units, objectives, relaxed, relaxed.adaptive(), None, reached
+                )
+                value = proven.bounds
                 chosen = np.flatnonzero(value >= best[mine])
                 better = mine[chosen]
                 reach = np.abs(left.rows[chosen]) * radius[better]
@@ -214,20 +211,17 @@ class BoxSearch:
         radius: Float64,
     ) -> None:
         """Bounds some units, given by box and number, over the units of earlier blocks."""
-        before, whole = slice(0, units.starts[-1]), self._units
+        before = slice(0, units.starts[-1])
         lower, upper = (b[nodes, before].astype(np.float64) for b in (boxes.lower, boxes.upper))
         relaxed = Relaxed.of(lower, upper, state[nodes, before])
         alpha, infinite = relaxed.adaptive(), np.float32(np.inf)
         for sign in (1.0, -1.0):
-            objectives = Objectives(
-                sign * whole.on_input[places],
-                sign * whole.on_units[places, before],
-                sign * whole.offset[places],
-            )
-            left = eliminate(units, objectives, relaxed, alpha, None)
-            value = _least(left, middle[nodes], radius[nodes])
-            value -= allowance(units, objectives, left)
-            found = np.nextafter((sign * value).astype(np.float32), np.float32(-sign) * infinite)
+            objectives = Objectives.of_units(self._units, places, before.stop, sign)
+            reached = Boxes(middle[nodes], radius[nodes])
+            proven, _ = prove(units, objectives, relaxed, alpha, None, reached)
+            with np.errstate(over="ignore"):
+                nearest = (sign * proven.bounds).astype(np.float32)
+            found = np.nextafter(nearest, np.float32(-sign) * infinite)
             if sign > 0:
                 boxes.lower[nodes, places] = np.maximum(boxes.lower[nodes, places], found)
             else:
@@ -247,13 +241,6 @@ def _feature(reach: Float64, radius: Float64) -> Integers:
     width = radius / np.maximum(radius.sum(axis=1, keepdims=True), _TINY)
     chosen: Integers = (share + _WIDTH * width).argmax(axis=1)
     return chosen
-
-
-def _least(left: Eliminated, middle: Float64, radius: Float64) -> Float64:
-    """The least values of linear functions, each over a box of its own."""
-    value = np.einsum("nd,nd->n", left.rows, middle) + left.constant
-    least: Float64 = value - np.einsum("nd,nd->n", np.abs(left.rows), radius)
-    return least
 
 
 def _worst(boxes: _Boxes) -> tuple[_Boxes, _Boxes]:

@@ -1,7 +1,7 @@
 """Nodes as programs: exact where all signs are fixed, relaxed where they are not.
 
 No solver is believed. A program says where to look: its multipliers of faces and margins go into
-the same bound that everything else is proven by (``dual.py``), over ball and box.
+the same evaluator that everything else is proven by (``proof.py``), over ball and box.
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, States
-from onnx_lippa.certify.rectified.dual import (
-    Relaxed,
-    Units,
-    allowance,
-    eliminate,
-    lower_bounds,
-)
+from onnx_lippa.certify.proven import Proven
+from onnx_lippa.certify.rectified.dual import Units
+from onnx_lippa.certify.rectified.proof import prove
+from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.certify.rectified.system import RectifiedSystem
+from onnx_lippa.certify.rectified.weighted import WeightedRows
 from onnx_lippa.certify.search.result import rows_of
 from onnx_lippa.programs import (
     Cone,
@@ -43,17 +41,22 @@ class LeafAnswer:
     """What a program says of a node.
 
     Attributes:
-        bound: proven lower bound of the disjunct's margin, from multipliers checked in float64;
-            infinite where the node is empty, -inf where nothing is proven.
+        proven: (1,) lower bound of the disjunct's margin; infinite where the node is empty, -inf
+            where nothing is proven.
         x: (d,) the minimiser of the margin; None without one.
         margin: the margin of the system there, in float64; NaN without one.
         failed: whether no solver finished.
     """
 
-    bound: float
+    proven: Proven
     x: Float64 | None
     margin: float = np.nan
     failed: bool = False
+
+    @property
+    def bound(self) -> float:
+        """The bound as a number."""
+        return self.proven.value
 
 
 @dataclass(frozen=True)
@@ -105,10 +108,10 @@ class Leaves:
         if solution.status is Status.INFEASIBLE:
             return self._without_points(disjunct, program, solution.duals, node, time_limit)
         if solution.status is not Status.OPTIMAL:
-            return LeafAnswer(-np.inf, None, failed=True)
-        bound = self._proven(disjunct, *node, solution.duals)
+            return LeafAnswer(Proven.nothing(), None, failed=True)
+        proven = self._proven(disjunct, *node, solution.duals)
         x = self._inputs.at(solution.values[: self._inputs.count])
-        return LeafAnswer(bound, x, float(disjunct.margins(self._system.outputs(x[None]))[0]))
+        return LeafAnswer(proven, x, float(disjunct.margins(self._system.outputs(x[None]))[0]))
 
     def _without_points(
         self,
@@ -121,11 +124,11 @@ class Leaves:
         """A node that a solver calls empty: proven to be so, or safe in all that is near it."""
         if program.is_linear:  # a simplex solver gives no reason why
             ray = self._solve(violation_program(program), time_limit).duals
-        if self._proven(disjunct, *node, ray, empty=True) > 0:
-            return LeafAnswer(np.inf, None)
+        if self._proven(disjunct, *node, ray, empty=True).value > 0:
+            return LeafAnswer(Proven.of_empty(), None)
         solution = self._solve(elastic_program(program, _PRICE), time_limit)
         if solution.status is not Status.OPTIMAL:
-            return LeafAnswer(-np.inf, None, failed=True)
+            return LeafAnswer(Proven.nothing(), None, failed=True)
         x = self._inputs.at(solution.values[: self._inputs.count])
         margin = float(disjunct.margins(self._system.outputs(x[None]))[0])
         return LeafAnswer(self._proven(disjunct, *node, solution.duals), x, margin)
@@ -142,27 +145,29 @@ class Leaves:
         state: States,
         duals: Float64,
         empty: bool = False,
-    ) -> float:
+    ) -> Proven:
         """A lower bound of the margin from any duals of :meth:`program`.
 
         Where the node shall be shown to be empty it bounds 0: what is above 0 proves it.
         """
         rows = len(disjunct.bound)
         if duals.size < rows or not np.all(np.isfinite(duals)):
-            return -np.inf
+            return Proven.nothing()
         found = self._multipliers(duals, rows, state, lower, upper)
         weights = np.zeros(rows) if empty else found.weights
         if not empty and not weights.sum() > 0:
-            return -np.inf
-        objectives = rows_of(self._system, [_weighted(disjunct, weights)])
+            return Proven.nothing()
+        every = rows_of(self._system, [disjunct], self._units)
+        summed = WeightedRows.of(every, np.array([rows]), np.ones(rows))
+        # Of a single row the weight is 1, but where 0 is bounded.
+        objectives = summed.weighted(weights[None])
         relaxed = Relaxed.of(lower[None], upper[None], state[None])
         m = objectives.on_units[0] + found.nu @ self._system.on_units
         # ν is m - β where a unit is active, β where it is not, and α m on a lower line.
         beta = np.maximum(np.where(state == 1, m - found.nu, found.nu), 0.0)[None]
         alpha = relaxed.alphas(np.clip(found.nu / np.where(m > 0, m, 1.0), 0.0, 1.0)[None])
-        left = eliminate(self._units, objectives, relaxed, alpha, beta)
-        bound = lower_bounds(self._units, left) - allowance(self._units, objectives, left)
-        return float(bound[0])
+        proven, _ = prove(self._units, objectives, relaxed, alpha, beta)
+        return proven if empty else summed.margins(weights[None], proven)
 
     def _multipliers(
         self, duals: Float64, rows: int, state: States, lower: Float64, upper: Float64
@@ -234,8 +239,3 @@ class Leaves:
             rows,
             cone=None if inputs.radius is None else Cone(np.zeros(inputs.round), inputs.radius),
         )
-
-
-def _weighted(disjunct: Conjunction, weights: Float64) -> Conjunction:
-    """One row that is below 0 wherever all are, the weights not being negative."""
-    return Conjunction((weights @ disjunct.matrix)[None], np.array([weights @ disjunct.bound]))

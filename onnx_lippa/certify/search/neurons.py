@@ -16,9 +16,11 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers
+from onnx_lippa.certify.proven import Proven
 from onnx_lippa.certify.rectified.ascent import Ascended, Ascent
-from onnx_lippa.certify.rectified.dual import Relaxed, Units
+from onnx_lippa.certify.rectified.dual import Units
 from onnx_lippa.certify.rectified.folding import relaxed_by, states_by
+from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.certify.rectified.system import RectifiedSystem
 from onnx_lippa.certify.rectified.weighted import WeightedRows
 from onnx_lippa.certify.search.branching import Branching
@@ -129,7 +131,7 @@ class NeuronSearch:
         Returns:
             The disjuncts of which no row is positive everywhere, and the best row of each.
         """
-        rows = rows_of(self._system, self._disjuncts)
+        rows = rows_of(self._system, self._disjuncts, self._units)
         first = self._ascent.run(rows, relaxed_by(self._system), _ROOT_STEPS, goal=0.0)
         self._nodes += rows.count
         best = self._best_rows(first.bounds)
@@ -139,7 +141,7 @@ class NeuronSearch:
         if left.size:
             self._found = self._accepts(left, first.points[best[left]])
         spans = np.abs(first.left.rows).sum(axis=1)
-        self._rows = WeightedRows.of(rows, self._counts, spans, self._system.unit_upper)
+        self._rows = WeightedRows.of(rows, self._counts, spans)
         self._branching = Branching(self._units, self._rows)
         return left, best[left]
 
@@ -200,7 +202,7 @@ class NeuronSearch:
             begun = replace(children.take(behind), multipliers=found.multipliers.take(behind))
             found = found.with_rows(behind, self._bounded(begun, _MORE_STEPS))
         # What holds for a node holds for its children.
-        return replace(found, bounds=np.maximum(found.bounds, children.bound))
+        return replace(found, proven=found.proven.better(Proven(children.bound)))
 
     def _refine(self, children: Nodes, split: Integers, worth: np.ndarray) -> None:
         """New bounds of later units in the children whose split tells of them; in place."""
@@ -229,7 +231,7 @@ class NeuronSearch:
         state: np.ndarray,
     ) -> None:
         """Adds what is not closed to the frontier."""
-        self._close(self._margins(disjunct, found))
+        self._close(found.bounds)
         nodes = Nodes(disjunct, found.bounds, lower, upper, state, found.multipliers)
         frontier.add(nodes.take(np.flatnonzero(found.bounds <= 0)))
 
@@ -255,7 +257,7 @@ class NeuronSearch:
         if leaves.count == 0:
             return False
         found = self._bounded(leaves, _LEAF_STEPS)
-        self._close(self._margins(leaves.disjunct, found))
+        self._close(found.bounds)
         left = leaves.take(np.flatnonzero(found.bounds <= 0))
         for place in range(left.count):
             if time.monotonic() > deadline:
@@ -280,11 +282,6 @@ class NeuronSearch:
             self._close(np.array([max(answer.bound, float(node.bound[0]))]), final_word=True)
             self._undecided = self._undecided or _why(answer)
         return False
-
-    def _margins(self, disjunct: Integers, found: Ascended) -> Float64:
-        """Bounds of the margins of disjuncts, from those of the sums of their rows."""
-        weights, rows = found.multipliers.weights, self._rows.take(disjunct)
-        return found.bounds if weights is None else rows.margins(weights, found.bounds)
 
     def _close(self, bounds: Float64, final_word: bool = False) -> None:
         """Remembers the least bound of what is closed."""

@@ -9,16 +9,11 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers, States
 from onnx_lippa.certify.rectified.ascent import Ascent
-from onnx_lippa.certify.rectified.dual import (
-    Objectives,
-    Relaxed,
-    Units,
-    allowance,
-    eliminate,
-    lower_bounds,
-)
+from onnx_lippa.certify.rectified.dual import Objectives, Units
 from onnx_lippa.certify.rectified.folding import states_by
 from onnx_lippa.certify.rectified.local import see_through
+from onnx_lippa.certify.rectified.proof import prove
+from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.certify.rectified.system import RectifiedSystem
 from onnx_lippa.clock import NEVER
 
@@ -51,8 +46,8 @@ class _Block:
 class Refiner:
     """Bounds the units of all blocks but the first under the signs of a node.
 
-    The slopes are those that an ascent found best at the root. Everything is in float32, with an
-    allowance for all that rounding can do.
+    The slopes are those that an ascent found best at the root. They are proven in float32, which
+    takes half the time of float64.
 
     Args:
         system: the system.
@@ -71,10 +66,11 @@ class Refiner:
             units = Units.of(system, number)
             sides = (1.0, -1.0)
             objectives = Objectives.of(
-                system.reach,
+                units,
                 np.concatenate([sign * system.on_input[first:end] for sign in sides]),
                 np.concatenate([sign * system.on_units[first:end, :first] for sign in sides]),
                 np.concatenate([sign * system.offset[first:end] for sign in sides]),
+                np.tile(system.error[first:end], 2),
             )
             low, high = lower[None, :first], upper[None, :first]
             relaxed = Relaxed.of(low, high, states_by(low, high))
@@ -151,14 +147,11 @@ class Refiner:
         for side, offset in ((lower, 0), (upper, block.width)):
             rows = units + offset
             objectives = block.objectives.take(rows)
-            left = eliminate(
-                block.units, objectives, relaxed, relaxed.alphas(block.alpha[rows]), None
-            )
-            found = lower_bounds(block.units, left) - allowance(block.units, objectives, left)
+            found, _ = prove(block.units, objectives, relaxed, block.alpha[rows], None)
             if side is lower:
-                side[places] = np.maximum(side[places], found)
+                side[places] = np.maximum(side[places], found.bounds)
             else:
-                side[places] = np.minimum(side[places], -found)
+                side[places] = np.minimum(side[places], -found.bounds)
 
 
 def _largest(values: Floats, most: int) -> np.ndarray:

@@ -10,8 +10,8 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers
-from onnx_lippa.certify.rectified.dual import Objectives
-from onnx_lippa.certify.rectified.system import RectifiedSystem
+from onnx_lippa.certify.rectified.dual import Objectives, Units
+from onnx_lippa.certify.rectified.system import RectifiedSystem, difference
 from onnx_lippa.question import Conjunction
 
 _OFFERED: Final = 4
@@ -39,7 +39,6 @@ class Searched:
         nodes: nodes bounded.
         lp_steps: linear programs solved at leaves.
         reason: why it is OPEN.
-        is_tie: whether what is open are margins that are 0 but for rounding.
     """
 
     status: SearchStatus
@@ -47,7 +46,6 @@ class Searched:
     nodes: int
     lp_steps: int
     reason: str = ""
-    is_tie: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,16 +87,21 @@ def accepts(
     return any(offer(whole) for whole in system.whole(x[best[margins[best] <= 0]]))
 
 
-def rows_of(system: RectifiedSystem, disjuncts: Sequence[Conjunction]) -> Objectives:
-    """The margins ``A f(x) - b`` of all rows of all disjuncts as objectives."""
+def rows_of(
+    system: RectifiedSystem, disjuncts: Sequence[Conjunction], units: Units | None = None
+) -> Objectives:
+    """The margins ``A f(x) - b`` of all rows of all disjuncts as objectives.
+
+    Args:
+        system: the system.
+        disjuncts: the unsafe outputs.
+        units: its units, where they are there already.
+    """
+    units = Units.of(system) if units is None else units
     matrix = np.concatenate([disjunct.matrix for disjunct in disjuncts])
     bound = np.concatenate([disjunct.bound for disjunct in disjuncts])
-    return Objectives.of(
-        system.reach,
-        matrix @ system.outputs_on_input,
-        matrix @ system.outputs_on_units,
-        matrix @ system.outputs_offset - bound,
-    )
+    on_input, on_units, offset, error = system.functions(matrix)
+    return Objectives.of(units, on_input, on_units, *difference(offset, bound, error))
 
 
 def relates_inputs(system: RectifiedSystem, disjuncts: Sequence[Conjunction]) -> bool:

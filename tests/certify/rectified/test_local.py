@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from onnx_lippa.certify.rectified import Reach, Tightening, ascent, rectified
 from onnx_lippa.certify.rectified.ascent import Ascent
-from onnx_lippa.certify.rectified.dual import Objectives, Relaxed, Units, eliminate, lower_bounds
+from onnx_lippa.certify.rectified.dual import Objectives, Units, eliminate, lower_bounds
 from onnx_lippa.certify.rectified.folding import states_by
 from onnx_lippa.certify.rectified.local import groups_of
+from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.network import Network
 from onnx_lippa.question import L2, Features, LInf
 from tests.graphs import graph_model, load_model, node, normal
@@ -28,16 +31,17 @@ def banded(seed: int, count: int = 30, blocks: int = 3) -> tuple[Units, Relaxed,
     on_input = np.zeros((total, count))
     on_input[:count] = rng.normal(size=near.shape) * near
     reach = Reach(np.zeros(count), np.arange(count), -np.ones(count), np.ones(count))
-    units = Units(
-        reach, on_input, on_units, rng.normal(size=total) / 4,
-        tuple(range(0, total + 1, count)),
-    )  # fmt: skip
     width = np.abs(on_input).sum(axis=1) + 3 * (np.abs(on_units).sum(axis=1)) + 1
     lower, upper = -width[None], width[None]
+    units = Units(
+        reach, on_input, on_units, rng.normal(size=total) / 4,
+        tuple(range(0, total + 1, count)), width, np.zeros(total),
+    )  # fmt: skip
     chosen = rng.permutation(np.repeat(np.arange(count), 8))
     wanted = np.zeros((chosen.size, total))
     wanted[np.arange(chosen.size), (blocks - 1) * count + chosen] = rng.normal(size=chosen.size)
-    objectives = Objectives(np.zeros((chosen.size, count)), wanted, rng.normal(size=chosen.size))
+    nothing, constant = np.zeros((chosen.size, count)), rng.normal(size=chosen.size)
+    objectives = Objectives.within(units, nothing, wanted, constant)
     return units, Relaxed.of(lower, upper, states_by(lower, upper)), objectives
 
 
@@ -86,15 +90,14 @@ def test_below_a_node_everything_counts(monkeypatch):
 
 def test_no_groups_where_everything_is_seen_or_the_reach_is_no_box():
     units, relaxed, objectives = banded(0)
-    dense = Objectives(objectives.on_input, np.ones_like(objectives.on_units), objectives.offset)
+    ones = np.ones_like(objectives.on_units)
+    dense = Objectives.within(units, objectives.on_input, ones, objectives.offset)
     assert groups_of(units, dense) == []
-    nothing = Objectives(*(part[:0] for part in (
-        objectives.on_input, objectives.on_units, objectives.offset
-    )))  # fmt: skip
+    nothing = objectives.take(np.zeros(0, np.int64))
     assert groups_of(units, nothing) == []
     features = Features.given(30, lower=0.0, upper=1.0, eps=0.3)
     ball = Reach.of(features.input_set(np.full(30, 0.5), L2()))
-    round_ = Units(ball, units.on_input, units.on_units, units.offset, units.starts)
+    round_ = replace(units, reach=ball)
     assert groups_of(round_, objectives) == []
     assert relaxed.state.shape == (1, 90)
 

@@ -71,7 +71,7 @@ def test_the_least_value_is_that_of_ball_and_box_together(norm, scaled):
             assert abs(row @ point - value) <= 1e-9 * size + 1e-280
             x = inputs.center.copy()
             x[reach.free] = reach.at(point[None])[0]
-            assert inputs.norm.distance(x - inputs.center) <= inputs.eps * (1 + 1e-12)
+            assert inputs.norm.distance(x, inputs.center) <= inputs.eps * (1 + 1e-12)
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])

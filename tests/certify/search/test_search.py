@@ -9,8 +9,9 @@ import pytest
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.certify.rectified.ascent import Ascent, Multipliers
-from onnx_lippa.certify.rectified.dual import Relaxed, Units
+from onnx_lippa.certify.rectified.dual import Units
 from onnx_lippa.certify.rectified.folding import relaxed_by, states_by
+from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.certify.rectified.weighted import WeightedRows
 from onnx_lippa.certify.search import BoxSearch, Limits, NeuronSearch, SearchStatus
 from onnx_lippa.certify.search.branching import Branching
@@ -174,7 +175,7 @@ def test_a_child_begins_no_worse_than_its_parent(seed):
     start = Multipliers(alpha, root.multipliers.beta)
     root = Ascent(units).run(rows, Relaxed.of(lower, upper, state), 0, start)
     parent = Nodes(np.zeros(1, np.int64), root.bounds, lower, upper, state, root.multipliers)
-    weighed = WeightedRows.of(rows, np.ones(1, np.int64), np.ones(1), system.unit_upper)
+    weighed = WeightedRows.of(rows, np.ones(1, np.int64), np.ones(1))
     choice = Branching(units, weighed).choose(parent)
     lower_line = 0
     for unit in np.flatnonzero(state[0] == 0):

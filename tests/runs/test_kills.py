@@ -1,0 +1,149 @@
+"""SIGKILL at any moment: no listed result lacks its witness, and the same command goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from onnx_lippa import replay
+from tests.attacks.cases import DIGITS
+from tests.cli.command import FEW, command, spawned
+from tests.runs.edits import read_records
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+QUESTION = ("attack", DIGITS, "--eps", "0.08", "--workers", "1")
+SLOW = ("--restarts", "60", "--gradient-steps", "200", "--lp-steps", "60")
+
+
+def lines(out) -> int:
+    path = out / "results.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def kill(process) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def wait_for(condition, process, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not condition() and process.poll() is None:
+        assert time.monotonic() < end, "nothing happens"
+        time.sleep(0.002)
+
+
+def stored(out) -> tuple[int, set[int]]:
+    """Results that the journal holds, and adversarial ones among those that are listed."""
+    held = []
+    for line in (out / "journal.jsonl").read_bytes().split(b"\n")[:-1]:
+        held.append(json.loads(line)["record"]["index"])
+    claims = {r["index"] for r in read_records(out / "results.jsonl")}
+    return len(held), claims - set(held)
+
+
+def test_killed_and_continued(tmp_path):
+    out = tmp_path / "run"
+    process = spawned(*QUESTION, "--first", "40", *SLOW, "--out", out)
+    wait_for(lambda: lines(out) >= 3, process)
+    kill(process)
+    held, lost = stored(out)
+    assert held >= 3
+    assert lost == set()
+    confirmed = replay(out)
+    assert (confirmed.inputs, confirmed.killed, confirmed.is_finished) == (held, True, False)
+    ended = command("replay", out)
+    assert (ended.code, ended.err) == (0, "")
+    assert f"unfinished: the run has not ended, or was killed; {held} of 40" in ended.out
+    before = read_records(out / "results.jsonl")
+    ended = command(*QUESTION, "--first", "40", *SLOW, "--out", out)
+    assert (ended.code, ended.err) == (0, "")
+    assert read_records(out / "results.jsonl")[: len(before)] == before, "none is sought again"
+    confirmed = replay(out)
+    assert (confirmed.inputs, confirmed.is_finished) == (40, True)
+    assert not (out / "journal.jsonl").exists()
+
+
+def test_killed_before_the_first_result(tmp_path):
+    out = tmp_path / "run"
+    process = spawned(*QUESTION, "--first", "3", *SLOW, "--out", out)
+    wait_for((out / "results.jsonl").exists, process)
+    kill(process)
+    assert replay(out).inputs == lines(out)
+
+
+def test_another_command_is_refused_after_a_kill(tmp_path):
+    out = tmp_path / "run"
+    process = spawned(*QUESTION, "--first", "40", *SLOW, "--out", out)
+    wait_for(lambda: lines(out) >= 1, process)
+    kill(process)
+    ended = command(*QUESTION, "--first", "39", *SLOW, "--out", out)
+    assert ended.code == 2
+    assert "another run" in ended.said
+
+
+def test_two_runs_at_once(tmp_path):
+    """The second is refused while the first goes on, and let in once it is dead."""
+    out = tmp_path / "run"
+    words = (*QUESTION, "--first", "40", *SLOW, "--out", out)
+    process = spawned(*words)
+    wait_for(lambda: lines(out) >= 1, process)
+    ended = command(*words)
+    assert process.poll() is None
+    assert ended.code == 2
+    assert "in use by another run" in ended.said
+    assert replay(out).killed, "but a replay may look"
+    kill(process)
+    assert command(*words).code == 0
+
+
+def test_a_witness_in_every_line(tmp_path):
+    """What a kill at any byte of the journal leaves, is taken up and replays."""
+    out = tmp_path / "run"
+    process = spawned(*QUESTION, "--first", "12", *SLOW, "--out", out)
+    wait_for(lambda: lines(out) >= 5, process)
+    kill(process)
+    journal, results = (out / "journal.jsonl").read_bytes(), (out / "results.jsonl").read_bytes()
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        cut = int(generator.integers(len(journal) + 1))
+        (out / "journal.jsonl").write_bytes(journal[:cut])
+        whole = journal[:cut].count(b"\n")
+        # The result is listed behind its line of the journal: as many, or one less.
+        listed = results.splitlines(keepends=True)[: max(0, whole - int(generator.integers(2)))]
+        (out / "results.jsonl").write_bytes(b"".join(listed))
+        assert replay(out).inputs == whole
+    assert command(*QUESTION, "--first", "12", *SLOW, "--out", out).code == 0
+    assert replay(out).is_finished
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_again_and_again(tmp_path, workers):
+    """One run through many kills: it ends, and has what a run without kills has."""
+    words = ("attack", DIGITS, "--eps", "0.08", "--first", "60", *FEW)
+    assert command(*words, "--out", tmp_path / "whole").code == 0
+    out, generator = tmp_path / "run", np.random.default_rng(workers)
+    for _ in range(12):
+        process = spawned(*words, "--workers", workers, "--out", out)
+        time.sleep(float(generator.uniform(0.5, 2.5)))
+        kill(process)
+        if (out / "journal.jsonl").exists():
+            assert stored(out)[1] == set()
+        if (out / "run.json").exists() and (out / "results.jsonl").exists():
+            replay(out)
+    assert command(*words, "--workers", workers, "--out", out).code == 0
+
+    def timeless(folder):
+        return {
+            r["index"]: {k: v for k, v in r.items() if "seconds" not in k}
+            for r in read_records(folder / "results.jsonl")
+        }
+
+    assert timeless(out) == timeless(tmp_path / "whole")
+    assert replay(out).is_finished
