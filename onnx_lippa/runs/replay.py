@@ -225,7 +225,9 @@ class _Clean:
             proven == (record.verdict is Verdict.ROBUST), "it does not say what proves it robust"
         )
         positive = record.bound is not None and record.bound > 0
-        require(positive or not proven, "its proven bound is not positive")
+        # With a bound of 0 what is left are ties, which do not count as adversarial.
+        safe = positive or record.bound == 0
+        require(safe or not proven, "its proven bound is negative, or missing")
         if record.verdict is Verdict.ADVERSARIAL:
             found = record.found_by not in (FoundBy.NOTHING, FoundBy.CLEAN)
             require(not positive, "it is adversarial and has a positive proven bound")

@@ -61,3 +61,37 @@ def test_every_input_ends_with_an_answer_or_a_reason(question, hidden, norm):
         assert outcome.verdict is not Verdict.UNKNOWN or outcome.reason
         if question in ("point", "fixed"):
             assert outcome.verdict is Verdict.ROBUST
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_two_equal_outputs_are_a_tie_that_does_not_count(norm):
+    for seed in range(4):
+        generator = np.random.default_rng(seed)
+        first = generator.normal(size=(6, 12)), generator.normal(size=12)
+        weight, bias = generator.normal(size=(12, 4)), generator.normal(size=4)
+        weight[:, 1], bias[1] = weight[:, 0], bias[0]
+        # Both are far above the others.
+        bias[:2] += 20.0
+        model = network([first, (weight, bias)])
+        x = generator.uniform(0, 1, 6).astype(np.float32)
+        outcome = proven(model, x, label_of(model, x), norm, eps=0.2)
+        assert outcome.verdict is Verdict.ROBUST
+        assert outcome.bound == 0.0
+        bias[1] += 0.5
+        raised = network([first, (weight, bias)])
+        assert proven(raised, x, 1, norm, eps=0.2).bound == 0.5
+        assert proven(raised, x, 0, norm, eps=0.2).verdict is Verdict.MISCLASSIFIED
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_single_input_is_decided_without_rounding(norm):
+    """Margins far below what float64 sums can tell from 0, and exactly 0."""
+    x = np.array([0.5, 0.25, 0.75], np.float32)
+    tiny = 2.0**-80
+    for gap, verdict in ((tiny, Verdict.ROBUST), (0.0, Verdict.ROBUST), (-tiny, Verdict.UNKNOWN)):
+        # Two outputs of 2^20 that differ by the gap.
+        weight = np.array([[2.0**21, 2.0**21], [gap * 4, 0.0], [1.0, 1.0]])
+        model = network([(weight, np.zeros(2))])
+        outcome = proven(model, x, 0, norm, eps=0.0)
+        assert outcome.verdict is verdict
+        assert outcome.bound == gap if gap >= 0 else "without rounding" in outcome.reason

@@ -120,8 +120,8 @@ def test_replay_refuses_proofs_that_say_nothing(tmp_path):
     for number, (change, says) in enumerate(
         (
             ({"proved_by": "nothing"}, "what proves it"),
-            ({"bound": -0.1}, "not positive"),
-            ({"bound": None}, "not positive"),
+            ({"bound": -0.1}, "negative"),
+            ({"bound": None}, "missing"),
             ({"verdict": "unknown"}, "proves it|more than"),
         )
     ):

@@ -29,6 +29,8 @@ Side: TypeAlias = Fraction | None
 
 MOST_VARIABLES: Final = 128
 """Inputs and ReLUs together."""
+MOST_INPUTS: Final = 1000
+"""Those that do not vary included."""
 _MOST_TERMS: Final = 200_000
 """Terms of all values of a network."""
 _ZERO: Final = Fraction(0)
@@ -85,7 +87,10 @@ class ExactSystem:
 
 
 def exact_system(network: Network, stated: StatedSet, deadline: float) -> ExactSystem:
-    """The system of a small network over a set that is a box, with bounds on any sides or none.
+    """The system of a small network over the box of a set, with bounds on any sides or none.
+
+    A ball counts with how far each feature may move by itself: for ℓ∞ that is the whole set, for
+    other norms more than it.
 
     Raises:
         NotExactError: it is too large, or has a layer that ReLUs do not state.
@@ -113,16 +118,16 @@ class _Made:
         self._deadline, self._terms = deadline, 0
         count = network.input_size
         self._count = count
-        self._lower = [_side(float(bound)) for bound in stated.lower]
-        self._upper = [_side(float(bound)) for bound in stated.upper]
+        self._lower, self._upper = _box(stated)
         self._units: list[Sum] = []
         self._least, self._most = list(self._lower), list(self._upper)
         self._unit_bounds: list[tuple[Side, Side]] = []
         layers = [step.layer for step in network.steps]
         kinks = sum(size(one.shape) for one in layers if isinstance(one, PiecewiseLayer))
-        if count + kinks > MOST_VARIABLES:
+        varying = sum(a is None or a != b for a, b in zip(self._lower, self._upper, strict=True))
+        if varying + kinks > MOST_VARIABLES or count > MOST_INPUTS:
             raise NotExactError(
-                f"its {count} inputs and {kinks} units are more than the {MOST_VARIABLES} that "
+                f"its {varying} inputs and {kinks} units are more than the {MOST_VARIABLES} that "
                 "rational arithmetic is used for"
             )
 
@@ -182,7 +187,7 @@ class _Made:
             return x
         if upper is not None and upper <= 0:
             return Sum({})
-        if self._count + len(self._units) >= MOST_VARIABLES:
+        if len(self._units) >= MOST_VARIABLES:
             raise NotExactError(f"it takes more than {MOST_VARIABLES} inputs and ReLUs")
         self._units.append(x)
         self._unit_bounds.append((lower, upper))
@@ -238,6 +243,22 @@ def _extreme(x: Sum, least: Sequence[Side], most: Sequence[Side]) -> Side:
             return None
         total += coefficient * bound
     return total
+
+
+def _box(stated: StatedSet) -> tuple[list[Side], list[Side]]:
+    """Where each feature may be by itself, exactly."""
+    lower = [_side(float(bound)) for bound in stated.lower]
+    upper = [_side(float(bound)) for bound in stated.upper]
+    if not np.isfinite(stated.eps):
+        return lower, upper
+    widths = stated.norm.widths(stated.size).tolist()
+    for i, (center, width) in enumerate(zip(stated.center.tolist(), widths, strict=True)):
+        if np.isfinite(width):
+            middle, far = Fraction(center), Fraction(stated.eps) * Fraction(width)
+            low, high = lower[i], upper[i]
+            lower[i] = middle - far if low is None else max(low, middle - far)
+            upper[i] = middle + far if high is None else min(high, middle + far)
+    return lower, upper
 
 
 def _side(bound: float) -> Side:

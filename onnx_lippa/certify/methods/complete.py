@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from fractions import Fraction
 from typing import Final, final
 
 import numpy as np
@@ -12,12 +12,19 @@ import numpy as np
 from onnx_lippa.arrays import Float64
 from onnx_lippa.certify.bounds import BoundsTooLargeError, linear_margins
 from onnx_lippa.certify.case import Case
-from onnx_lippa.certify.exact import ExactSearch, NotExactError, exact_system
+from onnx_lippa.certify.exact import (
+    ExactSearch,
+    NotExactError,
+    constant_margin,
+    exact_system,
+    margins_at,
+)
 from onnx_lippa.certify.methods.base import Proving
 from onnx_lippa.certify.methods.linear import ByLinearBounds
 from onnx_lippa.certify.rectified import (
     NoRelaxationError,
     Reach,
+    RectifiedSystem,
     Tightening,
     TooLargeError,
     rectified,
@@ -37,6 +44,11 @@ _TIGHTENING_STEPS: Final = 10
 """Steps of ascent for each pre-activation whose sign the first bounds leave open."""
 _FEW_DISJUNCTS: Final = 64
 """Of more disjuncts those that linear bounds close are not searched one by one."""
+_ZERO: Final = Fraction(0)
+_TIE_NODES: Final = 2000
+"""Programs solved where a margin is zero but for rounding, and no rounding may decide it."""
+_CONSTANT: Final = 1e-9
+"""Share of its terms that the coefficients of a constant margin are below."""
 _FEW_FEATURES: Final = 12
 """Boxes of at most so many features are split, of more the units (docs/performance.md)."""
 
@@ -51,23 +63,19 @@ class Complete(Proving):
             self._search(case)
 
     def _search(self, case: Case) -> None:
-        settings, deadline = case.settings, case.deadline
         if case.stated.unbounded:
             self._search_exactly(case)
-            return
+        elif not (Reach.of(case.stated).free.size == 0 and _decided_at_a_point(case)):
+            self._search_within_bounds(case)
+
+    def _search_within_bounds(self, case: Case) -> None:
         disjuncts, closed = case.problem.unsafe.disjuncts, np.inf
         if len(disjuncts) > _FEW_DISJUNCTS:
             with suppress(BoundsTooLargeError, OutOfTimeError):  # the search says so, if it is so
-                disjuncts, closed = _still_open(case, deadline)
+                disjuncts, closed = _still_open(case, case.deadline)
+        for tightening in (Tightening(deadline=case.deadline), _thorough(case.deadline)):
             if not disjuncts:
-                case.prove(closed, ProvedBy.COMPLETE)
-                return
-        limits = Limits(deadline, settings.node_limit, settings.memory_limit)
-
-        def offer(x: Float64) -> bool:
-            return case.offer(x, FoundBy.SEARCH)
-
-        for tightening in (Tightening(deadline=deadline), _thorough(deadline)):
+                break
             try:
                 system = rectified(case.model.network, Reach.of(case.stated), tightening)
             except TooLargeError as error:
@@ -77,25 +85,59 @@ class Complete(Proving):
             except (OutOfTimeError, NoRelaxationError) as error:
                 case.reason = str(error)
                 return
-            # A box without width cannot be halved.
-            few = 0 < system.inputs <= _FEW_FEATURES and system.reach.ball is None
-            # Inputs that are related to each other lie askew to boxes, along edges without end.
-            few &= not relates_inputs(system, case.problem.unsafe.disjuncts)
-            search = BoxSearch if few else NeuronSearch
-            # The first bounds suffice for many inputs, and the better ones may take much longer.
-            last = few or tightening.steps > 0 or system.units == 0
-            limits = replace(limits, nodes=settings.node_limit if last else 0)
-            found = search(system, disjuncts, offer).run(limits)
-            case.nodes += found.nodes
-            case.lp_steps += found.lp_steps
-            if found.status is SearchStatus.UNSAFE:
+            if tightening.steps == 0:
+                disjuncts, constant = _without_constants(case, system, disjuncts)
+                closed = min(closed, constant)
+            if disjuncts and self._branch(case, system, disjuncts, closed, tightening.steps > 0):
                 return
-            case.reason = found.reason
-            case.prove(min(found.bound, closed), ProvedBy.COMPLETE)
-            if found.status is SearchStatus.PROVEN or last:
-                return
+        if not disjuncts:
+            _settle(case, closed)
 
-    def _search_exactly(self, case: Case) -> None:
+    def _branch(
+        self,
+        case: Case,
+        system: RectifiedSystem,
+        disjuncts: Sequence[Conjunction],
+        closed: float,
+        last: bool,
+    ) -> bool:
+        """Searches a system; True where no better one would help."""
+        settings = case.settings
+
+        def offer(x: Float64) -> bool:
+            return case.offer(x, FoundBy.SEARCH)
+
+        # A box without width cannot be halved.
+        few = 0 < system.inputs <= _FEW_FEATURES and system.reach.ball is None
+        # Inputs that are related to each other lie askew to boxes, along edges without end.
+        few &= not relates_inputs(system, case.problem.unsafe.disjuncts)
+        search = BoxSearch if few else NeuronSearch
+        # The first bounds suffice for many inputs, and the better ones may take much longer.
+        last |= few or system.units == 0
+        limits = Limits(case.deadline, settings.node_limit if last else 0, settings.memory_limit)
+        found = search(system, disjuncts, offer).run(limits)
+        case.nodes += found.nodes
+        case.lp_steps += found.lp_steps
+        if found.status is SearchStatus.UNSAFE:
+            return True
+        case.reason = found.reason
+        case.prove(min(found.bound, closed), ProvedBy.COMPLETE)
+        if found.status is SearchStatus.PROVEN:
+            if found.bound > 0 and closed == 0:
+                case.exclude(ProvedBy.COMPLETE)  # of ties that do not count
+            return True
+        if last and found.is_tie:
+            self._break_tie(case)
+        return last
+
+    def _break_tie(self, case: Case) -> None:
+        """Without rounding, where that can be; else it stays open, for the reason that is given."""
+        reason = case.reason
+        self._search_exactly(case, _TIE_NODES)
+        if not case.is_robust:
+            case.reason = reason
+
+    def _search_exactly(self, case: Case, nodes: float = np.inf) -> None:
         """A small network in rational arithmetic, which takes no bounds of the inputs."""
         settings, deadline = case.settings, case.deadline
 
@@ -105,19 +147,89 @@ class Complete(Proving):
         try:
             system = exact_system(case.model.network, case.stated, deadline)
         except NotExactError as error:
+            if not case.stated.unbounded:
+                return
             ByLinearBounds().run([case])
             case.reason = f"an input has no bound, and {error}" if not case.is_robust else ""
             return
         except OutOfTimeError as error:
             case.reason = str(error)
             return
-        limits = Limits(deadline, settings.node_limit, settings.memory_limit)
+        limits = Limits(deadline, min(settings.node_limit, nodes), settings.memory_limit)
         found = ExactSearch(system, case.problem.unsafe.disjuncts, offer).run(limits)
         case.nodes += found.nodes
         case.lp_steps += found.nodes
         case.reason = found.reason
         if found.proven:
             case.exclude(ProvedBy.COMPLETE)
+
+
+def _decided_at_a_point(case: Case) -> bool:
+    """A case of a single input, without rounding; False where the network is too large for it."""
+    x, disjuncts = case.stated.center, case.problem.unsafe.disjuncts
+    try:
+        margins = margins_at(case.model.network, x, disjuncts)
+    except NotExactError:
+        return False
+    least = min(margins)
+    if all(m > 0 or (m == 0 and one.strict) for m, one in zip(margins, disjuncts, strict=True)):
+        _settle(case, max(_rounded_down(least), 0.0))
+    elif not case.offer(x, FoundBy.SEARCH):
+        case.reason = (
+            f"the margin of its one input is {float(least):.3g} without rounding, which ONNX "
+            "Runtime does not show"
+        )
+    return True
+
+
+def _without_constants(
+    case: Case, system: RectifiedSystem, disjuncts: Sequence[Conjunction]
+) -> tuple[tuple[Conjunction, ...], float]:
+    """Disjuncts but for those with a safe margin that is one number for all inputs.
+
+    Two outputs that are the same, for instance. With a bound of the margins of these.
+    """
+    left, least = [], np.inf
+    for one in disjuncts:
+        margins = [_ZERO, *_constant_margins(case, system, one)]
+        margin = max(margins)
+        if margin > 0 or (len(margins) > 1 and one.strict):
+            least = min(least, _rounded_down(margin))
+        else:
+            left.append(one)
+    return tuple(left), least
+
+
+def _constant_margins(
+    case: Case, system: RectifiedSystem, disjunct: Conjunction
+) -> Iterator[Fraction]:
+    """The margins that are not negative of rows that depend on no input."""
+    parts = [
+        (disjunct.matrix @ part, np.abs(disjunct.matrix) @ np.abs(part))
+        for part in (system.outputs_on_input, system.outputs_on_units)
+    ]
+    depends = sum(np.abs(product).sum(axis=1) for product, _ in parts)
+    sizes = sum(size.sum(axis=1) for _, size in parts)
+    for row in np.flatnonzero(depends <= _CONSTANT * sizes).tolist():
+        bound = float(disjunct.bound[row])
+        margin = constant_margin(case.model.network, disjunct.matrix[row], bound)
+        if margin is not None and margin >= 0:
+            yield margin
+
+
+def _settle(case: Case, closed: float) -> None:
+    """A case of which nothing is open, the last part of it with this bound.
+
+    With a bound of 0 there are ties in it, and they do not count.
+    """
+    case.prove(closed, ProvedBy.COMPLETE)
+    if closed == 0:
+        case.exclude(ProvedBy.COMPLETE)
+
+
+def _rounded_down(value: Fraction) -> float:
+    near = float(value)
+    return near if Fraction(near) <= value else float(np.nextafter(near, -np.inf))
 
 
 def _still_open(case: Case, deadline: float) -> tuple[tuple[Conjunction, ...], float]:

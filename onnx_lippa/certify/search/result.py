@@ -39,6 +39,7 @@ class Searched:
         nodes: nodes bounded.
         lp_steps: linear programs solved at leaves.
         reason: why it is OPEN.
+        is_tie: whether what is open are margins that are 0 but for rounding.
     """
 
     status: SearchStatus
@@ -46,6 +47,7 @@ class Searched:
     nodes: int
     lp_steps: int
     reason: str = ""
+    is_tie: bool = False
 
 
 @dataclass(frozen=True)
