@@ -8,6 +8,7 @@ import pytest
 import onnx_lippa
 from onnx_lippa import InputError, attack
 from tests.attacks.cases import digits
+from tests.graphs import graph_model, node, saved
 from tests.test_api import inputs
 
 
@@ -94,3 +95,26 @@ def test_errors_are_of_one_family():
     assert issubclass(onnx_lippa.UnsupportedModelError, onnx_lippa.ModelError)
     assert issubclass(onnx_lippa.ModelMismatchError, onnx_lippa.ModelError)
     assert issubclass(onnx_lippa.FalseClaimError, onnx_lippa.LippaError)
+
+
+@pytest.mark.parametrize(
+    ("sample", "nodes"),
+    [
+        ((1,), [node("Relu", "x", "y")]),
+        ((4,), [node("ReduceSum", "x one", "y", keepdims=0)]),
+        ((4,), [node("ReduceSum", "x one", "s", keepdims=1), node("Sigmoid", "s", "y")]),
+        ((2, 4, 4), [node("Relu", "x", "y")]),
+    ],
+    ids=["one logit", "a scalar", "one probability", "images"],
+)
+@pytest.mark.parametrize("call", ["attack", "prove", "audit", "distortion"])
+def test_outputs_that_are_no_classes_are_refused_as_on_the_command_line(
+    tmp_path, sample, nodes, call
+):
+    path = saved(graph_model(nodes, sample, {"one": np.array([1])}), tmp_path)
+    x = np.full((1, *sample), 0.5, np.float32)
+    ask = getattr(onnx_lippa, call)
+    options = {} if call == "distortion" else {"eps": 0.1}
+    for network in (path, onnx_lippa.load(path)):
+        with pytest.raises(onnx_lippa.ModelError, match="a vector of class scores"):
+            ask(network, x, **options)

@@ -81,6 +81,7 @@ def specified(
 ) -> tuple[Model, RunSpecification]:
     """The model, loaded where a path is given, and the question as a caller states it."""
     model = network if isinstance(network, Model) else load(network, lower=lower, upper=upper)
+    model.require_classes()
     features = Features.given(
         model.network.input_size, lower=lower, upper=upper, eps=eps, fixed=fixed, grid=grid
     )

@@ -79,7 +79,8 @@ class Model:
         if sum(extent != 1 for extent in shape) > 1 or self.network.output_size < 2:
             raise ModelError(
                 f"the model's output has the sample shape {shape}: a vector of class scores "
-                "[batch, classes] is needed, or state what to look for as a property (--property)"
+                "[batch, classes] is needed, or state what to look for as a property (--property; "
+                "in Python falsify and verify)"
             )
 
     @cached_property

@@ -15,11 +15,12 @@ from typing import Any, Final
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError, Message
-from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
+from onnx.external_data_helper import uses_external_data
 
 from onnx_lippa.arrays import FLOAT32, AnyArray, Floats, Shape
 from onnx_lippa.errors import InputError, ModelError
 from onnx_lippa.layers.limits import MOST_AXES
+from onnx_lippa.onnx_io.external_data import ExternalData
 from onnx_lippa.onnx_io.reasons import first_line
 from onnx_lippa.onnx_io.scores import score_output
 from onnx_lippa.text import listed
@@ -125,11 +126,12 @@ def read_model(path: Path) -> ModelFile:
     digest = hashlib.sha256(stored)
     file_sha256 = digest.hexdigest()
     try:
+        weights = ExternalData(path)
         for tensor in external_tensors(proto):
-            load_external_data_for_tensor(tensor, str(path.parent))
+            weights.load(tensor)
             digest.update(len(tensor.raw_data).to_bytes(8, "little"))
             digest.update(tensor.raw_data)
-    except (OSError, ValueError, RuntimeError, onnx.checker.ValidationError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(
             f"the external weights of {path} cannot be read ({first_line(error)}): put the data "
             "file into the model's own folder, under the name it was exported with"

@@ -1,6 +1,7 @@
 """Files that are no models, weights in other files, and interfaces that cannot be attacked."""
 
 import hashlib
+import os
 
 import numpy as np
 import onnx
@@ -223,6 +224,37 @@ def test_external_weights_behind_a_link_out_of_the_folder(tmp_path):
     folder.mkdir()
     (folder / "weights.bin").symlink_to(tmp_path / "weights.bin")
     assert_external_weights_are_refused(saved(with_external_weights("weights.bin"), folder))
+
+
+def test_external_weights_beside_the_snapshots_of_a_cache(tmp_path):
+    """A hub's cache holds links from a snapshot to blobs, for the model and for its weights."""
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshots" / "0123"
+    blobs.mkdir()
+    snapshot.mkdir(parents=True)
+    model = saved(with_external_weights("weights.bin"), blobs)
+    (blobs / "ab12").write_bytes(weight_bytes())
+    (snapshot / "model.onnx").symlink_to(f"../../blobs/{model.name}")
+    (snapshot / "weights.bin").symlink_to("../../blobs/ab12")
+    found = load(snapshot / "model.onnx")
+    x = normal(1, 3, 4)
+    assert_near(found.network.forward(x), load_model(dense_model()).network.forward(x), 1e-6)
+    # A link to anywhere else stays refused.
+    (tmp_path / "secret").write_bytes(weight_bytes())
+    (snapshot / "weights.bin").unlink()
+    (snapshot / "weights.bin").symlink_to(tmp_path / "secret")
+    assert_external_weights_are_refused(snapshot / "model.onnx")
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "folder"])
+def test_external_weights_that_are_no_file(tmp_path, kind):
+    place = tmp_path / "weights.bin"
+    if kind == "device":
+        place.symlink_to("/dev/zero")
+    elif kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.mkdir()
+    assert_external_weights_are_refused(saved(with_external_weights("weights.bin"), tmp_path))
 
 
 @pytest.mark.parametrize(("key", "value"), [("offset", "-4"), ("offset", "x"), ("length", "9999")])
