@@ -16,10 +16,9 @@ from onnx_lippa.runs import Replayed
 from onnx_lippa.runs import replay as replay_run
 from onnx_lippa.runs.curve import check_curve, radii_of
 from onnx_lippa.runs.identity import digest_inputs
-from onnx_lippa.runs.list_folder import LIST
 from onnx_lippa.runs.replay import check_indices
 from onnx_lippa.runs.replay_list import replay_list
-from onnx_lippa.runs.run_file import RUN, RunFile, read_run
+from onnx_lippa.runs.run_file import LIST, RUN, RunFile, read_run
 from onnx_lippa.runs.stored import DATA
 
 _COUNTS: Final = ("inputs", "adversarial", "misclassified", "robust", "requested", "lost")

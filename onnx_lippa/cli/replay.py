@@ -20,6 +20,8 @@ def replay(
 ) -> None:
     """Re-check every claim of a run from its files alone, as far as the run got."""
     confirmed = replay_run(out_dir, model=model)
+    if confirmed.parts and confirmed.killed:
+        echo("unfinished: the curve lacks a radius; it has not ended, or was killed")
     for name, part in confirmed.parts:
         _say(part, f"{name}: ")
     if not confirmed.parts:

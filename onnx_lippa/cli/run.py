@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias, final
@@ -30,6 +31,7 @@ from onnx_lippa.runs import (
     Summary,
     Targets,
     carried,
+    lock_curve,
     order_of,
     summarise,
     write_curve,
@@ -111,7 +113,12 @@ def carry_out(arguments: Arguments, budgets: Budgets, settings: Settings) -> Non
         if arguments.out is not None:
             folder = _opened(arguments.out, loaded, specifications[0], budgets, chosen)
         run = Run(loaded, specifications[0], budgets, chosen, folder, started)
-        run.carry_out(terminal)
+        try:
+            run.carry_out(terminal)
+        except InputError:
+            # What was found is said, also where it cannot be written.
+            terminal.print(summary_table(run.summary(), specifications[0]))
+            raise
         summary = run.summary()
         terminal.print(summary_table(summary, specifications[0]))
         said: object = summary.as_json()
@@ -121,8 +128,7 @@ def carry_out(arguments: Arguments, budgets: Budgets, settings: Settings) -> Non
         said = {"curve": [summary.as_json() for summary in summaries]}
     out = arguments.out
     if out is not None:
-        shown = out if len(radii) == 1 else out / folder_name(radii[0])
-        terminal.print(f"written to {out}; check it with: onnx-lippa replay {shown}",
+        terminal.print(f"written to {out}; check it with: onnx-lippa replay {out}",
                        highlight=False)  # fmt: skip
     if arguments.as_json:
         typer.echo(json.dumps(said, indent=2))
@@ -147,23 +153,25 @@ def _curve(
     summaries: dict[int, Summary] = {}
     sizes = [float(str(s.features.eps)) for s in specifications]
     share = replace_budget(budgets, len(radii))
-    for place in order_of(sizes, budgets):
-        specification, started = specifications[place], time.monotonic()
-        folder = None
-        if arguments.out is not None:
-            path = arguments.out / folder_name(radii[place])
-            folder = _opened(path, model, specification, share, chosen)
-        run = Run(model, specification, share, chosen, folder, started)
-        known = {sizes[other]: outcomes for other, outcomes in done.items()}
-        problems = specification.problems(
-            chosen.indices, chosen.inputs, chosen.labels, chosen.outputs
-        )
-        run.take_over(carried(model, problems, known))
-        run.carry_out(terminal)
-        done[place] = run.outcomes
-        summaries[place] = run.summary()
-        if arguments.out is not None:
-            write_curve(arguments.out, [summaries[p] for p in sorted(summaries)])
+    lock = None if arguments.out is None else lock_curve(arguments.out)
+    with lock or nullcontext():
+        for place in order_of(sizes, budgets):
+            specification, started = specifications[place], time.monotonic()
+            folder = None
+            if arguments.out is not None:
+                path = arguments.out / folder_name(radii[place])
+                folder = _opened(path, model, specification, share, chosen)
+            run = Run(model, specification, share, chosen, folder, started)
+            known = {sizes[other]: outcomes for other, outcomes in done.items()}
+            problems = specification.problems(
+                chosen.indices, chosen.inputs, chosen.labels, chosen.outputs
+            )
+            run.take_over(carried(model, problems, known))
+            run.carry_out(terminal)
+            done[place] = run.outcomes
+            summaries[place] = run.summary()
+            if arguments.out is not None:
+                write_curve(arguments.out, [summaries[p] for p in sorted(summaries)])
     return [summaries[place] for place in range(len(radii))]
 
 

@@ -2,7 +2,7 @@
 
 from onnx_lippa.runs.audit import AuditEvent, AuditSettings, AuditStage, audit
 from onnx_lippa.runs.counterexample import counterexample_text, write_counterexample
-from onnx_lippa.runs.curve import carried, order_of, write_curve
+from onnx_lippa.runs.curve import carried, lock_curve, order_of, write_curve
 from onnx_lippa.runs.falsify import check_fits, falsify, load_for
 from onnx_lippa.runs.finding import Answer, Finding
 from onnx_lippa.runs.folder import RunFolder
@@ -44,6 +44,7 @@ __all__ = [
     "falsify",
     "list_file",
     "load_for",
+    "lock_curve",
     "order_of",
     "outcomes",
     "read_instances",

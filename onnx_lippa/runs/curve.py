@@ -6,21 +6,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any
 
 from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings
-from onnx_lippa.errors import FalseClaimError
+from onnx_lippa.errors import FalseClaimError, InputError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.question import Problem
 from onnx_lippa.runs.audit import AuditSettings
-from onnx_lippa.runs.files import reading, replace_file
-from onnx_lippa.runs.run_file import RUN
+from onnx_lippa.runs.files import FolderLock, reading, replace_file, writing
+from onnx_lippa.runs.run_file import CURVE, LIST, RUN
 from onnx_lippa.runs.stored import SUMMARY
 from onnx_lippa.runs.summary import Summary
 from onnx_lippa.witness import Judge, Outcome, Verdict
-
-CURVE: Final = "curve.json"
 
 
 def order_of(
@@ -100,6 +98,22 @@ def write_curve(folder: Path, summaries: Sequence[Summary]) -> None:
     replace_file(folder / CURVE, text.encode())
 
 
+def lock_curve(folder: Path) -> FolderLock:
+    """Makes the folder of a curve and keeps other runs out of it.
+
+    Raises:
+        InputError: it cannot be written, is in use, or holds something else.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name in (RUN, LIST):
+        if (folder / name).exists():
+            raise InputError(
+                f"{folder} holds a {name} that is not of this curve: give another --out"
+            )
+    return FolderLock(folder)
+
+
 def radii_of(folder: Path) -> list[str]:
     """The names of the folders of a curve's radii; none where it is no curve."""
     return sorted(path.parent.name for path in folder.glob(f"eps-*/{RUN}"))
@@ -131,10 +145,15 @@ def check_curve(folder: Path, names: Sequence[str]) -> bool:
         path = folder / name / SUMMARY
         if path.exists():
             with reading(path, "run the same command again"):
-                known.append(json.loads(path.read_bytes()))
+                known.append(_timeless(json.loads(path.read_bytes())))
     for summary in curve:
-        if summary not in known:
+        if _timeless(summary) not in known:
             raise FalseClaimError(
                 f"{file} says of eps {summary.get('eps')} what the folder of no radius says"
             )
     return len(curve) < len(names)
+
+
+def _timeless(summary: dict[str, Any]) -> dict[str, Any]:
+    """A summary but for its wall time, which goes on between the two files."""
+    return {name: value for name, value in summary.items() if name != "seconds"}

@@ -29,7 +29,7 @@ from onnx_lippa.runs.files import (
 from onnx_lippa.runs.identity import Identity
 from onnx_lippa.runs.journal import JOURNAL, Entry, Journal
 from onnx_lippa.runs.records import Record
-from onnx_lippa.runs.run_file import RUN, Place, RunFile, Sealed, read_run
+from onnx_lippa.runs.run_file import CURVE, LIST, RUN, Place, RunFile, Sealed, read_run
 from onnx_lippa.runs.stored import ADVERSARIALS, DATA, RESULTS, SUMMARY, read_kept, summary_checksum
 from onnx_lippa.runs.summary import Summary
 from onnx_lippa.witness import Outcome, Verdict
@@ -108,7 +108,7 @@ class RunFolder:
                 )
             run = self._take_up(known, run)
         else:
-            for name in (RESULTS, SUMMARY, ADVERSARIALS, DATA, JOURNAL):
+            for name in (RESULTS, SUMMARY, ADVERSARIALS, DATA, JOURNAL, CURVE, LIST):
                 if (self.path / name).exists():
                     raise InputError(
                         f"{self.path} holds a {name} that is not of this run: give another --out"

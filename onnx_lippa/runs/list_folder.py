@@ -31,9 +31,8 @@ from onnx_lippa.runs.files import (
     writing,
 )
 from onnx_lippa.runs.instances import Instance, InstanceResult, write_results
-from onnx_lippa.runs.run_file import Place
+from onnx_lippa.runs.run_file import CURVE, LIST, RUN, Place
 
-LIST: Final = "list.json"
 ANSWERS: Final = "answers.jsonl"
 RESULTS: Final = "results.csv"
 COUNTEREXAMPLES: Final = "counterexamples"
@@ -214,7 +213,7 @@ class ListFolder:
     def _take_up(self) -> None:
         """Takes the answers over that belong to the same bytes, options and version."""
         if not (self.path / LIST).exists():
-            for name in (RESULTS, ANSWERS):
+            for name in (RESULTS, ANSWERS, RUN, CURVE):
                 if (self.path / name).exists():
                     raise InputError(
                         f"{self.path} holds a {name} that is not of this list: give another --out"

@@ -15,6 +15,9 @@ from onnx_lippa.runs.files import CHECK, checksum, reading
 from onnx_lippa.runs.identity import Identity
 
 RUN: Final = "run.json"
+CURVE: Final = "curve.json"
+LIST: Final = "list.json"
+"""What tells the folders of runs, curves and lists from each other."""
 
 
 @dataclass(frozen=True)

@@ -317,3 +317,37 @@ def test_the_disk_fills_up(tmp_path, monkeypatch):
     assert "Traceback" not in ended.err
     kept = {k: v for k, v in contents(out).items() if not k.endswith(".part")}
     assert kept == before
+
+
+def test_what_was_found_is_said_where_it_cannot_be_written(tmp_path, monkeypatch):
+    """And no empty or half-written file is left."""
+    from onnx_lippa.runs.files import LineFile
+
+    real, out = LineFile.append, tmp_path / "run"
+
+    def filling(self, line):
+        if len(read_records(out / "results.jsonl")) == 3:
+            raise InputError("cannot write: No space left on device")
+        real(self, line)
+
+    monkeypatch.setattr(LineFile, "append", filling)
+    ended = command(*QUESTION, "--out", out)
+    assert ended.code == 2
+    assert "No space left on device" in ended.said
+    assert "4 of 8" in " ".join(ended.out.split())
+    assert all(content for content in contents(out).values())
+    assert not list(out.glob("*.part"))
+
+
+def test_a_disk_without_room_leaves_no_file(tmp_path, monkeypatch):
+    from onnx_lippa.runs import files
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    out = tmp_path / "run"
+    monkeypatch.setattr(files.os, "fsync", full)
+    ended = command(*QUESTION, "--out", out)
+    assert ended.code == 2
+    assert "No space left on device" in ended.said
+    assert contents(out) == {}
