@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Any, Final
@@ -119,8 +119,7 @@ class Record:
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain JSON values."""
-        values: dict[str, Any] = asdict(self)
-        values |= {
+        values: dict[str, Any] = vars(self) | {
             "verdict": self.verdict.value,
             "found_by": self.found_by.value,
             "proved_by": self.proved_by.value,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from onnx_lippa.arrays import Floats, Integers
 from onnx_lippa.attacks import Settings
@@ -190,20 +191,13 @@ class _Clean:
         self._outputs = model.runtime.outputs(inputs)
         self._rows = {index: row for row, index in enumerate(indices)}
         self.labels = dict(zip(indices, labels.tolist(), strict=True))
-        self._wrong: dict[int, UnsafeSet] = {}
+        self._wrong = _misclassified(self._outputs, labels)
 
     def problem(self, index: int) -> Problem:
         """What was asked about an input, made when it is needed."""
         row = self._rows[index]
         label, outputs = self.labels[index], self._outputs[row]
         return self._specification.problem(index, self._inputs[row], label, outputs)
-
-    def _is_wrong(self, index: int) -> bool:
-        """Whether the clean input is misclassified."""
-        label, outputs = self.labels[index], self._outputs[self._rows[index]]
-        if label not in self._wrong:
-            self._wrong[label] = UnsafeSet.misclassification(label, outputs.size)
-        return self._wrong[label].contains(outputs)
 
     def check(self, record: Record) -> None:
         """Checks what a record says without a witness."""
@@ -217,7 +211,7 @@ class _Clean:
             "its stated prediction is not what ONNX Runtime gives for the clean input",
         )
         require(
-            self._is_wrong(index) == (record.verdict is Verdict.MISCLASSIFIED),
+            bool(self._wrong[self._rows[index]]) == (record.verdict is Verdict.MISCLASSIFIED),
             "its clean input is classified otherwise than the run says",
         )
         proven = record.proved_by is not ProvedBy.NOTHING
@@ -237,6 +231,16 @@ class _Clean:
             stated = (record.target, record.distance, record.found_by)
             due = (None, 0.0, FoundBy.CLEAN) if wrong else (None, None, FoundBy.NOTHING)
             require(stated == due, "it states more than its verdict allows")
+
+
+def _misclassified(outputs: Floats, labels: Integers) -> npt.NDArray[np.bool_]:
+    """Which clean inputs (n,) some class outdoes the label of, for outputs (n, k)."""
+    wrong = np.zeros(len(labels), dtype=np.bool_)
+    for label in np.unique(labels).tolist():
+        rows = np.flatnonzero(labels == label)
+        unsafe = UnsafeSet.misclassification(label, outputs.shape[1])
+        wrong[rows] = np.any(unsafe.margins(outputs[rows]) < 0, axis=1)
+    return wrong
 
 
 def _check_that_claims_have_witnesses(records: list[Record], stored: StoredWitnesses) -> None:
