@@ -6,7 +6,7 @@ Sizes used in docstrings throughout: ``n`` rows of a batch, ``d`` input features
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,22 @@ States: TypeAlias = npt.NDArray[np.signedinteger[Any]]
 AnyArray: TypeAlias = npt.NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
 """Shape of one sample: the batch axis is never part of it."""
+
+
+class InputRows(Protocol):
+    """Inputs (n, d): an array of floats, or anything that gives some of its rows as one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(n, d)``."""
+
+    @property
+    def dtype(self) -> np.dtype[np.floating[Any]]:
+        """The type of the rows."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: int | slice | Integers, /) -> Floats: ...
 
 
 def size(shape: Shape) -> int:

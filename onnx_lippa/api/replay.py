@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from onnx_lippa.arrays import Floats, Integers
+from onnx_lippa.arrays import Integers
 from onnx_lippa.errors import DamagedFolderError, FalseClaimError, InputError, LippaError
-from onnx_lippa.formats import Data, read_data
+from onnx_lippa.formats import OpenData, Rows, open_data
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.runs import Replayed
 from onnx_lippa.runs import replay as replay_run
@@ -108,7 +108,7 @@ def _model_of(folder: Path, run: RunFile, moved: Path | None) -> Model:
     raise first or InputError(f"{folder} names no model: give it with --model")
 
 
-def _inputs_of(folder: Path, run: RunFile, model: Model) -> tuple[Floats, Integers]:
+def _inputs_of(folder: Path, run: RunFile, model: Model) -> tuple[Rows, Integers]:
     """The clean inputs of a run and their labels, in the order of its indices."""
     if not run.data.path:
         try:
@@ -127,13 +127,13 @@ def _inputs_of(folder: Path, run: RunFile, model: Model) -> tuple[Floats, Intege
     raise first or InputError(f"{folder} names no data")
 
 
-def _chosen(source: Path, run: RunFile, model: Model) -> tuple[Floats, Integers]:
+def _chosen(source: Path, run: RunFile, model: Model) -> tuple[Rows, Integers]:
     if run.data_file_sha256 and file_sha256(source) != run.data_file_sha256:
         raise InputError(f"{source} is not the data this run used (its SHA-256 differs)")
-    data = read_data(source, model.network.input_shape, model.interface.dtype)
+    data = open_data(source, model.network.input_shape, model.interface.dtype)
     _require_held(data, run, source)
     chosen = np.array(run.identity.indices, dtype=np.int64)
-    inputs = data.inputs[chosen]
+    inputs = data.inputs.chosen(chosen)
     given = None if data.labels is None else data.labels[chosen]
     digest = run.identity.inputs_sha256
     if digest and digest_inputs(inputs, given) != digest:
@@ -143,7 +143,7 @@ def _chosen(source: Path, run: RunFile, model: Model) -> tuple[Floats, Integers]
     return inputs, model.runtime.outputs(inputs).argmax(axis=1) if given is None else given
 
 
-def _require_held(data: Data, run: RunFile, source: Path) -> None:
+def _require_held(data: OpenData, run: RunFile, source: Path) -> None:
     for index in run.identity.indices:
         if not 0 <= index < len(data.inputs):
             raise FalseClaimError(f"the run names input {index}, which {source} does not hold")

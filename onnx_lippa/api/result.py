@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from onnx_lippa.arrays import AnyArray, Float64, Floats, Integers
+from onnx_lippa.arrays import AnyArray, Float64, Floats, InputRows, Integers
 from onnx_lippa.attacks import Method, Settings
 from onnx_lippa.certify import CertifySettings, ProofMethod
 from onnx_lippa.errors import InputError
@@ -121,7 +121,7 @@ def run_inputs(
     specification: RunSpecification,
     budgets: Settings | CertifySettings | AuditSettings,
     indices: Integers,
-    inputs: Floats,
+    inputs: InputRows,
     labels: Integers,
     clean: Floats,
 ) -> Iterator[AuditEvent]:

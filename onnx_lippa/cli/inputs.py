@@ -10,7 +10,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Floats, Integers
 from onnx_lippa.errors import InputError
-from onnx_lippa.formats import check_inputs, check_labels, read_data
+from onnx_lippa.formats import Rows, check_inputs, check_labels, open_data
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.question import Features
 from onnx_lippa.runs.identity import digest_inputs
@@ -35,13 +35,19 @@ class Selection:
     """
 
     indices: Integers
-    inputs: Floats
+    inputs: Floats | Rows
     labels: Integers
     outputs: Floats
     source: str
     path: str
     sha256: str
     note: str = ""
+
+    def inputs_at(self, places: list[int]) -> Floats | Rows:
+        """The inputs at some places of the selection."""
+        if isinstance(self.inputs, Rows):
+            return self.inputs.chosen(np.array(places, dtype=np.int64))
+        return self.inputs[places]
 
 
 def select(
@@ -67,9 +73,9 @@ def select(
         if indices is not None:
             raise InputError("--indices needs DATA: there is none beside the model")
         return _drawn(model, first or _DRAWN, features, seed)
-    read = read_data(path, model.network.input_shape, model.interface.dtype)
+    read = open_data(path, model.network.input_shape, model.interface.dtype)
     chosen = _chosen(len(read.inputs), first, indices)
-    inputs = read.inputs[chosen]
+    inputs = read.inputs.chosen(chosen)
     check_inputs(inputs, features)
     outputs = model.runtime.outputs(inputs)
     note = "" if data is not None else f"data: {path}, beside the model"

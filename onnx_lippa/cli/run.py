@@ -232,7 +232,7 @@ class Run:
                     progress.add(outcome)
                 for event in run_inputs(
                     self._model, self._specification, self._budgets, chosen.indices[left],
-                    chosen.inputs[left], chosen.labels[left], chosen.outputs[left],
+                    chosen.inputs_at(left), chosen.labels[left], chosen.outputs[left],
                 ):  # fmt: skip
                     progress.stage(event.stage.value)
                     if event.final:
@@ -296,7 +296,7 @@ def _opened(
         dict(zip(keys, chosen.labels.tolist(), strict=True)),
     )
     if not chosen.path:
-        folder.save_data(chosen.inputs, chosen.labels)
+        folder.save_data(chosen.inputs[:], chosen.labels)
     return folder
 
 

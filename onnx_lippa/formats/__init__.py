@@ -2,16 +2,20 @@
 
 from onnx_lippa.formats.base import Format, Stored, StoredData
 from onnx_lippa.formats.checks import check_domain, check_grid, check_inputs, check_labels
-from onnx_lippa.formats.data import Data, read_data
+from onnx_lippa.formats.data import Data, OpenData, open_data, read_data
+from onnx_lippa.formats.rows import Rows
 
 __all__ = [
     "Data",
     "Format",
+    "OpenData",
+    "Rows",
     "Stored",
     "StoredData",
     "check_domain",
     "check_grid",
     "check_inputs",
     "check_labels",
+    "open_data",
     "read_data",
 ]

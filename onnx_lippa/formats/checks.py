@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from onnx_lippa.arrays import Float64, Floats, Integers
+from onnx_lippa.arrays import Float64, Floats, InputRows, Integers
 from onnx_lippa.errors import InputError
 from onnx_lippa.question import Features, Grid
 
@@ -14,7 +16,7 @@ _BLOCK: Final = 1024
 """Inputs compared with a grid at once; more only cost memory."""
 
 
-def check_domain(inputs: Floats, lower: Float64 | float, upper: Float64 | float) -> None:
+def check_domain(inputs: InputRows, lower: Float64 | float, upper: Float64 | float) -> None:
     """Checks that all inputs lie in the box, exactly (in float64, no tolerance).
 
     Args:
@@ -29,19 +31,35 @@ def check_domain(inputs: Floats, lower: Float64 | float, upper: Float64 | float)
     # As arrays, the bounds are compared in float64; NumPy would round a scalar to float32.
     low = np.broadcast_to(np.asarray(lower, dtype=np.float64), features)
     high = np.broadcast_to(np.asarray(upper, dtype=np.float64), features)
-    inside = (inputs >= low) & (inputs <= high)
-    if inside.all():
+    found = _first_fault(inputs, lambda rows: (rows >= low) & (rows <= high))
+    if found is None:
         return
-    index, feature = divmod(int(np.argmin(inside)), inputs.shape[1])
-    outside = int(np.count_nonzero(~inside.all(axis=1)))
+    index, feature, outside = found
     raise InputError(
-        f"input {index} holds {inputs[index, feature]} at feature {feature}, outside the domain "
+        f"input {index} holds {inputs[index][feature]} at feature {feature}, outside the domain "
         f"[{low[feature]}, {high[feature]}] ({outside} of {len(inputs)} inputs lie outside it): "
         "give the right domain with --lower and --upper or scale the data"
     )
 
 
-def check_grid(inputs: Floats, grid: Grid) -> None:
+def _first_fault(
+    inputs: InputRows, holds: Callable[[Floats], npt.NDArray[np.bool_]]
+) -> tuple[int, int, int] | None:
+    """The first input and feature for which something does not hold, and how many inputs have one.
+
+    Some inputs are looked at together; all of them would only cost memory.
+    """
+    first, count = None, 0
+    for start in range(0, len(inputs), _BLOCK):
+        good = holds(inputs[start : start + _BLOCK])
+        bad = np.flatnonzero(~good.all(axis=1))
+        count += bad.size
+        if first is None and bad.size:
+            first = (start + int(bad[0]), int(np.argmin(good[bad[0]])))
+    return None if first is None else (*first, count)
+
+
+def check_grid(inputs: InputRows, grid: Grid) -> None:
     """Checks that all inputs lie on a grid, exactly.
 
     Args:
@@ -51,22 +69,20 @@ def check_grid(inputs: Floats, grid: Grid) -> None:
     Raises:
         InputError: an input with a value between the multiples of its step.
     """
-    blocks = [inputs[i : i + _BLOCK] for i in range(0, len(inputs), _BLOCK)]
-    on = np.concatenate([grid.are_on(b.astype(np.float64), inputs.dtype) for b in blocks])
-    if on.all():
+    found = _first_fault(inputs, lambda rows: grid.are_on(rows.astype(np.float64), inputs.dtype))
+    if found is None:
         return
-    index, feature = divmod(int(np.argmin(on)), inputs.shape[1])
-    off = int(np.count_nonzero(~on.all(axis=1)))
+    index, feature, off = found
     nearest = grid.nearest(inputs[index].astype(np.float64))[feature].astype(inputs.dtype)
     raise InputError(
-        f"input {index} holds {inputs[index, feature]!s} at feature {feature}, which is no "
+        f"input {index} holds {inputs[index][feature]!s} at feature {feature}, which is no "
         f"multiple of {grid.steps[feature]:g} ({off} of {len(inputs)} inputs lie off the grid): "
         f"the nearest is {nearest!s}; give the right step with --grid, 0 for features without "
         "one, or round the data"
     )
 
 
-def check_inputs(inputs: Floats, features: Features) -> None:
+def check_inputs(inputs: InputRows, features: Features) -> None:
     """Checks clean inputs (n, d) against domain and grid; features that do not move are free.
 
     Raises:

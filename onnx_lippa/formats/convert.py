@@ -14,13 +14,16 @@ _PIXELS: Final = np.arange(256, dtype=np.uint8) / 255
 """What each byte becomes; a table, so that a whole set of images never passes through float64."""
 
 
-def to_floats(rows: AnyArray, where: str, dtype: np.dtype[np.floating] = FLOAT32) -> Floats:
+def to_floats(
+    rows: AnyArray, where: str, dtype: np.dtype[np.floating] = FLOAT32, first: int = 0
+) -> Floats:
     """Inputs in the model's type: bytes as fractions of 255, all other numbers as they are.
 
     Args:
         rows: (n, d) inputs of any type.
         where: the file, for messages.
         dtype: float32 or float64.
+        first: place of the first row in the file, for messages.
 
     Raises:
         InputError: not real numbers, or not finite in that type.
@@ -34,8 +37,8 @@ def to_floats(rows: AnyArray, where: str, dtype: np.dtype[np.floating] = FLOAT32
     if not finite.all():
         index, feature = divmod(int(np.argmin(finite)), rows.shape[1])
         raise InputError(
-            f"input {index} in {where} holds {rows[index, feature]} at feature {feature}, which is "
-            f"not a finite {dtype} number: remove or repair this input"
+            f"input {first + index} in {where} holds {rows[index, feature]} at feature {feature}, "
+            f"which is not a finite {dtype} number: remove or repair this input"
         )
     return converted
 

@@ -11,11 +11,12 @@ import numpy as np
 from onnx_lippa.arrays import FLOAT32, Floats, Integers, Shape
 from onnx_lippa.errors import InputError
 from onnx_lippa.formats.base import Format
-from onnx_lippa.formats.convert import to_floats, to_labels
+from onnx_lippa.formats.convert import to_labels
 from onnx_lippa.formats.files import require_file
 from onnx_lippa.formats.idx import Idx
 from onnx_lippa.formats.npy import Npy
 from onnx_lippa.formats.npz import Npz
+from onnx_lippa.formats.rows import Rows
 from onnx_lippa.formats.shapes import as_rows
 
 FORMATS: Final[tuple[Format, ...]] = (Npz(), Npy(), Idx())
@@ -37,8 +38,17 @@ class Data:
     source: str
 
 
-def read_data(path: Path, sample_shape: Shape, dtype: np.dtype[np.floating] = FLOAT32) -> Data:
-    """Reads inputs and labels, and converts them to what the model takes.
+@dataclass(frozen=True)
+class OpenData:
+    """The same, its inputs not yet converted; see :class:`Data`."""
+
+    inputs: Rows
+    labels: Integers | None
+    source: str
+
+
+def open_data(path: Path, sample_shape: Shape, dtype: np.dtype[np.floating] = FLOAT32) -> OpenData:
+    """Opens a file of inputs and labels: inputs become what the model takes when they are taken.
 
     Bytes become fractions of 255; all other numbers keep their value.
 
@@ -52,9 +62,15 @@ def read_data(path: Path, sample_shape: Shape, dtype: np.dtype[np.floating] = FL
     """
     require_file(path)
     stored = format_of(path).read(path)
-    inputs = to_floats(as_rows(stored.inputs, sample_shape), stored.inputs.where, dtype)
-    labels = None if stored.labels is None else to_labels(stored.labels, len(inputs))
-    return Data(inputs, labels, str(path))
+    rows = Rows(as_rows(stored.inputs, sample_shape), stored.inputs.where, dtype)
+    labels = None if stored.labels is None else to_labels(stored.labels, len(rows))
+    return OpenData(rows, labels, str(path))
+
+
+def read_data(path: Path, sample_shape: Shape, dtype: np.dtype[np.floating] = FLOAT32) -> Data:
+    """The same with all inputs in memory; see :func:`open_data`."""
+    opened = open_data(path, sample_shape, dtype)
+    return Data(opened.inputs[:], opened.labels, opened.source)
 
 
 def format_of(path: Path) -> Format:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from os import SEEK_CUR
 from pathlib import Path
 from typing import ClassVar, Final
-from zipfile import ZipFile
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
 
+from onnx_lippa.arrays import AnyArray
 from onnx_lippa.errors import InputError
 from onnx_lippa.formats.base import Format, Stored, StoredData
 from onnx_lippa.formats.files import opened
+from onnx_lippa.formats.npy import read_stored
+from onnx_lippa.formats.rows import LARGE
 
 INPUT_KEYS: Final = ("images", "x", "inputs")
 LABEL_KEYS: Final = ("labels", "y")
+_LENGTHS: Final = 26
+"""Where in the header of a member the lengths of its name and its extra field stand."""
+_AT_ONCE: Final = 1 << 20
 
 
 class Npz(Format):
@@ -41,10 +48,28 @@ def _first(
 ) -> Stored | None:
     for key in keys:
         if key in members:
-            with archive.open(members[key]) as member:
-                values = np.lib.format.read_array(member, allow_pickle=False)
+            info = archive.getinfo(members[key])
+            values = _in_place(archive, info, path) if info.file_size >= LARGE else None
+            if values is None:
+                with archive.open(info) as member:
+                    values = np.lib.format.read_array(member, allow_pickle=False)
             return Stored(values, f"array '{key}' of {path}")
     return None
+
+
+def _in_place(archive: ZipFile, info: ZipInfo, path: Path) -> AnyArray | None:
+    """A large array that is stored as it is, where it lies in the file; None for any other."""
+    if info.compress_type != ZIP_STORED:
+        return None
+    with archive.open(info) as member:
+        while member.read(_AT_ONCE):
+            pass  # at the end its checksum is compared
+    with path.open("rb") as stream:
+        stream.seek(info.header_offset + _LENGTHS)
+        lengths = int.from_bytes(stream.read(2), "little"), int.from_bytes(stream.read(2), "little")
+        stream.seek(sum(lengths), SEEK_CUR)
+        values = read_stored(stream, path)
+    return values if isinstance(values, np.memmap) else None
 
 
 def _no_inputs(path: Path, names: list[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Final, final
 import numpy as np
 import onnxruntime as ort
 
-from onnx_lippa.arrays import FLOAT32, AnyArray, Floats, Shape
+from onnx_lippa.arrays import FLOAT32, AnyArray, Floats, InputRows, Shape
 from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.errors import ModelError
 from onnx_lippa.layers import Unsupported
@@ -78,7 +78,7 @@ class Runtime:
         other._interface = interface
         return other
 
-    def outputs(self, x: Floats) -> Floats:
+    def outputs(self, x: InputRows) -> Floats:
         """The model's outputs (n, k) for inputs (n, d), in batches where the model allows it."""
         step = self._interface.rows if self._interface.batch_is_free else 1
         return np.concatenate([self._run(x[i : i + step]) for i in range(0, len(x), step)])

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from onnx_lippa.arrays import Floats, Integers
+from onnx_lippa.arrays import InputRows, Integers
 from onnx_lippa.question import Features
 
 _AT_ONCE: Final = 1024
@@ -98,7 +98,7 @@ _SAID: Final = {
 """What fields are called in messages; the others have names that say it."""
 
 
-def digest_inputs(inputs: Floats, labels: Integers | None) -> str:
+def digest_inputs(inputs: InputRows, labels: Integers | None) -> str:
     """SHA-256 of inputs (n, d), in the type that the model takes, and their labels (n,).
 
     Args:

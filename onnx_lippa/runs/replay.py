@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from onnx_lippa.arrays import Floats, Integers
+from onnx_lippa.arrays import Floats, InputRows, Integers
 from onnx_lippa.attacks import Settings
 from onnx_lippa.errors import DamagedFolderError, FalseClaimError
 from onnx_lippa.onnx_io import Model
@@ -77,7 +77,7 @@ class Replayed:
         return not self.killed and self.inputs >= self.requested
 
 
-def replay(path: Path, run: RunFile, model: Model, inputs: Floats, labels: Integers) -> Replayed:
+def replay(path: Path, run: RunFile, model: Model, inputs: InputRows, labels: Integers) -> Replayed:
     """Checks every claim of a run: alone, in a batch, and in the batch of all witnesses.
 
     A run that has not ended has fewer claims, those that its journal holds.
@@ -184,7 +184,7 @@ class _Clean:
         specification: RunSpecification,
         model: Model,
         indices: tuple[int, ...],
-        inputs: Floats,
+        inputs: InputRows,
         labels: Integers,
     ) -> None:
         self._specification, self._inputs = specification, inputs

@@ -10,7 +10,7 @@ from typing import final, overload
 
 import numpy as np
 
-from onnx_lippa.arrays import Floats, Integers
+from onnx_lippa.arrays import Floats, InputRows, Integers
 from onnx_lippa.attacks import Settings
 from onnx_lippa.errors import InputError
 from onnx_lippa.programs import Cone, Program, Rows
@@ -128,7 +128,7 @@ class RunSpecification:
         return Problem(index, inputs, unsafe, wrong)
 
     def problems(
-        self, indices: Integers, x: Floats, labels: Integers, outputs: Floats
+        self, indices: Integers, x: InputRows, labels: Integers, outputs: Floats
     ) -> ProblemSet:
         """The problems of inputs x (n, d) with labels (n,) and clean outputs (n, k)."""
         return ProblemSet(self, indices, x, labels, outputs)
@@ -153,7 +153,7 @@ class ProblemSet(Sequence[Problem]):
         self,
         specification: RunSpecification,
         indices: Integers,
-        x: Floats,
+        x: InputRows,
         labels: Integers,
         outputs: Floats,
         places: Integers | None = None,

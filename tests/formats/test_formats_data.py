@@ -6,12 +6,13 @@ import pytest
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.formats import read_data
+from onnx_lippa.text import printable
 
 
 def refusal(path):
     with pytest.raises(InputError) as caught:
         read_data(path, (2,))
-    assert caught.value.exit_code == 2 and str(path) in str(caught.value)
+    assert caught.value.exit_code == 2 and printable(path) in str(caught.value)
     return str(caught.value)
 
 
