@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+import statistics
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto
 
-from onnx_lippa import InputError, replay
+from onnx_lippa import FalseClaimError, InputError, replay
 from tests.attacks.cases import DIGITS, DIGITS_DATA
 from tests.cli.command import FEW, command, contents
 from tests.graphs import graph_model, node, normal, saved
-from tests.runs.edits import edit_json
+from tests.runs.edits import edit_json, edit_records, read_records
 
 
 @pytest.fixture
@@ -136,6 +137,37 @@ def test_a_folder_of_before_identities_replays(tmp_path):
     assert (ended.code, contents(out)) == (2, before), "nor are its results taken over"
     np.savez(tmp_path / "d.npz", x=np.zeros((4, 64), np.float32))
     with pytest.raises(InputError, match="SHA-256"):
+        replay(out)
+
+
+def test_distances_of_before_were_rounded_to_nearest(tmp_path):
+    """An ulp either way is no false claim there; more is."""
+    out = tmp_path / "run"
+    words = ("attack", DIGITS, "--eps", "1.5", "--norm", "l2", "--first", "6", *FEW)
+    assert command(*words, "--out", out).code == 0
+
+    def older(values):
+        for name in ("version", "check", "sealed"):
+            del values[name]
+
+    def state(factor):
+        def change(records):
+            for record in records:
+                if record["verdict"] == "adversarial":
+                    record["distance"] *= factor
+
+        edit_records(out / "results.jsonl", change)
+        found = [r["distance"] for r in read_records(out / "results.jsonl") if r["distance"]]
+        edit_json(
+            out / "summary.json",
+            lambda values: values.update(median_distance=statistics.median(found)),
+        )
+
+    edit_json(out / "run.json", older)
+    state(1 - 2**-52)
+    assert replay(out).adversarial > 0
+    state(1 - 1e-6)
+    with pytest.raises(FalseClaimError, match="distance"):
         replay(out)
 
 

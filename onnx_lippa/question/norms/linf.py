@@ -38,6 +38,17 @@ class LInf(Norm):
         above = (size > bound) | ((size == bound) & (np.sign(difference) * error > 0))
         return not above.any()
 
+    def distance(self, x: Float64, center: Float64, units: Float64 | None = None) -> float:
+        """See :meth:`Norm.distance`; without units, and without numbers larger than floats."""
+        if units is not None or not np.isfinite(x).all() or not x.size:
+            return super().distance(x, center, units)
+        difference, error = two_difference(x, center)
+        size = np.abs(difference)
+        largest = float(size.max())
+        # The difference nearest to the real one is the least float above it, or the one below.
+        beyond = (size == largest) & (np.sign(difference) * error > 0)
+        return math.nextafter(largest, math.inf) if beyond.any() else largest
+
     def lengths(self, differences: Float64) -> Float64:
         """See :meth:`Norm.lengths`; exact."""
         return np.abs(differences).max(axis=1, initial=0.0)
