@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from typing import Final, final
 
@@ -42,6 +44,11 @@ from onnx_lippa.witness import FoundBy, ProvedBy
 
 _TIGHTENING_STEPS: Final = 10
 """Steps of ascent for each pre-activation whose sign the first bounds leave open."""
+_SMALL: Final = 48
+"""Inputs and units of a network that is asked about in rational arithmetic early on: behind a first
+search of so many nodes, with such a share of the time."""
+_FIRST_NODES: Final = 512
+_EXACT_SHARE: Final = 0.5
 _FEW_DISJUNCTS: Final = 64
 """Of more disjuncts those that linear bounds close are not searched one by one."""
 _ZERO: Final = Fraction(0)
@@ -115,9 +122,19 @@ class Complete(Proving):
         # The first bounds suffice for many inputs, and the better ones may take much longer.
         last |= few or system.units == 0
         limits = Limits(case.deadline, settings.node_limit if last else 0, settings.memory_limit)
-        found = search(system, disjuncts, offer).run(limits)
+        first = last and _may_be_exact(case) and limits.nodes > _FIRST_NODES
+        within = replace(limits, nodes=_FIRST_NODES) if first else limits
+        found = search(system, disjuncts, offer).run(within)
         case.nodes += found.nodes
         case.lp_steps += found.lp_steps
+        if first and found.status is SearchStatus.OPEN:
+            # What is not settled soon may be a tie, which no bounds ever settle.
+            self._search_exactly(case, share=_EXACT_SHARE)
+            if not case.is_open:
+                return True
+            found = search(system, disjuncts, offer).run(limits)
+            case.nodes += found.nodes
+            case.lp_steps += found.lp_steps
         if found.status is SearchStatus.UNSAFE:
             return True
         case.reason = found.reason
@@ -137,9 +154,16 @@ class Complete(Proving):
         if not case.is_robust:
             case.reason = reason
 
-    def _search_exactly(self, case: Case, nodes: float = np.inf) -> None:
-        """A small network in rational arithmetic, which takes no bounds of the inputs."""
-        settings, deadline = case.settings, case.deadline
+    def _search_exactly(self, case: Case, nodes: float = np.inf, share: float = 1.0) -> None:
+        """A small network in rational arithmetic, which takes no bounds of the inputs.
+
+        Args:
+            case: the case.
+            nodes: programs solved at most.
+            share: of the time that is left.
+        """
+        settings, now = case.settings, time.monotonic()
+        deadline = now + share * (case.deadline - now)
 
         def offer(x: Float64) -> bool:
             return case.offer(x, FoundBy.SEARCH)
@@ -162,6 +186,13 @@ class Complete(Proving):
         case.reason = found.reason
         if found.proven:
             case.exclude(ProvedBy.COMPLETE)
+
+
+def _may_be_exact(case: Case) -> bool:
+    """Whether it is a question about a box and so small that exact arithmetic is quick."""
+    network = case.model.network
+    small = network.input_size + network.units <= _SMALL
+    return small and case.stated.norm.order == np.inf
 
 
 def _decided_at_a_point(case: Case) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from onnx_lippa.certify import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.question import FARTHEST
 from onnx_lippa.runs.search import problem_of
 from onnx_lippa.witness import Verdict
-from tests.certify.exact.truth import CLEAR, least_margin, question, tiny
+from tests.certify.exact.truth import CLEAR, Asked, least_margin, question, tiny
+from tests.graphs import graph_model, load_model, node
 
 
 def drawn(seed: int, missing: float):
@@ -65,3 +68,37 @@ def test_the_whole_way(tmp_path):
         found = onnx_lippa.verify(network.model(), asked.property(), timeout=10)
         if abs(least) > CLEAR:
             assert found.answer is (Answer.SAT if least < 0 else Answer.UNSAT), seed
+
+
+def test_random_questions_about_boxes_are_decided_by_every_method():
+    for method in ProofMethod:
+        counted = check(range(8), 0.0, method)
+        if method in {ProofMethod.AUTO, ProofMethod.COMPLETE}:
+            assert counted["sat open"] + counted["unsat open"] == 0
+
+
+@pytest.mark.parametrize(("strict", "answer"), [(False, Answer.SAT), (True, Answer.UNSAT)])
+def test_ties_have_exact_answers(strict, answer):
+    """The least of ``|x + y| + |x - y|`` over [-1, 1]² is 0, at one point alone."""
+    nodes = [node("MatMul", "x w", "h"), node("Abs", "h", "a"), node("MatMul", "a s", "y")]
+    constants = {"w": np.float32([[1, 1], [1, -1]]), "s": np.float32([[1], [1]])}
+    model = load_model(graph_model(nodes, (2,), constants))
+    asked = Asked(-np.ones(2), np.ones(2), np.array([[1.0]]), np.zeros(1), strict)
+    started = time.monotonic()
+    found = onnx_lippa.verify(model, asked.property(), timeout=60)
+    assert found.answer is answer
+    assert found.bound <= 0 and (answer is Answer.SAT or found.bound == 0)
+    assert time.monotonic() - started < 30
+
+
+def test_a_tie_of_rationals_that_no_float_is():
+    """``max(3x - 1, 2 - 6x)`` has its least value 1/3 - 1/3 = 0 at 1/3, which is no float."""
+    nodes = [node("MatMul", "x w", "h"), node("Add", "h b", "g"), node("ReduceMax", "g", "y",
+             axes=[1], keepdims=1)]  # fmt: skip
+    constants = {"w": np.float32([[3, -6]]), "b": np.float32([-1, 2])}
+    model = load_model(graph_model(nodes, (1,), constants))
+    asked = Asked(np.zeros(1), np.ones(1), np.array([[1.0]]), np.zeros(1), True)
+    assert proven(model, asked, ProofMethod.AUTO).verdict is Verdict.ROBUST
+    assert (
+        proven(model, replace(asked, strict=False), ProofMethod.AUTO).verdict is not Verdict.ROBUST
+    )
