@@ -34,9 +34,9 @@ def attack(
     fixed: Sequence[int] | AnyArray | None = None,
     grid: npt.ArrayLike = 0.0,
     method: str = "lippa",
-    restarts: int = 8,
+    restarts: int | None = None,
     gradient_steps: int = 60,
-    lp_steps: int = 8,
+    lp_steps: int | None = None,
     time_limit: float = math.inf,
     engine: str = "auto",
     solver: str | None = None,
@@ -63,9 +63,11 @@ def attack(
         grid: step of which features take whole multiples only, as 1/255 or 1; or an array with
             one for each feature, 0 for those that take any value.
         method: ``"lippa"``, ``"lippa+mip"`` or ``"pgd"``.
-        restarts: rounds of gradient walks after the first.
+        restarts: rounds of gradient walks after the first, all of them spent until the input is
+            broken; None is eight, fewer where they are dear and hopeless.
         gradient_steps: gradient steps of a walk.
-        lp_steps: LPSteps of Algorithm 1 for one input.
+        lp_steps: LPSteps of Algorithm 1 for one input, likewise; None is eight, or more where they
+            are cheap.
         time_limit: seconds for one input.
         engine: LP engine: ``"auto"``, ``"rows"`` or ``"stacked"``.
         solver: ``"glop"``, ``"highs"``, ``"pdlp"``, ``"clarabel"``, or None for the norm's own.

@@ -30,9 +30,9 @@ def falsify(
     *,
     timeout: float = math.inf,
     method: str = "lippa",
-    restarts: int = 8,
+    restarts: int | None = None,
     gradient_steps: int = 60,
-    lp_steps: int = 8,
+    lp_steps: int | None = None,
     engine: str = "auto",
     solver: str | None = None,
     seed: int = 0,
@@ -44,9 +44,10 @@ def falsify(
         asked: a property, or the path of a VNN-LIB file.
         timeout: seconds for the search.
         method: ``"lippa"``, ``"lippa+mip"`` or ``"pgd"``.
-        restarts: rounds of gradient walks after the first.
+        restarts: rounds of gradient walks after the first, all of them spent until the input is
+            broken; None is eight, fewer where they are dear and hopeless.
         gradient_steps: gradient steps of a walk.
-        lp_steps: LPSteps of Algorithm 1.
+        lp_steps: LPSteps of Algorithm 1, likewise.
         engine: LP engine: ``"auto"``, ``"rows"`` or ``"stacked"``.
         solver: as in :func:`attack`.
         seed: same seed, same result (but for a timeout).

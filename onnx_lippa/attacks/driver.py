@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from onnx_lippa.attacks.batches import is_cheap
 from onnx_lippa.attacks.ledger import Ledger
 from onnx_lippa.attacks.plan import plan_for
 from onnx_lippa.attacks.settings import Settings
@@ -34,7 +35,9 @@ def attack_batch(
     ledger = Ledger(problems, model, engine_for(model, problems[0], settings), settings)
     reported: set[int] = set()
     first = problems[0]
-    for stage in plan_for(settings, first.asked is not None, first.inputs.grid is not None):
+    cheap = is_cheap(model.network)
+    grid = first.inputs.grid is not None
+    for stage in plan_for(settings, first.asked is not None, grid, cheap):
         yield from _newly_settled(ledger, reported)
         if not ledger.unsettled():
             break

@@ -45,6 +45,7 @@ class Progress:
         problem: the problem.
         clean_margins: (disjuncts,) margins at the clean input.
         end_points: the best end points, least margin first.
+        last_walked: the best end points of the last round of walks, least margin first.
         witness: the best witness.
         target: the class it was sought for.
         found_by: what found it.
@@ -65,6 +66,7 @@ class Progress:
     problem: Problem
     clean_margins: Float64
     end_points: list[EndPoint] = field(default_factory=list)
+    last_walked: list[EndPoint] = field(default_factory=list)
     witness: Witness | None = None
     target: int = -1
     found_by: FoundBy = FoundBy.NOTHING
@@ -96,8 +98,10 @@ class Progress:
 
     def remember(self, points: Sequence[EndPoint]) -> None:
         """Keeps the best end points, old and new."""
-        merged = sorted([*self.end_points, *points], key=lambda point: point.margin)
-        self.end_points = merged[:_KEPT]
+        self.end_points = _best([*self.end_points, *points])
+        latest = max((point.round for point in points), default=0)
+        last = [point for point in self.last_walked if point.round == latest]
+        self.last_walked = _best([*last, *points])
 
     def nearest_disjuncts(self, count: int) -> list[int]:
         """The disjuncts with the least margins met so far."""
@@ -105,6 +109,10 @@ class Progress:
         for point in self.end_points:
             least[point.disjunct] = min(least[point.disjunct], point.margin)
         return [int(j) for j in np.argsort(least, kind="stable")[:count]]
+
+
+def _best(points: Sequence[EndPoint]) -> list[EndPoint]:
+    return sorted(points, key=lambda point: point.margin)[:_KEPT]
 
 
 class Ledger:

@@ -16,6 +16,7 @@ from onnx_lippa.attacks.stages import (
     FinishWithLp,
     FreePatterns,
     GridSearch,
+    NearestRegions,
     Polish,
     Scatter,
     Stage,
@@ -39,6 +40,8 @@ NOR MLP-B (docs/performance.md), 13 of 14 inputs that restarts broke were below 
 first round, and those that took three restarts or more below 0.12."""
 _COPIES: Final = 8
 """Walks after each disjunct in a restart on a property."""
+_FEW_POINTS: Final = 1024
+"""Random points of an input of few features before it is attacked; fewer of a large network."""
 _FIRST_POINTS: Final = 8192
 _FIRST_SECONDS: Final = 0.5
 _ALL_POINTS: Final = 1 << 21
@@ -50,6 +53,10 @@ _DESCENT_STEPS: Final = 40
 _THOROUGH_AFTER: Final = 2
 _BRACKETS: Final = 12
 """Radii tried for each disjunct when minimising."""
+_TIGHTENINGS: Final = 4
+_CHEAP_REGIONS: Final = 400
+"""Rounds of walks in smaller balls, and regions solved where that is cheap, unless a number is
+given."""
 
 
 _FEW_ON_GRID: Final = 1 << 14
@@ -60,17 +67,20 @@ _GRID_STEPS: Final = 60
 """Starts of a search on the grid after each round of walks, and its moves from each."""
 
 
-def plan_for(settings: Settings, asked: bool = False, grid: bool = False) -> tuple[Stage, ...]:
+def plan_for(
+    settings: Settings, asked: bool = False, grid: bool = False, cheap: bool = False
+) -> tuple[Stage, ...]:
     """The stages of an attack, in order.
 
     Args:
         settings: budgets.
         asked: whether it is one on a property.
         grid: whether features take multiples of a step only.
+        cheap: whether evaluating the network costs next to nothing, so that no work is saved.
     """
     if asked:
         return _sought(settings)
-    stages = _nearest(settings) if settings.minimize else _within(settings)
+    stages = _nearest(settings, cheap) if settings.minimize else _within(settings, cheap)
     return _on_grid(stages) if grid else stages
 
 
@@ -91,25 +101,34 @@ def _round(stage: Stage | None) -> int:
     return stage.round if isinstance(stage, Walks) else -1
 
 
-def _within(settings: Settings) -> tuple[Stage, ...]:
-    """Any adversarial example within eps: explore in batches, finish with LPs."""
+def _within(settings: Settings, cheap: bool) -> tuple[Stage, ...]:
+    """Any adversarial example within eps: chance, walks in batches, LPs at their ends.
+
+    Shares of clean margins save work where nobody said how much there is to be, and only there.
+    """
+    saves = settings.restarts is None and not cheap
     lippa = settings.method is not Method.PGD
     scan = min(_SCAN_STEPS, settings.gradient_steps)
     stages: list[Stage] = [
+        Scatter(_FEW_POINTS),
         Walks(0, Start.CLEAN, 1, scan),
         Walks(0, Start.CLEAN, None, scan),
     ]
-    for round_ in range(settings.restarts + 1):
+    for round_ in range(settings.rounds + 1):
         start = Start.CLEAN if round_ == 0 else _STARTS[(round_ - 1) % len(_STARTS)]
-        closeness = math.inf if round_ <= 1 else _NEAR if round_ <= 3 else _NEARER
+        closeness = _NEAR if round_ <= 3 else _NEARER
+        closeness = closeness if saves and round_ > 1 else math.inf
         disjuncts = _HOPEFUL if round_ <= 1 else None
         stages.append(Walks(round_, start, disjuncts, settings.gradient_steps, closeness))
         if lippa:
             stages.append(FinishWithLp(round_, closeness))
-    if lippa and settings.lp_steps:
-        stages.append(Algorithm1(settings.lp_steps, _NEAR))
+    if lippa and settings.region_steps:
+        if cheap and settings.lp_steps is None:
+            stages.append(Descend(_DESCENTS, _DESCENT_STEPS, MOST_FEATURES))
+        named = settings.lp_steps is not None
+        stages.append(Algorithm1(settings.region_steps, math.inf if named or cheap else _NEAR))
     if settings.method is Method.LIPPA_MIP:
-        stages.append(FreePatterns(closeness=_NEAR))
+        stages.append(FreePatterns(closeness=math.inf if cheap else _NEAR))
     return tuple(stages)
 
 
@@ -125,10 +144,10 @@ def _sought(settings: Settings) -> tuple[Stage, ...]:
         Scatter(_FIRST_POINTS, _FIRST_SECONDS),
         Walks(0, Start.CLEAN, None, scan),
     ]
-    if lippa and settings.lp_steps:
+    if lippa and settings.region_steps:
         stages.append(Descend(_DESCENTS, _DESCENT_STEPS, MOST_FEATURES))
     stages.append(Walks(0, Start.CLEAN, None, steps))
-    for round_ in range(settings.restarts + 1):
+    for round_ in range(settings.rounds + 1):
         if round_ > 0:
             start = _STARTS[(round_ - 1) % len(_STARTS)]
             stages.append(Walks(round_, start, None, steps, copies=_COPIES))
@@ -136,32 +155,40 @@ def _sought(settings: Settings) -> tuple[Stage, ...]:
             stages.append(FinishWithLp(round_, points=2))
         if round_ == _THOROUGH_AFTER:
             stages.append(Scatter(_ALL_POINTS, _ALL_SECONDS))
-            if lippa and settings.lp_steps:
+            if lippa and settings.region_steps:
                 stages.append(Descend(4 * _DESCENTS, 4 * _DESCENT_STEPS, MOST_FEATURES))
-    if lippa and settings.lp_steps:
-        stages.append(Algorithm1(settings.lp_steps))
+    if lippa and settings.region_steps:
+        stages.append(Algorithm1(settings.region_steps))
     if settings.method is Method.LIPPA_MIP:
         stages.append(FreePatterns())
     return tuple(stages)
 
 
-def _nearest(settings: Settings) -> tuple[Stage, ...]:
+def _nearest(settings: Settings, cheap: bool) -> tuple[Stage, ...]:
     """The nearest adversarial example: bracket it, then walks and LPs in turn."""
-    lippa = settings.method is not Method.PGD and settings.lp_steps > 0
+    lippa = settings.method is not Method.PGD and settings.region_steps > 0
+    closeness = math.inf if cheap else _NEAR
     # Where a radius is given too, these find any example within it; else they have nothing to do.
     scan = min(_SCAN_STEPS, settings.gradient_steps)
     stages: list[Stage] = [
+        Scatter(_FEW_POINTS),
         Walks(0, Start.CLEAN, None, scan),
         Walks(0, Start.CLEAN, _HOPEFUL, settings.gradient_steps),
-        Walks(1, Start.DIVERSE, None, settings.gradient_steps, _NEAR),
+        Walks(1, Start.DIVERSE, None, settings.gradient_steps, closeness),
     ]
     if settings.method is Method.LIPPA_MIP:
-        stages.append(FreePatterns(closeness=_NEAR))
-    stages.append(Enclose(_BRACKETS, _HOPEFUL, max(1, settings.gradient_steps // 2)))
-    for round_ in range(settings.restarts // 2):
+        stages.append(FreePatterns(closeness=closeness))
+    half = max(1, settings.gradient_steps // 2)
+    stages.append(Enclose(_BRACKETS, None if cheap else _HOPEFUL, half, settings.rounds))
+    rounds = _TIGHTENINGS if settings.restarts is None else settings.restarts
+    for round_ in range(rounds):
         if lippa:
-            stages.append(Polish(settings.lp_steps))
-        stages.append(Tighten(round_, _HOPEFUL, settings.gradient_steps))
+            stages.append(Polish(settings.region_steps))
+        stages.append(Tighten(round_, None if cheap else _HOPEFUL, settings.gradient_steps))
     if lippa:
-        stages.append(Polish(settings.lp_steps))
+        stages.append(Polish(settings.region_steps))
+        if settings.lp_steps is not None:
+            stages.append(NearestRegions(settings.lp_steps))
+        elif cheap:
+            stages.append(NearestRegions(_CHEAP_REGIONS))
     return tuple(stages)

@@ -5,8 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from onnx_lippa.errors import InputError
+
+_ROUNDS: Final = 8
+_REGION_STEPS: Final = 8
+"""Rounds and LPSteps where no number is given."""
 
 
 class Method(Enum):
@@ -26,9 +31,13 @@ class Settings:
             programs out and is otherwise the same, so LIPPA is never weaker. LIPPA_MIP goes on
             with small mixed-integer programs where LIPPA ends, so it is never weaker either.
         minimize: look for the nearest adversarial example instead of any within eps.
-        restarts: rounds of gradient walks after the first one.
+        restarts: rounds of gradient walks after the first one. A number is spent on every input,
+            until it is broken or out of time; None is eight, of which inputs that no walk brings
+            near get fewer where a round is not cheap.
         gradient_steps: gradient steps of a walk.
-        lp_steps: LPSteps of Algorithm 1 for one input, beyond one for each round of walks.
+        lp_steps: LPSteps of Algorithm 1 for one input, beyond one for each round of walks; when
+            minimising, those of each refinement. A number is spent, until there is no new region;
+            None is eight, with more where they are cheap and none for inputs that are not near.
         time_limit: seconds for one input; an input that runs out of them stays unknown. It is
             the one setting that can make two runs differ.
         seed: where random numbers come from.
@@ -38,9 +47,9 @@ class Settings:
 
     method: Method = Method.LIPPA
     minimize: bool = False
-    restarts: int = 8
+    restarts: int | None = None
     gradient_steps: int = 60
-    lp_steps: int = 8
+    lp_steps: int | None = None
     time_limit: float = math.inf
     seed: int = 0
     engine: str = "auto"
@@ -48,12 +57,22 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name, value, least in (
-            ("restarts", self.restarts, 0),
+            ("restarts", self.rounds, 0),
             ("gradient_steps", self.gradient_steps, 1),
-            ("lp_steps", self.lp_steps, 0),
+            ("lp_steps", self.region_steps, 0),
             ("seed", self.seed, 0),
         ):
             if value < least:
                 raise InputError(f"{name} is {value}: give a number of at least {least}")
         if not self.time_limit > 0:
             raise InputError(f"the time limit is {self.time_limit}: give a positive number")
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of walks after the first."""
+        return _ROUNDS if self.restarts is None else self.restarts
+
+    @property
+    def region_steps(self) -> int:
+        """LPSteps of Algorithm 1."""
+        return _REGION_STEPS if self.lp_steps is None else self.lp_steps

@@ -45,9 +45,21 @@ def attack(
             help=f"One of {', '.join(one.value for one in Method)}; pgd leaves the LPs out."
         ),
     ] = "lippa",
-    restarts: Annotated[int, typer.Option(help="Rounds of gradient walks after the first.")] = 8,
+    restarts: Annotated[
+        int | None,
+        typer.Option(
+            help="Rounds of gradient walks after the first, all spent; if not given 8, fewer for "
+            "inputs that no walk brings near."
+        ),
+    ] = None,
     gradient_steps: Annotated[int, typer.Option(help="Gradient steps of a walk.")] = 60,
-    lp_steps: Annotated[int, typer.Option(help="LPSteps of Algorithm 1 for one input.")] = 8,
+    lp_steps: Annotated[
+        int | None,
+        typer.Option(
+            help="LPSteps of Algorithm 1 for one input, all spent; if not given 8, more where they "
+            "are cheap, none for inputs that no walk brings near."
+        ),
+    ] = None,
     engine: Annotated[str, typer.Option(help=f"LP engine: {', '.join(ENGINE_NAMES)}.")] = "auto",
     solver: Annotated[
         str | None,

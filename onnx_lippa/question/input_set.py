@@ -13,6 +13,8 @@ from onnx_lippa.arrays import FLOAT32, Float64, Floats
 from onnx_lippa.question.grid import Grid
 from onnx_lippa.question.norms.base import Norm
 
+_UNBOUNDED: Final = 1e6
+"""How far a feature without a bound is thought to go where a ball is to hold it."""
 _LEAST_ON_GRID: Final = 2.0**-10
 """What a point that rounding moved out of the ball gives back first, as a share of its distance,
 where there is a grid; without one it is half a unit of rounding."""
@@ -131,6 +133,14 @@ class InputSet:
         """(d,) how far each feature may move by itself within the ball."""
         widths = self.norm.widths(self.size)
         return np.where(widths > 0, self.eps * np.where(widths > 0, widths, 1.0), 0.0)
+
+    @property
+    def widest(self) -> float:
+        """Radius of a ball that holds the box, but for rounding; a large one where it is
+        unbounded."""
+        reach = np.maximum(self.upper - self.center, self.center - self.lower)
+        bounded = np.where(np.isfinite(reach), reach, _UNBOUNDED)
+        return float(self.norm.lengths(bounded[None])[0])
 
     @property
     def takes_any_value(self) -> np.ndarray:

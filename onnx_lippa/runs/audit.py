@@ -160,7 +160,7 @@ class _Audit:
         partial = replace(
             attack,
             method=Method.LIPPA_MIP,
-            restarts=min(attack.restarts, _PATTERNS_RESTARTS),
+            restarts=min(attack.rounds, _PATTERNS_RESTARTS),
             time_limit=min(attack.time_limit, _PATTERNS_SHARE * seconds),
         )
         nearest = sorted(self._open(), key=lambda i: self._known[i].best_margin)

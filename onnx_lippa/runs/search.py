@@ -108,7 +108,7 @@ class Search:
         """Settings of the case at one place: without a time limit, not all get all there is."""
         if self._settings.time_limit < np.inf or place < _FEW_CASES:
             return self._settings
-        return replace(self._settings, restarts=min(1, self._settings.restarts), lp_steps=0)
+        return replace(self._settings, restarts=min(1, self._settings.rounds), lp_steps=0)
 
     def _attack(self, case: int, share: float, settings: Settings) -> tuple[Finding | None, bool]:
         """Attacks one case for at most some seconds.

@@ -46,7 +46,7 @@ def verify(model: Model, asked: Property, settings: Settings, proof: CertifySett
     started = time.monotonic()
     limit = settings.time_limit
     quick = min(_QUICK_SECONDS, _QUICK_SHARE * limit)
-    restarts = min(1, settings.restarts)
+    restarts = min(1, settings.rounds)
     found = falsify(model, asked, replace(settings, time_limit=quick, restarts=restarts))
     if found.answer in {Answer.SAT, Answer.UNSAT}:
         return found

@@ -8,6 +8,7 @@ from onnx_lippa.attacks.stages.enumerate_grid import EnumerateGrid
 from onnx_lippa.attacks.stages.finish import FinishWithLp
 from onnx_lippa.attacks.stages.free_patterns import FreePatterns
 from onnx_lippa.attacks.stages.grid_search import GridSearch
+from onnx_lippa.attacks.stages.nearest_regions import NearestRegions
 from onnx_lippa.attacks.stages.polish import Polish
 from onnx_lippa.attacks.stages.scatter import MOST_FEATURES, Scatter
 from onnx_lippa.attacks.stages.starts import Start
@@ -23,6 +24,7 @@ __all__ = [
     "FinishWithLp",
     "FreePatterns",
     "GridSearch",
+    "NearestRegions",
     "Polish",
     "Scatter",
     "Stage",

@@ -16,6 +16,8 @@ from onnx_lippa.network import ActivationPattern
 
 _GRADIENT_STEPS: Final = 50
 """Steps of a GSStep before it gives up (the paper's number)."""
+_FRUITLESS: Final = 16
+"""Random starts in a row without a new region after which there seems to be none."""
 _STALL: Final = 3
 """LPSteps without a better margin after which the search begins elsewhere."""
 
@@ -49,7 +51,7 @@ class Algorithm1(Stage):
     def _search(self, ledger: Ledger, position: int) -> None:
         entry = ledger.progress[position]
         last = entry.lp_steps + self.lp_steps
-        restart = 0
+        restart = fruitless = 0
         starts = self._best_starts(entry)
         starts.append((entry.problem.inputs.center, entry.nearest_disjuncts(1)[0]))
         while entry.lp_steps < last and position in ledger.unbroken():
@@ -60,8 +62,9 @@ class Algorithm1(Stage):
                 restart += 1
                 x, disjunct = self._random_start(entry, ledger.settings.seed, restart)
             self._descend(ledger, position, x, disjunct, last)
-            if entry.lp_steps == before and restart > 0:
-                return  # even a random start gave no new region
+            fruitless = 0 if entry.lp_steps > before or restart == 0 else fruitless + 1
+            if fruitless == _FRUITLESS:
+                return  # not even random starts give a new region
 
     def _best_starts(self, entry: Progress) -> list[tuple[Float64, int]]:
         """The best end point of each of the three nearest disjuncts."""

@@ -31,13 +31,16 @@ class Enclose(Stage):
 
     Attributes:
         rounds: radii tried for each disjunct.
-        disjuncts: how many disjuncts of each problem, the nearest (by that distance) first.
+        disjuncts: how many disjuncts of each problem, the nearest (by that distance) first; None
+            for all.
         steps: steps of a walk.
+        restarts: more rounds, from random points of all that is allowed, where nothing was found.
     """
 
     rounds: int
-    disjuncts: int
+    disjuncts: int | None
     steps: int
+    restarts: int = 0
 
     def run(self, ledger: Ledger) -> None:
         """See :meth:`Stage.run`."""
@@ -56,15 +59,18 @@ class Enclose(Stage):
                     radii.append(1.5 * float(distances[j]))
         failed, reached = np.zeros(len(pairs)), np.full(len(pairs), np.inf)
         problems = [entry.problem for entry in ledger.progress]
-        most = np.array([_widest(ledger, i) for i, _ in pairs])
+        sets = [problems[i].inputs for i, _ in pairs]
+        most = np.array([min(one.widest, one.eps) for one in sets])
         eps = np.minimum(np.array(radii), most)
         points: list[Floats] = [problems[i].inputs.center for i, _ in pairs]
         nearest: dict[int, Floats] = {}
-        for round_ in range(self.rounds):
+        for round_ in range(self.rounds + self.restarts):
+            entries = ledger.progress
             live = [
                 place
                 for place, (i, _) in enumerate(pairs)
-                if ledger.remaining(ledger.progress[i]) > 0
+                if ledger.remaining(entries[i]) > 0
+                and (round_ < self.rounds or entries[i].witness is None)
             ]
             if not live:
                 return
@@ -132,11 +138,3 @@ def _linear_distances(ledger: Ledger, position: int) -> Float64:
         slopes = np.maximum(inputs.norm.dual(gradient), 1e-12)
         distances.append(float(np.max(np.maximum(margins, 0.0) / slopes)))
     return np.array(distances)
-
-
-def _widest(ledger: Ledger, position: int) -> float:
-    """Radius of a ball that covers all inputs allowed (a large one where they are unbounded)."""
-    inputs = ledger.progress[position].problem.inputs
-    reach = np.maximum(inputs.upper - inputs.center, inputs.center - inputs.lower)
-    whole = inputs.norm.lengths(np.where(np.isfinite(reach), reach, 1e6)[None])[0]
-    return min(float(whole), inputs.eps)

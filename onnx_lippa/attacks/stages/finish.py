@@ -33,7 +33,7 @@ class FinishWithLp(Stage):
             entry = ledger.progress[position]
             if entry.closeness() >= self.closeness:
                 continue
-            mine = [point for point in entry.end_points if point.round == self.round]
+            mine = [point for point in entry.last_walked if point.round == self.round]
             for point in mine[: self.points]:
                 with ledger.timed([position]):
                     pattern = ledger.model.network.pattern(point.x.astype(np.float64))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from typing import Final
 
+import numpy as np
+
+from onnx_lippa.arrays import Float64
 from onnx_lippa.attacks.ledger import Ledger
 from onnx_lippa.network import ActivationPattern
 from onnx_lippa.regions import LinearRegion, Optimum
@@ -12,6 +15,8 @@ from onnx_lippa.witness import FoundBy
 
 _ROUNDING: Final = 1e-9
 """In a property a tie may count. An optimum that is one may come out this much above it."""
+_MARGINS: Final = (2e-6, 2e-5, 2e-4)
+"""Margins asked for in turn, relative to the largest logit: what float32 rounding can eat."""
 
 
 def margin_step(
@@ -37,3 +42,34 @@ def margin_step(
             ledger.accept(position, optimum.x, FoundBy.LP)
         entry.least_optimum = min(entry.least_optimum, optimum.margin)
     return optimum
+
+
+def distance_step(
+    ledger: Ledger, position: int, pattern: ActivationPattern, disjunct: int
+) -> Float64 | None:
+    """The nearest unsafe point of a region, if it is nearer than the witness and the judge agrees.
+
+    Nothing is done for a region that was solved before for this disjunct.
+    """
+    entry = ledger.progress[position]
+    if (pattern.key, disjunct) in entry.visited:
+        return None
+    entry.visited.add((pattern.key, disjunct))
+    region = LinearRegion(ledger.model.network, pattern)
+    conjunction = entry.problem.unsafe.disjuncts[disjunct]
+    logits = region.evaluate(entry.problem.inputs.center[None]).outputs
+    scale = max(1.0, float(np.abs(logits).max()))
+    for share in _MARGINS:
+        with ledger.timed([position], lp=True):
+            optimum = ledger.session(entry).least_distance(
+                region, conjunction, share * scale, ledger.remaining(entry)
+            )
+        entry.lp_steps += 1
+        if not optimum.found:
+            return None
+        best = np.inf if entry.witness is None else entry.witness.distance
+        if optimum.distance >= best:
+            return None
+        if ledger.accept(position, optimum.x, FoundBy.LP):
+            return optimum.x
+    return None

@@ -7,15 +7,10 @@ from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64
 from onnx_lippa.attacks.ledger import Ledger, Progress
 from onnx_lippa.attacks.stages.base import Stage
-from onnx_lippa.network import ActivationPattern
-from onnx_lippa.regions import LinearRegion
-from onnx_lippa.witness import FoundBy
+from onnx_lippa.attacks.stages.lp_step import distance_step
 
-_MARGINS: Final = (2e-6, 2e-5, 2e-4)
-"""Margins asked for in turn, relative to the largest logit: what float32 rounding can eat."""
 _CROSSINGS: Final = 0.05
 """How far a step across a face goes, as a share of the distance."""
 
@@ -45,7 +40,7 @@ class Polish(Stage):
             x = entry.witness.x.astype(np.float64)
             with ledger.timed([position]):
                 pattern = network.pattern(x)
-            nearest = self._nearest(ledger, position, pattern, disjunct)
+            nearest = distance_step(ledger, position, pattern, disjunct)
             if nearest is None:
                 return
             # The optimum lies on faces: the region just across them, towards the clean input,
@@ -56,34 +51,7 @@ class Polish(Stage):
                 beyond = network.pattern(nearest)
             for other in (beyond, across):
                 if entry.lp_steps < last:
-                    self._nearest(ledger, position, other, disjunct)
-
-    def _nearest(
-        self, ledger: Ledger, position: int, pattern: ActivationPattern, disjunct: int
-    ) -> Float64 | None:
-        """The nearest unsafe point of a region not solved before, offered to the judge."""
-        entry = ledger.progress[position]
-        if (pattern.key, disjunct) in entry.visited:
-            return None
-        entry.visited.add((pattern.key, disjunct))
-        region = LinearRegion(ledger.model.network, pattern)
-        conjunction = entry.problem.unsafe.disjuncts[disjunct]
-        logits = region.evaluate(entry.problem.inputs.center[None]).outputs
-        scale = max(1.0, float(np.abs(logits).max()))
-        for share in _MARGINS:
-            with ledger.timed([position], lp=True):
-                optimum = ledger.session(entry).least_distance(
-                    region, conjunction, share * scale, ledger.remaining(entry)
-                )
-            entry.lp_steps += 1
-            if not optimum.found:
-                return None
-            best = np.inf if entry.witness is None else entry.witness.distance
-            if optimum.distance >= best:
-                return None
-            if ledger.accept(position, optimum.x, FoundBy.LP):
-                return optimum.x
-        return None
+                    distance_step(ledger, position, other, disjunct)
 
 
 def _sought(entry: Progress) -> int:

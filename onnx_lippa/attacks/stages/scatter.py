@@ -9,7 +9,7 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers
-from onnx_lippa.attacks.batches import points_at_once
+from onnx_lippa.attacks.batches import points_at_once, work_of
 from onnx_lippa.attacks.ledger import EndPoint, Ledger
 from onnx_lippa.attacks.stages.base import Stage
 from onnx_lippa.witness import FoundBy
@@ -19,6 +19,8 @@ MOST_FEATURES: Final = 32
 _AT_FIRST: Final = 64
 _AT_MOST: Final = 4096
 """Points drawn together: few at first, since a network may be large."""
+_WORK: Final = 1 << 25
+"""Multiplications for points without a limit of time; a hundredth of a second."""
 _KEPT: Final = 8
 """Points of the least margin that are remembered for each disjunct."""
 _DISJUNCTS: Final = 24
@@ -30,16 +32,25 @@ _DISJUNCTS: Final = 24
 class Scatter(Stage):
     """Draws points of ball and box, and keeps the best of them as end points of round 0.
 
+    Where the distance is minimised, they are drawn from balls of all sizes up to what is allowed,
+    and the nearest unsafe ones are kept.
+
     Attributes:
-        points: how many points.
+        points: how many points; fewer of a large network, unless there is a limit of time.
         seconds: time after which no more are drawn.
     """
 
     points: int
-    seconds: float
+    seconds: float = np.inf
 
     def run(self, ledger: Ledger) -> None:
         """See :meth:`Stage.run`."""
+        if ledger.settings.minimize:
+            for position in ledger.unsettled():
+                if ledger.progress[position].problem.inputs.free_features <= MOST_FEATURES:
+                    with ledger.timed([position]):
+                        self._scatter_at_all_distances(ledger, position)
+            return
         for position in ledger.unbroken():
             if ledger.progress[position].problem.inputs.free_features <= MOST_FEATURES:
                 with ledger.timed([position]) as deadline:
@@ -52,12 +63,43 @@ class Scatter(Stage):
         network = ledger.model.values  # compiled on first use, which is no part of the seconds
         last = min(deadline, time.monotonic() + self.seconds)
         drawn, count = 0, min(_AT_FIRST, most)
-        while drawn < self.points and time.monotonic() < last:
+        wanted = self._affordable(ledger)
+        while drawn < wanted and time.monotonic() < last:
             x = problem.inputs.sampled(generator, count)
             margins = problem.unsafe.margins(network.logits(x))
             if _keep_best(ledger, position, x, margins):
                 return
             drawn, count = drawn + count, min(2 * count, most)
+
+    def _affordable(self, ledger: Ledger) -> int:
+        if np.isfinite(self.seconds):
+            return self.points
+        return min(self.points, _WORK // work_of(ledger.model.network))
+
+    def _scatter_at_all_distances(self, ledger: Ledger, position: int) -> None:
+        entry, count = ledger.progress[position], self._affordable(ledger)
+        inputs = entry.problem.inputs
+        inputs = inputs.with_eps(min(inputs.eps, inputs.widest))
+        generator = entry.problem.generator(ledger.settings.seed, "scatter")
+        # Nearer ones are drawn as often as far ones: as shares of the ball, and of the box.
+        points = inputs.sampled(generator, count)
+        box = np.isfinite(inputs.upper - inputs.lower)
+        whole = generator.uniform(size=points.shape)
+        whole = np.where(box, inputs.lower + whole * np.where(box, inputs.upper - inputs.lower, 0),
+                         points)  # fmt: skip
+        points = np.where(np.arange(count)[:, None] % 2 == 0, points, inputs.projected(whole))
+        shares = generator.uniform(size=(count, 1))
+        points = inputs.center + shares * (points - inputs.center)
+        if not count:
+            return
+        margins = entry.problem.unsafe.margins(ledger.model.values.logits(points))
+        margins = np.where(np.isnan(margins), np.inf, margins)
+        lengths = inputs.norm.lengths(points - inputs.center)
+        for j in range(margins.shape[1]):
+            unsafe = np.flatnonzero(margins[:, j] < 0)
+            for row in unsafe[np.argsort(lengths[unsafe], kind="stable")[:_KEPT]]:
+                if ledger.accept(position, points[row], FoundBy.SAMPLING):
+                    break
 
 
 def _keep_best(ledger: Ledger, position: int, x: Float64, margins: Float64) -> bool:

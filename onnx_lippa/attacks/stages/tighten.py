@@ -28,12 +28,12 @@ class Tighten(Stage):
 
     Attributes:
         round: number of the round.
-        disjuncts: how many of the nearest disjuncts are tried.
+        disjuncts: how many of the nearest disjuncts are tried; None for all.
         steps: steps of a walk.
     """
 
     round: int
-    disjuncts: int
+    disjuncts: int | None
     steps: int
 
     def run(self, ledger: Ledger) -> None:
@@ -54,7 +54,7 @@ class Tighten(Stage):
             project = inputs.norm.projector(
                 inputs.center[None], np.array([radius]), inputs.lower, inputs.upper
             )
-            for j in entry.nearest_disjuncts(self.disjuncts):
+            for j in entry.nearest_disjuncts(self.disjuncts or len(entry.clean_margins)):
                 seed = ledger.settings.seed
                 generator = entry.problem.generator(seed, "smaller ball", self.round, j)
                 far = inputs.norm.sample_extreme(generator, inputs.size)
