@@ -80,7 +80,7 @@ def plan_for(
     """
     if asked:
         return _sought(settings)
-    stages = _nearest(settings, cheap) if settings.minimize else _within(settings, cheap)
+    stages = _nearest(settings, cheap, grid) if settings.minimize else _within(settings, cheap)
     return _on_grid(stages) if grid else stages
 
 
@@ -164,7 +164,7 @@ def _sought(settings: Settings) -> tuple[Stage, ...]:
     return tuple(stages)
 
 
-def _nearest(settings: Settings, cheap: bool) -> tuple[Stage, ...]:
+def _nearest(settings: Settings, cheap: bool, grid: bool) -> tuple[Stage, ...]:
     """The nearest adversarial example: bracket it, then walks and LPs in turn."""
     lippa = settings.method is not Method.PGD and settings.region_steps > 0
     closeness = math.inf if cheap else _NEAR
@@ -189,6 +189,6 @@ def _nearest(settings: Settings, cheap: bool) -> tuple[Stage, ...]:
         stages.append(Polish(settings.region_steps))
         if settings.lp_steps is not None:
             stages.append(NearestRegions(settings.lp_steps))
-        elif cheap:
-            stages.append(NearestRegions(_CHEAP_REGIONS))
+        elif cheap and not grid:  # LPs know no grid
+            stages.append(NearestRegions(_CHEAP_REGIONS, MOST_FEATURES))
     return tuple(stages)

@@ -36,14 +36,18 @@ class NearestRegions(Stage):
 
     Attributes:
         lp_steps: LPSteps for one input.
+        most_features: inputs with more free features are left out, since their regions are too
+            many.
     """
 
     lp_steps: int
+    most_features: float = np.inf
 
     def run(self, ledger: Ledger) -> None:
         """See :meth:`Stage.run`."""
         for position in ledger.unsettled():
-            self._search(ledger, position)
+            if ledger.progress[position].problem.inputs.free_features <= self.most_features:
+                self._search(ledger, position)
 
     def _search(self, ledger: Ledger, position: int) -> None:
         entry = ledger.progress[position]
