@@ -19,12 +19,12 @@ from onnx_lippa.attacks.stages import FreePatterns, free_patterns
 from onnx_lippa.certify.mip import FREE
 from onnx_lippa.certify.rectified import (
     NoRelaxationError,
-    OutOfTimeError,
     Reach,
     Tightening,
     TooLargeError,
     rectified,
 )
+from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.question import InputSet, Problem, UnsafeSet, norm_named
 from onnx_lippa.witness import FoundBy

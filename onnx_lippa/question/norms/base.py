@@ -108,7 +108,7 @@ class Norm(ABC):
         """A random point (d,) of the unit ball."""
 
     def samples(self, generator: np.random.Generator, count: int, d: int) -> Float64:
-        """The points (count, d) that as many calls of :meth:`sample` give."""
+        """As many such points (count, d)."""
         return np.array([self.sample(generator, d) for _ in range(count)]).reshape(count, d)
 
     @abstractmethod

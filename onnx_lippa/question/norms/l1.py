@@ -75,9 +75,13 @@ class L1(Norm):
 
     def sample(self, generator: np.random.Generator, d: int) -> Float64:
         """See :meth:`Norm.sample`; uniform (exponential spacings)."""
-        parts = generator.exponential(size=d + 1)
-        signs = generator.choice([-1.0, 1.0], d)
-        return signs * parts[:d] / parts.sum()
+        return self.samples(generator, 1, d)[0]
+
+    def samples(self, generator: np.random.Generator, count: int, d: int) -> Float64:
+        """See :meth:`Norm.samples`; all at once."""
+        parts = generator.exponential(size=(count, d + 1))
+        signs = generator.choice([-1.0, 1.0], (count, d))
+        return signs * parts[:, :d] / parts.sum(axis=1, keepdims=True)
 
     def sample_extreme(self, generator: np.random.Generator, d: int) -> Float64:
         """See :meth:`Norm.sample_extreme`: the budget shared by one coordinate in twenty."""

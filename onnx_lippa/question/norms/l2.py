@@ -56,9 +56,13 @@ class L2(Norm):
 
     def sample(self, generator: np.random.Generator, d: int) -> Float64:
         """See :meth:`Norm.sample`; uniform."""
-        direction = generator.standard_normal(d)
-        radius = generator.uniform() ** (1.0 / d)
-        return radius * direction / np.linalg.norm(direction)
+        return self.samples(generator, 1, d)[0]
+
+    def samples(self, generator: np.random.Generator, count: int, d: int) -> Float64:
+        """See :meth:`Norm.samples`; all at once."""
+        directions = generator.standard_normal((count, d))
+        radii = generator.uniform(size=(count, 1)) ** (1.0 / d)
+        return radii * directions / np.linalg.norm(directions, axis=1, keepdims=True)
 
     def sample_extreme(self, generator: np.random.Generator, d: int) -> Float64:
         """See :meth:`Norm.sample_extreme`: a point of the sphere."""

@@ -1,0 +1,119 @@
+"""Budgets that are named are spent, and small networks leave nothing to chance."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from onnx_lippa import Verdict, attack
+from onnx_lippa.attacks import Settings
+from onnx_lippa.attacks.plan import plan_for
+from onnx_lippa.attacks.stages import Algorithm1, FinishWithLp, Scatter, Walks, walks
+from onnx_lippa.onnx_io import load
+from tests.attacks.cases import digits, linear_file, mlp_file, plain_outputs
+from tests.networks_exact import layers_file, least_distance, one_hidden_layer
+
+
+@pytest.fixture
+def rounds(monkeypatch):
+    """Which rounds of walks begin, for one input."""
+    seen: list[int] = []
+    plain = walks.starting_points
+
+    def watched(kind, ledger, pairs, round_):
+        seen.append(round_)
+        return plain(kind, ledger, pairs, round_)
+
+    monkeypatch.setattr(walks, "starting_points", watched)
+    return seen
+
+
+@pytest.mark.parametrize("restarts", [0, 3, 30])
+def test_named_restarts_are_spent_on_an_input_that_no_walk_brings_near(rounds, restarts):
+    model, x, y = digits()
+    result = attack(model, x[:1], y[:1], eps=0.005, restarts=restarts, gradient_steps=3, lp_steps=0)
+    assert result.verdicts == (Verdict.UNKNOWN,)
+    assert sorted(set(rounds)) == list(range(restarts + 1))
+
+
+def test_named_lp_steps_are_spent(tmp_path):
+    model = load(mlp_file(tmp_path, (6, 40, 40, 3), seed=3))
+    x = np.full((1, 6), 0.45, np.float32)
+    y = plain_outputs(model.file.path, x).argmax(axis=1)
+    eps = 0.97 * float(attack(model, x, y, method="pgd", gradient_steps=200).distances[0])
+    spent = {}
+    for steps in (0, 5, 60):
+        result = attack(
+            model, x, y, eps=eps, restarts=0, gradient_steps=3, lp_steps=steps, method="lippa"
+        )
+        assert result.verdicts == (Verdict.UNKNOWN,)
+        spent[steps] = result.outcomes[0].lp_steps
+    assert spent[5] == spent[0] + 5
+    assert spent[60] == spent[0] + 60
+
+
+def test_lp_steps_end_where_there_is_no_other_region(tmp_path):
+    path = linear_file(tmp_path, np.eye(2), np.array([0.0, -5.0]))
+    result = attack(path, np.full((1, 2), 0.5, np.float32), [0], eps=0.1, lp_steps=10_000)
+    assert result.outcomes[0].lp_steps == 1
+
+
+def test_gates_are_only_where_nobody_named_a_budget():
+    def gates(kind, **settings):
+        stages = plan_for(Settings(**settings))
+        return [stage.closeness for stage in stages if isinstance(stage, kind)]
+
+    for kind in (Walks, FinishWithLp):
+        assert any(math.isfinite(gate) for gate in gates(kind))
+        assert not any(math.isfinite(gate) for gate in gates(kind, restarts=8))
+    assert all(math.isfinite(gate) for gate in gates(Algorithm1))
+    assert not any(math.isfinite(gate) for gate in gates(Algorithm1, lp_steps=8))
+    for stage in plan_for(Settings(), cheap=True):
+        assert not math.isfinite(getattr(stage, "closeness", math.inf))
+    assert isinstance(plan_for(Settings())[0], Scatter)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l1", "l2"])
+@pytest.mark.parametrize("seeds", [range(0, 2), pytest.param(range(2, 60), marks=pytest.mark.slow)])
+def test_small_networks_against_every_pattern(tmp_path, norm, seeds):
+    """What is there is found: just beyond the exact distance, and at it when minimising."""
+    for seed in seeds:
+        layers = one_hidden_layer(seed)
+        path = layers_file(tmp_path, layers, f"{seed}.onnx")
+        x = np.random.default_rng(seed).uniform(size=(4, len(layers[0][0]))).astype(np.float32)
+        y = plain_outputs(path, x).argmax(axis=1)
+        model = load(path)
+        exact = np.array(
+            [least_distance(norm, one, int(label), layers) for one, label in zip(x, y, strict=True)]
+        )
+        nearest = attack(model, x, y, norm=norm)
+        breakable = np.isfinite(exact)
+        assert np.array_equal(np.isfinite(nearest.distances), breakable)
+        found, least = nearest.distances[breakable], exact[breakable]
+        assert np.all(found >= least * (1 - 1e-6) - 1e-8)
+        assert np.all(found <= 1.01 * least + 1e-4), (seed, found, least)
+        for i in np.flatnonzero(breakable & (exact > 1e-3)):
+            for share, verdict in ((1.2, Verdict.ADVERSARIAL), (0.98, Verdict.UNKNOWN)):
+                eps = share * float(exact[i])
+                result = attack(model, x[i : i + 1], y[i : i + 1], norm=norm, eps=eps)
+                assert result.verdicts == (verdict,), (seed, i, share)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_bracketing_alone_comes_near(norm):
+    """Walks from inside shrinking balls, without any LP, end near what LPs find."""
+    model, x, y = digits()
+    walked = attack(model, x[:12], y[:12], norm=norm, method="pgd")
+    solved = attack(model, x[:12], y[:12], norm=norm)
+    assert walked.success.all()
+    assert np.median(walked.distances / solved.distances) <= 1.01
+
+
+def test_sparse_steps_leave_features_at_a_bound():
+    """An ℓ1 walk that keeps pushing what cannot move came six times as far."""
+    model, x, y = digits()
+    walked = attack(model, x[:6], y[:6], norm="l1", method="pgd")
+    solved = attack(model, x[:6], y[:6], norm="l1")
+    assert np.median(walked.distances / solved.distances) <= 1.1
