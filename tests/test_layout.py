@@ -120,6 +120,25 @@ def test_typed_and_documented(path):
     assert ast.get_docstring(ast.parse(path.read_text()))
 
 
+def test_only_what_proves_makes_a_proof():
+    """No other module writes ``Proven(...)``: what guides a search is passed nowhere as a proof."""
+    makers = {
+        "certify/bounds/margins.py",  # over the tape of layers
+        "certify/proven.py",
+        "certify/rectified/proof.py",  # from multipliers
+        "certify/rectified/weighted.py",  # of a sum of rows, of the largest of them
+        "certify/search/nodes.py",  # as stored before
+    }
+    found = {
+        named(path)
+        for path in FILES
+        if "onnx_lippa.certify.proven" in imports(path)
+        for part in ast.walk(ast.parse(path.read_text()))
+        if isinstance(part, ast.Call) and ast.unparse(part.func) == "Proven"
+    }
+    assert found == makers - {"certify/proven.py"}
+
+
 def test_marker_of_types():
     """Classifier ``Typing :: Typed`` needs the marker beside the package."""
     assert (PACKAGE / "py.typed").exists()

@@ -12,6 +12,7 @@ from typing import final
 import numpy as np
 
 from onnx_lippa.arrays import Float64
+from onnx_lippa.certify.proven import Proven
 from onnx_lippa.certify.settings import CertifySettings
 from onnx_lippa.clock import NEVER
 from onnx_lippa.onnx_io import Model
@@ -88,8 +89,15 @@ class Case:
         self.witness, self.found_by = witness, found_by
         return True
 
-    def prove(self, bound: float, proved_by: ProvedBy) -> None:
-        """Takes a proven lower bound of the margin over all inputs allowed."""
+    def prove(self, proven: Proven, proved_by: ProvedBy) -> None:
+        """Takes lower bounds of margins over all inputs allowed; their least is the case's."""
+        self._take(proven.value, proved_by)
+
+    def believe(self, bound: float) -> None:
+        """Takes a lower bound of the margin that is a MIP solver's word, and so reported."""
+        self._take(bound, ProvedBy.MIP)
+
+    def _take(self, bound: float, proved_by: ProvedBy) -> None:
         if bound > self.bound:
             self.bound = bound
             if bound > 0:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import final
 
 import numpy as np
@@ -35,6 +37,11 @@ class Proven:
         """Bounds of functions over sets that were proven to be empty."""
         return cls(np.full(count, np.inf))
 
+    @classmethod
+    def exactly(cls, values: Sequence[Fraction]) -> Proven:
+        """Rational numbers, rounded down."""
+        return cls(np.array([_rounded_down(value) for value in values], np.float64))
+
     @property
     def least(self) -> Proven:
         """(1,) what holds for all of them together; of none it is infinite."""
@@ -62,3 +69,11 @@ class Proven:
         bounds = self.bounds.copy()
         bounds[rows] = other.bounds
         return Proven(bounds)
+
+
+def _rounded_down(value: Fraction) -> float:
+    try:
+        near = float(value)
+    except OverflowError:  # beyond the largest float
+        return -np.inf if value < 0 else float(np.finfo(np.float64).max)
+    return near if Fraction(near) <= value else float(np.nextafter(near, -np.inf))

@@ -14,6 +14,7 @@ from onnx_lippa.certify.bounds.relaxation import Lines, constant_lines_of, lines
 from onnx_lippa.certify.bounds.sets import InputSets
 from onnx_lippa.certify.bounds.substitution import Rows, Substitution
 from onnx_lippa.certify.bounds.walk import Walk
+from onnx_lippa.certify.proven import Proven
 from onnx_lippa.clock import NEVER
 from onnx_lippa.layers import PiecewiseLayer
 from onnx_lippa.network import Network
@@ -32,7 +33,7 @@ def interval_margins(
     unsafe: Sequence[UnsafeSet],
     bounds: Bounds | None = None,
     deadline: float = NEVER,
-) -> list[Float64]:
+) -> list[Proven]:
     """Margins by intervals, the layers behind the last piecewise ones taken together.
 
     Args:
@@ -43,7 +44,7 @@ def interval_margins(
         deadline: ``time.monotonic()`` from which on no more is begun.
 
     Returns:
-        For each input a proven lower bound of the margin of every disjunct, (disjuncts,).
+        For each input the lower bounds of the margins of all disjuncts, (disjuncts,).
 
     Raises:
         BoundsTooLargeError: they do not fit into memory.
@@ -59,7 +60,7 @@ def linear_margins(
     unsafe: Sequence[UnsafeSet],
     bounds: Bounds | None = None,
     deadline: float = NEVER,
-) -> list[Float64]:
+) -> list[Proven]:
     """Margins by backward substitution, or by intervals where those are better.
 
     Args:
@@ -70,7 +71,7 @@ def linear_margins(
         deadline: ``time.monotonic()`` from which on no more is begun.
 
     Returns:
-        For each input a proven lower bound of the margin of every disjunct, (disjuncts,).
+        For each input the lower bounds of the margins of all disjuncts, (disjuncts,).
 
     Raises:
         BoundsTooLargeError: they do not fit into memory.
@@ -87,8 +88,8 @@ def _margins(
     bounds: Bounds,
     relaxations: Sequence[_Relax],
     deadline: float,
-) -> list[Float64]:
-    found: list[Float64] = []
+) -> list[Proven]:
+    found: list[Proven] = []
     for run in runs(network, len(inputs)):
         sets = InputSets.of(inputs[run])
         with np.errstate(invalid="ignore", over="ignore"):
@@ -106,7 +107,7 @@ def _margins(
                 start += len(values)
                 # One row that is surely not below its bound keeps the whole disjunct away.
                 margins[place] = np.max(_minus(values, disjunct.bound), initial=-np.inf)
-            found.append(margins)
+            found.append(Proven(margins))
     return found
 
 

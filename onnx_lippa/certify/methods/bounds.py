@@ -6,10 +6,10 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-from onnx_lippa.arrays import Float64
 from onnx_lippa.certify.bounds import BoundsTooLargeError
 from onnx_lippa.certify.case import Case
 from onnx_lippa.certify.methods.base import Proving
+from onnx_lippa.certify.proven import Proven
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.network import Network
 from onnx_lippa.question import StatedSet, UnsafeSet
@@ -29,7 +29,7 @@ class ByBounds(Proving):
         inputs: Sequence[StatedSet],
         unsafe: Sequence[UnsafeSet],
         deadline: float,
-    ) -> list[Float64]:
+    ) -> list[Proven]:
         """Lower bounds (disjuncts,) of the margins of each case.
 
         Raises:
@@ -50,4 +50,4 @@ class ByBounds(Proving):
             return
         for case, found in zip(cases, margins, strict=True):
             case.reason = f"its {self.proved_by.value} bounds leave a margin open"
-            case.prove(float(found.min()), self.proved_by)
+            case.prove(found, self.proved_by)

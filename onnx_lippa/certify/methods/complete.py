@@ -23,6 +23,7 @@ from onnx_lippa.certify.exact import (
 )
 from onnx_lippa.certify.methods.base import Proving
 from onnx_lippa.certify.methods.linear import ByLinearBounds
+from onnx_lippa.certify.proven import Proven
 from onnx_lippa.certify.rectified import (
     NoRelaxationError,
     Reach,
@@ -76,7 +77,7 @@ class Complete(Proving):
             self._search_within_bounds(case)
 
     def _search_within_bounds(self, case: Case) -> None:
-        disjuncts, closed = case.problem.unsafe.disjuncts, np.inf
+        disjuncts, closed = case.problem.unsafe.disjuncts, Proven.of_empty()
         if len(disjuncts) > _FEW_DISJUNCTS:
             with suppress(BoundsTooLargeError, OutOfTimeError):  # the search says so, if it is so
                 disjuncts, closed = _still_open(case, case.deadline)
@@ -94,7 +95,7 @@ class Complete(Proving):
                 return
             if tightening.steps == 0:
                 disjuncts, constant = _without_constants(case, system, disjuncts)
-                closed = min(closed, constant)
+                closed = closed.both(constant)
             if disjuncts and self._branch(case, system, disjuncts, closed, tightening.steps > 0):
                 return
         if not disjuncts:
@@ -105,7 +106,7 @@ class Complete(Proving):
         case: Case,
         system: RectifiedSystem,
         disjuncts: Sequence[Conjunction],
-        closed: float,
+        closed: Proven,
         last: bool,
     ) -> bool:
         """Searches a system; True where no better one would help."""
@@ -138,9 +139,9 @@ class Complete(Proving):
         if found.status is SearchStatus.UNSAFE:
             return True
         case.reason = found.reason
-        case.prove(min(found.bound, closed), ProvedBy.COMPLETE)
+        case.prove(found.proven.both(closed), ProvedBy.COMPLETE)
         if found.status is SearchStatus.PROVEN:
-            if found.bound > 0 and closed == 0:
+            if found.bound > 0 and closed.value == 0:
                 case.exclude(ProvedBy.COMPLETE)  # of ties that do not count
             return True
         if last and found.is_tie:
@@ -204,7 +205,7 @@ def _decided_at_a_point(case: Case) -> bool:
         return False
     least = min(margins)
     if all(m > 0 or (m == 0 and one.strict) for m, one in zip(margins, disjuncts, strict=True)):
-        _settle(case, max(_rounded_down(least), 0.0))
+        _settle(case, Proven.exactly([least]))
     elif not case.offer(x, FoundBy.SEARCH):
         case.reason = (
             f"the margin of its one input is {float(least):.3g} without rounding, which ONNX "
@@ -215,20 +216,20 @@ def _decided_at_a_point(case: Case) -> bool:
 
 def _without_constants(
     case: Case, system: RectifiedSystem, disjuncts: Sequence[Conjunction]
-) -> tuple[tuple[Conjunction, ...], float]:
+) -> tuple[tuple[Conjunction, ...], Proven]:
     """Disjuncts but for those with a safe margin that is one number for all inputs.
 
     Two outputs that are the same, for instance. With a bound of the margins of these.
     """
-    left, least = [], np.inf
+    left, safe = [], []
     for one in disjuncts:
         margins = [_ZERO, *_constant_margins(case, system, one)]
         margin = max(margins)
         if margin > 0 or (len(margins) > 1 and one.strict):
-            least = min(least, _rounded_down(margin))
+            safe.append(margin)
         else:
             left.append(one)
-    return tuple(left), least
+    return tuple(left), Proven.exactly(safe)
 
 
 def _constant_margins(
@@ -248,22 +249,17 @@ def _constant_margins(
             yield margin
 
 
-def _settle(case: Case, closed: float) -> None:
+def _settle(case: Case, closed: Proven) -> None:
     """A case of which nothing is open, the last part of it with this bound.
 
     With a bound of 0 there are ties in it, and they do not count.
     """
     case.prove(closed, ProvedBy.COMPLETE)
-    if closed == 0:
+    if closed.value == 0:
         case.exclude(ProvedBy.COMPLETE)
 
 
-def _rounded_down(value: Fraction) -> float:
-    near = float(value)
-    return near if Fraction(near) <= value else float(np.nextafter(near, -np.inf))
-
-
-def _still_open(case: Case, deadline: float) -> tuple[tuple[Conjunction, ...], float]:
+def _still_open(case: Case, deadline: float) -> tuple[tuple[Conjunction, ...], Proven]:
     """The disjuncts that linear bounds leave open, and a bound of the others' margins.
 
     Thousands of disjuncts are mostly a formula multiplied out, and share a few rows.
@@ -271,9 +267,9 @@ def _still_open(case: Case, deadline: float) -> tuple[tuple[Conjunction, ...], f
     unsafe = case.problem.unsafe
     (margins,) = linear_margins(case.model.network, [case.stated], [unsafe], deadline=deadline)
     open_ = tuple(
-        one for one, margin in zip(unsafe.disjuncts, margins, strict=True) if not margin > 0
+        one for one, margin in zip(unsafe.disjuncts, margins.bounds, strict=True) if not margin > 0
     )
-    return open_, float(margins[margins > 0].min(initial=np.inf))
+    return open_, margins.take(margins.bounds > 0).least
 
 
 def _thorough(deadline: float) -> Tightening:

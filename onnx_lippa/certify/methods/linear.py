@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, final
 
-from onnx_lippa.arrays import Float64
 from onnx_lippa.certify.bounds import linear_margins
 from onnx_lippa.certify.methods.bounds import ByBounds
+from onnx_lippa.certify.proven import Proven
 from onnx_lippa.network import Network
 from onnx_lippa.question import StatedSet, UnsafeSet
 from onnx_lippa.witness import ProvedBy
@@ -25,6 +25,6 @@ class ByLinearBounds(ByBounds):
         inputs: Sequence[StatedSet],
         unsafe: Sequence[UnsafeSet],
         deadline: float,
-    ) -> list[Float64]:
+    ) -> list[Proven]:
         """See :meth:`ByBounds.margins`."""
         return linear_margins(network, inputs, unsafe, deadline=deadline)

@@ -23,7 +23,7 @@ from onnx_lippa.certify.rectified.dual import Units
 from onnx_lippa.certify.rectified.folding import relaxed_by
 from onnx_lippa.certify.search.result import rows_of
 from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.witness import FoundBy, ProvedBy
+from onnx_lippa.witness import FoundBy
 
 _STEPS: Final = 10
 """Steps of ascent for bounds of ẑ, and for the point to start from."""
@@ -67,7 +67,7 @@ class ByMip(Proving):
         if answer.status is not MipStatus.UNSAFE:
             case.reason = answer.reason
         if answer.status is MipStatus.SAFE:
-            case.prove(answer.bound, ProvedBy.MIP)
+            case.believe(answer.bound)
 
 
 def _start(case: Case, system: RectifiedSystem) -> Float64:

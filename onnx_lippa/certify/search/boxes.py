@@ -15,7 +15,8 @@ from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64, Floats, Integers, States
+from onnx_lippa.arrays import AnyArray, Float64, Floats, Integers, States
+from onnx_lippa.certify.proven import Proven
 from onnx_lippa.certify.rectified.dual import Objectives, Units
 from onnx_lippa.certify.rectified.folding import states_by
 from onnx_lippa.certify.rectified.proof import Boxes, prove
@@ -52,7 +53,7 @@ class _Boxes:
         disjunct: (n,) the disjunct asked for in each.
         low: (n, d) lower ends.
         high: (n, d) upper ends.
-        bound: (n,) proven lower bound of the disjunct's margin.
+        proven: (n,) lower bound of the disjunct's margin.
         feature: (n,) the feature to halve.
         lower: (n, units) lower bounds of ẑ in each; float32, rounded outward.
         upper: (n, units) upper bounds.
@@ -61,21 +62,29 @@ class _Boxes:
     disjunct: Integers
     low: Float64
     high: Float64
-    bound: Float64
+    proven: Proven
     feature: Integers
     lower: Floats
     upper: Floats
 
     @property
     def count(self) -> int:
-        return len(self.bound)
+        return len(self.disjunct)
 
     def take(self, chosen: np.ndarray) -> _Boxes:
-        return _Boxes(*(array[chosen] for array in vars(self).values()))
+        return _Boxes(
+            self.disjunct[chosen], self.low[chosen], self.high[chosen], self.proven.take(chosen),
+            self.feature[chosen], self.lower[chosen], self.upper[chosen],
+        )  # fmt: skip
 
     def with_others(self, other: _Boxes) -> _Boxes:
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return _Boxes(*(np.concatenate(pair) for pair in pairs))
+        def joined(name: str) -> AnyArray:
+            return np.concatenate([getattr(self, name), getattr(other, name)])
+
+        return _Boxes(
+            joined("disjunct"), joined("low"), joined("high"), self.proven.both(other.proven),
+            joined("feature"), joined("lower"), joined("upper"),
+        )  # fmt: skip
 
 
 @final
@@ -99,7 +108,7 @@ class BoxSearch:
         self._earlier = [
             (self._units.first(number), block) for number, block in enumerate(self._units.blocks)
         ]
-        self._nodes, self._proven, self._found = 0, np.inf, False
+        self._nodes, self._proven, self._found = 0, Proven.of_empty(), False
         self._deadline = NEVER
         work = system.units * (system.units + system.inputs)
         self._rows_at_once = int(np.clip(_PRODUCTS / max(work, 1), 1, _ROWS))
@@ -116,10 +125,10 @@ class BoxSearch:
                     open_ = rest.with_others(self._bounded(_halved(chosen)))
         except OutOfTimeError as error:
             reason = str(error)  # boxes that were being halved are among the open ones still
-        bound = min(self._proven, float(open_.bound.min(initial=np.inf)))
+        proven = self._proven.both(open_.proven).least
         status = SearchStatus.OPEN if reason else SearchStatus.PROVEN
         status = SearchStatus.UNSAFE if self._found else status
-        return Searched(status, bound, self._nodes, 0, reason)
+        return Searched(status, proven, self._nodes, 0, reason)
 
     def _whole(self) -> _Boxes:
         """The whole box, once for each disjunct."""
@@ -127,7 +136,7 @@ class BoxSearch:
         ends, infinite = np.ones((count, s.inputs)), np.float32(np.inf)
         lower, upper = s.unit_lower.astype(np.float32), s.unit_upper.astype(np.float32)
         return _Boxes(
-            np.arange(count), -ends, ends, np.full(count, -np.inf), np.zeros(count, np.int64),
+            np.arange(count), -ends, ends, Proven.nothing(count), np.zeros(count, np.int64),
             np.repeat(np.nextafter(lower, -infinite)[None], count, axis=0),
             np.repeat(np.nextafter(upper, infinite)[None], count, axis=0),
         )  # fmt: skip
@@ -145,7 +154,7 @@ class BoxSearch:
 
     def _narrow(self, boxes: _Boxes) -> bool:
         """Whether the worst box is as small as boxes get."""
-        worst = int(np.argmin(boxes.bound))
+        worst = int(np.argmin(boxes.proven.bounds))
         return bool((boxes.high[worst] - boxes.low[worst]).max(initial=0.0) < 2 * _NARROWEST)
 
     def _bounded(self, boxes: _Boxes) -> _Boxes:
@@ -154,7 +163,7 @@ class BoxSearch:
         middle, radius = (boxes.low + boxes.high) / 2, (boxes.high - boxes.low) / 2
         state = self._tighten(boxes, middle, radius)
         feature, points = boxes.feature.copy(), middle.copy()
-        best = np.full(boxes.count, -np.inf)
+        best = Proven.nothing(boxes.count)
         for disjunct in np.unique(boxes.disjunct).tolist():
             require_time(self._deadline)
             mine = np.flatnonzero(boxes.disjunct == disjunct)
@@ -166,21 +175,22 @@ class BoxSearch:
                 proven, left = prove(
                     self._units, objectives, relaxed, relaxed.adaptive(), None, reached
                 )
-                value = proven.bounds
-                chosen = np.flatnonzero(value >= best[mine])
+                chosen = np.flatnonzero(proven.bounds >= best.bounds[mine])
                 better = mine[chosen]
                 reach = np.abs(left.rows[chosen]) * radius[better]
-                best[better], feature[better] = value[chosen], _feature(reach, radius[better])
+                best = best.replaced(better, proven.take(chosen))
+                feature[better] = _feature(reach, radius[better])
                 points[better] = middle[better] - np.copysign(radius[better], left.rows[chosen])
         # What holds for a box holds for its halves.
-        bounds = np.maximum(best, boxes.bound)
-        bounds[np.any(boxes.lower > boxes.upper, axis=1)] = np.inf
-        self._proven = min(self._proven, float(bounds[bounds > 0].min(initial=np.inf)))
-        kept = np.flatnonzero(bounds <= 0)
+        best = best.better(boxes.proven)
+        empty = np.flatnonzero(np.any(boxes.lower > boxes.upper, axis=1))
+        best = best.replaced(empty, Proven.of_empty(empty.size))
+        self._proven = self._proven.both(best.take(best.bounds > 0)).least
+        kept = np.flatnonzero(best.bounds <= 0)
         tried = np.concatenate([points[kept], middle[kept]])
         asked = np.tile(boxes.disjunct[kept], 2)
         self._found = accepts(self._system, self._disjuncts, asked, tried, self._offer)
-        return replace(boxes, bound=bounds, feature=feature).take(kept)
+        return replace(boxes, proven=best, feature=feature).take(kept)
 
     def _tighten(self, boxes: _Boxes, middle: Float64, radius: Float64) -> States:
         """Bounds the undecided units of each box anew, in place, one block after the other.
@@ -245,7 +255,7 @@ def _feature(reach: Float64, radius: Float64) -> Integers:
 
 def _worst(boxes: _Boxes) -> tuple[_Boxes, _Boxes]:
     """The boxes of the least bounds, and the rest."""
-    order = np.argsort(boxes.bound, kind="stable")
+    order = np.argsort(boxes.proven.bounds, kind="stable")
     return boxes.take(order[:_BATCH]), boxes.take(order[_BATCH:])
 
 

@@ -78,8 +78,8 @@ class NeuronSearch:
         work = system.units * (system.units + system.inputs)
         self._batch = int(np.clip(_PRODUCTS / max(work, 1), 1, _BATCH))
         self._frontier: Frontier | None = None
-        self._nodes, self._proven, self._least_open = 0, np.inf, -np.inf
-        self._least_taken = np.inf
+        self._nodes, self._proven = 0, Proven.of_empty()
+        self._least_open, self._least_taken = Proven.nothing(), Proven.of_empty()
         """The least bound of the nodes that are being split: they are not in the frontier."""
         self._leaves = Leaves(system)
         self._undecided, self._found = "", False
@@ -100,9 +100,10 @@ class NeuronSearch:
         status = SearchStatus.PROVEN if not reason else SearchStatus.OPEN
         if self._found:
             status, reason = SearchStatus.UNSAFE, ""
-        least = np.inf if self._frontier is None else self._frontier.least
-        bound = min(self._proven, self._least_open, self._least_taken, least)
-        return Searched(status, bound, self._nodes, self._leaves.solved, reason)
+        proven = self._proven.both(self._least_open).both(self._least_taken)
+        if self._frontier is not None:
+            proven = proven.both(self._frontier.least)
+        return Searched(status, proven.least, self._nodes, self._leaves.solved, reason)
 
     def _explore(self, limits: Limits) -> str:
         """The whole search; which limit ended it, or nothing."""
@@ -122,7 +123,7 @@ class NeuronSearch:
             if self._nodes >= limits.nodes:
                 return _NODES
             self._found = self._step(frontier, limits.deadline)
-            self._least_taken = np.inf
+            self._least_taken = Proven.of_empty()
         return ""
 
     def _first(self) -> tuple[Integers, Integers]:
@@ -135,9 +136,9 @@ class NeuronSearch:
         first = self._ascent.run(rows, relaxed_by(self._system), _ROOT_STEPS, goal=0.0)
         self._nodes += rows.count
         best = self._best_rows(first.bounds)
-        self._close(first.bounds[best])
+        self._close(first.proven.take(best))
         left = np.flatnonzero(first.bounds[best] <= 0)
-        self._least_open = float(first.bounds[best[left]].min(initial=np.inf))
+        self._least_open = first.proven.take(best[left]).least
         if left.size:
             self._found = self._accepts(left, first.points[best[left]])
         spans = np.abs(first.left.rows).sum(axis=1)
@@ -161,12 +162,12 @@ class NeuronSearch:
             found = self._ascent.weigh(rows, relaxed, _ROOT_STEPS, first, goal=0.0)
             self._found = self._accepts(left, found.points)
         self._keep(frontier, left, found, lower, upper, state)
-        self._least_open = np.inf  # what is open is in the frontier
+        self._least_open = Proven.of_empty()  # what is open is in the frontier
 
     def _step(self, frontier: Frontier, deadline: float) -> bool:
         """Splits a batch of nodes; True where a candidate is accepted."""
         parents = frontier.pop(self._batch, worst_first=not frontier.is_full)
-        self._least_taken = float(parents.bound.min())
+        self._least_taken = parents.proven.least
         choice = self._branching.choose(parents)
         if self._decide_all(parents.take(np.flatnonzero(choice.unit < 0)), deadline):
             return True
@@ -197,12 +198,12 @@ class NeuronSearch:
         Where few steps do not suffice, bounds would fall behind from one generation to the next.
         """
         found = self._bounded(children, _STEPS)
-        behind = np.flatnonzero(found.bounds <= children.bound)
+        behind = np.flatnonzero(found.bounds <= children.proven.bounds)
         if behind.size:
             begun = replace(children.take(behind), multipliers=found.multipliers.take(behind))
             found = found.with_rows(behind, self._bounded(begun, _MORE_STEPS))
         # What holds for a node holds for its children.
-        return replace(found, proven=found.proven.better(Proven(children.bound)))
+        return replace(found, proven=found.proven.better(children.proven))
 
     def _refine(self, children: Nodes, split: Integers, worth: np.ndarray) -> None:
         """New bounds of later units in the children whose split tells of them; in place."""
@@ -231,8 +232,8 @@ class NeuronSearch:
         state: np.ndarray,
     ) -> None:
         """Adds what is not closed to the frontier."""
-        self._close(found.bounds)
-        nodes = Nodes(disjunct, found.bounds, lower, upper, state, found.multipliers)
+        self._close(found.proven)
+        nodes = Nodes(disjunct, found.proven, lower, upper, state, found.multipliers)
         frontier.add(nodes.take(np.flatnonzero(found.bounds <= 0)))
 
     def _best_rows(self, bounds: Float64) -> Integers:
@@ -257,12 +258,12 @@ class NeuronSearch:
         if leaves.count == 0:
             return False
         found = self._bounded(leaves, _LEAF_STEPS)
-        self._close(found.bounds)
+        self._close(found.proven)
         left = leaves.take(np.flatnonzero(found.bounds <= 0))
         for place in range(left.count):
             if time.monotonic() > deadline:
                 self._undecided = "its time was used up"
-                self._close(left.bound[place:], final_word=True)
+                self._close(left.proven.take(np.arange(place, left.count)), final_word=True)
                 return False
             if self._decide(left.take(np.array([place])), deadline):
                 return True
@@ -277,16 +278,16 @@ class NeuronSearch:
         if answer.x is not None and self._offer(self._system.whole(answer.x[None])[0]):
             return True
         if answer.bound > 0:
-            self._close(np.array([answer.bound]))
+            self._close(answer.proven)
         else:
-            self._close(np.array([max(answer.bound, float(node.bound[0]))]), final_word=True)
+            self._close(answer.proven.better(node.proven), final_word=True)
             self._undecided = self._undecided or _why(answer)
         return False
 
-    def _close(self, bounds: Float64, final_word: bool = False) -> None:
+    def _close(self, proven: Proven, final_word: bool = False) -> None:
         """Remembers the least bound of what is closed."""
-        closed = bounds if final_word else bounds[bounds > 0]
-        self._proven = min(self._proven, float(closed.min(initial=np.inf)))
+        closed = proven if final_word else proven.take(proven.bounds > 0)
+        self._proven = self._proven.both(closed).least
 
 
 def _split(parents: Nodes, unit: Integers) -> Nodes:

@@ -8,6 +8,7 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers, States
+from onnx_lippa.certify.proven import Proven
 from onnx_lippa.certify.rectified.ascent import Multipliers
 from onnx_lippa.certify.rectified.dual import Objectives
 from onnx_lippa.certify.rectified.weighted import WeightedRows
@@ -23,7 +24,7 @@ class Nodes:
 
     Attributes:
         disjunct: (n,) which disjunct's margin is bounded.
-        bound: (n,) its proven lower bound.
+        proven: (n,) its lower bound.
         lower: (n, units) lower bounds of ẑ that hold under the node's signs.
         upper: (n, units) upper bounds of ẑ.
         state: (n, units) 1 active, -1 inactive, by choice or by the bounds; 0 undecided.
@@ -31,7 +32,7 @@ class Nodes:
     """
 
     disjunct: Integers
-    bound: Float64
+    proven: Proven
     lower: Float64
     upper: Float64
     state: States
@@ -40,13 +41,13 @@ class Nodes:
     @property
     def count(self) -> int:
         """Number of subproblems."""
-        return len(self.bound)
+        return len(self.disjunct)
 
     def take(self, chosen: np.ndarray) -> Nodes:
         """Some of them, in this order."""
         return Nodes(
             self.disjunct[chosen],
-            self.bound[chosen],
+            self.proven.take(chosen),
             self.lower[chosen],
             self.upper[chosen],
             self.state[chosen],
@@ -95,9 +96,9 @@ class Frontier:
         return 4 * self.count > 3 * self._most
 
     @property
-    def least(self) -> float:
+    def least(self) -> Proven:
         """The least bound of an open node; infinite without any."""
-        return float(self._arrays[1][self._open].min(initial=np.inf))
+        return Proven(self._arrays[1][self._open]).least
 
     def add(self, nodes: Nodes) -> None:
         """Adds open nodes.
@@ -110,7 +111,7 @@ class Frontier:
         low, high = nodes.lower.astype(np.float32), nodes.upper.astype(np.float32)
         values = (
             nodes.disjunct,
-            nodes.bound,
+            nodes.proven.bounds,
             np.where(low > nodes.lower, np.nextafter(low, -infinite), low),
             np.where(high < nodes.upper, np.nextafter(high, infinite), high),
             nodes.state,
@@ -140,7 +141,7 @@ class Frontier:
             array[slots] for array in self._arrays
         )
         return Nodes(
-            disjunct, bound, lower.astype(np.float64), upper.astype(np.float64), state,
+            disjunct, Proven(bound), lower.astype(np.float64), upper.astype(np.float64), state,
             Multipliers(alpha.astype(np.float32), beta.astype(np.float32), weights),
         )  # fmt: skip
 

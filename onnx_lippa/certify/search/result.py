@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers
+from onnx_lippa.certify.proven import Proven
 from onnx_lippa.certify.rectified.dual import Objectives, Units
 from onnx_lippa.certify.rectified.system import RectifiedSystem, difference
 from onnx_lippa.question import Conjunction
@@ -35,7 +36,7 @@ class Searched:
 
     Attributes:
         status: PROVEN: no input allowed is unsafe. UNSAFE: a candidate was accepted.
-        bound: proven lower bound of the margin over all inputs and disjuncts.
+        proven: (1,) lower bound of the margin over all inputs and disjuncts.
         nodes: nodes bounded.
         lp_steps: linear programs solved at leaves.
         reason: why it is OPEN.
@@ -43,11 +44,16 @@ class Searched:
     """
 
     status: SearchStatus
-    bound: float
+    proven: Proven
     nodes: int
     lp_steps: int
     reason: str = ""
     is_tie: bool = False
+
+    @property
+    def bound(self) -> float:
+        """The bound as a number."""
+        return self.proven.value
 
 
 @dataclass(frozen=True)

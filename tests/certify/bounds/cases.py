@@ -9,6 +9,7 @@ import onnx
 
 from onnx_lippa.algebra import NumpyAlgebra
 from onnx_lippa.arrays import Float64
+from onnx_lippa.certify import bounds as proven
 from onnx_lippa.certify.bounds import Bounds
 from onnx_lippa.layers import PiecewiseLayer
 from onnx_lippa.network import Network
@@ -18,6 +19,16 @@ from tests.networks import family
 
 NORMS = ("linf", "l1", "l2", "scaled linf", "scaled l1", "scaled l2")
 ALGEBRA = NumpyAlgebra()
+
+
+def interval_margins(*arguments, **named) -> list[Float64]:
+    """The margins that intervals prove, as numbers."""
+    return [found.bounds for found in proven.interval_margins(*arguments, **named)]
+
+
+def linear_margins(*arguments, **named) -> list[Float64]:
+    """The margins that linear bounds prove, as numbers."""
+    return [found.bounds for found in proven.linear_margins(*arguments, **named)]
 
 
 def norm_for(name: str, generator: np.random.Generator, d: int) -> Norm:

@@ -14,9 +14,7 @@ from onnx_lippa.certify.bounds import (
     Interval,
     IntervalAlgebra,
     interval_bounds,
-    interval_margins,
     linear_bounds,
-    linear_margins,
     substitution,
 )
 from onnx_lippa.layers.relu import Relu
@@ -25,6 +23,8 @@ from tests.certify.bounds.cases import (
     NORMS,
     assert_contain,
     assert_within,
+    interval_margins,
+    linear_margins,
     networks,
     operands,
     random_sets,

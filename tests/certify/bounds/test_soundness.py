@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 
 from onnx_lippa.certify.bounds import (
     interval_bounds,
-    interval_margins,
     linear_bounds,
-    linear_margins,
 )
 from onnx_lippa.errors import LippaError
 from onnx_lippa.layers import PiecewiseLayer
@@ -31,6 +29,8 @@ from tests.certify.bounds.cases import (
     NORMS,
     assert_contain,
     assert_within,
+    interval_margins,
+    linear_margins,
     networks,
     points_of,
     random_sets,

@@ -174,7 +174,7 @@ def test_a_child_begins_no_worse_than_its_parent(seed):
     alpha = generator.uniform(0, 1, root.multipliers.alpha.shape).astype(np.float32)
     start = Multipliers(alpha, root.multipliers.beta)
     root = Ascent(units).run(rows, Relaxed.of(lower, upper, state), 0, start)
-    parent = Nodes(np.zeros(1, np.int64), root.bounds, lower, upper, state, root.multipliers)
+    parent = Nodes(np.zeros(1, np.int64), root.proven, lower, upper, state, root.multipliers)
     weighed = WeightedRows.of(rows, np.ones(1, np.int64), np.ones(1))
     choice = Branching(units, weighed).choose(parent)
     lower_line = 0
