@@ -207,6 +207,7 @@ class Run:
         self._model, self._specification, self._chosen = model, specification, chosen
         self._budgets, self._folder, self._started = budgets, folder, started
         self._outcomes: list[Outcome] = [] if folder is None else folder.finished
+        self._last: Summary | None = None
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -242,8 +243,9 @@ class Run:
             self._say_where_it_stands()
             raise
         finally:
+            self._last = self.summary()
             if self._folder is not None:
-                self._folder.close(self.summary())
+                self._folder.close(self._last)
 
     def _finish(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)
@@ -256,7 +258,9 @@ class Run:
         console(stderr=True, soft_wrap=True).print(f"interrupted: {done}{kept}", highlight=False)
 
     def summary(self) -> Summary:
-        """The figures so far."""
+        """The figures so far; those of the end, once it has come, and the same as on disk."""
+        if self._last is not None:
+            return self._last
         specification, chosen = self._specification, self._chosen
         facts = RunFacts(
             model=str(self._model.file.path),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -117,3 +118,11 @@ def test_nothing_there(tmp_path):
     (tmp_path / "eps-1").mkdir()
     with pytest.raises(InputError, match="holds no run"):
         replay(tmp_path)
+
+
+def test_curve_and_radii_state_the_same_seconds(finished):
+    """What is printed, what the curve holds and what a radius holds is one summary."""
+    curve = json.loads((finished / "out" / "curve.json").read_text())["curve"]
+    names = ("eps-0.02", "eps-0.05", "eps-0.1")
+    radii = [json.loads((finished / "out" / name / "summary.json").read_text()) for name in names]
+    assert curve == radii
