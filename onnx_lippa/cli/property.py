@@ -79,7 +79,7 @@ def answer(
     model, spec, instances = arguments.model, question.spec, question.instances
     only_one(
         model, arguments.data, arguments.eps, spec, instances, question.time_limit,
-        question.counterexample,
+        question.counterexample, arguments.output,
     )  # fmt: skip
     settings = replace(settings, minimize=False, time_limit=seconds_of(question.timeout))
     workers = cores() if arguments.workers is None else arguments.workers
@@ -231,6 +231,7 @@ def only_one(
     instances: Path | None,
     time_limit: float | None,
     counterexample: Path | None,
+    output: str | None,
 ) -> None:
     """Raises InputError for arguments that say nothing to a property or to a list of them."""
     if property_ is not None and instances is not None:
@@ -241,6 +242,8 @@ def only_one(
             raise InputError(f"{name} and {what} exclude each other: leave {what} out")
     if property_ is not None and model is None:
         raise InputError("--property needs a MODEL: give the path of an ONNX file")
-    if instances is not None and (model is not None or counterexample is not None):
-        what = "MODEL" if model is not None else "--counterexample"
-        raise InputError(f"--instances and {what} exclude each other: leave {what} out")
+    if instances is not None:
+        given_too = ((model, "MODEL"), (counterexample, "--counterexample"), (output, "--output"))
+        for given, what in given_too:
+            if given is not None:
+                raise InputError(f"--instances and {what} exclude each other: leave {what} out")

@@ -24,6 +24,7 @@ from onnx_lippa.cli.terminal import model_line
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import load
 from onnx_lippa.question import norm_named
+from onnx_lippa.runs.files import replace_file
 
 _SHOWN: Final = 20
 """Inputs listed on the terminal; the summary and --out are about all of them."""
@@ -164,7 +165,4 @@ def _write(path: Path, rows: Sequence[dict[str, int]]) -> None:
         writer.writeheader()
         writer.writerows(rows)
         text = stream.getvalue()
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    replace_file(path, text.encode())

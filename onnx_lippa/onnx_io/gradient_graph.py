@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -84,4 +85,7 @@ def write_gradient(network: Network, path: Path) -> None:
     try:
         path.write_bytes(model.SerializeToString())
     except OSError as error:
+        with suppress(OSError):
+            if path.is_file():
+                path.unlink()  # no empty or half a file remains on a full disk
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error

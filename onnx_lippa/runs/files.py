@@ -71,11 +71,18 @@ def replace_file(path: Path, content: bytes) -> None:
 def replace_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """The same with content that is written piece by piece.
 
+    A link stays one, and what is no file, as ``/dev/stdout``, is written to as it is.
+
     Raises:
         InputError: it cannot be written; the old one stays as it was.
     """
-    draft = path.with_name(path.name + ".part")
     with writing(path):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with path.open("wb") as file:
+                write(file)
+            return
+        path = Path(os.path.realpath(path))
+        draft = path.with_name(path.name + ".part")
         try:
             with draft.open("wb") as file:
                 write(file)

@@ -100,6 +100,7 @@ def test_a_rounded_input_is_mentioned(model, tmp_path):
         (("{m}", "--property", "{s}", "--time-limit", "3"), "--time-limit exclude"),
         (("{m}", "--property", "{s}", "--instances", "{s}"), "exclude each other"),
         (("{m}", "--instances", "{s}"), "--instances and MODEL exclude"),
+        (("--instances", "{s}", "--output", "y"), "--instances and --output exclude"),
         (("--property", "{s}"), "needs a MODEL"),
         ((), "there is no MODEL"),
         (("{m}", "--timeout", "3"), "belong to --property"),

@@ -83,3 +83,18 @@ def test_written_file_is_valid(tmp_path):
 def test_file_that_cannot_be_written(tmp_path):
     with pytest.raises(InputError, match=r"cannot write .*gradient\.onnx: No such file"):
         write_gradient(mlp(0, (4, 5, 3)), tmp_path / "nowhere" / "gradient.onnx")
+
+
+def test_a_full_disk_leaves_no_file(tmp_path, monkeypatch):
+    import errno
+    from pathlib import Path
+
+    def full(self, content):
+        with self.open("wb") as file:
+            file.write(content[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match="No space left"):
+        write_gradient(mlp(0, (4, 5, 3)), tmp_path / "gradient.onnx")
+    assert list(tmp_path.iterdir()) == []
