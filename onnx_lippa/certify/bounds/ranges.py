@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from onnx_lippa.arrays import AnyArray, Float64
-from onnx_lippa.certify.bounds.interval import EPSILON, Interval, IntervalAlgebra
+from onnx_lippa.certify.bounds.interval import EPSILON, TINY, Interval, IntervalAlgebra
 from onnx_lippa.layers import PiecewiseLayer
 from onnx_lippa.layers.max_last import MaxAlong
 from onnx_lippa.layers.switch import Switch
@@ -66,7 +66,8 @@ def kinked_rounding(layer: TwoPiece, reach: AnyArray) -> Float64:
     if _is_exact(layer):
         return np.zeros(1)
     steepest = np.maximum(np.abs(layer.below), np.abs(layer.above))
-    return _OPERATIONS * EPSILON * (np.abs(layer.value) + steepest * (np.abs(layer.kink) + reach))
+    sizes = np.abs(layer.value) + steepest * (np.abs(layer.kink) + reach)
+    return _OPERATIONS * EPSILON * sizes + TINY
 
 
 def _kinked(layer: TwoPiece, x: Interval) -> Interval:

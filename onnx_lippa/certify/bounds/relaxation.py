@@ -23,7 +23,7 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import AnyArray, Float64
-from onnx_lippa.certify.bounds.interval import EPSILON, Interval
+from onnx_lippa.certify.bounds.interval import EPSILON, TINY, Interval
 from onnx_lippa.certify.bounds.ranges import (
     kinked_at,
     kinked_rounding,
@@ -145,7 +145,9 @@ def _kinked(layer: TwoPiece, x: Interval, alpha: Float64 | None) -> Lines:
         chord_offset = np.where(decided, free_offset, at_l - chord * l)
     steepest = np.maximum(np.abs(below), np.abs(above))
     at_kink = _ROOM * (np.abs(value) + steepest * np.abs(kink))
-    at_ends = at_kink + np.where(decided, 0.0, _ROOM * steepest * x.size)
+    # Products with a kink at 0 lose nothing, whatever their size.
+    at_kink = at_kink + np.where(np.any(kink) | np.any(value), TINY, 0.0)
+    at_ends = at_kink + np.where(decided, 0.0, _ROOM * steepest * x.size + TINY)
     at_ends = at_ends + kinked_rounding(layer, x.size)
     convex = np.asarray(above >= below)
     free_below, free_above = free_offset - at_kink, free_offset + at_kink
@@ -172,7 +174,7 @@ def _largest(layer: MaxAlong, x: Interval) -> Lines:
         slope = (top_u - base) / np.where(width > 0, width, 1.0)
         slope = np.where(np.isfinite(width), slope, np.nan)
         offset = base - slope * top_l
-        offset = offset + _ROOM * (np.abs(base) + np.abs(top_l) + np.abs(top_u))
+        offset = offset + _ROOM * (np.abs(base) + np.abs(top_l) + np.abs(top_u)) + TINY
     states = states_within(layer, x)
     decided = states.lower == states.upper
     slope, offset = np.where(decided, 1.0, slope), np.where(decided, 0.0, offset)

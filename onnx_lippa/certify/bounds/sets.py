@@ -10,13 +10,13 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats
-from onnx_lippa.certify.bounds.interval import EPSILON, Interval
+from onnx_lippa.certify.bounds.interval import EPSILON, TINY, Interval
 from onnx_lippa.question import StatedSet
 
 _OUTWARD: Final = 8 * EPSILON
 """Rounding of a distance, which :meth:`InputSet.contains` compares with the radius."""
 _UNDERFLOW: Final = 1e-150
-"""A distance whose squares underflow is smaller."""
+"""A distance whose squares underflow is smaller, and so is a dual norm."""
 
 
 @final
@@ -80,6 +80,9 @@ class InputSets:
         drop = radius * one.norm.dual(rows)
         over_ball = rows @ one.center - drop
         over_ball = over_ball - share * (sizes @ np.abs(one.center) + drop)
+        over_ball = over_ball - _UNDERFLOW * rows.shape[1] * (
+            1 + radius * one.norm.widths(one.size).max()
+        )
         return np.fmax(value, over_ball)
 
 
@@ -100,5 +103,5 @@ def least_over_box(rows: Float64, sizes: Float64, columns: Float64) -> Float64:
     """
     share = (rows.shape[1] + 8) * EPSILON
     reached = sizes @ columns[:, 1:]
-    least: Float64 = rows @ columns[:, 0] - reached[:, 0] - share * reached[:, 1]
+    least: Float64 = rows @ columns[:, 0] - reached[:, 0] - (share * reached[:, 1] + TINY)
     return least

@@ -8,7 +8,8 @@ function from below (CROWN: Zhang et al., NeurIPS 2018; DeepPoly: Singh et al., 
 Rounding: each transpose in float64 is off by less than a share of ``|u| M``, with M the sizes of
 the value that u weighs (:class:`~onnx_lippa.certify.bounds.walk.Walk`). Substituting affine layers
 does not increase ``|u| M``, so it is summed up where lines have been put in, times the share of
-the whole network, and subtracted.
+the whole network, and subtracted. So is the least normal number for each product that may have
+underflown, times M.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ AT_ONCE: Final = 2.0**25
 """Bytes that the rows substituted at once may take: small, so that most of it stays in caches."""
 LARGEST: Final = 2.0**31
 """Bytes that a single row, or what is kept of a single input, may take."""
+_LOST: Final = 4 * float(np.finfo(np.float64).tiny) / EPSILON
+"""What a product that underflows loses, relative to a share of rounding, with room."""
 _COPIES: Final = 16
 """Numbers held while a row is pulled through a layer, relative to the largest value."""
 
@@ -101,6 +104,8 @@ class Substitution:
         self._lines: dict[int, Lines] = {}
         self._sizes: dict[int, Float64] = {}
         self._share = rounding_share(network)
+        self._spans = np.ones(sets.count)
+        """(n,) the sum of the sizes of all values."""
         widest = max(size(shape_of(network, i)) for i in range(len(network.steps) + 1))
         row = 8.0 * _COPIES * widest
         if row > LARGEST:
@@ -119,6 +124,7 @@ class Substitution:
             sizes: (n, units) sizes of its operand.
         """
         self._lines[index], self._sizes[index] = lines, sizes
+        self._spans = self._spans + sizes.sum(axis=1)
 
     def form(self, start: int, seeds: Float64) -> Form:
         """Functions (functions, *shape) of a value.
@@ -166,7 +172,9 @@ class Substitution:
                 a = _coefficients(0, form, rows.function[part], sign, pulled.get(0), part)
                 least[part] = self._sets.least(owner, a.reshape(len(a), -1))
         bounds: Float64 = total + least
-        return bounds - self._share * sizes - 4 * EPSILON * (np.abs(total) + np.abs(least))
+        lost = _LOST * self._share * (self._spans[rows.owner] + own_sizes)
+        rounding = self._share * sizes + 4 * EPSILON * (np.abs(total) + np.abs(least))
+        return bounds - (rounding + lost)
 
     def _through_lines(
         self,
