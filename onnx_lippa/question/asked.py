@@ -77,6 +77,10 @@ def inputs_of(
         middle, LInf(), np.inf,
         np.where(empty, np.minimum(case.stated_lower, low), case.stated_lower),
         np.where(empty, np.maximum(case.stated_upper, high), case.stated_upper),
+        (
+            ~empty & (case.lower != case.stated_lower),
+            ~empty & (case.upper != case.stated_upper),
+        ),
     )  # fmt: skip
     return InputSet(middle, norm, 1.0, low, high, dtype), Asked(asked, stated, meant)
 

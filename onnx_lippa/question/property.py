@@ -323,8 +323,11 @@ class _RowTable:
         if not found:
             return Conjunction(np.zeros((0, self._width)), np.zeros(0), strict=False)
         _, matrix, bound, exact = zip(*found, strict=True)
-        strict = all(row.strict for row in rows)
-        return Conjunction(np.array(matrix), np.array(bound), strict, exact=all(exact))
+        each = [row.strict for row in rows]
+        mixed = np.array(each) if len(set(each)) > 1 else None
+        return Conjunction(
+            np.array(matrix), np.array(bound), all(each), exact=all(exact), mixed=mixed
+        )
 
     def _made(self, row: Comparison) -> tuple[Comparison, Float64, float, bool]:
         terms, side = scaled_to_float64([c for _, c in row.outputs + row.inputs], row.bound)

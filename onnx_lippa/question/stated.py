@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64
+from onnx_lippa.arrays import AnyArray, Float64
 from onnx_lippa.question.norms.base import Norm
 
 
@@ -28,6 +28,8 @@ class StatedSet:
         eps: its radius; infinite where there is no ball.
         lower: (d,) lower bounds, rounded down; ``-inf`` where none is stated.
         upper: (d,) upper bounds, rounded up; ``inf`` where none is stated.
+        is_open: (d,) of lower and of upper bounds, which are never reached: strict ones, and those
+            that rounding moved. None where none is.
     """
 
     center: Float64
@@ -35,6 +37,7 @@ class StatedSet:
     eps: float
     lower: Float64
     upper: Float64
+    is_open: tuple[AnyArray | None, AnyArray | None] = (None, None)
 
     @property
     def size(self) -> int:

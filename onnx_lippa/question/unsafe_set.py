@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64, Floats, Integers
+from onnx_lippa.arrays import AnyArray, Float64, Floats, Integers
 from onnx_lippa.errors import InputError
 
 _FEW: Final = 2048
@@ -26,6 +26,7 @@ class Conjunction:
         bound: (rows,) right sides.
         strict: whether a tie does not count.
         target: the class this conjunction stands for, or -1.
+        mixed: (rows,) which rows are strict, where some are and others are not.
         exact: whether the coefficients are those stated; where float64 lacks one, the nearest is
             taken, which guides a search and proves nothing.
     """
@@ -35,6 +36,12 @@ class Conjunction:
     strict: bool = True
     target: int = -1
     exact: bool = True
+    mixed: AnyArray | None = None
+
+    @property
+    def each_strict(self) -> AnyArray:
+        """(rows,) which rows a tie does not meet."""
+        return np.full(len(self.bound), self.strict) if self.mixed is None else self.mixed
 
     def margins(self, outputs: Floats) -> Float64:
         """``max_i matrix_i @ y - bound_i`` for outputs (n, k): unsafe below 0; shape (n,)."""

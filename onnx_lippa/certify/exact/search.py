@@ -66,6 +66,7 @@ class ExactSearch:
         self._solver = solver_named("glop")
         self._nodes = 0
         self._states = _Relations(system)
+        self._known: dict[int, tuple[Row, Float64]] = {}
 
     def run(self, limits: Limits) -> Refuted:
         """Searches until all is proven, a candidate is accepted, or a limit is reached."""
@@ -83,8 +84,10 @@ class ExactSearch:
     def _decide(self, disjunct: Conjunction, limits: Limits) -> tuple[bool, str]:
         """Whether a candidate was accepted, and why something is open, if it is."""
         margins = [
-            Row(over_outputs(self._system, row, bound), is_strict=disjunct.strict, is_soft=True)
-            for row, bound in zip(disjunct.matrix, disjunct.bound, strict=True)
+            Row(over_outputs(self._system, row, bound), is_strict=bool(strict), is_soft=True)
+            for row, bound, strict in zip(
+                disjunct.matrix, disjunct.bound, disjunct.each_strict, strict=True
+            )
         ]
         pending, reason = [np.zeros(len(self._system.units), np.int8)], ""
         while pending:
@@ -112,20 +115,15 @@ class ExactSearch:
         """The point farthest inside, minus how far, and multipliers; nothing where it fails."""
         self._nodes += 1
         n = self._system.variables
-        matrix = sp.lil_array((len(rows) + 1, n + 1))
-        lower, upper = np.full(len(rows) + 1, -np.inf), np.zeros(len(rows) + 1)
-        scale = np.ones(len(rows))
-        for place, row in enumerate(rows):
-            sizes = [abs(float(value)) for value in row.left.terms.values()]
-            scale[place] = 1.0 / max(sizes, default=1.0)
-            for variable, value in row.left.terms.items():
-                matrix[place, variable] = float(value) * scale[place]
-            upper[place] = -float(row.left.constant) * scale[place]
-            if row.is_equality:
-                lower[place] = upper[place]
-            elif row.is_soft:
-                matrix[place, n] = -scale[place]
-        matrix[len(rows), n], lower[-1], upper[-1] = 1.0, -_DEEPEST, np.inf
+        try:
+            stated = np.array([self._in_floats(row) for row in rows])
+        except OverflowError:  # beyond float64
+            return np.zeros(0), 0.0, np.zeros(len(rows))
+        depth = np.zeros(n + 4)
+        depth[n:] = 1.0, -_DEEPEST, np.inf, 1.0
+        stated = np.vstack([stated, depth])
+        matrix, lower, upper, scale = np.split(stated, [n + 1, n + 2, n + 3], axis=1)
+        lower, upper, scale = lower[:, 0], upper[:, 0], scale[:-1, 0]
         cost = np.zeros(n + 1)
         cost[n] = 1.0
         free = np.full(n + 1, np.inf)
@@ -135,6 +133,23 @@ class ExactSearch:
             return np.zeros(0), 0.0, np.zeros(len(rows))
         multipliers = -solution.duals[:-1] * scale if solution.duals.size else np.zeros(len(rows))
         return solution.values[:n], float(solution.values[n]), multipliers
+
+    def _in_floats(self, row: Row) -> Float64:
+        """A row for the solver: coefficients, that of the depth, both sides, and its scale."""
+        known = self._known.get(id(row))
+        if known is not None:
+            return known[1]
+        n = self._system.variables
+        values = np.zeros(n + 4)
+        for variable, value in row.left.terms.items():
+            values[variable] = float(value)
+        scale = 1.0 / (np.abs(values).max() or 1.0)
+        side = -float(row.left.constant) * scale
+        values *= scale
+        values[n] = -scale if row.is_soft and not row.is_equality else 0.0
+        values[n + 1 :] = side if row.is_equality else -np.inf, side, scale
+        self._known[id(row)] = row, values
+        return values
 
 
 class _Relations:
@@ -146,23 +161,29 @@ class _Relations:
         self._box = [
             row
             for i in range(d)
-            for row in _between(Sum({i: _ONE}), system.lower[i], system.upper[i])
+            for row in _between(
+                Sum({i: _ONE}), system.lower[i], system.upper[i], *system.is_open[i]
+            )
         ]
         self._z = [Sum({d + u: _ONE}) for u in range(len(system.units))]
         self._open = [self._relaxed(u) for u in range(len(system.units))]
+        pairs = list(zip(self._z, system.units, strict=True))
+        self._active = [
+            (
+                Row(z.plus(z_hat, -_ONE), is_equality=True),
+                Row(combined([(-_ONE, z_hat)]), is_soft=True),
+            )
+            for z, z_hat in pairs
+        ]
+        self._inactive = [
+            (Row(z, is_equality=True), Row(z_hat, is_soft=True)) for z, z_hat in pairs
+        ]
 
     def rows(self, state: States) -> list[Row]:
         """The inequalities of a node: 1 active, -1 inactive, 0 undecided."""
         rows = list(self._box)
-        for u, (z, z_hat) in enumerate(zip(self._z, self._system.units, strict=True)):
-            if state[u] > 0:
-                rows.append(Row(z.plus(z_hat, -_ONE), is_equality=True))
-                rows.append(Row(combined([(-_ONE, z_hat)]), is_soft=True))
-            elif state[u] < 0:
-                rows.append(Row(z, is_equality=True))
-                rows.append(Row(z_hat, is_soft=True))
-            else:
-                rows += self._open[u]
+        for u, sign in enumerate(state.tolist()):
+            rows += (self._open, self._active, self._inactive)[sign][u]
         return rows
 
     def _relaxed(self, u: int) -> list[Row]:
@@ -211,10 +232,13 @@ class _Relations:
         return z_hat, point[self._system.inputs :]
 
 
-def _between(x: Sum, low: Fraction | None, high: Fraction | None) -> list[Row]:
+def _between(
+    x: Sum, low: Fraction | None, high: Fraction | None, above: bool, below: bool
+) -> list[Row]:
+    """``low <= x <= high``, strictly where said."""
     rows = []
     if low is not None:
-        rows.append(Row(combined([(-_ONE, x), (low, Sum({}, _ONE))])))
+        rows.append(Row(combined([(-_ONE, x), (low, Sum({}, _ONE))]), is_strict=above))
     if high is not None:
-        rows.append(Row(x.plus(Sum({}, -high))))
+        rows.append(Row(x.plus(Sum({}, -high)), is_strict=below))
     return rows

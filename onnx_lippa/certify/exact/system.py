@@ -66,6 +66,7 @@ class ExactSystem:
         inputs: number d of inputs.
         lower: (d,) their lower bounds.
         upper: (d,) their upper bounds.
+        is_open: (d,) for each whether it is never at its lower and its upper bound.
         units: ẑ of every ReLU.
         unit_lower: proven lower bounds of ẑ.
         unit_upper: proven upper bounds of ẑ.
@@ -75,6 +76,7 @@ class ExactSystem:
     inputs: int
     lower: Sequence[Side]
     upper: Sequence[Side]
+    is_open: Sequence[tuple[bool, bool]]
     units: Sequence[Sum]
     unit_lower: Sequence[Side]
     unit_upper: Sequence[Side]
@@ -119,6 +121,8 @@ class _Made:
         count = network.input_size
         self._count = count
         self._lower, self._upper = _box(stated)
+        sides = [np.zeros(count, bool) if one is None else one for one in stated.is_open]
+        self._open = [(bool(low), bool(high)) for low, high in zip(*sides, strict=True)]
         self._units: list[Sum] = []
         self._least, self._most = list(self._lower), list(self._upper)
         self._unit_bounds: list[tuple[Side, Side]] = []
@@ -207,7 +211,7 @@ class _Made:
 
     def system(self, outputs: list[Sum]) -> ExactSystem:
         return ExactSystem(
-            self._count, self._lower, self._upper, self._units,
+            self._count, self._lower, self._upper, self._open, self._units,
             [low for low, _ in self._unit_bounds], [high for _, high in self._unit_bounds],
             outputs,
         )  # fmt: skip

@@ -5,18 +5,22 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 import onnx_lippa
-from onnx_lippa import Answer
+from onnx_lippa import Answer, Property
 from onnx_lippa.certify import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.question import FARTHEST
+from onnx_lippa.question.formula import Comparison, Every
 from onnx_lippa.runs.search import problem_of
 from onnx_lippa.witness import Verdict
 from tests.certify.exact.truth import CLEAR, Asked, least_margin, question, tiny
 from tests.graphs import graph_model, load_model, node
+
+ONE = Fraction(1)
 
 
 def drawn(seed: int, missing: float):
@@ -102,3 +106,37 @@ def test_a_tie_of_rationals_that_no_float_is():
     assert (
         proven(model, replace(asked, strict=False), ProofMethod.AUTO).verdict is not Verdict.ROBUST
     )
+
+
+def relu_of(d: int):
+    return load_model(graph_model([node("Relu", "x", "y")], (d,)))
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_bound_that_is_not_reached_decides_a_tie(strict):
+    """``X_0 < 1`` and ``Y_0 >= 1`` for y = relu(x)."""
+    bound = Comparison(((0, ONE),), (), ONE, strict)
+    parts = (Comparison(((0, -ONE),), (), ONE), bound, Comparison((), ((0, -ONE),), -ONE))
+    found = onnx_lippa.verify(relu_of(1), Property.from_formula(Every(parts), 1, 1), timeout=20)
+    assert found.answer is (Answer.UNSAT if strict else Answer.SAT)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_strict_rows_beside_others(strict):
+    """``X_0 >= X_1`` and ``Y_1 > Y_0``, without any bounds."""
+    rows = (
+        Comparison(((0, -ONE), (1, ONE)), (), Fraction(0)),
+        Comparison((), ((0, ONE), (1, -ONE)), Fraction(0), strict),
+    )
+    asked = Property.from_formula(Every(rows), 2, 2)
+    found = onnx_lippa.verify(relu_of(2), asked, timeout=20)
+    assert found.answer is (Answer.UNSAT if strict else Answer.SAT)
+
+
+def test_input_rows_that_contradict_each_other():
+    rows = (
+        Comparison(((0, ONE), (1, -ONE)), (), -ONE),
+        Comparison(((0, -ONE), (1, ONE)), (), Fraction(0)),
+    )
+    asked = Property.from_formula(Every(rows), 2, 2)
+    assert onnx_lippa.verify(relu_of(2), asked, timeout=20).answer is Answer.UNSAT
