@@ -39,6 +39,9 @@ _PATTERNS_SHARE: Final = 0.25
 """Seconds for partial patterns, as a share of those of the search that follows."""
 _PATTERNS_RESTARTS: Final = 2
 """Rounds of walks that give partial patterns their end points."""
+_SLACK: Final = 60.0
+"""Seconds beyond its slice that an input may take in a round: a slice is our own, and what a search
+needs to begin may be more. The whole budget has no such slack."""
 _LEAST_SECONDS: Final = 0.02
 _TRIED: Final = 4
 """Inputs for each worker that are tried before all others get the same slice."""
@@ -214,7 +217,7 @@ class _Audit:
             budgets = replace(budgets, time_limit=min(budgets.time_limit, each))
         chosen_problems = chosen_of(self._problems, [self._places[i] for i in open_])
         jobs = jobs_of(chosen_problems, budgets, shard)
-        for outcome in self._pool.run(jobs, time.monotonic() + left, self._last):
+        for outcome in self._pool.run(jobs, time.monotonic() + left, self._last, _SLACK):
             index = outcome.index
             problem = self._problems[self._places[index]]
             known = merged(self._known[index], outcome, problem, self._model)

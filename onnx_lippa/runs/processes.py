@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -196,6 +197,7 @@ class WorkerPool(Generic[Task, Reply]):
     def _start(self) -> _Worker[Task]:
         """A new process; it is there or not, whatever interrupts its start."""
         refuse_while_imported()
+        _require_importable_main()
         with deferred_interrupts(), _blocked_endings():
             ours, theirs = CONTEXT.Pipe()
             process = CONTEXT.Process(target=serve, args=(theirs,), name=NAME)
@@ -299,6 +301,17 @@ def _cause(code: int) -> str:
         name = f"signal {-code}"
     said = {"SIGKILL": " (perhaps since memory ran out)", "SIGSEGV": " (a segmentation fault)"}
     return f"was ended by {name}{said.get(name, '')}"
+
+
+def _require_importable_main() -> None:
+    """Raises InputError for a script that workers could not import, as one on standard input."""
+    main = sys.modules.get("__main__")
+    path = getattr(main, "__file__", None)
+    if path is not None and getattr(main, "__spec__", None) is None and not os.path.exists(path):
+        raise InputError(
+            f"several workers import the script that calls onnx_lippa, but {path} is no file: "
+            "write it into one, with the call under if __name__ == '__main__':, or give workers=1"
+        )
 
 
 @contextmanager

@@ -107,7 +107,11 @@ class Workers:
             self._pool.close()
 
     def run(
-        self, jobs: Iterable[Job], deadline: float = math.inf, last: float | None = None
+        self,
+        jobs: Iterable[Job],
+        deadline: float = math.inf,
+        last: float = math.inf,
+        slack: float = 0.0,
     ) -> Iterator[Outcome]:
         """Outcomes as they are settled, one for each problem of a job that was begun.
 
@@ -115,8 +119,9 @@ class Workers:
             jobs: what to do; each is made and begun when a worker is free.
             deadline: ``time.monotonic()`` after which no further job is begun, and by which those
                 that were have used up their time.
-            last: ``time.monotonic()`` at which workers that are still busy are ended; None for a
-                little after the time limit of each job.
+            last: ``time.monotonic()`` at which workers that are still busy are ended, in any case.
+            slack: seconds that a job may take beyond its limit before its worker is ended,
+                besides a little that every job may.
 
         Raises:
             InputError: settings that cannot be used.
@@ -128,7 +133,7 @@ class Workers:
                 for job in jobs:
                     yield from _settled(self._model, job, deadline)
         else:
-            yield from _Round(self._pool, iter(jobs), deadline, last).outcomes()
+            yield from _Round(self._pool, iter(jobs), deadline, last, slack).outcomes()
 
 
 @final
@@ -140,9 +145,11 @@ class _Round:
         pool: WorkerPool[_Attempt, Outcome],
         jobs: Iterator[Job],
         deadline: float,
-        last: float | None,
+        last: float,
+        slack: float,
     ) -> None:
-        self._pool, self._jobs, self._deadline, self._last = pool, jobs, deadline, last
+        self._pool, self._jobs, self._deadline = pool, jobs, deadline
+        self._last, self._slack = last, slack
         self._again: deque[_Attempt] = deque()
 
     def outcomes(self) -> Iterator[Outcome]:
@@ -163,10 +170,7 @@ class _Round:
             now = time.monotonic()
             attempt = replace(attempt, left=self._deadline - now, begun=now)
             limit = _limit(attempt.job, attempt.left) * len(attempt.job.problems)
-            if self._last is None:
-                self._pool.submit(attempt, stopping_time(limit))
-            else:
-                self._pool.submit(attempt, latest=self._last)
+            self._pool.submit(attempt, stopping_time(limit) + self._slack, self._last)
         return self._pool.is_busy
 
     def _next(self) -> _Attempt | None:

@@ -16,6 +16,7 @@ import pytest
 import scipy.sparse as sp
 
 from onnx_lippa import replay
+from onnx_lippa.cli.main import Listener
 from onnx_lippa.programs import Program, Rows
 from onnx_lippa.solvers import solver_named
 from tests.attacks.cases import DIGITS
@@ -190,3 +191,21 @@ def test_at_any_moment(tmp_path):
         assert process.returncode == 130
         assert "Traceback" not in err
         assert replay(out).inputs == lines(out)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_signal_that_comes_twice_is_heard_once():
+    """Supervisors signal the process and then its group; what is ignored stays so."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with Listener() as listener:
+            listener.has_begun = True
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+            assert listener.received == signal.SIGTERM
+        assert signal.getsignal(signal.SIGTERM) is before[signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGHUP, before[signal.SIGHUP])

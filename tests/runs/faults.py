@@ -7,8 +7,11 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from threadpoolctl import threadpool_info
 
 from onnx_lippa.attacks import Settings
 from onnx_lippa.question import Problem
@@ -60,3 +63,8 @@ class FaultySettings(Settings):
         super().__post_init__()
         if self.fault and self.time_limit < 1e6:
             fail(self.fault)
+
+
+def count_threads(_state: Any, _task: Any) -> Iterator[int]:
+    """Threads that a worker's linear algebra takes."""
+    yield max(library["num_threads"] for library in threadpool_info())

@@ -18,10 +18,11 @@ from onnx_lippa.certify import CertifySettings
 from onnx_lippa.errors import InputError, ModelError
 from onnx_lippa.question import Features, Problem, norm_named
 from onnx_lippa.runs import RunSpecification, Targets, outcomes, pool, workers
+from onnx_lippa.runs.processes import Replied, WorkerPool
 from onnx_lippa.witness import Verdict
 from tests.attacks.cases import DIGITS, DIGITS_DATA, digits, fingerprints, outcomes_of
 from tests.cli.command import ROOT
-from tests.runs.faults import FaultySpecification
+from tests.runs.faults import FaultySpecification, count_threads
 
 FEW = {"restarts": 1, "gradient_steps": 8, "lp_steps": 2}
 
@@ -250,18 +251,19 @@ def test_many_shards(monkeypatch):
     assert one == three
 
 
-@pytest.mark.slow
-def test_threads_do_not_multiply(monkeypatch):
+def test_threads_do_not_multiply():
     """A worker computes with one thread in BLAS, whatever its caller uses."""
-    script = (
-        "from onnx_lippa.runs import workers\n"
-        "from threadpoolctl import threadpool_info\n"
-        "from onnx_lippa import load\n"
-        "workers._begin(load('models/digits_mlp.onnx').source, None)\n"
-        "print(max(i['num_threads'] for i in threadpool_info()))\n"
-    )
-    root = os.fspath(pytest.importorskip("tests.cli.command").ROOT)
+    with WorkerPool(1, dict, (), count_threads) as one:
+        one.submit("count")
+        (counted,) = (e for e in one.wait() if isinstance(e, Replied))
+    assert counted.reply == 1
+
+
+def test_a_script_on_standard_input():
     ended = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root
-    )
-    assert ended.stdout.split()[-1] == "1"
+        [sys.executable, "-"], capture_output=True, text=True, check=False, cwd=ROOT, timeout=60,
+        input="import onnx_lippa\nfrom tests.attacks.cases import digits\n"
+        "model, x, y = digits()\nonnx_lippa.attack(model, x[:50], eps=0.05, workers=2)\n",
+    )  # fmt: skip
+    assert ended.stderr.count("Traceback") == 1
+    assert "is no file: write it into one" in ended.stderr.splitlines()[-1]
