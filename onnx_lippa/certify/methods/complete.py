@@ -36,6 +36,7 @@ from onnx_lippa.certify.search import (
     BoxSearch,
     Limits,
     NeuronSearch,
+    ProgramSearch,
     SearchStatus,
     relates_inputs,
 )
@@ -59,6 +60,8 @@ _CONSTANT: Final = 1e-9
 """Share of its terms that the coefficients of a constant margin are below."""
 _FEW_FEATURES: Final = 12
 """Boxes of at most so many features are split, of more the units (docs/performance.md)."""
+_FEW_UNITS: Final = 300
+"""Units over which a linear program is solved for each node, where inputs are related."""
 
 
 @final
@@ -118,8 +121,12 @@ class Complete(Proving):
         # A box without width cannot be halved.
         few = 0 < system.inputs <= _FEW_FEATURES and system.reach.ball is None
         # Inputs that are related to each other lie askew to boxes, along edges without end.
-        few &= not relates_inputs(system, case.problem.unsafe.disjuncts)
+        related = system.reach.ball is None and relates_inputs(system, disjuncts)
+        few &= not related
+        search: type[BoxSearch | NeuronSearch | ProgramSearch]
         search = BoxSearch if few else NeuronSearch
+        if related and system.units <= _FEW_UNITS:
+            search = ProgramSearch
         # The first bounds suffice for many inputs, and the better ones may take much longer.
         last |= few or system.units == 0
         limits = Limits(case.deadline, settings.node_limit if last else 0, settings.memory_limit)

@@ -243,6 +243,11 @@ class Objectives:
             self.sizes[rows],
         )  # fmt: skip
 
+    def with_others(self, other: Objectives) -> Objectives:
+        """These rows and then others."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Objectives(*(np.concatenate(pair) for pair in pairs))
+
     def only(self, rows: Integers, units: Integers, features: Integers) -> Objectives:
         """Some rows that have no part in other units and features than these."""
         return Objectives(

@@ -27,6 +27,8 @@ _TINY: Final = 1e-290
 _UNIT: Final = float(np.finfo(np.float64).eps)
 _ROUGH: Final = 64
 """Rows of an objective are scaled where they differ by more than this factor."""
+_FEW: Final = 4
+"""Times as many rows as a conjunction has are few enough to be evaluated all at once."""
 
 
 @final
@@ -67,7 +69,7 @@ class WeightedRows:
         objective, scale = present.copy(), np.ones(rows.count)
         for number in np.flatnonzero(counts > 1).tolist():
             mine = members[number, : counts[number]]
-            chosen = _objective(rows, mine)
+            chosen = objective_of(rows, mine)
             objective[number, : counts[number]] = chosen
             scale[mine] = _scales(spans[mine], chosen)
         on_input, on_units = rows.on_input / scale[:, None], rows.on_units / scale[:, None]
@@ -75,6 +77,24 @@ class WeightedRows:
             on_input, on_units, rows.offset / scale, rows.error / scale, rows.sizes / scale
         )
         return cls(scaled, members, present, objective, scale)
+
+    @classmethod
+    def under(cls, rows: Objectives, known: Objectives) -> WeightedRows:
+        """Rows, each to be bounded where others are at most 0.
+
+        Bounds of their sums are bounds of these rows there; not those of :meth:`margins`.
+
+        Args:
+            rows: (n) the rows.
+            known: rows that are constraints of each.
+        """
+        n, r = rows.count, 1 + known.count
+        both = rows.with_others(known)
+        members = np.broadcast_to(n - 1 + np.arange(r), (n, r)).copy()
+        members[:, 0] = np.arange(n)
+        objective = np.zeros((n, r), bool)
+        objective[:, 0] = True
+        return cls(both, members, np.ones((n, r), bool), objective, np.ones(both.count))
 
     @property
     def is_single(self) -> bool:
@@ -148,6 +168,10 @@ class WeightedRows:
 
     def values(self, points: Floats, z: Floats) -> Floats:
         """(n, r) the scaled rows at points e (n, d) with units z (n, units)."""
+        if self.rows.count <= _FEW * self.members.shape[1]:
+            whole = points @ self.rows.on_input.T + z @ self.rows.on_units.T + self.rows.offset
+            few: Floats = np.take_along_axis(whole, self.members, axis=1)
+            return few
         values = np.empty(self.members.shape, points.dtype)
         for place, row in enumerate(self.members.T):
             values[:, place] = (
@@ -171,19 +195,27 @@ class WeightedRows:
         return inside
 
 
-def _objective(rows: Objectives, mine: Integers) -> np.ndarray:
+def objective_of(rows: Objectives, mine: Integers) -> np.ndarray:
     """Which rows of a conjunction are its objective.
 
-    Those that units have a part in; of the two rows of an equation neither, if others are left.
+    Those that units have a part in, but for the two rows of an equation: without others, one row.
+
+    Args:
+        rows: some rows.
+        mine: (r,) those of the conjunction.
+
+    Returns:
+        (r,) bool.
     """
     seen = np.any(rows.on_units[mine] != 0, axis=1)
     whole = np.column_stack([rows.on_input[mine], rows.on_units[mine]])
     order = {row.tobytes(): place for place, row in enumerate(whole + 0.0)}
     equation = np.array([(0.0 - row).tobytes() in order for row in whole])
-    for chosen in (seen & ~equation, seen, ~equation):
-        if chosen.any():
-            return chosen
-    return np.ones(mine.size, bool)
+    if np.any(seen & ~equation):
+        return seen & ~equation
+    if np.any(seen):
+        return np.arange(mine.size) == seen.argmax()
+    return ~equation if not equation.all() else np.arange(mine.size) == 0
 
 
 def _scales(spans: Float64, objective: np.ndarray) -> Float64:

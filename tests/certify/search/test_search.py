@@ -13,14 +13,20 @@ from onnx_lippa.certify.rectified.dual import Units
 from onnx_lippa.certify.rectified.folding import relaxed_by, states_by
 from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.certify.rectified.weighted import WeightedRows
-from onnx_lippa.certify.search import BoxSearch, Limits, NeuronSearch, SearchStatus
+from onnx_lippa.certify.search import (
+    BoxSearch,
+    Limits,
+    NeuronSearch,
+    ProgramSearch,
+    SearchStatus,
+)
 from onnx_lippa.certify.search.branching import Branching
 from onnx_lippa.certify.search.leaves import Leaves
 from onnx_lippa.certify.search.nodes import Nodes
 from onnx_lippa.certify.search.result import rows_of
 from tests.certify.search.systems import disjuncts_of, least_margin, random_system
 
-SEARCHES = (NeuronSearch, BoxSearch)
+SEARCHES = (NeuronSearch, BoxSearch, ProgramSearch)
 SHAPES = ((3,), (2, 3), (3, 2, 2), (0, 4), (5,))
 
 

@@ -14,7 +14,14 @@ from onnx_lippa.certify.rectified.ascent import Ascent
 from onnx_lippa.certify.rectified.dual import Objectives, Units
 from onnx_lippa.certify.rectified.folding import relaxed_by, states_by
 from onnx_lippa.certify.rectified.weighted import WeightedRows
-from onnx_lippa.certify.search import Limits, NeuronSearch, SearchStatus, relates_inputs
+from onnx_lippa.certify.search import (
+    Limits,
+    NeuronSearch,
+    ProgramSearch,
+    SearchStatus,
+    relates_inputs,
+)
+from onnx_lippa.certify.search.differences import Differences
 from onnx_lippa.certify.search.leaves import Leaves
 from onnx_lippa.certify.search.result import rows_of
 from onnx_lippa.question import Conjunction
@@ -53,7 +60,7 @@ def lipschitz(d: int, delta: float, gap: float) -> Conjunction:
     return Conjunction(np.array(rows), np.array(bound), strict=False)
 
 
-def search(system, disjuncts):
+def search(system, disjuncts, kind=NeuronSearch):
     offered = []
 
     def offer(x):
@@ -62,7 +69,7 @@ def search(system, disjuncts):
         return min(margins) <= 1e-9
 
     limits = Limits(time.monotonic() + 20, 20_000, 1e8)
-    return NeuronSearch(system, disjuncts, offer).run(limits)
+    return kind(system, disjuncts, offer).run(limits)
 
 
 def largest_gap(system: RectifiedSystem, d: int, delta: float) -> float:
@@ -79,9 +86,10 @@ def largest_gap(system: RectifiedSystem, d: int, delta: float) -> float:
     return low
 
 
+@pytest.mark.parametrize("kind", (NeuronSearch, ProgramSearch))
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("delta", (0.05, 0.3))
-def test_relations_between_two_runs_are_decided_on_both_sides(seed, delta):
+def test_relations_between_two_runs_are_decided_on_both_sides(seed, delta, kind):
     generator = np.random.default_rng(seed)
     system, d = related(generator, 2, 3)
     gap = largest_gap(system, d, delta)
@@ -90,7 +98,7 @@ def test_relations_between_two_runs_are_decided_on_both_sides(seed, delta):
     for factor, status in ((0.97, SearchStatus.UNSAFE), (1.03, SearchStatus.PROVEN)):
         disjunct = lipschitz(d, delta, factor * gap)
         assert relates_inputs(system, [disjunct])
-        found = search(system, [disjunct])
+        found = search(system, [disjunct], kind)
         assert found.status is status
         if status is SearchStatus.PROVEN:
             assert 0 < found.bound <= least_margin(system, disjunct) + 1e-9
@@ -187,3 +195,48 @@ def test_weights_of_the_objective_sum_to_one_and_constraints_are_free():
     assert weighted.projected(np.array([[0.2, 0.3, 0.5, 7.0, -1.0]])) == pytest.approx(
         np.array([[0.2, 0.3, 0.5, 7.0, 0.0]])
     )
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_is_said_of_differences_holds_wherever_the_relations_are_met(seed):
+    generator = np.random.default_rng(seed)
+    system, d = related(generator, 2, 5)
+    delta = float(generator.choice([0.02, 0.3]))
+    rows = rows_of(system, [lipschitz(d, delta, 0.1)])
+    differences = Differences.of(system, rows.take(np.arange(1, 5)), Ascent(Units.of(system)))
+    assert differences.rows.count == 2 * differences.one.size >= 4
+    x = generator.uniform(0, 1, (4000, d))
+    moved = x.copy()
+    moved[:, 0] = np.clip(x[:, 0] + generator.choice([-delta, delta, 0.0], 4000), 0, 1)
+    both = np.concatenate([x, moved], axis=1)
+    e, z_hat = 2 * both - 1, system.pre_activations(both)
+    z, said = np.maximum(z_hat, 0), differences.rows
+    values = e @ said.on_input.T + z @ said.on_units.T + said.offset
+    assert values.max() <= 1e-9
+    apart = z_hat[:, differences.one] - z_hat[:, differences.other]
+    assert np.all(apart >= differences.low - 1e-9)
+    assert np.all(apart <= differences.high + 1e-9)
+    lower, upper = z_hat.copy(), z_hat.copy()
+    unknown = generator.random(z_hat.shape) < 0.5
+    lower[unknown], upper[unknown] = -9.0, 9.0
+    state = np.zeros(z_hat.shape, np.int8)
+    differences.tighten(lower, upper, state)
+    assert np.all((lower <= z_hat + 1e-9) & (z_hat <= upper + 1e-9))
+    assert (upper[unknown] < 9.0).mean() > 0.3
+
+
+def test_equations_of_outputs_and_of_inputs_are_refuted():
+    """Outputs that are equal for two inputs a distance apart: a monotone network has none."""
+    generator = np.random.default_rng(3)
+    system, _ = related(generator, 1, 4)
+    system = replace(
+        system,
+        on_input=np.abs(system.on_input),
+        outputs_on_units=np.abs(system.outputs_on_units),
+        offset=np.abs(system.offset),
+        unit_upper=system.unit_upper + 2 * np.abs(system.offset) + 2,
+    )
+    rows = np.array([[1.0, -1, 0, 0], [-1.0, 1, 0, 0], [0, 0, 1.0, -1]])
+    asked = Conjunction(rows, np.array([0.0, 0.0, -0.1]), strict=False)
+    for kind in (NeuronSearch, ProgramSearch):
+        assert search(system, [asked], kind).status is SearchStatus.PROVEN
