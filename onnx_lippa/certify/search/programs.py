@@ -46,6 +46,7 @@ from onnx_lippa.solvers import solver_named
 
 _NEAR: Final = 1e-9
 """Candidates whose margin is at most this much above 0, as a share of its terms, are replayed."""
+_TIE: Final = "a margin is zero but for rounding"
 _POSITIVE: Final = float(np.finfo(np.float64).tiny)
 """A bound that says no more than that it is positive."""
 
@@ -124,7 +125,7 @@ class ProgramSearch:
             status, reason = SearchStatus.UNSAFE, ""
         if status is not SearchStatus.PROVEN:
             least = -np.inf
-        return Searched(status, least, self._nodes, self._nodes, reason)
+        return Searched(status, least, self._nodes, self._nodes, reason, reason == _TIE)
 
     def _refute(self, disjunct: Conjunction, limits: Limits) -> tuple[float, str]:
         """A proven bound of one conjunction's margin, and the limit that was reached."""
@@ -148,7 +149,7 @@ class ProgramSearch:
             node, inside = heapq.heappop(open_)
             unit = self._unit(inside)
             if unit < 0 or (-node.bound <= asked.rounding and self._is_exact(inside)):
-                self._undecided = "a margin is zero but for rounding"
+                self._undecided = _TIE
                 return -np.inf, ""
             for sign in (1, -1):
                 lower, upper = inside.lower.copy(), inside.upper.copy()
