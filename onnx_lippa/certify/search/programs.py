@@ -21,7 +21,7 @@ from onnx_lippa.arrays import Float64, States
 from onnx_lippa.certify.rectified.ascent import Ascent
 from onnx_lippa.certify.rectified.dual import EPSILON, Objectives, Units
 from onnx_lippa.certify.rectified.folding import states_by
-from onnx_lippa.certify.rectified.lines import Relaxed
+from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.certify.rectified.system import RectifiedSystem
 from onnx_lippa.certify.rectified.weighted import objective_of
 from onnx_lippa.certify.search.differences import Differences
