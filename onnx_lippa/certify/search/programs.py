@@ -12,12 +12,14 @@ import heapq
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final, final
 
 import numpy as np
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, States
+from onnx_lippa.certify.proven import Proven
 from onnx_lippa.certify.rectified.ascent import Ascent
 from onnx_lippa.certify.rectified.dual import EPSILON, Objectives, Units
 from onnx_lippa.certify.rectified.folding import states_by
@@ -47,7 +49,7 @@ from onnx_lippa.solvers import solver_named
 _NEAR: Final = 1e-9
 """Candidates whose margin is at most this much above 0, as a share of its terms, are replayed."""
 _TIE: Final = "a margin is zero but for rounding"
-_POSITIVE: Final = float(np.finfo(np.float64).tiny)
+_POSITIVE: Final = Proven.exactly([Fraction(float(np.finfo(np.float64).tiny))])
 """A bound that says no more than that it is positive."""
 
 
@@ -110,25 +112,23 @@ class ProgramSearch:
 
     def run(self, limits: Limits) -> Searched:
         """Searches until everything is proven, an input is accepted, or a limit is reached."""
-        least, reason = np.inf, ""
+        reason = ""
         for disjunct in self._disjuncts:
             try:
-                bound, reason = self._refute(disjunct, limits)
+                reason = self._refute(disjunct, limits)
             except OutOfTimeError as error:
-                bound, reason = -np.inf, str(error)
-            least = min(least, bound)
+                reason = str(error)
             reason = reason or self._undecided
             if self._found or reason:
                 break
         status = SearchStatus.OPEN if reason else SearchStatus.PROVEN
         if self._found:
             status, reason = SearchStatus.UNSAFE, ""
-        if status is not SearchStatus.PROVEN:
-            least = -np.inf
-        return Searched(status, least, self._nodes, self._nodes, reason, reason == _TIE)
+        proven = _POSITIVE if status is SearchStatus.PROVEN else Proven.nothing()
+        return Searched(status, proven, self._nodes, self._nodes, reason, reason == _TIE)
 
-    def _refute(self, disjunct: Conjunction, limits: Limits) -> tuple[float, str]:
-        """A proven bound of one conjunction's margin, and the limit that was reached."""
+    def _refute(self, disjunct: Conjunction, limits: Limits) -> str:
+        """Proves that no input meets a conjunction; the limit that was reached, or nothing."""
         s = self._system
         rows = rows_of(s, [disjunct], self._units)
         objective = objective_of(rows, np.arange(rows.count))
@@ -141,16 +141,16 @@ class ProgramSearch:
         self._bound(asked, lower, upper, states_by(lower, upper), -np.inf, open_, limits)
         while open_ and not self._found:
             if time.monotonic() > limits.deadline:
-                return -np.inf, "its time was used up"
+                return "its time was used up"
             if self._nodes >= limits.nodes:
-                return -np.inf, "its nodes were used up"
+                return "its nodes were used up"
             if len(open_) * (25 * s.units + 8 * s.inputs + 500) > limits.memory:
-                return -np.inf, "its memory was used up"
+                return "its memory was used up"
             node, inside = heapq.heappop(open_)
             unit = self._unit(inside)
             if unit < 0 or (-node.bound <= asked.rounding and self._is_exact(inside)):
                 self._undecided = _TIE
-                return -np.inf, ""
+                return ""
             for sign in (1, -1):
                 lower, upper = inside.lower.copy(), inside.upper.copy()
                 state = inside.state.copy()
@@ -160,7 +160,7 @@ class ProgramSearch:
                 differences.tighten(lower[None], upper[None], state[None])
                 if np.all(lower <= upper):
                     self._bound(asked, lower, upper, state, node.bound, open_, limits)
-        return _POSITIVE, ""
+        return ""
 
     def _unit(self, inside: _Inside) -> int:
         """The undecided unit whose z is farthest from its ReLU; -1 where none is undecided."""
