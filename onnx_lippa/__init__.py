@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         ModelMismatchError,
         UnsupportedModelError,
     )
-    from onnx_lippa.onnx_io import Model, load
+    from onnx_lippa.onnx_io import LoadLimits, Model, load
     from onnx_lippa.question import Property
     from onnx_lippa.runs import Answer, Finding
     from onnx_lippa.witness import Verdict
@@ -50,6 +50,7 @@ __all__ = [
     "Finding",
     "InputError",
     "LippaError",
+    "LoadLimits",
     "Model",
     "ModelError",
     "ModelMismatchError",
@@ -88,7 +89,7 @@ _HOME: Final = {
         "ModelMismatchError",
         "UnsupportedModelError",
     ),
-    "onnx_lippa.onnx_io": ("Model", "load"),
+    "onnx_lippa.onnx_io": ("LoadLimits", "Model", "load"),
     "onnx_lippa.question": ("Property",),
     "onnx_lippa.runs": ("Answer", "Finding"),
     "onnx_lippa.witness": ("Verdict",),

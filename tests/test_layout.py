@@ -23,6 +23,7 @@ PUBLIC = [
     "Finding",
     "InputError",
     "LippaError",
+    "LoadLimits",
     "Model",
     "ModelError",
     "ModelMismatchError",

@@ -51,6 +51,8 @@ def audit(
     seed: options.Seed = 0,
     workers: options.WorkerCount = None,
     out: options.OutFolder = None,
+    load_memory: options.LoadMemory = options.LOAD_MEMORY,
+    load_time: options.LoadTime = options.LOAD_TIME,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -61,7 +63,7 @@ def audit(
     settings = Settings(method=method_named(method), seed=seed)
     arguments = Arguments(
         model, data, eps, norm, targets, output, lower, upper, fixed, grid, first, indices, seed,
-        workers, out, as_json, quiet,
+        workers, out, as_json, quiet, options.load_limits(load_memory, load_time),
     )  # fmt: skip
     question = PropertyQuestion(property_, instances, counterexample, timeout, time_limit)
     if question.is_asked:

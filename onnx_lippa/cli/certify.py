@@ -46,6 +46,8 @@ def certify(
     seed: options.Seed = 0,
     workers: options.WorkerCount = None,
     out: options.OutFolder = None,
+    load_memory: options.LoadMemory = options.LOAD_MEMORY,
+    load_time: options.LoadTime = options.LOAD_TIME,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -57,7 +59,7 @@ def certify(
     mip_solver(solver)
     arguments = Arguments(
         model, data, eps, norm, targets, output, lower, upper, fixed, grid, first, indices, seed,
-        workers, out, as_json, quiet,
+        workers, out, as_json, quiet, options.load_limits(load_memory, load_time),
     )  # fmt: skip
     question = PropertyQuestion(property_, instances, counterexample, timeout, time_limit)
     if question.is_asked:

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from onnx_lippa.arrays import Shape, size
+from onnx_lippa.cli import options
 from onnx_lippa.cli.console import console
 from onnx_lippa.layers import PiecewiseLayer
 from onnx_lippa.network import Network
@@ -25,9 +26,12 @@ def inspect(
     output: Annotated[
         str | None, typer.Option(help="Output to look at, where the model has several.")
     ] = None,
+    load_memory: options.LoadMemory = options.LOAD_MEMORY,
+    load_time: options.LoadTime = options.LOAD_TIME,
 ) -> None:
     """Show the layers of a model, and everything about it that is not supported."""
-    found = inspect_model(model, output=output)
+    limits = options.load_limits(load_memory, load_time)
+    found = inspect_model(model, output=output, limits=limits)
     terminal = console()
     batch = found.interface.batch.value
     terminal.print(
@@ -42,7 +46,7 @@ def inspect(
         terminal.print(_layers(found.network))
         for note in found.network.notes:
             terminal.print(f"note: {note}", highlight=False)
-    load(model, output=output)
+    load(model, output=output, limits=limits)
     terminal.print("agrees with ONNX Runtime on random points of [0, 1]")
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import typer
+
+from onnx_lippa.errors import InputError
+from onnx_lippa.layers.limits import DEFAULT_MEMORY
+from onnx_lippa.onnx_io import LoadLimits
 
 ModelPath: TypeAlias = Annotated[
     Path | None, typer.Argument(help="The ONNX model; all but --instances need it.")
@@ -90,3 +94,25 @@ AsJson: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print the summary as JSON and nothing else.")
 ]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+LoadMemory: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        "--load-memory", help="Gigabytes that loading a model may take, in a process of its own."
+    ),
+]
+LoadTime: TypeAlias = Annotated[
+    float, typer.Option("--load-time", help="Seconds that loading a model may take.")
+]
+LOAD_MEMORY: Final = DEFAULT_MEMORY / 1e9
+LOAD_TIME: Final = LoadLimits().seconds
+
+
+def load_limits(memory: float, seconds: float) -> LoadLimits:
+    """The limits of loading a model that ``--load-memory`` and ``--load-time`` state.
+
+    Raises:
+        InputError: they are none.
+    """
+    if not 0 < memory < 1e6:
+        raise InputError(f"--load-memory is {memory}: give a number of gigabytes")
+    return LoadLimits(int(memory * 1e9), seconds)

@@ -18,7 +18,8 @@ from onnx_lippa.certify import CertifySettings
 from onnx_lippa.cli.console import console, echo
 from onnx_lippa.cli.run import Arguments, cores
 from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.errors import InputError
+from onnx_lippa.errors import InputError, ModelError
+from onnx_lippa.onnx_io import LoadLimits
 from onnx_lippa.question import Property
 from onnx_lippa.runs import (
     Answer,
@@ -84,11 +85,13 @@ def answer(
     settings = replace(settings, minimize=False, time_limit=seconds_of(question.timeout))
     workers = cores() if arguments.workers is None else arguments.workers
     if instances is not None:
-        attack_instances(instances, arguments.out, settings, proof, workers, arguments.quiet)
+        attack_instances(
+            instances, arguments.out, settings, proof, workers, arguments.quiet, arguments.limits
+        )
     elif model is not None and spec is not None:
         attack_property(
             model, spec, arguments.output, settings, proof, question.counterexample, workers,
-            arguments.as_json, arguments.quiet,
+            arguments.as_json, arguments.quiet, arguments.limits,
         )  # fmt: skip
 
 
@@ -102,6 +105,7 @@ def attack_property(
     threads: int,
     as_json: bool,
     quiet: bool,
+    limits: LoadLimits,
 ) -> None:
     """Prints the answer on the first line, and the counterexample behind it.
 
@@ -110,7 +114,9 @@ def attack_property(
     started = time.monotonic()
     try:
         asked = Property.from_vnnlib(spec, started + settings.time_limit)
-        loaded = load_for(asked, model, output=output, threads=threads)
+        left = max(settings.time_limit - (time.monotonic() - started), 1e-3)
+        limits = replace(limits, seconds=min(limits.seconds, left))
+        loaded = load_for(asked, model, output=output, threads=threads, limits=limits)
         left = max(settings.time_limit - (time.monotonic() - started), 1e-3)
         settings = replace(settings, time_limit=left)
         if proof is None:
@@ -118,6 +124,10 @@ def attack_property(
         else:
             found = verify(loaded, asked, settings, proof)
     except OutOfTimeError as error:
+        found = Finding(Answer.TIMEOUT, reason=str(error))
+    except ModelError as error:
+        if time.monotonic() - started < settings.time_limit:
+            raise
         found = Finding(Answer.TIMEOUT, reason=str(error))
     if as_json:
         typer.echo(json.dumps(_as_json(found, time.monotonic() - started), indent=2))
@@ -153,6 +163,7 @@ def attack_instances(
     proof: CertifySettings | None,
     workers: int,
     quiet: bool,
+    limits: LoadLimits,
 ) -> None:
     """Answers every instance of a list; a list that was interrupted is continued."""
     instances = read_instances(path)
@@ -171,7 +182,7 @@ def attack_instances(
     try:
         with _progress(len(instances), quiet) as progress:
             task = progress.add_task("instances", total=len(instances), completed=len(known))
-            for result in answers(left, path.parent, settings, proof, workers):
+            for result in answers(left, path.parent, settings, proof, workers, limits):
                 if folder is None:
                     known.append(result)
                 else:

@@ -55,6 +55,8 @@ def regions(
     out: Annotated[
         Path | None, typer.Option(help="File for one row per input: .csv, or .json.")
     ] = None,
+    load_memory: options.LoadMemory = options.LOAD_MEMORY,
+    load_time: options.LoadTime = options.LOAD_TIME,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print everything as JSON and nothing else.")
     ] = False,
@@ -73,7 +75,8 @@ def regions(
         raise InputError(f"cannot write {out}: there is no folder {out.parent}")
     wanted, method = norm_named(norm), _method_named(bounds)
     low, high = values_from("--lower", lower), values_from("--upper", upper)
-    loaded = load(model, output=output, lower=low, upper=high)
+    limits = options.load_limits(load_memory, load_time)
+    loaded = load(model, output=output, lower=low, upper=high, limits=limits)
     network = loaded.network
     features = features_from(network.input_size, eps, lower, upper, fixed, "0")
     terminal.print(model_line(loaded), highlight=False, soft_wrap=True)

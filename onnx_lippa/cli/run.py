@@ -22,7 +22,7 @@ from onnx_lippa.cli.features import features_from, radii_from, values_from
 from onnx_lippa.cli.inputs import Selection, select
 from onnx_lippa.cli.terminal import LiveProgress, curve_table, model_line, summary_table
 from onnx_lippa.errors import InputError
-from onnx_lippa.onnx_io import Model, load
+from onnx_lippa.onnx_io import LoadLimits, Model, load
 from onnx_lippa.question import norm_named
 from onnx_lippa.runs import (
     AuditSettings,
@@ -64,6 +64,7 @@ class Arguments:
     out: Path | None
     as_json: bool
     quiet: bool
+    limits: LoadLimits = LoadLimits()  # noqa: RUF009  # frozen
 
 
 def carry_out(arguments: Arguments, budgets: Budgets, settings: Settings) -> None:
@@ -85,7 +86,13 @@ def carry_out(arguments: Arguments, budgets: Budgets, settings: Settings) -> Non
     norm, targets = norm_named(arguments.norm), Targets.parse(arguments.targets)
     low = values_from("--lower", arguments.lower)
     high = values_from("--upper", arguments.upper)
-    loaded = load(arguments.model, output=arguments.output, lower=low, upper=high)
+    loaded = load(
+        arguments.model,
+        output=arguments.output,
+        lower=low,
+        upper=high,
+        limits=arguments.limits,
+    )
     loaded.require_classes()
     workers = cores() if arguments.workers is None else arguments.workers
     specifications = [

@@ -13,8 +13,8 @@ from onnx_lippa.arrays import AnyArray, size
 from onnx_lippa.layers import Unsupported
 from onnx_lippa.layers.limits import MOST_AXES, SizeLimits
 
-_WORK: Final = 1 << 36
-"""Most multiplications that constants may cost altogether: a few seconds of one core."""
+_WORK: Final = 1 << 35
+"""Most multiplications that constants may cost altogether: a second or two of one core."""
 _NODES: Final = 10_000
 """Most nodes that the bodies of loops and branches may come to altogether."""
 _ITEM: Final = 8

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy.typing as npt
 
 from onnx_lippa.errors import ModelError, UnsupportedModelError
+from onnx_lippa.layers.limits import DEFAULT_LIMITS, SizeLimits
 from onnx_lippa.network import Network
 from onnx_lippa.onnx_io.agreement import check_agreement
 from onnx_lippa.onnx_io.importer import import_network
+from onnx_lippa.onnx_io.limits import LoadLimits
 from onnx_lippa.onnx_io.needed import needed_part
 from onnx_lippa.onnx_io.reader import Interface, ModelFile, interface_of, read_model
 from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime, ValueRuntime
@@ -23,6 +25,7 @@ from onnx_lippa.onnx_io.sessions import (
     settled_batch,
     value_runtime,
 )
+from onnx_lippa.onnx_io.trial import tried
 from onnx_lippa.question import Features
 
 
@@ -35,12 +38,14 @@ class Model:
         interface: its input and output.
         network: the imported network.
         threads: threads ONNX Runtime may use.
+        limits: how large its tensors may be.
     """
 
     file: ModelFile
     interface: Interface
     network: Network
     threads: int = 1
+    limits: SizeLimits = DEFAULT_LIMITS
 
     def check(self, domain: Features) -> None:
         """Compares the import with ONNX Runtime on points of a domain.
@@ -66,7 +71,7 @@ class Model:
     @property
     def source(self) -> ModelSource:
         """What another process needs to open the same model."""
-        return ModelSource(self.file.path, self.file.sha256, self.interface)
+        return ModelSource(self.file.path, self.file.sha256, self.interface, self.limits)
 
     def joint(self) -> Model:
         """The same model with its inputs appended to its outputs, ``[y; x]``."""
@@ -107,11 +112,13 @@ class ModelSource:
         path: the file.
         sha256: digest of the model that was checked, external data included.
         interface: its input and output, as they were settled.
+        limits: how large its tensors may be.
     """
 
     path: Path
     sha256: str
     interface: Interface
+    limits: SizeLimits = DEFAULT_LIMITS
 
     def open(self, threads: int = 1) -> Model:
         """The model, read anew; it is not checked again.
@@ -122,10 +129,10 @@ class ModelSource:
         """
         file = read_model(self.path)
         require_same(self.path, file.sha256, self.sha256)
-        network = import_network(file, self.interface)
+        network = import_network(file, self.interface, self.limits)
         if self.interface.joint:
             network = network.joint()
-        return Model(file, self.interface, network, threads)
+        return Model(file, self.interface, network, threads, self.limits)
 
 
 @dataclass(frozen=True)
@@ -153,6 +160,7 @@ def load(
     upper: npt.ArrayLike = 1.0,
     threads: int = 1,
     check: bool = True,
+    limits: LoadLimits | None = None,
 ) -> Model:
     """Reads, imports and checks a model.
 
@@ -166,6 +174,9 @@ def load(
         threads: threads ONNX Runtime may use.
         check: whether to compare the import with ONNX Runtime (a worker process that loads a
             model which its parent has checked leaves it out).
+        limits: memory and time that loading may take: the model is then loaded in a child process
+            first, as the command line does, which is for files from others. None to do without,
+            and to hold the model's shapes alone against the default memory.
 
     Raises:
         InputError: the file cannot be read, or the domain is none of the model's.
@@ -173,11 +184,38 @@ def load(
         UnsupportedModelError: it has parts that are not supported; all are listed.
         ModelMismatchError: the import differs from ONNX Runtime.
     """
-    file = read_model(Path(path))
+    if limits is not None:
+        attempt = partial(_attempt, Path(path), output, lower, upper, check, limits.sizes)
+        return tried(Path(path), limits, attempt).open(threads)
+    return _loaded(Path(path), output, lower, upper, check, DEFAULT_LIMITS, threads)
+
+
+def _attempt(
+    path: Path,
+    output: str | None,
+    lower: npt.ArrayLike,
+    upper: npt.ArrayLike,
+    check: bool,
+    limits: SizeLimits,
+) -> ModelSource:
+    """What a model is opened by once it has been loaded here."""
+    return _loaded(path, output, lower, upper, check, limits, 1).source
+
+
+def _loaded(
+    path: Path,
+    output: str | None,
+    lower: npt.ArrayLike,
+    upper: npt.ArrayLike,
+    check: bool,
+    limits: SizeLimits,
+    threads: int,
+) -> Model:
+    file = read_model(path)
     declared = interface_of(file, output)
     # ONNX Runtime is shown nothing that has not been imported.
-    network = import_network(file, declared)
-    model = Model(file, _settled(file, declared, network), network, threads)
+    network = import_network(file, declared, limits)
+    model = Model(file, _settled(file, declared, network), network, threads, limits)
     if check:
         model.check(Features.given(network.input_size, lower=lower, upper=upper))
     return model
@@ -188,21 +226,41 @@ def _settled(file: ModelFile, declared: Interface, network: Network) -> Interfac
     return settled_batch(file, replace(declared, rows=rows_at_once(network)))
 
 
-def inspect(path: str | Path, *, output: str | None = None) -> Inspection:
+def inspect(
+    path: str | Path, *, output: str | None = None, limits: LoadLimits | None = None
+) -> Inspection:
     """Reads and imports a model, and says what is unsupported instead of raising it.
 
     Args:
         path: the ONNX file.
         output: as in :func:`load`.
+        limits: likewise.
 
     Raises:
         InputError: the file cannot be read.
         ModelError: it is no model at all, or its interface is unusable.
     """
-    file = read_model(Path(path))
+    sizes = DEFAULT_LIMITS if limits is None else limits.sizes
+    if limits is not None:
+        attempt = partial(_attempt_to_inspect, Path(path), output, sizes)
+        problem = tried(Path(path), limits, attempt)
+        if problem is not None:
+            file = read_model(Path(path))
+            return Inspection(file, interface_of(file, output), None, problem)
+    return _inspected(Path(path), output, sizes)
+
+
+def _attempt_to_inspect(
+    path: Path, output: str | None, limits: SizeLimits
+) -> UnsupportedModelError | None:
+    return _inspected(path, output, limits).problem
+
+
+def _inspected(path: Path, output: str | None, limits: SizeLimits) -> Inspection:
+    file = read_model(path)
     declared = interface_of(file, output)
     try:
-        network = import_network(file, declared)
+        network = import_network(file, declared, limits)
     except UnsupportedModelError as problem:
         return Inspection(file, declared, None, problem)
     return Inspection(file, _settled(file, declared, network), network, None)

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from onnx_lippa.attacks import Settings
 from onnx_lippa.errors import InputError
 from onnx_lippa.layers.readout import Readout
-from onnx_lippa.onnx_io import Model, load
+from onnx_lippa.onnx_io import LoadLimits, Model, load
 from onnx_lippa.question import Features, Property
 from onnx_lippa.runs.finding import Answer, Finding
 from onnx_lippa.runs.search import Search
@@ -41,7 +41,12 @@ def falsify(model: Model, asked: Property, settings: Settings) -> Finding:
 
 
 def load_for(
-    asked: Property, path: str | Path, *, output: str | None = None, threads: int = 1
+    asked: Property,
+    path: str | Path,
+    *,
+    output: str | None = None,
+    threads: int = 1,
+    limits: LoadLimits | None = None,
 ) -> Model:
     """Loads a model for a property, and checks the import on inputs the property is about.
 
@@ -50,12 +55,13 @@ def load_for(
         path: the ONNX file.
         output: as in :func:`onnx_lippa.load`.
         threads: likewise.
+        limits: likewise.
 
     Raises:
         InputError: the property does not fit the model.
         ModelError: as :func:`onnx_lippa.load` raises it.
     """
-    model = load(path, output=output, threads=threads, check=False)
+    model = load(path, output=output, threads=threads, check=False, limits=limits)
     check_fits(model, asked)
     if not asked.cases:
         model.check(Features.given(asked.inputs, lower=-np.inf, upper=np.inf))

@@ -15,6 +15,7 @@ from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.errors import InputError, LippaError, unexpected
+from onnx_lippa.onnx_io import LoadLimits
 from onnx_lippa.question import Property
 from onnx_lippa.runs.counterexample import counterexample_text
 from onnx_lippa.runs.falsify import falsify, load_for
@@ -166,6 +167,7 @@ def answers(
     settings: Settings,
     proof: CertifySettings | None,
     workers: int,
+    limits: LoadLimits | None = None,
 ) -> Iterator[InstanceResult]:
     """The answer to every instance, in the order in which they come.
 
@@ -178,10 +180,11 @@ def answers(
         settings: budgets; each instance has its own time limit.
         proof: those of proofs; None where only counterexamples are looked for.
         workers: processes.
+        limits: memory and time that loading a model may take, None for no trial of it.
     """
     waiting = deque(_Turn(instance) for instance in instances)
     pool: WorkerPool[_Turn, _Step | InstanceResult]
-    with WorkerPool(workers, _Charge, (folder, settings, proof), _work) as pool:
+    with WorkerPool(workers, _Charge, (folder, settings, proof, limits), _work) as pool:
         while waiting or pool.is_busy:
             while waiting and pool.has_room:
                 turn = waiting.popleft()
@@ -238,6 +241,7 @@ class _Charge:
     folder: Path
     settings: Settings
     proof: CertifySettings | None
+    limits: LoadLimits | None = None
 
 
 def _lost(died: Died[_Turn]) -> InstanceResult:
@@ -259,7 +263,11 @@ def _work(charge: _Charge, turn: _Turn) -> Iterator[_Step | InstanceResult]:
         step = _Step("reading the model", "", asked.sha256)
         yield step
         began = time.monotonic()
-        model = load_for(asked, folder / instance.onnx)
+        limits = charge.limits
+        if limits is not None:
+            left = max(instance.timeout - (time.monotonic() - started), 1e-3)
+            limits = replace(limits, seconds=min(limits.seconds, left))
+        model = load_for(asked, folder / instance.onnx, limits=limits)
         loaded = time.monotonic() - began
         step = _Step(_ANSWERING, model.file.sha256, asked.sha256)
         yield step

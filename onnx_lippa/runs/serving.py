@@ -98,7 +98,7 @@ def _end_with_the_parent() -> None:
 
         fcntl(parent.sentinel, F_SETOWN, os.getpid())
         fcntl(parent.sentinel, F_SETFL, fcntl(parent.sentinel, F_GETFL) | os.O_ASYNC)
-    threading.Thread(target=end, daemon=True).start()
+    threading.Thread(target=end, daemon=True, name="onnx-lippa watch").start()
 
 
 def refuse_while_imported() -> None:
