@@ -134,8 +134,9 @@ def _in_progress(
     path: Path, run: RunFile, model: Model
 ) -> tuple[list[Record], StoredWitnesses, int]:
     """Results and witnesses of a run that has not ended, and how many lack their witness."""
+    listed = read_records(path / RESULTS)  # first: a run that goes on lists what its journal holds
     kept = read_kept(path, run, model.network.input_shape)
-    listed, records = read_records(path / RESULTS), list(kept.records.values())
+    records = list(kept.records.values())
     if not run.is_old and [r.checksum() for r in listed] != [
         r.checksum() for r in records[: len(listed)]
     ]:

@@ -147,3 +147,48 @@ def test_killed_again_and_again(tmp_path, workers):
 
     assert timeless(out) == timeless(tmp_path / "whole")
     assert replay(out).is_finished
+
+
+def end_in(patch, out, step: int) -> list[str]:
+    """The run into a folder is cut off in one step of its end; the names of the files so far."""
+    from onnx_lippa.runs import folder
+
+    calls = []
+
+    def counting(real):
+        def called(*arguments):
+            if arguments[0].parent == out and (out / "journal.jsonl").exists():
+                calls.append(arguments[0].name)
+                if len(calls) > step:
+                    raise KeyboardInterrupt
+            real(*arguments)
+
+        return called
+
+    for name in ("replace_file", "replace_with", "remove_file"):
+        patch.setattr(folder, name, counting(getattr(folder, name)))
+    return calls
+
+
+@pytest.mark.parametrize("before", [0, 3])
+def test_killed_in_any_step_of_the_end(tmp_path, monkeypatch, before):
+    """Also at the end of a run that was interrupted and closed before."""
+    from tests.runs.test_resume import stop_after
+
+    words = (*QUESTION, "--first", "6", *FEW)
+    assert command(*words, "--out", tmp_path / "whole").code == 0
+    for step in range(4):
+        out = tmp_path / f"run{step}"
+        if before:
+            with monkeypatch.context() as patch:
+                stop_after(patch, before)
+                assert command(*words, "--out", out).code == 130
+        with monkeypatch.context() as patch:
+            calls = end_in(patch, out, step)
+            assert command(*words, "--out", out).code == 130
+        files = ["adversarials.npz", "summary.json", "run.json", "journal.jsonl"]
+        assert calls == files[: step + 1]
+        confirmed = replay(out)
+        assert (confirmed.inputs, confirmed.killed) == (6, True)
+        assert command(*words, "--out", out).code == 0
+        assert replay(out) == replay(tmp_path / "whole")
