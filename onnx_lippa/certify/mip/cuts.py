@@ -87,15 +87,19 @@ def implications(system: RectifiedSystem) -> Cuts:
         units = units[spread[units - first] > 0]
         rows, half = both[units], spread[units - first]
         center = (rows @ middle + system.offset[units]) / half
-        found.append(_of_block(units, center, rows * radius / half[:, None]))
+        off = system.error[units] / half
+        found.append(_of_block(units, center, rows * radius / half[:, None], off))
     if not found:
         return _none()
     cuts = Cuts(*(np.concatenate([getattr(part, name) for part in found]) for name in _FIELDS))
     return cuts.take(np.argsort(-cuts.strength, kind="stable"))
 
 
-def _of_block(units: Integers, center: Float64, rows: Float64) -> Cuts:
-    """Implications between units whose normalised ẑ is ``center + rows e``, e between -1 and 1."""
+def _of_block(units: Integers, center: Float64, rows: Float64, off: Float64) -> Cuts:
+    """Implications between units whose normalised ẑ is ``center + rows e``, e between -1 and 1.
+
+    They hold for what is off by as much as is said.
+    """
     parts: list[Cuts] = [_none()]
     for place, i in enumerate(units[:-1]):
         after = slice(place + 1, None)
@@ -103,13 +107,14 @@ def _of_block(units: Integers, center: Float64, rows: Float64) -> Cuts:
         apart = np.abs(rows[after] - rows[place]).sum(axis=1)
         together = np.abs(rows[after] + rows[place]).sum(axis=1)
         difference, total = center[after] - c, center[after] + c
+        needed = _CERTAIN + off[after] + off[place]
         for clear, signs, most in (
             (difference - apart, (1.0, -1.0), 0.0),
             (-difference - apart, (-1.0, 1.0), 0.0),
             (-total - together, (1.0, 1.0), 1.0),
             (total - together, (-1.0, -1.0), -1.0),
         ):
-            chosen = np.flatnonzero(clear > _CERTAIN)
+            chosen = np.flatnonzero(clear > needed)
             parts.append(
                 Cuts(
                     np.full(chosen.size, i), others[chosen], np.tile(signs, (chosen.size, 1)),
