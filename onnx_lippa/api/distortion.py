@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,9 @@ from onnx_lippa.arrays import AnyArray, Float64, Floats
 from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings, Nearest, ProofMethod, nearest
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import Norm
+from onnx_lippa.question import Norm, Problem
 from onnx_lippa.runs import outcomes
-from onnx_lippa.witness import Verdict
+from onnx_lippa.witness import ProvedBy, Verdict
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,9 @@ class Distortions:
     """The least distances at which inputs are broken, each between two bounds.
 
     Attributes:
-        lower: (n,) no adversarial example is nearer, by the word of the MIP solver.
+        lower: (n,) no adversarial example is nearer: proven by a complete search of the ball, or,
+            where that took too long, by the word of the MIP solver within its tolerance (see
+            ``details``); infinite where the domain holds none.
         upper: (n,) distance of the witness; infinite without one; 0 where the clean input is
             misclassified.
         adversarials: (n, *input_shape) the witness where there is one, else the clean input.
@@ -54,7 +56,9 @@ def distortion(
 ) -> Distortions:
     """Brackets the minimal distortion: LiPPA from above, the paper's MIP (7) from below.
 
-    The attack's nearest witness is where the solver starts, and how far it looks.
+    The attack's nearest witness is where the solver starts, and how far it looks. The ball just
+    below the solver's bound is then searched to the end (:func:`prove`), which proves the bound or
+    corrects it; where time does not suffice for that, it is attacked.
 
     Args:
         network: a model from :func:`load`, or the path of one.
@@ -66,7 +70,7 @@ def distortion(
         lower: lower end of the domain, likewise.
         upper: its upper end, likewise.
         fixed: features that must not move, likewise.
-        time_limit: seconds of the solver for one input; then its bounds may differ.
+        time_limit: seconds of solver and search for one input; then its bounds may differ.
         solver: ``"scip"``, ``"highs"`` or ``"gurobi"``.
         seed: same seed, same result, but for time limits.
 
@@ -87,7 +91,9 @@ def distortion(
         if known.verdict is Verdict.MISCLASSIFIED:
             found.append(Nearest(problem.index, 0.0, 0.0))
         else:
-            found.append(nearest(model, problem, proof, known.witness))
+            found.append(
+                _attacked(model, problem, settings, nearest(model, problem, proof, known.witness))
+            )
     adversarials = [
         x if f.witness is None else f.witness.x for x, f in zip(inputs, found, strict=True)
     ]
@@ -97,3 +103,20 @@ def distortion(
         np.array(adversarials).reshape(len(inputs), *model.network.input_shape),
         tuple(found),
     )
+
+
+def _attacked(model: Model, problem: Problem, settings: Settings, found: Nearest) -> Nearest:
+    """A bracket whose lower end is a solver's word, after an attack just below that."""
+    if found.proved_by is not ProvedBy.MIP:
+        return found
+    radius = found.lower * (1.0 - found.tolerance)
+    below = replace(problem, inputs=problem.inputs.with_eps(radius))
+    within = replace(settings, minimize=False)
+    witness = next(iter(outcomes(model, [below], within, 1))).witness
+    if witness is None:
+        return found
+    return replace(
+        found, lower=0.0, upper=witness.distance, witness=witness, proved_by=ProvedBy.NOTHING,
+        tolerance=0.0, reason="a witness lies below the bound of the MIP solver, which is not "
+        "believed",
+    )  # fmt: skip

@@ -13,6 +13,7 @@ import signal
 import time
 from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 from ortools.math_opt import (
@@ -39,6 +40,7 @@ from onnx_lippa.programs import (
     Stop,
 )
 from onnx_lippa.solvers.interrupts import deferred_interrupts
+from onnx_lippa.solvers.quiet import quiet_stderr
 
 _STATUS = {
     result_pb2.TERMINATION_REASON_OPTIMAL: Status.OPTIMAL,
@@ -141,7 +143,8 @@ class MathOptSession(Session):
                 start.values.extend(hint)
         started = time.perf_counter()
         try:
-            with deferred_interrupts():
+            noise = quiet_stderr() if self.program.has_integers else nullcontext()
+            with deferred_interrupts(), noise:
                 result = self._solver.solve(
                     parameters,
                     model_parameters,

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
 from onnx_lippa import InputError, Verdict, distortion, prove
-from tests.attacks.cases import digits, plain_outputs
+from onnx_lippa.certify import CertifySettings, ProofMethod
+from onnx_lippa.certify.mip import Distortion
+from onnx_lippa.onnx_io import load
+from onnx_lippa.question import Features, Problem, UnsafeSet, norm_named
+from onnx_lippa.witness import Outcome, ProvedBy
+from tests.attacks.cases import digits, linear_file, plain_outputs
+from tests.networks_exact import layers_file, least_distance, one_hidden_layer
 
+certify_nearest = sys.modules["onnx_lippa.certify.nearest"]
+"""The module; the function of its name hides it."""
 COUNT = 4
 
 
@@ -73,6 +83,78 @@ def test_in_l1(bracketed):
     assert 0 < found.lower[0] <= found.upper[0]
     if not found.details[0].reason:
         assert found.upper[0] <= found.lower[0] * (1 + 1e-3)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l1"])
+@pytest.mark.parametrize("solver", ["scip", "highs"])
+def test_lower_ends_on_weights_of_mixed_scale(tmp_path, capfd, norm, solver):
+    """HiGHS put some above the truth: what is reported is proven, below it, and near."""
+    for seed in (0, 1):
+        generator = np.random.default_rng(seed)
+        (w, b), (v, c) = one_hidden_layer(seed)
+        scale = (10.0 ** generator.uniform(-4, 4, len(b))).astype(np.float32)
+        layers = [(w * scale, b * scale), ((v / scale[:, None]).astype(np.float32), c)]
+        path = layers_file(tmp_path, layers, f"{seed}.onnx")
+        x = generator.uniform(size=(3, len(w))).astype(np.float32)
+        labels = plain_outputs(path, x).argmax(axis=1)
+        found = distortion(path, x, labels, norm=norm, solver=solver)
+        for i in range(3):
+            exact = least_distance(norm, x[i], int(labels[i]), layers)
+            assert found.details[i].proved_by is ProvedBy.COMPLETE
+            assert found.lower[i] <= exact * (1 + 1e-8)
+            assert found.lower[i] >= exact * (1 - 1e-4)
+            assert found.lower[i] <= found.upper[i] <= exact * 1.001
+    captured = capfd.readouterr()
+    assert captured.out == captured.err == ""  # of solvers nothing reaches the terminal
+
+
+def test_a_domain_without_another_class(tmp_path):
+    path = linear_file(tmp_path, np.eye(2), np.array([0.0, -5.0]))
+    found = distortion(path, np.full((1, 2), 0.5, np.float32), [0])
+    assert found.lower[0] == found.upper[0] == np.inf
+    assert found.details[0].proved_by is ProvedBy.COMPLETE
+
+
+def lying(lower):
+    """A MIP solver that found nothing and says that nothing is nearer."""
+    return lambda *_args, **_options: Distortion(lower, np.inf, np.zeros(0), 1, 0.0, "")
+
+
+def test_a_solver_that_lies_is_corrected(tmp_path, monkeypatch):
+    layers = one_hidden_layer(1)
+    path = layers_file(tmp_path, layers)
+    x = np.random.default_rng(1).uniform(size=(1, len(layers[0][0]))).astype(np.float32)
+    label = int(plain_outputs(path, x).argmax())
+    exact = least_distance("linf", x[0], label, layers)
+    monkeypatch.setattr(certify_nearest, "least_distortion", lying(0.9))
+    model = load(path)
+    problem = problem_around(model, x[0], label, eps=0.9)
+    found = certify_nearest.nearest(model, problem, CertifySettings(ProofMethod.MIP))
+    assert found.lower <= exact * (1 + 1e-8)
+    assert found.witness is not None and exact * (1 - 1e-4) <= found.upper < 0.9
+    assert found.reason or found.proved_by is ProvedBy.COMPLETE
+
+
+def test_a_word_that_cannot_be_checked_is_called_one(tmp_path, monkeypatch):
+    """Where the search does not finish, an attack looks below, and the tolerance is stated."""
+    layers = one_hidden_layer(1)
+    path = layers_file(tmp_path, layers)
+    x = np.random.default_rng(1).uniform(size=(1, len(layers[0][0]))).astype(np.float32)
+    undecided = lambda model, problems, settings: [Outcome(0, Verdict.UNKNOWN)]  # noqa: E731
+    monkeypatch.setattr(certify_nearest, "certify_batch", undecided)
+    found = distortion(path, x)
+    assert found.details[0].proved_by is ProvedBy.MIP
+    assert 0 < found.details[0].tolerance < 1e-3
+    monkeypatch.setattr(certify_nearest, "least_distortion", lying(0.9))
+    wrong = distortion(path, x, eps=0.9)
+    # The attack's own witness caps what the solver says; beyond it nothing is claimed.
+    assert wrong.lower[0] <= wrong.upper[0] <= found.upper[0] * (1 + 1e-6)
+
+
+def problem_around(model, x, label, eps):
+    inputs = Features(eps=eps).input_set(x, norm_named("linf"))
+    unsafe = UnsafeSet.misclassification(label, model.network.output_size)
+    return Problem(0, inputs, unsafe, unsafe)
 
 
 def test_bad_arguments():
