@@ -146,10 +146,14 @@ class Folding:
         errors = np.where(kept, forms.error, 0.0)
         return Forms(np.where(kept, forms.on_input, 0.0), on_units, sizes, errors)
 
+    def largest(self) -> Float64:
+        """(1 + d + units,) the largest sizes of what coefficients multiply; 1 for the constant."""
+        ends = np.maximum(np.abs(self.reach.lower), np.abs(self.reach.upper))
+        return np.concatenate([[1.0], ends, np.maximum(self._unit_bounds()[1], 0.0)])
+
     def _measured(self, forms: Forms) -> Forms:
         """The same with sizes as small as the coefficients allow."""
-        ends = np.maximum(np.abs(self.reach.lower), np.abs(self.reach.upper))
-        most = np.maximum(self._unit_bounds()[1], 0.0)
+        ends, most = np.split(self.largest()[1:], [self.features])
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             sizes = np.abs(forms.on_input[0]) + ends @ np.abs(forms.on_input[1:])
             sizes = (sizes + most @ np.abs(forms.on_units)) * _ROOM

@@ -2,15 +2,20 @@
 
 - A kink: ``z = value + below (x - kink) + (above - below) max(x - kink, 0)``.
 - A maximum: ``max(a, b) = a + max(b - a, 0)``, in rounds of pairs.
-- A switch has no ReLUs, since it may jump. Where its condition is decided it is one of its
-  branches; elsewhere it may be anything between the bounds of both.
+- A switch whose condition is decided is one of its branches. Elsewhere, where the branches meet
+  at d = 0, it is ``b + k max(d, 0)``. One that jumps has no ReLUs: the jump beside such a kink may
+  be anything up to its bounds, or where it is no small part, the switch anything between the bounds
+  of both branches.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final
+
 import numpy as np
 
-from onnx_lippa.arrays import Integers, Shape, size
+from onnx_lippa.arrays import Float64, Integers, Shape, size
 from onnx_lippa.certify.rectified.folding import Folding
 from onnx_lippa.certify.rectified.forms import EPSILON, Forms
 from onnx_lippa.errors import LippaError
@@ -18,6 +23,11 @@ from onnx_lippa.layers import PiecewiseLayer
 from onnx_lippa.layers.max_last import MaxAlong
 from onnx_lippa.layers.switch import Switch
 from onnx_lippa.layers.two_piece import TwoPiece
+
+_MEET: Final = 1e-7
+"""A jump of at most this share of the branches' sizes is an error of a kink."""
+_SMALL: Final = 0.5
+"""A jump whose bounds are narrower than this share of the branches' is one beside a kink."""
 
 
 class NoRelaxationError(LippaError):
@@ -43,7 +53,7 @@ def folded(folding: Folding, layer: PiecewiseLayer, operand: Forms, first: int) 
     if isinstance(layer, MaxAlong):
         return _largest(folding, layer, operand, origin)
     if isinstance(layer, Switch):
-        return _switched(folding, layer, operand)
+        return _switched(folding, layer, operand, origin)
     raise NoRelaxationError(f"there is no relaxation of {type(layer).__name__}")
 
 
@@ -81,7 +91,7 @@ def _side_by_side(folding: Folding, parts: list[Forms]) -> Forms:
     return Forms.side_by_side(parts, folding.features, folding.units)
 
 
-def _switched(folding: Folding, layer: Switch, operand: Forms) -> Forms:
+def _switched(folding: Folding, layer: Switch, operand: Forms, origin: Integers) -> Forms:
     wide = operand.padded(folding.features, folding.units)
     d, a, b = (wide.along(0, j).reshaped((size(layer.shape),)) for j in range(3))
     low, high = folding.bounds(d)
@@ -89,7 +99,58 @@ def _switched(folding: Folding, layer: Switch, operand: Forms) -> Forms:
     takes_a, open_ = low >= 0, np.flatnonzero((low < 0) & (high >= 0))
     z = a.where(takes_a, b)
     if open_.size:
-        (a_low, a_high), (b_low, b_high) = (folding.bounds(part.take(open_)) for part in (a, b))
-        anything = folding.further_features(np.minimum(a_low, b_low), np.maximum(a_high, b_high))
-        z = z.padded(folding.features, folding.units).replaced(open_, anything)
+        either = _either(folding, d.take(open_), a.take(open_), b.take(open_), origin[open_])
+        z = z.padded(folding.features, folding.units).replaced(open_, either)
     return z.reshaped(layer.shape)
+
+
+@np.errstate(over="ignore", invalid="ignore", under="ignore")
+def _either(folding: Folding, d: Forms, a: Forms, b: Forms, origin: Integers) -> Forms:
+    """a where d >= 0, b elsewhere, of flat forms: ``b + k max(d, 0)`` and what that leaves.
+
+    Where d >= 0 it leaves ``a - b - k d``, elsewhere nothing. Where the branches meet wherever
+    d = 0, that is 0 for the right k, but for the rounding of weights, which counts as an error.
+    """
+    slope = _slope(folding, d, a, b)
+    rest = a.plus(b.scaled(np.array(-1.0))).plus(d.scaled(-slope))
+    least, most = folding.bounds(rest)
+    least, most = np.minimum(least, 0.0), np.maximum(most, 0.0)
+    jump = np.maximum(most, -least)
+    sizes = np.maximum(a.size, b.size)
+    meet = np.isfinite(sizes) & (jump <= _MEET * sizes)
+    (a_low, a_high), (b_low, b_high) = (folding.bounds(part) for part in (a, b))
+    low, high = np.minimum(a_low, b_low), np.maximum(a_high, b_high)
+    near = meet | (np.isfinite(jump) & (most - least < _SMALL * (high - low)))
+    kinked = np.flatnonzero(near)
+    z = b
+    if kinked.size:
+        bent = folding.relu(d.take(kinked), origin[kinked]).scaled(slope[kinked])
+        z = z.padded(folding.features, folding.units)
+        bent = b.take(kinked).plus(bent)
+        bent = replace(bent, error=bent.error + np.where(meet, jump, 0.0)[kinked])
+        z = z.replaced(kinked, bent)
+    jumps = np.flatnonzero(~meet)
+    if jumps.size:
+        low, high = np.where(near, least, low), np.where(near, most, high)
+        anything = folding.further_features(low[jumps], high[jumps])
+        z = z.padded(folding.features, folding.units)
+        beside = z.take(jumps).plus(anything).where(near[jumps], anything)
+        z = z.replaced(jumps, beside)
+    return z
+
+
+@np.errstate(over="ignore", invalid="ignore", under="ignore")
+def _slope(folding: Folding, d: Forms, a: Forms, b: Forms) -> Float64:
+    """The k of each with which ``k d`` varies most as ``a - b`` does, by their coefficients."""
+    weights = folding.largest()
+    weights[0] = 0.0  # what constants differ by is the jump
+    by_input, by_unit = weights[: 1 + folding.features], weights[1 + folding.features :]
+    condition, difference = (
+        np.concatenate([by_input[:, None] * part.on_input, by_unit[:, None] * part.on_units])
+        for part in (d, a.plus(b.scaled(np.array(-1.0))))
+    )
+    largest = np.abs(condition).max(axis=0)
+    condition /= np.where(largest > 0, largest, 1.0)
+    norm = (condition**2).sum(axis=0) * np.where(largest > 0, largest, 1.0)
+    slope: Float64 = (condition * difference).sum(axis=0) / np.where(norm > 0, norm, 1.0)
+    return np.where(np.isfinite(slope), slope, 0.0)
