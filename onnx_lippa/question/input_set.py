@@ -112,6 +112,12 @@ class InputSet:
         nearest = self._stored(x)
         if self.contains(nearest):
             return nearest
+        if self.grid is None:
+            # Where only the box is in the way nothing else need move: the centre may be far away.
+            with np.errstate(over="ignore"):
+                clipped = self._in_box(x)
+            if self.contains(clipped):
+                return clipped
         project = self.norm.projector(
             self.center[None], np.array([self.eps]), self.lower, self.upper
         )

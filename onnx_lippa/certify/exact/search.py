@@ -25,8 +25,10 @@ from onnx_lippa.programs import Program, Rows, Status
 from onnx_lippa.question import Conjunction
 from onnx_lippa.solvers import solver_named
 
-_DEEPEST: Final = 1.0
-"""How far inside the margins and signs a candidate is sought."""
+_DEPTH: Final = 1.0
+_OTHER_DEPTHS: Final = (1e3, 1e6, 1e-2)
+"""How far inside the margins and signs a candidate is sought; far out rounding is coarse, so where
+a replay refuses one it is sought deeper, and less deep."""
 _HOPELESS: Final = 1e-5
 """Programs with a value above minus this are tried to be refuted: solvers are no more exact."""
 _SECONDS: Final = 10.0
@@ -103,6 +105,8 @@ class ExactSearch:
                 return True, ""
             unit = self._states.wrong(state, point)
             if unit < 0:
+                if point.size and value < -_HOPELESS and self._offered_elsewhere(rows):
+                    return True, ""
                 reason = "a margin is zero but for rounding, or a replay refused a candidate"
                 continue
             for sign in self._states.order(unit, point):
@@ -111,7 +115,17 @@ class ExactSearch:
                 pending.append(child)
         return False, reason
 
-    def _solve(self, rows: Sequence[Row]) -> tuple[Float64, float, Float64]:
+    def _offered_elsewhere(self, rows: Sequence[Row]) -> bool:
+        """Whether a candidate deeper inside is accepted, or one less deep."""
+        for depth in _OTHER_DEPTHS:
+            point, value, _ = self._solve(rows, depth)
+            if point.size and value < 0 and self._offer(point[: self._system.inputs]):
+                return True
+        return False
+
+    def _solve(
+        self, rows: Sequence[Row], deepest: float = _DEPTH
+    ) -> tuple[Float64, float, Float64]:
         """The point farthest inside, minus how far, and multipliers; nothing where it fails."""
         self._nodes += 1
         n = self._system.variables
@@ -120,7 +134,7 @@ class ExactSearch:
         except OverflowError:  # beyond float64
             return np.zeros(0), 0.0, np.zeros(len(rows))
         depth = np.zeros(n + 4)
-        depth[n:] = 1.0, -_DEEPEST, np.inf, 1.0
+        depth[n:] = 1.0, -deepest, np.inf, 1.0
         stated = np.vstack([stated, depth])
         matrix, lower, upper, scale = np.split(stated, [n + 1, n + 2, n + 3], axis=1)
         lower, upper, scale = lower[:, 0], upper[:, 0], scale[:-1, 0]

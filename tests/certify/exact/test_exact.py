@@ -140,3 +140,16 @@ def test_input_rows_that_contradict_each_other():
     )
     asked = Property.from_formula(Every(rows), 2, 2)
     assert onnx_lippa.verify(relu_of(2), asked, timeout=20).answer is Answer.UNSAT
+
+
+def test_a_candidate_near_a_bound_is_not_moved_by_what_lies_far_away():
+    """A bound that no float32 equals, beside an input that is searched to the end of its type."""
+    lower, upper = np.array([0.1, -np.inf]), np.array([0.3, np.inf])
+    asked = Property.build(lower, upper, [([[1.0, -1.0], [1.0, 0.0]], [-0.5, 0.1 + 1e-7])])
+    model = relu_of(2)
+    problem = problem_of(model, asked, 0, FARTHEST)
+    x = problem.inputs.to_model_type(np.array([0.1, 0.75]))
+    assert problem.inputs.contains(x)
+    np.testing.assert_allclose(x, [0.1, 0.75], rtol=1e-6)
+    assert proven(model, Asked(lower, upper, np.array([[1.0, -1.0]]), np.array([-0.5]), False),
+                  ProofMethod.AUTO).verdict is Verdict.ADVERSARIAL  # fmt: skip
