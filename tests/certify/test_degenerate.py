@@ -9,7 +9,7 @@ import pytest
 
 from onnx_lippa.certify import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import Features, Problem, UnsafeSet, norm_named
+from onnx_lippa.question import Conjunction, Features, Problem, UnsafeSet, norm_named
 from onnx_lippa.witness import Outcome, Verdict
 from tests.graphs import graph_model, load_model, node
 
@@ -95,3 +95,41 @@ def test_a_single_input_is_decided_without_rounding(norm):
         outcome = proven(model, x, 0, norm, eps=0.0)
         assert outcome.verdict is verdict
         assert outcome.bound == gap if gap >= 0 else "without rounding" in outcome.reason
+
+
+def test_ties_at_the_exact_distance_are_decided_without_rounding():
+    """ℓ∞, and numbers that floats hold: the least margin of the box is exactly 0."""
+    x = np.array([0.25, 0.5], np.float32)
+    # The margin is 2 x_0 + 3 x_1 - 3 / 4: 5 / 4 at x, and less by 5 eps.
+    model = network([(np.array([[3.0, 1.0], [1.0, -2.0]]), np.array([-0.5, 0.25]))])
+    for eps, verdict in (
+        (0.25, Verdict.ROBUST), (0.3, Verdict.ADVERSARIAL), (0.2, Verdict.ROBUST)
+    ):  # fmt: skip
+        outcome = proven(model, x, 0, "linf", eps=eps)
+        assert outcome.verdict is verdict, (eps, outcome)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_least_value_of_exactly_0_ends_at_once(norm):
+    """A ReLU at the end: its output is 0 in a part of the ball, and never below."""
+    generator = np.random.default_rng(0)
+    for d, hidden in ((3, 4), (8, 10)):
+        constants = {
+            "w": generator.normal(size=(d, hidden)).astype(np.float32),
+            "b": generator.normal(size=hidden).astype(np.float32),
+            "v": np.abs(generator.normal(size=(hidden, 1))).astype(np.float32),
+            "c": np.array([-hidden / 2], np.float32),
+        }
+        nodes = [
+            node("Gemm", "x w b", "h"), node("Relu", "h", "z"), node("Gemm", "z v c", "k"),
+            node("Relu", "k", "y"),
+        ]  # fmt: skip
+        model = load_model(graph_model(nodes, (d,), constants))
+        x = generator.uniform(0, 1, d).astype(np.float32)
+        inputs = Features.given(d, eps=5.0).input_set(x, norm_named(norm))
+        for strict, verdict in ((True, Verdict.ROBUST), (False, Verdict.ADVERSARIAL)):
+            unsafe = UnsafeSet((Conjunction(np.eye(1), np.zeros(1), strict),))
+            problem = Problem(0, inputs, unsafe, UnsafeSet(()))
+            (found,) = certify_batch(model, [problem], CertifySettings(time_limit=10.0))
+            assert found.verdict is verdict, (d, strict, found)
+            assert found.nodes < 500

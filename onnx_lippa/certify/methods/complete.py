@@ -37,6 +37,7 @@ from onnx_lippa.certify.search import (
     Limits,
     NeuronSearch,
     ProgramSearch,
+    Searched,
     SearchStatus,
     relates_inputs,
 )
@@ -114,10 +115,6 @@ class Complete(Proving):
     ) -> bool:
         """Searches a system; True where no better one would help."""
         settings = case.settings
-
-        def offer(x: Float64) -> bool:
-            return case.offer(x, FoundBy.SEARCH)
-
         # A box without width cannot be halved.
         few = 0 < system.inputs <= _FEW_FEATURES and system.reach.ball is None
         # Inputs that are related to each other lie askew to boxes, along edges without end.
@@ -129,20 +126,15 @@ class Complete(Proving):
             search = ProgramSearch
         # The first bounds suffice for many inputs, and the better ones may take much longer.
         last |= few or system.units == 0
-        limits = Limits(case.deadline, settings.node_limit if last else 0, settings.memory_limit)
-        first = last and _may_be_exact(case) and limits.nodes > _FIRST_NODES
-        within = replace(limits, nodes=_FIRST_NODES) if first else limits
-        found = search(system, disjuncts, offer).run(within)
-        case.nodes += found.nodes
-        case.lp_steps += found.lp_steps
-        if first and found.status is SearchStatus.OPEN:
+        nodes = settings.node_limit if last else 0
+        soon = last and _may_be_exact(case) and nodes > _FIRST_NODES
+        found = self._explore(case, system, disjuncts, search, _FIRST_NODES if soon else nodes)
+        if soon and found.status is SearchStatus.OPEN and not found.is_tie:
             # What is not settled soon may be a tie, which no bounds ever settle.
             self._search_exactly(case, share=_EXACT_SHARE)
             if not case.is_open:
                 return True
-            found = search(system, disjuncts, offer).run(limits)
-            case.nodes += found.nodes
-            case.lp_steps += found.lp_steps
+            found = self._explore(case, system, disjuncts, search, nodes)
         if found.status is SearchStatus.UNSAFE:
             return True
         case.reason = found.reason
@@ -154,6 +146,30 @@ class Complete(Proving):
         if last and found.is_tie:
             self._break_tie(case)
         return last
+
+    def _explore(
+        self,
+        case: Case,
+        system: RectifiedSystem,
+        disjuncts: Sequence[Conjunction],
+        search: type[BoxSearch | NeuronSearch | ProgramSearch],
+        nodes: float,
+    ) -> Searched:
+        """A search; before boxes are halved, an ascent tells whether there is a need for it."""
+        limits = Limits(case.deadline, nodes, case.settings.memory_limit)
+
+        def offer(x: Float64) -> bool:
+            return case.offer(x, FoundBy.SEARCH)
+
+        if search is BoxSearch:
+            found = NeuronSearch(system, disjuncts, offer).run(replace(limits, nodes=0))
+            case.nodes += found.nodes
+            if found.status is not SearchStatus.OPEN or found.is_tie:
+                return found
+        found = search(system, disjuncts, offer).run(limits)
+        case.nodes += found.nodes
+        case.lp_steps += found.lp_steps
+        return found
 
     def _break_tie(self, case: Case) -> None:
         """Without rounding, where that can be; else it stays open, for the reason that is given."""

@@ -22,12 +22,12 @@ from onnx_lippa.certify.rectified.folding import states_by
 from onnx_lippa.certify.rectified.proof import Boxes, prove
 from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.certify.rectified.system import RectifiedSystem
+from onnx_lippa.certify.search.candidates import TIE, Candidates
 from onnx_lippa.certify.search.result import (
     Limits,
     Offer,
     Searched,
     SearchStatus,
-    accepts,
     rows_of,
 )
 from onnx_lippa.clock import NEVER, OutOfTimeError, require_time
@@ -100,7 +100,8 @@ class BoxSearch:
     def __init__(
         self, system: RectifiedSystem, disjuncts: Sequence[Conjunction], offer: Offer
     ) -> None:
-        self._system, self._disjuncts, self._offer = system, disjuncts, offer
+        self._system, self._disjuncts = system, disjuncts
+        self._candidates = Candidates(system, disjuncts, offer)
         self._units = Units.of(system)
         self._rows = rows_of(system, disjuncts, self._units)
         counts = [len(disjunct.bound) for disjunct in disjuncts]
@@ -128,7 +129,7 @@ class BoxSearch:
         proven = self._proven.both(open_.proven).least
         status = SearchStatus.OPEN if reason else SearchStatus.PROVEN
         status = SearchStatus.UNSAFE if self._found else status
-        return Searched(status, proven, self._nodes, 0, reason)
+        return Searched(status, proven, self._nodes, 0, reason, reason == TIE)
 
     def _whole(self) -> _Boxes:
         """The whole box, once for each disjunct."""
@@ -150,12 +151,22 @@ class BoxSearch:
             return "its nodes were used up"
         if open_.count * each > limits.memory:
             return "its memory was used up"
-        return "a margin is zero but for rounding" if self._narrow(open_) else ""
+        if self._candidates.are_tied(open_.proven.value):
+            return TIE
+        return self._why_narrow(open_) if self._narrow(open_) else ""
 
     def _narrow(self, boxes: _Boxes) -> bool:
         """Whether the worst box is as small as boxes get."""
         worst = int(np.argmin(boxes.proven.bounds))
         return bool((boxes.high[worst] - boxes.low[worst]).max(initial=0.0) < 2 * _NARROWEST)
+
+    def _why_narrow(self, boxes: _Boxes) -> str:
+        """Why the worst box, which is as small as boxes get, is not closed."""
+        worst = int(np.argmin(boxes.proven.bounds))
+        bound = float(boxes.proven.bounds[worst])
+        if not self._system.exact:
+            return "a comparison that may go both ways is not told apart by boxes"
+        return f"its boxes became too narrow to halve, with a bound of {bound:.3g}"
 
     def _bounded(self, boxes: _Boxes) -> _Boxes:
         """Bounds boxes, offers candidates, and keeps the boxes that are not closed."""
@@ -189,7 +200,7 @@ class BoxSearch:
         kept = np.flatnonzero(best.bounds <= 0)
         tried = np.concatenate([points[kept], middle[kept]])
         asked = np.tile(boxes.disjunct[kept], 2)
-        self._found = accepts(self._system, self._disjuncts, asked, tried, self._offer)
+        self._found = self._candidates.accept(asked, tried)
         return replace(boxes, proven=best, feature=feature).take(kept)
 
     def _tighten(self, boxes: _Boxes, middle: Float64, radius: Float64) -> States:

@@ -15,7 +15,7 @@ from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64, Floats, Integers
+from onnx_lippa.arrays import Float64, Integers
 from onnx_lippa.certify.proven import Proven
 from onnx_lippa.certify.rectified.ascent import Ascended, Ascent
 from onnx_lippa.certify.rectified.dual import Units
@@ -24,6 +24,7 @@ from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.certify.rectified.system import RectifiedSystem
 from onnx_lippa.certify.rectified.weighted import WeightedRows
 from onnx_lippa.certify.search.branching import Branching
+from onnx_lippa.certify.search.candidates import TIE, Candidates
 from onnx_lippa.certify.search.leaves import LeafAnswer, Leaves
 from onnx_lippa.certify.search.nodes import Frontier, Nodes
 from onnx_lippa.certify.search.refine import Refiner
@@ -32,7 +33,6 @@ from onnx_lippa.certify.search.result import (
     Offer,
     Searched,
     SearchStatus,
-    accepts,
     rows_of,
 )
 from onnx_lippa.clock import OutOfTimeError
@@ -72,7 +72,8 @@ class NeuronSearch:
     def __init__(
         self, system: RectifiedSystem, disjuncts: Sequence[Conjunction], offer: Offer
     ) -> None:
-        self._system, self._disjuncts, self._offer = system, disjuncts, offer
+        self._system, self._disjuncts = system, disjuncts
+        self._candidates = Candidates(system, disjuncts, offer)
         self._counts = np.array([len(disjunct.bound) for disjunct in disjuncts])
         self._units = Units.of(system)
         work = system.units * (system.units + system.inputs)
@@ -103,7 +104,9 @@ class NeuronSearch:
         proven = self._proven.both(self._least_open).both(self._least_taken)
         if self._frontier is not None:
             proven = proven.both(self._frontier.least)
-        return Searched(status, proven.least, self._nodes, self._leaves.solved, reason)
+        return Searched(
+            status, proven.least, self._nodes, self._leaves.solved, reason, reason == TIE
+        )
 
     def _explore(self, limits: Limits) -> str:
         """The whole search; which limit ended it, or nothing."""
@@ -111,20 +114,26 @@ class NeuronSearch:
             open_, best = self._first()
             if open_.size == 0 or self._found:
                 return ""
-            if self._nodes >= limits.nodes:
-                return _NODES
+            if reason := self._limit(limits, self._least_open.value):
+                return reason
             frontier = Frontier(self._system.units, limits.memory, int(self._counts.max()))
             self._root(frontier, open_, best, limits.deadline)
             self._frontier = frontier
         frontier = self._frontier
         while frontier.count and not self._found:
-            if time.monotonic() > limits.deadline:
-                return "its time was used up"
-            if self._nodes >= limits.nodes:
-                return _NODES
+            if reason := self._limit(limits, frontier.least.value):
+                return reason
             self._found = self._step(frontier, limits.deadline)
             self._least_taken = Proven.of_empty()
         return ""
+
+    def _limit(self, limits: Limits, least: float) -> str:
+        """Why nothing more is split, or nothing; the least bound of what is open is given."""
+        if time.monotonic() > limits.deadline:
+            return "its time was used up"
+        if self._candidates.are_tied(least):
+            return TIE
+        return _NODES if self._nodes >= limits.nodes else ""
 
     def _first(self) -> tuple[Integers, Integers]:
         """Bounds all rows with nothing split.
@@ -140,7 +149,7 @@ class NeuronSearch:
         left = np.flatnonzero(first.bounds[best] <= 0)
         self._least_open = first.proven.take(best[left]).least
         if left.size:
-            self._found = self._accepts(left, first.points[best[left]])
+            self._found = self._candidates.accept(left, first.points[best[left]])
         spans = np.abs(first.left.rows).sum(axis=1)
         self._rows = WeightedRows.of(rows, self._counts, spans)
         self._branching = Branching(self._units, self._rows)
@@ -160,7 +169,7 @@ class NeuronSearch:
         if not rows.is_single:
             first = replace(found.multipliers, weights=weights)
             found = self._ascent.weigh(rows, relaxed, _ROOT_STEPS, first, goal=0.0)
-            self._found = self._accepts(left, found.points)
+            self._found = self._candidates.accept(left, found.points)
         self._keep(frontier, left, found, lower, upper, state)
         self._least_open = Proven.of_empty()  # what is open is in the frontier
 
@@ -185,7 +194,7 @@ class NeuronSearch:
         beta = choice.first_beta(parents, children, owner)
         children = replace(children, multipliers=replace(children.multipliers, beta=beta))
         found = self._ascended(children)
-        if self._accepts(children.disjunct, found.points):
+        if self._candidates.accept(children.disjunct, found.points):
             return True
         self._keep(
             frontier, children.disjunct, found, children.lower, children.upper, children.state
@@ -247,9 +256,6 @@ class NeuronSearch:
             dtype=np.int64,
         )
 
-    def _accepts(self, disjunct: Integers, points: Floats) -> bool:
-        return accepts(self._system, self._disjuncts, disjunct, points, self._offer)
-
     def _decide_all(self, leaves: Nodes, deadline: float) -> bool:
         """Nodes whose signs are all fixed; True where one gives a witness.
 
@@ -271,18 +277,29 @@ class NeuronSearch:
 
     def _decide(self, node: Nodes, deadline: float) -> bool:
         """A node whose signs are all fixed, by its LPStep; True where it gives a witness."""
-        disjunct = self._disjuncts[int(node.disjunct[0])]
+        number = int(node.disjunct[0])
         answer = self._leaves.decide(
-            disjunct, node.lower[0], node.upper[0], node.state[0], deadline - time.monotonic()
+            self._disjuncts[number],
+            node.lower[0],
+            node.upper[0],
+            node.state[0],
+            deadline - time.monotonic(),
         )
-        if answer.x is not None and self._offer(self._system.whole(answer.x[None])[0]):
+        if answer.x is not None and self._candidates.accept_leaf(number, answer.x):
             return True
         if answer.bound > 0:
             self._close(answer.proven)
         else:
-            self._close(answer.proven.better(node.proven), final_word=True)
-            self._undecided = self._undecided or _why(answer)
+            proven = answer.proven.better(node.proven)
+            self._close(proven, final_word=True)
+            self._undecided = self._undecided or self._why(number, answer, proven.value)
         return False
+
+    def _why(self, disjunct: int, answer: LeafAnswer, bound: float) -> str:
+        """Why a node whose signs are all fixed stays open."""
+        if answer.x is None:
+            return "no solver finished the program of a linear region"
+        return self._candidates.reason(disjunct, bound, answer.margin)
 
     def _close(self, proven: Proven, final_word: bool = False) -> None:
         """Remembers the least bound of what is closed."""
@@ -299,9 +316,3 @@ def _split(parents: Nodes, unit: Integers) -> Nodes:
     children.lower[active, unit] = np.maximum(children.lower[active, unit], 0.0)
     children.upper[inactive, unit] = np.minimum(children.upper[inactive, unit], 0.0)
     return children
-
-
-def _why(answer: LeafAnswer) -> str:
-    if answer.failed:
-        return "a linear program at a leaf could not be solved"
-    return "a margin is zero but for rounding"

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64, Floats, Integers
+from onnx_lippa.arrays import Float64
 from onnx_lippa.certify.proven import Proven
 from onnx_lippa.certify.rectified.dual import Objectives, Units
 from onnx_lippa.certify.rectified.system import RectifiedSystem, difference
 from onnx_lippa.question import Conjunction
-
-_OFFERED: Final = 4
-"""Candidates of one batch that are replayed, those of the least margin."""
 
 Offer: TypeAlias = Callable[[Float64], bool]
 """Told an input (all features,) that should be unsafe; True where a replay accepts it."""
@@ -69,30 +66,6 @@ class Limits:
     deadline: float
     nodes: float
     memory: float
-
-
-def accepts(
-    system: RectifiedSystem,
-    disjuncts: Sequence[Conjunction],
-    asked: Integers,
-    points: Floats,
-    offer: Offer,
-) -> bool:
-    """Offers the best of some candidates; True where one is accepted.
-
-    Args:
-        system: the system.
-        disjuncts: the unsafe outputs.
-        asked: (n,) the disjunct that each point is after.
-        points: (n, d) the candidates e.
-        offer: judges them.
-    """
-    x = system.reach.at(points)
-    outputs, margins = system.outputs(x), np.empty(len(x))
-    for j in np.unique(asked).tolist():
-        margins[asked == j] = disjuncts[j].margins(outputs[asked == j])
-    best = np.argsort(margins, kind="stable")[:_OFFERED]
-    return any(offer(whole) for whole in system.whole(x[best[margins[best] <= 0]]))
 
 
 def rows_of(
