@@ -65,3 +65,12 @@ def test_cast_like_refuses_to_round(like):
     problem = refusal(graph_model(nodes, (3,), {"like": like}))
     assert problem.op == "CastLike"
     assert f"a cast to {like.dtype} rounds" in problem.reason
+
+
+@pytest.mark.parametrize(("number", "name"), [(10, "float16"), (16, "bfloat16")])
+def test_casts_to_short_floats_are_refused_for_their_rounding(number, name):
+    nodes = [node("Cast", "x", "h", to=number), node("Cast", "h", "y", to=1)]
+    problem = refusal(graph_model(nodes, (3,)))
+    assert problem.op == "Cast"
+    assert name in problem.reason
+    assert "not piecewise linear" in problem.reason

@@ -5,7 +5,9 @@ import pytest
 
 from onnx_lippa.errors import ModelError
 from onnx_lippa.onnx_io import Runtime
+from onnx_lippa.onnx_io import runtime as runtime_module
 from onnx_lippa.onnx_io.reader import Batch, Interface
+from onnx_lippa.onnx_io.runtime import session
 from tests.graphs import FREE, graph_model, load_model, node, normal, one_op
 from tests.layers.checks import assert_near
 
@@ -64,3 +66,21 @@ def test_a_model_that_sums_the_batch_away():
     runtime = Runtime(proto.SerializeToString(), VECTOR)
     with pytest.raises(ModelError, match=r"shape \(\)"):
         runtime.outputs(normal(1, 2, 3))
+
+
+def test_replays_run_on_the_cpu_whatever_the_build_offers(monkeypatch):
+    asked = []
+    opened = runtime_module.ort.InferenceSession
+
+    def recorded(source, options, providers):
+        asked.append(providers)
+        return opened(source, options, providers=providers)
+
+    monkeypatch.setattr(runtime_module.ort, "InferenceSession", recorded)
+    monkeypatch.setattr(
+        runtime_module.ort,
+        "get_available_providers",
+        lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
+    )
+    session(one_op("Relu", (3,), "x").SerializeToString(), 1)
+    assert asked == [["CPUExecutionProvider"]]
