@@ -26,10 +26,13 @@ _POINTS: Final = 128
 _ROUNDS: Final = 30
 """Rounds of projections of points onto the relations."""
 _ALIKE: Final = 0.6
-"""Pairs differ by at most this share of what the less varying one varies by."""
+"""Pairs differ by at most this share of what the less varying unit varies by, or their lines are at
+most this share as high, as where they always differ by one sign in a monotone network."""
+_SPREAD: Final = 1e-3
+"""Weight of how much they differ, where several pairs have one sign."""
 _MOST: Final = 256
 """Pairs of units in one block, those that are most alike."""
-_STEPS: Final = 30
+_STEPS: Final = 150
 _NONE: Final = np.zeros(0, np.int64)
 _NOTHING: Final = np.zeros(0)
 _TINY: Final = 1e-290
@@ -99,18 +102,29 @@ def _points(system: RectifiedSystem, relations: Objectives) -> Float64:
     return e
 
 
+def _height(values: Float64, axis: int) -> Float64:
+    """How high the line from (l, 0) to (u, u) is at 0: 0 where values have one sign."""
+    high, low = np.maximum(values.max(axis=axis), 0), np.maximum(-values.min(axis=axis), 0)
+    height: Float64 = high * low / np.maximum(high + low, _TINY)
+    return height
+
+
 def _pairs(z_hat: Float64, first: int) -> tuple[Integers, Integers]:
     """Pairs of units of a block: with each the one that is most like it."""
     if z_hat.shape[1] < 2:
         return _NONE, _NONE
-    varies = np.ptp(z_hat, axis=0)
-    differs = np.ptp(z_hat[:, :, None] - z_hat[:, None, :], axis=0)
-    differs[np.diag_indices_from(differs)] = np.inf
-    partner, unit = differs.argmin(axis=1), np.arange(len(differs))
-    share = differs[unit, partner] / np.maximum(np.minimum(varies, varies[partner]), _TINY)
-    order = np.argsort(share, kind="stable")
-    chosen = order[share[order] < _ALIKE][:_MOST]
-    pairs = np.sort(np.stack([chosen, partner[chosen]], axis=1), axis=1)
+    apart, unit = z_hat[:, :, None] - z_hat[:, None, :], np.arange(z_hat.shape[1])
+    found = []
+    for measure in (np.ptp, _height):
+        varies, differs = measure(z_hat, axis=0), measure(apart, axis=0)
+        differs += _SPREAD * np.ptp(apart, axis=0)
+        differs[unit, unit] = np.inf
+        partner = differs.argmin(axis=1)
+        share = differs[unit, partner] / np.maximum(np.minimum(varies, varies[partner]), _TINY)
+        order = np.argsort(share, kind="stable")
+        chosen = order[share[order] < _ALIKE][:_MOST]
+        found.append(np.sort(np.stack([chosen, partner[chosen]], axis=1), axis=1))
+    pairs = np.concatenate(found)
     one, other = first + np.unique(pairs, axis=0).reshape(-1, 2).T
     return one, other
 

@@ -240,3 +240,21 @@ def test_equations_of_outputs_and_of_inputs_are_refuted():
     asked = Conjunction(rows, np.array([0.0, 0.0, -0.1]), strict=False)
     for kind in (NeuronSearch, ProgramSearch):
         assert search(system, [asked], kind).status is SearchStatus.PROVEN
+
+
+def test_two_runs_of_a_monotone_network_take_few_programs():
+    """Differences of one sign are paired too, however large they are."""
+    system, _ = related(np.random.default_rng(1), 2, 4)
+    system = replace(
+        system,
+        on_input=np.abs(system.on_input),
+        offset=system.offset + (system.on_input - np.abs(system.on_input)).sum(axis=1) / 2,
+        outputs_on_units=np.abs(system.outputs_on_units),
+    )
+    rows = np.zeros((3, 6))
+    rows[0, :2] = -1.0, 1.0
+    rows[1, [2, 4]] = rows[2, [3, 5]] = 1.0, -1.0
+    asked = Conjunction(rows, np.array([-0.001, 0.0, 0.0]), strict=False)
+    found = search(system, [asked], ProgramSearch)
+    assert found.status is SearchStatus.PROVEN
+    assert found.nodes <= 20
