@@ -65,15 +65,15 @@ def run(seed: int) -> list[Trial]:
         if "Traceback" in printed and not (delay < EARLY and is_of_python(printed)):
             return [Trial(KIND, seed, Ending.CRASHED, f"{note}: {printed[-800:]}")]
         # Python itself dies of a signal that comes before anything is installed.
-        is_early = code == -chosen and delay < EARLY
+        is_early = code in (-chosen, 1) and delay < EARLY
         if victim == process.pid and code not in (0, SIGNALS[chosen]) and not is_early:
             return [Trial(KIND, seed, Ending.CRASHED, f"{note}: exit code {code}, {printed}")]
         return [_taken_up(seed, note, whole, place / "run")]
 
 
 def is_of_python(printed: str) -> bool:
-    """Whether an interrupt came before the first line of the package was read."""
-    return "KeyboardInterrupt" in printed and f"{os.sep}onnx_lippa{os.sep}" not in printed
+    """Whether an interrupt came before the first line of the command line was read."""
+    return "KeyboardInterrupt" in printed and f"onnx_lippa{os.sep}cli" not in printed
 
 
 def _taken_up(seed: int, note: str, whole: list[object], out: Path) -> Trial:
