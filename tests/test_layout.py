@@ -117,6 +117,14 @@ def test_no_assert_and_no_machine_path(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)
+def test_no_wall_clock(path):
+    """It may be set while a run goes on; limits and times need a clock that only goes on."""
+    text = path.read_text()
+    for clock in ("time.time(", "import time as", "from time import", "datetime.now"):
+        assert clock not in text
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
 def test_typed_and_documented(path):
     assert ast.get_docstring(ast.parse(path.read_text()))
 

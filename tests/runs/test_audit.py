@@ -325,7 +325,8 @@ def test_a_lying_proof_of_a_case_is_caught(tmp_path, monkeypatch):
     def lying(model, asked, settings):
         (problem,) = asked
         bound = 1.0 if float(problem.unsafe.disjuncts[0].bound[0]) > 0 else -1.0
-        return [Outcome(problem.index, Verdict.UNKNOWN, bound=bound)]
+        verdict = Verdict.ROBUST if bound > 0 else Verdict.UNKNOWN
+        return [Outcome(problem.index, verdict, bound=bound)]
 
     monkeypatch.setattr(verify_module, "falsify", slow_to_start)
     monkeypatch.setattr(verify_module, "certify_batch", lying)
