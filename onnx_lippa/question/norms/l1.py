@@ -12,8 +12,8 @@ from onnx_lippa.question.embedding import Embedding
 from onnx_lippa.question.norms.base import Norm, Projector
 from onnx_lippa.question.norms.exact import Magnitudes, Ratio
 
-_BISECTIONS = 60
-"""Halvings of the threshold in a projection: beyond float64's 53 bits."""
+_BEYOND = 7
+"""Halvings of the threshold in a projection beyond the bits of its type."""
 
 
 @final
@@ -49,7 +49,7 @@ class L1(Norm):
             magnitude = np.abs(raw)
             room = np.where(raw > 0, (upper - center)[outside], (center - lower)[outside])
             low, high = np.zeros(len(raw), dtype=x.dtype), magnitude.max(axis=1)
-            for _ in range(_BISECTIONS):
+            for _ in range(np.finfo(x.dtype).nmant + _BEYOND):
                 middle = (low + high) / 2
                 spent = np.clip(magnitude - middle[:, None], 0, room).sum(axis=1)
                 inside = spent <= eps[outside]
