@@ -130,7 +130,8 @@ def _inputs_of(folder: Path, run: RunFile, model: Model) -> tuple[Rows, Integers
 def _chosen(source: Path, run: RunFile, model: Model) -> tuple[Rows, Integers]:
     if run.data_file_sha256 and file_sha256(source) != run.data_file_sha256:
         raise InputError(f"{source} is not the data this run used (its SHA-256 differs)")
-    data = open_data(source, model.network.input_shape, model.interface.dtype)
+    needed = max(run.identity.indices, default=0) + 1
+    data = open_data(source, model.network.input_shape, model.interface.dtype, max(1, needed))
     _require_held(data, run, source)
     chosen = np.array(run.identity.indices, dtype=np.int64)
     inputs = data.inputs.chosen(chosen)
@@ -156,6 +157,7 @@ def file_sha256(path: Path) -> str:
         InputError: it cannot be read.
     """
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error

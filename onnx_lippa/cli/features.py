@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Final
+from zipfile import ZipFile, is_zipfile
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,10 @@ import numpy.typing as npt
 from onnx_lippa.arrays import AnyArray
 from onnx_lippa.errors import InputError
 from onnx_lippa.formats.files import opened, require_file
+from onnx_lippa.formats.npy import read_npy
+from onnx_lippa.formats.npz import read_member
 from onnx_lippa.question import Features
+from onnx_lippa.text import listed
 
 _FRACTION: Final = re.compile(r"\s*([^/\s]+)\s*/\s*([^/\s]+)\s*")
 _SUFFIXES: Final = (".npy", ".npz")
@@ -107,10 +111,12 @@ def _array(option: str, path: Path) -> AnyArray:
     require_file(path)
     remedy = "write it again with numpy.save as one array of numbers"
     with opened(path, "an array of NumPy", remedy) as stream:
-        loaded = np.load(stream, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        if len(loaded.files) == 1:
-            return np.asarray(loaded[loaded.files[0]])
-        names = ", ".join(loaded.files) or "none"
+        if not is_zipfile(stream):
+            stream.seek(0)
+            return read_npy(stream, path)
+        with ZipFile(stream) as archive:
+            found = archive.infolist()
+            if len(found) == 1:
+                return read_member(archive, found[0], path, str(path)).values
+        names = listed([one.filename.removesuffix(".npy") for one in found])
     raise InputError(f"{option} {path} must hold one array, but holds {names}: store just one")

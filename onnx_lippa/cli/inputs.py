@@ -73,8 +73,8 @@ def select(
         if indices is not None:
             raise InputError("--indices needs DATA: there is none beside the model")
         return _drawn(model, first or _DRAWN, features, seed)
-    read = open_data(path, model.network.input_shape, model.interface.dtype)
-    chosen = _chosen(len(read.inputs), first, indices)
+    read = open_data(path, model.network.input_shape, model.interface.dtype, first)
+    chosen = _chosen(read.count, first, indices)
     inputs = read.inputs.chosen(chosen)
     check_inputs(inputs, features)
     outputs = model.runtime.outputs(inputs)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from onnx_lippa.arrays import AnyArray
+from onnx_lippa.arrays import AnyArray, Shape
 
 
 @dataclass(frozen=True)
@@ -15,12 +15,19 @@ class Stored:
     """An array exactly as a file holds it.
 
     Attributes:
-        values: the array, of any type and shape.
+        values: the array, of any type and shape, or the first of its entries.
         where: the file, and the name of the array in it, for messages.
+        whole: shape of the whole array where only its first entries were read, else None.
     """
 
     values: AnyArray
     where: str
+    whole: Shape | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of the whole array."""
+        return self.values.shape if self.whole is None else self.whole
 
 
 @dataclass(frozen=True)
@@ -42,12 +49,15 @@ class Format(ABC):
         """Whether the name of the file is one of this format."""
 
     @abstractmethod
-    def read(self, path: Path) -> StoredData:
+    def read(self, path: Path, most: int | None = None) -> StoredData:
         """The arrays of the file and of its companions; nothing is ever unpickled.
 
         Args:
             path: the file with the inputs.
+            most: numbers that are needed of the inputs, the first ones; None for all. Only large
+                arrays are cut.
 
         Raises:
-            InputError: a file that cannot be read, or that lacks the inputs.
+            InputError: a file that cannot be read, that lacks the inputs, or that would take too
+                much memory.
         """

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from onnx_lippa.arrays import FLOAT32, Floats, Integers, Shape
+from onnx_lippa.arrays import FLOAT32, Floats, Integers, Shape, size
 from onnx_lippa.errors import InputError
 from onnx_lippa.formats.base import Format
 from onnx_lippa.formats.convert import to_labels
@@ -40,14 +40,27 @@ class Data:
 
 @dataclass(frozen=True)
 class OpenData:
-    """The same, its inputs not yet converted; see :class:`Data`."""
+    """The same, its inputs not yet converted, and perhaps only the first ones.
+
+    Attributes:
+        inputs: (m, d) the inputs, m at most n.
+        labels: (n,) class numbers of all inputs, None where the file has none.
+        source: the path of the file, as given.
+        count: number n of inputs in the file.
+    """
 
     inputs: Rows
     labels: Integers | None
     source: str
+    count: int
 
 
-def open_data(path: Path, sample_shape: Shape, dtype: np.dtype[np.floating] = FLOAT32) -> OpenData:
+def open_data(
+    path: Path,
+    sample_shape: Shape,
+    dtype: np.dtype[np.floating] = FLOAT32,
+    first: int | None = None,
+) -> OpenData:
     """Opens a file of inputs and labels: inputs become what the model takes when they are taken.
 
     Bytes become fractions of 255; all other numbers keep their value.
@@ -56,15 +69,18 @@ def open_data(path: Path, sample_shape: Shape, dtype: np.dtype[np.floating] = FL
         path: the file with the inputs.
         sample_shape: shape of one sample of the model.
         dtype: the type the model takes.
+        first: inputs that are needed, the first ones; None for all. The others are not looked at.
 
     Raises:
         InputError: a file that cannot be read, or that does not fit the model.
     """
     require_file(path)
-    stored = format_of(path).read(path)
-    rows = Rows(as_rows(stored.inputs, sample_shape), stored.inputs.where, dtype)
-    labels = None if stored.labels is None else to_labels(stored.labels, len(rows))
-    return OpenData(rows, labels, str(path))
+    width = size(sample_shape)
+    stored = format_of(path).read(path, None if first is None else first * width)
+    rows = Rows(as_rows(stored.inputs, sample_shape)[:first], stored.inputs.where, dtype)
+    count = size(stored.inputs.shape) // width
+    labels = None if stored.labels is None else to_labels(stored.labels, count)
+    return OpenData(rows, labels, str(path), count)
 
 
 def read_data(path: Path, sample_shape: Shape, dtype: np.dtype[np.floating] = FLOAT32) -> Data:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
 import re
 import struct
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from onnx_lippa.arrays import AnyArray
 from onnx_lippa.errors import InputError
 from onnx_lippa.formats.base import Format, Stored, StoredData
-from onnx_lippa.formats.files import opened
+from onnx_lippa.formats.files import Stream, first_entries, opened, read_values
+from onnx_lippa.formats.rows import LARGE, mapped
 
 ELEMENT_TYPES: Final = {
     0x08: ">u1",
@@ -24,6 +25,7 @@ ELEMENT_TYPES: Final = {
     0x0D: ">f4",
     0x0E: ">f8",
 }
+_GZIP: Final = b"\x1f\x8b"
 _REMEDY: Final = "download or export it again"
 
 
@@ -36,9 +38,9 @@ class Idx(Format):
         """Whether the name says ``idx`` or ``ubyte``."""
         return re.search("idx|ubyte", path.name, re.IGNORECASE) is not None
 
-    def read(self, path: Path) -> StoredData:
+    def read(self, path: Path, most: int | None = None) -> StoredData:
         """The file holds the inputs; without a companion there are no labels."""
-        inputs, labels = _array(path), companion(path)
+        inputs, labels = _array(path, most), companion(path)
         has_labels = labels != path and labels.is_file()
         return StoredData(inputs, _array(labels) if has_labels else None)
 
@@ -48,39 +50,50 @@ def companion(path: Path) -> Path:
     return path.with_name(re.sub(r"idx\d", "idx1", path.name.replace("images", "labels")))
 
 
-def parse(content: bytes, where: str) -> AnyArray:
-    """The array in the bytes of an IDX file.
+def _array(path: Path, most: int | None = None) -> Stored:
+    with opened(path, "an IDX file", _REMEDY) as stream:
+        zipped = stream.read(2) == _GZIP
+        stream.seek(0)
+        if not zipped:
+            return _read(stream, path, None, os.fstat(stream.fileno()).st_size)
+        with gzip.GzipFile(fileobj=stream) as unzipped:
+            return _read(unzipped, path, most, None)
 
-    Args:
-        content: the bytes, decompressed.
-        where: the file, for messages.
+
+def _read(stream: Stream, path: Path, most: int | None, length: int | None) -> Stored:
+    """The array of an open file; ``length`` bytes are there, None where only unpacking tells.
 
     Raises:
-        InputError: another magic number, or more or fewer bytes than the header declares.
+        InputError: another magic number, more or fewer bytes than the header declares, or more
+            than fit into memory.
     """
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in ELEMENT_TYPES:
+    magic = stream.read(4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in ELEMENT_TYPES:
         raise InputError(
-            f"{where} is not an IDX file, since it starts with the bytes "
-            f"'{content[:4].hex(' ')}' instead of an IDX magic number such as '00 00 08 03': "
+            f"{path} is not an IDX file, since it starts with the bytes "
+            f"'{magic.hex(' ')}' instead of an IDX magic number such as '00 00 08 03': "
             "give an IDX file, gzipped or not"
         )
-    element, axes = np.dtype(ELEMENT_TYPES[content[2]]), content[3]
-    start = 4 + 4 * axes
-    if len(content) < start:
-        raise InputError(f"{where} ends inside its header, so it is incomplete: {_REMEDY}")
-    shape = struct.unpack(f">{axes}I", content[4:start])
-    expected, found = math.prod(shape) * element.itemsize, len(content) - start
-    if expected != found:
+    element, axes = np.dtype(ELEMENT_TYPES[magic[2]]), magic[3]
+    extents, start = stream.read(4 * axes), 4 + 4 * axes
+    if len(extents) < 4 * axes:
+        raise InputError(f"{path} ends inside its header, so it is incomplete: {_REMEDY}")
+    shape = struct.unpack(f">{axes}I", extents)
+    expected = math.prod(shape) * element.itemsize
+    if length is not None and length - start != expected:
         raise InputError(
-            f"{where} declares shape {shape}, which takes {expected} bytes, but holds {found}, "
-            f"so it is incomplete or damaged: {_REMEDY}"
+            f"{path} declares shape {shape}, which takes {expected} bytes, but holds "
+            f"{length - start}, so it is incomplete or damaged: {_REMEDY}"
         )
-    return np.ndarray(shape, element, content, offset=start)
-
-
-def _array(path: Path) -> Stored:
-    with opened(path, "an IDX file", _REMEDY) as stream:
-        content = stream.read()
-        if content.startswith(b"\x1f\x8b"):
-            content = gzip.decompress(content)
-        return Stored(parse(content, str(path)), str(path))
+    if length is not None:
+        values = mapped(path, element, shape, start)
+        return Stored(read_values(stream, shape, element, path) if values is None else values,
+                      str(path))  # fmt: skip
+    taken = first_entries(shape, most) if expected >= LARGE else shape
+    values = read_values(stream, taken, element, path)
+    if taken == shape and stream.read(1):  # and at the end the checksum is compared
+        raise InputError(
+            f"{path} declares shape {shape}, which takes {expected} bytes, but holds more, so it "
+            f"is damaged: {_REMEDY}"
+        )
+    return Stored(values, str(path), shape)

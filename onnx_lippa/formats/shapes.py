@@ -14,6 +14,8 @@ _MOST_CHANNELS: Final = 4
 def as_rows(stored: Stored, sample_shape: Shape) -> AnyArray:
     """Inputs of any type as rows (n, d), in the order in which the model reads them.
 
+    Where only the first entries of the array were read, these are the first rows.
+
     Accepted are (n, \\*sample_shape), the same with axes of extent 1 added or left out, flat
     samples (n, d), images of one channel for a flat model, and a single sample without the batch
     axis. The last is never ambiguous: it has d elements, so with a batch axis it could only be
@@ -26,8 +28,8 @@ def as_rows(stored: Stored, sample_shape: Shape) -> AnyArray:
     Raises:
         InputError: no inputs, or another shape.
     """
-    shape, d = stored.values.shape, size(sample_shape)
-    if stored.values.size == 0:
+    shape, d = stored.shape, size(sample_shape)
+    if size(shape) == 0:
         raise InputError(
             f"{stored.where} has shape {shape} and so holds no inputs: give at least one"
         )

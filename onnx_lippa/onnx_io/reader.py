@@ -176,6 +176,8 @@ def _gather_external(message: Message, found: list[onnx.TensorProto]) -> None:
 
 def _stored(path: Path) -> bytes:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise InputError(f"the model {path} is not a regular file: give an ONNX file")
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read the model {path}: {error.strerror or error}") from error

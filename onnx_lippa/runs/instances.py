@@ -27,6 +27,8 @@ from onnx_lippa.runs.workers import stopping_time
 
 _COLUMNS: Final = ("onnx", "vnnlib", "timeout")
 _FIELDS: Final = (*_COLUMNS, "answer", "seconds", "load_seconds", "found_by", "lp_steps", "note")
+_MOST_BYTES: Final = 100_000_000
+"""Length of a list; one of a million instances is shorter."""
 _ANSWERING: Final = "answering"
 
 
@@ -93,10 +95,7 @@ def read_instances(path: Path) -> list[Instance]:
     Raises:
         InputError: the file cannot be read, or a line is no instance.
     """
-    try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read the instances {path}: {error}") from error
+    rows = _rows(path, "instances")
     columns, first = (0, 1, 2), 0
     if rows:
         names = [name.strip().lower().removesuffix("_s") for name in rows[0]]
@@ -110,6 +109,35 @@ def read_instances(path: Path) -> list[Instance]:
     if not instances:
         raise InputError(f"{path} lists no instance: give lines like model.onnx,spec.vnnlib,60")
     return instances
+
+
+def _rows(path: Path, kind: str) -> list[list[str]]:
+    """The rows of a CSV file.
+
+    Raises:
+        InputError: it cannot be read, is too long, or is no CSV file.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"the {kind} {path} are not a regular file: give a CSV file")
+        length = path.stat().st_size
+        if length > _MOST_BYTES:
+            raise InputError(
+                f"the {kind} {path} have {length:,} bytes, and at most {_MOST_BYTES:,} are read: "
+                "split the list"
+            )
+        reader = csv.reader(path.read_text(encoding="utf-8-sig").splitlines())
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read the {kind} {path}: {error}") from error
+    rows: list[list[str]] = []
+    try:
+        rows.extend(reader)
+    except csv.Error as error:
+        raise InputError(
+            f"{path}, line {len(rows) + 1}: no CSV, or an entry of more than "
+            f"{csv.field_size_limit():,} characters: write the list again"
+        ) from error
+    return rows
 
 
 def _instance(path: Path, number: int, row: Sequence[str], columns: tuple[int, ...]) -> Instance:
@@ -132,10 +160,7 @@ def read_results(path: Path) -> list[InstanceResult]:
     Raises:
         InputError: the file cannot be read, or is no file of results.
     """
-    try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read the results {path}: {error}") from error
+    rows = _rows(path, "results")
     if rows and tuple(rows[0]) != _FIELDS:
         raise InputError(f"{path} is no file of results of this program: give another --out")
     results = []

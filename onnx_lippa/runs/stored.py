@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 from zipfile import ZipFile
@@ -11,7 +10,8 @@ from zipfile import ZipFile
 import numpy as np
 
 from onnx_lippa.arrays import AnyArray, Floats, Integers, Shape, size
-from onnx_lippa.errors import DamagedFolderError
+from onnx_lippa.errors import DamagedFolderError, InputError
+from onnx_lippa.formats.npz import read_member
 from onnx_lippa.runs.files import checksum, reading, whole_lines
 from onnx_lippa.runs.journal import JOURNAL, read_journal
 from onnx_lippa.runs.records import Record, parse_records
@@ -127,8 +127,7 @@ def read_witnesses(path: Path, sample_shape: Shape) -> StoredWitnesses:
     """
     with reading(path, AGAIN):
         with ZipFile(path) as archive:
-            # A member is read whole, so that zip compares its checksum.
-            arrays = [_read_array(archive.read(f"{name}.npy")) for name in _ARRAYS]
+            arrays = [_read_array(archive, path, name) for name in _ARRAYS]
         stored = StoredWitnesses(*arrays)
         n = len(stored.index)
         exact = stored.inputs.dtype in _TYPES and stored.outputs.dtype in _TYPES
@@ -141,5 +140,9 @@ def read_witnesses(path: Path, sample_shape: Shape) -> StoredWitnesses:
         return replace(stored, inputs=stored.inputs.reshape(n, size(sample_shape)))
 
 
-def _read_array(content: bytes) -> AnyArray:
-    return np.lib.format.read_array(BytesIO(content), allow_pickle=False)
+def _read_array(archive: ZipFile, path: Path, name: str) -> AnyArray:
+    try:
+        found = read_member(archive, archive.getinfo(f"{name}.npy"), path, str(path)).values
+    except InputError as error:
+        raise DamagedFolderError(f"{error}: {AGAIN}") from error
+    return np.array(found) if isinstance(found, np.memmap) else found

@@ -127,7 +127,7 @@ FILES = {
     "negative": ("--eps", lambda f: write(f, "a.npy", -np.ones(D)), "eps is -1.0 at feature 0"),
     "NaN": ("--grid", lambda f: write(f, "a.npy", np.full(D, np.nan)), "nan at feature 0"),
     "text": ("--lower", lambda f: write(f, "a.npy", np.array(["a"] * D)), "type <U1"),
-    "several": ("--eps", several, "must hold one array, but holds a, b"),
+    "several": ("--eps", several, "must hold one array, but holds 'a', 'b'"),
     "pickled": ("--eps", pickled, "pickled.npy cannot be read"),
     "damaged": ("--lower", damaged, "damaged.npy cannot be read"),
     "missing": ("--upper", lambda f: f / "none.npy", "none.npy does not exist"),

@@ -282,6 +282,13 @@ def test_external_weights_of_a_constant_node(tmp_path):
 # Interfaces
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipes_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="not a regular file"):
+        read_model(tmp_path / "pipe")
+
+
 def test_free_and_fixed_batch():
     free, fixed = dense_model(), with_batch(dense_model(), 1)
     assert load_model(free).interface.batch_is_free

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from onnx_lippa.errors import InputError
 from onnx_lippa.runs import Instance, answers
+from onnx_lippa.runs import instances as instances_module
+from onnx_lippa.runs.instances import read_instances
 from tests.graphs import graph_model, node, saved
 from tests.runs.faults import FaultySettings
 
@@ -46,3 +51,18 @@ def test_an_instance_without_end_is_stopped(folder):
     assert one.answer == "timeout"
     assert "did not end in time" in one.note
     assert other.answer == "sat"
+
+
+def test_lists_that_cannot_be_read(tmp_path, monkeypatch):
+    path = tmp_path / "list.csv"
+    path.write_text("m.onnx,p.vnnlib,5\n" + "m" * 10_000_000 + ",p.vnnlib,5\n")
+    with pytest.raises(InputError, match=r"line 2: .*an entry of more than 131,072 characters"):
+        read_instances(path)
+    monkeypatch.setattr(instances_module, "_MOST_BYTES", 1000)
+    with pytest.raises(InputError, match=r"have 10,000,\d+ bytes, and at most 1,000 are read"):
+        read_instances(path)
+    path.unlink()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(path)
+        with pytest.raises(InputError, match="not a regular file"):
+            read_instances(path)

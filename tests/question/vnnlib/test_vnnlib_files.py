@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa import Property
+from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.errors import InputError
 from onnx_lippa.question.formula import Comparison
 from onnx_lippa.question.vnnlib import reader
@@ -199,6 +200,17 @@ def test_more_text_than_the_limit_is_refused(tmp_path, monkeypatch):
         path.write_bytes(content)
         with pytest.raises(InputError, match="has more than 2 MB of text, the most that is read"):
             Property.from_vnnlib(path)
+
+
+def test_unpacking_stops_when_time_is_up(tmp_path, monkeypatch):
+    """Long before all of it is unpacked."""
+    read = []
+    path = tmp_path / "prop.vnnlib"
+    path.write_bytes(gzip.compress(b" " * 50_000_000, mtime=0))
+    monkeypatch.setattr(time, "monotonic", lambda: read.append(1) or len(read))
+    with pytest.raises(OutOfTimeError):
+        reader.read(path, deadline=5.0)
+    assert len(read) == 6
 
 
 def image(inputs: int) -> str:
