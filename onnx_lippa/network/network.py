@@ -99,6 +99,12 @@ class Network:
         """Number of weights and biases."""
         return sum(step.layer.parameters for step in self.steps)
 
+    @property
+    def work(self) -> int:
+        """About the multiplications of one sample: each weight acts at each place of its result."""
+        acted = (step.layer.parameters * size(step.layer.shape[1:]) for step in self.steps)
+        return self.elements + sum(acted)
+
     def joint(self) -> Network:
         """The network whose outputs are followed by its inputs, ``[y; x]``."""
         k, d = self.output_size, self.input_size

@@ -223,7 +223,7 @@ def _loaded(
 
 def _settled(file: ModelFile, declared: Interface, network: Network) -> Interface:
     """The interface with the batch that the graph takes, and as many samples as there is room."""
-    return settled_batch(file, replace(declared, rows=rows_at_once(network)))
+    return settled_batch(file, replace(declared, rows=rows_at_once(network)), network.work)
 
 
 def inspect(

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from onnx_lippa.arrays import FLOAT32, size
+from onnx_lippa.arrays import FLOAT32, Floats, size
 from onnx_lippa.errors import ModelError
 from onnx_lippa.network import Network
 from onnx_lippa.onnx_io.gradient_graph import gradient_model, value_model
@@ -21,6 +21,17 @@ _MOST_BYTES: Final = 2**31 - 1
 """What a protobuf message can hold."""
 _TRIED: Final = 7
 """Samples in the batch that is tried: a number that is seldom the extent of another axis."""
+_FEW: Final = 3
+"""Samples that are tried of other ranges than the usual one."""
+_RANGES: Final = (
+    (0.0, 1.0), (-30.0, 30.0), (-1.0, 1.0), (-1.0, 0.0), (0.0, 30.0), (-1e3, 1e3), (0.0, 1e3),
+    (-1e3, 0.0),
+)  # fmt: skip
+"""Where the samples are drawn that are tried; the first are the usual inputs."""
+_SMALL: Final = 1 << 21
+"""Multiplications of a sample up to which a model is tried in all ranges."""
+_MOST_WORK: Final = 1 << 26
+"""Multiplications of the largest batch that is tried: some milliseconds."""
 _MOST_ROWS: Final = 512
 """Samples given to ONNX Runtime in one call; more only costs memory."""
 _ROWS_BYTES: Final = 1 << 31
@@ -74,32 +85,60 @@ def rows_at_once(network: Network) -> int:
     return max(1, min(_MOST_ROWS, _ROWS_BYTES // (4 * max(1, network.elements))))
 
 
-def settled_batch(file: ModelFile, interface: Interface) -> Interface:
+def settled_batch(file: ModelFile, interface: Interface, work: int) -> Interface:
     """The interface with the batch that the graph really takes.
 
     The one place that decides. Some graphs declare a free batch axis and then reshape to a batch
-    of one, some mix the samples of a batch: so a few samples are tried, together and alone. A
-    model that ONNX Runtime does not accept at all stays as it is declared, so that the import can
-    say what is wrong with it.
+    of one, some mix the samples of a batch, some only of large values or in large batches: so
+    samples of several ranges are tried, together and alone, and some in a batch as large as those
+    of a run. Large models are tried on fewer. A model that ONNX Runtime does not accept at all
+    stays as it is declared, so that the import can say what is wrong with it.
+
+    Args:
+        file: the model.
+        interface: the interface as it is declared.
+        work: about the multiplications that one sample takes.
     """
     if interface.batch is not Batch.FREE:
         return interface
     alone = replace(interface, batch=Batch.ONE)
-    samples = np.random.default_rng(0).uniform(size=(_TRIED, size(interface.sample_shape)))
     try:
-        runtime = open_runtime(file, interface)
-        apart = runtime.with_interface(alone).outputs(samples)
+        together = open_runtime(file, interface)
     except ModelError:
         return interface
+    apart = together.with_interface(alone)
+    generator = np.random.default_rng(0)
+    is_small = work <= _SMALL
+    for place, (low, high) in enumerate(_RANGES if is_small else _RANGES[:2]):
+        rows = _TRIED if place == 0 else _FEW
+        samples = generator.uniform(low, high, (rows, size(interface.sample_shape)))
+        try:
+            expected = apart.outputs(samples)
+        except ModelError:
+            if place == 0:
+                return interface
+            continue  # beyond what the model takes
+        batches = [rows]
+        if is_small and place == 0:
+            batches.append(min(interface.rows, max(_TRIED, _MOST_WORK // max(1, work))))
+        for count in batches:
+            rows_tried = np.arange(count) % rows
+            if not _are_given(together, samples[rows_tried], expected[rows_tried]):
+                return alone
+    return interface
+
+
+def _are_given(runtime: Runtime, samples: Floats, expected: Floats) -> bool:
+    """Whether samples in one batch have the outputs that they have alone, up to rounding."""
     try:
-        together = runtime.outputs(samples)
+        found = runtime.outputs(samples)
     except ModelError:
-        return alone
-    if together.shape != apart.shape:
-        return alone
-    scale = float(np.abs(apart).max(initial=0.0, where=np.isfinite(apart)))
-    same = np.allclose(together, apart, rtol=0.0, atol=_ROUNDING * scale, equal_nan=True)
-    return interface if same else alone
+        return False
+    if found.shape != expected.shape:
+        return False
+    scale = float(np.abs(expected).max(initial=0.0, where=np.isfinite(expected)))
+    with np.errstate(all="ignore"):
+        return np.allclose(found, expected, rtol=0.0, atol=_ROUNDING * scale, equal_nan=True)
 
 
 def gradient_runtime(

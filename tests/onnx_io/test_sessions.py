@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, numpy_helper
 
 from onnx_lippa.arrays import FLOAT32
 from onnx_lippa.errors import ModelError
@@ -13,14 +13,15 @@ from onnx_lippa.onnx_io import load
 from onnx_lippa.onnx_io.reader import Batch, interface_of, read_model
 from onnx_lippa.onnx_io.sessions import gradient_runtime, settled_batch
 from tests.graphs import graph_model, load_model, node, normal, one_op, saved
+from tests.hostile import batch_switch
 from tests.layers.checks import assert_near, check_alone, check_layers, check_loaded, check_model
 
 FLOAT64 = np.dtype(np.float64)
 
 
-def settled(model: onnx.ModelProto, folder) -> Batch:
+def settled(model: onnx.ModelProto, folder, work: int = 100) -> Batch:
     file = read_model(saved(model, folder))
-    return settled_batch(file, interface_of(file)).batch
+    return settled_batch(file, interface_of(file), work).batch
 
 
 # Batches
@@ -59,6 +60,45 @@ def test_samples_that_mix_only_where_they_are_some(tmp_path):
     model = one_op("Add", (3,), "x", normal(1, 2, 3), flatten=False)
     assert settled(model, tmp_path) is Batch.ONE
     check_alone(model)
+
+
+def sum_of_all(*nodes: onnx.NodeProto, **constants: np.ndarray) -> onnx.ModelProto:
+    """A model of three features that has the sum of all samples as ``s``."""
+    return graph_model([node("ReduceSum", "x", "s", keepdims=0), *nodes], (3,), constants)
+
+
+@pytest.mark.parametrize("op", ["Min", "Max"])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("work", [100, 1 << 40])
+def test_samples_that_mix_only_in_some_range(tmp_path, op, sign, work):
+    """``Min(x, sum)`` is x wherever no feature is negative."""
+    nodes = [node("Mul", "s sign", "t"), node(op, "x t", "y")]
+    model = sum_of_all(*nodes, sign=np.float32(sign))
+    assert settled(model, tmp_path, work) is Batch.ONE
+
+
+@pytest.mark.parametrize("least", [5.0, 50.0, 500.0, -5.0, -50.0, -500.0])
+def test_samples_that_mix_only_where_they_are_large(tmp_path, least):
+    nodes = [node("Mul", "s sign", "t"), node("Sub", "t least", "d"), node("Relu", "d", "r"),
+             node("Add", "x r", "y")]  # fmt: skip
+    model = sum_of_all(*nodes, sign=np.float32(np.sign(least)), least=np.float32(abs(least)))
+    assert settled(model, tmp_path) is Batch.ONE
+
+
+@pytest.mark.parametrize("switch", [1, 6, 12, 63, 400])
+def test_outputs_that_turn_in_large_batches(tmp_path, switch):
+    model = batch_switch()
+    many = next(one for one in model.graph.initializer if one.name == "many")
+    many.CopyFrom(numpy_helper.from_array(np.int64(switch), "many"))
+    assert settled(model, tmp_path) is Batch.ONE
+
+
+def test_samples_beyond_what_a_model_takes(tmp_path):
+    """Some ranges cannot be tried where values become indices."""
+    nodes = [node("Mul", "x two", "d"), node("Cast", "d", "i", to=7),
+             node("GatherElements", "x i", "y", axis=1)]  # fmt: skip
+    model = graph_model(nodes, (3,), {"two": np.float32(2)})
+    assert settled(model, tmp_path) is Batch.FREE
 
 
 def test_a_model_that_the_runtime_does_not_accept_stays_as_it_is_declared(tmp_path):
