@@ -34,6 +34,7 @@ class Stacked(AffineLayer):
         whole = np.broadcast_to(0.0, shape)  # a summand of this shape broadcasts the operand
         self._places = np.full(len(parts), -1, dtype=np.int64)
         self._parts: list[tuple[int, Addition]] = []
+        self._factors: list[float] = []
         constant = np.zeros(self._shape)
         for place, part in enumerate(parts):
             if isinstance(part, np.ndarray):
@@ -41,6 +42,7 @@ class Stacked(AffineLayer):
             else:
                 index, factor = part
                 self._places[place] = len(self._parts)
+                self._factors.append(factor)
                 self._parts.append((index, Addition([sources[index]], [factor], whole)))
         self._constant = constant if np.any(constant) else None
 
@@ -48,6 +50,14 @@ class Stacked(AffineLayer):
     def shape(self) -> Shape:
         """See :attr:`Layer.shape`."""
         return self._shape
+
+    def source(self, place: int) -> tuple[int, Shape] | None:
+        """Which operand an entry of the new axis is a copy of, and its shape; None if of none."""
+        number = int(self._places[place])
+        if number < 0 or self._factors[number] != 1.0:
+            return None
+        index = self._parts[number][0]
+        return index, self._sources[index]
 
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
         """See :meth:`AffineLayer.linear`."""

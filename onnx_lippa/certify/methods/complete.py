@@ -39,6 +39,7 @@ from onnx_lippa.certify.search import (
     ProgramSearch,
     Searched,
     SearchStatus,
+    SwitchSearch,
     relates_inputs,
 )
 from onnx_lippa.clock import OutOfTimeError
@@ -52,6 +53,8 @@ _SMALL: Final = 48
 search of so many nodes, with such a share of the time."""
 _FIRST_NODES: Final = 512
 _EXACT_SHARE: Final = 0.5
+_BEFORE_SWITCHES: Final = 0.2
+"""Share of the time for a search that takes switches for anything between bounds."""
 _FEW_DISJUNCTS: Final = 64
 """Of more disjuncts those that linear bounds close are not searched one by one."""
 _ZERO: Final = Fraction(0)
@@ -100,7 +103,7 @@ class Complete(Proving):
             if tightening.steps == 0:
                 disjuncts, constant = _without_constants(case, system, disjuncts)
                 closed = closed.both(constant)
-            if disjuncts and self._branch(case, system, disjuncts, closed, tightening.steps > 0):
+            if disjuncts and self._branch(case, system, disjuncts, closed, tightening):
                 return
         if not disjuncts:
             _settle(case, closed)
@@ -111,9 +114,10 @@ class Complete(Proving):
         system: RectifiedSystem,
         disjuncts: Sequence[Conjunction],
         closed: Proven,
-        last: bool,
+        tightening: Tightening,
     ) -> bool:
         """Searches a system; True where no better one would help."""
+        last = tightening.steps > 0
         settings = case.settings
         # A box without width cannot be halved.
         few = 0 < system.inputs <= _FEW_FEATURES and system.reach.ball is None
@@ -127,14 +131,20 @@ class Complete(Proving):
         # The first bounds suffice for many inputs, and the better ones may take much longer.
         last |= few or system.units == 0
         nodes = settings.node_limit if last else 0
-        soon = last and _may_be_exact(case) and nodes > _FIRST_NODES
-        found = self._explore(case, system, disjuncts, search, _FIRST_NODES if soon else nodes)
+        if jumps := system.jumps is not None:
+            # It does not tell the branches of switches that jump apart, and may not need to.
+            nodes = min(nodes, _FIRST_NODES)
+        soon = last and not jumps and _may_be_exact(case) and nodes > _FIRST_NODES
+        first, share = (_FIRST_NODES if soon else nodes), (_BEFORE_SWITCHES if jumps else 1.0)
+        found = self._explore(case, system, disjuncts, search, first, share)
         if soon and found.status is SearchStatus.OPEN and not found.is_tie:
             # What is not settled soon may be a tie, which no bounds ever settle.
             self._search_exactly(case, share=_EXACT_SHARE)
             if not case.is_open:
                 return True
             found = self._explore(case, system, disjuncts, search, nodes)
+        if last and found.status is SearchStatus.OPEN and jumps:
+            found = self._split_switches(case, disjuncts, search, tightening, found)
         if found.status is SearchStatus.UNSAFE:
             return True
         case.reason = found.reason
@@ -154,9 +164,12 @@ class Complete(Proving):
         disjuncts: Sequence[Conjunction],
         search: type[BoxSearch | NeuronSearch | ProgramSearch],
         nodes: float,
+        share: float = 1.0,
     ) -> Searched:
         """A search; before boxes are halved, an ascent tells whether there is a need for it."""
-        limits = Limits(case.deadline, nodes, case.settings.memory_limit)
+        now = time.monotonic()
+        deadline = now + share * (case.deadline - now)
+        limits = Limits(deadline, nodes, case.settings.memory_limit)
 
         def offer(x: Float64) -> bool:
             return case.offer(x, FoundBy.SEARCH)
@@ -170,6 +183,29 @@ class Complete(Proving):
         case.nodes += found.nodes
         case.lp_steps += found.lp_steps
         return found
+
+    def _split_switches(
+        self,
+        case: Case,
+        disjuncts: Sequence[Conjunction],
+        search: type[BoxSearch | NeuronSearch | ProgramSearch],
+        tightening: Tightening,
+        before: Searched,
+    ) -> Searched:
+        """A search that tells the branches of switches apart, behind one that does not."""
+
+        def offer(x: Float64) -> bool:
+            return case.offer(x, FoundBy.SEARCH)
+
+        within = NeuronSearch if search is BoxSearch else search
+        settings = case.settings
+        nodes = max(settings.node_limit - case.nodes, 1)
+        found = SwitchSearch(
+            case.model.network, Reach.of(case.stated), tightening, disjuncts, offer, within
+        ).run(Limits(case.deadline, nodes, settings.memory_limit))
+        case.nodes += found.nodes
+        case.lp_steps += found.lp_steps
+        return replace(found, proven=found.proven.better(before.proven))
 
     def _break_tie(self, case: Case) -> None:
         """Without rounding, where that can be; else it stays open, for the reason that is given."""

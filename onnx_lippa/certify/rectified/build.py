@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onnx_lippa.arrays import size
+from onnx_lippa.arrays import States, size
 from onnx_lippa.certify.rectified.folding import Folding, Tightening, inputs_as_forms
 from onnx_lippa.certify.rectified.forms import Forms
 from onnx_lippa.certify.rectified.pieces import folded
@@ -14,19 +14,24 @@ from onnx_lippa.layers import AffineLayer, PiecewiseLayer
 from onnx_lippa.network import Network
 
 
-def rectified(network: Network, reach: Reach, tightening: Tightening) -> RectifiedSystem:
+def rectified(
+    network: Network, reach: Reach, tightening: Tightening, signs: States | None = None
+) -> RectifiedSystem:
     """Everything that the inputs decide folded into affine maps between undecided ReLUs.
 
     Args:
         network: the network.
         reach: the inputs.
         tightening: what to do for the bounds of pre-activations, and what it may take.
+        signs: (scalar units,) of switches: 1 or -1 where only inputs with ``d >= 0`` or ``d < 0``
+            count, 0 elsewhere; None where all of them count.
 
     Raises:
+        NoInputsError: no input has these signs.
         TooLargeError, OutOfTimeError: the forms do not fit, or take too long.
         NoRelaxationError: a layer of a kind that is not known.
     """
-    folding = Folding(reach, tightening)
+    folding = Folding(reach, tightening, signs)
     last_use = {i: place for place, step in enumerate(network.steps) for i in step.inputs}
     values: list[Forms] = [inputs_as_forms(reach, network)]
     first = 0

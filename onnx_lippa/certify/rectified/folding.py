@@ -44,6 +44,10 @@ _TINY: Final = 1e-290
 """What products that underflow may lose of a sum, with room."""
 
 
+class NoInputsError(LippaError):
+    """Signs of switches that no input has: this is proven."""
+
+
 class TooLargeError(LippaError):
     """A network whose rectified system would not fit into the memory allowed."""
 
@@ -75,10 +79,13 @@ class Folding:
     Args:
         reach: the inputs.
         tightening: what to do for bounds.
+        signs: (scalar units,) of switches: 1 or -1 where only inputs with ``d >= 0`` or ``d < 0``
+            count, 0 elsewhere; None where all of them count.
     """
 
-    def __init__(self, reach: Reach, tightening: Tightening) -> None:
-        self.reach, self._tightening = reach, tightening
+    def __init__(self, reach: Reach, tightening: Tightening, signs: States | None = None) -> None:
+        self.reach, self._tightening, self._signs = reach, tightening, signs
+        self._jumps: list[Integers] = []
         self.exact = True
         self._blocks: list[tuple[Forms, Float64, Float64, Integers]] = []
         self.units = 0
@@ -159,9 +166,34 @@ class Folding:
             sizes = (sizes + most @ np.abs(forms.on_units)) * _ROOM
         return replace(forms, size=np.fmin(forms.size, sizes))
 
-    def further_features(self, lower: Float64, upper: Float64) -> Forms:
-        """Forms (m) of features that stand for what has no ReLUs: anything between bounds."""
+    def signs(self, origin: Integers) -> States:
+        """(m,) the signs that are given of some switches."""
+        return np.zeros(origin.size, np.int8) if self._signs is None else self._signs[origin]
+
+    def restrict(
+        self, forms: Forms, lower: Float64, upper: Float64, signs: States, origin: Integers
+    ) -> None:
+        """Lets only inputs count for which flat forms (m) have these signs, 0 included.
+
+        Each becomes a unit whose sign is known, and whose output nothing takes.
+        """
         self.exact = False
+        if forms.count:
+            self._require(forms.count, forms.count)
+            lower, upper = np.where(signs > 0, 0.0, lower), np.where(signs > 0, upper, 0.0)
+            self._blocks.append((forms.padded(self.features, self.units), lower, upper, origin))
+            self.units += forms.count
+
+    def further_features(self, lower: Float64, upper: Float64, origin: Integers) -> Forms:
+        """Forms (m) of features that stand for what has no ReLUs: anything between bounds.
+
+        Args:
+            lower: (m,) lower bounds.
+            upper: (m,) upper bounds.
+            origin: (m,) the scalar units of the network that they stand for.
+        """
+        self.exact = False
+        self._jumps.append(origin)
         first = self.features
         self.reach = self.reach.with_features(lower, upper)
         on_input = np.zeros((1 + self.features, lower.size))
@@ -245,6 +277,7 @@ class Folding:
             self.reach, on_input, on_units, offset, tuple(starts), lower, upper,
             outputs.on_input[1:].T.copy(), outputs.on_units.T.copy(), outputs.on_input[0].copy(),
             np.concatenate([np.zeros(0, np.int64), *origin]), self.exact, error, outputs.error,
+            np.concatenate(self._jumps) if self._jumps else None,
         )  # fmt: skip
 
     def _require(self, width: int, new: int = 0) -> None:

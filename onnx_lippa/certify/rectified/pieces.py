@@ -5,7 +5,8 @@
 - A switch whose condition is decided is one of its branches. Elsewhere, where the branches meet
   at d = 0, it is ``b + k max(d, 0)``. One that jumps has no ReLUs: the jump beside such a kink may
   be anything up to its bounds, or where it is no small part, the switch anything between the bounds
-  of both branches.
+  of both branches. Where the sign of d is given (``search/switches.py``) the switch is one of its
+  branches, and d is a unit of this sign.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers, Shape, size
-from onnx_lippa.certify.rectified.folding import Folding
+from onnx_lippa.certify.rectified.folding import Folding, NoInputsError
 from onnx_lippa.certify.rectified.forms import EPSILON, Forms
 from onnx_lippa.errors import LippaError
 from onnx_lippa.layers import PiecewiseLayer
@@ -45,6 +46,7 @@ def folded(folding: Folding, layer: PiecewiseLayer, operand: Forms, first: int) 
 
     Raises:
         NoRelaxationError: a kind of layer that is not known here.
+        NoInputsError: no input has the signs that are given of its switches.
         TooLargeError: as :class:`Folding` raises it.
     """
     origin = first + np.arange(size(layer.shape))
@@ -96,7 +98,15 @@ def _switched(folding: Folding, layer: Switch, operand: Forms, origin: Integers)
     d, a, b = (wide.along(0, j).reshaped((size(layer.shape),)) for j in range(3))
     low, high = folding.bounds(d)
     # d = 0 takes the first branch: only what is surely below takes the second one.
-    takes_a, open_ = low >= 0, np.flatnonzero((low < 0) & (high >= 0))
+    signs = folding.signs(origin)
+    if np.any((signs > 0) & (high < 0)) or np.any((signs < 0) & (low >= 0)):
+        raise NoInputsError("no input has these signs")
+    unsure = (low < 0) & (high >= 0)
+    if np.any(signs != 0):
+        known = np.flatnonzero(unsure & (signs != 0))
+        folding.restrict(d.take(known), low[known], high[known], signs[known], origin[known])
+        d, a, b = (part.padded(folding.features, folding.units) for part in (d, a, b))
+    takes_a, open_ = (low >= 0) | (signs > 0), np.flatnonzero(unsure & (signs == 0))
     z = a.where(takes_a, b)
     if open_.size:
         either = _either(folding, d.take(open_), a.take(open_), b.take(open_), origin[open_])
@@ -132,7 +142,7 @@ def _either(folding: Folding, d: Forms, a: Forms, b: Forms, origin: Integers) ->
     jumps = np.flatnonzero(~meet)
     if jumps.size:
         low, high = np.where(near, least, low), np.where(near, most, high)
-        anything = folding.further_features(low[jumps], high[jumps])
+        anything = folding.further_features(low[jumps], high[jumps], origin[jumps])
         z = z.padded(folding.features, folding.units)
         beside = z.take(jumps).plus(anything).where(near[jumps], anything)
         z = z.replaced(jumps, beside)

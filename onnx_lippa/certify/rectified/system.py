@@ -50,11 +50,13 @@ class RectifiedSystem:
         outputs_offset: γ, (k,).
         origin: (units,) number of the unit among the scalar units of all piecewise-linear layers
             in network order.
-        exact: whether the system equals the network, but for its errors; where a layer has no
-            ReLUs (a jump), its output is a further feature behind those of the input, and the
-            system holds more than the network does.
+        exact: whether the system equals the network, but for its errors. Where a switch jumps, its
+            output is a further feature behind those of the input, and the system holds more than
+            the network does; where its sign was given, d is a unit of this sign, and the system is
+            the network for those inputs only.
         unit_error: (units,) how far ẑ may be from ``A x + L z + c``; None for 0.
         outputs_error: (k,) how far f may be from ``Γ x + M z + γ``; None for 0.
+        jumps: the switches (as in ``origin``) that its further features stand for; None for none.
     """
 
     reach: Reach
@@ -71,6 +73,7 @@ class RectifiedSystem:
     exact: bool = True
     unit_error: Float64 | None = None
     outputs_error: Float64 | None = None
+    jumps: Integers | None = None
 
     @property
     def error(self) -> Float64:

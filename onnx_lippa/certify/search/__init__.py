@@ -4,6 +4,7 @@ from onnx_lippa.certify.search.boxes import BoxSearch
 from onnx_lippa.certify.search.neurons import NeuronSearch
 from onnx_lippa.certify.search.programs import ProgramSearch
 from onnx_lippa.certify.search.result import Limits, Searched, SearchStatus, relates_inputs
+from onnx_lippa.certify.search.switches import SwitchSearch
 
 __all__ = [
     "BoxSearch",
@@ -12,5 +13,6 @@ __all__ = [
     "ProgramSearch",
     "SearchStatus",
     "Searched",
+    "SwitchSearch",
     "relates_inputs",
 ]

@@ -74,7 +74,7 @@ class Candidates:
 
     def reason(self, disjunct: int, bound: float, margin: float) -> str:
         """Why a linear region with this bound is open, at whose minimiser the margin is this."""
-        if not self._system.exact:
+        if self._system.jumps is not None:
             return "a comparison that may go both ways is not told apart by signs of units"
         noise = self._noise(self._sizes[disjunct])
         if abs(margin) <= noise and bound >= -noise:
