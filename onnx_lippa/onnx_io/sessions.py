@@ -21,6 +21,8 @@ _MOST_BYTES: Final = 2**31 - 1
 """What a protobuf message can hold."""
 _TRIED: Final = 7
 """Samples in the batch that is tried: a number that is seldom the extent of another axis."""
+_GROSS: Final = 0.1
+"""Relative difference that no rounding makes, not even of a quantised model."""
 _FEW: Final = 3
 """Samples that are tried of other ranges than the usual one."""
 _RANGES: Final = (
@@ -89,15 +91,18 @@ def settled_batch(file: ModelFile, interface: Interface, work: int) -> Interface
     """The interface with the batch that the graph really takes.
 
     The one place that decides. Some graphs declare a free batch axis and then reshape to a batch
-    of one, some mix the samples of a batch, some only of large values or in large batches: so
-    samples of several ranges are tried, together and alone, and some in a batch as large as those
-    of a run. Large models are tried on fewer. A model that ONNX Runtime does not accept at all
+    of one, some mix the samples of a batch, some only of large values: so samples of several
+    ranges are tried, together and alone, and some in a batch as large as those of a run. Large
+    models are tried on fewer. A model that ONNX Runtime does not accept at all
     stays as it is declared, so that the import can say what is wrong with it.
 
     Args:
         file: the model.
         interface: the interface as it is declared.
         work: about the multiplications that one sample takes.
+
+    Raises:
+        ModelError: the outputs are others in large batches than in small ones.
     """
     if interface.batch is not Batch.FREE:
         return interface
@@ -118,27 +123,52 @@ def settled_batch(file: ModelFile, interface: Interface, work: int) -> Interface
             if place == 0:
                 return interface
             continue  # beyond what the model takes
-        batches = [rows]
-        if is_small and place == 0:
-            batches.append(min(interface.rows, max(_TRIED, _MOST_WORK // max(1, work))))
-        for count in batches:
-            rows_tried = np.arange(count) % rows
-            if not _are_given(together, samples[rows_tried], expected[rows_tried]):
-                return alone
+        if not _difference(together, samples, expected) <= _ROUNDING:
+            return alone
+    if is_small:
+        count = min(interface.rows, max(_TRIED, _MOST_WORK // max(1, work)))
+        again = np.arange(count) % _TRIED
+        # The first ones once more: they are known to be taken.
+        samples = np.random.default_rng(0).uniform(size=(_TRIED, size(interface.sample_shape)))
+        expected = apart.outputs(samples)
+        if not _fits_large_batches(together, samples[again], expected[again]):
+            return alone
     return interface
 
 
-def _are_given(runtime: Runtime, samples: Floats, expected: Floats) -> bool:
-    """Whether samples in one batch have the outputs that they have alone, up to rounding."""
+def _fits_large_batches(runtime: Runtime, samples: Floats, expected: Floats) -> bool:
+    """Whether as many samples as a run gives at once have the outputs that they have alone.
+
+    Raises:
+        ModelError: their outputs are quite others.
+    """
+    difference = _difference(runtime, samples, expected)
+    if _GROSS < difference < np.inf:
+        raise ModelError(
+            f"the model gives other outputs for {len(samples)} inputs at once than for each alone: "
+            "its outputs depend on the size of the batch, so export it with batch size 1"
+        )
+    return difference <= _ROUNDING
+
+
+def _difference(runtime: Runtime, samples: Floats, expected: Floats) -> float:
+    """How far the outputs of a batch are off those of its samples alone, relative to the largest.
+
+    Infinite where there are none, or where others are infinite or no numbers.
+    """
     try:
         found = runtime.outputs(samples)
     except ModelError:
-        return False
-    if found.shape != expected.shape:
-        return False
-    scale = float(np.abs(expected).max(initial=0.0, where=np.isfinite(expected)))
+        return np.inf
+    finite = np.isfinite(expected)
+    if found.shape != expected.shape or not np.array_equal(
+        found[~finite], expected[~finite], equal_nan=True
+    ):
+        return np.inf
     with np.errstate(all="ignore"):
-        return np.allclose(found, expected, rtol=0.0, atol=_ROUNDING * scale, equal_nan=True)
+        off = np.abs(found - expected).max(initial=0.0, where=finite)
+        scale = np.abs(expected).max(initial=0.0, where=finite)
+        return float(off / scale) if off else 0.0
 
 
 def gradient_runtime(

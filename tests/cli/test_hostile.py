@@ -120,21 +120,29 @@ def test_accepted(server, tmp_path, name, command):
     assert_clean(out)
 
 
-def bombs() -> dict[str, bytes]:
-    """Files that are no models, or unpack to very much."""
+def many_nodes() -> bytes:
+    content = b"\x0a\x00" * 30_000_000
+    return gzip.compress(b"\x3a" + _length(content) + content, 1)
+
+
+def deep() -> bytes:
+    """A subgraph in a node in a graph in a subgraph."""
     deep = b""
-    for _ in range(5000):  # subgraph in a node in a graph in ...
+    for _ in range(5000):
         attribute = b"\x32" + _length(deep) + deep
         holder = b"\x2a" + _length(attribute) + attribute
         deep = b"\x0a" + _length(holder) + holder
-    return {
-        "zeros": gzip.compress(bytes(1 << 28), 1),
-        "many nodes": gzip.compress(b"\x3a" + _length(b"\x0a\x00" * 30_000_000)
-                                    + b"\x0a\x00" * 30_000_000, 1),
-        "deep": b"\x3a" + _length(deep) + deep,
-        "text": b"\x1b[2J" * 1000,
-        "nothing": b"",
-    }  # fmt: skip
+    return b"\x3a" + _length(deep) + deep
+
+
+BOMBS = {
+    "zeros": lambda: gzip.compress(bytes(1 << 28), 1),
+    "many nodes": many_nodes,
+    "deep": deep,
+    "text": lambda: b"\x1b[2J" * 1000,
+    "nothing": lambda: b"",
+}
+"""Files that are no models, or unpack to very much."""
 
 
 def _length(content: bytes) -> bytes:
@@ -146,14 +154,14 @@ def _length(content: bytes) -> bytes:
             return bytes(out)
 
 
-@pytest.mark.parametrize("name", ["zeros", "many nodes", "deep", "text", "nothing"])
+@pytest.mark.parametrize("name", BOMBS)
 def test_files_that_are_no_models(server, tmp_path, name):
     path = tmp_path / "model.onnx"
-    path.write_bytes(bombs()[name])
+    path.write_bytes(BOMBS[name]())
     assert_refused(*server.run("inspect", str(path), "--load-memory", "1"))
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [pytest.param("inspect", marks=pytest.mark.slow), "attack"])
 @pytest.mark.parametrize("path", sorted(SHARED.glob("*.onnx")), ids=lambda path: path.stem)
 def test_shared_files(server, path, command):
     code, out, err = server.run(command, str(path), *COMMANDS[command])

@@ -87,10 +87,16 @@ def test_samples_that_mix_only_where_they_are_large(tmp_path, least):
 
 @pytest.mark.parametrize("switch", [1, 6, 12, 63, 400])
 def test_outputs_that_turn_in_large_batches(tmp_path, switch):
+    """In small ones it is a model for one sample; else nobody would see that it is none."""
     model = batch_switch()
     many = next(one for one in model.graph.initializer if one.name == "many")
     many.CopyFrom(numpy_helper.from_array(np.int64(switch), "many"))
-    assert settled(model, tmp_path) is Batch.ONE
+    if switch < 7:
+        assert settled(model, tmp_path) is Batch.ONE
+        return
+    with pytest.raises(ModelError, match="depend on the size of the batch"):
+        settled(model, tmp_path)
+    assert settled(model, tmp_path, 1 << 30) is Batch.FREE  # for the check of the import
 
 
 def test_samples_beyond_what_a_model_takes(tmp_path):
