@@ -73,8 +73,10 @@ def select(
         if indices is not None:
             raise InputError("--indices needs DATA: there is none beside the model")
         return _drawn(model, first or _DRAWN, features, seed)
-    read = open_data(path, model.network.input_shape, model.interface.dtype, first)
-    chosen = _chosen(read.count, first, indices)
+    listed = None if indices is None else _listed(indices)
+    needed = first if listed is None else max(0, int(listed.max())) + 1
+    read = open_data(path, model.network.input_shape, model.interface.dtype, needed)
+    chosen = _chosen(read.count, first, indices, listed)
     inputs = read.inputs.chosen(chosen)
     check_inputs(inputs, features)
     outputs = model.runtime.outputs(inputs)
@@ -91,15 +93,20 @@ def select(
     return Selection(chosen, inputs, labels, outputs, str(path), resolved, digest, note)
 
 
-def _chosen(count: int, first: int | None, indices: str | None) -> Integers:
-    if indices is None:
-        return np.arange(min(count, first or count))
+def _listed(indices: str) -> Integers:
     try:
-        chosen = np.array([int(part) for part in indices.split(",")], dtype=np.int64)
+        return np.array([int(part) for part in indices.split(",")], dtype=np.int64)
     except (ValueError, OverflowError) as error:
         raise InputError(
             f"--indices {indices!r} is not understood: give a list like 0,5,7"
         ) from error
+
+
+def _chosen(
+    count: int, first: int | None, indices: str | None, chosen: Integers | None
+) -> Integers:
+    if chosen is None:
+        return np.arange(min(count, first or count))
     if chosen.min() < 0 or chosen.max() >= count or len(set(chosen.tolist())) != len(chosen):
         raise InputError(
             f"--indices {indices} must be different numbers from 0 to {count - 1}: "

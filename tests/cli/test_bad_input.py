@@ -342,3 +342,15 @@ def test_a_model_that_differs_from_onnx_runtime(tmp_path, monkeypatch):
         assert ended.code == 3
         assert "step 2, Relu '/1/Relu'" in ended.said
         assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("words", [("--first", 2), ("--indices", "0,1")])
+def test_inputs_that_are_not_asked_for_are_not_looked_at(tmp_path, words):
+    with np.load(DIGITS_DATA) as data:
+        x, y = data["x"][:5].copy(), data["y"][:5]
+    x[3] = np.nan
+    np.savez(tmp_path / "data.npz", x=x, y=y)
+    attack = ("attack", DIGITS, tmp_path / "data.npz", "--eps", 0.01, *FEW)
+    ended = command(*attack, *words)
+    assert ended.code == 0, ended
+    assert_refused(command(*attack, "--indices", "0,4"), 2, "input 3 in")
