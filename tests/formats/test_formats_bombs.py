@@ -17,8 +17,10 @@ import zlib
 import numpy as np
 import pytest
 
-from onnx_lippa.errors import InputError
+from onnx_lippa.cli.features import values_from
+from onnx_lippa.errors import DamagedFolderError, InputError
 from onnx_lippa.formats import files, open_data
+from onnx_lippa.runs.stored import read_witnesses
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
 HUGE = 4_200_000_000
@@ -30,7 +32,8 @@ READER = """
 import json, resource, sys, time
 import numpy as np
 from pathlib import Path
-from onnx_lippa.errors import InputError
+from onnx_lippa.cli.features import values_from
+from onnx_lippa.errors import DamagedFolderError, InputError
 from onnx_lippa.formats import open_data
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY,) * 2)
@@ -212,3 +215,14 @@ def test_the_limit_is_of_what_is_in_memory(tmp_path, monkeypatch):
     np.save(tmp_path / "a.npy", np.asfortranarray(np.zeros((100, 4))))
     with pytest.raises(InputError, match="at most 1e-06 GB"):
         open_data(tmp_path / "a.npy", (4,))
+
+
+def test_files_of_options_and_results_have_the_same_limit(tmp_path):
+    start = header((HUGE // 8,), "<f8")
+    path = tmp_path / "eps.npz"
+    path.write_bytes(archive(("eps.npy", zeros(start, HUGE), HUGE + len(start))))
+    with pytest.raises(InputError, match="at most 4 GB are unpacked"):
+        values_from("--eps", str(path))
+    path.write_bytes(archive(("index.npy", zeros(start, HUGE), HUGE + len(start))))
+    with pytest.raises(DamagedFolderError, match="at most 4 GB are unpacked"):
+        read_witnesses(path, (4,))
