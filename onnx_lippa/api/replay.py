@@ -11,7 +11,7 @@ import numpy as np
 from onnx_lippa.arrays import Integers
 from onnx_lippa.errors import DamagedFolderError, FalseClaimError, InputError, LippaError
 from onnx_lippa.formats import OpenData, Rows, open_data
-from onnx_lippa.onnx_io import Model, load
+from onnx_lippa.onnx_io import LoadLimits, Model, load
 from onnx_lippa.runs import Replayed
 from onnx_lippa.runs import replay as replay_run
 from onnx_lippa.runs.curve import check_curve, radii_of
@@ -25,7 +25,9 @@ _COUNTS: Final = ("inputs", "adversarial", "misclassified", "robust", "requested
 """What a curve's folders are counted together by."""
 
 
-def replay(path: str | Path, *, model: str | Path | None = None) -> Replayed:
+def replay(
+    path: str | Path, *, model: str | Path | None = None, limits: LoadLimits | None = None
+) -> Replayed:
     """Re-checks a run from its files alone, and raises at the first false claim.
 
     A run that was interrupted or killed is checked as far as it got.
@@ -34,6 +36,7 @@ def replay(path: str | Path, *, model: str | Path | None = None) -> Replayed:
         path: the folder of a run, of a curve, or of a list of properties.
         model: where the model is now, if it was moved. Where model, data and folder were moved
             together they are found without it.
+        limits: what loading a model may take, as in :func:`load`.
 
     Raises:
         InputError: a file is missing, or not the one the run used.
@@ -42,15 +45,15 @@ def replay(path: str | Path, *, model: str | Path | None = None) -> Replayed:
     """
     folder, moved = Path(path), None if model is None else Path(model)
     if (folder / RUN).exists():
-        return _replay_run(folder, moved)
+        return _replay_run(folder, moved, limits)
     if (folder / LIST).exists():
         if moved is not None:
             raise InputError(f"{folder} is of a list, which names its models: leave --model out")
-        return replay_list(folder)
+        return replay_list(folder, limits)
     names = radii_of(folder)
     if not names:
         read_run(folder)  # which says what is wrong
-    parts = tuple((name, _replay_run(folder / name, moved)) for name in names)
+    parts = tuple((name, _replay_run(folder / name, moved, limits)) for name in names)
     killed = check_curve(folder, names)
     counts = {name: sum(getattr(part, name) for _, part in parts) for name in _COUNTS}
     return Replayed(
@@ -60,10 +63,10 @@ def replay(path: str | Path, *, model: str | Path | None = None) -> Replayed:
     )
 
 
-def _replay_run(folder: Path, moved: Path | None) -> Replayed:
+def _replay_run(folder: Path, moved: Path | None, limits: LoadLimits | None) -> Replayed:
     run = read_run(folder)
     try:
-        confirmed = _replay(folder, run, moved)
+        confirmed = _replay(folder, run, moved, limits)
     except FalseClaimError:
         raise
     except LippaError as error:
@@ -75,9 +78,9 @@ def _replay_run(folder: Path, moved: Path | None) -> Replayed:
     return confirmed
 
 
-def _replay(folder: Path, run: RunFile, moved: Path | None) -> Replayed:
+def _replay(folder: Path, run: RunFile, moved: Path | None, limits: LoadLimits | None) -> Replayed:
     check_indices(folder, run)
-    loaded = _model_of(folder, run, moved)
+    loaded = _model_of(folder, run, moved, limits)
     inputs, labels = _inputs_of(folder, run, loaded)
     return replay_run(folder, run, loaded, inputs, labels)
 
@@ -88,12 +91,12 @@ def _damaged(folder: Path) -> DamagedFolderError:
     )
 
 
-def _model_of(folder: Path, run: RunFile, moved: Path | None) -> Model:
+def _model_of(folder: Path, run: RunFile, moved: Path | None, limits: LoadLimits | None) -> Model:
     """The model that a run used, where it lay or beside the folder: its digest decides."""
     identity, first = run.identity, None
     for path in run.model.candidates(folder) if moved is None else [moved]:
         try:
-            model = load(path, output=identity.output or None, check=False)
+            model = load(path, output=identity.output or None, check=False, limits=limits)
         except LippaError as error:
             first = first or error
             continue

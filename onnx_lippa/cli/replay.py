@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from onnx_lippa.api import replay as replay_run
+from onnx_lippa.cli import options
 from onnx_lippa.cli.console import echo
 from onnx_lippa.runs import Replayed
 
@@ -17,9 +18,11 @@ def replay(
     model: Annotated[
         Path | None, typer.Option(help="Where the model is now, if it was moved.")
     ] = None,
+    load_memory: options.LoadMemory = options.LOAD_MEMORY,
+    load_time: options.LoadTime = options.LOAD_TIME,
 ) -> None:
     """Re-check every claim of a run from its files alone, as far as the run got."""
-    confirmed = replay_run(out_dir, model=model)
+    confirmed = replay_run(out_dir, model=model, limits=options.load_limits(load_memory, load_time))
     if confirmed.parts and confirmed.killed:
         echo("unfinished: the curve lacks a radius; it has not ended, or was killed")
     for name, part in confirmed.parts:

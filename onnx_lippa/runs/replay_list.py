@@ -12,7 +12,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Floats
 from onnx_lippa.errors import DamagedFolderError, FalseClaimError, InputError, LippaError
-from onnx_lippa.onnx_io import Model, load, model_sha256
+from onnx_lippa.onnx_io import LoadLimits, Model, load, model_sha256
 from onnx_lippa.question import Property, inputs_of, vnnlib
 from onnx_lippa.runs.finding import Answer
 from onnx_lippa.runs.instances import InstanceResult, read_results
@@ -32,11 +32,12 @@ _CLOSE: Final = 1e-3
 """Relative difference of stated outputs from those of another version or processor."""
 
 
-def replay_list(folder: Path) -> Replayed:
+def replay_list(folder: Path, limits: LoadLimits | None = None) -> Replayed:
     """Checks every ``sat`` of a list; one that was interrupted or killed, as far as it got.
 
     Args:
         folder: its folder.
+        limits: what loading a model may take, as :func:`onnx_lippa.load` has it.
 
     Raises:
         InputError: a model or a property is missing, or not the one that was asked about.
@@ -50,7 +51,7 @@ def replay_list(folder: Path) -> Replayed:
     for place, result in sorted(answers.items()):
         if result.answer == Answer.SAT.value:
             _check_file(folder / COUNTEREXAMPLES / names[place], result)
-            _check_answer(result, asked.base.candidates(folder))
+            _check_answer(result, asked.base.candidates(folder), limits)
             found += 1
         elif result.counterexample:
             raise FalseClaimError(f"{_named(result)}: it is {result.answer}, with a counterexample")
@@ -100,9 +101,9 @@ def _check_file(path: Path, result: InstanceResult) -> None:
         )
 
 
-def _check_answer(result: InstanceResult, bases: Sequence[Path]) -> None:
+def _check_answer(result: InstanceResult, bases: Sequence[Path], limits: LoadLimits | None) -> None:
     """Replays a counterexample: exactly, alone and in a batch."""
-    asked, model = _read(result, bases)
+    asked, model = _read(result, bases, limits)
     stated: dict[str, dict[int, float]] = {"X": {}, "Y": {}}
     for kind, index, value in _PAIR.findall(result.counterexample):
         stated[kind][int(index)] = _number(value)
@@ -128,7 +129,9 @@ def _is_sought(asked: Property, model: Model, x: Floats, y: Floats) -> bool:
     return any(asked.holds(x, y, numbers) for numbers in meant if numbers)
 
 
-def _read(result: InstanceResult, bases: Sequence[Path]) -> tuple[Property, Model]:
+def _read(
+    result: InstanceResult, bases: Sequence[Path], limits: LoadLimits | None
+) -> tuple[Property, Model]:
     """The property and the model of an answer, where their digests are those of the answer."""
     instance, first = result.instance, None
     for base in bases:
@@ -138,7 +141,7 @@ def _read(result: InstanceResult, bases: Sequence[Path]) -> tuple[Property, Mode
                 raise InputError(f"{spec} is not the property that was asked (its SHA-256 differs)")
             if model_sha256(path) != result.model_sha256:
                 raise InputError(f"{path} is not the model that was asked (its SHA-256 differs)")
-            return Property.from_vnnlib(spec), load(path, check=False)
+            return Property.from_vnnlib(spec), load(path, check=False, limits=limits)
         except LippaError as error:
             first = first or error
     raise first or InputError(f"{_named(result)}: nothing says where its files are")

@@ -8,7 +8,14 @@ import shutil
 import numpy as np
 import pytest
 
-from onnx_lippa import FalseClaimError, InputError, LippaError, ModelError, replay
+from onnx_lippa import (
+    FalseClaimError,
+    InputError,
+    LippaError,
+    LoadLimits,
+    ModelError,
+    replay,
+)
 from tests.attacks.cases import DIGITS, DIGITS_DATA, MODELS
 from tests.cli.command import FEW, command, contents
 from tests.runs.edits import edit_arrays, edit_json, edit_records
@@ -410,3 +417,13 @@ def test_minimal_distances_replay_in_one_batch(tmp_path):
     ended = command("attack", DIGITS, "--first", 24, "--restarts", 0, "--out", out, "--quiet")
     assert ended.code == 0, ended.err
     assert replay(out).adversarial > 20
+
+
+def test_the_model_of_a_folder_is_loaded_within_limits(run):
+    """A folder comes from somewhere, and so does its model."""
+    ended = command("replay", run / "run", "--load-time", "0.0001")
+    assert ended.code == 3
+    assert "load" in ended.said
+    with pytest.raises(ModelError):
+        replay(run / "run", limits=LoadLimits(seconds=1e-4))
+    assert replay(run / "run", limits=LoadLimits()) == replay(run / "run")
