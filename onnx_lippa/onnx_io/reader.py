@@ -137,6 +137,11 @@ def read_model(path: Path) -> ModelFile:
             "file into the model's own folder, under the name it was exported with"
         ) from error
     versions = [entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")]
+    if min(versions, default=1) < 1:
+        raise ModelError(
+            f"{path} states version {min(versions)} of the standard operators (its opset), and "
+            "they begin at 1: export it again"
+        )
     return ModelFile(
         path,
         digest.hexdigest(),

@@ -401,3 +401,12 @@ def test_reading_without_loading(tmp_path):
     interface = interface_of(file)
     assert (interface.input_name, interface.output_name) == ("x", "y")
     assert interface.sample_shape == (4,)
+
+
+@pytest.mark.parametrize("version", [0, -1, -(2**31), -(2**63)])
+def test_an_opset_that_does_not_exist(version):
+    """All versions from there to the newest were looked through for one that is supported."""
+    model = one_op("Relu", (2,))
+    model.opset_import[0].version = version
+    with pytest.raises(ModelError, match="opset"):
+        load_model(model)
