@@ -22,12 +22,57 @@ _ITEM: Final = 8
 _TEXT: Final = 64
 """Bytes of a string, about."""
 
+_ENTRYWISE: Final = frozenset(
+    [
+        "Abs",
+        "Add",
+        "And",
+        "Ceil",
+        "Clip",
+        "Div",
+        "Equal",
+        "Exp",
+        "Floor",
+        "Greater",
+        "GreaterOrEqual",
+        "LeakyRelu",
+        "Less",
+        "LessOrEqual",
+        "Log",
+        "Max",
+        "Mean",
+        "Min",
+        "Mod",
+        "Mul",
+        "Neg",
+        "Not",
+        "Or",
+        "PRelu",
+        "Pow",
+        "Reciprocal",
+        "Relu",
+        "Round",
+        "Sigmoid",
+        "Sign",
+        "Sqrt",
+        "Sub",
+        "Sum",
+        "Tanh",
+        "Where",
+        "Xor",
+    ]
+)
+"""Operators whose result has the shape that their operands broadcast to."""
 _NO_LARGER: Final = frozenset(
     [
         "Compress",
         "Unique",
         "NonZero",
         "Dropout",
+        "Cast",
+        "Concat",
+        "Slice",
+        "Split",
         "Identity",
         "Reshape",
         "Squeeze",
@@ -119,6 +164,21 @@ def _outputs(model: onnx.ModelProto, constants: Sequence[AnyArray | None]) -> tu
     if node.op_type == "OneHot" and len(constants) > 1 and constants[0] is not None:
         depth = 0 if constants[1] is None else int(np.max(constants[1], initial=0))
         most = constants[0].size * max(depth, 0)
+        return most, most * _ITEM
+    if node.op_type == "Gather" and len(constants) > 1:
+        data, indices = constants[0], constants[1]
+        if data is not None and indices is not None:
+            axis = next((one.i for one in node.attribute if one.name == "axis"), 0)
+            extent = data.shape[axis] if -data.ndim <= axis < data.ndim else 1
+            most = data.size // max(extent, 1) * indices.size
+            return most, most * _ITEM
+    if node.op_type in _ENTRYWISE and all(value is not None for value in constants):
+        # Shape inference knows nothing of some of their older versions.
+        try:
+            shape = np.broadcast_shapes(*(one.shape for one in constants if one is not None))
+        except ValueError:
+            shape = (max(entries, 1),)  # the older broadcasting of one operand along an axis
+        most = size(shape)
         return most, most * _ITEM
     if node.op_type in _WINDOWS and constants and constants[0] is not None:
         most = max(0, int(np.max(constants[0], initial=0)))

@@ -196,3 +196,25 @@ def test_the_shape_of_a_large_tensor_that_nothing_else_takes():
     constants = {"wide": np.array([1, 60_000, 2]), "zero": np.array([0]), "two": np.array([2])}
     network = load_model(graph_model(nodes, (2,), constants, batch=1)).network
     np.testing.assert_array_equal(network.forward(np.zeros((1, 2))), [[1.0, 60_000.0]])
+
+
+@pytest.mark.parametrize("opset", [7, 8, 9, 11, 13])
+def test_constants_whose_shape_inference_says_nothing(opset):
+    """What a constant will cost is told without shape inference, which older versions lack."""
+    nodes = [
+        node("Cast", "w", "a", to=1),
+        node("Gather", "a row", "b", axis=0),
+        node("Concat", "b v", "c", axis=0),
+        node("Mul", "c half", "d"),
+        node("Reshape", "d s", "e"),
+        node("MatMul", "x e", "y"),
+    ]
+    constants = {
+        "w": normal(1, 4, 6).astype(np.float64),
+        "row": np.array(2),
+        "v": normal(2, 3),
+        "half": np.float32(0.5),
+        "s": np.array([3, 3]),
+    }
+    network = check_model(graph_model(nodes, (3,), constants, opset=opset, ir_version=3))
+    assert steps_of(network) == ["MatMul"]
