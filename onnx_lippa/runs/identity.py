@@ -73,6 +73,8 @@ class Identity:
             kinds = (int,) if name == "fixed" else (int, float)
             if not (name == "eps" and value is None) and not _are(numbers, kinds):
                 raise TypeError(f"{name} is of the wrong type")
+            if any(isinstance(one, int) and abs(one) >= 2**63 for one in numbers):
+                raise ValueError(f"{name} has a number that no run can have")
             said[name] = tuple(value) if isinstance(value, list) else value
         indices = tuple(words.pop("indices"))
         if not indices or not _are(indices, (int,)) or not _are(words.values(), (str,)):

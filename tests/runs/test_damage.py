@@ -201,6 +201,19 @@ def test_seconds_count(closed, tmp_path):
         replay(out)
 
 
+@pytest.mark.parametrize("name", ["eps", "lower", "upper", "grid"])
+def test_a_number_beyond_every_float(closed, tmp_path, name):
+    """Also where no checksum vouches for the file, as in folders of before."""
+    out = tmp_path / "attack"
+    shutil.copytree(closed / "attack", out)
+    values = json.loads((out / "run.json").read_text())
+    for one in ("version", "check", "sealed"):
+        del values[one]
+    (out / "run.json").write_text(json.dumps(values | {name: 10**400}))
+    with pytest.raises(InputError, match=r"run\.json"):
+        replay(out)
+
+
 def test_exit_code(closed, tmp_path):
     out = tmp_path / "attack"
     shutil.copytree(closed / "attack", out)
