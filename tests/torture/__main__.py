@@ -8,10 +8,14 @@ import multiprocessing
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from tests.torture.kinds import KINDS
 from tests.torture.trial import Ending, Kind, Trial
+
+AT_ONCE = 50
+"""Seeds in one process."""
 
 
 def main() -> int:
@@ -38,12 +42,12 @@ def main() -> int:
 def _trials(kind: Kind, seed: int, deadline: float):  # a generator of trials
     """Trials of one kind until a deadline, in a process of their own: some of them fork."""
     context = multiprocessing.get_context("spawn")
-    with context.Pool(1, maxtasksperchild=200) as pool:
-        while time.monotonic() < deadline:
-            seeds = range(seed, seed + 10)
-            for trials in pool.imap(kind.run, seeds):
+    while time.monotonic() < deadline:
+        # Not a daemon, which may have no children of its own; a new one now and then.
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            for trials in pool.map(kind.run, range(seed, seed + AT_ONCE)):
                 yield from trials
-            seed += 10
+        seed += AT_ONCE
 
 
 def _tell(trial: Trial, log: Path | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
@@ -18,7 +19,7 @@ if sys.platform != "linux":
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_the_word_is_kept(kind: Kind):
     """No loss, no crash, no false claim, nothing late."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         trials = [trial for found in pool.map(kind.run, range(kind.seeds)) for trial in found]
     assert trials
     assert [trial for trial in trials if trial.ending.is_fault] == []
