@@ -112,15 +112,25 @@ def pieces(layers: Layers, lower: np.ndarray, upper: np.ndarray) -> Iterator[Pie
     yield from split(0, 0, (), *layers[0], [], [])
 
 
-def least_distance(layers: Layers, x: np.ndarray, label: int, norm: str) -> float:
-    """Distance of the nearest point of [0, 1]^d at which another class ties with the label."""
+def least_distance(
+    layers: Layers, x: np.ndarray, label: int, norm: str, margin: float = 0.0
+) -> float:
+    """Distance of the nearest point of [0, 1]^d at which another class leads the label.
+
+    Args:
+        layers: the network.
+        x: (d,) the clean input.
+        label: its class.
+        norm: linf, l1 or l2.
+        margin: by how much; with 0 a tie counts.
+    """
     d, best = x.size, np.inf
     for piece in pieces(layers, np.zeros(d), np.ones(d)):
         for target in range(piece.weight.shape[1]):
             if target == label:
                 continue
             row = piece.weight[:, label] - piece.weight[:, target]
-            side = piece.bias[target] - piece.bias[label]
+            side = piece.bias[target] - piece.bias[label] - margin
             faces = np.vstack([piece.faces.reshape(-1, d), row])
             best = min(best, _nearest(norm, x, faces, np.append(piece.sides, side)))
     return best
