@@ -16,7 +16,7 @@ from tests.torture.trial import Ending, Trial
 KIND = "limits swept over commands and models"
 LIMITS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 GRACE = 2.0
-STARTING = float(os.environ.get("LIPPA_TORTURE_STARTING", "4.0"))
+STARTING = float(os.environ.get("LIPPA_TORTURE_STARTING", "8.0"))
 """Seconds that a process may take to start and to load the model, on a busy machine."""
 SHARE = 0.1
 

@@ -35,6 +35,9 @@ _PRODUCTS: Final = 1e10
 """Products of numbers in one step of an ascent, about a second of work."""
 _ROWS: Final = 1024
 """Pre-activations bounded at once."""
+_NEGLIGIBLE: Final = 1e-13
+_FLOOR: Final = 1e-200
+"""Pre-activations within this share of their sizes of 0, or so small, are taken as rounding."""
 _BYTES_AT_ONCE: Final = 2.0**26
 """Bytes of coefficients that a layer maps before the clock is looked at."""
 _ALGEBRA: Final = RoundingAlgebra()
@@ -139,10 +142,16 @@ class Folding:
         forms = self._measured(forms.padded(self.features, self.units))
         lower, upper = self.bounds(forms)
         undecided = (lower < 0) & (upper > 0)  # bounds are numbers, if infinite ones
-        unstable = undecided if self._tightening.fold else np.ones(lower.size, bool)
+        # What is undecided by rounding alone is no unit: it is 0, or its form, but for an error.
+        least = _FLOOR + _NEGLIGIBLE * np.where(np.isfinite(forms.size), forms.size, 0.0)
+        nothing, whole = undecided & (upper <= least), undecided & (lower >= -least)
+        if self._tightening.fold:
+            unstable = undecided & ~nothing & ~whole
+        else:
+            unstable, nothing = np.ones(lower.size, bool), np.zeros(lower.size, bool)
         new = np.flatnonzero(unstable)
         self._require(lower.size, new.size)
-        kept = (lower >= 0) & ~unstable
+        kept = ((lower >= 0) | whole) & ~unstable & ~nothing
         on_units = np.zeros((self.units + new.size, lower.size))
         on_units[: self.units] = np.where(kept, forms.on_units, 0.0)
         on_units[self.units + np.arange(new.size), new] = 1.0
@@ -150,7 +159,8 @@ class Folding:
             self._blocks.append((forms.take(new), lower[new], upper[new], origin[new]))
             self.units += new.size
         sizes = np.where(kept, forms.size, np.where(unstable, np.maximum(upper, 0.0), 0.0))
-        errors = np.where(kept, forms.error, 0.0)
+        errors = np.where(kept, (forms.error + np.maximum(-lower, 0.0)) * _ROOM, 0.0)
+        errors = np.where(nothing, upper, errors)
         return Forms(np.where(kept, forms.on_input, 0.0), on_units, sizes, errors)
 
     def largest(self) -> Float64:
