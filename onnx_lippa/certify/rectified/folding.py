@@ -35,9 +35,9 @@ _PRODUCTS: Final = 1e10
 """Products of numbers in one step of an ascent, about a second of work."""
 _ROWS: Final = 1024
 """Pre-activations bounded at once."""
-_NEGLIGIBLE: Final = 1e-13
+_OF_ERROR: Final = 2.0
 _FLOOR: Final = 1e-200
-"""Pre-activations within this share of their sizes of 0, or so small, are taken as rounding."""
+"""A pre-activation that passes 0 by no more than this times its error does so by rounding alone."""
 _BYTES_AT_ONCE: Final = 2.0**26
 """Bytes of coefficients that a layer maps before the clock is looked at."""
 _ALGEBRA: Final = RoundingAlgebra()
@@ -143,7 +143,7 @@ class Folding:
         lower, upper = self.bounds(forms)
         undecided = (lower < 0) & (upper > 0)  # bounds are numbers, if infinite ones
         # What is undecided by rounding alone is no unit: it is 0, or its form, but for an error.
-        least = _FLOOR + _NEGLIGIBLE * np.where(np.isfinite(forms.size), forms.size, 0.0)
+        least = _FLOOR + _OF_ERROR * np.where(np.isfinite(forms.error), forms.error, 0.0)
         nothing, whole = undecided & (upper <= least), undecided & (lower >= -least)
         if self._tightening.fold:
             unstable = undecided & ~nothing & ~whole
