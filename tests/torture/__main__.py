@@ -47,6 +47,9 @@ def _trials(kind: Kind, seed: int, deadline: float):  # a generator of trials
         with ProcessPoolExecutor(1, mp_context=context) as pool:
             for trials in pool.map(kind.run, range(seed, seed + AT_ONCE)):
                 yield from trials
+                if time.monotonic() > deadline:
+                    pool.shutdown(cancel_futures=True)
+                    return
         seed += AT_ONCE
 
 
