@@ -14,9 +14,10 @@ from onnx_lippa.certify.bounds import (
     linear_margins,
 )
 from onnx_lippa.certify.rectified import Reach, Tightening, rectified
+from onnx_lippa.certify.rectified.folding import Folding, inputs_as_forms
 from onnx_lippa.certify.search import BoxSearch, Limits, NeuronSearch, SearchStatus
 from onnx_lippa.clock import NEVER, OutOfTimeError, require_time
-from onnx_lippa.question import InputSet, UnsafeSet, norm_named
+from onnx_lippa.question import InputSet, StatedSet, UnsafeSet, norm_named
 from tests.certify.search.systems import disjuncts_of, least_margin, random_system
 from tests.networks import conv_net
 
@@ -105,3 +106,15 @@ def test_require_time():
     require_time(time.monotonic() + 60)
     with pytest.raises(OutOfTimeError, match="time was used up"):
         require_time(past())
+
+
+def test_intervals_of_a_layer_look_at_the_clock():
+    """Over an ℓ1 ball the least values of one large layer took tens of seconds."""
+    network = conv_net(0)
+    d = network.input_size
+    reach = Reach.of(StatedSet(np.full(d, 0.5), norm_named("l1"), 0.5, np.zeros(d), np.ones(d)))
+    forms = inputs_as_forms(reach, network).reshaped((d,))
+    lower, upper = Folding(reach, Tightening(deadline=NEVER)).bounds(forms)
+    assert np.all(lower <= 0.0) and np.all(upper >= 1.0)
+    with pytest.raises(OutOfTimeError):
+        Folding(reach, Tightening(deadline=past())).bounds(forms)

@@ -247,7 +247,17 @@ class Folding:
         return int(np.clip(_PRODUCTS / max(each, 1), 1, _ROWS))
 
     def _interval(self, forms: Forms) -> tuple[Float64, Float64]:
-        """Bounds by interval arithmetic over x and z; infinite where numbers overflow."""
+        """Bounds by interval arithmetic over x and z, of a part of the forms at a time."""
+        lower, upper = np.empty(forms.count), np.empty(forms.count)
+        at_once = max(1, int(_BYTES_AT_ONCE / (8 * (1 + self.features + self.units))))
+        for first in range(0, forms.count, at_once):
+            require_time(self._tightening.deadline)
+            part = np.arange(first, min(first + at_once, forms.count))
+            lower[part], upper[part] = self._interval_of(forms.take(part))
+        return lower, upper
+
+    def _interval_of(self, forms: Forms) -> tuple[Float64, Float64]:
+        """Bounds of some forms; infinite where numbers overflow."""
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             objectives = forms.on_input[1:].T * self.reach.radius
             middle = forms.on_input[0] + forms.on_input[1:].T @ self.reach.middle
