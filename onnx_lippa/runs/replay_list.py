@@ -12,7 +12,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Floats
 from onnx_lippa.errors import DamagedFolderError, FalseClaimError, InputError, LippaError
-from onnx_lippa.onnx_io import LoadLimits, Model, load, model_sha256
+from onnx_lippa.onnx_io import LoadLimits, Model, load
 from onnx_lippa.question import Property, inputs_of, vnnlib
 from onnx_lippa.runs.finding import Answer
 from onnx_lippa.runs.instances import InstanceResult, read_results
@@ -139,9 +139,10 @@ def _read(
         try:
             if vnnlib.digest(spec) != result.property_sha256:
                 raise InputError(f"{spec} is not the property that was asked (its SHA-256 differs)")
-            if model_sha256(path) != result.model_sha256:
+            model = load(path, check=False, limits=limits)
+            if model.file.sha256 != result.model_sha256:
                 raise InputError(f"{path} is not the model that was asked (its SHA-256 differs)")
-            return Property.from_vnnlib(spec), load(path, check=False, limits=limits)
+            return Property.from_vnnlib(spec), model
         except LippaError as error:
             first = first or error
     raise first or InputError(f"{_named(result)}: nothing says where its files are")
