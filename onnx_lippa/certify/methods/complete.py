@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64
 from onnx_lippa.certify.bounds import BoundsTooLargeError, linear_margins
 from onnx_lippa.certify.case import Case
 from onnx_lippa.certify.exact import (
@@ -42,6 +42,7 @@ from onnx_lippa.certify.search import (
     SwitchSearch,
     relates_inputs,
 )
+from onnx_lippa.certify.search.result import Offer
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.question import Conjunction
 from onnx_lippa.witness import FoundBy, ProvedBy
@@ -171,15 +172,12 @@ class Complete(Proving):
         deadline = now + share * (case.deadline - now)
         limits = Limits(deadline, nodes, case.settings.memory_limit)
 
-        def offer(x: Float64) -> bool:
-            return case.offer(x, FoundBy.SEARCH)
-
         if search is BoxSearch:
-            found = NeuronSearch(system, disjuncts, offer).run(replace(limits, nodes=0))
+            found = NeuronSearch(system, disjuncts, _offers(case)).run(replace(limits, nodes=0))
             case.nodes += found.nodes
             if found.status is not SearchStatus.OPEN or found.is_tie:
                 return found
-        found = search(system, disjuncts, offer).run(limits)
+        found = search(system, disjuncts, _offers(case)).run(limits)
         case.nodes += found.nodes
         case.lp_steps += found.lp_steps
         return found
@@ -194,14 +192,11 @@ class Complete(Proving):
     ) -> Searched:
         """A search that tells the branches of switches apart, behind one that does not."""
 
-        def offer(x: Float64) -> bool:
-            return case.offer(x, FoundBy.SEARCH)
-
         within = NeuronSearch if search is BoxSearch else search
         settings = case.settings
         nodes = max(settings.node_limit - case.nodes, 1)
         found = SwitchSearch(
-            case.model.network, Reach.of(case.stated), tightening, disjuncts, offer, within
+            case.model.network, Reach.of(case.stated), tightening, disjuncts, _offers(case), within
         ).run(Limits(case.deadline, nodes, settings.memory_limit))
         case.nodes += found.nodes
         case.lp_steps += found.lp_steps
@@ -225,9 +220,6 @@ class Complete(Proving):
         settings, now = case.settings, time.monotonic()
         deadline = now + share * (case.deadline - now)
 
-        def offer(x: Float64) -> bool:
-            return case.offer(x, FoundBy.SEARCH)
-
         try:
             system = exact_system(case.model.network, case.stated, deadline)
         except NotExactError as error:
@@ -240,12 +232,17 @@ class Complete(Proving):
             case.reason = str(error)
             return
         limits = Limits(deadline, min(settings.node_limit, nodes), settings.memory_limit)
-        found = ExactSearch(system, case.problem.unsafe.disjuncts, offer).run(limits)
+        found = ExactSearch(system, case.problem.unsafe.disjuncts, _offers(case)).run(limits)
         case.nodes += found.nodes
         case.lp_steps += found.nodes
         case.reason = found.reason
         if found.proven:
             case.exclude(ProvedBy.COMPLETE)
+
+
+def _offers(case: Case) -> Offer:
+    """Replays the candidates of a search."""
+    return partial(case.offer, found_by=FoundBy.SEARCH)
 
 
 def _may_be_exact(case: Case) -> bool:
