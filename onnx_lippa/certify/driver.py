@@ -8,6 +8,7 @@ import numpy as np
 
 from onnx_lippa.certify.case import Case, timed
 from onnx_lippa.certify.methods import Proving, methods_for
+from onnx_lippa.certify.search.result import MEMORY_USED_UP
 from onnx_lippa.certify.settings import CertifySettings
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.question import Problem
@@ -56,4 +57,4 @@ def _tried(method: Proving, cases: Sequence[Case]) -> None:
             method.run(cases)
         except MemoryError:
             for case in cases:
-                case.reason = "its memory was used up"
+                case.reason = MEMORY_USED_UP

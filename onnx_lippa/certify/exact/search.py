@@ -19,7 +19,7 @@ import scipy.sparse as sp
 from onnx_lippa.arrays import Float64, States
 from onnx_lippa.certify.exact.refutation import Row, refuted
 from onnx_lippa.certify.exact.system import ExactSystem, Sum, combined, over_outputs
-from onnx_lippa.certify.search.result import Limits, Offer
+from onnx_lippa.certify.search.result import NODES_USED_UP, Limits, Offer
 from onnx_lippa.clock import OutOfTimeError, require_time
 from onnx_lippa.programs import Program, Rows, Status
 from onnx_lippa.question import Conjunction
@@ -95,7 +95,7 @@ class ExactSearch:
         while pending:
             require_time(limits.deadline)
             if self._nodes >= limits.nodes:
-                return False, "its nodes were used up"
+                return False, NODES_USED_UP
             state = pending.pop()
             rows = margins + self._states.rows(state)
             point, value, multipliers = self._solve(rows)

@@ -42,7 +42,7 @@ from onnx_lippa.certify.search import (
     SwitchSearch,
     relates_inputs,
 )
-from onnx_lippa.certify.search.result import Offer
+from onnx_lippa.certify.search.result import Offer, Search
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.question import Conjunction
 from onnx_lippa.witness import FoundBy, ProvedBy
@@ -125,7 +125,7 @@ class Complete(Proving):
         # Inputs that are related to each other lie askew to boxes, along edges without end.
         related = system.reach.ball is None and relates_inputs(system, disjuncts)
         few &= not related
-        search: type[BoxSearch | NeuronSearch | ProgramSearch]
+        search: type[Search]
         search = BoxSearch if few else NeuronSearch
         if related and system.units <= _FEW_UNITS:
             search = ProgramSearch
@@ -163,7 +163,7 @@ class Complete(Proving):
         case: Case,
         system: RectifiedSystem,
         disjuncts: Sequence[Conjunction],
-        search: type[BoxSearch | NeuronSearch | ProgramSearch],
+        search: type[Search],
         nodes: float,
         share: float = 1.0,
     ) -> Searched:
@@ -186,7 +186,7 @@ class Complete(Proving):
         self,
         case: Case,
         disjuncts: Sequence[Conjunction],
-        search: type[BoxSearch | NeuronSearch | ProgramSearch],
+        search: type[Search],
         tightening: Tightening,
         before: Searched,
     ) -> Searched:

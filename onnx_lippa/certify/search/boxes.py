@@ -24,8 +24,11 @@ from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.certify.rectified.system import RectifiedSystem
 from onnx_lippa.certify.search.candidates import TIE, Candidates
 from onnx_lippa.certify.search.result import (
+    MEMORY_USED_UP,
+    NODES_USED_UP,
     Limits,
     Offer,
+    Search,
     Searched,
     SearchStatus,
     rows_of,
@@ -88,19 +91,13 @@ class _Boxes:
 
 
 @final
-class BoxSearch:
-    """The search for one system whose ball is a box.
-
-    Args:
-        system: the network over the inputs allowed.
-        disjuncts: the unsafe outputs; each has at least one row.
-        offer: judges candidates.
-    """
+class BoxSearch(Search):
+    """Branch and bound over the input box, of a system whose ball is a box."""
 
     def __init__(
         self, system: RectifiedSystem, disjuncts: Sequence[Conjunction], offer: Offer
     ) -> None:
-        self._system, self._disjuncts = system, disjuncts
+        super().__init__(system, disjuncts, offer)
         self._candidates = Candidates(system, disjuncts, offer)
         self._units = Units.of(system)
         self._rows = rows_of(system, disjuncts, self._units)
@@ -148,9 +145,9 @@ class BoxSearch:
         if time.monotonic() > limits.deadline:
             return "its time was used up"
         if self._nodes >= limits.nodes:
-            return "its nodes were used up"
+            return NODES_USED_UP
         if open_.count * each > limits.memory:
-            return "its memory was used up"
+            return MEMORY_USED_UP
         if self._candidates.are_tied(open_.proven.value):
             return TIE
         return self._why_narrow(open_) if self._narrow(open_) else ""

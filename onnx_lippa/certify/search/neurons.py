@@ -29,8 +29,11 @@ from onnx_lippa.certify.search.leaves import LeafAnswer, Leaves
 from onnx_lippa.certify.search.nodes import Frontier, Nodes
 from onnx_lippa.certify.search.refine import Refiner
 from onnx_lippa.certify.search.result import (
+    MEMORY_USED_UP,
+    NODES_USED_UP,
     Limits,
     Offer,
+    Search,
     Searched,
     SearchStatus,
     rows_of,
@@ -56,23 +59,16 @@ _FEWEST_REFINED: Final = 8
 _ROW_UNITS: Final = 16_000
 """Units of each later block that are bounded anew in a child, those of the greatest worth: fewer
 where there are many units, since each of them then takes longer."""
-_NODES: Final = "its nodes were used up"
 
 
 @final
-class NeuronSearch:
-    """The search for one system.
-
-    Args:
-        system: the network over the inputs allowed.
-        disjuncts: the unsafe outputs; each has at least one row.
-        offer: judges candidates.
-    """
+class NeuronSearch(Search):
+    """Branch and bound over signs of units."""
 
     def __init__(
         self, system: RectifiedSystem, disjuncts: Sequence[Conjunction], offer: Offer
     ) -> None:
-        self._system, self._disjuncts = system, disjuncts
+        super().__init__(system, disjuncts, offer)
         self._candidates = Candidates(system, disjuncts, offer)
         self._counts = np.array([len(disjunct.bound) for disjunct in disjuncts])
         self._units = Units.of(system)
@@ -94,7 +90,7 @@ class NeuronSearch:
         try:
             reason = self._explore(limits)
         except MemoryError:
-            reason = "its memory was used up"
+            reason = MEMORY_USED_UP
         except OutOfTimeError as error:
             reason = str(error)
         reason = reason or self._undecided
@@ -133,7 +129,7 @@ class NeuronSearch:
             return "its time was used up"
         if self._candidates.are_tied(least):
             return TIE
-        return _NODES if self._nodes >= limits.nodes else ""
+        return NODES_USED_UP if self._nodes >= limits.nodes else ""
 
     def _first(self) -> tuple[Integers, Integers]:
         """Bounds all rows with nothing split.

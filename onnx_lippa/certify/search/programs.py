@@ -28,8 +28,11 @@ from onnx_lippa.certify.rectified.system import RectifiedSystem
 from onnx_lippa.certify.rectified.weighted import objective_of
 from onnx_lippa.certify.search.differences import Differences
 from onnx_lippa.certify.search.result import (
+    MEMORY_USED_UP,
+    NODES_USED_UP,
     Limits,
     Offer,
+    Search,
     Searched,
     SearchStatus,
     rows_of,
@@ -94,19 +97,13 @@ class _Asked:
 
 
 @final
-class ProgramSearch:
-    """The search for one system whose ball is a box.
-
-    Args:
-        system: the network over the inputs allowed.
-        disjuncts: the unsafe outputs; each has at least one row.
-        offer: judges candidates.
-    """
+class ProgramSearch(Search):
+    """Linear programs over signs of units, of a system whose ball is a box."""
 
     def __init__(
         self, system: RectifiedSystem, disjuncts: Sequence[Conjunction], offer: Offer
     ) -> None:
-        self._system, self._disjuncts, self._offer = system, disjuncts, offer
+        super().__init__(system, disjuncts, offer)
         self._units, self._solver = Units.of(system), solver_named("glop")
         self._nodes, self._found, self._undecided = 0, False, ""
 
@@ -143,9 +140,9 @@ class ProgramSearch:
             if time.monotonic() > limits.deadline:
                 return "its time was used up"
             if self._nodes >= limits.nodes:
-                return "its nodes were used up"
+                return NODES_USED_UP
             if len(open_) * (25 * s.units + 8 * s.inputs + 500) > limits.memory:
-                return "its memory was used up"
+                return MEMORY_USED_UP
             node, inside = heapq.heappop(open_)
             unit = self._unit(inside)
             if unit < 0 or (-node.bound <= asked.rounding and self._is_exact(inside)):

@@ -1,11 +1,12 @@
-"""What searches share: their limits, their answer, and the rows they bound."""
+"""What searches share: their form, their limits, their answer, and the rows they bound."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -17,6 +18,10 @@ from onnx_lippa.question import Conjunction
 
 Offer: TypeAlias = Callable[[Float64], bool]
 """Told an input (all features,) that should be unsafe; True where a replay accepts it."""
+
+
+NODES_USED_UP: Final = "its nodes were used up"
+MEMORY_USED_UP: Final = "its memory was used up"
 
 
 class SearchStatus(Enum):
@@ -66,6 +71,25 @@ class Limits:
     deadline: float
     nodes: float
     memory: float
+
+
+class Search(ABC):
+    """A complete search of one system.
+
+    Args:
+        system: the network over the inputs allowed.
+        disjuncts: the unsafe outputs; each has at least one row.
+        offer: judges candidates.
+    """
+
+    def __init__(
+        self, system: RectifiedSystem, disjuncts: Sequence[Conjunction], offer: Offer
+    ) -> None:
+        self._system, self._disjuncts, self._offer = system, disjuncts, offer
+
+    @abstractmethod
+    def run(self, limits: Limits) -> Searched:
+        """Searches until everything is proven, an input is accepted, or a limit is reached."""
 
 
 def rows_of(

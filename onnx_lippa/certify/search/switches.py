@@ -14,7 +14,7 @@ import heapq
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias, final
+from typing import Final, final
 
 import numpy as np
 
@@ -35,13 +35,19 @@ from onnx_lippa.certify.rectified.folding import relaxed_by
 from onnx_lippa.certify.rectified.relaxed import Relaxed
 from onnx_lippa.certify.search.leaves import Leaves
 from onnx_lippa.certify.search.neurons import NeuronSearch
-from onnx_lippa.certify.search.programs import ProgramSearch
-from onnx_lippa.certify.search.result import Limits, Offer, Searched, SearchStatus, rows_of
+from onnx_lippa.certify.search.result import (
+    MEMORY_USED_UP,
+    NODES_USED_UP,
+    Limits,
+    Offer,
+    Search,
+    Searched,
+    SearchStatus,
+    rows_of,
+)
 from onnx_lippa.clock import OutOfTimeError, require_time
 from onnx_lippa.network import Network
 from onnx_lippa.question import Conjunction
-
-_Within: TypeAlias = type[NeuronSearch] | type[ProgramSearch]
 
 _STEPS: Final = 20
 """Steps of ascent for a node with jumps."""
@@ -50,7 +56,6 @@ _FEW_UNITS: Final = 300
 _INWARD: Final = (1e-6, 1e-4, 1e-2)
 """Shares of the range of d by which witnesses stay away from d = 0, where the branch is another."""
 _WITNESS_NODES: Final = 64
-_NODES: Final = "its nodes were used up"
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class SwitchSearch:
         tightening: Tightening,
         disjuncts: Sequence[Conjunction],
         offer: Offer,
-        within: _Within = NeuronSearch,
+        within: type[Search] = NeuronSearch,
     ) -> None:
         self._network, self._reach, self._tightening = network, reach, tightening
         self._disjuncts, self._offer, self._within = disjuncts, offer, within
@@ -119,7 +124,7 @@ class SwitchSearch:
         except (OutOfTimeError, TooLargeError) as error:
             reason = str(error)
         except MemoryError:
-            reason = "its memory was used up"
+            reason = MEMORY_USED_UP
         reason = reason or self._undecided
         status = SearchStatus.OPEN if reason else SearchStatus.PROVEN
         if self._found:
@@ -134,8 +139,8 @@ class SwitchSearch:
         require_time(limits.deadline)
         each = self._network.units + 16 * len(self._disjuncts) + 200
         if len(self._open) * each > limits.memory:
-            return "its memory was used up"
-        return _NODES if self._nodes >= limits.nodes else ""
+            return MEMORY_USED_UP
+        return NODES_USED_UP if self._nodes >= limits.nodes else ""
 
     def _bound(
         self, signs: States, disjuncts: tuple[int, ...], parent: Proven, limits: Limits
