@@ -137,8 +137,7 @@ class InputSet:
     @property
     def reach(self) -> Float64:
         """(d,) how far each feature may move by itself within the ball."""
-        widths = self.norm.widths(self.size)
-        return np.where(widths > 0, self.eps * np.where(widths > 0, widths, 1.0), 0.0)
+        return self.norm.reach(self.size, self.eps)
 
     @property
     def widest(self) -> float:

@@ -201,15 +201,20 @@ def test_seconds_count(closed, tmp_path):
         replay(out)
 
 
+def without_checksums(folder, changes):
+    """Makes a run's folder one of before, with some values of its question changed."""
+    values = json.loads((folder / "run.json").read_text())
+    for name in ("version", "check", "sealed"):
+        del values[name]
+    (folder / "run.json").write_text(json.dumps(values | changes))
+
+
 @pytest.mark.parametrize("name", ["eps", "lower", "upper", "grid"])
 def test_a_number_beyond_every_float(closed, tmp_path, name):
     """Also where no checksum vouches for the file, as in folders of before."""
     out = tmp_path / "attack"
     shutil.copytree(closed / "attack", out)
-    values = json.loads((out / "run.json").read_text())
-    for one in ("version", "check", "sealed"):
-        del values[one]
-    (out / "run.json").write_text(json.dumps(values | {name: 10**400}))
+    without_checksums(out, {name: 10**400})
     with pytest.raises(InputError, match=r"run\.json"):
         replay(out)
 
@@ -233,10 +238,7 @@ def test_many_damages(closed, killed, tmp_path):
             shutil.rmtree(base, ignore_errors=True)
             shutil.copytree(source, base)
             if old and source.name != "run":
-                values = json.loads((base / "run.json").read_text())
-                for name in ("version", "check", "sealed"):
-                    del values[name]
-                (base / "run.json").write_text(json.dumps(values))
+                without_checksums(base, {})
             for path in sorted(base.iterdir()):
                 for out in spoil(base, tmp_path, path.name, 60, seed=3):
                     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, final
 
 import numpy as np
 
@@ -83,6 +83,12 @@ class Norm(ABC):
     def widths(self, d: int) -> Float64:
         """How far each feature may move by itself within the unit ball; (d,)."""
         return np.ones(d)
+
+    @final
+    def reach(self, d: int, eps: float) -> Float64:
+        """How far each feature may move by itself within a ball, perhaps an infinite one; (d,)."""
+        widths = self.widths(d)
+        return np.where(widths > 0, eps * np.where(widths > 0, widths, 1.0), 0.0)
 
     @abstractmethod
     def projector(self, center: Floats, eps: Floats, lower: Floats, upper: Floats) -> Projector:
