@@ -35,8 +35,8 @@ if TYPE_CHECKING:
         UnsupportedModelError,
     )
     from onnx_lippa.onnx_io import LoadLimits, Model, load
-    from onnx_lippa.question import Property
     from onnx_lippa.runs import Answer, Finding
+    from onnx_lippa.spec import Property
     from onnx_lippa.witness import Verdict
 
 __version__ = "0.1.0"
@@ -90,20 +90,22 @@ _HOME: Final = {
         "UnsupportedModelError",
     ),
     "onnx_lippa.onnx_io": ("LoadLimits", "Model", "load"),
-    "onnx_lippa.question": ("Property",),
+    "onnx_lippa.spec": ("Property",),
     "onnx_lippa.runs": ("Answer", "Finding"),
     "onnx_lippa.witness": ("Verdict",),
 }
 """Where each public name lives."""
 _PACKAGES: Final = (
     "arrays",
+    "attacks",
+    "bounds",
     "certify",
+    "data",
     "errors",
-    "formats",
-    "network",
+    "ir",
+    "lp",
     "onnx_io",
-    "question",
-    "regions",
+    "spec",
     "witness",
 )
 """The parts that users import by themselves, there without a further ``import``."""

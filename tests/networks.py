@@ -7,16 +7,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from onnx_lippa.algebra import ConvGeometry
 from onnx_lippa.arrays import Float64, Shape
-from onnx_lippa.layers import Layer
-from onnx_lippa.layers.addition import Addition
-from onnx_lippa.layers.conv import Conv
-from onnx_lippa.layers.leaky_relu import LeakyRelu
-from onnx_lippa.layers.linear_map import LinearMap
-from onnx_lippa.layers.rearrange import Rearranged
-from onnx_lippa.layers.relu import Relu
-from onnx_lippa.network import Network, Step
+from onnx_lippa.ir.algebra import ConvGeometry
+from onnx_lippa.ir.layers import Layer
+from onnx_lippa.ir.layers.addition import Addition
+from onnx_lippa.ir.layers.conv import Conv
+from onnx_lippa.ir.layers.leaky_relu import LeakyRelu
+from onnx_lippa.ir.layers.linear_map import LinearMap
+from onnx_lippa.ir.layers.rearrange import Rearranged
+from onnx_lippa.ir.layers.relu import Relu
+from onnx_lippa.ir.network import Network, Step
 
 
 def network(input_shape: Shape, *steps: tuple[Layer, tuple[int, ...]]) -> Network:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa import AttackResult, InputError, ModelError, Verdict, attack
-from onnx_lippa.question import L1, L2, LInf
+from onnx_lippa.spec import L1, L2, LInf
 from tests.attacks.cases import (
     DIGITS,
     RADII,

@@ -28,11 +28,13 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from onnx_lippa.formats import read_data
+from onnx_lippa.data import read_data
+from onnx_lippa.lp.engine import Optimum
+from onnx_lippa.lp.engines import engine_named
+from onnx_lippa.lp.region import LinearRegion
+from onnx_lippa.lp.solvers.named import solver_named
 from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.question import Conjunction, InputSet, UnsafeSet, norm_named
-from onnx_lippa.regions import LinearRegion, Optimum, engine_named
-from onnx_lippa.solvers import solver_named
+from onnx_lippa.spec import Conjunction, InputSet, UnsafeSet, norm_named
 
 ROWS = (
     ("NOR_MLP_B", 0.05),

@@ -27,14 +27,16 @@ from onnx_lippa.attacks import Settings
 from onnx_lippa.attacks.driver import engine_for
 from onnx_lippa.attacks.ledger import Ledger
 from onnx_lippa.attacks.plan import plan_for
+from onnx_lippa.bounds.reduced.build import rectified
+from onnx_lippa.bounds.reduced.domain import Reach
+from onnx_lippa.bounds.reduced.folding import Tightening, states_by
+from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.certify import CertifySettings, ProofMethod, certify_batch
-from onnx_lippa.certify.mip import BigM, MipSettings, MipStatus, decide
-from onnx_lippa.certify.rectified import Reach, RectifiedSystem, Tightening, rectified
-from onnx_lippa.certify.rectified.folding import states_by
-from onnx_lippa.certify.search.leaves import Leaves
-from onnx_lippa.formats import read_data
+from onnx_lippa.data import read_data
+from onnx_lippa.mip import BigM, MipSettings, MipStatus, decide
 from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.question import Features, LInf, Problem, UnsafeSet
+from onnx_lippa.search.leaves import Leaves
+from onnx_lippa.spec import Features, LInf, Problem, UnsafeSet
 from onnx_lippa.witness import Verdict
 from tools.bench import ROWS, machine
 

@@ -14,8 +14,8 @@ from onnx_lippa.arrays import AnyArray, Float64, Floats
 from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings, Nearest, ProofMethod, nearest
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import Norm, Problem
 from onnx_lippa.runs import outcomes
+from onnx_lippa.spec import Norm, Problem
 from onnx_lippa.witness import ProvedBy, Verdict
 
 

@@ -6,22 +6,15 @@ import math
 import time
 from pathlib import Path
 
-from onnx_lippa.api.result import (
-    method_named,
-    proof_method_named,
-)
+from onnx_lippa.api.result import method_named, proof_method_named
 from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import Property
-from onnx_lippa.runs import (
-    Answer,
-    Finding,
-    load_for,
-)
+from onnx_lippa.runs import Answer, Finding, load_for
 from onnx_lippa.runs import falsify as falsify_property
 from onnx_lippa.runs import verify as verify_property
+from onnx_lippa.spec import Property
 
 
 def falsify(

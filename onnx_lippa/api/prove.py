@@ -7,18 +7,12 @@ from pathlib import Path
 
 import numpy.typing as npt
 
-from onnx_lippa.api.result import (
-    AttackResult,
-    mip_solver,
-    proof_method_named,
-    run_batch,
-    specified,
-)
+from onnx_lippa.api.result import AttackResult, mip_solver, proof_method_named, run_batch, specified
 from onnx_lippa.arrays import AnyArray, Floats
 from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import Norm
+from onnx_lippa.spec import Norm
 
 
 def prove(

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from onnx_lippa.arrays import Integers
+from onnx_lippa.data import OpenData, Rows, open_data
 from onnx_lippa.errors import DamagedFolderError, FalseClaimError, InputError, LippaError
-from onnx_lippa.formats import OpenData, Rows, open_data
 from onnx_lippa.onnx_io import LoadLimits, Model, load
 from onnx_lippa.runs import Replayed
 from onnx_lippa.runs import replay as replay_run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from onnx_lippa.arrays import size
-from onnx_lippa.network import Network
+from onnx_lippa.ir.network import Network
 
 _WORK: Final = 1 << 28
 """Multiplications that take about a tenth of a second."""

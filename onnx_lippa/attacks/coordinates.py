@@ -10,7 +10,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import Conjunction, Grid, InputSet
+from onnx_lippa.spec import Conjunction, Grid, InputSet
 
 _MOST_MOVES: Final = 512
 _MOST_NUMBERS: Final = 1 << 22

@@ -8,10 +8,11 @@ from onnx_lippa.attacks.batches import is_cheap
 from onnx_lippa.attacks.ledger import Ledger
 from onnx_lippa.attacks.plan import plan_for
 from onnx_lippa.attacks.settings import Settings
+from onnx_lippa.lp.engine import RegionEngine
+from onnx_lippa.lp.engines import engine_named
+from onnx_lippa.lp.solvers.named import solver_named
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import Problem
-from onnx_lippa.regions import RegionEngine, engine_named
-from onnx_lippa.solvers import solver_named
+from onnx_lippa.spec import Problem
 from onnx_lippa.witness import Outcome
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import scipy.optimize
 
 from onnx_lippa.arrays import Float64, Integers, States
-from onnx_lippa.certify.rectified import RectifiedSystem
-from onnx_lippa.question import Conjunction
+from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.spec import Conjunction
 
 _ON_FACE: Final = 1e-6
 """A pre-activation below this share of its unit's range counts as 0, as solvers leave it."""

@@ -13,7 +13,7 @@ from onnx_lippa.arrays import Float64
 from onnx_lippa.attacks.batches import points_at_once
 from onnx_lippa.attacks.stages import MOST_FEATURES
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import Problem
+from onnx_lippa.spec import Problem
 from onnx_lippa.witness import Judge, Witness
 
 _POINTS: Final = 64

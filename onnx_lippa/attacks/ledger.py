@@ -11,9 +11,9 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.attacks.settings import Settings
+from onnx_lippa.lp.engine import EngineSession, RegionEngine
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import InputSet, Problem
-from onnx_lippa.regions import EngineSession, RegionEngine
+from onnx_lippa.spec import InputSet, Problem
 from onnx_lippa.witness import FoundBy, Judge, Outcome, Verdict, Witness
 
 _KEPT = 24

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers
-from onnx_lippa.question import Norm, Problem
-from onnx_lippa.question.norms.base import Projector
+from onnx_lippa.spec import Norm, Problem
+from onnx_lippa.spec.norms.base import Projector
 
 
 @dataclass(frozen=True)

@@ -13,19 +13,16 @@ from typing import Final
 
 import numpy as np
 
+from onnx_lippa.bounds.reduced.build import rectified
+from onnx_lippa.bounds.reduced.domain import Reach
+from onnx_lippa.bounds.reduced.folding import Tightening, TooLargeError
+from onnx_lippa.bounds.reduced.pieces import NoRelaxationError
 from onnx_lippa.certify.driver import certify_batch
-from onnx_lippa.certify.mip import MipSettings, least_distortion
-from onnx_lippa.certify.rectified import (
-    NoRelaxationError,
-    Reach,
-    Tightening,
-    TooLargeError,
-    rectified,
-)
 from onnx_lippa.certify.settings import CertifySettings, ProofMethod
 from onnx_lippa.clock import OutOfTimeError
+from onnx_lippa.mip import MipSettings, least_distortion
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import InputSet, Problem
+from onnx_lippa.spec import InputSet, Problem
 from onnx_lippa.witness import Judge, ProvedBy, Verdict, Witness
 
 _STEPS: Final = 10

@@ -12,8 +12,8 @@ from onnx_lippa.attacks import Method, Settings
 from onnx_lippa.cli import options
 from onnx_lippa.cli.property import PropertyQuestion, answer
 from onnx_lippa.cli.run import Arguments, carry_out
-from onnx_lippa.regions import ENGINE_NAMES
-from onnx_lippa.solvers import SOLVER_NAMES
+from onnx_lippa.lp.engines import ENGINE_NAMES
+from onnx_lippa.lp.solvers.named import SOLVER_NAMES
 
 
 def attack(

@@ -14,7 +14,7 @@ from onnx_lippa.cli import options
 from onnx_lippa.cli.property import PropertyQuestion, answer
 from onnx_lippa.cli.run import Arguments, carry_out
 from onnx_lippa.errors import InputError
-from onnx_lippa.solvers import MIP_SOLVER_NAMES
+from onnx_lippa.lp.solvers.named import MIP_SOLVER_NAMES
 
 
 def certify(

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from onnx_lippa.arrays import AnyArray
+from onnx_lippa.data.files import opened, require_file
+from onnx_lippa.data.npy import read_npy
+from onnx_lippa.data.npz import read_member
 from onnx_lippa.errors import InputError
-from onnx_lippa.formats.files import opened, require_file
-from onnx_lippa.formats.npy import read_npy
-from onnx_lippa.formats.npz import read_member
-from onnx_lippa.question import Features
+from onnx_lippa.spec import Features
 from onnx_lippa.text import listed
 
 _FRACTION: Final = re.compile(r"\s*([^/\s]+)\s*/\s*([^/\s]+)\s*")

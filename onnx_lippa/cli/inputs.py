@@ -9,11 +9,11 @@ from typing import Final
 import numpy as np
 
 from onnx_lippa.arrays import Floats, Integers
+from onnx_lippa.data import Rows, check_inputs, check_labels, open_data
 from onnx_lippa.errors import InputError
-from onnx_lippa.formats import Rows, check_inputs, check_labels, open_data
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import Features
 from onnx_lippa.runs.identity import digest_inputs
+from onnx_lippa.spec import Features
 
 _DRAWN: Final = 10
 """Inputs drawn where there is no data and no count is asked for."""

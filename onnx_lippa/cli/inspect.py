@@ -11,8 +11,8 @@ from rich.table import Table
 from onnx_lippa.arrays import Shape, size
 from onnx_lippa.cli import options
 from onnx_lippa.cli.console import console
-from onnx_lippa.layers import PiecewiseLayer
-from onnx_lippa.network import Network
+from onnx_lippa.ir.layers import PiecewiseLayer
+from onnx_lippa.ir.network import Network
 from onnx_lippa.onnx_io import inspect as inspect_model
 from onnx_lippa.onnx_io import load
 from onnx_lippa.text import printable

@@ -8,7 +8,7 @@ from typing import Annotated, Final, TypeAlias
 import typer
 
 from onnx_lippa.errors import InputError
-from onnx_lippa.layers.limits import DEFAULT_MEMORY
+from onnx_lippa.ir.layers.limits import DEFAULT_MEMORY
 from onnx_lippa.onnx_io import LoadLimits
 
 ModelPath: TypeAlias = Annotated[

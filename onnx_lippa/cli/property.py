@@ -20,7 +20,6 @@ from onnx_lippa.cli.run import Arguments, cores
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.errors import InputError, ModelError
 from onnx_lippa.onnx_io import LoadLimits
-from onnx_lippa.question import Property
 from onnx_lippa.runs import (
     Answer,
     Finding,
@@ -37,6 +36,7 @@ from onnx_lippa.runs import (
 )
 from onnx_lippa.runs.identity import state_options
 from onnx_lippa.runs.list_folder import RESULTS
+from onnx_lippa.spec import Property
 
 
 @dataclass(frozen=True)

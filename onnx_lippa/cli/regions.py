@@ -15,7 +15,7 @@ from rich.progress import track
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from onnx_lippa.certify.stability import BoundsMethod, Stability, stabilities
+from onnx_lippa.bounds.stability import BoundsMethod, Stability, stabilities
 from onnx_lippa.cli import options
 from onnx_lippa.cli.console import console
 from onnx_lippa.cli.features import features_from, values_from
@@ -23,8 +23,8 @@ from onnx_lippa.cli.inputs import select
 from onnx_lippa.cli.terminal import model_line
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import load
-from onnx_lippa.question import norm_named
 from onnx_lippa.runs.files import replace_file
+from onnx_lippa.spec import norm_named
 
 _SHOWN: Final = 20
 """Inputs listed on the terminal; the summary and --out are about all of them."""

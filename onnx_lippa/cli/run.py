@@ -23,7 +23,6 @@ from onnx_lippa.cli.inputs import Selection, select
 from onnx_lippa.cli.terminal import LiveProgress, curve_table, model_line, summary_table
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import LoadLimits, Model, load
-from onnx_lippa.question import norm_named
 from onnx_lippa.runs import (
     AuditSettings,
     RunFolder,
@@ -38,6 +37,7 @@ from onnx_lippa.runs import (
 )
 from onnx_lippa.runs.identity import Identity, state_options
 from onnx_lippa.runs.summary import RunFacts
+from onnx_lippa.spec import norm_named
 from onnx_lippa.witness import Outcome
 
 Budgets: TypeAlias = Settings | CertifySettings | AuditSettings

@@ -9,11 +9,11 @@ import onnx
 
 from onnx_lippa.arrays import FLOAT32, AnyArray, Float64, Floats
 from onnx_lippa.errors import ModelError, ModelMismatchError
-from onnx_lippa.layers.readout import Readout
-from onnx_lippa.network import Network
+from onnx_lippa.ir.layers.readout import Readout
+from onnx_lippa.ir.network import Network
 from onnx_lippa.onnx_io.reader import Interface
 from onnx_lippa.onnx_io.runtime import Runtime
-from onnx_lippa.question import Features
+from onnx_lippa.spec import Features
 
 _POINTS = 8
 _SEED = 0

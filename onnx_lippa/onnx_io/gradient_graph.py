@@ -12,7 +12,8 @@ from onnx import helper
 
 from onnx_lippa.arrays import FLOAT32
 from onnx_lippa.errors import InputError
-from onnx_lippa.network import Network, forward_pass, states_of, transpose_pass
+from onnx_lippa.ir.network import Network
+from onnx_lippa.ir.passes import forward_pass, states_of, transpose_pass
 from onnx_lippa.onnx_io.graph_algebra import OPSET, GraphAlgebra
 
 _IR_VERSION = 8

@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from onnx_lippa.algebra import Algebra, ConvGeometry
 from onnx_lippa.arrays import FLOAT32, AnyArray, Float64, Integers, Shape
+from onnx_lippa.ir.algebra import Algebra, ConvGeometry
 from onnx_lippa.onnx_io.straight_run import straight_pieces, straight_run
 from onnx_lippa.onnx_io.subpixel import SubPixel, sub_pixel
 

@@ -17,13 +17,13 @@ import onnx
 
 from onnx_lippa.arrays import AnyArray, Shape, size
 from onnx_lippa.errors import ModelError, NodeProblem, UnsupportedModelError
-from onnx_lippa.layers import Computed, Known, NodeView, Operand, Unsupported, converter_for
-from onnx_lippa.layers.limits import DEFAULT_LIMITS, SizeLimits
-from onnx_lippa.layers.node import Converted
-from onnx_lippa.layers.readout import Readout
-from onnx_lippa.layers.rearrange import Rearranged, merged
-from onnx_lippa.layers.refused import refusal_of
-from onnx_lippa.network import Network, Step
+from onnx_lippa.ir.layers import Computed, Known, NodeView, Operand, Unsupported, converter_for
+from onnx_lippa.ir.layers.limits import DEFAULT_LIMITS, SizeLimits
+from onnx_lippa.ir.layers.node import Converted
+from onnx_lippa.ir.layers.readout import Readout
+from onnx_lippa.ir.layers.rearrange import Rearranged, merged
+from onnx_lippa.ir.layers.refused import refusal_of
+from onnx_lippa.ir.network import Network, Step
 from onnx_lippa.onnx_io import control_flow, sequences
 from onnx_lippa.onnx_io.budget import Budget
 from onnx_lippa.onnx_io.control_flow import ControlNode

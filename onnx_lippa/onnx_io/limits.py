@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from onnx_lippa.errors import InputError
-from onnx_lippa.layers.limits import DEFAULT_MEMORY, SizeLimits
+from onnx_lippa.ir.layers.limits import DEFAULT_MEMORY, SizeLimits
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy.typing as npt
 
 from onnx_lippa.errors import ModelError, UnsupportedModelError
-from onnx_lippa.layers.limits import DEFAULT_LIMITS, SizeLimits
-from onnx_lippa.network import Network
+from onnx_lippa.ir.layers.limits import DEFAULT_LIMITS, SizeLimits
+from onnx_lippa.ir.network import Network
 from onnx_lippa.onnx_io.agreement import check_agreement
 from onnx_lippa.onnx_io.importer import import_network
 from onnx_lippa.onnx_io.limits import LoadLimits
@@ -26,7 +26,7 @@ from onnx_lippa.onnx_io.sessions import (
     value_runtime,
 )
 from onnx_lippa.onnx_io.trial import tried
-from onnx_lippa.question import Features
+from onnx_lippa.spec import Features
 
 
 @dataclass(frozen=True)

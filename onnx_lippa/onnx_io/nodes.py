@@ -10,8 +10,8 @@ import onnx
 from onnx import helper
 
 from onnx_lippa.errors import ModelError
-from onnx_lippa.layers import Unsupported
-from onnx_lippa.layers.node import Attribute
+from onnx_lippa.ir.layers import Unsupported
+from onnx_lippa.ir.layers.node import Attribute
 from onnx_lippa.onnx_io.folding import array_of
 from onnx_lippa.onnx_io.reasons import first_line
 from onnx_lippa.text import listed, printable

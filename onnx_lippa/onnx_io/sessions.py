@@ -11,7 +11,7 @@ import numpy as np
 
 from onnx_lippa.arrays import FLOAT32, Floats, size
 from onnx_lippa.errors import ModelError
-from onnx_lippa.network import Network
+from onnx_lippa.ir.network import Network
 from onnx_lippa.onnx_io.gradient_graph import gradient_model, value_model
 from onnx_lippa.onnx_io.needed import needed_part
 from onnx_lippa.onnx_io.reader import Batch, Interface, ModelFile, read_model

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnx_lippa.algebra import ConvGeometry
 from onnx_lippa.arrays import Float64
+from onnx_lippa.ir.algebra import ConvGeometry
 
 
 @dataclass(frozen=True)

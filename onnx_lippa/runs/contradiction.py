@@ -8,7 +8,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Floats
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import UnsafeSet
+from onnx_lippa.spec import UnsafeSet
 
 _EXACT: Final = 1e-9
 """Rounding of float64, as a share of the margin's size plus 1."""

@@ -11,11 +11,11 @@ from threadpoolctl import threadpool_limits
 
 from onnx_lippa.attacks import Settings
 from onnx_lippa.errors import InputError
-from onnx_lippa.layers.readout import Readout
+from onnx_lippa.ir.layers.readout import Readout
 from onnx_lippa.onnx_io import LoadLimits, Model, load
-from onnx_lippa.question import Features, Property
 from onnx_lippa.runs.finding import Answer, Finding
 from onnx_lippa.runs.search import Search
+from onnx_lippa.spec import Features, Property
 
 _FAR: Final = 1e12
 """Bounds further away are taken for none at all when the import is checked."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from onnx_lippa.arrays import InputRows, Integers
-from onnx_lippa.question import Features
+from onnx_lippa.spec import Features
 
 _AT_ONCE: Final = 1024
 """Rows of inputs that are digested together."""

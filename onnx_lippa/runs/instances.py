@@ -16,7 +16,6 @@ from onnx_lippa.certify import CertifySettings
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.errors import InputError, LippaError, unexpected
 from onnx_lippa.onnx_io import LoadLimits
-from onnx_lippa.question import Property
 from onnx_lippa.runs.counterexample import counterexample_text
 from onnx_lippa.runs.falsify import falsify, load_for
 from onnx_lippa.runs.files import replace_file
@@ -24,6 +23,7 @@ from onnx_lippa.runs.finding import Answer, Finding
 from onnx_lippa.runs.processes import Died, Replied, WorkerPool
 from onnx_lippa.runs.verify import verify
 from onnx_lippa.runs.workers import stopping_time
+from onnx_lippa.spec import Property
 
 _COLUMNS: Final = ("onnx", "vnnlib", "timeout")
 _FIELDS: Final = (*_COLUMNS, "answer", "seconds", "load_seconds", "found_by", "lp_steps", "note")

@@ -17,7 +17,6 @@ from typing import Any, Final, final
 
 from onnx_lippa.errors import DamagedFolderError, InputError, LippaError
 from onnx_lippa.onnx_io import model_sha256
-from onnx_lippa.question import vnnlib
 from onnx_lippa.runs.files import (
     CHECK,
     FolderLock,
@@ -32,6 +31,7 @@ from onnx_lippa.runs.files import (
 )
 from onnx_lippa.runs.instances import Instance, InstanceResult, write_results
 from onnx_lippa.runs.run_file import CURVE, LIST, RUN, Place
+from onnx_lippa.spec import vnnlib
 
 ANSWERS: Final = "answers.jsonl"
 RESULTS: Final = "results.csv"

@@ -7,8 +7,8 @@ from typing import Final
 
 from onnx_lippa.errors import ContradictionError
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import Problem
 from onnx_lippa.runs.contradiction import contradict
+from onnx_lippa.spec import Problem
 from onnx_lippa.witness import Outcome, Verdict
 
 _CLAIMS: Final = (Verdict.MISCLASSIFIED, Verdict.ADVERSARIAL, Verdict.ROBUST)

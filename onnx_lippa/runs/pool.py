@@ -7,8 +7,8 @@ from typing import Final
 
 from onnx_lippa.certify import CertifySettings, ProofMethod
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import Problem
 from onnx_lippa.runs.workers import Budgets, Workers, jobs_of, worth_starting
+from onnx_lippa.spec import Problem
 from onnx_lippa.witness import Outcome
 
 _SHARD: Final = 25

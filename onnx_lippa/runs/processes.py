@@ -25,8 +25,8 @@ from types import TracebackType
 from typing import Any, Final, Generic, TypeAlias, TypeVar, cast, final
 
 from onnx_lippa.errors import InputError, WorkerError
+from onnx_lippa.lp.solvers.interrupts import ENDINGS, deferred_interrupts
 from onnx_lippa.runs.serving import NAME, UNGUARDED, Raised, Sign, refuse_while_imported, serve
-from onnx_lippa.solvers.interrupts import ENDINGS, deferred_interrupts
 
 CONTEXT: Final = multiprocessing.get_context("spawn")
 """Workers are started afresh: runtimes and solvers do not survive a fork."""

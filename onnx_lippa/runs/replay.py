@@ -17,7 +17,6 @@ from onnx_lippa.arrays import Floats, InputRows, Integers
 from onnx_lippa.attacks import Settings
 from onnx_lippa.errors import DamagedFolderError, FalseClaimError
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import Problem, UnsafeSet, norm_named
 from onnx_lippa.runs.files import reading
 from onnx_lippa.runs.journal import JOURNAL
 from onnx_lippa.runs.records import Record, read_records
@@ -35,6 +34,7 @@ from onnx_lippa.runs.stored import (
     summary_checksum,
 )
 from onnx_lippa.runs.summary import RunFacts, complete, summarise
+from onnx_lippa.spec import Problem, UnsafeSet, norm_named
 from onnx_lippa.witness import FoundBy, Judge, Outcome, ProvedBy, Verdict, Witness
 
 _NOT_CHECKED: Final = ("versions",)

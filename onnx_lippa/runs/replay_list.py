@@ -13,7 +13,6 @@ import numpy as np
 from onnx_lippa.arrays import Floats
 from onnx_lippa.errors import DamagedFolderError, FalseClaimError, InputError, LippaError
 from onnx_lippa.onnx_io import LoadLimits, Model, load
-from onnx_lippa.question import Property, inputs_of, vnnlib
 from onnx_lippa.runs.finding import Answer
 from onnx_lippa.runs.instances import InstanceResult, read_results
 from onnx_lippa.runs.list_folder import (
@@ -26,6 +25,7 @@ from onnx_lippa.runs.list_folder import (
     read_list,
 )
 from onnx_lippa.runs.replay import Replayed
+from onnx_lippa.spec import Property, inputs_of, vnnlib
 
 _PAIR: Final = re.compile(r"\(([XY])_(\d+) ([^()\s]+)\)")
 _CLOSE: Final = 1e-3

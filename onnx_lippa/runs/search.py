@@ -11,8 +11,8 @@ import numpy as np
 
 from onnx_lippa.attacks import Settings, attack_batch, glance
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import REACHES, Conjunction, Problem, Property, UnsafeSet, inputs_of
 from onnx_lippa.runs.finding import Answer, Finding
+from onnx_lippa.spec import REACHES, Conjunction, Problem, Property, UnsafeSet, inputs_of
 from onnx_lippa.witness import FoundBy, Witness
 
 _GLANCE_SHARE: Final = 0.1

@@ -16,7 +16,7 @@ from typing import Any, Final
 from threadpoolctl import threadpool_limits
 
 from onnx_lippa.errors import InternalError, LippaError, unexpected
-from onnx_lippa.solvers.interrupts import ENDINGS
+from onnx_lippa.lp.solvers.interrupts import ENDINGS
 
 NAME: Final = "onnx-lippa-worker"
 UNGUARDED: Final = 97

@@ -13,10 +13,10 @@ import numpy as np
 from onnx_lippa.arrays import Floats, InputRows, Integers
 from onnx_lippa.attacks import Settings
 from onnx_lippa.errors import InputError
-from onnx_lippa.programs import Cone, Program, Rows
-from onnx_lippa.question import Features, Norm, Problem, UnsafeSet
-from onnx_lippa.regions import ENGINE_NAMES
-from onnx_lippa.solvers import solver_named
+from onnx_lippa.lp.engines import ENGINE_NAMES
+from onnx_lippa.lp.program import Cone, Program, Rows
+from onnx_lippa.lp.solvers.named import solver_named
+from onnx_lippa.spec import Features, Norm, Problem, UnsafeSet
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from zipfile import ZipFile
 import numpy as np
 
 from onnx_lippa.arrays import AnyArray, Floats, Integers, Shape, size
+from onnx_lippa.data.npz import read_member
 from onnx_lippa.errors import DamagedFolderError, InputError
-from onnx_lippa.formats.npz import read_member
 from onnx_lippa.runs.files import checksum, reading, whole_lines
 from onnx_lippa.runs.journal import JOURNAL, read_journal
 from onnx_lippa.runs.records import Record, parse_records

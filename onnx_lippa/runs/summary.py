@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any, Final
 
-from onnx_lippa.question import Features, PerFeature
+from onnx_lippa.spec import Features, PerFeature
 from onnx_lippa.witness import FoundBy, Outcome, ProvedBy, Verdict
 
 SCHEMA_VERSION: Final = 1

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import Problem
 from onnx_lippa.runs.audit import AuditEvent, AuditSettings, AuditStage, audit
 from onnx_lippa.runs.pool import outcomes
+from onnx_lippa.spec import Problem
 
 
 def events(

@@ -13,11 +13,11 @@ from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings, certify_batch
 from onnx_lippa.errors import ContradictionError
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import FARTHEST, Problem, Property
 from onnx_lippa.runs.contradiction import contradict
 from onnx_lippa.runs.falsify import falsify
 from onnx_lippa.runs.finding import Answer, Finding
 from onnx_lippa.runs.search import problem_of
+from onnx_lippa.spec import FARTHEST, Problem, Property
 from onnx_lippa.witness import Outcome, Verdict
 
 _QUICK_SECONDS: Final = 1.0

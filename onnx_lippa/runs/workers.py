@@ -20,9 +20,9 @@ from onnx_lippa.attacks import Settings, attack_batch
 from onnx_lippa.certify import CertifySettings, certify_batch
 from onnx_lippa.errors import ContradictionError, InputError, describe
 from onnx_lippa.onnx_io import Model, ModelSource
-from onnx_lippa.question import Problem
 from onnx_lippa.runs.processes import Died, Replied, WorkerPool
 from onnx_lippa.runs.specification import chosen_of, indices_of
+from onnx_lippa.spec import Problem
 from onnx_lippa.witness import Outcome, Verdict
 
 Budgets: TypeAlias = Settings | CertifySettings

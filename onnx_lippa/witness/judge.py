@@ -13,7 +13,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Floats
 from onnx_lippa.onnx_io import Runtime
-from onnx_lippa.question import Asked, InputSet, UnsafeSet
+from onnx_lippa.spec import Asked, InputSet, UnsafeSet
 
 
 @dataclass(frozen=True)

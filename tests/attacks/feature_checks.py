@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from onnx_lippa import AttackResult, Verdict
-from onnx_lippa.question import Features
+from onnx_lippa.spec import Features
 from tests.attacks.cases import plain_distance, plain_outputs
 
 

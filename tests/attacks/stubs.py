@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 
-from onnx_lippa.programs import Program, Session, Solution, Solver, Status
+from onnx_lippa.lp.program import Program
+from onnx_lippa.lp.solution import Solution, Status
+from onnx_lippa.lp.solver import Session, Solver
 
 
 class StubSolver(Solver):

@@ -11,7 +11,7 @@ from onnx_lippa.attacks.explore import explore
 from onnx_lippa.attacks.methods import MomentumPgd
 from onnx_lippa.attacks.rows import rows_for
 from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.question import InputSet, Problem, UnsafeSet, norm_named
+from onnx_lippa.spec import InputSet, Problem, UnsafeSet, norm_named
 from tests.attacks.cases import digits
 
 ROWS = 1500

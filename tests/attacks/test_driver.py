@@ -11,9 +11,9 @@ import pytest
 
 from onnx_lippa import Verdict
 from onnx_lippa.attacks import Method, Settings, attack_batch, driver, ledger
+from onnx_lippa.lp.solution import Status
 from onnx_lippa.onnx_io import load
-from onnx_lippa.programs import Status
-from onnx_lippa.question import Conjunction, InputSet, LInf, Problem, UnsafeSet
+from onnx_lippa.spec import Conjunction, InputSet, LInf, Problem, UnsafeSet
 from onnx_lippa.witness import FoundBy, Judge
 from tests.attacks.cases import DIGITS, RADII, digits, mlp_file, outcomes_of
 from tests.attacks.stubs import StubSolver, Untouchable

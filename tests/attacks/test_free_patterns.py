@@ -16,28 +16,18 @@ from onnx_lippa.attacks.free_units import FreeUnits, Standpoint, free_set
 from onnx_lippa.attacks.ledger import Ledger
 from onnx_lippa.attacks.plan import plan_for
 from onnx_lippa.attacks.stages import FreePatterns, free_patterns
-from onnx_lippa.certify.mip import FREE
-from onnx_lippa.certify.rectified import (
-    NoRelaxationError,
-    Reach,
-    Tightening,
-    TooLargeError,
-    rectified,
-)
+from onnx_lippa.bounds.reduced.build import rectified
+from onnx_lippa.bounds.reduced.domain import Reach
+from onnx_lippa.bounds.reduced.folding import Tightening, TooLargeError
+from onnx_lippa.bounds.reduced.pieces import NoRelaxationError
 from onnx_lippa.clock import OutOfTimeError
+from onnx_lippa.mip import FREE
 from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.question import InputSet, Problem, UnsafeSet, norm_named
+from onnx_lippa.spec import InputSet, Problem, UnsafeSet, norm_named
 from onnx_lippa.witness import FoundBy
-from tests.attacks.cases import (
-    RADII,
-    digits,
-    fingerprints,
-    mlp_file,
-    outcomes_of,
-    plain_outputs,
-)
+from tests.attacks.cases import RADII, digits, fingerprints, mlp_file, outcomes_of, plain_outputs
 from tests.attacks.test_driver import Refusing
-from tests.certify.mip.systems import least_margin
+from tests.mip.systems import least_margin
 
 SEEDS = range(8)
 FEW = {"restarts": 1, "gradient_steps": 12, "lp_steps": 2}

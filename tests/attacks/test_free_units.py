@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from onnx_lippa.attacks.free_units import FreeUnits, Standpoint, free_set, influences, multipliers
-from onnx_lippa.certify.mip import partial_program
-from onnx_lippa.programs import Status
-from onnx_lippa.solvers import solver_named
-from tests.certify.mip.systems import random_disjunct, random_system
+from onnx_lippa.lp.solution import Status
+from onnx_lippa.lp.solvers.named import solver_named
+from onnx_lippa.mip import partial_program
+from tests.mip.systems import random_disjunct, random_system
 
 SEEDS = range(6)
 WAYS = list(FreeUnits)

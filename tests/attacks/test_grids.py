@@ -10,8 +10,8 @@ import pytest
 from onnx_lippa import Verdict, attack
 from onnx_lippa.attacks import plan
 from onnx_lippa.onnx_io import load
-from onnx_lippa.question import Features
 from onnx_lippa.runs import pool
+from onnx_lippa.spec import Features
 from tests.attacks.cases import (
     DIGITS,
     MODELS,

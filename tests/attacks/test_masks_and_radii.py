@@ -7,7 +7,7 @@ import pytest
 
 from onnx_lippa import Verdict, attack
 from onnx_lippa.onnx_io import load
-from onnx_lippa.question import Features
+from onnx_lippa.spec import Features
 from tests.attacks.cases import (
     DIGITS,
     RADII,

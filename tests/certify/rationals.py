@@ -7,15 +7,16 @@ from fractions import Fraction
 
 import numpy as np
 
-from onnx_lippa.algebra import NumpyAlgebra
-from onnx_lippa.algebra.numpy_algebra import identity_batch
 from onnx_lippa.arrays import size
-from onnx_lippa.certify.rectified import Reach, RectifiedSystem
-from onnx_lippa.certify.rectified.dual import Objectives, Units
-from onnx_lippa.layers import AffineLayer
-from onnx_lippa.layers.max_last import MaxAlong
-from onnx_lippa.layers.two_piece import TwoPiece
-from onnx_lippa.network import Network
+from onnx_lippa.bounds.dual.dual import Objectives, Units
+from onnx_lippa.bounds.reduced.domain import Reach
+from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.ir.algebra import NumpyAlgebra
+from onnx_lippa.ir.algebra.numpy_algebra import identity_batch
+from onnx_lippa.ir.layers import AffineLayer
+from onnx_lippa.ir.layers.max_last import MaxAlong
+from onnx_lippa.ir.layers.two_piece import TwoPiece
+from onnx_lippa.ir.network import Network
 
 Numbers = list[Fraction]
 

@@ -7,19 +7,15 @@ import time
 import numpy as np
 import pytest
 
-from onnx_lippa.certify.bounds import (
-    interval_bounds,
-    interval_margins,
-    linear_bounds,
-    linear_margins,
-)
-from onnx_lippa.certify.rectified import Reach, Tightening, rectified
-from onnx_lippa.certify.rectified.folding import Folding, inputs_as_forms
-from onnx_lippa.certify.search import BoxSearch, Limits, NeuronSearch, SearchStatus
+from onnx_lippa.bounds import interval_bounds, interval_margins, linear_bounds, linear_margins
+from onnx_lippa.bounds.reduced.build import rectified
+from onnx_lippa.bounds.reduced.domain import Reach
+from onnx_lippa.bounds.reduced.folding import Folding, Tightening, inputs_as_forms
 from onnx_lippa.clock import NEVER, OutOfTimeError, require_time
-from onnx_lippa.question import InputSet, StatedSet, UnsafeSet, norm_named
-from tests.certify.search.systems import disjuncts_of, least_margin, random_system
+from onnx_lippa.search import BoxSearch, Limits, NeuronSearch, SearchStatus
+from onnx_lippa.spec import InputSet, StatedSet, UnsafeSet, norm_named
 from tests.networks import conv_net
+from tests.search.systems import disjuncts_of, least_margin, random_system
 
 
 def box(network, eps=0.1):
@@ -78,8 +74,8 @@ def test_a_search_cut_short_anywhere_claims_nothing_false(search, seed, monkeypa
     truth = min(least_margin(system, disjunct) for disjunct in disjuncts)
     for looks in range(40):
         clock = Clock(looks)
-        monkeypatch.setattr("onnx_lippa.certify.rectified.ascent.require_time", clock)
-        monkeypatch.setattr("onnx_lippa.certify.search.boxes.require_time", clock)
+        monkeypatch.setattr("onnx_lippa.bounds.dual.ascent.require_time", clock)
+        monkeypatch.setattr("onnx_lippa.search.boxes.require_time", clock)
         one = search(system, disjuncts, lambda x: False)
         found = one.run(Limits(NEVER, 2000, 1e9))
         assert found.bound <= truth + 1e-9
@@ -96,7 +92,7 @@ def test_a_search_without_room_claims_nothing_false(seed, monkeypatch):
     disjuncts = disjuncts_of(generator, 3, (1, 1), 1.0)
     truth = min(least_margin(system, disjunct) for disjunct in disjuncts)
     for room in range(6):
-        monkeypatch.setattr("onnx_lippa.certify.search.nodes._FIRST_ROOM", room)
+        monkeypatch.setattr("onnx_lippa.search.nodes._FIRST_ROOM", room)
         found = NeuronSearch(system, disjuncts, lambda x: False).run(Limits(NEVER, 2000, 1.0))
         assert found.bound <= truth + 1e-9
 

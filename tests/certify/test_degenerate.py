@@ -9,7 +9,7 @@ import pytest
 
 from onnx_lippa.certify import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.question import Conjunction, Features, Problem, UnsafeSet, norm_named
+from onnx_lippa.spec import Conjunction, Features, Problem, UnsafeSet, norm_named
 from onnx_lippa.witness import Outcome, Verdict
 from tests.graphs import graph_model, load_model, node
 

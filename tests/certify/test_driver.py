@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from onnx_lippa.attacks import Settings, attack_batch
+from onnx_lippa.bounds.reduced.folding import TooLargeError
 from onnx_lippa.certify import CertifySettings, ProofMethod, certify_batch
-from onnx_lippa.certify.rectified import TooLargeError
 from onnx_lippa.errors import InputError
-from onnx_lippa.question import (
+from onnx_lippa.spec import (
     Conjunction,
     Features,
     Problem,

@@ -9,9 +9,9 @@ import pytest
 
 from onnx_lippa import InputError, Verdict, distortion, prove
 from onnx_lippa.certify import CertifySettings, ProofMethod
-from onnx_lippa.certify.mip import Distortion
+from onnx_lippa.mip import Distortion
 from onnx_lippa.onnx_io import load
-from onnx_lippa.question import Features, Problem, UnsafeSet, norm_named
+from onnx_lippa.spec import Features, Problem, UnsafeSet, norm_named
 from onnx_lippa.witness import Outcome, ProvedBy
 from tests.attacks.cases import digits, linear_file, plain_outputs
 from tests.networks_exact import layers_file, least_distance, one_hidden_layer

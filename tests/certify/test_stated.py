@@ -12,9 +12,9 @@ import onnx_lippa
 from onnx_lippa import Answer, Property
 from onnx_lippa.certify import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.question import inputs_of
-from onnx_lippa.question.formula import Comparison, Every, Some
 from onnx_lippa.runs.search import problem_of
+from onnx_lippa.spec import inputs_of
+from onnx_lippa.spec.formula import Comparison, Every, Some
 from onnx_lippa.witness import Verdict
 from tests.graphs import graph_model, load_model, node, saved
 

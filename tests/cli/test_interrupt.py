@@ -17,8 +17,8 @@ import scipy.sparse as sp
 
 from onnx_lippa import replay
 from onnx_lippa.cli.main import Listener
-from onnx_lippa.programs import Program, Rows
-from onnx_lippa.solvers import solver_named
+from onnx_lippa.lp.program import Program, Rows
+from onnx_lippa.lp.solvers.named import solver_named
 from tests.attacks.cases import DIGITS
 from tests.cli.command import command, spawned
 from tests.runs.test_pool import group_lives, wait_until

@@ -7,13 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 
-from onnx_lippa.layers.switch import Switch
+from onnx_lippa.ir.layers.switch import Switch
+from onnx_lippa.lp.engine import Optimum
+from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.onnx_io import Model, gradient_model
-from onnx_lippa.regions import LinearRegion, Optimum
-from tests.layers import checks
-from tests.layers.checks import EXACT, FLOAT32, assert_near, inputs_of
-from tests.regions.cases import Asked
-from tests.regions.test_engines_agree import Comparison
+from tests.lp.cases import Asked
+from tests.lp.test_engines_agree import Comparison
+from tests.operators import checks
+from tests.operators.checks import EXACT, FLOAT32, assert_near, inputs_of
 
 MOST_FACES = 400
 """Faces of a network that is small enough for the engines to be compared on it."""

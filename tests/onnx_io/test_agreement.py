@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from onnx_lippa.algebra import NumpyAlgebra
 from onnx_lippa.errors import ModelError, ModelMismatchError
-from onnx_lippa.layers.addition import Addition
-from onnx_lippa.layers.leaky_relu import LeakyRelu
-from onnx_lippa.layers.linear_map import LinearMap
-from onnx_lippa.layers.readout import Readout
-from onnx_lippa.layers.relu import Relu
+from onnx_lippa.ir.algebra import NumpyAlgebra
+from onnx_lippa.ir.layers.addition import Addition
+from onnx_lippa.ir.layers.leaky_relu import LeakyRelu
+from onnx_lippa.ir.layers.linear_map import LinearMap
+from onnx_lippa.ir.layers.readout import Readout
+from onnx_lippa.ir.layers.relu import Relu
 from tests.graphs import graph_model, load_model, node, normal, one_op, with_batch
 
 

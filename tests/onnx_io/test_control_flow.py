@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from tests.graphs import graph_model, node, normal
-from tests.layers.checks import check_alone, check_model, refusal
+from tests.operators.checks import check_alone, check_model, refusal
 
 TRUE, FALSE = np.array(True), np.array(False)
 

@@ -5,7 +5,7 @@ import pytest
 from onnx import numpy_helper
 
 from tests.graphs import graph_model, load_model, node, normal
-from tests.layers.checks import check_model, refusal
+from tests.operators.checks import check_model, refusal
 
 
 def steps_of(network):

@@ -6,13 +6,13 @@ import onnxruntime as ort
 import pytest
 
 from onnx_lippa.errors import InputError
-from onnx_lippa.layers.linear_map import LinearMap
-from onnx_lippa.layers.relu import Relu
+from onnx_lippa.ir.layers.linear_map import LinearMap
+from onnx_lippa.ir.layers.relu import Relu
 from onnx_lippa.onnx_io import GradientRuntime, gradient_model, write_gradient
 from onnx_lippa.onnx_io.graph_algebra import OPSET
 from tests.graphs import graph_model, load_model, node, normal
-from tests.layers.checks import assert_near
 from tests.networks import chain, conv_net, family, mlp
+from tests.operators.checks import assert_near
 
 
 @pytest.mark.parametrize("name", family(0))

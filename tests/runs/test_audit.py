@@ -13,12 +13,12 @@ from onnx_lippa import InputError, Verdict, audit, prove, verify
 from onnx_lippa.attacks import Method, Settings
 from onnx_lippa.certify import CertifySettings, ProofMethod
 from onnx_lippa.errors import ContradictionError, LippaError
-from onnx_lippa.question import Property
 from onnx_lippa.runs import Answer, AuditSettings, AuditStage, carried, order_of
 from onnx_lippa.runs import audit as audit_problems
 from onnx_lippa.runs import workers as workers_module
 from onnx_lippa.runs.merge import merged
 from onnx_lippa.runs.workers import Job, Workers
+from onnx_lippa.spec import Property
 from onnx_lippa.witness import Outcome, ProvedBy
 from tests.attacks.cases import digits, mlp_file, plain_outputs
 from tests.certify.test_driver import problems

@@ -13,7 +13,7 @@ from onnx import TensorProto
 
 import onnx_lippa
 from onnx_lippa import Answer, InputError, Property, falsify
-from onnx_lippa.question.formula import Comparison, Every
+from onnx_lippa.spec.formula import Comparison, Every
 from tests.attacks.cases import mlp_file
 from tests.graphs import graph_model, node, saved
 

@@ -16,9 +16,9 @@ import pytest
 from onnx_lippa.attacks import Settings
 from onnx_lippa.certify import CertifySettings
 from onnx_lippa.errors import InputError, ModelError
-from onnx_lippa.question import Features, Problem, norm_named
 from onnx_lippa.runs import RunSpecification, Targets, outcomes, pool, workers
 from onnx_lippa.runs.processes import Replied, WorkerPool
+from onnx_lippa.spec import Features, Problem, norm_named
 from onnx_lippa.witness import Verdict
 from tests.attacks.cases import DIGITS, DIGITS_DATA, digits, fingerprints, outcomes_of
 from tests.cli.command import ROOT

@@ -8,14 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from onnx_lippa import (
-    FalseClaimError,
-    InputError,
-    LippaError,
-    LoadLimits,
-    ModelError,
-    replay,
-)
+from onnx_lippa import FalseClaimError, InputError, LippaError, LoadLimits, ModelError, replay
 from tests.attacks.cases import DIGITS, DIGITS_DATA, MODELS
 from tests.cli.command import FEW, command, contents
 from tests.runs.edits import edit_arrays, edit_json, edit_records

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from onnx_lippa.onnx_io import load
-from onnx_lippa.question import Conjunction, InputSet, Norm, UnsafeSet, norm_named
+from onnx_lippa.spec import Conjunction, InputSet, Norm, UnsafeSet, norm_named
 from onnx_lippa.witness import Judge, Witness
 
 WRONG = UnsafeSet.misclassification(0, 2)

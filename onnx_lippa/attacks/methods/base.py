@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from onnx_lippa.arrays import Floats
-from onnx_lippa.question import Norm
-from onnx_lippa.question.norms.base import Projector
+from onnx_lippa.spec import Norm
+from onnx_lippa.spec.norms.base import Projector
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from onnx_lippa.attacks.ledger import Ledger, Progress
 from onnx_lippa.attacks.methods import Bim, GradientMethod, Walk
 from onnx_lippa.attacks.stages.base import Stage
 from onnx_lippa.attacks.stages.lp_step import margin_step
-from onnx_lippa.network import ActivationPattern
+from onnx_lippa.ir.pattern import ActivationPattern
 
 _GRADIENT_STEPS: Final = 50
 """Steps of a GSStep before it gives up (the paper's number)."""

@@ -14,7 +14,7 @@ from onnx_lippa.attacks.ledger import EndPoint, Ledger
 from onnx_lippa.attacks.methods import MomentumPgd
 from onnx_lippa.attacks.rows import rows_for
 from onnx_lippa.attacks.stages.base import Stage
-from onnx_lippa.question import InputSet
+from onnx_lippa.spec import InputSet
 from onnx_lippa.witness import FoundBy
 
 _PROBLEMS: Final = 64

@@ -13,7 +13,7 @@ import numpy as np
 from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.attacks.ledger import Ledger
 from onnx_lippa.attacks.stages.base import Stage
-from onnx_lippa.question import InputSet, UnsafeSet
+from onnx_lippa.spec import InputSet, UnsafeSet
 from onnx_lippa.witness import FoundBy
 
 _AT_ONCE: Final = 4096

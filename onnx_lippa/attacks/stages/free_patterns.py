@@ -16,18 +16,16 @@ from onnx_lippa.attacks.methods import GradientMethod, MomentumPgd
 from onnx_lippa.attacks.rows import rows_for
 from onnx_lippa.attacks.stages.base import Stage
 from onnx_lippa.attacks.stages.lp_step import margin_step
-from onnx_lippa.certify.mip import FREE, Formulation, NoProgramError, partial_program
-from onnx_lippa.certify.rectified import (
-    NoRelaxationError,
-    Reach,
-    RectifiedSystem,
-    Tightening,
-    TooLargeError,
-    rectified,
-)
+from onnx_lippa.bounds.reduced.build import rectified
+from onnx_lippa.bounds.reduced.domain import Reach
+from onnx_lippa.bounds.reduced.folding import Tightening, TooLargeError
+from onnx_lippa.bounds.reduced.pieces import NoRelaxationError
+from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.programs import Solution, Solver, Status, Stop
-from onnx_lippa.solvers import partial_solver
+from onnx_lippa.lp.solution import Solution, Status
+from onnx_lippa.lp.solver import Solver, Stop
+from onnx_lippa.lp.solvers.named import partial_solver
+from onnx_lippa.mip import FREE, Formulation, NoProgramError, partial_program
 from onnx_lippa.witness import FoundBy
 
 _GAIN: Final = 0.01

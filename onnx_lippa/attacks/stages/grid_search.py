@@ -12,7 +12,7 @@ from onnx_lippa.arrays import Float64
 from onnx_lippa.attacks.coordinates import Coordinates
 from onnx_lippa.attacks.ledger import EndPoint, Ledger, Progress
 from onnx_lippa.attacks.stages.base import Stage
-from onnx_lippa.question import InputSet
+from onnx_lippa.spec import InputSet
 from onnx_lippa.witness import FoundBy
 
 _FEW_FEATURES: Final = 128

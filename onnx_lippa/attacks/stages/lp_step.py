@@ -9,8 +9,9 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.attacks.ledger import Ledger
-from onnx_lippa.network import ActivationPattern
-from onnx_lippa.regions import LinearRegion, Optimum
+from onnx_lippa.ir.pattern import ActivationPattern
+from onnx_lippa.lp.engine import Optimum
+from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.witness import FoundBy
 
 _ROUNDING: Final = 1e-9

@@ -8,14 +8,15 @@ from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.algebra import NumpyAlgebra
 from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.attacks.ledger import Ledger
 from onnx_lippa.attacks.stages.base import Stage
 from onnx_lippa.attacks.stages.lp_step import distance_step
-from onnx_lippa.network import ActivationPattern, Network
-from onnx_lippa.network.passes import states_of
-from onnx_lippa.question import InputSet
+from onnx_lippa.ir.algebra import NumpyAlgebra
+from onnx_lippa.ir.network import Network
+from onnx_lippa.ir.passes import states_of
+from onnx_lippa.ir.pattern import ActivationPattern
+from onnx_lippa.spec import InputSet
 
 _POINTS: Final = 256
 """Points drawn from the ball of the best distance, and as many around the best witness."""

@@ -12,27 +12,18 @@ from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.certify.bounds import BoundsTooLargeError, linear_margins
+from onnx_lippa.bounds import BoundsTooLargeError, linear_margins
+from onnx_lippa.bounds.proven import Proven
+from onnx_lippa.bounds.reduced.build import rectified
+from onnx_lippa.bounds.reduced.domain import Reach
+from onnx_lippa.bounds.reduced.folding import Tightening, TooLargeError
+from onnx_lippa.bounds.reduced.pieces import NoRelaxationError
+from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.certify.case import Case
-from onnx_lippa.certify.exact import (
-    ExactSearch,
-    NotExactError,
-    constant_margin,
-    exact_system,
-    margins_at,
-)
 from onnx_lippa.certify.methods.base import Proving
 from onnx_lippa.certify.methods.linear import ByLinearBounds
-from onnx_lippa.certify.proven import Proven
-from onnx_lippa.certify.rectified import (
-    NoRelaxationError,
-    Reach,
-    RectifiedSystem,
-    Tightening,
-    TooLargeError,
-    rectified,
-)
-from onnx_lippa.certify.search import (
+from onnx_lippa.clock import OutOfTimeError
+from onnx_lippa.search import (
     BoxSearch,
     Limits,
     NeuronSearch,
@@ -42,9 +33,15 @@ from onnx_lippa.certify.search import (
     SwitchSearch,
     relates_inputs,
 )
-from onnx_lippa.certify.search.result import Offer, Search
-from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.question import Conjunction
+from onnx_lippa.search.exact import (
+    ExactSearch,
+    NotExactError,
+    constant_margin,
+    exact_system,
+    margins_at,
+)
+from onnx_lippa.search.result import Offer, Search
+from onnx_lippa.spec import Conjunction
 from onnx_lippa.witness import FoundBy, ProvedBy
 
 _TIGHTENING_STEPS: Final = 10

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, final
 
-from onnx_lippa.certify.bounds import interval_margins
+from onnx_lippa.bounds import interval_margins
+from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.certify.methods.bounds import ByBounds
-from onnx_lippa.certify.proven import Proven
-from onnx_lippa.network import Network
-from onnx_lippa.question import StatedSet, UnsafeSet
+from onnx_lippa.ir.network import Network
+from onnx_lippa.spec import StatedSet, UnsafeSet
 from onnx_lippa.witness import ProvedBy
 
 

@@ -7,22 +7,18 @@ from collections.abc import Sequence
 from typing import Final, final
 
 from onnx_lippa.arrays import Float64
+from onnx_lippa.bounds.dual.ascent import Ascent
+from onnx_lippa.bounds.dual.dual import Units
+from onnx_lippa.bounds.reduced.build import rectified
+from onnx_lippa.bounds.reduced.domain import Reach
+from onnx_lippa.bounds.reduced.folding import Tightening, TooLargeError, relaxed_by
+from onnx_lippa.bounds.reduced.pieces import NoRelaxationError
+from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.certify.case import Case
 from onnx_lippa.certify.methods.base import Proving
-from onnx_lippa.certify.mip import MipSettings, MipStatus, decide
-from onnx_lippa.certify.rectified import (
-    NoRelaxationError,
-    Reach,
-    RectifiedSystem,
-    Tightening,
-    TooLargeError,
-    rectified,
-)
-from onnx_lippa.certify.rectified.ascent import Ascent
-from onnx_lippa.certify.rectified.dual import Units
-from onnx_lippa.certify.rectified.folding import relaxed_by
-from onnx_lippa.certify.search.result import rows_of
 from onnx_lippa.clock import OutOfTimeError
+from onnx_lippa.mip import MipSettings, MipStatus, decide
+from onnx_lippa.search.result import rows_of
 from onnx_lippa.witness import FoundBy
 
 _STEPS: Final = 10

@@ -1,0 +1,337 @@
+"""Ascent on the multipliers of a dual bound: any of them is valid, the best are sought."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Final, final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Floats, Integers
+from onnx_lippa.bounds.dual.certificate import prove
+from onnx_lippa.bounds.dual.dual import Eliminated, Objectives, Units, eliminate, relaxed_values
+from onnx_lippa.bounds.dual.relaxed import Relaxed
+from onnx_lippa.bounds.dual.weighted import WeightedRows
+from onnx_lippa.bounds.proven import Proven
+from onnx_lippa.bounds.reduced.local import Group, groups_of
+from onnx_lippa.clock import NEVER, require_time
+
+_FIRST_MOMENT: Final = 0.9
+_SECOND_MOMENT: Final = 0.99
+_TINY: Final = 1e-8
+_DECAY: Final = 0.92
+_ALPHA_STEP: Final = 0.15
+_BETA_STEP: Final = 0.15
+"""The first step of β, as a share of the objective's largest coefficient."""
+_WEIGHT_STEP: Final = 0.15
+"""The first step of the weights of a conjunction's rows."""
+_LOOK_EVERY: Final = 3
+"""Steps between looks at which rows have reached the goal."""
+
+
+@dataclass(frozen=True)
+class Multipliers:
+    """α and β of some objectives, float32.
+
+    Attributes:
+        alpha: (n, units) in [0, 1].
+        beta: (n, units), not negative.
+        weights: (n, r) of the rows of conjunctions; None where objectives are no sums of rows.
+    """
+
+    alpha: Floats
+    beta: Floats
+    weights: Floats | None = None
+
+    def take(self, rows: np.ndarray) -> Multipliers:
+        """Those of some objectives, in this order."""
+        weights = None if self.weights is None else self.weights[rows]
+        return Multipliers(self.alpha[rows], self.beta[rows], weights)
+
+    def with_rows(self, rows: Integers, other: Multipliers) -> Multipliers:
+        """The same but for some objectives."""
+        alpha, beta, weights = self.alpha.copy(), self.beta.copy(), self.weights
+        alpha[rows], beta[rows] = other.alpha, other.beta
+        if weights is not None:
+            weights = weights.copy()
+            weights[rows] = other.weights
+        return Multipliers(alpha, beta, weights)
+
+
+@dataclass(frozen=True)
+class Ascended:
+    """What an ascent reached.
+
+    Attributes:
+        proven: (n,) lower bounds.
+        multipliers: the multipliers that give them.
+        points: (n, d) minimisers e of the functions left.
+        left: the objectives with their units eliminated, float64.
+    """
+
+    proven: Proven
+    multipliers: Multipliers
+    points: Floats
+    left: Eliminated
+
+    @property
+    def bounds(self) -> Float64:
+        """(n,) the bounds as numbers."""
+        return self.proven.bounds
+
+    def with_rows(self, rows: Integers, other: Ascended) -> Ascended:
+        """The same but for some objectives, of which another ascent went on."""
+        proven, points = self.proven.replaced(rows, other.proven), self.points.copy()
+        points[rows] = other.points
+        parts = [part.copy() for part in vars(self.left).values()]
+        for part, new in zip(parts, vars(other.left).values(), strict=True):
+            part[rows] = new
+        multipliers = self.multipliers.with_rows(rows, other.multipliers)
+        return Ascended(proven, multipliers, points, Eliminated(*parts))
+
+
+@final
+class Ascent:
+    """Adam with projection, in float32; what it finds is proven in float64.
+
+    Args:
+        units: the units of a system.
+        deadline: ``time.monotonic()`` from which on no bound is begun and no step is taken.
+    """
+
+    def __init__(self, units: Units, deadline: float = NEVER) -> None:
+        self.exact, self._units = units, units.astype(np.float32)
+        self._deadline = deadline
+
+    def run(
+        self,
+        objectives: Objectives,
+        relaxed: Relaxed,
+        steps: int,
+        start: Multipliers | None = None,
+        goal: float = np.inf,
+    ) -> Ascended:
+        """Improves the bounds of some objectives.
+
+        Args:
+            objectives: the functions, float64; n of them.
+            relaxed: what the units are replaced by, float64, n rows or one.
+            steps: gradient steps.
+            start: where to begin; None for the adaptive α and no β.
+            goal: rows whose bound is above it are left alone from then on.
+
+        Raises:
+            OutOfTimeError: the deadline has passed.
+        """
+        require_time(self._deadline)
+        count = objectives.count
+        if start is None and (groups := groups_of(self.exact, objectives)):
+            return self._in_groups(groups, objectives, relaxed, steps, goal)
+        known = start or self._start(relaxed, count)
+        alpha = relaxed.alphas(known.alpha)
+        if len(alpha) != count:
+            alpha = np.repeat(alpha, count, axis=0)
+        alpha = alpha.astype(np.float32)
+        beta = np.where(relaxed.state == 0, 0, known.beta).astype(np.float32)
+        if steps > 0:
+            self._improve(
+                objectives.astype(np.float32), relaxed.astype(np.float32), alpha, beta, steps, goal
+            )
+        return self._exactly(objectives, relaxed, Multipliers(alpha, beta))
+
+    def weigh(
+        self,
+        rows: WeightedRows,
+        relaxed: Relaxed,
+        steps: int,
+        start: Multipliers | None,
+        goal: float = np.inf,
+    ) -> Ascended:
+        """Improves bounds of the largest row of conjunctions, by sums of rows and their weights.
+
+        Args:
+            rows: the rows of the conjunctions, float64; n conjunctions.
+            relaxed: what the units are replaced by, float64, n rows or one.
+            steps: gradient steps.
+            start: where to begin, with weights; None for the adaptive α, no β, equal weights.
+            goal: conjunctions whose bound is above it are left alone from then on.
+        """
+        if rows.is_single:
+            return self.run(rows.below(rows.equal()), relaxed, steps, start, goal)
+        start = start or self._start(relaxed, len(rows.members))
+        weights = rows.equal() if start.weights is None else start.weights.copy()
+        alpha = relaxed.alphas(start.alpha)
+        if len(alpha) != len(weights):
+            alpha = np.repeat(alpha, len(weights), axis=0)
+        alpha = alpha.astype(np.float32)
+        beta = np.where(relaxed.state == 0, 0, start.beta).astype(np.float32)
+        if steps > 0:
+            rough, narrow = relaxed.astype(np.float32), rows.astype(np.float32)
+            first = narrow.blended(weights)
+            self._improve(first, rough, alpha, beta, steps, goal, narrow, weights)
+        found = self._exactly(rows.below(weights), relaxed, Multipliers(alpha, beta, weights))
+        return replace(found, proven=rows.margins(weights, found.proven))
+
+    def _in_groups(
+        self,
+        groups: list[Group],
+        objectives: Objectives,
+        relaxed: Relaxed,
+        steps: int,
+        goal: float,
+    ) -> Ascended:
+        """The same from no β, each group over what it sees.
+
+        The sign of a unit that a group does not see may still tell something of the inputs, so
+        that this is no way to bound what lies below a node.
+        """
+        start = self._start(relaxed, objectives.count)
+        whole = _nothing_eliminated(objectives)
+        proven, points = Proven.nothing(objectives.count), np.zeros(objectives.on_input.shape)
+        alpha, beta = np.array(start.alpha, np.float32), start.beta
+        for group in groups:
+            at, seen = np.ix_(group.rows, group.units), np.ix_(group.rows, group.features)
+            found = Ascent(self.exact.only(group.units, group.features), self._deadline).run(
+                objectives.only(group.rows, group.units, group.features),
+                relaxed.only(group.rows, group.units),
+                steps,
+                goal=goal,
+            )
+            proven, points[seen] = proven.replaced(group.rows, found.proven), found.points
+            alpha[at], beta[at] = found.multipliers.alpha, found.multipliers.beta
+            whole.rows[seen], whole.constant[group.rows] = found.left.rows, found.left.constant
+            whole.coefficients[at] = found.left.coefficients
+            whole.multipliers[at] = found.left.multipliers
+            whole.drop[group.rows] = found.left.drop
+        return Ascended(proven, Multipliers(alpha, beta), points, whole)
+
+    def _start(self, relaxed: Relaxed, count: int) -> Multipliers:
+        """The adaptive α and no β for some objectives."""
+        alpha = np.broadcast_to(relaxed.adaptive(), (count, relaxed.state.shape[1]))
+        return Multipliers(alpha, np.zeros(alpha.shape, np.float32))
+
+    def _exactly(self, objectives: Objectives, relaxed: Relaxed, found: Multipliers) -> Ascended:
+        alpha, beta = found.alpha.astype(np.float64), found.beta.astype(np.float64)
+        proven, left = prove(self.exact, objectives, relaxed, alpha, beta)
+        points = self.exact.reach.minimisers(left.rows)
+        return Ascended(proven, found, points, left)
+
+    @np.errstate(over="ignore", invalid="ignore", under="ignore")
+    def _improve(
+        self,
+        objectives: Objectives,
+        relaxed: Relaxed,
+        alpha: Floats,
+        beta: Floats,
+        steps: int,
+        goal: float,
+        rows: WeightedRows | None = None,
+        weights: Floats | None = None,
+    ) -> None:
+        """Writes the best multipliers met over those given, weights of rows among them."""
+        alive = np.arange(objectives.count)
+        best = np.full(objectives.count, -np.inf, np.float32)
+        a, b = alpha.copy(), beta.copy()
+        moments = [np.zeros_like(a) for _ in range(4)]
+        scale = np.abs(objectives.on_units).max(axis=1, keepdims=True, initial=0.0)
+        weighing = None if rows is None or weights is None else _Weighing(rows, weights)
+        for step in range(steps + 1):
+            if weighing is not None and step > 0:
+                objectives = weighing.objectives()
+            left = eliminate(self._units, objectives, relaxed, a, b)
+            least, points = self._units.reach.optima(left.rows)
+            value = least + left.constant
+            better = np.flatnonzero((value > best[alive]) & (value < np.inf))
+            won = alive[better]
+            best[won], alpha[won], beta[won] = value[better], a[better], b[better]
+            if weighing is not None:
+                weighing.keep(won, better)
+            if step == steps or time.monotonic() > self._deadline:
+                return
+            z_hat, z = relaxed_values(self._units, relaxed, a, left, points)
+            if step % _LOOK_EVERY == 0 and goal < np.inf:
+                kept = np.flatnonzero(best[alive] <= goal)
+                if kept.size == 0:
+                    return
+                if 2 * kept.size < alive.size:
+                    alive, z_hat, scale = alive[kept], z_hat[kept], scale[kept]
+                    a, b, moments = a[kept], b[kept], [part[kept] for part in moments]
+                    objectives, relaxed = objectives.take(kept), relaxed.take(kept)
+                    left = _only(left, kept)
+                    if weighing is not None:
+                        points, z = points[kept], z[kept]
+                        weighing.narrow(kept)
+            above = np.maximum(left.coefficients, 0)
+            by_alpha = np.where(relaxed.state == 0, above * z_hat, 0)
+            by_beta = -relaxed.state * z_hat
+            length = _DECAY**step
+            a += _ALPHA_STEP * length * _adam(moments[0], moments[1], by_alpha, step)
+            np.clip(a, 0, 1, out=a)
+            b += _BETA_STEP * length * scale * _adam(moments[2], moments[3], by_beta, step)
+            np.maximum(b, 0, out=b)
+            if weighing is not None:
+                weighing.advance(points, z, step, length)
+
+
+@final
+class _Weighing:
+    """The weights of an ascent while it runs.
+
+    Args:
+        rows: the rows of conjunctions.
+        best: (n, r) their weights to start with; the best ones met are written over them.
+    """
+
+    def __init__(self, rows: WeightedRows, best: Floats) -> None:
+        self._rows, self._best, self._now = rows, best, best.copy()
+        self._moments = [np.zeros_like(best) for _ in range(2)]
+
+    def objectives(self) -> Objectives:
+        """The sums of rows as they are weighed now."""
+        return self._rows.blended(self._now)
+
+    def keep(self, won: Integers, better: Integers) -> None:
+        """Takes the weights of some rows alive for the best ones."""
+        self._best[won] = self._now[better]
+
+    def narrow(self, kept: Integers) -> None:
+        """Goes on with some of them only."""
+        self._rows, self._now = self._rows.take(kept), self._now[kept]
+        self._moments = [part[kept] for part in self._moments]
+
+    def advance(self, points: Floats, z: Floats, step: int, length: float) -> None:
+        """One step along the rows' values at the minimisers."""
+        values = self._rows.values(points, z)
+        # What the rows of the objective have in common has no part in how they are weighed.
+        objective = self._rows.objective
+        shared = np.where(objective, values * self._now, 0).sum(axis=1, keepdims=True)
+        slope = np.where(objective, values - shared, values)
+        along = _adam(self._moments[0], self._moments[1], slope, step)
+        self._now = self._rows.projected(self._now + _WEIGHT_STEP * length * along)
+
+
+def _adam(first: Floats, second: Floats, gradient: Floats, step: int) -> Floats:
+    """The direction of Adam (Kingma, Ba 2015); updates its moments in place."""
+    first *= _FIRST_MOMENT
+    first += (1 - _FIRST_MOMENT) * gradient
+    second *= _SECOND_MOMENT
+    second += (1 - _SECOND_MOMENT) * gradient * gradient
+    corrected = np.sqrt(second / (1 - _SECOND_MOMENT ** (step + 1)))
+    direction: Floats = (first / (1 - _FIRST_MOMENT ** (step + 1))) / (corrected + _TINY)
+    return direction
+
+
+def _nothing_eliminated(objectives: Objectives) -> Eliminated:
+    """Room for what is left of some objectives."""
+    return Eliminated(
+        np.zeros(objectives.on_input.shape),
+        np.zeros(objectives.count),
+        np.zeros(objectives.on_units.shape),
+        np.zeros(objectives.on_units.shape),
+        np.zeros(objectives.count),
+    )
+
+
+def _only(left: Eliminated, kept: np.ndarray) -> Eliminated:
+    return Eliminated(*(part[kept] for part in vars(left).values()))

@@ -1,0 +1,114 @@
+"""The evaluator: splits and multipliers in, a proven lower bound out.
+
+Theorem. Let, for every input of a set, with e in [-1, 1]^d and within the ball,
+
+    |ẑ_k - (A_k e + L_k z + c_k)| <= ρ_k,    z_k = max(ẑ_k, 0) <= u_k,
+    |g - (a e + m⁰ z + γ)| <= ρ,
+
+and let state and bounds of each unit hold: ẑ >= 0 where it is active, ẑ <= 0 where it is
+inactive, l <= ẑ <= u elsewhere. Then for any numbers α and β whatever, g is nowhere below what
+:func:`prove` returns.
+
+Proof. Take the multipliers ν as they were computed, rounded and all. They are numbers, and any
+numbers will do: with ``m_i = m⁰_i + Σ_k ν_k L_ki`` in real arithmetic,
+
+    g >= (a + ν A) e + γ + ν c + Σ_i (m_i z_i - ν_i ẑ_i) - ρ - Σ_k |ν_k| ρ_k.
+
+Let m̂ be what was computed for m. In a floating-point type of unit roundoff ε, a sum of t products
+in whatever order, fused or not, is off by at most γ_t = t ε / (1 - t ε) times the sum of their
+sizes, and by the least normal number η for each product that underflows (Higham, Accuracy and
+Stability of Numerical Algorithms, chapter 3). So
+
+  - replacing m_i by m̂_i costs at most γ (|m⁰_i| + Σ_k |ν_k| |L_ki|) u_i;
+  - m̂_i z_i - ν_i ẑ_i is at least
+      * 0 where a unit is inactive: z = 0, ẑ <= 0, and ν = β >= 0 is exact;
+      * -ε |ν_i| u_i where it is active: z = ẑ >= 0, and ν is m̂ - β rounded once, β >= 0;
+      * 0 where it is undecided and m̂ >= 0: ν is α m̂ rounded, hence in [0, m̂], and z >= 0, z >= ẑ;
+      * m̂ h - ε |ν_i| u_i where it is undecided and m̂ < 0: ν is s m̂ rounded once, and
+        z <= s ẑ + h for the line of slope s and height h (:class:`Relaxed`), z >= 0;
+  - the coefficients of e, the constant and the sum of the m̂ h are such sums as well.
+
+All of this is at most ``γ (|ν| w + |m⁰| u + |a| 1 + |γ| + Σ |m̂ h|)`` with
+``w_k = |A_k| 1 + |c_k| + |L_k| u`` and a few more ε of ``|ν_k| u_k``, and η for each operation.
+That is subtracted, times some percents for its own rounding; w is one vector for all nodes. The
+least value of what is linear in e is :meth:`Reach.least`, which is rounded down. Numbers that
+overflow on the way make no bound. ∎
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.bounds.dual.dual import Eliminated, Objectives, Units, eliminate
+from onnx_lippa.bounds.dual.relaxed import Relaxed
+from onnx_lippa.bounds.proven import Proven
+
+_ROOM: Final = 1.03
+"""For what γ is more than t ε, and for the rounding of the allowance itself."""
+_EPSILON: Final = float(np.finfo(np.float64).eps)
+_TINY: Final = 1e-290
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """A box of its own for each function, inside [-1, 1]^d.
+
+    Attributes:
+        middle: (n, d).
+        radius: (n, d).
+    """
+
+    middle: Float64
+    radius: Float64
+
+
+def prove(
+    units: Units,
+    objectives: Objectives,
+    relaxed: Relaxed,
+    alpha: Floats,
+    beta: Floats | None,
+    boxes: Boxes | None = None,
+) -> tuple[Proven, Eliminated]:
+    """Proven lower bounds of functions of units, from any multipliers.
+
+    Args:
+        units: the units; the type of its coefficients is what is computed in.
+        objectives: (n) functions, of the same type.
+        relaxed: what the units are replaced by, n rows or one, of the same type.
+        alpha: (n, units) or (1, units) slopes of the lower lines of undecided units; any.
+        beta: (n, units) multipliers of signs; any, None for none.
+        boxes: boxes of the inputs that count; None for all.
+
+    Returns:
+        The bounds (n,), and the functions with their units eliminated.
+    """
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        alpha = relaxed.alphas(np.clip(alpha, 0, 1))
+        beta = None if beta is None else np.maximum(beta, 0)
+        left = eliminate(units, objectives, relaxed, alpha, beta)
+        least = units.reach.least(left.rows) if boxes is None else _least(left.rows, boxes)
+        bounds = least + left.constant.astype(np.float64) - _allowance(units, objectives, left)
+        bounds = np.where(np.isfinite(bounds), bounds, -np.inf)
+    return Proven(bounds), left
+
+
+def _allowance(units: Units, objectives: Objectives, left: Eliminated) -> Float64:
+    """What all rounding may have added, and how far what is meant may be from the functions."""
+    rounding = units.rounding
+    sizes = objectives.sizes + left.drop
+    total: Float64 = _ROOM * (np.abs(left.multipliers) @ rounding.each + rounding.share * sizes)
+    return total + objectives.error + rounding.floor
+
+
+def _least(rows: Floats, boxes: Boxes) -> Float64:
+    """Proven least values (n,) of linear functions, each over a box of its own."""
+    value = np.einsum("nd,nd->n", rows, boxes.middle, dtype=np.float64)
+    sizes = np.abs(rows)
+    value -= np.einsum("nd,nd->n", sizes, boxes.radius, dtype=np.float64)
+    slack = (2 * rows.shape[1] + 16) * _EPSILON * sizes.sum(axis=1, dtype=np.float64) + _TINY
+    return value - slack

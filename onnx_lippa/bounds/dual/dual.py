@@ -1,0 +1,379 @@
+"""Lower bounds of linear functions of a rectified system, by Lagrangian duality.
+
+For an objective ``g = a x + m z + γ`` the units are eliminated from the last to the first. With
+``m`` the coefficient of z of one unit when all later ones are gone, and ``l < 0 < u`` its bounds,
+
+    active     z = ẑ                                   ν = m - β      (ẑ >= 0 costs β >= 0)
+    inactive   z = 0                                   ν = β          (ẑ <= 0 costs β >= 0)
+    unstable   z >= α ẑ              where m >= 0      ν = α m
+               z <= u (ẑ - l) / (u - l)  elsewhere     ν = m u / (u - l), constant -ν l
+
+and ``ν ẑ`` is put in terms of x and the earlier units. What is left is linear in x, and its least
+value over the inputs a lower bound of g: for any α in [0, 1] and any β >= 0. Optimised over both,
+this is the bound of the linear program (α,β-CROWN: Wang et al., NeurIPS 2021).
+
+Nothing here is a proof: sums are rounded, in float32 as in float64. ``proof.py`` makes one of the
+multipliers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Floats, Integers
+from onnx_lippa.bounds.dual.relaxed import Relaxed
+from onnx_lippa.bounds.reduced.domain import Reach
+from onnx_lippa.bounds.reduced.system import RectifiedSystem
+
+EPSILON: Final = float(np.finfo(np.float64).eps)
+_ROOM: Final = 1 + 1e-9
+"""Sums of sizes are rounded themselves, by far less than this."""
+_MOST_SHARE: Final = 0.01
+"""Sums that might be off by more are not bounded."""
+_FEW: Final = 8
+"""Roundings of each unit's own multiplier: casts, products and lines."""
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What an elimination may be off, as ``proof.py`` derives it.
+
+    Attributes:
+        share: of the sizes of all that is summed up.
+        each: (units,) for each unit times the size of its multiplier, its own error included.
+        floor: what numbers that underflow may cost.
+    """
+
+    share: float
+    each: Floats
+    floor: float
+
+
+@dataclass(frozen=True)
+class Units:
+    """The units of a system, or those of its first blocks, over ``x = middle + radius e``.
+
+    For every input, ẑ is ``A e + L z + c`` but for an error of at most ``error``, and z is at most
+    ``most``.
+
+    Attributes:
+        reach: the inputs.
+        on_input: A, (units, d), for e.
+        on_units: L, (units, units).
+        offset: c, (units,).
+        starts: first unit of each block, and the number of units.
+        most: (units,) proven upper bounds of z; float64.
+        error: (units,) how far ẑ may be from its form; float64.
+    """
+
+    reach: Reach
+    on_input: Floats
+    on_units: Floats
+    offset: Floats
+    starts: tuple[int, ...]
+    most: Float64
+    error: Float64
+
+    @classmethod
+    def of(cls, system: RectifiedSystem, blocks: int | None = None) -> Units:
+        """The units of the first blocks of a system, of all of them when None."""
+        starts = system.starts if blocks is None else system.starts[: blocks + 1]
+        end, reach = starts[-1], system.reach
+        on_input, offset, error = over_unit_box(
+            reach, system.on_input[:end], system.offset[:end], system.error[:end]
+        )
+        most = np.maximum(system.unit_upper[:end], 0.0)
+        return cls(reach, on_input, system.on_units[:end, :end], offset, starts, most, error)
+
+    def astype(self, dtype: type[np.floating]) -> Units:
+        """The same in another floating-point type, whose rounding adds to the error."""
+        with np.errstate(over="ignore"):
+            return replace(
+                self,
+                on_input=self.on_input.astype(dtype),
+                on_units=self.on_units.astype(dtype),
+                offset=self.offset.astype(dtype),
+                error=self.error + _cast_error(self.sizes, dtype) + _least(dtype) * self.span,
+            )
+
+    def only(self, units: Integers, features: Integers) -> Units:
+        """Some units, in order, over some features; the reach is to be a box."""
+        return Units(
+            self.reach.only(features),
+            self.on_input[np.ix_(units, features)],
+            self.on_units[np.ix_(units, units)],
+            self.offset[units],
+            tuple(int(n) for n in np.searchsorted(units, self.starts)),
+            self.most[units],
+            self.error[units],
+        )
+
+    def first(self, blocks: int) -> Units:
+        """The units of the first blocks."""
+        end = self.starts[blocks]
+        return Units(
+            self.reach, self.on_input[:end], self.on_units[:end, :end], self.offset[:end],
+            self.starts[: blocks + 1], self.most[:end], self.error[:end],
+        )  # fmt: skip
+
+    @cached_property
+    def sizes(self) -> Float64:
+        """(units,) what the sizes of the terms of each ẑ sum up to at most; float64."""
+        return _sizes(self.on_input, self.on_units, self.offset, self.most)
+
+    @cached_property
+    def rounding(self) -> Rounding:
+        """What an elimination in the type of these units may be off."""
+        info, count = np.finfo(self.offset.dtype), self.starts[-1]
+        unit = float(info.eps) / 2
+        share = (count + len(self.starts) + _FEW) * unit
+        if share > _MOST_SHARE:
+            share = np.inf
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            each = share * self.sizes + _FEW * unit * self.most + self.error
+            rounded = each.astype(info.dtype)
+            up = np.nextafter(rounded, info.dtype.type(np.inf))
+            reached = self.sizes.sum() + self.most.sum() + self.span
+            floor = 4 * float(info.tiny) * (count + 2) * float(reached)
+        return Rounding(share, up, floor)
+
+    @cached_property
+    def span(self) -> float:
+        """What an error of 1 in every coefficient of a function can change about it at most."""
+        return float(1 + self.on_input.shape[1] + self.most.sum())
+
+    @property
+    def blocks(self) -> tuple[slice, ...]:
+        """The units of each block."""
+        return tuple(slice(f, e) for f, e in zip(self.starts, self.starts[1:], strict=False))
+
+
+@dataclass(frozen=True)
+class Objectives:
+    """Linear functions ``on_input @ e + on_units @ z + offset``, one a row.
+
+    Attributes:
+        on_input: (n, d).
+        on_units: (n, units).
+        offset: (n,).
+        error: (n,) how far what is to be bounded may be from the function, but for numbers that
+            underflow; float64.
+        sizes: (n,) what the sizes of its terms sum up to at most; float64.
+    """
+
+    on_input: Floats
+    on_units: Floats
+    offset: Floats
+    error: Float64
+    sizes: Float64
+
+    @classmethod
+    def of(
+        cls,
+        units: Units,
+        on_input: Float64,
+        on_units: Float64,
+        offset: Float64,
+        error: Float64 | None = None,
+    ) -> Objectives:
+        """From coefficients of x.
+
+        Args:
+            units: the units.
+            on_input: (n, d) coefficients of x.
+            on_units: (n, units) coefficients of z.
+            offset: (n,) constants.
+            error: (n,) how far what is to be bounded may be from the function; None for 0.
+        """
+        error = np.zeros(len(offset)) if error is None else error
+        parts = over_unit_box(units.reach, on_input, offset, error)
+        return cls.within(units, parts[0], on_units, *parts[1:])
+
+    @classmethod
+    def within(
+        cls,
+        units: Units,
+        on_input: Float64,
+        on_units: Float64,
+        offset: Float64,
+        error: Float64 | None = None,
+    ) -> Objectives:
+        """From coefficients of e; the arguments are as in :meth:`of`."""
+        error = np.zeros(len(offset)) if error is None else error
+        sizes = _sizes(on_input, on_units, offset, units.most)
+        return cls(on_input, on_units, offset, error, sizes)
+
+    @classmethod
+    def of_units(cls, units: Units, chosen: Integers, before: int, sign: float) -> Objectives:
+        """ẑ of some units, or -ẑ, as functions of the units before a given one.
+
+        Args:
+            units: all units.
+            chosen: (n,) which.
+            before: number of units that may occur; the chosen ones depend on no others.
+            sign: 1 or -1.
+        """
+        return cls(
+            sign * units.on_input[chosen],
+            sign * units.on_units[chosen, :before],
+            sign * units.offset[chosen],
+            units.error[chosen],
+            units.sizes[chosen],
+        )
+
+    def astype(self, dtype: type[np.floating]) -> Objectives:
+        """The same in another floating-point type, whose rounding adds to the error."""
+        with np.errstate(over="ignore"):
+            return Objectives(
+                self.on_input.astype(dtype),
+                self.on_units.astype(dtype),
+                self.offset.astype(dtype),
+                self.error + _cast_error(self.sizes, dtype),
+                self.sizes,
+            )
+
+    def take(self, rows: np.ndarray) -> Objectives:
+        """Some rows, in this order."""
+        return Objectives(
+            self.on_input[rows], self.on_units[rows], self.offset[rows], self.error[rows],
+            self.sizes[rows],
+        )  # fmt: skip
+
+    def with_others(self, other: Objectives) -> Objectives:
+        """These rows and then others."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Objectives(*(np.concatenate(pair) for pair in pairs))
+
+    def only(self, rows: Integers, units: Integers, features: Integers) -> Objectives:
+        """Some rows that have no part in other units and features than these."""
+        return Objectives(
+            self.on_input[np.ix_(rows, features)],
+            self.on_units[np.ix_(rows, units)],
+            self.offset[rows],
+            self.error[rows],
+            self.sizes[rows],
+        )
+
+    @property
+    def count(self) -> int:
+        """Number of rows n."""
+        return len(self.offset)
+
+
+@dataclass(frozen=True)
+class Eliminated:
+    """Objectives with all units eliminated.
+
+    Attributes:
+        rows: (n, d) what is left, linear in e.
+        constant: (n,) and the constant.
+        coefficients: m, (n, units).
+        multipliers: ν, (n, units).
+        drop: (n,) what upper lines took from the constant; not negative.
+    """
+
+    rows: Floats
+    constant: Floats
+    coefficients: Floats
+    multipliers: Floats
+    drop: Floats
+
+
+def eliminate(
+    units: Units, objectives: Objectives, relaxed: Relaxed, alpha: Floats, beta: Floats | None
+) -> Eliminated:
+    """Replaces the units, the last block first.
+
+    Args:
+        units: the units.
+        objectives: the functions to be bounded; n of them.
+        relaxed: what the units are replaced by.
+        alpha: (n, units) or (1, units) slopes of lower lines, as :meth:`Relaxed.alphas` gives.
+        beta: (n, units) multipliers of ``ẑ >= 0`` or ``ẑ <= 0``, not negative; None for none.
+    """
+    m = objectives.on_units.copy()
+    nu = np.empty_like(m)
+    drop = np.zeros(len(m), m.dtype)
+    for block in reversed(units.blocks):
+        above, below = np.maximum(m[:, block], 0), np.minimum(m[:, block], 0)
+        drop -= np.einsum("nu,nu->n", below, np.broadcast_to(relaxed.height[:, block], below.shape))
+        part = above * alpha[:, block] + below * relaxed.slope[:, block]
+        if beta is not None:
+            part -= relaxed.state[:, block] * beta[:, block]
+        nu[:, block] = part
+        if block.start:
+            m[:, : block.start] += part @ units.on_units[block, : block.start]
+    constant = objectives.offset - drop + nu @ units.offset
+    rows = nu @ units.on_input
+    rows += objectives.on_input
+    return Eliminated(rows, constant, m, nu, drop)
+
+
+def lower_bounds(units: Units, left: Eliminated) -> Floats:
+    """Lower bounds (n,) of the objectives, but for rounding: they guide, and prove nothing."""
+    bounds: Floats = units.reach.least(left.rows) + left.constant
+    return bounds
+
+
+def relaxed_values(
+    units: Units, relaxed: Relaxed, alpha: Floats, left: Eliminated, points: Floats
+) -> tuple[Floats, Floats]:
+    """ẑ and z (n, units) at points e (n, d), z as the relaxation has it.
+
+    Where the points are the minimisers, ẑ is the derivative of the bound by ν, and z by m.
+    """
+    z_hat = points @ units.on_input.T
+    z_hat += units.offset
+    z = np.empty_like(z_hat)
+    for block in units.blocks:
+        if block.start:
+            z_hat[:, block] += z[:, : block.start] @ units.on_units[block, : block.start].T
+        part, m = z_hat[:, block], left.coefficients[:, block]
+        upper_line = relaxed.slope[:, block] * part + relaxed.height[:, block]
+        z[:, block] = np.where(m >= 0, alpha[:, block] * part, upper_line)
+    return z_hat, z
+
+
+def over_unit_box(
+    reach: Reach, on_input: Float64, offset: Float64, error: Float64
+) -> tuple[Float64, Float64, Float64]:
+    """Functions (n) of x as functions of e: coefficients, constants, and what they may be off.
+
+    Args:
+        reach: the inputs, ``x = middle + radius e``.
+        on_input: (n, d) coefficients of x.
+        offset: (n,) constants.
+        error: (n,) how far what is meant may be from the functions.
+    """
+    scaled = on_input * reach.radius
+    sizes = np.abs(offset) + np.abs(on_input) @ (np.abs(reach.middle) + reach.radius)
+    share = (on_input.shape[1] + _FEW) * EPSILON
+    lost = float(np.finfo(np.float64).tiny) * (2 * on_input.shape[1] + 2)
+    moved = offset + on_input @ reach.middle
+    return scaled, moved, error + _ROOM * share * sizes + lost
+
+
+def _cast_error(sizes: Float64, dtype: type[np.floating]) -> Float64:
+    """What rounding coefficients to a type changes, where terms have these sizes.
+
+    But for those that underflow, of which each is off by less than the least normal number.
+    """
+    epsilon = float(np.finfo(dtype).eps)
+    return np.zeros(sizes.shape) if epsilon <= EPSILON else _ROOM * epsilon * sizes
+
+
+def _least(dtype: type[np.floating]) -> float:
+    """The least normal number of a type."""
+    return float(np.finfo(dtype).tiny)
+
+
+def _sizes(on_input: Floats, on_units: Floats, offset: Floats, most: Float64) -> Float64:
+    """(n,) ``|A| 1 + |c| + |L| u``."""
+    total = np.abs(on_input).sum(axis=1, dtype=np.float64) + np.abs(offset.astype(np.float64))
+    if on_units.shape[1]:
+        total += np.abs(on_units) @ most
+    return _ROOM * total

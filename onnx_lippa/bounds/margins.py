@@ -1,0 +1,168 @@
+"""Lower bounds of margins: how far the outputs of a set of inputs stay from what is unsafe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Integers
+from onnx_lippa.bounds.crown import Rows, Substitution
+from onnx_lippa.bounds.interval import EPSILON, Interval
+from onnx_lippa.bounds.propagation import Bounds, interval_bounds, linear_bounds, runs
+from onnx_lippa.bounds.proven import Proven
+from onnx_lippa.bounds.relaxation import Lines, constant_lines_of, lines_of
+from onnx_lippa.bounds.sets import InputSets
+from onnx_lippa.bounds.walk import Walk
+from onnx_lippa.clock import NEVER
+from onnx_lippa.ir.layers import PiecewiseLayer
+from onnx_lippa.ir.network import Network
+from onnx_lippa.spec import StatedSet, UnsafeSet
+from onnx_lippa.spec.unsafe_set import distinct_rows
+
+_FEW_ROWS: Final = 256
+"""Of more rows for each set it is worth to see which are the same."""
+
+_Relax: TypeAlias = Callable[[PiecewiseLayer, Interval], Lines]
+
+
+def interval_margins(
+    network: Network,
+    inputs: Sequence[StatedSet],
+    unsafe: Sequence[UnsafeSet],
+    bounds: Bounds | None = None,
+    deadline: float = NEVER,
+) -> list[Proven]:
+    """Margins by intervals, the layers behind the last piecewise ones taken together.
+
+    Args:
+        network: the network.
+        inputs: n input sets with finite radii.
+        unsafe: what is unsafe for each.
+        bounds: valid bounds; those of :func:`interval_bounds` where None.
+        deadline: ``time.monotonic()`` from which on no more is begun.
+
+    Returns:
+        For each input the lower bounds of the margins of all disjuncts, (disjuncts,).
+
+    Raises:
+        BoundsTooLargeError: they do not fit into memory.
+        OutOfTimeError: the deadline has passed.
+    """
+    known = interval_bounds(network, inputs, deadline) if bounds is None else bounds
+    return _margins(network, inputs, unsafe, known, (constant_lines_of,), deadline)
+
+
+def linear_margins(
+    network: Network,
+    inputs: Sequence[StatedSet],
+    unsafe: Sequence[UnsafeSet],
+    bounds: Bounds | None = None,
+    deadline: float = NEVER,
+) -> list[Proven]:
+    """Margins by backward substitution, or by intervals where those are better.
+
+    Args:
+        network: the network.
+        inputs: n input sets with finite radii.
+        unsafe: what is unsafe for each.
+        bounds: valid bounds; those of :func:`linear_bounds` where None.
+        deadline: ``time.monotonic()`` from which on no more is begun.
+
+    Returns:
+        For each input the lower bounds of the margins of all disjuncts, (disjuncts,).
+
+    Raises:
+        BoundsTooLargeError: they do not fit into memory.
+        OutOfTimeError: the deadline has passed.
+    """
+    known = linear_bounds(network, inputs, None, deadline) if bounds is None else bounds
+    return _margins(network, inputs, unsafe, known, (constant_lines_of, lines_of), deadline)
+
+
+def _margins(
+    network: Network,
+    inputs: Sequence[StatedSet],
+    unsafe: Sequence[UnsafeSet],
+    bounds: Bounds,
+    relaxations: Sequence[_Relax],
+    deadline: float,
+) -> list[Proven]:
+    found: list[Proven] = []
+    for run in runs(network, len(inputs)):
+        sets = InputSets.of(inputs[run])
+        with np.errstate(invalid="ignore", over="ignore"):
+            matrix, rows, places = _stacked(unsafe[run], network.output_size)
+            known = bounds.take(run)
+            each = [
+                _least(network, sets, matrix, rows, known, relax, deadline) for relax in relaxations
+            ]
+            least = np.max(each, axis=0)[places]
+        start = 0
+        for one in unsafe[run]:
+            margins = np.empty(len(one.disjuncts))
+            for place, disjunct in enumerate(one.disjuncts):
+                values = least[start : start + len(disjunct.bound)]
+                start += len(values)
+                # One row that is surely not below its bound keeps the whole disjunct away.
+                margins[place] = np.max(_minus(values, disjunct.bound), initial=-np.inf)
+            found.append(Proven(margins))
+    return found
+
+
+def _stacked(unsafe: Sequence[UnsafeSet], width: int) -> tuple[Float64, Rows, Integers]:
+    """The rows of all disjuncts, whose they are, and the place of each disjunct's among them.
+
+    The disjuncts of a formula that was multiplied out share their rows: each is taken once.
+    """
+    matrices = [disjunct.matrix for one in unsafe for disjunct in one.disjuncts]
+    counts = [sum(len(disjunct.bound) for disjunct in one.disjuncts) for one in unsafe]
+    owner = np.repeat(np.arange(len(unsafe)), counts)
+    rows = np.concatenate([np.zeros((0, width)), *matrices])
+    if len(rows) <= _FEW_ROWS * len(unsafe):
+        return rows, Rows(np.arange(owner.size), owner), np.arange(owner.size)
+    keys, places = distinct_rows(np.column_stack([owner, rows]))
+    order = np.argsort(keys[:, 0], kind="stable")
+    keys, places = keys[order], np.argsort(order)[places]
+    owner = keys[:, 0].astype(np.int64)
+    return keys[:, 1:], Rows(np.arange(owner.size), owner), places
+
+
+def _least(
+    network: Network,
+    sets: InputSets,
+    matrix: Float64,
+    rows: Rows,
+    bounds: Bounds,
+    relax: _Relax,
+    deadline: float,
+) -> Float64:
+    """Lower bounds of the rows asked for, of the outputs."""
+    if rows.count == 0:
+        return np.zeros(0)
+    walk = Walk(network, sets, deadline)
+    substitution = Substitution(network, sets, deadline)
+    layers = 0
+    for place, step in enumerate(network.steps):
+        if isinstance(step.layer, PiecewiseLayer):
+            x = walk.operand(step).met(bounds.interval(layers))
+            layers += 1
+            sizes = walk.sizes(step.inputs[0])
+            substitution.relax(place + 1, relax(step.layer, x), sizes)
+            walk.pass_piecewise(place, x)
+        else:
+            walk.pass_affine(place)
+    last, least = len(network.steps), np.empty(rows.count)
+    seeds = matrix.reshape(-1, *network.output_shape)
+    for part, chunk in rows.chunks(substitution.rows_at_once):
+        here = Rows(np.arange(chunk.count), chunk.owner)
+        form = substitution.form(last, seeds[part])
+        least[part] = substitution.lower(form, here, walk.sizes(last))
+    return np.where(np.isnan(least), -np.inf, least)
+
+
+def _minus(values: Float64, bound: Float64) -> Float64:
+    """The difference, rounded down; exact where the bound is 0."""
+    rounding = EPSILON * (np.abs(values) + np.abs(bound))
+    return values - bound - np.where(bound == 0.0, 0.0, rounding)

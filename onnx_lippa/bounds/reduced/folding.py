@@ -1,0 +1,335 @@
+"""From a network and a set of inputs to its rectified system, one layer after the other.
+
+Every value of the network is held as an affine form of x and the unstable units met so far, with
+one sample for each coefficient: an affine layer maps all of them at once by its own ``linear``,
+whatever it is. A piecewise-linear layer is stated by ReLUs (``pieces.py``), and a ReLU whose sign
+is decided over the inputs folds into the forms.
+
+Rounding is kept as an error of each form (``rounding.py``): for every input, with the z that the
+network has there, a number is its form but for that error. Bounds include it, and so do the
+equations of the units.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final, final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Floats, Integers, States, size
+from onnx_lippa.bounds.dual.ascent import Ascent
+from onnx_lippa.bounds.dual.dual import Objectives, Units
+from onnx_lippa.bounds.dual.relaxed import Relaxed
+from onnx_lippa.bounds.dual.rounding import EPSILON, RoundingAlgebra
+from onnx_lippa.bounds.reduced.affine import Forms
+from onnx_lippa.bounds.reduced.domain import Reach
+from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.clock import require_time
+from onnx_lippa.errors import LippaError
+from onnx_lippa.ir.algebra import NumpyAlgebra
+from onnx_lippa.ir.layers import AffineLayer
+from onnx_lippa.ir.network import Network
+
+_PRODUCTS: Final = 1e10
+"""Products of numbers in one step of an ascent, about a second of work."""
+_ROWS: Final = 1024
+"""Pre-activations bounded at once."""
+_OF_ERROR: Final = 2.0
+_FLOOR: Final = 1e-200
+"""A pre-activation that passes 0 by no more than this times its error does so by rounding alone."""
+_BYTES_AT_ONCE: Final = 2.0**26
+"""Bytes of coefficients that a layer maps before the clock is looked at."""
+_ALGEBRA: Final = RoundingAlgebra()
+_ROOM: Final = 1 + 1e-9
+"""Sums of sizes are rounded themselves, by far less than this."""
+_TINY: Final = 1e-290
+"""What products that underflow may lose of a sum, with room."""
+
+
+class NoInputsError(LippaError):
+    """Signs of switches that no input has: this is proven."""
+
+
+class TooLargeError(LippaError):
+    """A network whose rectified system would not fit into the memory allowed."""
+
+
+@dataclass(frozen=True)
+class Tightening:
+    """How much is done for the bounds of pre-activations.
+
+    Attributes:
+        linear: bound them by the dual of the units before; interval arithmetic alone if not.
+        steps: steps of ascent for each bound that leaves a sign undecided.
+        fold: fold units whose sign is decided; if not, every unit is kept, as a naive formulation
+            of a MIP has it.
+        memory: bytes that the forms of one value may take.
+        deadline: ``time.monotonic()`` from which on no more is begun.
+    """
+
+    linear: bool = True
+    steps: int = 0
+    fold: bool = True
+    memory: float = 1.5e9
+    deadline: float = np.inf
+
+
+@final
+class Folding:
+    """The system as it grows.
+
+    Args:
+        reach: the inputs.
+        tightening: what to do for bounds.
+        signs: (scalar units,) of switches: 1 or -1 where only inputs with ``d >= 0`` or ``d < 0``
+            count, 0 elsewhere; None where all of them count.
+    """
+
+    def __init__(self, reach: Reach, tightening: Tightening, signs: States | None = None) -> None:
+        self.reach, self._tightening, self._signs = reach, tightening, signs
+        self._jumps: list[Integers] = []
+        self.exact = True
+        self._blocks: list[tuple[Forms, Float64, Float64, Integers]] = []
+        self.units = 0
+
+    @property
+    def features(self) -> int:
+        """Number of features of the system so far."""
+        return int(self.reach.lower.size)
+
+    def affine(self, layer: AffineLayer, operands: list[Forms]) -> Forms:
+        """An affine layer on forms.
+
+        Raises:
+            TooLargeError, OutOfTimeError: its result does not fit, or comes too late.
+        """
+        self._require(size(layer.shape))
+        wide = [operand.padded(self.features, self.units) for operand in operands]
+        on_units = np.zeros((0, *layer.shape))
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            on_input = self._linear(layer, [one.on_input for one in wide])
+            if self.units:
+                on_units = self._linear(layer, [one.on_units for one in wide])
+            pairs = [np.stack([one.size, one.error]) for one in wide]
+            sizes, errors = np.array(layer.linear(_ALGEBRA, *pairs))
+            offset = layer.offset()
+            if offset is not None:
+                on_input[0] += offset
+                errors += np.where(offset == 0, 0.0, EPSILON * np.abs(on_input[0]))
+                sizes += np.abs(offset)
+        return Forms(on_input, on_units, sizes, errors)
+
+    def _linear(self, layer: AffineLayer, operands: list[Float64]) -> Float64:
+        """The linear part of a layer on coefficients (m, *shape), a part of them at a time."""
+        count = len(operands[0])
+        result = np.empty((count, *layer.shape))
+        at_once = max(1, int(_BYTES_AT_ONCE / (8 * size(layer.shape))))
+        algebra = NumpyAlgebra()
+        for first in range(0, count, at_once):
+            require_time(self._tightening.deadline)
+            part = slice(first, first + at_once)
+            result[part] = layer.linear(algebra, *(one[part] for one in operands))
+        return result
+
+    def relu(self, forms: Forms, origin: Integers) -> Forms:
+        """``max(form, 0)`` of flat forms (m), those that are undecided as new units.
+
+        Args:
+            forms: the pre-activations.
+            origin: (m,) which scalar unit of the network each belongs to.
+        """
+        forms = self._measured(forms.padded(self.features, self.units))
+        lower, upper = self.bounds(forms)
+        undecided = (lower < 0) & (upper > 0)  # bounds are numbers, if infinite ones
+        # What is undecided by rounding alone is no unit: it is 0, or its form, but for an error.
+        least = _FLOOR + _OF_ERROR * np.where(np.isfinite(forms.error), forms.error, 0.0)
+        nothing, whole = undecided & (upper <= least), undecided & (lower >= -least)
+        if self._tightening.fold:
+            unstable = undecided & ~nothing & ~whole
+        else:
+            unstable, nothing = np.ones(lower.size, bool), np.zeros(lower.size, bool)
+        new = np.flatnonzero(unstable)
+        self._require(lower.size, new.size)
+        kept = ((lower >= 0) | whole) & ~unstable & ~nothing
+        on_units = np.zeros((self.units + new.size, lower.size))
+        on_units[: self.units] = np.where(kept, forms.on_units, 0.0)
+        on_units[self.units + np.arange(new.size), new] = 1.0
+        if new.size:
+            self._blocks.append((forms.take(new), lower[new], upper[new], origin[new]))
+            self.units += new.size
+        sizes = np.where(kept, forms.size, np.where(unstable, np.maximum(upper, 0.0), 0.0))
+        errors = np.where(kept, (forms.error + np.maximum(-lower, 0.0)) * _ROOM, 0.0)
+        errors = np.where(nothing, upper, errors)
+        return Forms(np.where(kept, forms.on_input, 0.0), on_units, sizes, errors)
+
+    def largest(self) -> Float64:
+        """(1 + d + units,) the largest sizes of what coefficients multiply; 1 for the constant."""
+        ends = np.maximum(np.abs(self.reach.lower), np.abs(self.reach.upper))
+        return np.concatenate([[1.0], ends, np.maximum(self._unit_bounds()[1], 0.0)])
+
+    def _measured(self, forms: Forms) -> Forms:
+        """The same with sizes as small as the coefficients allow."""
+        ends, most = np.split(self.largest()[1:], [self.features])
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            sizes = np.abs(forms.on_input[0]) + ends @ np.abs(forms.on_input[1:])
+            sizes = (sizes + most @ np.abs(forms.on_units)) * _ROOM
+        return replace(forms, size=np.fmin(forms.size, sizes))
+
+    def signs(self, origin: Integers) -> States:
+        """(m,) the signs that are given of some switches."""
+        return np.zeros(origin.size, np.int8) if self._signs is None else self._signs[origin]
+
+    def restrict(
+        self, forms: Forms, lower: Float64, upper: Float64, signs: States, origin: Integers
+    ) -> None:
+        """Lets only inputs count for which flat forms (m) have these signs, 0 included.
+
+        Each becomes a unit whose sign is known, and whose output nothing takes.
+        """
+        self.exact = False
+        if forms.count:
+            self._require(forms.count, forms.count)
+            lower, upper = np.where(signs > 0, 0.0, lower), np.where(signs > 0, upper, 0.0)
+            self._blocks.append((forms.padded(self.features, self.units), lower, upper, origin))
+            self.units += forms.count
+
+    def further_features(self, lower: Float64, upper: Float64, origin: Integers) -> Forms:
+        """Forms (m) of features that stand for what has no ReLUs: anything between bounds.
+
+        Args:
+            lower: (m,) lower bounds.
+            upper: (m,) upper bounds.
+            origin: (m,) the scalar units of the network that they stand for.
+        """
+        self.exact = False
+        self._jumps.append(origin)
+        first = self.features
+        self.reach = self.reach.with_features(lower, upper)
+        on_input = np.zeros((1 + self.features, lower.size))
+        on_input[1 + first + np.arange(lower.size), np.arange(lower.size)] = 1.0
+        sizes = np.maximum(np.abs(lower), np.abs(upper))
+        on_units = np.zeros((self.units, lower.size))
+        return Forms(on_input, on_units, sizes, np.zeros(lower.size))
+
+    def bounds(self, forms: Forms) -> tuple[Float64, Float64]:
+        """Proven lower and upper bounds (m,) of what flat forms stand for, over all inputs."""
+        forms = forms.padded(self.features, self.units)
+        lower, upper = self._interval(forms)
+        if self.units == 0 or not self._tightening.linear:
+            return lower, upper
+        system = self.system(Forms.constant(np.zeros(0)))
+        units, relaxed = Units.of(system), relaxed_by(system)
+        ascent = Ascent(units, self._tightening.deadline)
+        undecided = np.flatnonzero((lower < 0) & (upper > 0))
+        for steps in sorted({0, self._tightening.steps}):
+            at_once = self._rows_at_once()
+            for first in range(0, undecided.size, at_once):
+                chosen = undecided[first : first + at_once]
+                rows = forms.take(chosen)
+                for sign, side in ((1.0, lower), (-1.0, upper)):
+                    objectives = Objectives.of(
+                        units,
+                        sign * rows.on_input[1:].T,
+                        sign * rows.on_units.T,
+                        sign * rows.on_input[0],
+                        rows.error,
+                    )
+                    found = sign * ascent.run(objectives, relaxed, steps, goal=0.0).bounds
+                    better = np.maximum if sign > 0 else np.minimum
+                    side[chosen] = better(side[chosen], found)
+            undecided = undecided[(lower[undecided] < 0) & (upper[undecided] > 0)]
+        return lower, upper
+
+    def _rows_at_once(self) -> int:
+        """Pre-activations bounded at once: fewer where each takes longer."""
+        each = self.units * (self.units + self.features)
+        return int(np.clip(_PRODUCTS / max(each, 1), 1, _ROWS))
+
+    def _interval(self, forms: Forms) -> tuple[Float64, Float64]:
+        """Bounds by interval arithmetic over x and z, of a part of the forms at a time."""
+        lower, upper = np.empty(forms.count), np.empty(forms.count)
+        at_once = max(1, int(_BYTES_AT_ONCE / (8 * (1 + self.features + self.units))))
+        for first in range(0, forms.count, at_once):
+            require_time(self._tightening.deadline)
+            part = np.arange(first, min(first + at_once, forms.count))
+            lower[part], upper[part] = self._interval_of(forms.take(part))
+        return lower, upper
+
+    def _interval_of(self, forms: Forms) -> tuple[Float64, Float64]:
+        """Bounds of some forms; infinite where numbers overflow."""
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            objectives = forms.on_input[1:].T * self.reach.radius
+            middle = forms.on_input[0] + forms.on_input[1:].T @ self.reach.middle
+            lower = middle + self.reach.least(objectives)
+            upper = middle - self.reach.least(-objectives)
+            least, most = (np.maximum(side, 0.0) for side in self._unit_bounds())
+            positive, negative = np.maximum(forms.on_units, 0), np.minimum(forms.on_units, 0)
+            lower += least @ positive + most @ negative
+            upper += most @ positive + least @ negative
+            # Each sum has terms no larger than those of the size, twice.
+            share = 2 * (self.features + self.units + 16) * EPSILON
+            slack = share * forms.size + forms.error + _TINY
+            lower, upper = lower - slack, upper + slack
+        return np.where(np.isnan(lower), -np.inf, lower), np.where(np.isnan(upper), np.inf, upper)
+
+    def _unit_bounds(self) -> tuple[Float64, Float64]:
+        nothing = np.zeros(0)
+        return (
+            np.concatenate([nothing, *(block[1] for block in self._blocks)]),
+            np.concatenate([nothing, *(block[2] for block in self._blocks)]),
+        )
+
+    def system(self, outputs: Forms) -> RectifiedSystem:
+        """The system so far, with some flat forms as its outputs."""
+        outputs = outputs.padded(self.features, self.units)
+        on_input, on_units = np.zeros((self.units, self.features)), np.zeros((self.units,) * 2)
+        offset, error, starts = np.zeros(self.units), np.zeros(self.units), [0]
+        for forms, *_ in self._blocks:
+            first, end = starts[-1], starts[-1] + forms.count
+            on_input[first:end, : len(forms.on_input) - 1] = forms.on_input[1:].T
+            on_units[first:end, : len(forms.on_units)] = forms.on_units.T
+            offset[first:end], error[first:end] = forms.on_input[0], forms.error
+            starts.append(end)
+        lower, upper = self._unit_bounds()
+        origin = [block[3] for block in self._blocks]
+        return RectifiedSystem(
+            self.reach, on_input, on_units, offset, tuple(starts), lower, upper,
+            outputs.on_input[1:].T.copy(), outputs.on_units.T.copy(), outputs.on_input[0].copy(),
+            np.concatenate([np.zeros(0, np.int64), *origin]), self.exact, error, outputs.error,
+            np.concatenate(self._jumps) if self._jumps else None,
+        )  # fmt: skip
+
+    def _require(self, width: int, new: int = 0) -> None:
+        """Raises an error where there is no memory for a value of this width, or no time."""
+        require_time(self._tightening.deadline)
+        taken = 8.0 * width * (1 + self.features + self.units + new)
+        if taken > self._tightening.memory:
+            raise TooLargeError(
+                f"its {self.units + new} undecided units over {self.features} features take "
+                f"{taken / 1e9:.1f} GB in a layer of {width} values, more than is allowed"
+            )
+
+
+def relaxed_by(system: RectifiedSystem) -> Relaxed:
+    """The units of a system replaced by what its own bounds allow; one row."""
+    lower, upper = system.unit_lower[None], system.unit_upper[None]
+    return Relaxed.of(lower, upper, states_by(lower, upper))
+
+
+def states_by(lower: Floats, upper: Floats) -> States:
+    """1 where bounds make a unit active, -1 where inactive, 0 elsewhere; int8."""
+    return (lower >= 0).astype(np.int8) - ((upper <= 0) & (lower < 0)).astype(np.int8)
+
+
+def inputs_as_forms(reach: Reach, network: Network) -> Forms:
+    """The input of a network as forms of those of its features that vary."""
+    d = reach.free.size
+    on_input = np.zeros((1 + d, network.input_size))
+    on_input[0] = reach.base
+    on_input[0, reach.free] = 0.0
+    on_input[1 + np.arange(d), reach.free] = 1.0
+    sizes = np.abs(reach.base)
+    sizes[reach.free] = np.maximum(np.abs(reach.lower[:d]), np.abs(reach.upper[:d]))
+    nothing = np.zeros((0, network.input_size))
+    return Forms(on_input, nothing, sizes, np.zeros(sizes.shape)).reshaped(network.input_shape)

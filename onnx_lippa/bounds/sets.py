@@ -1,0 +1,107 @@
+"""Several input sets at once: the box around each, and least values of linear functions over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.bounds.interval import EPSILON, TINY, Interval
+from onnx_lippa.spec import StatedSet
+
+_OUTWARD: Final = 8 * EPSILON
+"""Rounding of a distance, which :meth:`InputSet.contains` compares with the radius."""
+_UNDERFLOW: Final = 1e-150
+"""A distance whose squares underflow is smaller, and so is a dual norm."""
+
+
+@final
+@dataclass(frozen=True)
+class InputSets:
+    """The sets, and the box of each: where a feature of it may be by itself, rounded outward.
+
+    For ℓ∞, scaled or not, a set is its box and least values are exact. For other norms a least
+    value is the better of two valid bounds: over the box alone, and over the ball alone (the dual
+    norm).
+
+    Attributes:
+        sets: the n sets.
+        lower: (n, d) lower ends of the boxes.
+        upper: (n, d) upper ends.
+    """
+
+    sets: tuple[StatedSet, ...]
+    lower: Float64
+    upper: Float64
+
+    @classmethod
+    def of(cls, sets: Sequence[StatedSet]) -> InputSets:
+        """From sets with a finite radius; those without one have infinite bounds."""
+        center = np.array([one.center for one in sets])
+        reach = np.array([one.reach for one in sets]) * (1 + _OUTWARD)
+        moves = reach > 0
+        low = np.where(moves, np.nextafter(center - reach, -np.inf), center)
+        high = np.where(moves, np.nextafter(center + reach, np.inf), center)
+        lower = np.maximum(low, np.array([one.lower for one in sets]))
+        return cls(tuple(sets), lower, np.minimum(high, np.array([one.upper for one in sets])))
+
+    @property
+    def count(self) -> int:
+        """Number n of sets."""
+        return len(self.sets)
+
+    @property
+    def are_boxes(self) -> bool:
+        """Whether every set is its box."""
+        return all(one.norm.order == np.inf for one in self.sets)
+
+    def interval(self, shape: tuple[int, ...]) -> Interval:
+        """The boxes as bounds of inputs of this sample shape."""
+        return Interval(self.lower.reshape(-1, *shape), self.upper.reshape(-1, *shape))
+
+    @cached_property
+    def _columns(self) -> Float64:
+        """The boxes as :func:`box_columns` gives them."""
+        return box_columns(self.lower, self.upper)
+
+    def least(self, row: int, rows: Float64) -> Float64:
+        """Lower bounds (r,) of ``rows @ x`` over one of the sets, rounded down; rows (r, d)."""
+        sizes = np.abs(rows)
+        value = least_over_box(rows, sizes, self._columns[row])
+        one = self.sets[row]
+        if one.norm.order == np.inf:
+            return value
+        share = (rows.shape[1] + 8) * EPSILON
+        radius = one.eps * (1 + _OUTWARD) + _UNDERFLOW
+        drop = radius * one.norm.dual(rows)
+        over_ball = rows @ one.center - drop
+        over_ball = over_ball - share * (sizes @ np.abs(one.center) + drop)
+        over_ball = over_ball - _UNDERFLOW * rows.shape[1] * (
+            1 + radius * one.norm.widths(one.size).max()
+        )
+        return np.fmax(value, over_ball)
+
+
+def box_columns(lower: Floats, upper: Floats) -> Float64:
+    """Middle, radius and largest size of boxes (n, d), as columns (n, d, 3)."""
+    middle = lower / 2 + upper / 2
+    radius = np.maximum(upper - middle, middle - lower)
+    return np.stack([middle, radius, np.abs(middle) + radius], axis=2)
+
+
+def least_over_box(rows: Float64, sizes: Float64, columns: Float64) -> Float64:
+    """Least values (r,) of ``rows @ x`` over one box, rounded down.
+
+    Args:
+        rows: (r, d) coefficients.
+        sizes: (r, d) their sizes.
+        columns: (d, 3) the box, as :func:`box_columns` gives it.
+    """
+    share = (rows.shape[1] + 8) * EPSILON
+    reached = sizes @ columns[:, 1:]
+    least: Float64 = rows @ columns[:, 0] - reached[:, 0] - (share * reached[:, 1] + TINY)
+    return least

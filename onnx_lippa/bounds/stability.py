@@ -1,0 +1,185 @@
+"""How many units of a network can change their piece within an input set (paper, section 4.1).
+
+Bounds prove that some units are always active or always inactive; the others are unstable as far
+as is known. Points of the set show which units really do change, and in how many linear regions
+they lie. So the number n_U of truly unstable units lies between the two counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+import numpy as np
+
+from onnx_lippa.arrays import AnyArray, Float64
+from onnx_lippa.bounds import Bounds, interval_bounds, linear_bounds, states_within
+from onnx_lippa.ir.algebra import NumpyAlgebra
+from onnx_lippa.ir.layers import PiecewiseLayer
+from onnx_lippa.ir.layers.max_last import MaxAlong
+from onnx_lippa.ir.network import Network
+from onnx_lippa.ir.passes import states_of
+from onnx_lippa.spec import InputSet, StatedSet
+
+_ALGEBRA: Final = NumpyAlgebra()
+_POINTS_AT_ONCE: Final = 256
+"""Points whose states are computed in one pass."""
+_INWARD: Final = 1e-12
+"""Share of its distance by which a point is moved inward."""
+_INPUTS_AT_ONCE: Final = 32
+"""Input sets whose bounds are computed together."""
+
+
+class BoundsMethod(Enum):
+    """How pre-activations are bounded."""
+
+    INTERVAL = "interval"
+    LINEAR = "linear"
+
+    def of(self, network: Network, inputs: Sequence[StatedSet]) -> Bounds:
+        """The bounds of this method; see :func:`~onnx_lippa.bounds.linear_bounds`."""
+        if self is BoundsMethod.INTERVAL:
+            return interval_bounds(network, inputs)
+        return linear_bounds(network, inputs)
+
+
+@dataclass(frozen=True)
+class Proven:
+    """What bounds prove of the units of a network over one input set.
+
+    Attributes:
+        active: units that are always on the piece above their kink.
+        inactive: units that are always on the piece below it.
+        decided: maxima that are always the same entry.
+        unstable: all other units.
+    """
+
+    active: int
+    inactive: int
+    decided: int
+    unstable: int
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What points of one input set show.
+
+    Attributes:
+        points: number of points, the clean input among them.
+        unstable: units that are not on the same piece at all of them.
+        regions: number of different activation patterns; 1 for a network without units.
+    """
+
+    points: int
+    unstable: int
+    regions: int
+
+
+@dataclass(frozen=True)
+class Stability:
+    """The units of a network over one input set; ``seen.unstable <= proven.unstable``.
+
+    Attributes:
+        index: place of the clean input in the data.
+        proven: what bounds prove.
+        seen: what points show.
+    """
+
+    index: int
+    proven: Proven
+    seen: Seen
+
+
+def stabilities(
+    network: Network,
+    inputs: Sequence[InputSet],
+    indices: Sequence[int],
+    method: BoundsMethod,
+    samples: int,
+    seed: int,
+) -> Iterator[Stability]:
+    """Proven and seen stability for several input sets, each as it is known.
+
+    Args:
+        network: the network.
+        inputs: n input sets with finite radii, all of one norm.
+        indices: (n,) their places in the data.
+        method: how pre-activations are bounded.
+        samples: points drawn from each set, half of them far out.
+        seed: where random numbers come from.
+
+    Raises:
+        BoundsTooLargeError: the bounds do not fit into memory.
+    """
+    for start in range(0, len(inputs), _INPUTS_AT_ONCE):
+        chosen = slice(start, start + _INPUTS_AT_ONCE)
+        stated = [
+            StatedSet(one.center, one.norm, one.eps, one.lower, one.upper) for one in inputs[chosen]
+        ]
+        bounds = method.of(network, stated)
+        for row, (one, index) in enumerate(zip(inputs[chosen], indices[chosen], strict=True)):
+            generator = one.generator(seed, "regions")
+            points = points_within(one, samples, generator)
+            yield Stability(index, proven(network, bounds, row), seen(network, points))
+
+
+def proven(network: Network, bounds: Bounds, row: int) -> Proven:
+    """What bounds prove for the input set of one row."""
+    layers = [step.layer for step in network.steps if isinstance(step.layer, PiecewiseLayer)]
+    active, inactive, decided, unstable = 0, 0, 0, 0
+    for place, layer in enumerate(layers):
+        states = states_within(layer, bounds.take(slice(row, row + 1)).interval(place))
+        fixed = states.lower == states.upper
+        unstable += int(np.count_nonzero(~fixed))
+        if isinstance(layer, MaxAlong):
+            decided += int(np.count_nonzero(fixed))
+        else:
+            active += int(np.count_nonzero(fixed & (states.lower != 0)))
+            inactive += int(np.count_nonzero(fixed & (states.lower == 0)))
+    return Proven(active, inactive, decided, unstable)
+
+
+def points_within(inputs: InputSet, samples: int, generator: np.random.Generator) -> Float64:
+    """The clean input and points of its set, (1 + samples, d).
+
+    Half of them are spread over the set, half far out on its ball. Rounding may leave a projection
+    an ulp outside, so all give back a share of their distance that no eye sees.
+    """
+    far = samples // 2
+    outer = np.array([inputs.norm.sample_extreme(generator, inputs.size) for _ in range(far)])
+    tried = np.concatenate(
+        [
+            inputs.sampled(generator, samples - far),
+            inputs.projected(inputs.center + inputs.eps * outer.reshape(far, inputs.size)),
+        ]
+    )
+    inside = inputs.center + (1 - _INWARD) * (tried - inputs.center)
+    return np.concatenate([inputs.center[None], np.clip(inside, inputs.lower, inputs.upper)])
+
+
+def seen(network: Network, points: Float64) -> Seen:
+    """What points (m, d) of an input set show; m is at least 1."""
+    first: list[AnyArray] | None = None
+    changed: list[AnyArray] = []
+    patterns: set[bytes] = set()
+    for start in range(0, len(points), _POINTS_AT_ONCE):
+        states = _states(network, points[start : start + _POINTS_AT_ONCE])
+        if first is None:
+            first = [state[:1] for state in states]
+            changed = [np.zeros(state.shape[1:], bool) for state in states]
+        changed = [
+            known | np.any(now != before, axis=0)
+            for known, now, before in zip(changed, states, first, strict=True)
+        ]
+        rows = [state.reshape(len(state), -1).view(np.uint8) for state in states]
+        patterns.update(b"".join(row.tobytes() for row in one) for one in zip(*rows, strict=True))
+    unstable = sum(int(np.count_nonzero(change)) for change in changed)
+    return Seen(len(points), unstable, max(1, len(patterns)))
+
+
+def _states(network: Network, points: Float64) -> list[AnyArray]:
+    """The states of all piecewise-linear layers at points (m, d)."""
+    states = states_of(_ALGEBRA, network.steps, network.values(points))
+    return [np.ascontiguousarray(state) for state in states if state is not None]

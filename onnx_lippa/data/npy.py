@@ -1,0 +1,128 @@
+"""Single NumPy arrays, with labels in a companion file of the same folder."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, ClassVar, Final, final
+
+import numpy as np
+
+from onnx_lippa.arrays import AnyArray, Shape, size
+from onnx_lippa.data.base import Format, Stored, StoredData
+from onnx_lippa.data.files import Stream, opened, read_values
+from onnx_lippa.data.rows import mapped
+
+_PARTNERS: Final = (
+    ("images", "labels"),
+    ("inputs", "labels"),
+    ("x", "y"),
+    ("X", "y"),
+    ("X", "Y"),
+)
+"""What the name of the inputs says, and what the name of the labels says instead."""
+
+
+class Npy(Format):
+    """``numpy.save`` files; ``mnist_x.npy`` goes with ``mnist_y.npy``."""
+
+    naming: ClassVar[str] = ".npy"
+
+    def accepts(self, path: Path) -> bool:
+        """Whether the file ends in ``.npy``."""
+        return path.suffix.lower() == ".npy"
+
+    def read(self, path: Path, most: int | None = None) -> StoredData:
+        """The file holds the inputs; without a companion there are no labels."""
+        del most  # large arrays stay in the file
+        inputs = _array(path)
+        for companion in companions(path):
+            if companion.is_file():
+                return StoredData(inputs, _array(companion))
+        return StoredData(inputs, None)
+
+
+def companions(path: Path) -> tuple[Path, ...]:
+    """Where the labels may be, best first: the first or last word of the name is replaced."""
+    stems = (
+        re.sub(rf"^{word}(?=$|[_.-])|(?<=[_.-]){word}$", partner, path.stem)
+        for word, partner in _PARTNERS
+    )
+    return tuple(path.with_name(stem + path.suffix) for stem in stems if stem != path.stem)
+
+
+def _array(path: Path) -> Stored:
+    remedy = "write it again with numpy.save as an array of numbers"
+    with opened(path, "a NumPy .npy file", remedy) as stream:
+        return Stored(read_npy(stream, path), str(path))
+
+
+@final
+@dataclass(frozen=True)
+class Header:
+    """What stands before the numbers of an array.
+
+    Attributes:
+        shape: shape of the array.
+        fortran: whether its first axis varies fastest.
+        dtype: type of its elements.
+        start: bytes before the numbers.
+    """
+
+    shape: Shape
+    fortran: bool
+    dtype: np.dtype[np.generic]
+    start: int
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the numbers."""
+        return size(self.shape) * self.dtype.itemsize
+
+
+def read_header(stream: Stream) -> Header:
+    """The header that begins where a stream is.
+
+    Raises:
+        ValueError: there is none.
+    """
+    magic = stream.read(np.lib.format.MAGIC_LEN)
+    version = np.lib.format.read_magic(io.BytesIO(magic))
+    width = _LENGTH_BYTES[version]
+    length = stream.read(width)
+    announced = int.from_bytes(length, "little")
+    if announced > _LONGEST_HEADER:
+        raise ValueError(f"a header of {announced} bytes")
+    text = io.BytesIO(length + stream.read(announced))
+    shape, fortran, dtype = _HEADERS[version](text)
+    return Header(shape, fortran, dtype, np.lib.format.MAGIC_LEN + width + announced)
+
+
+_HEADERS: Final = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+    (3, 0): np.lib.format.read_array_header_2_0,  # with other letters in the names of fields
+}
+_LENGTH_BYTES: Final = {(1, 0): 2, (2, 0): 4, (3, 0): 4}
+_LONGEST_HEADER: Final = 10_000
+"""As in NumPy, whose parser could crash on longer ones."""
+
+
+def read_npy(stream: BinaryIO, path: Path) -> AnyArray:
+    """The array that begins where an open file stands; a large one stays there.
+
+    Raises:
+        InputError: it would take too much memory.
+        ValueError: there is no array, or less than it declares.
+    """
+    header = read_header(stream)
+    start = stream.tell()
+    if start + header.bytes > os.fstat(stream.fileno()).st_size:
+        raise ValueError("less is there than is declared")
+    large = None if header.fortran else mapped(path, header.dtype, header.shape, start)
+    if large is not None:
+        return large
+    return read_values(stream, header.shape, header.dtype, path, header.fortran)

@@ -1,0 +1,106 @@
+"""NumPy archives with inputs and labels under the usual names."""
+
+from __future__ import annotations
+
+from os import SEEK_CUR
+from pathlib import Path
+from typing import ClassVar, Final
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
+
+from onnx_lippa.arrays import AnyArray
+from onnx_lippa.data.base import Format, Stored, StoredData
+from onnx_lippa.data.files import Stream, first_entries, opened, read_values
+from onnx_lippa.data.npy import read_header, read_npy
+from onnx_lippa.data.rows import LARGE
+from onnx_lippa.errors import InputError
+from onnx_lippa.text import listed
+
+INPUT_KEYS: Final = ("images", "x", "inputs")
+LABEL_KEYS: Final = ("labels", "y")
+_LENGTHS: Final = 26
+"""Where in the header of a member the lengths of its name and its extra field stand."""
+_AT_ONCE: Final = 1 << 20
+
+
+class Npz(Format):
+    """``numpy.savez`` archives; where several of the names occur, the first one counts."""
+
+    naming: ClassVar[str] = ".npz"
+
+    def accepts(self, path: Path) -> bool:
+        """Whether the file ends in ``.npz``."""
+        return path.suffix.lower() == ".npz"
+
+    def read(self, path: Path, most: int | None = None) -> StoredData:
+        """Inputs under ``images``, ``x`` or ``inputs``; labels under ``labels`` or ``y``."""
+        remedy = "write it again with numpy.savez as arrays of numbers"
+        with opened(path, "a NumPy .npz file", remedy) as stream, ZipFile(stream) as archive:
+            members = {name.removesuffix(".npy"): name for name in archive.namelist()}
+            inputs = _first(archive, path, members, INPUT_KEYS, most)
+            if inputs is None:
+                raise InputError(_no_inputs(path, list(members)))
+            return StoredData(inputs, _first(archive, path, members, LABEL_KEYS))
+
+
+def _first(
+    archive: ZipFile,
+    path: Path,
+    members: dict[str, str],
+    keys: tuple[str, ...],
+    most: int | None = None,
+) -> Stored | None:
+    for key in keys:
+        if key in members:
+            where = f"array '{key}' of {path}"
+            return read_member(archive, archive.getinfo(members[key]), path, where, most)
+    return None
+
+
+def read_member(
+    archive: ZipFile, info: ZipInfo, path: Path, where: str, most: int | None = None
+) -> Stored:
+    """An array of an archive; what it declares is looked at before anything is unpacked.
+
+    Args:
+        archive: the open archive.
+        info: what its directory says of the array.
+        path: its path.
+        where: how messages call the array.
+        most: numbers that are needed, the first ones of a large array; None for all. A checksum
+            is compared only where all are read.
+
+    Raises:
+        InputError: it would take too much memory.
+        Exception: whatever the archive raises where it is damaged.
+    """
+    with archive.open(info) as member:
+        header = read_header(member)
+        if header.start + header.bytes != info.file_size:
+            raise ValueError("archive and array declare different lengths")
+        is_large = header.bytes >= LARGE and not header.fortran
+        if is_large and info.compress_type == ZIP_STORED:
+            return Stored(_in_place(member, info, path, whole=most is None), where)
+        shape = first_entries(header.shape, most) if is_large else header.shape
+        values = read_values(member, shape, header.dtype, path, header.fortran)
+        if shape == header.shape:
+            member.read(1)  # at the end the checksum is compared
+        return Stored(values, where, header.shape)
+
+
+def _in_place(member: Stream, info: ZipInfo, path: Path, whole: bool) -> AnyArray:
+    """A large array that is stored as it is, where it lies in the file."""
+    while whole and member.read(_AT_ONCE):
+        pass  # at the end its checksum is compared
+    with path.open("rb") as stream:
+        stream.seek(info.header_offset + _LENGTHS)
+        lengths = int.from_bytes(stream.read(2), "little"), int.from_bytes(stream.read(2), "little")
+        stream.seek(sum(lengths), SEEK_CUR)
+        return read_npy(stream, path)
+
+
+def _no_inputs(path: Path, names: list[str]) -> str:
+    found = f"only the arrays {listed(names)}" if names else "no arrays"
+    return (
+        f"{path} holds {found}: store the inputs under 'images', 'x' or 'inputs' and the labels "
+        "under 'labels' or 'y'"
+    )

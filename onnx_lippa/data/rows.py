@@ -1,0 +1,136 @@
+"""Inputs that stay as their file holds them, and become floats when they are taken."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, final
+
+import numpy as np
+
+from onnx_lippa.arrays import AnyArray, Floats, Integers, Shape
+from onnx_lippa.data.convert import to_floats
+from onnx_lippa.errors import InputError
+
+_AT_ONCE: Final = 1024
+"""Rows converted together in a pass over all of them."""
+
+
+@final
+class Rows:
+    """Inputs (n, d), of which only those that are asked for are in memory as floats.
+
+    Large arrays stay on disk. Each row's checksum is kept, so that no row is taken that is not the
+    one that was read at first.
+
+    Args:
+        stored: (n, d) the inputs in any type, in memory or mapped from a file.
+        where: the file, for messages.
+        dtype: float32 or float64, the type they are taken in.
+
+    Raises:
+        InputError: not real numbers, or not finite in that type.
+    """
+
+    def __init__(self, stored: AnyArray, where: str, dtype: np.dtype[np.floating]) -> None:
+        self._source = _FileRows.of(stored, where) or _MemoryRows(stored)
+        self._where, self.dtype = where, dtype
+        self._places, self._width = np.arange(len(stored)), stored.shape[1]
+        on_disk = isinstance(self._source, _FileRows)
+        self._sums = np.zeros(len(stored) if on_disk else 0, np.uint32)
+        for first in range(0, len(stored), _AT_ONCE):
+            block = stored[first : first + _AT_ONCE]
+            to_floats(block, where, dtype, first)
+            if on_disk:
+                self._sums[first : first + _AT_ONCE] = [_checksum(row) for row in block]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(n, d)``."""
+        return len(self._places), self._width
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[Floats]:
+        return (self[row] for row in range(len(self)))
+
+    def __getitem__(self, key: int | slice | Integers) -> Floats:
+        """Rows as floats: one (d,) for a number, else (m, d).
+
+        Raises:
+            InputError: their file has changed, or cannot be read any more.
+        """
+        places = self._places[key]
+        taken = self._source.take(np.atleast_1d(places))
+        if (
+            self._sums.size
+            and [_checksum(row) for row in taken] != np.atleast_1d(self._sums[places]).tolist()
+        ):
+            raise InputError(
+                f"{self._where} was changed while it was used: run the same command again"
+            )
+        floats = to_floats(taken, self._where, self.dtype)
+        return floats if np.ndim(places) else floats[0]
+
+    def chosen(self, places: Integers) -> Rows:
+        """Some of the rows, in this order; none is read for it."""
+        other = object.__new__(Rows)
+        other.__dict__ |= self.__dict__ | {"_places": self._places[places]}
+        return other
+
+
+@final
+class _MemoryRows:
+    def __init__(self, stored: AnyArray) -> None:
+        self._stored = stored
+
+    def take(self, places: Integers) -> AnyArray:
+        return self._stored[places]
+
+
+@final
+class _FileRows:
+    """Rows read from their file; not through its map, which a file that shrinks takes away."""
+
+    def __init__(self, path: Path, start: int, width: int, dtype: np.dtype[np.generic]) -> None:
+        self._path, self._start, self._width, self._dtype = path, start, width, dtype
+
+    @classmethod
+    def of(cls, stored: AnyArray, where: str) -> _FileRows | None:
+        """The rows of an array that is mapped from a file as it lies there; else None."""
+        mapped = stored if isinstance(stored, np.memmap) else None
+        if mapped is None or not mapped.flags.c_contiguous or mapped.filename is None:
+            return None
+        return cls(Path(mapped.filename), mapped.offset, stored.shape[1], stored.dtype)
+
+    def take(self, places: Integers) -> AnyArray:
+        size, parts = self._width * self._dtype.itemsize, []
+        try:
+            with self._path.open("rb") as file:
+                for run in np.split(places, np.flatnonzero(np.diff(places) != 1) + 1):
+                    file.seek(self._start + int(run[:1].sum()) * size)
+                    parts.append(file.read(len(run) * size))
+        except OSError as error:
+            raise InputError(f"cannot read {self._path}: {error.strerror or error}") from error
+        content = b"".join(parts)
+        if len(content) != len(places) * size:
+            raise InputError(f"{self._path} was cut off while it was used: restore it")
+        return np.frombuffer(content, self._dtype).reshape(len(places), self._width)
+
+
+def _checksum(row: AnyArray) -> int:
+    return zlib.crc32(np.ascontiguousarray(row).data.cast("B"))
+
+
+def mapped(path: Path, dtype: np.dtype[np.generic], shape: Shape, start: int) -> AnyArray | None:
+    """An array in C order that lies in a file, mapped where it is large; None where it is not."""
+    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if size < LARGE or dtype.hasobject:
+        return None
+    return np.memmap(path, dtype, "r", start, shape)
+
+
+LARGE: Final = 1 << 26
+"""Bytes from which on an array stays on disk."""

@@ -1,0 +1,164 @@
+"""Convolution in NumPy, and its transpose.
+
+Three kernels: one that sees every channel alone is a sum of scaled slices, one of a single tap is
+a matrix product, and any other is a matrix product over unrolled windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import EllipsisType
+from typing import TypeAlias
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from onnx_lippa.arrays import AnyArray, size
+from onnx_lippa.ir.algebra.base import ConvGeometry
+
+_Index: TypeAlias = tuple[int | slice | EllipsisType, ...]
+
+
+def convolve(x: AnyArray, weight: AnyArray, geometry: ConvGeometry) -> AnyArray:
+    """Cross-correlation of (n, channels, *extents) with (maps, channels/groups, *kernel)."""
+    if any(before or after for before, after in geometry.pads):
+        x = np.pad(x, ((0, 0), (0, 0), *geometry.pads))
+    places = _unpadded(geometry).output_extents(x.shape[2:])
+    if _sees_one_channel(weight, geometry):
+        return _convolve_alone(x, weight, geometry, places)
+    if _is_matrix(geometry):
+        met = x[_reach((0,) * len(places), places, geometry)]
+        flat = met.reshape(*x.shape[:2], -1)
+        return np.matmul(_matrix(weight), flat).reshape(len(x), -1, *places)
+    windows = _windows(x, geometry)
+    outputs = []
+    for group, part in _groups(weight, geometry):
+        taps = part.reshape(part.shape[0], -1)
+        block = windows[:, group * part.shape[1] : (group + 1) * part.shape[1]]
+        spatial = len(places)
+        # (n, *places, channels, *kernel): every window one row.
+        order = (0, *range(2, 2 + spatial), 1, *range(2 + spatial, 2 + 2 * spatial))
+        rows = block.transpose(order).reshape(-1, taps.shape[1])
+        outputs.append((rows @ taps.T).reshape(len(x), *places, part.shape[0]))
+    joined = np.concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]
+    return np.ascontiguousarray(np.moveaxis(joined, -1, 1))
+
+
+def transposed(
+    u: AnyArray, weight: AnyArray, geometry: ConvGeometry, extents: tuple[int, ...]
+) -> AnyArray:
+    """The transpose of :func:`convolve` for inputs of these extents, applied to (n, maps, ...)."""
+    n, places = len(u), u.shape[2:]
+    channels = weight.shape[1] * geometry.groups
+    reached = tuple(e + b + a for e, (b, a) in zip(extents, geometry.pads, strict=True))
+    padded = np.zeros((n, channels, *reached), dtype=u.dtype)
+    if _sees_one_channel(weight, geometry):
+        _spread_alone(u, weight, geometry, padded)
+    elif _is_matrix(geometry):
+        flat = np.matmul(_matrix(weight).T, u.reshape(n, u.shape[1], -1))
+        padded[_reach((0,) * len(places), places, geometry)] = flat.reshape(n, -1, *places)
+    else:
+        _spread(u, weight, geometry, padded)
+    inner: _Index = (
+        ...,
+        *(
+            slice(before, before + extent)
+            for extent, (before, _) in zip(extents, geometry.pads, strict=True)
+        ),
+    )
+    return padded[inner]
+
+
+def _spread(u: AnyArray, weight: AnyArray, geometry: ConvGeometry, padded: AnyArray) -> None:
+    """Adds every window's share back in its place."""
+    n, places = len(u), u.shape[2:]
+    for group, part in _groups(weight, geometry):
+        maps = len(part)
+        mine = np.moveaxis(u[:, group * maps : (group + 1) * maps], 1, -1)
+        shares = mine.reshape(-1, maps) @ part.reshape(maps, -1)
+        shares = shares.reshape(n, *places, part.shape[1], *geometry.kernel)
+        target = padded[:, group * part.shape[1] : (group + 1) * part.shape[1]]
+        for tap in np.ndindex(*geometry.kernel):
+            where: _Index = (..., *tap)
+            share = np.moveaxis(shares[where], -1, 1)
+            target[_reach(tap, places, geometry)] += share
+
+
+def _sees_one_channel(weight: AnyArray, geometry: ConvGeometry) -> bool:
+    """Whether every map takes one channel, and slices are fewer than a matrix product is worth."""
+    if weight.shape[1] != 1:
+        return False
+    return geometry.groups > 1 or int(np.count_nonzero(weight)) <= size(geometry.kernel)
+
+
+def _is_matrix(geometry: ConvGeometry) -> bool:
+    """Whether the kernel is one matrix of a single tap."""
+    return geometry.groups == 1 and set(geometry.kernel) == {1}
+
+
+def _matrix(weight: AnyArray) -> AnyArray:
+    return weight.reshape(weight.shape[:2])
+
+
+def _convolve_alone(
+    x: AnyArray, weight: AnyArray, geometry: ConvGeometry, places: tuple[int, ...]
+) -> AnyArray:
+    each = len(weight) // geometry.groups
+    out = np.zeros((len(x), geometry.groups, each, *places), dtype=np.result_type(x, weight))
+    for copy, tap, factors in _factors(weight, geometry):
+        out[:, :, copy] += factors * x[_reach(tap, places, geometry)]
+    return out.reshape(len(x), -1, *places)
+
+
+def _spread_alone(u: AnyArray, weight: AnyArray, geometry: ConvGeometry, padded: AnyArray) -> None:
+    places = u.shape[2:]
+    split = u.reshape(len(u), geometry.groups, -1, *places)
+    for copy, tap, factors in _factors(weight, geometry):
+        padded[_reach(tap, places, geometry)] += factors * split[:, :, copy]
+
+
+def _factors(
+    weight: AnyArray, geometry: ConvGeometry
+) -> Iterator[tuple[int, tuple[int, ...], AnyArray]]:
+    """Each map of a channel with each tap it has, and the factor for every channel there."""
+    split = weight.reshape(geometry.groups, -1, *geometry.kernel)
+    for copy, *tap in np.argwhere(np.any(split != 0, axis=0)).tolist():
+        where: _Index = (slice(None), copy, *tap)
+        yield copy, tuple(tap), split[where].reshape(-1, *(1,) * len(geometry.kernel))
+
+
+def _unpadded(geometry: ConvGeometry) -> ConvGeometry:
+    return ConvGeometry(
+        geometry.kernel,
+        geometry.strides,
+        geometry.dilations,
+        ((0, 0),) * len(geometry.kernel),
+        geometry.groups,
+    )
+
+
+def _groups(weight: AnyArray, geometry: ConvGeometry) -> list[tuple[int, AnyArray]]:
+    maps = weight.shape[0] // geometry.groups
+    return [(g, weight[g * maps : (g + 1) * maps]) for g in range(geometry.groups)]
+
+
+def _windows(padded: AnyArray, geometry: ConvGeometry) -> AnyArray:
+    """Every position of the kernel: (n, channels, *places, *kernel), a view."""
+    spans = tuple(d * (k - 1) + 1 for d, k in zip(geometry.dilations, geometry.kernel, strict=True))
+    spatial = len(spans)
+    view = sliding_window_view(padded, spans, axis=tuple(range(2, 2 + spatial)))
+    steps = tuple(slice(None, None, s) for s in geometry.strides)
+    taps = tuple(slice(None, None, d) for d in geometry.dilations)
+    chosen: _Index = (slice(None), slice(None), *steps, *taps)
+    return view[chosen]
+
+
+def _reach(tap: tuple[int, ...], places: tuple[int, ...], geometry: ConvGeometry) -> _Index:
+    """The padded positions that one tap of the kernel meets over all places."""
+    return (
+        ...,
+        *(
+            slice(t * d, t * d + s * (p - 1) + 1, s)
+            for t, d, s, p in zip(tap, geometry.dilations, geometry.strides, places, strict=True)
+        ),
+    )

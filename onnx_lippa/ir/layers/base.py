@@ -1,0 +1,144 @@
+"""The two kinds of layer.
+
+Inside a linear region every layer is affine. An affine layer states its map and the transpose of
+its linear part; a piecewise-linear one states the same for each of its pieces, with the
+inequalities that keep it there. Gradients, region faces and the rows of linear programs are
+derived from these statements and nothing else.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import scipy.sparse as sp
+
+from onnx_lippa.arrays import Float64, Shape, States, size
+from onnx_lippa.ir.algebra import Algebra, NumpyAlgebra
+
+V = TypeVar("V")
+
+_COLUMNS_AT_ONCE = 512
+"""Unit vectors pushed through a layer in one go when its matrix is asked for."""
+
+
+class Layer(ABC):
+    """One operator of a network, on samples of known shapes."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> Shape:
+        """Shape of the output for one sample."""
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases held."""
+        return 0
+
+
+class AffineLayer(Layer):
+    """``y = A x_1 + B x_2 + ... + c``: linear in all its inputs together, plus an offset."""
+
+    @abstractmethod
+    def linear(self, algebra: Algebra[V], *inputs: V) -> V:
+        """The linear part."""
+
+    def offset(self) -> Float64 | None:
+        """The constant part, of the output's shape or one that broadcasts to it; None for 0."""
+        return None
+
+    @abstractmethod
+    def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
+        """The transpose of the linear part, one result for every input."""
+
+    def forward(self, algebra: Algebra[V], *inputs: V) -> V:
+        """The whole map."""
+        result = self.linear(algebra, *inputs)
+        offset = self.offset()
+        return result if offset is None else algebra.add_constant(result, offset)
+
+    def matrices(self) -> tuple[sp.csr_array, ...]:
+        """The linear part as sparse matrices (outputs, inputs), one for every input.
+
+        Row i is the transpose applied to the i-th unit vector.
+        """
+        algebra = NumpyAlgebra()
+        outputs = size(self.shape)
+        stacks: list[list[sp.csr_array]] = []
+        for start in range(0, outputs, _COLUMNS_AT_ONCE):
+            count = min(_COLUMNS_AT_ONCE, outputs - start)
+            units = np.zeros((count, outputs))
+            units[np.arange(count), start + np.arange(count)] = 1.0
+            rows = self.transpose(algebra, units.reshape(count, *self.shape))
+            stacks.append([sp.csr_array(row.reshape(count, -1)) for row in rows])
+        return tuple(
+            sp.csr_array(sp.vstack(blocks, format="csr")) for blocks in zip(*stacks, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Split:
+    """A piecewise-linear layer with its choices expressed by bounds on auxiliary variables.
+
+    For input ``x`` and output ``z`` there are auxiliaries ``a`` with
+    ``link @ a + link_offset = x`` and ``z = output @ a + output_offset``, and the piece is
+    chosen by the bounds on ``a`` alone (:meth:`PiecewiseLayer.split_bounds`). So the matrix of a
+    linear program built from it is the same for every region.
+
+    Attributes:
+        link: sparse (inputs, auxiliaries).
+        link_offset: (inputs,).
+        output: sparse (outputs, auxiliaries).
+        output_offset: (outputs,).
+    """
+
+    link: sp.csr_array
+    link_offset: Float64
+    output: sp.csr_array
+    output_offset: Float64
+
+
+class PiecewiseLayer(Layer):
+    """Affine on each of finitely many polyhedra of its input; one input.
+
+    A *state* says which piece each unit is on: an array of int8 in NumPy, a tensor in a graph.
+    """
+
+    @abstractmethod
+    def forward(self, algebra: Algebra[V], x: V) -> V:
+        """The layer itself."""
+
+    @abstractmethod
+    def state(self, algebra: Algebra[V], x: V) -> V:
+        """The piece of every unit at this pre-activation (eq. 8 of the paper for ReLU)."""
+
+    @abstractmethod
+    def piece(self, algebra: Algebra[V], state: V, x: V) -> V:
+        """The affine map of the given pieces, at any x."""
+
+    @abstractmethod
+    def piece_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
+        """The transpose of the linear part of the given pieces."""
+
+    @abstractmethod
+    def guard(self, algebra: Algebra[V], state: V, x: V) -> V:
+        """Slacks, affine in x and not negative exactly where the given pieces are valid."""
+
+    @abstractmethod
+    def guard_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
+        """The transpose of the linear part of :meth:`guard`."""
+
+    @property
+    @abstractmethod
+    def guard_shape(self) -> Shape:
+        """Shape of the slacks for one sample."""
+
+    @abstractmethod
+    def split(self) -> Split:
+        """The layer for a program whose matrix does not depend on the region."""
+
+    @abstractmethod
+    def split_bounds(self, state: States) -> tuple[Float64, Float64]:
+        """Lower and upper bounds of the split's auxiliaries on the given pieces (one sample)."""

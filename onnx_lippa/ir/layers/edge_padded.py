@@ -1,0 +1,94 @@
+"""The outermost entries of an image repeated around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar, final
+
+import numpy as np
+
+from onnx_lippa.arrays import Integers, Shape
+from onnx_lippa.ir.algebra import Algebra
+from onnx_lippa.ir.layers.base import AffineLayer
+
+V = TypeVar("V")
+
+
+@final
+class EdgePadded(AffineLayer):
+    """Each axis with its first entry repeated before it and its last one behind it.
+
+    Everything is a slice or a few of them joined, which runtimes copy in long runs; only the
+    edges are ever summed.
+
+    Args:
+        source: sample shape of x.
+        pads: (before, after) for every axis of it.
+    """
+
+    def __init__(self, source: Shape, pads: Sequence[tuple[int, int]]) -> None:
+        self._source, self._pads = source, tuple(pads)
+        self._shape: Shape = tuple(
+            before + extent + after
+            for extent, (before, after) in zip(source, self._pads, strict=True)
+        )
+
+    @property
+    def shape(self) -> Shape:
+        """See :attr:`Layer.shape`."""
+        return self._shape
+
+    def linear(self, algebra: Algebra[V], *inputs: V) -> V:
+        """See :meth:`AffineLayer.linear`."""
+        (x,) = inputs
+        shape = list(self._source)
+        for axis, (before, after) in enumerate(self._pads):
+            extent = shape[axis]
+            parts = [x]
+            if before:
+                parts.insert(0, self._repeated(algebra, x, axis, shape, 0, before))
+            if after:
+                parts.append(self._repeated(algebra, x, axis, shape, extent - 1, after))
+            x = algebra.concatenate(parts, axis) if len(parts) > 1 else x
+            shape[axis] = before + extent + after
+        return x
+
+    def _repeated(
+        self, algebra: Algebra[V], x: V, axis: int, shape: list[int], position: int, count: int
+    ) -> V:
+        entry = algebra.take(x, axis, tuple(shape), np.array([position]))
+        wide = (*shape[:axis], count, *shape[axis + 1 :])
+        return entry if count == 1 else algebra.broadcast(entry, wide)
+
+    def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
+        """See :meth:`AffineLayer.transpose`: the repetitions of an edge are summed into it."""
+        shape = list(self._shape)
+        for axis, (before, after) in reversed(list(enumerate(self._pads))):
+            if not before and not after:
+                continue
+            extent = self._source[axis]
+            if extent == 1:
+                u = algebra.sum_to(u, tuple(shape), (*shape[:axis], 1, *shape[axis + 1 :]))
+            else:
+                u = self._collected(algebra, u, axis, tuple(shape))
+            shape[axis] = extent
+        return (u,)
+
+    def _collected(self, algebra: Algebra[V], u: V, axis: int, shape: Shape) -> V:
+        """What an axis of at least two entries collects: its edges sums, the others one entry."""
+        before, after = self._pads[axis]
+        head, tail = (before + 1 if before else 0), (after + 1 if after else 0)
+        body = shape[axis] - head - tail
+        parts = []
+        if head:
+            parts.append(self._summed(algebra, u, axis, shape, np.arange(head)))
+        if body:
+            parts.append(algebra.take(u, axis, shape, np.arange(head, head + body)))
+        if tail:
+            parts.append(self._summed(algebra, u, axis, shape, np.arange(head + body, shape[axis])))
+        return algebra.concatenate(parts, axis) if len(parts) > 1 else parts[0]
+
+    def _summed(self, algebra: Algebra[V], u: V, axis: int, shape: Shape, positions: Integers) -> V:
+        edge = algebra.take(u, axis, shape, positions)
+        wide = (*shape[:axis], len(positions), *shape[axis + 1 :])
+        return algebra.sum_to(edge, wide, (*shape[:axis], 1, *shape[axis + 1 :]))

@@ -1,0 +1,13 @@
+"""LessOrEqual."""
+
+from __future__ import annotations
+
+from onnx_lippa.ir.layers.comparison import compared
+from onnx_lippa.ir.layers.node import Converted, NodeView
+from onnx_lippa.ir.layers.registry import converts
+
+
+@converts("LessOrEqual", since=12)
+def convert(node: NodeView) -> Converted:
+    """``x <= y``, one of them constant or none, as the condition of a Where."""
+    return compared(node, sign=-1.0, holds=True)

@@ -1,0 +1,98 @@
+"""Products with a constant matrix, the layers behind Gemm and MatMul."""
+
+from __future__ import annotations
+
+from typing import TypeVar, final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Shape
+from onnx_lippa.ir.algebra import Algebra
+from onnx_lippa.ir.layers.base import AffineLayer
+
+V = TypeVar("V")
+
+
+@final
+class LinearMap(AffineLayer):
+    """``y = x @ weight + bias`` over the last axis of a sample.
+
+    Args:
+        source: sample shape of x; its last extent is the number of rows of the weight.
+        weight: (..., inputs, outputs), with at most as many axes as a sample where more than
+            two; the axes in front broadcast with the sample's.
+        bias: broadcast to the output's shape, or None.
+    """
+
+    def __init__(self, source: Shape, weight: Float64, bias: Float64 | None = None) -> None:
+        self._source, self._weight, self._bias = source, weight, bias
+        self._weight_t = weight.swapaxes(-1, -2)
+        self._shape: Shape = (*source[:-1], weight.shape[-1])
+        if weight.ndim > 2:
+            front = np.broadcast_shapes(source[:-2], weight.shape[:-2])
+            self._shape = (*front, source[-2], weight.shape[-1])
+
+    @property
+    def shape(self) -> Shape:
+        """See :attr:`Layer.shape`."""
+        return self._shape
+
+    @property
+    def parameters(self) -> int:
+        """See :attr:`Layer.parameters`."""
+        return self._weight.size + (0 if self._bias is None else self._bias.size)
+
+    def linear(self, algebra: Algebra[V], *inputs: V) -> V:
+        """See :meth:`AffineLayer.linear`."""
+        return algebra.matmul(inputs[0], self._weight)
+
+    def offset(self) -> Float64 | None:
+        """See :meth:`AffineLayer.offset`."""
+        return self._bias
+
+    def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
+        """See :meth:`AffineLayer.transpose`."""
+        pulled = algebra.matmul(u, self._weight_t)
+        return (_summed(algebra, pulled, (*self._shape[:-1], self._source[-1]), self._source),)
+
+
+@final
+class LeftLinearMap(AffineLayer):
+    """``y = weight @ x`` over the last but one axis of a sample of rank two or more.
+
+    Args:
+        source: sample shape of x.
+        weight: (..., outputs, inputs), with at most as many axes as a sample; the axes in front
+            broadcast with the sample's.
+    """
+
+    def __init__(self, source: Shape, weight: Float64) -> None:
+        self._source, self._weight = source, weight
+        self._weight_t = weight.swapaxes(-1, -2)
+        front = np.broadcast_shapes(source[:-2], weight.shape[:-2])
+        self._shape: Shape = (*front, weight.shape[-2], source[-1])
+
+    @property
+    def shape(self) -> Shape:
+        """See :attr:`Layer.shape`."""
+        return self._shape
+
+    @property
+    def parameters(self) -> int:
+        """See :attr:`Layer.parameters`."""
+        return self._weight.size
+
+    def linear(self, algebra: Algebra[V], *inputs: V) -> V:
+        """See :meth:`AffineLayer.linear`."""
+        return algebra.left_matmul(self._weight, inputs[0])
+
+    def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
+        """See :meth:`AffineLayer.transpose`."""
+        pulled = algebra.left_matmul(self._weight_t, u)
+        reached = (*self._shape[:-2], *self._source[-2:])
+        return (_summed(algebra, pulled, reached, self._source),)
+
+
+def _summed(algebra: Algebra[V], u: V, reached: Shape, source: Shape) -> V:
+    """Sums over what the weight's own axes repeated."""
+    return u if reached == source else algebra.sum_to(u, reached, source)

@@ -1,0 +1,13 @@
+"""Sum."""
+
+from __future__ import annotations
+
+from onnx_lippa.ir.layers.average import weighted
+from onnx_lippa.ir.layers.node import Converted, NodeView
+from onnx_lippa.ir.layers.registry import converts
+
+
+@converts("Sum", since=6)
+def convert(node: NodeView) -> Converted:
+    """The sum of any number of tensors that broadcast, constants and computed ones."""
+    return weighted(node, 1.0)

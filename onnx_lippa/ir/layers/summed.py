@@ -1,0 +1,55 @@
+"""Sums over axes, and their transpose: repetition along axes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TypeVar, final
+
+from onnx_lippa.arrays import Shape
+from onnx_lippa.ir.algebra import Algebra
+from onnx_lippa.ir.layers.base import AffineLayer
+
+V = TypeVar("V")
+
+
+@final
+class Summed(AffineLayer):
+    """The sum over some axes of the samples, which keep the extent 1."""
+
+    def __init__(self, source: Shape, axes: Collection[int]) -> None:
+        self._source = source
+        self._shape = tuple(1 if i in axes else extent for i, extent in enumerate(source))
+
+    @property
+    def shape(self) -> Shape:
+        """See :attr:`Layer.shape`."""
+        return self._shape
+
+    def linear(self, algebra: Algebra[V], *inputs: V) -> V:
+        """See :meth:`AffineLayer.linear`."""
+        return algebra.sum_to(inputs[0], self._source, self._shape)
+
+    def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
+        """See :meth:`AffineLayer.transpose`."""
+        return (algebra.broadcast(u, self._source),)
+
+
+@final
+class Repeated(AffineLayer):
+    """A sample repeated along its axes of extent 1; the shape has as many axes as the source."""
+
+    def __init__(self, source: Shape, shape: Shape) -> None:
+        self._source, self._shape = source, shape
+
+    @property
+    def shape(self) -> Shape:
+        """See :attr:`Layer.shape`."""
+        return self._shape
+
+    def linear(self, algebra: Algebra[V], *inputs: V) -> V:
+        """See :meth:`AffineLayer.linear`."""
+        return algebra.broadcast(inputs[0], self._shape)
+
+    def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
+        """See :meth:`AffineLayer.transpose`."""
+        return (algebra.sum_to(u, self._shape, self._source),)

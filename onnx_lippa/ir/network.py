@@ -1,0 +1,159 @@
+"""The internal representation: steps whose inputs are indices of earlier values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from onnx_lippa.arrays import AnyArray, Float64, Floats, Shape, size
+from onnx_lippa.ir.algebra import NumpyAlgebra
+from onnx_lippa.ir.layers import Layer, PiecewiseLayer
+from onnx_lippa.ir.layers.joined import Joined
+from onnx_lippa.ir.layers.readout import Readout
+from onnx_lippa.ir.layers.rearrange import Rearranged
+from onnx_lippa.ir.passes import forward_pass, states_of, transpose_pass
+from onnx_lippa.ir.pattern import ActivationPattern
+
+
+@dataclass(frozen=True)
+class Step:
+    """One layer at its place.
+
+    Attributes:
+        name: name of the ONNX node.
+        op: its operator.
+        tensor: name of the ONNX tensor it computes.
+        layer: the layer.
+        inputs: indices of the values it takes: 0 is the network's input, i + 1 the result of
+            step i.
+    """
+
+    name: str
+    op: str
+    tensor: str
+    layer: Layer
+    inputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Local:
+    """A network around one input.
+
+    Attributes:
+        logits: (k,) its logits.
+        gradient: (d,) gradient of the weighted logits.
+        pattern: its activation pattern.
+    """
+
+    logits: Float64
+    gradient: Float64
+    pattern: ActivationPattern
+
+
+@dataclass(frozen=True)
+class Network:
+    """A directed acyclic graph of layers in an order of execution; it is its own tape.
+
+    Attributes:
+        input_shape: sample shape of the input.
+        steps: the layers; the last one computes the logits.
+        readout: what the model makes of the logits afterwards.
+        notes: what a user should know about the import, one sentence each.
+    """
+
+    input_shape: Shape
+    steps: tuple[Step, ...]
+    readout: Readout = Readout.LOGITS
+    notes: tuple[str, ...] = ()
+
+    @property
+    def input_size(self) -> int:
+        """Number d of input features."""
+        return size(self.input_shape)
+
+    @property
+    def output_shape(self) -> Shape:
+        """Sample shape of the logits."""
+        return self.steps[-1].layer.shape if self.steps else self.input_shape
+
+    @property
+    def output_size(self) -> int:
+        """Number k of logits."""
+        return size(self.output_shape)
+
+    @property
+    def units(self) -> int:
+        """Number of scalar piecewise-linear units."""
+        return sum(
+            size(step.layer.shape) for step in self.steps if isinstance(step.layer, PiecewiseLayer)
+        )
+
+    @property
+    def elements(self) -> int:
+        """Number of elements of the input and of every step's result together."""
+        return self.input_size + sum(size(step.layer.shape) for step in self.steps)
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return sum(step.layer.parameters for step in self.steps)
+
+    @property
+    def work(self) -> int:
+        """About the multiplications of one sample: each weight acts at each place of its result."""
+        acted = (step.layer.parameters * size(step.layer.shape[1:]) for step in self.steps)
+        return self.elements + sum(acted)
+
+    def joint(self) -> Network:
+        """The network whose outputs are followed by its inputs, ``[y; x]``."""
+        k, d = self.output_size, self.input_size
+        last = len(self.steps)
+        added: list[tuple[str, Layer, tuple[int, ...]]] = [
+            ("Reshape", Rearranged(self.output_shape, (k,)), (last,)),
+            ("Reshape", Rearranged(self.input_shape, (d,)), (0,)),
+            ("Concat", Joined([(k,), (d,)], 0), (last + 1, last + 2)),
+        ]
+        steps = (Step("joint", op, "", layer, inputs) for op, layer, inputs in added)
+        return replace(self, steps=(*self.steps, *steps))
+
+    def values(self, x: Floats) -> list[AnyArray]:
+        """The input and the result of every step for a batch (n, d) or (n, *input_shape)."""
+        dtype = np.float32 if x.dtype == np.float32 else np.float64
+        batch = x.reshape(len(x), *self.input_shape).astype(dtype, copy=False)
+        return forward_pass(NumpyAlgebra(dtype), self.steps, batch)
+
+    def forward(self, x: Floats) -> Floats:
+        """Logits (n, k) for a batch (n, d) or (n, *input_shape), in the precision of x."""
+        return self.values(x)[-1].reshape(len(x), -1)
+
+    def pattern(self, x: Float64) -> ActivationPattern:
+        """The activation pattern B(x) of one input of any shape with d elements (eq. 8)."""
+        values = self.values(x.reshape(1, -1))
+        states = states_of(NumpyAlgebra(), self.steps, values)
+        return ActivationPattern.of(states)
+
+    def local(self, x: Float64, v: Float64) -> Local:
+        """What the network is around one input (d,): logits, ``J^T v`` for v (k,), pattern."""
+        algebra = NumpyAlgebra()
+        values = self.values(x.reshape(1, -1))
+        states = states_of(algebra, self.steps, values)
+        seed = v.reshape(1, *self.output_shape)
+        pulled = transpose_pass(algebra, self.steps, states, len(self.steps), seed)
+        gradient = np.zeros(self.input_size) if pulled is None else pulled.ravel()
+        pattern = ActivationPattern.of(states)
+        return Local(values[-1].ravel(), gradient, pattern)
+
+    def vector_jacobian(self, x: Float64, v: Float64) -> tuple[Float64, Float64]:
+        """Logits (n, k) and ``J(x)^T v`` (n, d) for inputs (n, d) and weightings v (n, k).
+
+        The exact reference of the compiled gradient: float64, and at a kink the piece that
+        B(x) names.
+        """
+        algebra = NumpyAlgebra()
+        values = self.values(x.astype(np.float64, copy=False))
+        states = states_of(algebra, self.steps, values)
+        seed = v.reshape(len(v), *self.output_shape)
+        pulled = transpose_pass(algebra, self.steps, states, len(self.steps), seed)
+        gradient = np.zeros((len(x), self.input_size)) if pulled is None else pulled
+        return values[-1].reshape(len(x), -1), gradient.reshape(len(x), -1)

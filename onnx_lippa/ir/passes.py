@@ -1,0 +1,98 @@
+"""Forward and reverse over a tape of steps, in any algebra.
+
+Nothing is traced: the network is its own tape. Run with NumPy these passes give numbers, run
+with the graph algebra they give an ONNX graph of the gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from onnx_lippa.ir.algebra import Algebra
+from onnx_lippa.ir.layers import AffineLayer, Layer, PiecewiseLayer
+
+V = TypeVar("V")
+
+
+class StepLike(Protocol):
+    """What the passes need to know of a step."""
+
+    @property
+    def layer(self) -> Layer:
+        """The layer."""
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """Indices of the values it takes."""
+
+
+def forward_pass(algebra: Algebra[V], steps: Sequence[StepLike], x: V) -> list[V]:
+    """All values of the network: the input, then the result of every step."""
+    values = [x]
+    for step in steps:
+        operands = [values[index] for index in step.inputs]
+        values.append(_forward(algebra, step.layer, operands))
+    return values
+
+
+def _forward(algebra: Algebra[V], layer: Layer, operands: Sequence[V]) -> V:
+    if isinstance(layer, AffineLayer):
+        return layer.forward(algebra, *operands)
+    if isinstance(layer, PiecewiseLayer):
+        return layer.forward(algebra, operands[0])
+    raise TypeError(f"{type(layer).__name__} is neither affine nor piecewise linear")
+
+
+def states_of(
+    algebra: Algebra[V], steps: Sequence[StepLike], values: Sequence[V]
+) -> list[V | None]:
+    """The state of every piecewise-linear step at these values; None for affine steps."""
+    return [
+        step.layer.state(algebra, values[step.inputs[0]])
+        if isinstance(step.layer, PiecewiseLayer)
+        else None
+        for step in steps
+    ]
+
+
+def transpose_pass(
+    algebra: Algebra[V],
+    steps: Sequence[StepLike],
+    states: Sequence[V | None],
+    start: int,
+    seed: V,
+) -> V | None:
+    """Pulls a weighting of one value back to the network's input.
+
+    Args:
+        algebra: where to compute.
+        steps: the tape.
+        states: state of every piecewise-linear step (None for the others).
+        start: index of the value that is weighted (``len(steps)`` for the output).
+        seed: the weighting, of that value's shape.
+
+    Returns:
+        ``J^T seed`` at the input, or None where the value does not depend on it.
+    """
+    cotangents: list[V | None] = [None] * (start + 1)
+    cotangents[start] = seed
+    for index in range(start, 0, -1):
+        cotangent = cotangents[index]
+        if cotangent is None:
+            continue
+        step, state = steps[index - 1], states[index - 1]
+        for source, share in zip(
+            step.inputs, _transposed(algebra, step.layer, state, cotangent), strict=True
+        ):
+            known = cotangents[source]
+            cotangents[source] = share if known is None else algebra.add(known, share)
+    return cotangents[0]
+
+
+def _transposed(algebra: Algebra[V], layer: Layer, state: V | None, u: V) -> tuple[V, ...]:
+    if isinstance(layer, AffineLayer):
+        return layer.transpose(algebra, u)
+    if isinstance(layer, PiecewiseLayer) and state is not None:
+        return (layer.piece_transpose(algebra, state, u),)
+    raise TypeError(f"{type(layer).__name__} has no transpose here")

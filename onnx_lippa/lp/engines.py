@@ -1,0 +1,30 @@
+"""The LP engines by name, and the choice between them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from onnx_lippa.errors import InputError
+from onnx_lippa.ir.network import Network
+from onnx_lippa.lp.engine import RegionEngine
+from onnx_lippa.lp.engine_rows import RowsEngine
+from onnx_lippa.lp.engine_stacked import StackedEngine
+from onnx_lippa.lp.solver import Solver
+
+_ENGINES: Final[tuple[type[RegionEngine], ...]] = (RowsEngine, StackedEngine)
+
+ENGINE_NAMES: Final[tuple[str, ...]] = ("auto", *(engine.name for engine in _ENGINES))
+
+
+def engine_named(name: str, network: Network, solver: Solver) -> RegionEngine:
+    """The engine of this name for a network; ``auto`` is the faster one.
+
+    Raises:
+        InputError: there is no such engine.
+    """
+    if name == "auto":
+        return RowsEngine(network, solver)
+    for engine in _ENGINES:
+        if engine.name == name:
+            return engine(network, solver)
+    raise InputError(f"there is no LP engine '{name}': choose one of {', '.join(ENGINE_NAMES)}")

@@ -1,0 +1,115 @@
+"""A linear region: the inputs that share an activation pattern, where f(x) = Γ x + γ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Integers, size
+from onnx_lippa.ir.algebra import NumpyAlgebra
+from onnx_lippa.ir.layers import AffineLayer, PiecewiseLayer
+from onnx_lippa.ir.network import Network
+from onnx_lippa.ir.passes import transpose_pass
+from onnx_lippa.ir.pattern import ActivationPattern
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The affine map of a region at some points, whether they lie in it or not.
+
+    Attributes:
+        outputs: (n, k) logits ``Γ x + γ``.
+        slacks: (n, faces) distances to the faces in pre-activation, negative where violated.
+    """
+
+    outputs: Float64
+    slacks: Float64
+
+
+@final
+class LinearRegion:
+    """The region of one activation pattern.
+
+    The pattern is the identity of the region. It is carried along, never recomputed from a
+    solution that lies on a face. Faces are numbered over all piecewise-linear layers in network
+    order: face j is ``a_j x + c_j >= 0``.
+
+    Args:
+        network: the network.
+        pattern: one of its activation patterns.
+    """
+
+    def __init__(self, network: Network, pattern: ActivationPattern) -> None:
+        self.network = network
+        self.pattern = pattern
+        self._algebra = NumpyAlgebra()
+        self._piecewise = [
+            (index, step.inputs[0], step.layer)
+            for index, step in enumerate(network.steps)
+            if isinstance(step.layer, PiecewiseLayer)
+        ]
+        self._states: list[np.ndarray | None] = [None] * len(network.steps)
+        for (index, _, _), state in zip(self._piecewise, pattern.states, strict=True):
+            self._states[index] = state.astype(np.bool_) if state.dtype == np.int8 else state
+        sizes = [size(layer.guard_shape) for _, _, layer in self._piecewise]
+        self._first_face = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+
+    @classmethod
+    def of(cls, network: Network, x: Float64) -> LinearRegion:
+        """The region of an input of any shape with d elements (eq. 8)."""
+        return cls(network, network.pattern(x))
+
+    @property
+    def faces(self) -> int:
+        """Number of inequalities that keep the pattern."""
+        return int(self._first_face[-1])
+
+    def evaluate(self, x: Float64) -> Evaluation:
+        """The region's affine map and slacks at points (n, d)."""
+        values = [x.reshape(len(x), *self.network.input_shape)]
+        slacks = []
+        for step, state in zip(self.network.steps, self._states, strict=True):
+            layer, operands = step.layer, [values[i] for i in step.inputs]
+            if isinstance(layer, AffineLayer):
+                values.append(layer.forward(self._algebra, *operands))
+            elif isinstance(layer, PiecewiseLayer) and state is not None:
+                slacks.append(layer.guard(self._algebra, state, operands[0]).reshape(len(x), -1))
+                values.append(layer.piece(self._algebra, state, operands[0]))
+        joined = np.concatenate(slacks, axis=1) if slacks else np.zeros((len(x), 0))
+        return Evaluation(values[-1].reshape(len(x), -1), joined)
+
+    def gradient(self, v: Float64) -> Float64:
+        """Rows ``v Γ`` (m, d) for weightings v (m, k) of the logits."""
+        seed = v.reshape(len(v), *self.network.output_shape)
+        return self._pulled(len(self.network.steps), seed)
+
+    def face_rows(self, faces: Integers) -> Float64:
+        """The rows a_j (m, d) of some faces, pulled back through the layers before them."""
+        rows = np.empty((len(faces), self.network.input_size))
+        owner = np.searchsorted(self._first_face, faces, side="right") - 1
+        for place, (index, source, layer) in enumerate(self._piecewise):
+            mine = np.flatnonzero(owner == place)
+            if mine.size == 0:
+                continue
+            units = np.zeros((mine.size, size(layer.guard_shape)))
+            units[np.arange(mine.size), faces[mine] - self._first_face[place]] = 1.0
+            state = self._states[index]
+            if state is None:
+                continue
+            seed = layer.guard_transpose(
+                self._algebra, state, units.reshape(mine.size, *layer.guard_shape)
+            )
+            rows[mine] = self._pulled(source, seed)
+        return rows
+
+    def contains(self, x: Float64, tolerance: float = 0.0) -> bool:
+        """Whether an input (d,) lies in the closed region, up to a slack of -tolerance."""
+        return bool(np.all(self.evaluate(x.reshape(1, -1)).slacks >= -tolerance))
+
+    def _pulled(self, start: int, seed: np.ndarray) -> Float64:
+        pulled = transpose_pass(self._algebra, self.network.steps, self._states, start, seed)
+        if pulled is None:
+            return np.zeros((len(seed), self.network.input_size))
+        return pulled.reshape(len(seed), -1)

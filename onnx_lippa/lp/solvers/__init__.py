@@ -1,0 +1,1 @@
+"""Solvers: one file each. The only package that imports a solver library."""

@@ -1,0 +1,133 @@
+"""Clarabel, an interior-point solver of conic programs: the one for the ℓ2 norm."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import ClassVar, final
+
+import clarabel
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from onnx_lippa.arrays import Float64
+from onnx_lippa.lp.program import Program, Rows
+from onnx_lippa.lp.solution import Solution, Status
+from onnx_lippa.lp.solver import NO_STOP, Session, Solver, SolverCounts, Stop
+
+_STATUS = {
+    str(clarabel.SolverStatus.Solved): Status.OPTIMAL,
+    str(clarabel.SolverStatus.AlmostSolved): Status.OPTIMAL,
+    str(clarabel.SolverStatus.PrimalInfeasible): Status.INFEASIBLE,
+    str(clarabel.SolverStatus.MaxTime): Status.LIMIT,
+}
+
+_ACCURACY = 1e-8
+"""What an optimum must reach; with a cone, more is not to be had reliably."""
+_FINE_GAP, _FINE_FEASIBILITY = 1e-12, 1e-10
+"""What a program without a cone is driven to: a distance is the root of twice its objective, so
+an error of 1e-8 there would be one of 1e-4 in a small distance."""
+
+
+@final
+class Clarabel(Solver):
+    """Takes programs linear, quadratic, and with a cone; no integers. It has no warm start."""
+
+    name: ClassVar[str] = "clarabel"
+
+    def takes(self, program: Program) -> bool:
+        """See :meth:`Solver.takes`."""
+        return not program.has_integers
+
+    def open(self, program: Program) -> Session:
+        """See :meth:`Solver.open`."""
+        return ClarabelSession(program, self.counts)
+
+
+class ClarabelSession(Session):
+    """Keeps the program and solves it afresh each time."""
+
+    def __init__(self, program: Program, counts: SolverCounts) -> None:
+        super().__init__(program)
+        self._counts = counts
+
+    def solve(
+        self,
+        time_limit: float = float("inf"),
+        hint: Float64 | None = None,
+        stop: Stop = NO_STOP,
+    ) -> Solution:
+        """See :meth:`Session.solve`."""
+        program = self.program
+        settings = _settings(fine=program.cone is None)
+        if math.isfinite(time_limit):
+            settings.time_limit = max(time_limit, 1e-6)
+        curvature = np.zeros(program.variables) if program.curvature is None else program.curvature
+        matrix, right, cones = _conic_form(program)
+        started = time.perf_counter()
+        result = clarabel.DefaultSolver(
+            sp.csc_matrix(sp.diags_array(curvature)), program.cost, matrix, right, cones, settings
+        ).solve()
+        self._counts.solves += 1
+        self._counts.seconds += time.perf_counter() - started
+        status = _STATUS.get(str(result.status), Status.FAILED)
+        duals = _duals(program, np.asarray(result.z))
+        detail = str(result.status)
+        if status is Status.INFEASIBLE:
+            return Solution(status, np.zeros(0), math.nan, detail, math.inf, duals=duals)
+        if status is not Status.OPTIMAL:
+            return Solution(status, np.zeros(0), math.nan, detail)
+        value = float(result.obj_val)
+        return Solution(status, np.asarray(result.x), value, "", value, duals=duals)
+
+
+def _settings(fine: bool) -> clarabel.DefaultSettings:
+    settings = clarabel.DefaultSettings()
+    settings.verbose = False
+    settings.max_threads = 1
+    settings.tol_gap_abs = settings.tol_gap_rel = _FINE_GAP if fine else _ACCURACY
+    settings.tol_feas = _FINE_FEASIBILITY if fine else _ACCURACY
+    # Where no further progress is made, this is still called solved (almost).
+    settings.reduced_tol_gap_abs = settings.reduced_tol_gap_rel = _ACCURACY
+    settings.reduced_tol_feas = _ACCURACY
+    return settings
+
+
+def _conic_form(program: Program) -> tuple[sp.csc_matrix, Float64, list[object]]:
+    """``A v + s = b`` with s in a product of cones: equalities, inequalities, then the ball."""
+    identity = sp.csr_array(sp.eye_array(program.variables))
+    every = Rows(identity, program.lower, program.upper).stacked_on(program.rows)
+    equal, below, above = _sides(every)
+    blocks = [every.matrix[equal], every.matrix[below], -every.matrix[above]]
+    sides = [every.upper[equal], every.upper[below], -every.lower[above]]
+    cones: list[object] = [
+        clarabel.ZeroConeT(int(equal.sum())),
+        clarabel.NonnegativeConeT(int(below.sum() + above.sum())),
+    ]
+    if program.cone is not None:
+        d = program.cone.center.size
+        # (radius, v - center) in the second-order cone.
+        blocks.append(sp.vstack([sp.csr_array((1, program.variables)), -identity[:d]]))
+        sides.append(np.concatenate([[program.cone.radius], -program.cone.center]))
+        cones.append(clarabel.SecondOrderConeT(d + 1))
+    return sp.csc_matrix(sp.vstack(blocks)), np.concatenate(sides), cones
+
+
+def _sides(every: Rows) -> tuple[npt.NDArray[np.bool_], ...]:
+    """Which rows are equalities, which others have an upper side, and which a lower one."""
+    equal = every.lower == every.upper
+    return equal, ~equal & np.isfinite(every.upper), ~equal & np.isfinite(every.lower)
+
+
+def _duals(program: Program, z: Float64) -> Float64:
+    """Multipliers of the rows, which come first among those of the conic form."""
+    equal, below, above = _sides(program.rows)
+    bounds = _sides(Rows(sp.csr_array((0, 0)), program.lower, program.upper))
+    duals = np.zeros(program.rows.count)
+    first = 0
+    for rows, of_variables, sign in zip((equal, below, above), bounds, (-1, -1, 1), strict=True):
+        count = int(rows.sum())
+        duals[rows] += sign * z[first : first + count]
+        first += count + int(of_variables.sum())
+    return duals

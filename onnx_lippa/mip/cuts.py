@@ -1,0 +1,129 @@
+"""Implications between units: of some pairs, not every pair of signs can occur.
+
+Two units of one block are functions of the same x and earlier z. Where for their pre-activations
+over the box
+
+    ẑ_j / r_j - ẑ_i / r_i >= 0     i active makes j active        b_i <= b_j
+    ẑ_j / r_j + ẑ_i / r_i <= 0     they are not both active       b_i + b_j <= 1
+    ẑ_j / r_j + ẑ_i / r_i >= 0     they are not both inactive     b_i + b_j >= 1
+
+with r half the width of a unit's range, a row says so. In the first block the ranges are exact; in
+later ones they are interval arithmetic over x and the z of earlier units.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import scipy.sparse as sp
+
+from onnx_lippa.arrays import Float64, Integers
+from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.lp.program import Rows
+
+_MOST_UNITS: Final = 512
+"""Of a larger block only the units with the widest ranges are paired, since pairs cost the square
+of their number."""
+_FIELDS: Final = ("first", "second", "signs", "most", "strength")
+_CERTAIN: Final = 1e-7
+"""By how much a sum or difference, in units of half widths, must keep clear of 0."""
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Implications, the strongest first.
+
+    Attributes:
+        first: (cuts,) unit i.
+        second: (cuts,) unit j.
+        signs: (cuts, 2) coefficients of b_i and b_j.
+        most: (cuts,) what ``signs @ (b_i, b_j)`` is at most.
+        strength: (cuts,) how far the sum or difference stays clear of 0.
+    """
+
+    first: Integers
+    second: Integers
+    signs: Float64
+    most: Float64
+    strength: Float64
+
+    @property
+    def count(self) -> int:
+        """Number of implications."""
+        return int(self.first.size)
+
+    def take(self, chosen: Integers) -> Cuts:
+        """Some of them."""
+        return Cuts(
+            self.first[chosen], self.second[chosen], self.signs[chosen],
+            self.most[chosen], self.strength[chosen],
+        )  # fmt: skip
+
+    def among(self, free: Integers, limit: int) -> Cuts:
+        """At most so many, the strongest, between some of the units."""
+        both = np.isin(self.first, free) & np.isin(self.second, free)
+        return self.take(np.flatnonzero(both)[:limit])
+
+    def rows(self, units: int) -> Rows:
+        """As rows over the b of all units."""
+        places = np.repeat(np.arange(self.count), 2)
+        columns = np.stack([self.first, self.second], axis=1).ravel()
+        matrix = sp.csr_array((self.signs.ravel(), (places, columns)), shape=(self.count, units))
+        return Rows(matrix, np.full(self.count, -np.inf), self.most)
+
+
+def implications(system: RectifiedSystem) -> Cuts:
+    """All implications that are found between the units of one block."""
+    z_lower, z_upper = np.maximum(system.unit_lower, 0), np.maximum(system.unit_upper, 0)
+    lower, upper = np.append(system.lower, z_lower), np.append(system.upper, z_upper)
+    both = np.hstack([system.on_input, system.on_units])
+    middle, radius = lower / 2 + upper / 2, upper / 2 - lower / 2
+    found: list[Cuts] = []
+    for first, end in zip(system.starts, system.starts[1:], strict=False):
+        spread = np.abs(both[first:end]) @ radius
+        units = first + np.sort(np.argsort(-spread, kind="stable")[:_MOST_UNITS])
+        units = units[spread[units - first] > 0]
+        rows, half = both[units], spread[units - first]
+        center = (rows @ middle + system.offset[units]) / half
+        off = system.error[units] / half
+        found.append(_of_block(units, center, rows * radius / half[:, None], off))
+    if not found:
+        return _none()
+    cuts = Cuts(*(np.concatenate([getattr(part, name) for part in found]) for name in _FIELDS))
+    return cuts.take(np.argsort(-cuts.strength, kind="stable"))
+
+
+def _of_block(units: Integers, center: Float64, rows: Float64, off: Float64) -> Cuts:
+    """Implications between units whose normalised ẑ is ``center + rows e``, e between -1 and 1.
+
+    They hold for what is off by as much as is said.
+    """
+    parts: list[Cuts] = [_none()]
+    for place, i in enumerate(units[:-1]):
+        after = slice(place + 1, None)
+        others, c = units[after], center[place]
+        apart = np.abs(rows[after] - rows[place]).sum(axis=1)
+        together = np.abs(rows[after] + rows[place]).sum(axis=1)
+        difference, total = center[after] - c, center[after] + c
+        needed = _CERTAIN + off[after] + off[place]
+        for clear, signs, most in (
+            (difference - apart, (1.0, -1.0), 0.0),
+            (-difference - apart, (-1.0, 1.0), 0.0),
+            (-total - together, (1.0, 1.0), 1.0),
+            (total - together, (-1.0, -1.0), -1.0),
+        ):
+            chosen = np.flatnonzero(clear > needed)
+            parts.append(
+                Cuts(
+                    np.full(chosen.size, i), others[chosen], np.tile(signs, (chosen.size, 1)),
+                    np.full(chosen.size, most), clear[chosen],
+                )
+            )  # fmt: skip
+    return Cuts(*(np.concatenate([getattr(part, name) for part in parts]) for name in _FIELDS))
+
+
+def _none() -> Cuts:
+    nothing = np.zeros(0, dtype=np.int64)
+    return Cuts(nothing, nothing, np.zeros((0, 2)), np.zeros(0), np.zeros(0))

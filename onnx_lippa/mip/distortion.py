@@ -1,0 +1,74 @@
+"""The least distance of an unsafe input, by mixed-integer programs in distance mode."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64
+from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.lp.solution import Status
+from onnx_lippa.lp.solver import Stop
+from onnx_lippa.lp.solvers.named import mip_solver_named
+from onnx_lippa.mip.formulation import distance_program
+from onnx_lippa.mip.inputs import NoProgramError
+from onnx_lippa.mip.settings import Distortion, MipSettings
+from onnx_lippa.spec import Conjunction, StatedSet
+
+
+def least_distortion(
+    system: RectifiedSystem,
+    disjuncts: Sequence[Conjunction],
+    question: StatedSet,
+    settings: MipSettings,
+    start: Float64 | None = None,
+) -> Distortion:
+    """The least distance to the centre at which an output is unsafe, with bounds on it.
+
+    Only inputs of the system count, so nothing is said beyond the radius it was made for. A
+    disjunct is of no interest beyond the nearest input found for those before it.
+
+    Args:
+        system: the system, over a ball that holds an unsafe input if the distance is to be found.
+        disjuncts: the unsafe outputs.
+        question: whose norm and centre count.
+        settings: how to state and solve, and the limits.
+        start: (d,) an unsafe point of the system to start from.
+
+    Raises:
+        InputError: there is no such solver.
+    """
+    started = time.monotonic()
+    deadline = started + settings.time_limit
+    solver = mip_solver_named(settings.solver)
+    lower, upper, best, nodes, reason = np.inf, np.inf, np.zeros(0), 0, ""
+    for disjunct in disjuncts:
+        try:
+            stated = distance_program(
+                system, disjunct, question, big_m=settings.big_m, cuts=settings.cuts
+            )
+        except NoProgramError as error:
+            lower, reason = 0.0, reason or str(error)
+            continue
+        session = solver.open(stated.program)
+        if np.isfinite(upper):
+            session.add_rows(stated.cut_off(upper))
+        hint = None
+        if start is not None:
+            distance = question.distance(system.whole(start[None])[0])
+            hint = stated.start(start, distance)
+        solution = session.solve(deadline - time.monotonic(), hint, Stop(nodes=settings.node_limit))
+        nodes += solution.nodes
+        if solution.values.size:
+            x = stated.x(solution.values)
+            distance = question.distance(system.whole(x[None])[0])
+            if distance < upper:
+                upper, best = distance, x
+        lower = min(lower, max(solution.bound, 0.0))
+        if solution.status is Status.FAILED:
+            reason = reason or f"no MIP solver finished: {solution.detail}"
+        elif solution.status is Status.LIMIT:
+            reason = reason or "the MIP solver ran out of its limits"
+    return Distortion(min(lower, upper), upper, best, nodes, time.monotonic() - started, reason)

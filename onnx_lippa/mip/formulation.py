@@ -1,0 +1,330 @@
+"""The paper's mixed-integer program (7) over a rectified system, and parts of it.
+
+For every unit whose sign is not given, with ``l <= ẑ <= u`` and b in {0, 1},
+
+    z >= 0,    z >= ẑ,    z <= u b,    z <= ẑ - l (1 - b)
+
+where ẑ is substituted by what it is in x and the z of earlier units. A unit whose sign is given
+has no b: its z is replaced by ẑ or 0, and one row on ẑ keeps the sign. With all signs given this is
+the linear program (12), with none the program (7).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import scipy.sparse as sp
+
+from onnx_lippa.arrays import Float64, States
+from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.lp.program import Program, Rows
+from onnx_lippa.mip.cuts import implications
+from onnx_lippa.mip.inputs import InputVariables
+from onnx_lippa.mip.settings import BigM
+from onnx_lippa.mip.substitution import Substituted, least_and_most
+from onnx_lippa.spec import Conjunction, StatedSet
+
+FREE: Final = -1
+"""Of a unit in a pattern: its sign is not given."""
+_NEGLIGIBLE: Final = 1e-14
+"""Coefficients below this share of a row's largest one are rounding: solvers want none."""
+_TOLERANCE: Final = 1e-6
+"""What solvers allow rows and integers to be off."""
+
+
+@dataclass(frozen=True)
+class Formulation:
+    """A program over (p, z of free units, b of free units, perhaps τ), and the way back from it.
+
+    Attributes:
+        program: the program.
+        system: what it is about.
+        disjunct: whose margin.
+        fixed: (units,) signs given: 1 active, 0 inactive, -1 free.
+        inputs: the variables p that stand for x.
+        constant: what the objective lacks: the margin or distance is the objective plus this.
+        tolerance: how much of a margin may be due to the solver's tolerances.
+    """
+
+    program: Program
+    system: RectifiedSystem
+    disjunct: Conjunction
+    fixed: States
+    inputs: InputVariables
+    constant: float
+    tolerance: float
+
+    def x(self, values: Float64) -> Float64:
+        """The point (d,) of the system that a solution stands for, moved into its box."""
+        x = self.inputs.offset + self.inputs.matrix @ values[: self.inputs.count]
+        return np.clip(x, self.system.lower, self.system.upper)
+
+    def pattern(self, values: Float64) -> States:
+        """The pattern (units,) of a solution: 1 active, 0 inactive; int8.
+
+        It is the solver's b, not what x evaluates to: at an optimum ẑ is often 0.
+        """
+        pattern = self.fixed.astype(np.int8)
+        free = np.flatnonzero(self.fixed == FREE)
+        first = self.inputs.count + free.size
+        pattern[free] = values[first : first + free.size] > 0.5
+        return pattern
+
+    def start(self, x: Float64, distance: float = 0.0) -> Float64:
+        """Values that a point (d,) of the system gives the variables, for a warm start.
+
+        Args:
+            x: the point; should its pattern not be the one given, the start is not feasible.
+            distance: its distance, where that is minimised.
+        """
+        free = self.fixed == FREE
+        z_hat = self.system.pre_activations(x[None])[0][free]
+        parts = [self.inputs.at(x, distance), np.maximum(z_hat, 0), (z_hat >= 0).astype(float)]
+        values = np.concatenate(parts)
+        if values.size < self.program.variables:
+            values = np.append(values, self.margin(x))
+        return values
+
+    def margin(self, x: Float64) -> float:
+        """The margin at a point (d,), by evaluating the system."""
+        return float(self.disjunct.margins(self.system.outputs(x[None]))[0])
+
+    def cut_off(self, most: float) -> Rows:
+        """The row that only lets values of at most so much of margin or distance through."""
+        cost = sp.csr_array(self.program.cost[None])
+        return Rows(cost, np.array([-np.inf]), np.array([most - self.constant]))
+
+
+def margin_program(
+    system: RectifiedSystem,
+    disjunct: Conjunction,
+    big_m: BigM = BigM.OF_EACH_UNIT,
+    cuts: int = 0,
+) -> Formulation:
+    """``min max_i (A f(x) - b)_i`` over all inputs of the system.
+
+    Args:
+        system: the system.
+        disjunct: the unsafe outputs; at least one row.
+        big_m: which constants.
+        cuts: at most so many implications between units.
+
+    Raises:
+        NoProgramError: the ball is not given by linear inequalities.
+    """
+    return partial_program(system, disjunct, all_free(system), big_m, cuts)
+
+
+def partial_program(
+    system: RectifiedSystem,
+    disjunct: Conjunction,
+    fixed: States,
+    big_m: BigM = BigM.OF_EACH_UNIT,
+    cuts: int = 0,
+) -> Formulation:
+    """The same over the inputs whose pattern agrees with one that is given in part.
+
+    Args:
+        system: the system.
+        disjunct: the unsafe outputs; at least one row.
+        fixed: (units,) 1 active, 0 inactive, -1 free.
+        big_m: which constants.
+        cuts: at most so many implications between free units.
+
+    Raises:
+        NoProgramError: the ball is not given by linear inequalities.
+    """
+    inputs = InputVariables.within(system.reach)
+    units = Substituted.of(system, fixed)
+    common = _Common(system, inputs, units, fixed, big_m, cuts)
+    margins, offset = common.margins(disjunct)
+    tolerance = _TOLERANCE * max(1.0, float((np.abs(margins) @ common.half_widths).max()))
+    if len(margins) == 1:
+        constant = float(offset[0])
+        cost = np.concatenate([common.over_variables(margins).toarray()[0], np.zeros(common.free)])
+        program = common.program(cost, None)
+    else:
+        # min τ with every margin at most τ; its own bounds are what interval arithmetic allows.
+        least, most = least_and_most(margins, offset, *common.box)
+        ties = sp.csr_array((len(margins), common.free)), np.full((len(margins), 1), -1.0)
+        rows = _rows(
+            sp.hstack([common.over_variables(margins), *ties]),
+            np.full(len(margins), -np.inf),
+            -offset,
+        )
+        cost = np.zeros(inputs.count + 2 * common.free + 1)
+        cost[-1], constant = 1.0, 0.0
+        program = common.program(cost, rows, (float(least.max()) - 1, float(most.max()) + 1))
+    return Formulation(program, system, disjunct, fixed, inputs, constant, tolerance)
+
+
+def distance_program(
+    system: RectifiedSystem,
+    disjunct: Conjunction,
+    question: StatedSet,
+    margin: float = 0.0,
+    big_m: BigM = BigM.OF_EACH_UNIT,
+    cuts: int = 0,
+) -> Formulation:
+    """``min ||x - center||`` over the inputs of the system with a margin of at most ``-margin``.
+
+    Args:
+        system: the system.
+        disjunct: the unsafe outputs.
+        question: whose norm and centre count.
+        margin: how far below 0 every row must be.
+        big_m: which constants.
+        cuts: at most so many implications between units.
+
+    Raises:
+        NoProgramError: the distance is not linear.
+    """
+    inputs = InputVariables.measured(system.reach, question)
+    fixed = all_free(system)
+    common = _Common(system, inputs, Substituted.of(system, fixed), fixed, big_m, cuts)
+    margins, offset = common.margins(disjunct)
+    rows = _rows(
+        sp.hstack([common.over_variables(margins), sp.csr_array((len(margins), common.free))]),
+        np.full(len(margins), -np.inf),
+        -margin - offset,
+    )
+    cost = np.concatenate([inputs.cost, np.zeros(2 * common.free)])
+    program = common.program(cost, rows)
+    return Formulation(program, system, disjunct, fixed, inputs, 0.0, _TOLERANCE)
+
+
+def all_free(system: RectifiedSystem) -> States:
+    """The pattern that gives no sign."""
+    return np.full(system.units, FREE, dtype=np.int8)
+
+
+class _Common:
+    """What all these programs share: the variables (p, z, b) and the rows of the units."""
+
+    def __init__(
+        self,
+        system: RectifiedSystem,
+        inputs: InputVariables,
+        units: Substituted,
+        fixed: States,
+        big_m: BigM,
+        cuts: int,
+    ) -> None:
+        self._system, self._inputs, self._units, self._fixed = system, inputs, units, fixed
+        self.free = units.free.size
+        lower = np.minimum(system.unit_lower[units.free], 0.0)
+        upper = np.maximum(system.unit_upper[units.free], 0.0)
+        if big_m is BigM.ONE:
+            largest = max(upper.max(initial=0.0), -lower.min(initial=0.0))
+            lower, upper = np.full_like(lower, -largest), np.full_like(upper, largest)
+        self._lower, self._upper, self._cuts = lower, upper, cuts
+        self.box = (
+            np.append(system.lower, np.zeros(self.free)),
+            np.append(system.upper, upper),
+        )
+        self.half_widths: Float64 = (self.box[1] - self.box[0]) / 2
+
+    def over_variables(self, rows: Float64) -> sp.csr_array:
+        """Rows over x and z of free units as rows over p and z; their constants go elsewhere."""
+        d = self._system.inputs
+        on_input = sp.csr_array(rows[:, :d]) @ self._inputs.matrix
+        return sp.csr_array(sp.hstack([on_input, sp.csr_array(rows[:, d:])], format="csr"))
+
+    def shift(self, rows: Float64) -> Float64:
+        """The constants that :meth:`over_variables` leaves out."""
+        return rows[:, : self._system.inputs] @ self._inputs.offset
+
+    def margins(self, disjunct: Conjunction) -> tuple[Float64, Float64]:
+        """``A f - b`` as rows over x and z of free units, and their constants."""
+        s, units = self._system, self._units
+        on_units = disjunct.matrix @ s.outputs_on_units
+        rows = on_units @ units.z
+        rows[:, : s.inputs] += disjunct.matrix @ s.outputs_on_input
+        offset = disjunct.matrix @ s.outputs_offset + on_units @ units.z_offset - disjunct.bound
+        return rows, offset + self.shift(rows)
+
+    def program(
+        self, cost: Float64, further: Rows | None, tau: tuple[float, float] | None = None
+    ) -> Program:
+        """All of it; the last variable is τ where it has bounds."""
+        extra = np.zeros(0 if tau is None else 1)
+        low, high = (extra, extra) if tau is None else (extra + tau[0], extra + tau[1])
+        inputs, nothing, one = self._inputs, np.zeros(self.free), np.ones(self.free)
+        blocks = [self._of_inputs(), self._of_free_units(), self._of_fixed_units(), self._of_cuts()]
+        width = inputs.count + 2 * self.free + extra.size
+        rows = Rows.none(width) if further is None else further
+        for block in blocks:
+            count = block.count, width - block.matrix.shape[1]
+            wide = sp.csr_array(sp.hstack([block.matrix, sp.csr_array(count)], format="csr"))
+            rows = Rows(wide, block.lower, block.upper).stacked_on(rows)
+        return Program(
+            cost,
+            np.concatenate([inputs.lower, nothing, nothing, low]),
+            np.concatenate([inputs.upper, self._upper, one, high]),
+            rows,
+            integers=np.concatenate(
+                [np.zeros(inputs.count + self.free, bool), one > 0, extra > 0]
+            ),
+        )  # fmt: skip
+
+    def _of_inputs(self) -> Rows:
+        return self._inputs.rows
+
+    def _of_free_units(self) -> Rows:
+        """``z >= ẑ``, ``z <= u b`` and ``z <= ẑ - l (1 - b)``."""
+        free, lower, upper = self._units.free, self._lower, self._upper
+        rows = -self._units.z_hat[free]
+        offset = self._units.z_hat_offset[free] - self.shift(rows)
+        place = np.arange(self.free)
+        rows[place, self._system.inputs + place] += 1.0  # z - ẑ
+        z_minus = self.over_variables(rows)
+        p, infinite = self._inputs.count, np.full(self.free, np.inf)
+        z_only = sp.csr_array(
+            (np.ones(self.free), (place, p + place)), shape=(self.free, p + self.free)
+        )
+        none = sp.csr_array((self.free, self.free))
+        blocks = (
+            _rows(sp.hstack([z_minus, none]), offset, infinite),
+            _rows(sp.hstack([z_only, sp.diags_array(-upper)]), -infinite, np.zeros(self.free)),
+            _rows(sp.hstack([z_minus, sp.diags_array(-lower)]), -infinite, offset - lower),
+        )
+        return blocks[2].stacked_on(blocks[1]).stacked_on(blocks[0])
+
+    def _of_fixed_units(self) -> Rows:
+        """``ẑ >= 0`` or ``ẑ <= 0``, but where the box alone sees to it."""
+        units = np.flatnonzero(self._fixed != FREE)
+        sign = np.where(self._fixed[units] == 1, 1.0, -1.0)
+        rows = sign[:, None] * self._units.z_hat[units]
+        offset = sign * self._units.z_hat_offset[units]
+        least, _ = least_and_most(rows, offset, *self.box)
+        needed = least < 0
+        rows, offset = rows[needed], offset[needed] + self.shift(rows[needed])
+        scale = np.abs(rows).max(axis=1, initial=0.0)
+        scale[scale == 0] = 1.0
+        rows, offset = rows / scale[:, None], offset / scale
+        return _rows(self.over_variables(rows), -offset, np.full(len(rows), np.inf))
+
+    def _of_cuts(self) -> Rows:
+        p = self._inputs.count + self.free
+        if self._cuts == 0:
+            return Rows.none(p)
+        cuts = implications(self._system).among(self._units.free, self._cuts)
+        rows = cuts.rows(self._system.units)
+        on_b = rows.matrix[:, self._units.free]
+        matrix = sp.hstack([sp.csr_array((cuts.count, p)), on_b], format="csr")
+        return Rows(sp.csr_array(matrix), rows.lower, rows.upper)
+
+
+def _rows(matrix: sp.sparray, lower: Float64, upper: Float64) -> Rows:
+    """Rows without coefficients that are but rounding."""
+    entries = sp.csr_array(matrix)
+    largest = np.zeros(entries.shape[0])
+    places = entries.tocoo()
+    np.maximum.at(largest, places.row, np.abs(places.data))
+    kept = np.abs(places.data) > _NEGLIGIBLE * largest[places.row]
+    cleaned = sp.csr_array(
+        (places.data[kept], (places.row[kept], places.col[kept])), shape=entries.shape
+    )
+    return Rows(cleaned, lower, upper)

@@ -1,0 +1,128 @@
+"""The inputs of a system as bounded variables of a program, for norms with linear balls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import scipy.sparse as sp
+
+from onnx_lippa.arrays import Float64
+from onnx_lippa.bounds.reduced.domain import Reach
+from onnx_lippa.errors import LippaError
+from onnx_lippa.lp.program import Rows
+from onnx_lippa.spec import Embedding, StatedSet
+
+_ROOM: Final = 1 + 1e-9
+"""The rounding of a radius must not cut the ball off."""
+
+
+class NoProgramError(LippaError):
+    """A question that no mixed-integer program states."""
+
+
+@dataclass(frozen=True)
+class InputVariables:
+    """``x = offset + matrix @ p`` for variables p between bounds that satisfy some rows.
+
+    Attributes:
+        offset: (d,).
+        matrix: sparse (d, variables), at most one entry in each column.
+        lower: (variables,) lower bounds.
+        upper: (variables,) upper bounds.
+        rows: constraints.
+        cost: (variables,) the distance; zeros where it is none of the program's business.
+    """
+
+    offset: Float64
+    matrix: sp.csr_array
+    lower: Float64
+    upper: Float64
+    rows: Rows
+    cost: Float64
+
+    @property
+    def count(self) -> int:
+        """Number of variables."""
+        return int(self.lower.size)
+
+    @classmethod
+    def within(cls, reach: Reach) -> InputVariables:
+        """The inputs of a reach: its box, cut with its ball.
+
+        Raises:
+            NoProgramError: the ball is not given by linear inequalities.
+        """
+        ball, d = reach.ball, reach.lower.size
+        if ball is None:
+            return cls(
+                np.zeros(d), sp.csr_array(sp.eye_array(d)), reach.lower, reach.upper,
+                Rows.none(d), np.zeros(d),
+            )  # fmt: skip
+        # Features that do not vary stay where they are.
+        lower, upper = _whole_box(reach)
+        return _restricted(reach, ball.norm.ball(ball.center, ball.eps * _ROOM, lower, upper))
+
+    @classmethod
+    def measured(cls, reach: Reach, inputs: StatedSet) -> InputVariables:
+        """The same with the distance to the centre as cost, for inputs of the reach.
+
+        Args:
+            reach: the box.
+            inputs: whose norm and centre count; the ball of the reach is of this norm.
+
+        Raises:
+            NoProgramError: the distance is not linear in any variables.
+        """
+        lower, upper = _whole_box(reach)
+        embedding = inputs.norm.epigraph(inputs.center, lower, upper)
+        measured = _restricted(reach, embedding, inputs.eps * _ROOM)
+        if reach.ball is None:
+            return measured
+        # Bounds of the system's units may hold within the ball alone, so beyond it is nothing.
+        radius = Rows(
+            sp.csr_array(measured.cost[None]),
+            np.array([-np.inf]),
+            np.array([reach.ball.eps * _ROOM]),
+        )
+        return replace(measured, rows=radius.stacked_on(measured.rows))
+
+    def at(self, x: Float64, distance: float) -> Float64:
+        """Variables (variables,) that stand for a point (d,) at this distance."""
+        columns = self.matrix.tocsc()
+        values = np.full(self.count, distance)  # what x does not depend on is the distance itself
+        entries = columns.tocoo()
+        shift = (x - self.offset)[entries.row]
+        values[entries.col] = shift / np.where(entries.data != 0, entries.data, 1.0)
+        return np.clip(values, self.lower, self.upper)
+
+
+def _whole_box(reach: Reach) -> tuple[Float64, Float64]:
+    """Bounds of all features, those that do not vary included."""
+    lower, upper, free = reach.base.copy(), reach.base.copy(), reach.free
+    lower[free], upper[free] = reach.lower[: free.size], reach.upper[: free.size]
+    return lower, upper
+
+
+def _restricted(reach: Reach, embedding: Embedding, most: float = np.inf) -> InputVariables:
+    """The features of a reach out of an embedding of all, and further ones behind them."""
+    if embedding.radius is not None or embedding.curvature is not None:
+        raise NoProgramError("the ball of its norm is round, and the programs here are linear")
+    further = reach.lower.size - reach.free.size
+    offset = np.concatenate([embedding.offset[reach.free], np.zeros(further)])
+    own = sp.csr_array(embedding.matrix[reach.free])
+    matrix = sp.block_diag([own, sp.eye_array(further)], format="csr") if further else own
+    rows, none = embedding.rows, sp.csr_array((embedding.rows.shape[0], further))
+    return InputVariables(
+        offset,
+        sp.csr_array(matrix),
+        np.concatenate([embedding.lower, reach.lower[reach.free.size :]]),
+        np.concatenate([np.minimum(embedding.upper, most), reach.upper[reach.free.size :]]),
+        Rows(
+            sp.csr_array(sp.hstack([rows, none], format="csr")),
+            embedding.row_lower,
+            embedding.row_upper,
+        ),
+        np.concatenate([embedding.cost, np.zeros(further)]),
+    )

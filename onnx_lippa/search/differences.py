@@ -1,0 +1,162 @@
+"""Units that never differ much, as those of two runs of one network on inputs that are alike.
+
+Each by itself, the ReLUs of such a pair may be anywhere in their triangles, and their outputs
+differ by the height of one. Where ``Δ = ẑ_j - ẑ_k`` lies between l <= 0 <= u for all inputs that
+meet the relations asked for, the difference of the outputs lies between min(Δ, 0) and max(Δ, 0),
+hence between the lines from (l, l) to (u, 0) and from (l, 0) to (u, u) (interleaving twin networks:
+Wang et al., 2022). These are rows over x and z that hold for every input in question; they are
+beside the rows of a conjunction in its linear programs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Integers, States
+from onnx_lippa.bounds.dual.ascent import Ascent
+from onnx_lippa.bounds.dual.dual import EPSILON, Objectives
+from onnx_lippa.bounds.dual.weighted import WeightedRows
+from onnx_lippa.bounds.reduced.folding import relaxed_by, states_by
+from onnx_lippa.bounds.reduced.system import RectifiedSystem
+
+_POINTS: Final = 128
+_ROUNDS: Final = 30
+"""Rounds of projections of points onto the relations."""
+_ALIKE: Final = 0.6
+"""Pairs differ by at most this share of what the less varying unit varies by, or their lines are at
+most this share as high, as where they always differ by one sign in a monotone network."""
+_SPREAD: Final = 1e-3
+"""Weight of how much they differ, where several pairs have one sign."""
+_MOST: Final = 256
+"""Pairs of units in one block, those that are most alike."""
+_STEPS: Final = 150
+_NONE: Final = np.zeros(0, np.int64)
+_NOTHING: Final = np.zeros(0)
+_TINY: Final = 1e-290
+
+
+@final
+@dataclass(frozen=True)
+class Differences:
+    """What holds of pairs of units wherever some relations of inputs are met.
+
+    Attributes:
+        rows: functions that are at most 0.
+        one: (n,) the first unit of each pair.
+        other: (n,) the second one, of the same block.
+        low: (n,) lower bounds of ẑ of the first less ẑ of the second, at most 0.
+        high: (n,) upper bounds, at least 0.
+    """
+
+    rows: Objectives
+    one: Integers
+    other: Integers
+    low: Float64
+    high: Float64
+
+    @classmethod
+    def of(cls, system: RectifiedSystem, relations: Objectives, ascent: Ascent) -> Differences:
+        """The pairs that are most alike, block by block.
+
+        Args:
+            system: the system.
+            relations: rows over inputs alone, at most 0 where they are met.
+            ascent: of the system's units.
+        """
+        z_hat = system.pre_activations(system.reach.at(_points(system, relations)))
+        known, found = relations, [cls(relations.take(_NONE), _NONE, _NONE, _NOTHING, _NOTHING)]
+        for block in ascent.exact.blocks:
+            one, other = _pairs(z_hat[:, block], block.start)
+            if one.size:
+                found.append(_bounded(system, one, other, known, ascent))
+                known = known.with_others(found[-1].rows)
+        parts = zip(*(list(vars(one).values())[1:] for one in found), strict=True)
+        rows = known.take(np.arange(relations.count, known.count))
+        return cls(rows, *(np.concatenate(part) for part in parts))
+
+    def tighten(self, lower: Float64, upper: Float64, state: States) -> None:
+        """Bounds and states (n, units) by those of the other unit of each pair, in place."""
+        for pair in range(self.one.size):
+            a, b = int(self.one[pair]), int(self.other[pair])
+            low, high = self.low[pair], self.high[pair]
+            for unit, from_, down, up in ((b, a, high, low), (a, b, -low, -high)):
+                least = np.nextafter(lower[:, from_] - down, -np.inf)
+                most = np.nextafter(upper[:, from_] - up, np.inf)
+                lower[:, unit] = np.maximum(lower[:, unit], least)
+                upper[:, unit] = np.minimum(upper[:, unit], most)
+        decided = states_by(lower, upper)
+        np.copyto(state, np.where(state == 0, decided, state))
+
+
+def _points(system: RectifiedSystem, relations: Objectives) -> Float64:
+    """Points e (n, d) that meet the relations, or nearly."""
+    e = np.random.default_rng(0).uniform(-1, 1, (_POINTS, system.inputs))
+    norms = np.maximum((relations.on_input**2).sum(axis=1), _TINY)
+    for _ in range(_ROUNDS):
+        for row, offset, norm in zip(relations.on_input, relations.offset, norms, strict=True):
+            e -= np.maximum(e @ row + offset, 0.0)[:, None] / norm * row
+        e = np.clip(e, -1, 1)
+    return e
+
+
+def _height(values: Float64, axis: int) -> Float64:
+    """How high the line from (l, 0) to (u, u) is at 0: 0 where values have one sign."""
+    high, low = np.maximum(values.max(axis=axis), 0), np.maximum(-values.min(axis=axis), 0)
+    height: Float64 = high * low / np.maximum(high + low, _TINY)
+    return height
+
+
+def _pairs(z_hat: Float64, first: int) -> tuple[Integers, Integers]:
+    """Pairs of units of a block: with each the one that is most like it."""
+    if z_hat.shape[1] < 2:
+        return _NONE, _NONE
+    apart, unit = z_hat[:, :, None] - z_hat[:, None, :], np.arange(z_hat.shape[1])
+    found = []
+    for measure in (np.ptp, _height):
+        varies, differs = measure(z_hat, axis=0), measure(apart, axis=0)
+        differs += _SPREAD * np.ptp(apart, axis=0)
+        differs[unit, unit] = np.inf
+        partner = differs.argmin(axis=1)
+        share = differs[unit, partner] / np.maximum(np.minimum(varies, varies[partner]), _TINY)
+        order = np.argsort(share, kind="stable")
+        chosen = order[share[order] < _ALIKE][:_MOST]
+        found.append(np.sort(np.stack([chosen, partner[chosen]], axis=1), axis=1))
+    pairs = np.concatenate(found)
+    one, other = first + np.unique(pairs, axis=0).reshape(-1, 2).T
+    return one, other
+
+
+def _bounded(
+    system: RectifiedSystem, one: Integers, other: Integers, known: Objectives, ascent: Ascent
+) -> Differences:
+    """Bounds of the differences of pairs, and the two lines of each."""
+    units, pairs = ascent.exact, one.size
+    on_input = units.on_input[one] - units.on_input[other]
+    on_units = units.on_units[one] - units.on_units[other]
+    offset = units.offset[one] - units.offset[other]
+    error = units.error[one] + units.error[other]
+    error += 4 * EPSILON * (units.sizes[one] + units.sizes[other])
+    both = Objectives.within(units, on_input, on_units, offset, error)
+    minus = Objectives.within(units, -on_input, -on_units, -offset, error)
+    rows, relaxed = WeightedRows.under(both.with_others(minus), known), relaxed_by(system)
+    multipliers = ascent.weigh(rows, relaxed, _STEPS, None).multipliers
+    weights = rows.equal() if multipliers.weights is None else multipliers.weights
+    weights[:, 0] = 1.0  # a bound of the sum is one of the row itself
+    bounds = ascent.run(rows.below(weights), relaxed, 0, multipliers).bounds
+    low, high = np.minimum(bounds[:pairs], 0), np.maximum(-bounds[pairs:], 0)
+    slope = high / np.maximum(high - low, _TINY)
+    # Whatever the slopes, the lines are beyond the kinks at both ends.
+    beyond = np.maximum(-slope * low, (1 - slope) * high) * (1 + 8 * EPSILON) + _TINY
+    apart, place = np.zeros(on_units.shape), np.arange(pairs)
+    apart[place, one], apart[place, other] = 1.0, -1.0
+    error += 8 * EPSILON * (both.sizes + beyond)
+    s, t = slope[:, None], 1 - slope[:, None]
+    upper = -s * on_input, apart - s * on_units, -slope * offset - beyond
+    lower = t * on_input, t * on_units - apart, (1 - slope) * offset - beyond
+    lines = Objectives.within(units, *upper, error).with_others(
+        Objectives.within(units, *lower, error)
+    )
+    return Differences(lines, one, other, low, high)

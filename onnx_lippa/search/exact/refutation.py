@@ -1,0 +1,126 @@
+"""Whether linear inequalities contradict each other, shown by multipliers and rational arithmetic.
+
+Motzkin's transposition theorem: no v has ``A v <= b``, ``C v = d`` (some rows strict) exactly where
+some multipliers, those of inequalities not negative, make
+
+    lambda A + mu C = 0    and    lambda b + mu d < 0,  or = 0 with a strict row of lambda > 0.
+
+A solver's multipliers are nearly such: which of them count is taken from it, their values are
+computed anew without rounding, and then checked. So nothing rests on the solver's word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64
+from onnx_lippa.clock import require_time
+from onnx_lippa.search.exact.system import Sum
+
+_SHARES: Final = (1e-7, 1e-10, 1e-4)
+"""Multipliers below such a share of the largest one are tried as 0."""
+_GRID: Final = 1 << 24
+"""Multipliers that others do not determine are rounded to multiples of one over this."""
+_ZERO: Final = Fraction(0)
+
+
+@dataclass(frozen=True)
+class Row:
+    """``left <= 0``, or ``= 0``, or ``< 0``.
+
+    Attributes:
+        left: the left side.
+        is_equality: whether it is an equation.
+        is_strict: whether it is strict.
+        is_soft: whether a candidate is sought inside of it, not on its edge.
+    """
+
+    left: Sum
+    is_equality: bool = False
+    is_strict: bool = False
+    is_soft: bool = False
+
+
+def refuted(rows: Sequence[Row], multipliers: Float64, deadline: float) -> bool:
+    """Whether multipliers near to given ones prove that no point meets all rows.
+
+    Args:
+        rows: the rows.
+        multipliers: (rows,) about the values sought; not negative for inequalities.
+        deadline: ``time.monotonic()`` at which this stops.
+
+    Raises:
+        OutOfTimeError: the deadline has passed.
+    """
+    largest = float(np.abs(multipliers).max(initial=0.0))
+    if not (largest > 0 and np.isfinite(largest)):
+        return False
+    tried: set[tuple[int, ...]] = set()
+    for share in _SHARES:
+        order = np.argsort(-np.abs(multipliers), kind="stable")
+        chosen = tuple(order[np.abs(multipliers[order]) > share * largest].tolist())
+        if chosen in tried:
+            continue
+        tried.add(chosen)
+        used = [rows[place] for place in chosen]
+        exact = _solved(used, multipliers[list(chosen)] / largest, deadline)
+        if exact is not None and _shows(used, exact):
+            return True
+    return False
+
+
+def _shows(rows: Sequence[Row], multipliers: Sequence[Fraction]) -> bool:
+    """Whether multipliers prove it; nothing about where they come from is assumed."""
+    total: dict[int, Fraction] = {}
+    constant, strict = _ZERO, False
+    for row, multiplier in zip(rows, multipliers, strict=True):
+        if multiplier < 0 and not row.is_equality:
+            return False
+        constant += multiplier * row.left.constant
+        strict |= row.is_strict and multiplier > 0
+        for variable, coefficient in row.left.terms.items():
+            total[variable] = total.get(variable, _ZERO) + multiplier * coefficient
+    if any(total.values()):
+        return False
+    return constant > 0 or (constant == 0 and strict)
+
+
+def _solved(rows: Sequence[Row], near: Float64, deadline: float) -> list[Fraction] | None:
+    """Multipliers near to given ones whose combination has no variables left."""
+    equations: dict[int, dict[int, Fraction]] = {}
+    for place, row in enumerate(rows):
+        for variable, coefficient in row.left.terms.items():
+            equations.setdefault(variable, {})[place] = coefficient
+    # The unknowns come with the largest first: those are solved for, the others are given.
+    pivots: dict[int, dict[int, Fraction]] = {}
+    for equation in equations.values():
+        require_time(deadline)
+        left = dict(equation)
+        while left:
+            place = min(left)
+            if place not in pivots:
+                factor = left[place]
+                pivots[place] = {other: value / factor for other, value in left.items()}
+                break
+            factor = left[place]
+            for other, value in pivots[place].items():
+                total = left.get(other, _ZERO) - factor * value
+                if total:
+                    left[other] = total
+                else:
+                    left.pop(other, None)
+    values: list[Fraction] = [_ZERO] * len(rows)
+    for place in reversed(range(len(rows))):
+        if place in pivots:
+            values[place] = -sum(
+                (value * values[other] for other, value in pivots[place].items() if other != place),
+                _ZERO,
+            )
+        else:
+            values[place] = Fraction(round(float(near[place]) * _GRID), _GRID)
+    return values if any(values) else None

@@ -1,0 +1,259 @@
+"""Branch and bound over the signs of a small network's ReLUs, with proofs in rational arithmetic.
+
+A node fixes some signs. Its linear program, solved in floating point, pushes margins and signs in
+as far as they go together. Where they cannot all hold, its multipliers are made exact and checked
+(``refutation.py``); where they can, its point is a candidate, and the search goes on at the ReLU
+that the point is wrong about. Nothing takes a bound of the inputs, so they may have none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final, final
+
+import numpy as np
+import scipy.sparse as sp
+
+from onnx_lippa.arrays import Float64, States
+from onnx_lippa.clock import OutOfTimeError, require_time
+from onnx_lippa.lp.program import Program, Rows
+from onnx_lippa.lp.solution import Status
+from onnx_lippa.lp.solvers.named import solver_named
+from onnx_lippa.search.exact.refutation import Row, refuted
+from onnx_lippa.search.exact.system import ExactSystem, Sum, combined, over_outputs
+from onnx_lippa.search.result import NODES_USED_UP, Limits, Offer
+from onnx_lippa.spec import Conjunction
+
+_DEPTH: Final = 1.0
+_OTHER_DEPTHS: Final = (1e3, 1e6, 1e-2)
+"""How far inside the margins and signs a candidate is sought; far out rounding is coarse, so where
+a replay refuses one it is sought deeper, and less deep."""
+_HOPELESS: Final = 1e-5
+"""Programs with a value above minus this are tried to be refuted: solvers are no more exact."""
+_SECONDS: Final = 10.0
+"""What one program may take."""
+_ONE: Final = Fraction(1)
+
+
+@dataclass(frozen=True)
+class Refuted:
+    """How a search ended.
+
+    Attributes:
+        unsafe: whether a candidate was accepted.
+        proven: whether every input is proven not to be unsafe.
+        nodes: linear programs solved.
+        reason: why neither.
+    """
+
+    unsafe: bool
+    proven: bool
+    nodes: int
+    reason: str = ""
+
+
+@final
+class ExactSearch:
+    """The search for one system.
+
+    Args:
+        system: the network over the inputs stated.
+        disjuncts: the unsafe outputs, with exact coefficients.
+        offer: judges candidates.
+    """
+
+    def __init__(self, system: ExactSystem, disjuncts: Sequence[Conjunction], offer: Offer) -> None:
+        self._system, self._disjuncts, self._offer = system, disjuncts, offer
+        self._solver = solver_named("glop")
+        self._nodes = 0
+        self._states = _Relations(system)
+        self._known: dict[int, tuple[Row, Float64]] = {}
+
+    def run(self, limits: Limits) -> Refuted:
+        """Searches until all is proven, a candidate is accepted, or a limit is reached."""
+        reason = ""
+        try:
+            for disjunct in self._disjuncts:
+                found, open_ = self._decide(disjunct, limits)
+                if found:
+                    return Refuted(True, False, self._nodes)
+                reason = reason or open_
+        except OutOfTimeError as error:
+            reason = str(error)
+        return Refuted(False, not reason, self._nodes, reason)
+
+    def _decide(self, disjunct: Conjunction, limits: Limits) -> tuple[bool, str]:
+        """Whether a candidate was accepted, and why something is open, if it is."""
+        margins = [
+            Row(over_outputs(self._system, row, bound), is_strict=bool(strict), is_soft=True)
+            for row, bound, strict in zip(
+                disjunct.matrix, disjunct.bound, disjunct.each_strict, strict=True
+            )
+        ]
+        pending, reason = [np.zeros(len(self._system.units), np.int8)], ""
+        while pending:
+            require_time(limits.deadline)
+            if self._nodes >= limits.nodes:
+                return False, NODES_USED_UP
+            state = pending.pop()
+            rows = margins + self._states.rows(state)
+            point, value, multipliers = self._solve(rows)
+            if value > -_HOPELESS and refuted(rows, multipliers, limits.deadline):
+                continue
+            if point.size and self._offer(point[: self._system.inputs]):
+                return True, ""
+            unit = self._states.wrong(state, point)
+            if unit < 0:
+                if point.size and value < -_HOPELESS and self._offered_elsewhere(rows):
+                    return True, ""
+                reason = "a margin is zero but for rounding, or a replay refused a candidate"
+                continue
+            for sign in self._states.order(unit, point):
+                child = state.copy()
+                child[unit] = sign
+                pending.append(child)
+        return False, reason
+
+    def _offered_elsewhere(self, rows: Sequence[Row]) -> bool:
+        """Whether a candidate deeper inside is accepted, or one less deep."""
+        for depth in _OTHER_DEPTHS:
+            point, value, _ = self._solve(rows, depth)
+            if point.size and value < 0 and self._offer(point[: self._system.inputs]):
+                return True
+        return False
+
+    def _solve(
+        self, rows: Sequence[Row], deepest: float = _DEPTH
+    ) -> tuple[Float64, float, Float64]:
+        """The point farthest inside, minus how far, and multipliers; nothing where it fails."""
+        self._nodes += 1
+        n = self._system.variables
+        try:
+            stated = np.array([self._in_floats(row) for row in rows])
+        except OverflowError:  # beyond float64
+            return np.zeros(0), 0.0, np.zeros(len(rows))
+        depth = np.zeros(n + 4)
+        depth[n:] = 1.0, -deepest, np.inf, 1.0
+        stated = np.vstack([stated, depth])
+        matrix, lower, upper, scale = np.split(stated, [n + 1, n + 2, n + 3], axis=1)
+        lower, upper, scale = lower[:, 0], upper[:, 0], scale[:-1, 0]
+        cost = np.zeros(n + 1)
+        cost[n] = 1.0
+        free = np.full(n + 1, np.inf)
+        program = Program(cost, -free, free, Rows(sp.csr_array(matrix), lower, upper))
+        solution = self._solver.open(program).solve(_SECONDS)
+        if solution.status is not Status.OPTIMAL:
+            return np.zeros(0), 0.0, np.zeros(len(rows))
+        multipliers = -solution.duals[:-1] * scale if solution.duals.size else np.zeros(len(rows))
+        return solution.values[:n], float(solution.values[n]), multipliers
+
+    def _in_floats(self, row: Row) -> Float64:
+        """A row for the solver: coefficients, that of the depth, both sides, and its scale."""
+        known = self._known.get(id(row))
+        if known is not None:
+            return known[1]
+        n = self._system.variables
+        values = np.zeros(n + 4)
+        for variable, value in row.left.terms.items():
+            values[variable] = float(value)
+        scale = 1.0 / (np.abs(values).max() or 1.0)
+        side = -float(row.left.constant) * scale
+        values *= scale
+        values[n] = -scale if row.is_soft and not row.is_equality else 0.0
+        values[n + 1 :] = side if row.is_equality else -np.inf, side, scale
+        self._known[id(row)] = row, values
+        return values
+
+
+class _Relations:
+    """The rows that signs give, and what is wrong about a point."""
+
+    def __init__(self, system: ExactSystem) -> None:
+        self._system = system
+        d = system.inputs
+        self._box = [
+            row
+            for i in range(d)
+            for row in _between(
+                Sum({i: _ONE}), system.lower[i], system.upper[i], *system.is_open[i]
+            )
+        ]
+        self._z = [Sum({d + u: _ONE}) for u in range(len(system.units))]
+        self._open = [self._relaxed(u) for u in range(len(system.units))]
+        pairs = list(zip(self._z, system.units, strict=True))
+        self._active = [
+            (
+                Row(z.plus(z_hat, -_ONE), is_equality=True),
+                Row(combined([(-_ONE, z_hat)]), is_soft=True),
+            )
+            for z, z_hat in pairs
+        ]
+        self._inactive = [
+            (Row(z, is_equality=True), Row(z_hat, is_soft=True)) for z, z_hat in pairs
+        ]
+
+    def rows(self, state: States) -> list[Row]:
+        """The inequalities of a node: 1 active, -1 inactive, 0 undecided."""
+        rows = list(self._box)
+        for u, sign in enumerate(state.tolist()):
+            rows += (self._open, self._active, self._inactive)[sign][u]
+        return rows
+
+    def _relaxed(self, u: int) -> list[Row]:
+        """``z >= 0``, ``z >= ẑ`` and the upper lines that the bounds of ẑ allow.
+
+        With one bound infinite the chord is its limit: ``z <= ẑ - l``, or ``z <= u``.
+        """
+        z, z_hat = self._z[u], self._system.units[u]
+        low, high = self._system.unit_lower[u], self._system.unit_upper[u]
+        rows = [Row(combined([(-_ONE, z)])), Row(z_hat.plus(z, -_ONE))]
+        if low is not None and high is not None:
+            slope = high / (high - low)
+            line = combined([(_ONE, z), (-slope, z_hat), (slope * low, Sum({}, _ONE))])
+            rows.append(Row(line))
+        elif low is not None:
+            rows.append(Row(combined([(_ONE, z), (-_ONE, z_hat), (low, Sum({}, _ONE))])))
+        elif high is not None:
+            rows.append(Row(z.plus(Sum({}, -high))))
+        return rows
+
+    def wrong(self, state: States, point: Float64) -> int:
+        """The undecided unit that a point is most wrong about; -1 where all are decided."""
+        undecided = np.flatnonzero(state == 0)
+        if not undecided.size:
+            return -1
+        if not point.size:
+            return int(undecided[0])
+        z_hat, z = self._at(point)
+        wrong = np.abs(z - np.maximum(z_hat, 0.0))[undecided] / (1.0 + np.abs(z[undecided]))
+        return int(undecided[wrong.argmax()])
+
+    def order(self, unit: int, point: Float64) -> tuple[int, int]:
+        """Both signs, the one that a point has last, since that is looked at first."""
+        if not point.size:
+            return 1, -1
+        z_hat, _ = self._at(point)
+        return (-1, 1) if z_hat[unit] > 0 else (1, -1)
+
+    def _at(self, point: Float64) -> tuple[Float64, Float64]:
+        z_hat = np.array(
+            [
+                float(one.constant) + sum(float(c) * point[v] for v, c in one.terms.items())
+                for one in self._system.units
+            ]
+        )
+        return z_hat, point[self._system.inputs :]
+
+
+def _between(
+    x: Sum, low: Fraction | None, high: Fraction | None, above: bool, below: bool
+) -> list[Row]:
+    """``low <= x <= high``, strictly where said."""
+    rows = []
+    if low is not None:
+        rows.append(Row(combined([(-_ONE, x), (low, Sum({}, _ONE))]), is_strict=above))
+    if high is not None:
+        rows.append(Row(x.plus(Sum({}, -high)), is_strict=below))
+    return rows

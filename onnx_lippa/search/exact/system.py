@@ -1,0 +1,269 @@
+"""A small network as rational affine functions of its input and of its ReLUs.
+
+    ẑ_u = sum of coefficients times (x, earlier z) + constant,     z_u = max(ẑ_u, 0)
+
+Weights are floats, so every number is rational, and nothing here is rounded. Kinks and maxima are
+stated by ReLUs, as in ``bounds/reduced/pieces.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, size
+from onnx_lippa.clock import require_time
+from onnx_lippa.errors import LippaError
+from onnx_lippa.ir.layers import AffineLayer, PiecewiseLayer
+from onnx_lippa.ir.layers.max_last import MaxAlong
+from onnx_lippa.ir.layers.two_piece import TwoPiece
+from onnx_lippa.ir.network import Network
+from onnx_lippa.spec import StatedSet
+
+Side: TypeAlias = Fraction | None
+"""A bound; None where there is none."""
+
+MOST_VARIABLES: Final = 128
+"""Inputs and ReLUs together."""
+MOST_INPUTS: Final = 1000
+"""Those that do not vary included."""
+_MOST_TERMS: Final = 200_000
+"""Terms of all values of a network."""
+_ZERO: Final = Fraction(0)
+_ONE: Final = Fraction(1)
+
+
+class NotExactError(LippaError):
+    """A network that is too large for rational arithmetic, or has a layer without ReLUs."""
+
+
+@dataclass(frozen=True)
+class Sum:
+    """``constant + sum of coefficient * variable``.
+
+    Attributes:
+        terms: coefficients by variable; inputs first, then ReLUs in order. None of them is 0.
+        constant: what is added.
+    """
+
+    terms: Mapping[int, Fraction]
+    constant: Fraction = _ZERO
+
+    def plus(self, other: Sum, factor: Fraction = _ONE) -> Sum:
+        """The sum with a multiple of another."""
+        return combined([(_ONE, self), (factor, other)])
+
+
+@dataclass(frozen=True)
+class ExactSystem:
+    """A network over a stated box.
+
+    Attributes:
+        inputs: number d of inputs.
+        lower: (d,) their lower bounds.
+        upper: (d,) their upper bounds.
+        is_open: (d,) for each whether it is never at its lower and its upper bound.
+        units: ẑ of every ReLU.
+        unit_lower: proven lower bounds of ẑ.
+        unit_upper: proven upper bounds of ẑ.
+        outputs: the outputs.
+    """
+
+    inputs: int
+    lower: Sequence[Side]
+    upper: Sequence[Side]
+    is_open: Sequence[tuple[bool, bool]]
+    units: Sequence[Sum]
+    unit_lower: Sequence[Side]
+    unit_upper: Sequence[Side]
+    outputs: Sequence[Sum]
+
+    @property
+    def variables(self) -> int:
+        """Number of inputs and ReLUs."""
+        return self.inputs + len(self.units)
+
+
+def exact_system(network: Network, stated: StatedSet, deadline: float) -> ExactSystem:
+    """The system of a small network over the box of a set, with bounds on any sides or none.
+
+    A ball counts with how far each feature may move by itself: for ℓ∞ that is the whole set, for
+    other norms more than it.
+
+    Raises:
+        NotExactError: it is too large, or has a layer that ReLUs do not state.
+        OutOfTimeError: the deadline has passed.
+    """
+    made = _Made(network, stated, deadline)
+    values = [made.first()]
+    for step in network.steps:
+        layer, operands = step.layer, [values[i] for i in step.inputs]
+        if isinstance(layer, AffineLayer):
+            values.append(made.affine(layer, operands))
+        elif isinstance(layer, TwoPiece):
+            values.append(made.kinked(layer, operands[0]))
+        elif isinstance(layer, MaxAlong):
+            values.append(made.largest(layer, operands[0]))
+        else:
+            raise NotExactError("it has a layer that no ReLUs state")
+    return made.system(values[-1])
+
+
+class _Made:
+    """The system as it grows."""
+
+    def __init__(self, network: Network, stated: StatedSet, deadline: float) -> None:
+        self._deadline, self._terms = deadline, 0
+        count = network.input_size
+        self._count = count
+        self._lower, self._upper = _box(stated)
+        sides = [np.zeros(count, bool) if one is None else one for one in stated.is_open]
+        self._open = [(bool(low), bool(high)) for low, high in zip(*sides, strict=True)]
+        self._units: list[Sum] = []
+        self._least, self._most = list(self._lower), list(self._upper)
+        self._unit_bounds: list[tuple[Side, Side]] = []
+        layers = [step.layer for step in network.steps]
+        kinks = sum(size(one.shape) for one in layers if isinstance(one, PiecewiseLayer))
+        varying = sum(a is None or a != b for a, b in zip(self._lower, self._upper, strict=True))
+        if varying + kinks > MOST_VARIABLES or count > MOST_INPUTS:
+            raise NotExactError(
+                f"its {varying} inputs and {kinks} units are more than the {MOST_VARIABLES} that "
+                "rational arithmetic is used for"
+            )
+
+    def first(self) -> list[Sum]:
+        return [Sum({i: _ONE}) for i in range(self._count)]
+
+    def affine(self, layer: AffineLayer, operands: Sequence[list[Sum]]) -> list[Sum]:
+        offset = layer.offset()
+        outputs = size(layer.shape)
+        constants = np.zeros(outputs)
+        if offset is not None:
+            constants = np.broadcast_to(offset, layer.shape).ravel()
+        matrices = [matrix.tocsr() for matrix in layer.matrices()]
+        made = []
+        for row in range(outputs):
+            parts = [(_ONE, Sum({}, Fraction(float(constants[row]))))]
+            for matrix, operand in zip(matrices, operands, strict=True):
+                first, end = matrix.indptr[row], matrix.indptr[row + 1]
+                for place in range(first, end):
+                    weight = float(matrix.data[place])
+                    if weight:
+                        parts.append((Fraction(weight), operand[matrix.indices[place]]))
+            made.append(self._kept(combined(parts)))
+        return made
+
+    def kinked(self, layer: TwoPiece, operand: list[Sum]) -> list[Sum]:
+        kink, value, below, above = (
+            [Fraction(float(one)) for one in np.broadcast_to(part, layer.shape).ravel()]
+            for part in (layer.kink, layer.value, layer.below, layer.above)
+        )
+        made = []
+        for place, x in enumerate(operand):
+            moved = x.plus(Sum({}, -kink[place]))
+            unit = self._relu(moved)
+            parts = [
+                (_ONE, Sum({}, value[place])),
+                (above[place] - below[place], unit),
+                (below[place], moved),
+            ]
+            made.append(self._kept(combined(parts)))
+        return made
+
+    def largest(self, layer: MaxAlong, operand: list[Sum]) -> list[Sum]:
+        source = (*layer.shape[: layer.axis], layer.entries, *layer.shape[layer.axis :])
+        places = np.moveaxis(np.arange(len(operand)).reshape(source), layer.axis, -1)
+        made = []
+        for entries in places.reshape(-1, layer.entries).tolist():
+            best = operand[entries[0]]
+            for other in entries[1:]:
+                best = best.plus(self._relu(operand[other].plus(best, -_ONE)))
+            made.append(self._kept(best))
+        return made
+
+    def _relu(self, x: Sum) -> Sum:
+        lower, upper = self._range(x)
+        if lower is not None and lower >= 0:
+            return x
+        if upper is not None and upper <= 0:
+            return Sum({})
+        if len(self._units) >= MOST_VARIABLES:
+            raise NotExactError(f"it takes more than {MOST_VARIABLES} inputs and ReLUs")
+        self._units.append(x)
+        self._unit_bounds.append((lower, upper))
+        self._least.append(_ZERO)
+        self._most.append(upper)
+        return Sum({self._count + len(self._units) - 1: _ONE})
+
+    def _range(self, x: Sum) -> tuple[Side, Side]:
+        return _extreme(x, self._least, self._most), _extreme(x, self._most, self._least)
+
+    def _kept(self, x: Sum) -> Sum:
+        self._terms += 1 + len(x.terms)
+        if self._terms > _MOST_TERMS:
+            raise NotExactError(f"its values have more than {_MOST_TERMS} terms")
+        require_time(self._deadline)
+        return x
+
+    def system(self, outputs: list[Sum]) -> ExactSystem:
+        return ExactSystem(
+            self._count, self._lower, self._upper, self._open, self._units,
+            [low for low, _ in self._unit_bounds], [high for _, high in self._unit_bounds],
+            outputs,
+        )  # fmt: skip
+
+
+def combined(parts: Sequence[tuple[Fraction, Sum]]) -> Sum:
+    """A sum of multiples of sums."""
+    terms: dict[int, Fraction] = {}
+    constant = _ZERO
+    for factor, part in parts:
+        if not factor:
+            continue
+        constant += factor * part.constant
+        for variable, coefficient in part.terms.items():
+            terms[variable] = terms.get(variable, _ZERO) + factor * coefficient
+    return Sum({variable: value for variable, value in terms.items() if value}, constant)
+
+
+def over_outputs(system: ExactSystem, row: Float64, bound: float) -> Sum:
+    """``row @ outputs - bound``."""
+    parts = [(_ONE, Sum({}, -Fraction(float(bound))))]
+    for place in np.flatnonzero(row).tolist():
+        parts.append((Fraction(float(row[place])), system.outputs[place]))
+    return combined(parts)
+
+
+def _extreme(x: Sum, least: Sequence[Side], most: Sequence[Side]) -> Side:
+    """The least value of a sum, or the largest one where the two bounds change places."""
+    total = x.constant
+    for variable, coefficient in x.terms.items():
+        bound = least[variable] if coefficient > 0 else most[variable]
+        if bound is None:
+            return None
+        total += coefficient * bound
+    return total
+
+
+def _box(stated: StatedSet) -> tuple[list[Side], list[Side]]:
+    """Where each feature may be by itself, exactly."""
+    lower = [_side(float(bound)) for bound in stated.lower]
+    upper = [_side(float(bound)) for bound in stated.upper]
+    if not np.isfinite(stated.eps):
+        return lower, upper
+    widths = stated.norm.widths(stated.size).tolist()
+    for i, (center, width) in enumerate(zip(stated.center.tolist(), widths, strict=True)):
+        if np.isfinite(width):
+            middle, far = Fraction(center), Fraction(stated.eps) * Fraction(width)
+            low, high = lower[i], upper[i]
+            lower[i] = middle - far if low is None else max(low, middle - far)
+            upper[i] = middle + far if high is None else min(high, middle + far)
+    return lower, upper
+
+
+def _side(bound: float) -> Side:
+    return Fraction(bound) if np.isfinite(bound) else None

@@ -1,0 +1,235 @@
+"""Nodes as programs: exact where all signs are fixed, relaxed where they are not.
+
+No solver is believed. A program says where to look: its multipliers of faces and margins go into
+the same evaluator that everything else is proven by (``proof.py``), over ball and box.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+import scipy.sparse as sp
+
+from onnx_lippa.arrays import Float64, States
+from onnx_lippa.bounds.dual.certificate import prove
+from onnx_lippa.bounds.dual.dual import Units
+from onnx_lippa.bounds.dual.relaxed import Relaxed
+from onnx_lippa.bounds.dual.weighted import WeightedRows
+from onnx_lippa.bounds.proven import Proven
+from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.lp.infeasible import elastic_program, violation_program
+from onnx_lippa.lp.program import Cone, Program, Rows
+from onnx_lippa.lp.solution import Solution, Status
+from onnx_lippa.lp.solvers.named import solver_named
+from onnx_lippa.search.result import rows_of
+from onnx_lippa.spec import Conjunction
+
+_PRICE: Final = 1e4
+"""Of a violated row, where a node may be empty but for rounding."""
+
+
+@dataclass(frozen=True)
+class LeafAnswer:
+    """What a program says of a node.
+
+    Attributes:
+        proven: (1,) lower bound of the disjunct's margin; infinite where the node is empty, -inf
+            where nothing is proven.
+        x: (d,) the minimiser of the margin; None without one.
+        margin: the margin of the system there, in float64; NaN without one.
+        failed: whether no solver finished.
+    """
+
+    proven: Proven
+    x: Float64 | None
+    margin: float = np.nan
+    failed: bool = False
+
+    @property
+    def bound(self) -> float:
+        """The bound as a number."""
+        return self.proven.value
+
+
+@dataclass(frozen=True)
+class _Multipliers:
+    """What a program's duals are in the terms of a dual bound.
+
+    Attributes:
+        weights: (rows,) of the margins, not negative.
+        nu: (units,) ν, the multipliers of ẑ.
+    """
+
+    weights: Float64
+    nu: Float64
+
+
+@final
+class Leaves:
+    """The programs of one system, over its ball and box.
+
+    Args:
+        system: the system.
+    """
+
+    def __init__(self, system: RectifiedSystem) -> None:
+        self._system, self._units = system, Units.of(system)
+        self._inputs = system.reach.variables()
+        self._solver = solver_named("glop" if self._inputs.radius is None else "clarabel")
+        self.solved = 0
+
+    def decide(
+        self,
+        disjunct: Conjunction,
+        lower: Float64,
+        upper: Float64,
+        state: States,
+        time_limit: float = np.inf,
+    ) -> LeafAnswer:
+        """The least margin under some signs.
+
+        Args:
+            disjunct: the unsafe outputs.
+            lower: (units,) lower bounds of ẑ under the signs.
+            upper: (units,) upper bounds.
+            state: (units,) signs; undecided units are relaxed to their triangle.
+            time_limit: seconds.
+        """
+        program, node = self.program(disjunct, lower, upper, state), (lower, upper, state)
+        solution = self._solve(program, time_limit)
+        if solution.status is Status.INFEASIBLE:
+            return self._without_points(disjunct, program, solution.duals, node, time_limit)
+        if solution.status is not Status.OPTIMAL:
+            return LeafAnswer(Proven.nothing(), None, failed=True)
+        proven = self._proven(disjunct, *node, solution.duals)
+        x = self._inputs.at(solution.values[: self._inputs.count])
+        return LeafAnswer(proven, x, float(disjunct.margins(self._system.outputs(x[None]))[0]))
+
+    def _without_points(
+        self,
+        disjunct: Conjunction,
+        program: Program,
+        ray: Float64,
+        node: tuple[Float64, Float64, States],
+        time_limit: float,
+    ) -> LeafAnswer:
+        """A node that a solver calls empty: proven to be so, or safe in all that is near it."""
+        if program.is_linear:  # a simplex solver gives no reason why
+            ray = self._solve(violation_program(program), time_limit).duals
+        if self._proven(disjunct, *node, ray, empty=True).value > 0:
+            return LeafAnswer(Proven.of_empty(), None)
+        solution = self._solve(elastic_program(program, _PRICE), time_limit)
+        if solution.status is not Status.OPTIMAL:
+            return LeafAnswer(Proven.nothing(), None, failed=True)
+        x = self._inputs.at(solution.values[: self._inputs.count])
+        margin = float(disjunct.margins(self._system.outputs(x[None]))[0])
+        return LeafAnswer(self._proven(disjunct, *node, solution.duals), x, margin)
+
+    def _solve(self, program: Program, time_limit: float) -> Solution:
+        self.solved += 1
+        return self._solver.open(program).solve(max(time_limit, 1e-3))
+
+    def _proven(
+        self,
+        disjunct: Conjunction,
+        lower: Float64,
+        upper: Float64,
+        state: States,
+        duals: Float64,
+        empty: bool = False,
+    ) -> Proven:
+        """A lower bound of the margin from any duals of :meth:`program`.
+
+        Where the node shall be shown to be empty it bounds 0: what is above 0 proves it.
+        """
+        rows = len(disjunct.bound)
+        if duals.size < rows or not np.all(np.isfinite(duals)):
+            return Proven.nothing()
+        found = self._multipliers(duals, rows, state, lower, upper)
+        weights = np.zeros(rows) if empty else found.weights
+        if not empty and not weights.sum() > 0:
+            return Proven.nothing()
+        every = rows_of(self._system, [disjunct], self._units)
+        summed = WeightedRows.of(every, np.array([rows]), np.ones(rows))
+        # Of a single row the weight is 1, but where 0 is bounded.
+        objectives = summed.weighted(weights[None])
+        relaxed = Relaxed.of(lower[None], upper[None], state[None])
+        m = objectives.on_units[0] + found.nu @ self._system.on_units
+        # ν is m - β where a unit is active, β where it is not, and α m on a lower line.
+        beta = np.maximum(np.where(state == 1, m - found.nu, found.nu), 0.0)[None]
+        alpha = relaxed.alphas(np.clip(found.nu / np.where(m > 0, m, 1.0), 0.0, 1.0)[None])
+        proven, _ = prove(self._units, objectives, relaxed, alpha, beta)
+        return proven if empty else summed.margins(weights[None], proven)
+
+    def _multipliers(
+        self, duals: Float64, rows: int, state: States, lower: Float64, upper: Float64
+    ) -> _Multipliers:
+        """The multipliers that duals are, in the order of the rows of :meth:`program`."""
+        active, inactive, undecided = (np.flatnonzero(state == k) for k in (1, -1, 0))
+        counts = (rows, active.size, inactive.size, undecided.size, undecided.size)
+        margins, on, off, below, above = np.split(duals, np.cumsum(counts))[: len(counts)]
+        nu = np.zeros(state.size)
+        nu[active], nu[inactive] = on, np.maximum(-off, 0.0)
+        slope = upper[undecided] / (upper[undecided] - lower[undecided])
+        nu[undecided] = np.maximum(below, 0.0) + slope * above
+        weights = np.maximum(-margins, 0.0)
+        if rows == 1 and weights[0] > 0:
+            # Its margin is the cost itself, so the multiplier is 1 but for rounding.
+            return _Multipliers(np.ones(1), nu / weights[0])
+        total = weights.sum()
+        return _Multipliers(weights / total, nu / total) if total > 0 else _Multipliers(weights, nu)
+
+    def program(
+        self, disjunct: Conjunction, lower: Float64, upper: Float64, state: States
+    ) -> Program:
+        """``min τ`` with every margin at most τ, over (p, z, τ) for ``x = offset + matrix @ p``."""
+        s, inputs = self._system, self._inputs
+        count, units = inputs.count, s.units
+        on_input, offset = inputs.rows(s.on_input), s.offset + s.on_input @ inputs.offset
+        active, inactive, undecided = (np.flatnonzero(state == k) for k in (1, -1, 0))
+        # ẑ over (p, z, τ), and z.
+        z_hat = np.hstack([on_input, s.on_units, np.zeros((units, 1))])
+        z = np.hstack([np.zeros((units, count)), np.eye(units), np.zeros((units, 1))])
+        slope = upper[undecided] / (upper[undecided] - lower[undecided])
+        matrix, bound = disjunct.matrix, disjunct.bound
+        margins_on_x = matrix @ s.outputs_on_input
+        margins_on_z = matrix @ s.outputs_on_units
+        ones = np.ones((len(bound), 1))
+        margins = np.hstack([inputs.rows(margins_on_x), margins_on_z, -ones])
+        constant = matrix @ s.outputs_offset + margins_on_x @ inputs.offset - bound
+        infinite = np.inf
+        blocks: list[tuple[Float64, Float64, Float64]] = [
+            (margins, np.full(len(bound), -infinite), -constant),
+            ((z - z_hat)[active], offset[active], offset[active]),
+            (z_hat[inactive], np.full(inactive.size, -infinite), -offset[inactive]),
+            ((z - z_hat)[undecided], offset[undecided], np.full(undecided.size, infinite)),
+            (
+                z[undecided] - slope[:, None] * z_hat[undecided],
+                np.full(undecided.size, -infinite),
+                slope * (offset[undecided] - lower[undecided]),
+            ),
+        ]
+        rows = Rows(
+            sp.csr_array(np.concatenate([block[0] for block in blocks])),
+            np.concatenate([block[1] for block in blocks]),
+            np.concatenate([block[2] for block in blocks]),
+        )
+        further = sp.csr_array((inputs.constraints.count, units + 1))
+        ball = sp.csr_array(sp.hstack([inputs.constraints.matrix, further], format="csr"))
+        rows = Rows(ball, inputs.constraints.lower, inputs.constraints.upper).stacked_on(rows)
+        z_low, z_high = np.where(state == 1, np.maximum(lower, 0), 0.0), np.maximum(upper, 0)
+        z_high = np.where(state == -1, 0.0, np.maximum(z_high, z_low))
+        # τ is bounded so that no ray of it is a solution.
+        far = np.abs(margins_on_x) @ np.maximum(np.abs(s.lower), np.abs(s.upper))
+        far += np.abs(margins_on_z) @ z_high + np.abs(matrix @ s.outputs_offset - bound)
+        cost = np.zeros(count + units + 1)
+        cost[-1] = 1.0
+        return Program(
+            cost,
+            np.concatenate([inputs.lower, z_low, [-far.max() - 1.0]]),
+            np.concatenate([inputs.upper, z_high, [far.max() + 1.0]]),
+            rows,
+            cone=None if inputs.radius is None else Cone(np.zeros(inputs.round), inputs.radius),
+        )

@@ -1,0 +1,161 @@
+"""The open subproblems of a search, in arrays of a fixed number of bytes each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Integers, States
+from onnx_lippa.bounds.dual.ascent import Multipliers
+from onnx_lippa.bounds.dual.dual import Objectives
+from onnx_lippa.bounds.dual.weighted import WeightedRows
+from onnx_lippa.bounds.proven import Proven
+
+_FIRST_ROOM: Final = 256
+_LARGEST_BETA: Final = 6e4
+"""The largest β that float16 holds; a smaller β is as valid."""
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Some subproblems: a disjunct of the unsafe set, and signs of some units.
+
+    Attributes:
+        disjunct: (n,) which disjunct's margin is bounded.
+        proven: (n,) its lower bound.
+        lower: (n, units) lower bounds of ẑ that hold under the node's signs.
+        upper: (n, units) upper bounds of ẑ.
+        state: (n, units) 1 active, -1 inactive, by choice or by the bounds; 0 undecided.
+        multipliers: those that gave the bound, with weights of the disjunct's rows.
+    """
+
+    disjunct: Integers
+    proven: Proven
+    lower: Float64
+    upper: Float64
+    state: States
+    multipliers: Multipliers
+
+    @property
+    def count(self) -> int:
+        """Number of subproblems."""
+        return len(self.disjunct)
+
+    def take(self, chosen: np.ndarray) -> Nodes:
+        """Some of them, in this order."""
+        return Nodes(
+            self.disjunct[chosen],
+            self.proven.take(chosen),
+            self.lower[chosen],
+            self.upper[chosen],
+            self.state[chosen],
+            self.multipliers.take(chosen),
+        )
+
+    def objectives(self, rows: WeightedRows) -> Objectives:
+        """The sums of the disjuncts' rows that the nodes bound, in the type of the rows."""
+        mine, weights = rows.take(self.disjunct), self.multipliers.weights
+        return mine.blended(mine.equal() if weights is None else weights)
+
+
+@final
+class Frontier:
+    """The open nodes of one search.
+
+    Bounds of ẑ are kept in float32, rounded outward, multipliers in float16: any are valid.
+
+    Args:
+        units: number of units.
+        memory: bytes that may be taken.
+        rows: number of rows of the largest disjunct.
+    """
+
+    def __init__(self, units: int, memory: float, rows: int = 1) -> None:
+        self._most = max(_FIRST_ROOM, int(memory / (8 * 2 + 4 * rows + 13 * units)))
+        self._open = np.zeros(0, np.int64)
+        self._room = 0
+        self._arrays: list[np.ndarray] = [
+            np.zeros(0, np.int64),
+            np.zeros(0),
+            *(np.zeros((0, units), np.float32) for _ in range(2)),
+            np.zeros((0, units), np.int8),
+            *(np.zeros((0, units), np.float16) for _ in range(2)),
+            np.ones((0, rows), np.float32),
+        ]
+
+    @property
+    def count(self) -> int:
+        """Number of open nodes."""
+        return int(self._open.size)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether three quarters of the memory are taken, so that nodes should get fewer."""
+        return 4 * self.count > 3 * self._most
+
+    @property
+    def least(self) -> Proven:
+        """The least bound of an open node; infinite without any."""
+        return Proven(self._arrays[1][self._open]).least
+
+    def add(self, nodes: Nodes) -> None:
+        """Adds open nodes.
+
+        Raises:
+            MemoryError: there is no room left for them.
+        """
+        slots = self._slots(nodes.count)
+        infinite = np.float32(np.inf)
+        low, high = nodes.lower.astype(np.float32), nodes.upper.astype(np.float32)
+        values = (
+            nodes.disjunct,
+            nodes.proven.bounds,
+            np.where(low > nodes.lower, np.nextafter(low, -infinite), low),
+            np.where(high < nodes.upper, np.nextafter(high, infinite), high),
+            nodes.state,
+            nodes.multipliers.alpha,
+            np.minimum(nodes.multipliers.beta, _LARGEST_BETA),
+            1.0 if nodes.multipliers.weights is None else nodes.multipliers.weights,
+        )
+        for array, value in zip(self._arrays, values, strict=True):
+            array[slots] = value
+        self._open = np.concatenate([self._open, slots])
+
+    def pop(self, count: int, worst_first: bool = True) -> Nodes:
+        """Takes out the nodes of the least bounds, or of the largest."""
+        bounds = self._arrays[1][self._open]
+        order = bounds if worst_first else -bounds
+        if count < order.size:
+            chosen = np.argpartition(order, count - 1)[:count]
+        else:
+            chosen = np.arange(order.size)
+        # Among equals argpartition may choose any: the order in a batch must not depend on it.
+        chosen = chosen[np.argsort(order[chosen], kind="stable")]
+        slots = self._open[chosen]
+        kept = np.ones(self._open.size, bool)
+        kept[chosen] = False
+        self._open = self._open[kept]
+        disjunct, bound, lower, upper, state, alpha, beta, weights = (
+            array[slots] for array in self._arrays
+        )
+        return Nodes(
+            disjunct, Proven(bound), lower.astype(np.float64), upper.astype(np.float64), state,
+            Multipliers(alpha.astype(np.float32), beta.astype(np.float32), weights),
+        )  # fmt: skip
+
+    def _slots(self, count: int) -> Integers:
+        needed = self.count + count
+        if needed > self._most:
+            raise MemoryError("there is no room for more subproblems")
+        if needed > self._room:
+            room = min(self._most, max(2 * self._room, needed, _FIRST_ROOM))
+            for place, array in enumerate(self._arrays):
+                more = np.zeros((room, *array.shape[1:]), array.dtype)
+                more[: len(array)] = array
+                self._arrays[place] = more
+            self._room = room
+        taken = np.zeros(self._room, bool)
+        taken[self._open] = True
+        return np.flatnonzero(~taken)[:count]

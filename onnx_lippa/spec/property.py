@@ -1,0 +1,378 @@
+"""A property: is there an input with these constraints whose outputs meet those constraints?"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Final, TypeAlias, final
+
+import numpy as np
+import numpy.typing as npt
+
+from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.clock import NEVER, require_time
+from onnx_lippa.errors import InputError
+from onnx_lippa.spec import vnnlib
+from onnx_lippa.spec.branches import Bounds, Branch, Expansion, expand
+from onnx_lippa.spec.formula import Comparison, Every, Formula, Some, Term, flattened, holds
+from onnx_lippa.spec.interval import Interval, is_float64, nearest, nearest_above, scaled_to_float64
+from onnx_lippa.spec.unsafe_set import Conjunction, UnsafeSet
+
+BUILT_IN_PYTHON: Final = "built in Python"
+MAX_NUMBERS: Final = 30_000_000
+"""Numbers in the arrays of all cases together; 240 MB."""
+
+_COMPARISONS_PER_LOOK: Final = 4096
+"""How often the clock is looked at."""
+
+_Sides: TypeAlias = tuple[int, float, float, float, float]
+"""An input, its bounds rounded inward, and its bounds rounded outward."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One box of inputs, and what is sought of the outputs there.
+
+    Attributes:
+        lower: (d,) lower bounds, rounded up to float64; ``-inf`` where there is none.
+        upper: (d,) upper bounds, rounded down to float64; ``inf`` where there is none. Where no
+            float64 lies between the bounds, both are the nearest one.
+        stated_lower: (d,) the same bounds rounded down: what a proof must cover.
+        stated_upper: (d,) the same bounds rounded up.
+        unsafe: the outputs sought. A conjunction without rows is met by every input of the box.
+    """
+
+    lower: Float64
+    upper: Float64
+    stated_lower: Float64
+    stated_upper: Float64
+    unsafe: UnsafeSet
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether every input has both bounds."""
+        return bool(np.isfinite(self.lower).all() and np.isfinite(self.upper).all())
+
+
+@dataclass(frozen=True)
+class Property:
+    """The question, as an exact formula and as cases an attack can work on.
+
+    The cases cover the formula up to rounding of its numbers to float64; whether an input with
+    its outputs answers the question is for :meth:`holds` to say.
+
+    Attributes:
+        inputs: number d of inputs.
+        outputs: number k of outputs.
+        cases: the boxes; one of them must be met. None where the formula contradicts itself.
+        joint: whether the rows are over the outputs followed by the inputs, ``[y; x]``, because
+            some comparison has several inputs; otherwise they are over the outputs alone.
+        formula: the question itself, exactly.
+        source: where it comes from, for messages.
+        contradiction: why no input can meet it, where there are no cases.
+        sha256: digest of the text it was read from; empty where it was built in Python.
+    """
+
+    inputs: int
+    outputs: int
+    cases: tuple[Case, ...]
+    joint: bool
+    formula: Formula
+    source: str = BUILT_IN_PYTHON
+    contradiction: str = ""
+    sha256: str = ""
+
+    def holds(self, x: Floats, y: Floats, meant: Mapping[int, Fraction] | None = None) -> bool:
+        """Whether an input and its outputs are what is sought, exactly, with no tolerance.
+
+        Args:
+            x: the input, float32 or float64, any shape.
+            y: its outputs, any shape.
+            meant: inputs that stand for another number, which no float of their type equals (see
+                :meth:`meant_by`).
+        """
+        return holds(self.formula, x, y, meant)
+
+    def meant_by(self, case: Case, inputs: Collection[int]) -> dict[int, Fraction]:
+        """The exact number in a case's box for inputs that have no float between their bounds."""
+        # Of the bounds stated for an input anywhere, the case's own is the nearest one.
+        return {
+            index: _nearest_of(self._stated[index], Fraction(float(case.lower[index])))
+            for index in inputs
+            if index in self._stated
+        }
+
+    @cached_property
+    def _stated(self) -> dict[int, list[Fraction]]:
+        """The bounds stated for each input by itself, anywhere in the formula, sorted."""
+        stated: dict[int, set[Fraction]] = {}
+        for comparison in _comparisons(self.formula):
+            if not comparison.outputs and len(comparison.inputs) == 1:
+                ((index, coefficient),) = comparison.inputs
+                stated.setdefault(index, set()).add(comparison.bound / coefficient)
+        return {index: sorted(bounds) for index, bounds in stated.items()}
+
+    @classmethod
+    def from_vnnlib(cls, path: str | Path, deadline: float = NEVER) -> Property:
+        """The property in a VNN-LIB file, gzipped or not.
+
+        Args:
+            path: the file, such as ``prop_1.vnnlib`` or ``prop_1.vnnlib.gz``.
+            deadline: ``time.monotonic()`` at which reading stops.
+
+        Raises:
+            InputError: a file that cannot be read, or a property that is too large.
+            OutOfTimeError: the deadline has passed.
+        """
+        query = vnnlib.read(Path(path), deadline)
+        asked = cls.from_formula(query.formula, query.inputs, query.outputs, str(path), deadline)
+        return replace(asked, sha256=query.sha256)
+
+    @classmethod
+    def from_formula(
+        cls,
+        formula: Formula,
+        inputs: int,
+        outputs: int,
+        source: str = BUILT_IN_PYTHON,
+        deadline: float = NEVER,
+    ) -> Property:
+        """The property that asks for an input at which the formula holds.
+
+        Args:
+            formula: the formula, nested in any way.
+            inputs: number d of inputs.
+            outputs: number k of outputs.
+            source: where it comes from, for messages.
+            deadline: ``time.monotonic()`` at which multiplying out stops.
+
+        Raises:
+            InputError: a variable that does not exist, or a formula that is too large once its
+                or-parts are multiplied out.
+            OutOfTimeError: the deadline has passed.
+        """
+        try:
+            flat = flattened(formula)
+            for number, comparison in enumerate(_comparisons(flat)):
+                if number % _COMPARISONS_PER_LOOK == 0:
+                    require_time(deadline)
+                _check(comparison, inputs, outputs)
+            expansion = expand(flat, deadline)
+            joint = any(row.inputs for row in _rows(expansion))
+            cases = _cases(expansion, inputs, outputs, joint, deadline)
+        except InputError as problem:
+            raise InputError(f"{source}: {problem}") from problem
+        return cls(inputs, outputs, cases, joint, flat, source, expansion.contradiction)
+
+    @classmethod
+    def build(
+        cls,
+        lower: npt.ArrayLike,
+        upper: npt.ArrayLike,
+        unsafe: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]],
+    ) -> Property:
+        """The property that asks for an input of a box with outputs in one of several polyhedra.
+
+        Args:
+            lower: (d,) lower bounds of the inputs, in row-major order.
+            upper: (d,) upper bounds.
+            unsafe: pairs (A, b); the outputs y are sought where ``A @ y <= b`` in every row of
+                one of the pairs.
+
+        Raises:
+            InputError: shapes that do not fit, or a number that is not finite.
+        """
+        low, high = _vector(lower, "lower"), _vector(upper, "upper")
+        if low.size != high.size:
+            raise InputError(
+                f"lower has {low.size} values and upper has {high.size}: give one of each for "
+                "every input"
+            )
+        polyhedra = [_polyhedron(matrix, bound) for matrix, bound in unsafe]
+        widths = {matrix.shape[1] for matrix, _ in polyhedra}
+        if len(widths) != 1:
+            raise InputError(
+                "the matrices in unsafe must have one column for every output, all the same "
+                f"number, but have {sorted(widths) or 'none'}: give pairs (A, b) for A @ y <= b"
+            )
+        sought = Some(tuple(Every(tuple(_outputs_below(*pair))) for pair in polyhedra))
+        formula = Every((*_inputs_between(low, high), sought))
+        return cls.from_formula(formula, low.size, widths.pop())
+
+
+def _nearest_of(numbers: Sequence[Fraction], aim: Fraction) -> Fraction:
+    """The one of some sorted numbers that is nearest to another."""
+    place = bisect_left(numbers, aim)
+    return min(numbers[max(0, place - 1) : place + 1], key=lambda number: abs(number - aim))
+
+
+def _comparisons(formula: Formula) -> Iterator[Comparison]:
+    pending = [formula]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, Comparison):
+            yield part
+        else:
+            pending.extend(part.parts)
+
+
+def _check(comparison: Comparison, inputs: int, outputs: int) -> None:
+    for terms, name, count in (
+        (comparison.inputs, "X", inputs),
+        (comparison.outputs, "Y", outputs),
+    ):
+        for index, coefficient in terms:
+            if not 0 <= index < count:
+                raise InputError(
+                    f"{name}_{index} does not exist, since there are {count}: use {name}_0 to "
+                    f"{name}_{count - 1}"
+                )
+            if not coefficient:
+                raise InputError(f"{name}_{index} has the coefficient 0: leave it out")
+        if len(terms) > 1 and len({index for index, _ in terms}) < len(terms):
+            raise InputError(f"a comparison has two terms of one {name}: add them up")
+
+
+def _rows(expansion: Expansion) -> Iterator[Comparison]:
+    yield from expansion.common.rows
+    for branch in expansion.branches:
+        yield from branch.rows
+
+
+def _cases(
+    expansion: Expansion, inputs: int, outputs: int, joint: bool, deadline: float
+) -> tuple[Case, ...]:
+    """One case for every box, with a conjunction for each of its branches."""
+    base = _whole(inputs)
+    for index, interval in expansion.common.bounds.items():
+        base[:, index] = _sides(interval)
+    grouped: dict[tuple[_Sides, ...], list[Branch]] = {}
+    for branch in expansion.branches:
+        grouped.setdefault(_box(branch.bounds, base), []).append(branch)
+    width = outputs + inputs * joint
+    common = expansion.common.rows
+    rows = sum(len(common) + len(branch.rows) for branch in expansion.branches)
+    if 4 * inputs * len(grouped) + width * rows > MAX_NUMBERS:
+        raise InputError(
+            f"its {len(grouped)} boxes of {inputs} inputs and {rows} rows take more than "
+            f"{MAX_NUMBERS} numbers: split it into several properties"
+        )
+    cases, table = list[Case](), _RowTable(outputs, width)
+    for box, branches in grouped.items():
+        require_time(deadline)
+        lower, upper, below, above = base.copy()
+        for index, low, high, outer_low, outer_high in box:
+            lower[index], upper[index] = low, high
+            below[index], above[index] = outer_low, outer_high
+        disjuncts = tuple(table.conjunction(common + one.rows) for one in branches)
+        cases.append(Case(lower, upper, below, above, UnsafeSet(disjuncts)))
+    return tuple(cases)
+
+
+def _whole(inputs: int) -> Float64:
+    """The sides of every input without bounds, (4, inputs)."""
+    return np.repeat([[-np.inf], [np.inf], [-np.inf], [np.inf]], inputs, axis=1)
+
+
+def _sides(interval: Interval) -> tuple[float, float, float, float]:
+    """An interval rounded inward, and rounded outward."""
+    return *interval.to_float64(), *interval.outward()
+
+
+def _box(bounds: Bounds, base: Float64) -> tuple[_Sides, ...]:
+    """Where a branch's box differs from the common one, once rounded."""
+    rounded = ((index, *_sides(interval)) for index, interval in sorted(bounds.items()))
+    return tuple(one for one in rounded if not np.array_equal(one[1:], base[:, one[0]]))
+
+
+@final
+class _RowTable:
+    """The comparisons of a formula as rows in float64, each made once for all its branches.
+
+    Args:
+        outputs: number of outputs.
+        width: number of columns; those behind the outputs are inputs.
+    """
+
+    def __init__(self, outputs: int, width: int) -> None:
+        self._outputs, self._width = outputs, width
+        self._known: dict[int, tuple[Comparison, Float64, float, bool]] = {}
+
+    def conjunction(self, rows: Sequence[Comparison]) -> Conjunction:
+        """Some rows. Their right sides are rounded up, so that all that is stated is unsafe."""
+        found = [self._known.get(id(row)) or self._made(row) for row in rows]
+        if not found:
+            return Conjunction(np.zeros((0, self._width)), np.zeros(0), strict=False)
+        _, matrix, bound, exact = zip(*found, strict=True)
+        each = [row.strict for row in rows]
+        mixed = np.array(each) if len(set(each)) > 1 else None
+        return Conjunction(
+            np.array(matrix), np.array(bound), all(each), exact=all(exact), mixed=mixed
+        )
+
+    def _made(self, row: Comparison) -> tuple[Comparison, Float64, float, bool]:
+        terms, side = scaled_to_float64([c for _, c in row.outputs + row.inputs], row.bound)
+        coefficients, bound = [nearest(term) for term in terms], nearest_above(side)
+        if not all(map(math.isfinite, coefficients)) or not math.isfinite(bound):
+            raise InputError(f"a comparison{row.place} has a number beyond float64: scale it")
+        places = [j for j, _ in row.outputs] + [self._outputs + i for i, _ in row.inputs]
+        values = np.zeros(self._width)
+        values[places] = coefficients
+        exact = all(map(is_float64, terms))
+        made = self._known[id(row)] = row, values, bound, exact
+        return made
+
+
+def _vector(values: npt.ArrayLike, name: str) -> Float64:
+    vector = _array(values, name)
+    if vector.ndim != 1 or np.isnan(vector).any():
+        raise InputError(
+            f"{name} must be a vector of numbers, one for every input, but has shape "
+            f"{vector.shape}{' and a nan' if np.isnan(vector).any() else ''}: flatten it"
+        )
+    return vector
+
+
+def _polyhedron(matrix: npt.ArrayLike, bound: npt.ArrayLike) -> tuple[Float64, Float64]:
+    rows, sides = _array(matrix, "A"), _array(bound, "b")
+    if rows.ndim != 2 or sides.shape != rows.shape[:1]:
+        raise InputError(
+            f"A of shape {rows.shape} and b of shape {sides.shape} do not make A @ y <= b: give A "
+            "one row for every inequality and one column for every output, and b one number a row"
+        )
+    if not np.isfinite(rows).all() or not np.isfinite(sides).all():
+        raise InputError("A and b must hold finite numbers: leave out rows without effect")
+    return rows, sides
+
+
+def _array(values: npt.ArrayLike, name: str) -> Float64:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as problem:
+        raise InputError(f"{name} must be an array of numbers: {problem}") from problem
+
+
+def _inputs_between(lower: Float64, upper: Float64) -> Iterator[Comparison]:
+    one = Fraction(1)
+    for index, (low, high) in enumerate(zip(lower.tolist(), upper.tolist(), strict=True)):
+        if low != -np.inf:
+            yield Comparison(((index, -one),), (), -_exact(low, f"lower bound of X_{index}"))
+        if high != np.inf:
+            yield Comparison(((index, one),), (), _exact(high, f"upper bound of X_{index}"))
+
+
+def _exact(value: float, name: str) -> Fraction:
+    if not np.isfinite(value):
+        raise InputError(f"the {name} is {value}, so the box is empty: correct it")
+    return Fraction(value)
+
+
+def _outputs_below(matrix: Float64, bound: Float64) -> Iterator[Comparison]:
+    for row, side in zip(matrix, bound.tolist(), strict=True):
+        terms: list[Term] = [(int(j), Fraction(float(row[j]))) for j in np.flatnonzero(row)]
+        yield Comparison((), tuple(terms), Fraction(side))

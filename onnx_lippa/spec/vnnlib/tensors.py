@@ -1,0 +1,142 @@
+"""The tensors a VNN-LIB 2.0 text declares, and their elements."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from onnx_lippa.errors import InputError
+from onnx_lippa.spec.vnnlib.declared import MAX_VARIABLES
+from onnx_lippa.spec.vnnlib.tokens import quoted
+
+DECLARE_TENSOR: Final = frozenset({"declare-input", "declare-output", "declare-hidden"})
+
+NAME: Final = re.compile(r"[A-Za-z]\w*", re.ASCII)
+_ELEMENT: Final = re.compile(r"(?P<name>[A-Za-z]\w*)(?P<place>\[[\d,\s]*\])?", re.ASCII)
+_PLACE: Final = re.compile(r"\[\s*(\d{1,9}\s*(,\s*\d{1,9}\s*)*)?\]", re.ASCII)
+_SORTS: Final = frozenset({"Real", "real", "float32", "float64"})
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    name: str
+    shape: tuple[int, ...]
+    is_input: bool
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+class Tensors:
+    """One input and one output of one network, of any shape, counted in row-major order."""
+
+    def __init__(self) -> None:
+        self._tensors: dict[str, _Tensor] = {}
+        self._networks = 0
+        self._keys: dict[str, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._networks)
+
+    def network(self, words: Sequence[object]) -> None:
+        """Takes in the end of a network's declaration.
+
+        Raises:
+            InputError: it is not the only one, has no name, or lacks the input or the output.
+        """
+        self._networks += 1
+        if self._networks > 1:
+            raise InputError("a second network is declared: only properties of one are supported")
+        if not words or not isinstance(words[0], str) or NAME.fullmatch(words[0]) is None:
+            raise InputError("a network has no name: write (declare-network f (declare-input ...")
+        for kind, is_input in (("input", True), ("output", False)):
+            if self._only(is_input) is None:
+                raise InputError(
+                    f"the network has no {kind}: write (declare-{kind} X float32 [1,5]) in it"
+                )
+
+    def declare(self, operator: str, words: Sequence[object]) -> None:
+        """Takes in one declaration inside that of a network.
+
+        Raises:
+            InputError: a second tensor of its kind, a hidden one, or a faulty declaration.
+        """
+        if operator == "declare-hidden":
+            raise InputError("a hidden tensor is declared: only inputs and outputs are supported")
+        parts = [word for word in words if isinstance(word, str)]
+        if not 3 <= len(parts) <= 4 or len(parts) < len(words):
+            raise InputError(
+                "a declaration takes a name, a type and a shape: write it like "
+                f"({operator} X float32 [1,5])"
+            )
+        name, sort, shape = parts[:3]
+        if NAME.fullmatch(name) is None:
+            raise InputError(f"{quoted(name)} is not a name: use letters, digits and _ alone")
+        if sort not in _SORTS:
+            raise InputError(f"{name} has the type {quoted(sort)}: use Real, float32 or float64")
+        is_input = operator == "declare-input"
+        other = self._only(is_input)
+        if other is not None or name in self._tensors:
+            raise InputError(
+                f"{name} is declared after {other.name if other else name}: only networks with one "
+                "input and one output, of different names, are supported"
+            )
+        tensor = _Tensor(name, _place(shape), is_input)
+        if not 0 < tensor.size <= MAX_VARIABLES:
+            raise InputError(
+                f"{name} has {tensor.size} elements: from 1 to {MAX_VARIABLES} are supported"
+            )
+        self._tensors[name] = tensor
+
+    def key(self, word: str) -> int:
+        """The key of an element: i for the i-th input, -1 - j for the j-th output.
+
+        Raises:
+            InputError: its tensor is not declared, or has no such element.
+        """
+        known = self._keys.get(word)
+        if known is None:
+            known = self._keys[word] = self._found(word)
+        return known
+
+    def _found(self, word: str) -> int:
+        match = _ELEMENT.fullmatch(word)
+        tensor = self._tensors.get(match["name"]) if match else None
+        if match is None or tensor is None:
+            raise InputError(
+                f"{quoted(word)} is neither a number nor an element of a declared tensor: correct "
+                "it or declare the tensor"
+            )
+        indices = _place(match["place"] or "[]")
+        fits = len(indices) == len(tensor.shape)
+        if not fits or any(i >= n for i, n in zip(indices, tensor.shape, strict=True)):
+            shape = ",".join(map(str, tensor.shape))
+            raise InputError(
+                f"{quoted(word)} is not an element of {tensor.name}, whose shape is [{shape}]: "
+                "give one index for every axis, counted from 0"
+            )
+        flat = 0
+        for index, extent in zip(indices, tensor.shape, strict=True):
+            flat = flat * extent + index
+        return flat if tensor.is_input else -1 - flat
+
+    def counts(self) -> tuple[int, int]:
+        """How many inputs and outputs there are."""
+        sizes = {tensor.is_input: tensor.size for tensor in self._tensors.values()}
+        return sizes[True], sizes[False]
+
+    def _only(self, is_input: bool) -> _Tensor | None:
+        found = (tensor for tensor in self._tensors.values() if tensor.is_input == is_input)
+        return next(found, None)
+
+
+def _place(word: str) -> tuple[int, ...]:
+    """The numbers of a shape or of an element's place."""
+    if _PLACE.fullmatch(word) is None:
+        raise InputError(f"{quoted(word)} is not a list like [1,5]: correct it")
+    inside = word[1:-1].strip()
+    return tuple(int(part) for part in inside.split(",")) if inside else ()

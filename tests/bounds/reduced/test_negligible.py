@@ -1,0 +1,31 @@
+"""Pre-activations that are 0 but for rounding are no units."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from onnx_lippa.bounds.reduced.build import rectified
+from onnx_lippa.bounds.reduced.domain import Reach
+from onnx_lippa.bounds.reduced.folding import Tightening
+from onnx_lippa.spec import StatedSet, norm_named
+from tests.graphs import graph_model, load_model, node, normal
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_the_larger_of_two_equal_values(scale):
+    """The differences of a max-pool's entries are often exactly 0, and each became a unit."""
+    nodes = [
+        node("MatMul", "x w", "a"),
+        node("MatMul", "x w", "b"),
+        node("Max", "a b", "m"),
+        node("MatMul", "m v", "y"),
+    ]
+    constants = {"w": scale * normal(1, 4, 5), "v": normal(2, 5, 3)}
+    network = load_model(graph_model(nodes, (4,), constants)).network
+    inputs = StatedSet(np.full(4, 0.5), norm_named("linf"), 0.25, np.zeros(4), np.ones(4))
+    system = rectified(network, Reach.of(inputs), Tightening())
+    assert system.units == 0
+    x = np.random.default_rng(0).uniform(0.25, 0.75, (50, 4))
+    off = np.abs(system.outputs(x) - network.forward(x))
+    assert np.all(off <= system.outputs_error + 1e-12 * scale)

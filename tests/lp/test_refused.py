@@ -1,0 +1,46 @@
+"""Programs that no solver can do anything with: a failure that is counted, never an exception."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from onnx_lippa.lp.program import Program, Rows
+from onnx_lippa.lp.solution import Status
+from onnx_lippa.lp.solvers.named import SOLVER_NAMES, solver_named
+
+
+def rows(coefficient: float) -> Rows:
+    return Rows(sp.csr_array(np.array([[coefficient, 1.0]])), np.array([0.5]), np.array([np.inf]))
+
+
+def program(coefficient: float) -> Program:
+    return Program(np.ones(2), np.zeros(2), np.ones(2), rows(coefficient))
+
+
+@pytest.mark.parametrize("name", SOLVER_NAMES)
+@pytest.mark.parametrize("coefficient", [np.inf, np.nan, 1e308])
+def test_a_program_of_impossible_numbers(name, coefficient):
+    solver = solver_named(name)
+    solution = solver.open(program(coefficient)).solve()
+    assert solution.status is not Status.OPTIMAL or coefficient == 1e308
+    assert solver.counts.solves >= 1
+
+
+@pytest.mark.parametrize("name", SOLVER_NAMES)
+def test_rows_of_impossible_numbers(name):
+    """A session that was fine fails from the moment it is given them."""
+    session = solver_named(name).open(program(1.0))
+    assert session.solve().status is Status.OPTIMAL
+    session.add_rows(rows(np.nan))
+    assert session.solve().status is not Status.OPTIMAL
+
+
+@pytest.mark.parametrize("name", SOLVER_NAMES)
+def test_a_sane_program_after_a_refused_one(name):
+    solver = solver_named(name)
+    solver.open(program(np.nan)).solve()
+    solution = solver.open(program(1.0)).solve()
+    assert solution.status is Status.OPTIMAL
+    assert solution.objective == pytest.approx(0.5, abs=1e-6)

@@ -1,0 +1,223 @@
+"""The chain of solvers, with solvers that fail on purpose."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from onnx_lippa.errors import InputError
+from onnx_lippa.lp.program import Cone, Program, Rows
+from onnx_lippa.lp.solution import Solution, Status
+from onnx_lippa.lp.solver import NO_STOP, Session, Solver, Stop
+from onnx_lippa.lp.solvers.glop import Glop
+from onnx_lippa.lp.solvers.resilient import Resilient
+
+
+class FakeSession(Session):
+    """Ends as the script says, then solves with GLOP."""
+
+    def __init__(self, owner: Fake, program: Program) -> None:
+        super().__init__(program)
+        self.owner = owner
+        self.changes = 0
+
+    def solve(
+        self,
+        time_limit: float = float("inf"),
+        hint: np.ndarray | None = None,
+        stop: Stop = NO_STOP,
+    ) -> Solution:
+        self.owner.limits.append(time_limit)
+        self.owner.told.append((hint, stop))
+        self.owner.seen.append(self.program)
+        self.owner.counts.solves += 1
+        time.sleep(self.owner.seconds)
+        status = self.owner.script.pop(0) if self.owner.script else Status.OPTIMAL
+        if status is not Status.OPTIMAL:
+            return Solution(status, np.zeros(0), np.nan, "on purpose")
+        return Glop().open(self.program).solve()
+
+    def _bounds_changed(self, before: Program) -> None:
+        self.changes += 1
+
+    def _cost_changed(self, before: Program) -> None:
+        self.changes += 1
+
+    def _rows_added(self, rows: Rows) -> None:
+        self.changes += 1
+
+
+class Fake(Solver):
+    """A solver that ends its solves as the script says."""
+
+    name: ClassVar[str] = "fake"
+
+    def __init__(self, *script: Status, seconds: float = 0.0, linear_only: bool = False) -> None:
+        super().__init__()
+        self.script, self.seconds, self.linear_only = list(script), seconds, linear_only
+        self.limits: list[float] = []
+        self.seen: list[Program] = []
+        self.told: list[tuple[np.ndarray | None, Stop]] = []
+        self.opened: list[FakeSession] = []
+
+    def takes(self, program: Program) -> bool:
+        return program.is_linear or not self.linear_only
+
+    def open(self, program: Program) -> Session:
+        session = FakeSession(self, program)
+        self.opened.append(session)
+        return session
+
+
+def program() -> Program:
+    return Program(np.array([1.0, -1.0]), np.zeros(2), np.ones(2), Rows.none(2))
+
+
+def test_without_a_failure_the_others_see_nothing() -> None:
+    first, second = Fake(), Fake()
+    solver = Resilient([first, second])
+    solution = solver.open(program()).solve(7.0)
+    assert solution.status is Status.OPTIMAL
+    assert second.opened == []
+    assert first.limits == [7.0]
+    assert (solver.counts.solves, solver.counts.retries, solver.counts.failures) == (1, 0, 0)
+
+
+def test_the_second_solver_answers_where_the_first_fails() -> None:
+    first, second = Fake(Status.FAILED), Fake()
+    solver = Resilient([first, second])
+    solution = solver.open(program()).solve()
+    assert solution.status is Status.OPTIMAL
+    np.testing.assert_allclose(solution.values, [0.0, 1.0])
+    assert (solver.counts.solves, solver.counts.retries, solver.counts.failures) == (2, 1, 0)
+
+
+@pytest.mark.parametrize("status", [Status.INFEASIBLE, Status.LIMIT])
+def test_other_ends_are_no_failures(status: Status) -> None:
+    second = Fake()
+    solver = Resilient([Fake(status), second])
+    solution = solver.open(program()).solve()
+    assert solution.status is status
+    assert second.opened == []
+    assert (solver.counts.retries, solver.counts.failures) == (0, 0)
+
+
+def test_the_third_answers_where_two_fail() -> None:
+    chain = [Fake(Status.FAILED), Fake(Status.FAILED), Fake(Status.INFEASIBLE)]
+    solver = Resilient(chain)
+    assert solver.open(program()).solve().status is Status.INFEASIBLE
+    assert [len(fake.limits) for fake in chain] == [1, 1, 1]
+    assert (solver.counts.retries, solver.counts.failures) == (2, 0)
+
+
+def test_a_failure_of_all_is_counted_and_carries_no_values() -> None:
+    solver = Resilient([Fake(Status.FAILED), Fake(Status.FAILED)])
+    solution = solver.open(program()).solve()
+    assert solution.status is Status.FAILED
+    assert solution.values.size == 0
+    assert np.isnan(solution.objective)
+    assert solution.detail == "on purpose"
+    assert (solver.counts.solves, solver.counts.retries, solver.counts.failures) == (2, 1, 1)
+
+
+def test_a_single_solver_that_fails_is_counted() -> None:
+    solver = Resilient([Fake(Status.FAILED)])
+    assert solver.open(program()).solve().status is Status.FAILED
+    assert (solver.counts.retries, solver.counts.failures) == (0, 1)
+
+
+def test_after_a_failure_the_first_solver_starts_afresh() -> None:
+    first, second = Fake(Status.FAILED), Fake()
+    session = Resilient([first, second]).open(program())
+    session.solve()
+    assert len(first.opened) == 2
+    session.change_cost(np.array([-1.0, 1.0]))
+    session.change_bounds(np.zeros(2), np.full(2, 3.0))
+    session.add_rows(Rows(sp.csr_array(np.eye(2)), np.full(2, -np.inf), np.array([2.0, 1.0])))
+    solution = session.solve()
+    np.testing.assert_allclose(solution.values, [2.0, 0.0])
+    assert first.opened[0].changes == 0
+    assert first.opened[1].changes == 3
+    assert len(second.limits) == 1
+
+
+def test_the_fallback_sees_the_program_as_it_stands() -> None:
+    first, second = Fake(Status.OPTIMAL, Status.FAILED), Fake()
+    session = Resilient([first, second]).open(program())
+    session.solve()
+    session.change_cost(np.array([-1.0, -1.0]))
+    session.change_bounds(np.zeros(2), np.full(2, 3.0))
+    session.add_rows(Rows(sp.csr_array(np.ones((1, 2))), np.array([-np.inf]), np.array([4.0])))
+    assert session.solve().objective == pytest.approx(-4.0)
+    assert second.seen[0] is session.program
+
+
+def test_the_time_limit_is_one_for_the_whole_chain() -> None:
+    chain = [Fake(Status.FAILED, seconds=0.05), Fake(Status.FAILED, seconds=0.05), Fake()]
+    Resilient(chain).open(program()).solve(10.0)
+    limits = [fake.limits[0] for fake in chain]
+    assert limits[0] <= 10.0
+    assert limits[1] <= limits[0] - 0.05
+    assert limits[2] <= limits[1] - 0.05
+    assert limits[2] > 5.0
+
+
+def test_no_time_limit_stays_none() -> None:
+    chain = [Fake(Status.FAILED), Fake()]
+    Resilient(chain).open(program()).solve()
+    assert [fake.limits for fake in chain] == [[np.inf], [np.inf]]
+
+
+def test_only_solvers_that_take_the_program_are_asked() -> None:
+    coned = Program(np.ones(2), np.zeros(2), np.ones(2), Rows.none(2), cone=Cone(np.zeros(2), 1.0))
+    unable = Fake(linear_only=True)
+    solver = Resilient([Fake(Status.FAILED), unable])
+    assert solver.open(coned).solve().status is Status.FAILED
+    assert unable.opened == []
+    refused = Resilient([Fake(linear_only=True), Fake()])
+    assert not refused.takes(coned)
+    with pytest.raises(InputError, match="'fake' cannot solve"):
+        refused.open(coned)
+
+
+def test_counts_are_shared_and_only_grow() -> None:
+    first, second = Fake(Status.FAILED), Fake()
+    solver = Resilient([first, second])
+    assert first.counts is second.counts is solver.counts
+    sessions = [solver.open(program()) for _ in range(2)]
+    for session in sessions:
+        session.solve()
+    assert (solver.counts.solves, solver.counts.retries) == (3, 1)
+
+
+def test_a_solver_that_raises_inside_mathopt_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MathOpt hands a failed status over as an AttributeError of its own error path."""
+    solver = Resilient([Glop(), Fake()])
+    session = solver.open(program())
+
+    class Broken:
+        def solve(self, *_: object) -> object:
+            raise AttributeError("'NoneType' object has no attribute 'x'")
+
+    monkeypatch.setattr(session._session, "_solver", Broken())
+    solution = session.solve()
+    assert solution.status is Status.OPTIMAL
+    np.testing.assert_allclose(solution.values, [0.0, 1.0])
+    assert (solver.counts.retries, solver.counts.failures) == (1, 0)
+    # The broken session was left behind.
+    assert session.solve().status is Status.OPTIMAL
+    assert solver.counts.retries == 1
+
+
+def test_hints_and_limits_reach_every_solver() -> None:
+    chain = [Fake(Status.FAILED), Fake()]
+    hint, stop = np.array([0.0, 1.0]), Stop(nodes=7)
+    Resilient(chain).open(program()).solve(hint=hint, stop=stop)
+    for fake in chain:
+        ((given, limits),) = fake.told
+        assert given is hint
+        assert limits is stop

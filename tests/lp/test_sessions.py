@@ -1,0 +1,232 @@
+"""Sessions: the shortcut, independence, limits, counting, and the engines' names."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from onnx_lippa.errors import InputError
+from onnx_lippa.lp.engines import ENGINE_NAMES, engine_named
+from onnx_lippa.lp.program import Program
+from onnx_lippa.lp.region import LinearRegion
+from onnx_lippa.lp.solution import Solution, Status
+from onnx_lippa.lp.solver import Session, Solver
+from onnx_lippa.lp.solvers.glop import Glop
+from onnx_lippa.lp.solvers.named import solver_named
+from onnx_lippa.spec import InputSet, norm_named
+from tests.lp.cases import asked, random_disjunct, random_inputs
+from tests.networks import family, mlp
+
+SOLVER = {"linf": "glop", "l1": "glop", "l2": "clarabel"}
+ENGINES = ("rows", "stacked")
+KINDS = tuple(family(0))
+
+
+@pytest.mark.parametrize("norm", ["linf", "l1", "l2"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_program_is_solved_where_the_closed_form_lies_in_the_region(
+    norm: str, kind: str
+) -> None:
+    network = family(20)[kind]
+    generator = np.random.default_rng(80)
+    solver = solver_named(SOLVER[norm])
+    rows, stacked = (
+        engine_named("rows", network, solver),
+        engine_named("stacked", network, solver_named(SOLVER[norm])),
+    )
+    shortcuts = 0
+    for eps in (1e-4, 0.03):
+        inputs = random_inputs(generator, norm, network.input_size, False).with_eps(eps)
+        sessions = rows.begin(inputs), stacked.begin(inputs)
+        for case in asked(generator, network, inputs, 3):
+            cost = case.region.gradient(case.disjunct.matrix)[0]
+            corner = inputs.norm.least_linear(
+                cost, inputs.center, inputs.eps, inputs.lower, inputs.upper
+            )
+            before = solver.counts.solves
+            optimum, reference = (s.least_margin(case.region, case.disjunct) for s in sessions)
+            assert optimum.solves == solver.counts.solves - before
+            assert optimum.margin == pytest.approx(reference.margin, abs=1e-6)
+            if case.region.contains(corner):
+                shortcuts += 1
+                assert optimum.solves == optimum.rows == 0
+                np.testing.assert_array_equal(optimum.x, corner)
+            elif not case.region.contains(corner, tolerance=1e-6):
+                assert optimum.solves >= 1
+    assert shortcuts > 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("norm", ["linf", "l1", "l2"])
+@pytest.mark.parametrize("kind", ["mlp 4", "conv 9"])
+def test_an_answer_does_not_depend_on_questions_before_it(
+    engine: str, norm: str, kind: str
+) -> None:
+    network = family(21)[kind]
+    generator = np.random.default_rng(81)
+    used = engine_named(engine, network, solver_named(SOLVER[norm]))
+    for _ in range(2):
+        other = random_inputs(generator, norm, network.input_size, False)
+        session = used.begin(other)
+        for case in asked(generator, network, other, 3):
+            session.least_margin(case.region, case.disjunct)
+            session.least_distance(case.region, case.disjunct, -1.0)
+    inputs = random_inputs(generator, norm, network.input_size, False)
+    fresh = engine_named(engine, network, solver_named(SOLVER[norm]))
+    sessions = used.begin(inputs), fresh.begin(inputs)
+    for case in asked(generator, network, inputs, 4):
+        for mode in ("margin", "distance"):
+            answers = [
+                s.least_margin(case.region, case.disjunct)
+                if mode == "margin"
+                else s.least_distance(case.region, case.disjunct, -0.5)
+                for s in sessions
+            ]
+            assert answers[0].status is answers[1].status
+            np.testing.assert_array_equal(answers[0].x, answers[1].x)
+            assert (answers[0].rows, answers[0].solves) == (answers[1].rows, answers[1].solves)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("norm", ["linf", "l1", "l2"])
+def test_the_order_of_steps_does_not_change_their_optima(engine: str, norm: str) -> None:
+    network = family(22)["mlp 6 deep"]
+    generator = np.random.default_rng(82)
+    inputs = random_inputs(generator, norm, 6, False)
+    cases = list(asked(generator, network, inputs, 6))
+    built = engine_named(engine, network, solver_named(SOLVER[norm]))
+    found = []
+    for order in (range(6), reversed(range(6))):
+        session = built.begin(inputs)
+        margins = {i: session.least_margin(cases[i].region, cases[i].disjunct) for i in order}
+        found.append([margins[i].margin for i in range(6)])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("mode", ["margin", "distance"])
+def test_without_time_there_is_no_optimum(engine: str, mode: str) -> None:
+    network = mlp(23, (4, 30, 30, 3))
+    generator = np.random.default_rng(83)
+    inputs = random_inputs(generator, "linf", 4, False).with_eps(0.5)
+    (case,) = asked(generator, network, inputs, 1)
+    session = engine_named(engine, network, solver_named("glop")).begin(inputs)
+    optimum = (
+        session.least_margin(case.region, case.disjunct, time_limit=0.0)
+        if mode == "margin"
+        else session.least_distance(case.region, case.disjunct, -5.0, time_limit=0.0)
+    )
+    assert optimum.status is Status.LIMIT
+    assert not optimum.found
+    assert optimum.x.size == 0
+    assert np.isnan(optimum.margin)
+    assert np.isnan(optimum.distance)
+    # The session is as good as new.
+    assert session.least_margin(case.region, case.disjunct).found
+
+
+class Slow(Solver):
+    """GLOP, that overruns every time limit."""
+
+    name: ClassVar[str] = "slow"
+
+    def takes(self, program: Program) -> bool:
+        return program.is_linear
+
+    def open(self, program: Program) -> Session:
+        return SlowSession(program, self)
+
+
+class SlowSession(Session):
+    def __init__(self, program: Program, owner: Slow) -> None:
+        super().__init__(program)
+        self.owner = owner
+
+    def solve(self, time_limit: float = float("inf")) -> Solution:
+        time.sleep(0.02)
+        self.owner.counts.solves += 1
+        return Glop().open(self.program).solve()
+
+
+def test_rows_engine_stops_between_rounds_and_counts_its_solves() -> None:
+    network = mlp(24, (6, 60, 60, 3))
+    generator = np.random.default_rng(84)
+    inputs = random_inputs(generator, "linf", 6, False).with_eps(0.5)
+    solver = Slow()
+    session = engine_named("rows", network, solver).begin(inputs)
+    (case,) = asked(generator, network, inputs, 1)
+    optimum = session.least_margin(case.region, case.disjunct, time_limit=0.01)
+    assert optimum.status is Status.LIMIT
+    assert optimum.solves == solver.counts.solves == 1
+    unlimited = session.least_margin(case.region, case.disjunct)
+    assert unlimited.found
+    assert unlimited.solves == solver.counts.solves - 1 > 1
+
+
+class Failing(Solver):
+    """Never finishes a solve."""
+
+    name: ClassVar[str] = "failing"
+
+    def takes(self, program: Program) -> bool:
+        return True
+
+    def open(self, program: Program) -> Session:
+        return FailingSession(program)
+
+
+class FailingSession(Session):
+    def solve(self, time_limit: float = float("inf")) -> Solution:
+        return Solution(Status.FAILED, np.zeros(0), np.nan, "on purpose")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_solvers_failure_is_no_optimum(engine: str, rows: int) -> None:
+    network = mlp(25, (4, 30, 30, 3))
+    generator = np.random.default_rng(85)
+    inputs = random_inputs(generator, "linf", 4, False).with_eps(0.5)
+    session = engine_named(engine, network, Failing()).begin(inputs)
+    (case,) = asked(generator, network, inputs, 1, rows)
+    for optimum in (
+        session.least_margin(case.region, case.disjunct),
+        session.least_distance(case.region, case.disjunct, 0.0),
+    ):
+        assert optimum.status is Status.FAILED
+        assert not optimum.found
+        assert optimum.x.size == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_pinned_features_stay_where_they_are(engine: str) -> None:
+    """A box of width zero in some features, an infinite one in others."""
+    network = mlp(26, (5, 12, 12, 3))
+    generator = np.random.default_rng(86)
+    center = generator.uniform(0, 1, 5).astype(np.float32).astype(np.float64)
+    lower = np.where([True, False, False, True, False], center, -np.inf)
+    upper = np.where([True, False, False, True, False], center, np.inf)
+    for norm in ("linf", "l1", "l2"):
+        inputs = InputSet(center, norm_named(norm), 0.5, lower, upper)
+        session = engine_named(engine, network, solver_named(SOLVER[norm])).begin(inputs)
+        region = LinearRegion.of(network, center)
+        disjunct = random_disjunct(generator, 3, 1)
+        optimum = session.least_margin(region, disjunct)
+        assert optimum.found
+        np.testing.assert_allclose(optimum.x[[0, 3]], center[[0, 3]], rtol=0, atol=1e-8)
+        nearest = session.least_distance(region, disjunct, -optimum.margin - 1e-3)
+        assert nearest.found
+        assert nearest.distance <= optimum.distance + 1e-6
+        np.testing.assert_allclose(nearest.x[[0, 3]], center[[0, 3]], rtol=0, atol=1e-8)
+
+
+def test_engines_by_name() -> None:
+    network = mlp(27, (2, 3, 2))
+    assert ENGINE_NAMES == ("auto", "rows", "stacked")
+    for name in ENGINES:
+        assert engine_named(name, network, solver_named("glop")).name == name
+    assert engine_named("auto", network, solver_named("glop")).name in ENGINES
+    with pytest.raises(InputError, match="choose one of auto, rows, stacked"):
+        engine_named("dense", network, solver_named("glop"))

@@ -1,0 +1,239 @@
+"""Decisions and least distances, against one linear program for every pattern."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from onnx_lippa.errors import InputError
+from onnx_lippa.lp.program import Program
+from onnx_lippa.lp.solution import Solution, Status
+from onnx_lippa.lp.solver import NO_STOP, Session, Solver, Stop
+from onnx_lippa.mip import BigM, MipSettings, MipStatus, decide, least_distortion
+from onnx_lippa.spec import Conjunction
+from onnx_lippa.spec.norms.l1 import L1
+from onnx_lippa.spec.norms.l2 import L2
+from tests.mip.systems import least_distance, least_margin, random_disjunct, random_system
+
+WAYS = pytest.mark.parametrize(
+    "settings",
+    [
+        MipSettings(),
+        MipSettings(wants_bound=True),
+        MipSettings(solver="highs"),
+        MipSettings(big_m=BigM.ONE, cuts=50),
+    ],
+    ids=["plain", "bound", "highs", "naive-with-cuts"],
+)
+
+
+def moved(disjunct: Conjunction, by: float) -> Conjunction:
+    """The same with all margins larger."""
+    return replace(disjunct, bound=disjunct.bound - by)
+
+
+@WAYS
+@pytest.mark.parametrize("seed", range(3))
+def test_decisions(settings: MipSettings, seed: int) -> None:
+    generator = np.random.default_rng([seed, 70])
+    system, question = random_system(generator, norm=L1() if seed == 2 else None)
+    given = random_disjunct(generator, 1 + seed % 2)
+    least = least_margin(system, given, question)
+    for wanted in (-0.05, 0.05, 0.5):
+        disjunct = moved(given, wanted - least)
+        answer = decide(system, [disjunct], settings)
+        if wanted < 0:
+            assert answer.status is MipStatus.UNSAFE
+            margin = disjunct.margins(system.outputs(answer.x[None]))[0]
+            assert answer.margin == pytest.approx(float(margin), abs=1e-12)
+            assert margin < 0
+            assert question.distance(answer.x) <= question.eps + 1e-6
+            assert answer.bound <= wanted + 1e-6
+        else:
+            assert answer.status is MipStatus.SAFE
+            assert 0 < answer.bound <= wanted + 1e-5
+            assert answer.x.size == 0
+            if settings.wants_bound:
+                assert answer.bound == pytest.approx(wanted, abs=1e-5)
+        assert answer.reason == ""
+
+
+def test_the_bound_is_the_least_of_all_disjuncts() -> None:
+    generator = np.random.default_rng(71)
+    system, question = random_system(generator)
+    given = [random_disjunct(generator, rows) for rows in (1, 2, 1)]
+    leasts = [least_margin(system, disjunct, question) for disjunct in given]
+    safe = [moved(d, s - least) for d, s, least in zip(given, (0.4, 0.1, 0.3), leasts, strict=True)]
+    answer = decide(system, safe, MipSettings(wants_bound=True))
+    assert answer.status is MipStatus.SAFE
+    assert answer.bound == pytest.approx(0.1, abs=1e-5)
+    one_unsafe = [safe[0], moved(given[1], -0.2 - leasts[1]), safe[2]]
+    assert decide(system, one_unsafe, MipSettings()).status is MipStatus.UNSAFE
+    assert decide(system, [], MipSettings()).status is MipStatus.SAFE
+
+
+def test_a_margin_of_zero_is_unknown() -> None:
+    """Within the solver's tolerances neither is true."""
+    generator = np.random.default_rng(72)
+    system, question = random_system(generator)
+    given = random_disjunct(generator, 1)
+    disjunct = moved(given, 1e-9 - least_margin(system, given, question))
+    for settings in (MipSettings(), MipSettings(wants_bound=True)):
+        answer = decide(system, [disjunct], settings)
+        assert answer.status is not MipStatus.SAFE
+        if answer.status is MipStatus.UNKNOWN:
+            assert "tolerances" in answer.reason
+
+
+def test_a_start_that_is_unsafe_is_the_answer() -> None:
+    generator = np.random.default_rng(73)
+    system, _ = random_system(generator)
+    disjunct = random_disjunct(generator, 1)
+    x = generator.uniform(system.lower, system.upper)
+    disjunct = moved(disjunct, -0.1 - disjunct.margins(system.outputs(x[None]))[0])
+    answer = decide(system, [disjunct], MipSettings(), start=x)
+    assert answer.status is MipStatus.UNSAFE
+    np.testing.assert_array_equal(answer.x, x)
+    assert answer.nodes == 0
+
+
+def test_a_replay_has_the_last_word() -> None:
+    generator = np.random.default_rng(74)
+    system, question = random_system(generator)
+    given = random_disjunct(generator, 1)
+    disjunct = moved(given, -0.2 - least_margin(system, given, question))
+    seen: list[np.ndarray] = []
+
+    def refuses(x: np.ndarray) -> bool:
+        seen.append(x)
+        return False
+
+    answer = decide(system, [disjunct], MipSettings(), accepts=refuses)
+    assert answer.status is MipStatus.UNKNOWN
+    assert "replay refused" in answer.reason
+    assert seen
+    assert all(x.shape == (question.size,) for x in seen)
+    # The last one offered is the least margin there is.
+    margin = disjunct.margins(system.outputs(system.reduced(seen[-1][None])))[0]
+    assert margin == pytest.approx(-0.2, abs=1e-4)
+    accepted = decide(system, [disjunct], MipSettings(), accepts=lambda _: True)
+    assert accepted.status is MipStatus.UNSAFE
+
+
+def test_without_rows_every_output_is_unsafe() -> None:
+    system, _ = random_system(np.random.default_rng(75))
+    nothing = Conjunction(np.zeros((0, 3)), np.zeros(0))
+    assert decide(system, [nothing], MipSettings()).status is MipStatus.UNSAFE
+    refused = decide(system, [nothing], MipSettings(), accepts=lambda _: False)
+    assert refused.status is MipStatus.UNKNOWN
+
+
+def test_a_round_ball_is_unknown_with_a_reason() -> None:
+    generator = np.random.default_rng(76)
+    system, question = random_system(generator, norm=L2())
+    answer = decide(system, [random_disjunct(generator, 1)], MipSettings())
+    assert answer.status is MipStatus.UNKNOWN
+    assert "round" in answer.reason
+    distortion = least_distortion(system, [random_disjunct(generator, 1)], question, MipSettings())
+    assert (distortion.lower, distortion.upper) == (0.0, np.inf)
+    assert "round" in distortion.reason
+
+
+def test_limits_leave_it_unknown() -> None:
+    generator = np.random.default_rng(77)
+    system, question = random_system(generator, d=6, blocks=(14, 14), eps=1.0)
+    given = random_disjunct(generator, 1)
+    safe = moved(given, 1e3)
+    assert decide(system, [safe], MipSettings(time_limit=0.0)).status is MipStatus.UNKNOWN
+    answer = decide(system, [given], MipSettings(node_limit=1, wants_bound=True))
+    if answer.status is MipStatus.UNKNOWN:
+        assert "nodes" in answer.reason
+    no_time = least_distortion(system, [given], question, MipSettings(time_limit=0.0))
+    assert no_time.lower == 0.0
+    assert no_time.upper == np.inf
+    assert "limits" in no_time.reason
+
+
+class Failing(Solver):
+    """Fails, or says what it is told to."""
+
+    name: ClassVar[str] = "failing"
+
+    def __init__(self, status: Status) -> None:
+        super().__init__()
+        self.status = status
+
+    def takes(self, program: Program) -> bool:
+        return True
+
+    def open(self, program: Program) -> Session:
+        return FailingSession(program, self.status)
+
+
+class FailingSession(Session):
+    def __init__(self, program: Program, status: Status) -> None:
+        super().__init__(program)
+        self.status = status
+
+    def solve(
+        self,
+        time_limit: float = float("inf"),
+        hint: np.ndarray | None = None,
+        stop: Stop = NO_STOP,
+    ) -> Solution:
+        bound = np.inf if self.status is Status.INFEASIBLE else -np.inf
+        return Solution(self.status, np.zeros(0), np.nan, "on purpose", bound)
+
+
+@pytest.mark.parametrize("wants_bound", [False, True])
+def test_a_failure_proves_nothing(monkeypatch: pytest.MonkeyPatch, wants_bound: bool) -> None:
+    monkeypatch.setattr(
+        "onnx_lippa.mip.decision.mip_solver_named", lambda _: Failing(Status.FAILED)
+    )
+    generator = np.random.default_rng(78)
+    system, _ = random_system(generator)
+    disjunct = random_disjunct(generator, 1)
+    answer = decide(system, [disjunct], MipSettings(wants_bound=wants_bound))
+    assert answer.status is MipStatus.UNKNOWN
+    assert answer.bound == -np.inf
+    assert "on purpose" in answer.reason
+
+
+def test_a_program_without_any_input_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a cut-off it has solutions: one for every input."""
+    monkeypatch.setattr(
+        "onnx_lippa.mip.decision.mip_solver_named", lambda _: Failing(Status.INFEASIBLE)
+    )
+    generator = np.random.default_rng(79)
+    system, _ = random_system(generator)
+    answer = decide(system, [random_disjunct(generator, 1)], MipSettings(wants_bound=True))
+    assert answer.status is MipStatus.UNKNOWN
+    assert answer.bound == -np.inf
+
+
+def test_unknown_solvers_are_refused() -> None:
+    system, _ = random_system(np.random.default_rng(80))
+    with pytest.raises(InputError, match="scip"):
+        decide(system, [], MipSettings(solver="glop"))
+
+
+@pytest.mark.parametrize("norm", [None, L1()], ids=["linf", "l1"])
+@pytest.mark.parametrize("seed", range(3))
+def test_least_distortion(norm: L1 | None, seed: int) -> None:
+    generator = np.random.default_rng([seed, 81])
+    system, question = random_system(generator, blocks=(3, 2), norm=norm)
+    disjuncts = [random_disjunct(generator, rows, shift=0.5) for rows in (1, 2, 1)]
+    least = min(least_distance(system, disjunct, question) for disjunct in disjuncts)
+    for settings in (MipSettings(cuts=9), MipSettings(solver="highs")):
+        found = least_distortion(system, disjuncts, question, settings)
+        assert found.reason == ""
+        if least > question.eps:
+            assert found.lower == np.inf
+            continue
+        assert found.lower == pytest.approx(least, abs=1e-5)
+        assert found.upper == pytest.approx(least, abs=1e-5)
+        again = least_distortion(system, disjuncts, question, settings, start=found.x)
+        assert again.lower == pytest.approx(least, abs=1e-5)

@@ -1,0 +1,267 @@
+"""The programs, against one linear program for every pattern."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.lp.solution import Solution, Status
+from onnx_lippa.lp.solvers.named import mip_solver_named
+from onnx_lippa.mip import (
+    FREE,
+    BigM,
+    Formulation,
+    NoProgramError,
+    all_free,
+    distance_program,
+    margin_program,
+    partial_program,
+)
+from onnx_lippa.mip.cuts import implications
+from onnx_lippa.spec.norms.base import Norm
+from onnx_lippa.spec.norms.l1 import L1
+from onnx_lippa.spec.norms.l2 import L2
+from onnx_lippa.spec.norms.linf import LInf
+from onnx_lippa.spec.norms.scaled import Scaled
+from tests.mip.systems import least_distance, least_margin, pieces, random_disjunct, random_system
+
+NORMS = pytest.mark.parametrize(
+    "norm",
+    [LInf(), L1(), Scaled(LInf(), np.array([0.5, 2.0])), Scaled(L1(), np.array([0.5, 2.0]))],
+    ids=["linf", "l1", "scaled-linf", "scaled-l1"],
+)
+
+
+def solved(stated: Formulation, hint: np.ndarray | None = None, solver: str = "scip") -> Solution:
+    return mip_solver_named(solver).open(stated.program).solve(hint=hint)
+
+
+def assert_minimum(stated: Formulation, least: float, hint: np.ndarray | None = None) -> None:
+    """The program's optimum is the least margin, and its point and pattern belong to it."""
+    solution = solved(stated, hint)
+    if least == np.inf:
+        assert solution.status is Status.INFEASIBLE
+        return
+    assert solution.status is Status.OPTIMAL
+    assert solution.objective + stated.constant == pytest.approx(least, abs=2e-5)
+    assert stated.margin(stated.x(solution.values)) == pytest.approx(least, abs=1e-4)
+    pattern = stated.pattern(solution.values)
+    given_signs = stated.fixed != FREE
+    np.testing.assert_array_equal(pattern[given_signs], stated.fixed[given_signs])
+    z_hat = stated.system.pre_activations(stated.x(solution.values)[None])[0]
+    assert np.all(z_hat[pattern == 1] >= -1e-4)
+    assert np.all(z_hat[pattern == 0] <= 1e-4)
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+@pytest.mark.parametrize("seed", range(4))
+def test_every_way_to_state_it_has_the_optimum_over_all_patterns(seed: int, rows: int) -> None:
+    generator = np.random.default_rng([seed, 50])
+    system, question = random_system(generator, blocks=((3, 3), (5,), (2, 2, 2), (4, 1))[seed])
+    disjunct = random_disjunct(generator, rows)
+    least = least_margin(system, disjunct, question)
+    for big_m in BigM:
+        for cuts in (0, 3, 1000):
+            assert_minimum(margin_program(system, disjunct, big_m, cuts), least)
+    stated = margin_program(system, disjunct)
+    for x in (system.lower, system.reach.middle, stated.x(solved(stated).values)):
+        assert_minimum(stated, least, stated.start(x))
+    assert solved(stated, solver="highs").objective + stated.constant == pytest.approx(
+        least, abs=2e-5
+    )
+
+
+@NORMS
+@pytest.mark.parametrize("rows", [1, 3])
+def test_balls_of_other_norms(norm: Norm, rows: int) -> None:
+    generator = np.random.default_rng([rows, 51])
+    for _ in range(3):
+        system, question = random_system(generator, blocks=(3, 1), norm=norm, eps=0.6)
+        disjunct = random_disjunct(generator, rows)
+        stated = margin_program(system, disjunct)
+        solution = solved(stated)
+        if isinstance(norm, Scaled):
+            points = question.sampled(generator, 3000)
+            sampled = disjunct.margins(system.outputs(system.reduced(points))).min()
+            assert solution.objective + stated.constant <= sampled + 1e-6
+            x = stated.x(solution.values)
+            assert question.distance(system.whole(x[None])[0]) <= question.eps + 1e-5
+            assert stated.margin(x) == pytest.approx(solution.objective + stated.constant, abs=1e-4)
+        else:
+            assert_minimum(stated, least_margin(system, disjunct, question))
+
+
+def test_a_round_ball_is_refused() -> None:
+    generator = np.random.default_rng(52)
+    system, question = random_system(generator, norm=L2())
+    with pytest.raises(NoProgramError, match="round"):
+        margin_program(system, random_disjunct(generator, 1))
+    with pytest.raises(NoProgramError, match="round"):
+        distance_program(system, random_disjunct(generator, 1), question)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_partial_patterns(seed: int) -> None:
+    """Of a point's pattern, as a neighbourhood search has it, and of any other."""
+    generator = np.random.default_rng([seed, 53])
+    system, question = random_system(generator, blocks=(3, 2, 1))
+    disjunct = random_disjunct(generator, 1 + seed % 2)
+    x = generator.uniform(system.lower, system.upper)
+    of_point = (system.pre_activations(x[None])[0] >= 0).astype(np.int8)
+    for share in (0.0, 0.4, 1.0):
+        fixed = np.where(generator.uniform(size=system.units) < share, FREE, of_point)
+        stated = partial_program(system, disjunct, fixed, cuts=4)
+        least = least_margin(system, disjunct, question, fixed)
+        assert least <= stated.margin(x) + 1e-7
+        assert_minimum(stated, least, stated.start(x))
+        free = int(np.count_nonzero(fixed == FREE))
+        assert np.count_nonzero(stated.program.integers) == free
+    anything = generator.integers(-1, 2, system.units).astype(np.int8)
+    assert_minimum(
+        partial_program(system, disjunct, anything),
+        least_margin(system, disjunct, question, anything),
+    )
+
+
+def test_a_pattern_that_is_given_in_full_is_a_linear_program() -> None:
+    generator = np.random.default_rng(54)
+    system, _ = random_system(generator)
+    fixed = (system.pre_activations(system.reach.middle[None])[0] >= 0).astype(np.int8)
+    stated = partial_program(system, random_disjunct(generator, 1), fixed)
+    assert stated.program.is_linear
+    assert stated.program.variables == system.inputs
+
+
+def test_the_start_is_feasible_and_has_the_margin_of_its_point() -> None:
+    generator = np.random.default_rng(55)
+    for norm in (LInf(), L1()):
+        for rows in (1, 2):
+            system, question = random_system(generator, norm=norm)
+            x = system.reduced(question.sampled(generator, 1))[0]
+            stated = margin_program(system, random_disjunct(generator, rows), cuts=100)
+            start = stated.start(x)
+            assert_feasible(stated, start)
+            value = stated.program.cost @ start + stated.constant
+            assert value == pytest.approx(stated.margin(x), abs=1e-9)
+            np.testing.assert_allclose(stated.x(start), x, atol=1e-12)
+            expected = system.pre_activations(x[None])[0] >= 0
+            np.testing.assert_array_equal(stated.pattern(start), expected)
+
+
+def assert_feasible(stated: Formulation, values: np.ndarray) -> None:
+    program = stated.program
+    activity = program.rows.matrix @ values
+    assert np.all(activity >= program.rows.lower - 1e-8)
+    assert np.all(activity <= program.rows.upper + 1e-8)
+    assert np.all(values >= program.lower - 1e-8)
+    assert np.all(values <= program.upper + 1e-8)
+
+
+@pytest.mark.parametrize("norm", [LInf(), L1()], ids=lambda norm: norm.name)
+@pytest.mark.parametrize("seed", range(3))
+def test_the_least_distance(norm: Norm, seed: int) -> None:
+    generator = np.random.default_rng([seed, 56])
+    system, question = random_system(generator, blocks=(3, 2), norm=norm)
+    disjunct = random_disjunct(generator, 1 + seed % 2, shift=1.0)
+    for big_m in BigM:
+        stated = distance_program(system, disjunct, question, big_m=big_m, cuts=5)
+        solution = solved(stated)
+        least = least_distance(system, disjunct, question)
+        if least > question.eps + 1e-6:
+            assert solution.status is Status.INFEASIBLE
+        else:
+            assert solution.objective == pytest.approx(least, abs=1e-5)
+            assert stated.margin(stated.x(solution.values)) <= 1e-4
+
+
+def test_fewer_distances_are_cut_off_by_a_margin() -> None:
+    generator = np.random.default_rng(57)
+    system, question = random_system(generator, blocks=(3, 2))
+    disjunct = random_disjunct(generator, 1)
+    low = margin_program(system, disjunct)
+    least = solved(low).objective + low.constant
+    middle = low.margin(system.reach.middle)
+    wanted = -(0.3 * least + 0.7 * middle)  # a margin strictly between
+    stated = distance_program(system, disjunct, question, margin=wanted)
+    solution = solved(stated)
+    assert stated.margin(stated.x(solution.values)) <= -wanted + 1e-4
+    assert solution.objective > 0
+    too_much = distance_program(system, disjunct, question, margin=-least + 0.01)
+    assert solved(too_much).status is Status.INFEASIBLE
+
+
+def related_system(generator: np.random.Generator) -> RectifiedSystem:
+    """A system whose units are often parallel, as those of a convolution are."""
+    system, _ = random_system(generator, blocks=(6, 4))
+    for i in range(1, 6):
+        if generator.uniform() < 0.7:
+            factor = generator.choice([-1.0, 1.0, 0.5])
+            system.on_input[i] = factor * system.on_input[0] + 0.1 * generator.normal(size=2)
+            system.offset[i] = factor * system.offset[0] + generator.normal()
+    z_hat = system.pre_activations(grid(system))
+    spare = 0.1
+    system.unit_lower[:] = z_hat.min(axis=0) - spare
+    system.unit_upper[:] = z_hat.max(axis=0) + spare
+    return system
+
+
+def grid(system: RectifiedSystem, steps: int = 60) -> np.ndarray:
+    axes = [np.linspace(lo, hi, steps) for lo, hi in zip(system.lower, system.upper, strict=True)]
+    return np.stack([axis.ravel() for axis in np.meshgrid(*axes)], axis=1)
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_no_pattern_that_occurs_violates_an_implication(seed: int) -> None:
+    generator = np.random.default_rng([seed, 58])
+    system = related_system(generator)
+    cuts = implications(system)
+    patterns = system.pre_activations(grid(system)) >= 0
+    rows = cuts.rows(system.units)
+    assert np.all(patterns @ rows.matrix.T <= rows.upper + 1e-12)
+    assert np.all(np.diff(cuts.strength) <= 0)
+    assert np.all(cuts.strength > 0)
+
+
+def test_in_the_first_block_they_are_all_that_parallel_units_allow() -> None:
+    """ẑ = x + c for c in (-0.3, 0, 0.3), and its mirror image -x - 0.5."""
+    generator = np.random.default_rng(59)
+    system, _ = random_system(generator, d=1, blocks=(4,), eps=1.0)
+    system.on_input[:] = [[1.0], [1.0], [1.0], [-1.0]]
+    center = system.reach.middle[0]
+    system.offset[:] = np.array([-0.3, 0.0, 0.3, -0.5]) - system.on_input[:, 0] * center
+    cuts = implications(system)
+    stated = {
+        (int(i), int(j), *signs.tolist(), float(most))
+        for i, j, signs, most in zip(cuts.first, cuts.second, cuts.signs, cuts.most, strict=True)
+    }
+    assert stated == {
+        (0, 1, 1.0, -1.0, 0.0),
+        (0, 2, 1.0, -1.0, 0.0),
+        (1, 2, 1.0, -1.0, 0.0),
+        (0, 3, 1.0, 1.0, 1.0),
+        (1, 3, 1.0, 1.0, 1.0),
+        (2, 3, 1.0, 1.0, 1.0),
+    }
+    assert cuts.among(np.array([0, 1, 3]), 2).count == 2
+    assert set(cuts.among(np.array([0, 1, 3]), 9).second) <= {1, 3}
+
+
+def test_the_reference_covers_the_system() -> None:
+    """The patterns' maps agree with the system at the points that have the pattern."""
+    generator = np.random.default_rng(60)
+    system, _ = random_system(generator)
+    points = generator.uniform(system.lower, system.upper, (50, system.inputs))
+    z_hat, outputs = system.pre_activations(points), system.outputs(points)
+    for pattern, rows, offset, f_rows, f_offset in pieces(system):
+        here = np.all((z_hat >= 0) == pattern, axis=1)
+        np.testing.assert_allclose(points[here] @ rows.T + offset, z_hat[here], atol=1e-12)
+        np.testing.assert_allclose(points[here] @ f_rows.T + f_offset, outputs[here], atol=1e-12)
+
+
+def test_all_free_gives_no_sign() -> None:
+    system, _ = random_system(np.random.default_rng(61))
+    assert set(all_free(system)) == {FREE}

@@ -1,0 +1,40 @@
+"""Questions on which trees once stopped to get better, with the figures of then.
+
+Both need networks of the paper, beside the project; without them nothing is tested.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from onnx_lippa import load
+from onnx_lippa.certify import CertifySettings, certify_batch
+from onnx_lippa.spec import Features, LInf, Problem, UnsafeSet
+from onnx_lippa.witness import Verdict
+
+DATA = Path(__file__).parents[3].parent / "shared" / "data"
+
+
+@pytest.mark.skipif(not (DATA / "models").is_dir(), reason="the paper's networks are not here")
+@pytest.mark.parametrize(
+    ("name", "index", "most"),
+    [
+        # Open after 600,000 nodes when children began with β = 0; 228 since.
+        ("MMR_MLP_C", 415, 2000),
+        # Open after 1.8 million nodes with 5 steps of ascent in every child; 254 since.
+        ("MMR_ADV_CNN", 62, 3000),
+    ],
+)
+def test_is_proven_in_few_nodes(name, index, most):
+    model = load(DATA / "models" / f"{name}.onnx")
+    with np.load(DATA / "mnist" / "mnist_test_1000.npz") as data:
+        x, label = data["images"][index].ravel() / 255.0, int(data["labels"][index])
+    features = Features.given(784, lower=0.0, upper=1.0, eps=0.1)
+    unsafe = UnsafeSet.misclassification(label, 10)
+    problem = Problem(index, features.input_set(x.astype(np.float32), LInf()), unsafe, unsafe)
+    (found,) = certify_batch(model, [problem], CertifySettings(node_limit=most))
+    assert found.verdict is Verdict.ROBUST
+    assert 0 < found.bound <= 0.05  # an attack comes as near as this
