@@ -107,14 +107,14 @@ def test_errors_are_of_one_family():
     ],
     ids=["one logit", "a scalar", "one probability", "images"],
 )
-@pytest.mark.parametrize("call", ["attack", "prove", "audit", "distortion"])
+@pytest.mark.parametrize("call", ["attack", "certify", "audit", "minimal_distortion"])
 def test_outputs_that_are_no_classes_are_refused_as_on_the_command_line(
     tmp_path, sample, nodes, call
 ):
     path = saved(graph_model(nodes, sample, {"one": np.array([1])}), tmp_path)
     x = np.full((1, *sample), 0.5, np.float32)
     ask = getattr(onnx_lippa, call)
-    options = {} if call == "distortion" else {"eps": 0.1}
+    options = {} if call == "minimal_distortion" else {"eps": 0.1}
     for network in (path, onnx_lippa.load(path)):
         with pytest.raises(onnx_lippa.ModelError, match="a vector of class scores"):
             ask(network, x, **options)

@@ -34,10 +34,10 @@ PUBLIC = [
     "Verdict",
     "attack",
     "audit",
-    "distortion",
+    "minimal_distortion",
     "falsify",
     "load",
-    "prove",
+    "certify",
     "replay",
     "verify",
 ]

@@ -31,10 +31,10 @@ from onnx_lippa.bounds.reduced.build import rectified
 from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.folding import Tightening, states_by
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
-from onnx_lippa.certify import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.data import read_data
 from onnx_lippa.mip import BigM, MipSettings, MipStatus, decide
 from onnx_lippa.onnx_io import Model, load
+from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.search.leaves import Leaves
 from onnx_lippa.spec import Features, LInf, Problem, UnsafeSet
 from onnx_lippa.witness import Verdict

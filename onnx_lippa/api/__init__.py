@@ -2,9 +2,9 @@
 
 from onnx_lippa.api.attack import attack
 from onnx_lippa.api.audit import audit
-from onnx_lippa.api.distortion import Distortions, distortion
+from onnx_lippa.api.certify import certify
+from onnx_lippa.api.minimal_distortion import Distortions, minimal_distortion
 from onnx_lippa.api.property import falsify, verify
-from onnx_lippa.api.prove import prove
 from onnx_lippa.api.replay import file_sha256, replay
 from onnx_lippa.api.result import (
     AttackResult,
@@ -21,13 +21,13 @@ __all__ = [
     "attack",
     "attack_inputs",
     "audit",
-    "distortion",
+    "certify",
     "falsify",
     "file_sha256",
     "method_named",
+    "minimal_distortion",
     "mip_solver",
     "proof_method_named",
-    "prove",
     "replay",
     "run_inputs",
     "verify",

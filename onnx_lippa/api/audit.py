@@ -11,8 +11,8 @@ import numpy.typing as npt
 from onnx_lippa.api.result import AttackResult, method_named, run_batch, specified
 from onnx_lippa.arrays import AnyArray, Floats
 from onnx_lippa.attacks import Settings
-from onnx_lippa.certify import CertifySettings
 from onnx_lippa.onnx_io import Model
+from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.runs import AuditSettings
 from onnx_lippa.spec import Norm
 

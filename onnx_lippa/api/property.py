@@ -8,9 +8,9 @@ from pathlib import Path
 
 from onnx_lippa.api.result import method_named, proof_method_named
 from onnx_lippa.attacks import Settings
-from onnx_lippa.certify import CertifySettings
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.onnx_io import Model
+from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.runs import Answer, Finding, load_for
 from onnx_lippa.runs import falsify as falsify_property
 from onnx_lippa.runs import verify as verify_property
@@ -82,7 +82,7 @@ def verify(
         asked: a property, or the path of a VNN-LIB file.
         timeout: seconds for everything.
         time_limit: seconds for the proof of one case of the property.
-        method: how to prove, as in :func:`prove`.
+        method: how to prove, as in :func:`certify`.
         seed: same seed, same result (but for limits).
 
     Returns:

@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from onnx_lippa.arrays import AnyArray, Float64, Floats, InputRows, Integers
 from onnx_lippa.attacks import Method, Settings
-from onnx_lippa.certify import CertifySettings, ProofMethod
 from onnx_lippa.data import Stored, check_inputs, check_labels
 from onnx_lippa.data.convert import to_floats, to_labels
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.solvers.named import mip_solver_named
 from onnx_lippa.onnx_io import Model, load
+from onnx_lippa.proofs import CertifySettings, ProofMethod
 from onnx_lippa.runs import AuditEvent, AuditSettings, RunSpecification, Targets, events
 from onnx_lippa.spec import Features, Norm, Problem, norm_named
 from onnx_lippa.witness import Outcome, Verdict

@@ -9,11 +9,11 @@ import typer
 
 from onnx_lippa.api import method_named
 from onnx_lippa.attacks import Method, Settings
-from onnx_lippa.certify import CertifySettings
 from onnx_lippa.cli import options
 from onnx_lippa.cli.property import PropertyQuestion, answer
 from onnx_lippa.cli.run import Arguments, carry_out
 from onnx_lippa.errors import InputError
+from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.runs import AuditSettings
 
 

@@ -9,12 +9,12 @@ import typer
 
 from onnx_lippa.api import mip_solver, proof_method_named
 from onnx_lippa.attacks import Settings
-from onnx_lippa.certify import CertifySettings, ProofMethod
 from onnx_lippa.cli import options
 from onnx_lippa.cli.property import PropertyQuestion, answer
 from onnx_lippa.cli.run import Arguments, carry_out
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.solvers.named import MIP_SOLVER_NAMES
+from onnx_lippa.proofs import CertifySettings, ProofMethod
 
 
 def certify(

@@ -14,12 +14,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from onnx_lippa import __version__
 from onnx_lippa.attacks import Settings
-from onnx_lippa.certify import CertifySettings
 from onnx_lippa.cli.console import console, echo
 from onnx_lippa.cli.run import Arguments, cores
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.errors import InputError, ModelError
 from onnx_lippa.onnx_io import LoadLimits
+from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.runs import (
     Answer,
     Finding,

@@ -16,13 +16,13 @@ from rich.console import Console
 from onnx_lippa import __version__
 from onnx_lippa.api import run_inputs
 from onnx_lippa.attacks import Settings
-from onnx_lippa.certify import CertifySettings
 from onnx_lippa.cli.console import console
 from onnx_lippa.cli.features import features_from, radii_from, values_from
 from onnx_lippa.cli.inputs import Selection, select
 from onnx_lippa.cli.terminal import LiveProgress, curve_table, model_line, summary_table
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import LoadLimits, Model, load
+from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.runs import (
     AuditSettings,
     RunFolder,

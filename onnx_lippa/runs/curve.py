@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from onnx_lippa.attacks import Settings
-from onnx_lippa.certify import CertifySettings
 from onnx_lippa.errors import FalseClaimError, InputError
 from onnx_lippa.onnx_io import Model
+from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.runs.audit import AuditSettings
 from onnx_lippa.runs.files import FolderLock, reading, replace_file, writing
 from onnx_lippa.runs.run_file import CURVE, LIST, RUN

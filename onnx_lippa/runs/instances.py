@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from onnx_lippa.attacks import Settings
-from onnx_lippa.certify import CertifySettings
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.errors import InputError, LippaError, unexpected
 from onnx_lippa.onnx_io import LoadLimits
+from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.runs.counterexample import counterexample_text
 from onnx_lippa.runs.falsify import falsify, load_for
 from onnx_lippa.runs.files import replace_file

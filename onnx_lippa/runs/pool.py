@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from onnx_lippa.certify import CertifySettings, ProofMethod
 from onnx_lippa.onnx_io import Model
+from onnx_lippa.proofs import CertifySettings, ProofMethod
 from onnx_lippa.runs.workers import Budgets, Workers, jobs_of, worth_starting
 from onnx_lippa.spec import Problem
 from onnx_lippa.witness import Outcome

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from onnx_lippa.attacks import Settings
-from onnx_lippa.certify import CertifySettings
 from onnx_lippa.onnx_io import Model
+from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.runs.audit import AuditEvent, AuditSettings, AuditStage, audit
 from onnx_lippa.runs.pool import outcomes
 from onnx_lippa.spec import Problem

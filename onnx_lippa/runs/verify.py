@@ -10,9 +10,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from onnx_lippa.attacks import Settings
-from onnx_lippa.certify import CertifySettings, certify_batch
 from onnx_lippa.errors import ContradictionError
 from onnx_lippa.onnx_io import Model
+from onnx_lippa.proofs import CertifySettings, certify_batch
 from onnx_lippa.runs.contradiction import contradict
 from onnx_lippa.runs.falsify import falsify
 from onnx_lippa.runs.finding import Answer, Finding

@@ -17,9 +17,9 @@ from typing import Final, TypeAlias, final
 from threadpoolctl import threadpool_limits
 
 from onnx_lippa.attacks import Settings, attack_batch
-from onnx_lippa.certify import CertifySettings, certify_batch
 from onnx_lippa.errors import ContradictionError, InputError, describe
 from onnx_lippa.onnx_io import Model, ModelSource
+from onnx_lippa.proofs import CertifySettings, certify_batch
 from onnx_lippa.runs.processes import Died, Replied, WorkerPool
 from onnx_lippa.runs.specification import chosen_of, indices_of
 from onnx_lippa.spec import Problem

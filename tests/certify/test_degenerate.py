@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from onnx_lippa.certify import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.onnx_io import Model
+from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.spec import Conjunction, Features, Problem, UnsafeSet, norm_named
 from onnx_lippa.witness import Outcome, Verdict
 from tests.graphs import graph_model, load_model, node

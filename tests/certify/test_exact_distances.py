@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from onnx_lippa.certify import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.lp.solution import Status
 from onnx_lippa.lp.solvers.named import solver_named
 from onnx_lippa.onnx_io import Model
+from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.spec import Features, Problem, UnsafeSet, norm_named
 from onnx_lippa.witness import Verdict
 from tests.certify.test_degenerate import label_of, network

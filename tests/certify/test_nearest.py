@@ -7,16 +7,16 @@ import sys
 import numpy as np
 import pytest
 
-from onnx_lippa import InputError, Verdict, distortion, prove
-from onnx_lippa.certify import CertifySettings, ProofMethod
+from onnx_lippa import InputError, Verdict, certify, minimal_distortion
 from onnx_lippa.mip import Distortion
 from onnx_lippa.onnx_io import load
+from onnx_lippa.proofs import CertifySettings, ProofMethod
 from onnx_lippa.spec import Features, Problem, UnsafeSet, norm_named
 from onnx_lippa.witness import Outcome, ProvedBy
 from tests.attacks.cases import digits, linear_file, plain_outputs
 from tests.networks_exact import layers_file, least_distance, one_hidden_layer
 
-certify_nearest = sys.modules["onnx_lippa.certify.nearest"]
+certify_nearest = sys.modules["onnx_lippa.proofs.nearest"]
 """The module; the function of its name hides it."""
 COUNT = 4
 
@@ -27,7 +27,7 @@ def bracketed():
     wrong = np.array([(y[0] + 1) % 10])  # an input that is not classified so
     labels = np.concatenate([y[:COUNT], wrong])
     inputs = np.concatenate([x[:COUNT], x[:1]])
-    return distortion(model, inputs, labels, time_limit=40.0), inputs, labels
+    return minimal_distortion(model, inputs, labels, time_limit=40.0), inputs, labels
 
 
 def test_bounds_meet_and_the_witness_is_there(bracketed):
@@ -50,8 +50,8 @@ def test_a_proof_agrees_below_and_a_search_above(bracketed):
     found, x, y = bracketed
     model, *_ = digits()
     for i in range(COUNT):
-        below = prove(model, x[i], y[i], eps=float(found.lower[i]) - 1e-4)
-        above = prove(model, x[i], y[i], eps=float(found.upper[i]) + 1e-4)
+        below = certify(model, x[i], y[i], eps=float(found.lower[i]) - 1e-4)
+        above = certify(model, x[i], y[i], eps=float(found.upper[i]) + 1e-4)
         assert below.verdicts == (Verdict.ROBUST,)
         assert above.verdicts == (Verdict.ADVERSARIAL,)
 
@@ -60,7 +60,7 @@ def test_nothing_within_the_radius(bracketed):
     found, x, y = bracketed
     model, *_ = digits()
     eps = float(found.lower[0]) / 2
-    within = distortion(model, x[0], y[0], eps=eps)
+    within = minimal_distortion(model, x[0], y[0], eps=eps)
     assert (within.lower[0], within.upper[0]) == (eps, np.inf)
     assert within.details[0].reason == ""
 
@@ -68,10 +68,10 @@ def test_nothing_within_the_radius(bracketed):
 def test_limits_and_round_balls_are_named(bracketed):
     _, x, y = bracketed
     model, *_ = digits()
-    hasty = distortion(model, x[0], y[0], time_limit=1e-3)
+    hasty = minimal_distortion(model, x[0], y[0], time_limit=1e-3)
     assert hasty.lower[0] == 0.0 and np.isfinite(hasty.upper[0])
     assert "time" in hasty.details[0].reason or "limit" in hasty.details[0].reason
-    round_ = distortion(model, x[0], y[0], norm="l2")
+    round_ = minimal_distortion(model, x[0], y[0], norm="l2")
     assert round_.lower[0] == 0.0 and np.isfinite(round_.upper[0])
     assert "round" in round_.details[0].reason
 
@@ -79,7 +79,7 @@ def test_limits_and_round_balls_are_named(bracketed):
 def test_in_l1(bracketed):
     _, x, y = bracketed
     model, *_ = digits()
-    found = distortion(model, x[0], y[0], norm="l1", time_limit=60.0)
+    found = minimal_distortion(model, x[0], y[0], norm="l1", time_limit=60.0)
     assert 0 < found.lower[0] <= found.upper[0]
     if not found.details[0].reason:
         assert found.upper[0] <= found.lower[0] * (1 + 1e-3)
@@ -97,7 +97,7 @@ def test_lower_ends_on_weights_of_mixed_scale(tmp_path, capfd, norm, solver):
         path = layers_file(tmp_path, layers, f"{seed}.onnx")
         x = generator.uniform(size=(3, len(w))).astype(np.float32)
         labels = plain_outputs(path, x).argmax(axis=1)
-        found = distortion(path, x, labels, norm=norm, solver=solver)
+        found = minimal_distortion(path, x, labels, norm=norm, solver=solver)
         for i in range(3):
             exact = least_distance(norm, x[i], int(labels[i]), layers)
             assert found.details[i].proved_by is ProvedBy.COMPLETE
@@ -110,7 +110,7 @@ def test_lower_ends_on_weights_of_mixed_scale(tmp_path, capfd, norm, solver):
 
 def test_a_domain_without_another_class(tmp_path):
     path = linear_file(tmp_path, np.eye(2), np.array([0.0, -5.0]))
-    found = distortion(path, np.full((1, 2), 0.5, np.float32), [0])
+    found = minimal_distortion(path, np.full((1, 2), 0.5, np.float32), [0])
     assert found.lower[0] == found.upper[0] == np.inf
     assert found.details[0].proved_by is ProvedBy.COMPLETE
 
@@ -142,11 +142,11 @@ def test_a_word_that_cannot_be_checked_is_called_one(tmp_path, monkeypatch):
     x = np.random.default_rng(1).uniform(size=(1, len(layers[0][0]))).astype(np.float32)
     undecided = lambda model, problems, settings: [Outcome(0, Verdict.UNKNOWN)]  # noqa: E731
     monkeypatch.setattr(certify_nearest, "certify_batch", undecided)
-    found = distortion(path, x)
+    found = minimal_distortion(path, x)
     assert found.details[0].proved_by is ProvedBy.MIP
     assert 0 < found.details[0].tolerance < 1e-3
     monkeypatch.setattr(certify_nearest, "least_distortion", lying(0.9))
-    wrong = distortion(path, x, eps=0.9)
+    wrong = minimal_distortion(path, x, eps=0.9)
     # The attack's own witness caps what the solver says; beyond it nothing is claimed.
     assert wrong.lower[0] <= wrong.upper[0] <= found.upper[0] * (1 + 1e-6)
 
@@ -160,6 +160,6 @@ def problem_around(model, x, label, eps):
 def test_bad_arguments():
     model, x, y = digits()
     with pytest.raises(InputError, match="abacus"):
-        distortion(model, x[0], y[0], solver="abacus")
+        minimal_distortion(model, x[0], y[0], solver="abacus")
     with pytest.raises(InputError, match="time limit"):
-        distortion(model, x[0], y[0], time_limit=0.0)
+        minimal_distortion(model, x[0], y[0], time_limit=0.0)

@@ -10,8 +10,8 @@ import pytest
 
 import onnx_lippa
 from onnx_lippa import Answer, Property
-from onnx_lippa.certify import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.clock import OutOfTimeError
+from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.runs.search import problem_of
 from onnx_lippa.spec import inputs_of
 from onnx_lippa.spec.formula import Comparison, Every, Some

@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from onnx_lippa import InputError, Verdict, audit, prove, verify
+from onnx_lippa import InputError, Verdict, audit, certify, verify
 from onnx_lippa.attacks import Method, Settings
-from onnx_lippa.certify import CertifySettings, ProofMethod
 from onnx_lippa.errors import ContradictionError, LippaError
+from onnx_lippa.proofs import CertifySettings, ProofMethod
 from onnx_lippa.runs import Answer, AuditSettings, AuditStage, carried, order_of
 from onnx_lippa.runs import audit as audit_problems
 from onnx_lippa.runs import workers as workers_module
@@ -288,18 +288,18 @@ def test_what_carries_over():
 
 def test_from_python():
     model, x, y = digits()
-    result = prove(model, x[:8], y[:8], eps=0.05)
+    result = certify(model, x[:8], y[:8], eps=0.05)
     lower, upper = result.robust_error
     assert lower == upper
     both = audit(model, x[:8], y[:8], eps=0.05)
     assert both.verdicts == result.verdicts
     assert audit(model, x[0], y[0], eps=0.01).verdicts == (Verdict.ROBUST,)
-    linear = prove(model, x[:8], y[:8], eps=0.05, method="linear")
+    linear = certify(model, x[:8], y[:8], eps=0.05, method="linear")
     assert linear.robust_error[1] >= upper
     with pytest.raises(InputError, match="choose one of auto, interval"):
-        prove(model, x[:1], y[:1], eps=0.1, method="magic")
+        certify(model, x[:1], y[:1], eps=0.1, method="magic")
     with pytest.raises(InputError):
-        prove(model, x[:1], y[:1], eps=0.1, method="mip", solver="abacus")
+        certify(model, x[:1], y[:1], eps=0.1, method="mip", solver="abacus")
 
 
 def test_a_lying_proof_of_a_case_is_caught(tmp_path, monkeypatch):

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from onnx_lippa.attacks import Settings
-from onnx_lippa.certify import CertifySettings
 from onnx_lippa.errors import InputError, ModelError
+from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.runs import RunSpecification, Targets, outcomes, pool, workers
 from onnx_lippa.runs.processes import Replied, WorkerPool
 from onnx_lippa.spec import Features, Problem, norm_named
@@ -179,7 +179,7 @@ def test_a_parent_that_is_killed_leaves_no_worker(tmp_path):
     script.write_text(
         "import sys\n"
         "from onnx_lippa.runs import outcomes\n"
-        "from onnx_lippa.certify import CertifySettings\n"
+        "from onnx_lippa.proofs import CertifySettings\n"
         "from tests.attacks.cases import digits\n"
         "from tests.runs.test_pool import problems\n"
         "if __name__ == '__main__':\n"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa import load
-from onnx_lippa.certify import CertifySettings, certify_batch
+from onnx_lippa.proofs import CertifySettings, certify_batch
 from onnx_lippa.spec import Features, LInf, Problem, UnsafeSet
 from onnx_lippa.witness import Verdict
 

@@ -1,4 +1,4 @@
-"""``onnx_lippa.prove``."""
+"""``onnx_lippa.certify``."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy.typing as npt
 from onnx_lippa.api.result import AttackResult, mip_solver, proof_method_named, run_batch, specified
 from onnx_lippa.arrays import AnyArray, Floats
 from onnx_lippa.attacks import Settings
-from onnx_lippa.certify import CertifySettings
 from onnx_lippa.onnx_io import Model
+from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.spec import Norm
 
 
-def prove(
+def certify(
     network: Model | str | Path,
     x: Floats,
     y: npt.ArrayLike | None = None,

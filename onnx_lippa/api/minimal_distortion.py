@@ -1,4 +1,4 @@
-"""``onnx_lippa.distortion``."""
+"""``onnx_lippa.minimal_distortion``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy.typing as npt
 from onnx_lippa.api.result import mip_solver, problems_of, specified
 from onnx_lippa.arrays import AnyArray, Float64, Floats
 from onnx_lippa.attacks import Settings
-from onnx_lippa.certify import CertifySettings, Nearest, ProofMethod, nearest
 from onnx_lippa.onnx_io import Model
+from onnx_lippa.proofs import CertifySettings, Nearest, ProofMethod, nearest
 from onnx_lippa.runs import outcomes
 from onnx_lippa.spec import Norm, Problem
 from onnx_lippa.witness import ProvedBy, Verdict
@@ -39,7 +39,7 @@ class Distortions:
     details: tuple[Nearest, ...]
 
 
-def distortion(
+def minimal_distortion(
     network: Model | str | Path,
     x: Floats,
     y: npt.ArrayLike | None = None,
@@ -57,8 +57,8 @@ def distortion(
     """Brackets the minimal distortion: LiPPA from above, the paper's MIP (7) from below.
 
     The attack's nearest witness is where the solver starts, and how far it looks. The ball just
-    below the solver's bound is then searched to the end (:func:`prove`), which proves the bound or
-    corrects it; where time does not suffice for that, it is attacked.
+    below the solver's bound is then searched to the end (:func:`certify`), which proves the bound
+    or corrects it; where time does not suffice for that, it is attacked.
 
     Args:
         network: a model from :func:`load`, or the path of one.

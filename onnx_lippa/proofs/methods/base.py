@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-from onnx_lippa.certify.case import Case
+from onnx_lippa.proofs.case import Case
 
 
 class Proving(ABC):

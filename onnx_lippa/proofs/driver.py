@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from onnx_lippa.certify.case import Case, timed
-from onnx_lippa.certify.methods import Proving, methods_for
-from onnx_lippa.certify.settings import CertifySettings
 from onnx_lippa.onnx_io import Model
+from onnx_lippa.proofs.case import Case, timed
+from onnx_lippa.proofs.methods import Proving, methods_for
+from onnx_lippa.proofs.settings import CertifySettings
 from onnx_lippa.search.result import MEMORY_USED_UP
 from onnx_lippa.spec import Problem
 from onnx_lippa.witness import FoundBy, Outcome

@@ -13,9 +13,9 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.bounds.proven import Proven
-from onnx_lippa.certify.settings import CertifySettings
 from onnx_lippa.clock import NEVER
 from onnx_lippa.onnx_io import Model
+from onnx_lippa.proofs.settings import CertifySettings
 from onnx_lippa.spec import Problem, StatedSet
 from onnx_lippa.witness import FoundBy, Judge, Outcome, ProvedBy, Verdict, Witness
 

@@ -7,8 +7,8 @@ from typing import ClassVar, final
 
 from onnx_lippa.bounds import linear_margins
 from onnx_lippa.bounds.proven import Proven
-from onnx_lippa.certify.methods.bounds import ByBounds
 from onnx_lippa.ir.network import Network
+from onnx_lippa.proofs.methods.bounds import ByBounds
 from onnx_lippa.spec import StatedSet, UnsafeSet
 from onnx_lippa.witness import ProvedBy
 

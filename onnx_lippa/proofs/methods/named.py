@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from onnx_lippa.certify.methods.base import Proving
-from onnx_lippa.certify.methods.complete import Complete
-from onnx_lippa.certify.methods.interval import ByIntervals
-from onnx_lippa.certify.methods.linear import ByLinearBounds
-from onnx_lippa.certify.methods.mip import ByMip
-from onnx_lippa.certify.settings import ProofMethod
+from onnx_lippa.proofs.methods.base import Proving
+from onnx_lippa.proofs.methods.complete import Complete
+from onnx_lippa.proofs.methods.interval import ByIntervals
+from onnx_lippa.proofs.methods.linear import ByLinearBounds
+from onnx_lippa.proofs.methods.mip import ByMip
+from onnx_lippa.proofs.settings import ProofMethod
 
 _METHODS: Final[dict[ProofMethod, tuple[type[Proving], ...]]] = {
     ProofMethod.AUTO: (Complete,),

@@ -3,8 +3,8 @@
 Only a lower bound of every margin that is positive over all inputs allowed makes an input robust.
 """
 
-from onnx_lippa.certify.driver import certify_batch
-from onnx_lippa.certify.nearest import Nearest, nearest
-from onnx_lippa.certify.settings import CertifySettings, ProofMethod
+from onnx_lippa.proofs.driver import certify_batch
+from onnx_lippa.proofs.nearest import Nearest, nearest
+from onnx_lippa.proofs.settings import CertifySettings, ProofMethod
 
 __all__ = ["CertifySettings", "Nearest", "ProofMethod", "certify_batch", "nearest"]

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from onnx_lippa.bounds import BoundsTooLargeError
 from onnx_lippa.bounds.proven import Proven
-from onnx_lippa.certify.case import Case
-from onnx_lippa.certify.methods.base import Proving
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ir.network import Network
+from onnx_lippa.proofs.case import Case
+from onnx_lippa.proofs.methods.base import Proving
 from onnx_lippa.spec import StatedSet, UnsafeSet
 from onnx_lippa.witness import ProvedBy
 

@@ -17,11 +17,11 @@ from onnx_lippa.bounds.reduced.build import rectified
 from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.folding import Tightening, TooLargeError
 from onnx_lippa.bounds.reduced.pieces import NoRelaxationError
-from onnx_lippa.certify.driver import certify_batch
-from onnx_lippa.certify.settings import CertifySettings, ProofMethod
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.mip import MipSettings, least_distortion
 from onnx_lippa.onnx_io import Model
+from onnx_lippa.proofs.driver import certify_batch
+from onnx_lippa.proofs.settings import CertifySettings, ProofMethod
 from onnx_lippa.spec import InputSet, Problem
 from onnx_lippa.witness import Judge, ProvedBy, Verdict, Witness
 

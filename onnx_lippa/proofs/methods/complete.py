@@ -19,10 +19,10 @@ from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.folding import Tightening, TooLargeError
 from onnx_lippa.bounds.reduced.pieces import NoRelaxationError
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
-from onnx_lippa.certify.case import Case
-from onnx_lippa.certify.methods.base import Proving
-from onnx_lippa.certify.methods.linear import ByLinearBounds
 from onnx_lippa.clock import OutOfTimeError
+from onnx_lippa.proofs.case import Case
+from onnx_lippa.proofs.methods.base import Proving
+from onnx_lippa.proofs.methods.linear import ByLinearBounds
 from onnx_lippa.search import (
     BoxSearch,
     Limits,
