@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from onnx_lippa.ending import Ending
 from onnx_lippa.errors import LippaError
 
 NEVER: Final = float("inf")
@@ -27,4 +28,4 @@ def require_time(deadline: float) -> None:
         OutOfTimeError: it has.
     """
     if time.monotonic() > deadline:
-        raise OutOfTimeError("its time was used up")
+        raise OutOfTimeError(Ending.OUT_OF_TIME.sentence)

@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from onnx_lippa.arrays import Float64
+from onnx_lippa.ending import Ending
 from onnx_lippa.ir.network import Network
 from onnx_lippa.lp.region import LinearRegion
-from onnx_lippa.lp.solution import Status
 from onnx_lippa.lp.solver import Solver
 from onnx_lippa.spec import Conjunction, InputSet
 
@@ -21,7 +21,7 @@ class Optimum:
     """What an LPStep found.
 
     Attributes:
-        status: OPTIMAL, or why there is no optimum. In distance mode INFEASIBLE means that the
+        ending: OPTIMAL, or why there is no optimum. In distance mode INFEASIBLE means that the
             region holds no unsafe input; in margin mode it cannot happen but by rounding.
         x: (d,) the optimal input, on faces of the region as a rule (empty unless optimal).
         margin: margin of the disjunct there, by the region's own affine map.
@@ -30,7 +30,7 @@ class Optimum:
         solves: programs solved; 0 where the closed form sufficed.
     """
 
-    status: Status
+    ending: Ending
     x: Float64
     margin: float = np.nan
     distance: float = np.nan
@@ -40,7 +40,7 @@ class Optimum:
     @property
     def found(self) -> bool:
         """Whether there is an optimum."""
-        return self.status is Status.OPTIMAL
+        return self.ending is Ending.OPTIMAL
 
 
 class EngineSession(ABC):

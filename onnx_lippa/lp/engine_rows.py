@@ -14,10 +14,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, Integers
+from onnx_lippa.ending import Ending
 from onnx_lippa.lp.engine import EngineSession, Optimum, RegionEngine
 from onnx_lippa.lp.program import Cone, Program, Rows
 from onnx_lippa.lp.region import LinearRegion
-from onnx_lippa.lp.solution import Status
 from onnx_lippa.spec import Conjunction, Embedding, InputSet
 
 _ROUNDS = 200
@@ -59,7 +59,7 @@ class _RowsSession(EngineSession):
             if not _violated(evaluation.slacks[0]).size:
                 # The optimum over the whole ball lies in the region: it is the region's optimum.
                 margin = float(disjunct.margins(evaluation.outputs)[0])
-                return Optimum(Status.OPTIMAL, corner, margin, q.length(corner))
+                return Optimum(Ending.OPTIMAL, corner, margin, q.length(corner))
         embedding = q.norm.ball(q.center, q.eps, q.lower, q.upper)
         if map_.count == 1:
             cost = map_.rows[0] @ embedding.matrix
@@ -117,8 +117,8 @@ class _RowsSession(EngineSession):
         )  # fmt: skip
         for solves in range(1, _ROUNDS + 1):
             solution = session.solve(deadline - time.monotonic())
-            if solution.status is not Status.OPTIMAL:
-                return Optimum(solution.status, np.zeros(0), rows=int(present.sum()), solves=solves)
+            if solution.ending is not Ending.OPTIMAL:
+                return Optimum(solution.ending, np.zeros(0), rows=int(present.sum()), solves=solves)
             x = embedding.offset + embedding.matrix @ solution.values
             evaluation = region.evaluate(x[None])
             slacks = evaluation.slacks[0]
@@ -127,14 +127,14 @@ class _RowsSession(EngineSession):
             if new.size == 0:
                 self._binding = np.flatnonzero(present & (slacks <= 1e-6 * slacks.max(initial=1.0)))
                 margin = float(disjunct.margins(evaluation.outputs)[0])
-                return Optimum(Status.OPTIMAL, x, margin, q.length(x), int(present.sum()), solves)
+                return Optimum(Ending.OPTIMAL, x, margin, q.length(x), int(present.sum()), solves)
             count = int(np.clip(new.size // 2, _LEAST_BATCH, _MOST_BATCH))
             chosen = new[np.argsort(slacks[new], kind="stable")[:count]]
             present[chosen] = True
             session.add_rows(_face_rows(region, chosen, embedding, q.center))
             if time.monotonic() > deadline:
                 break
-        return Optimum(Status.LIMIT, np.zeros(0), rows=int(present.sum()), solves=solves)
+        return Optimum(Ending.OUT_OF_TIME, np.zeros(0), rows=int(present.sum()), solves=solves)
 
 
 class _AffineMargins:

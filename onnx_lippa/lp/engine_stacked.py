@@ -15,12 +15,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, size
+from onnx_lippa.ending import Ending
 from onnx_lippa.ir.layers import AffineLayer, PiecewiseLayer
 from onnx_lippa.ir.network import Network
 from onnx_lippa.lp.engine import EngineSession, Optimum, RegionEngine
 from onnx_lippa.lp.program import Cone, Program, Rows
 from onnx_lippa.lp.region import LinearRegion
-from onnx_lippa.lp.solution import Status
 from onnx_lippa.lp.solver import Session, Solver
 from onnx_lippa.spec import Conjunction, Embedding, InputSet
 
@@ -190,13 +190,13 @@ class _StackedSession(EngineSession):
         time_limit: float,
     ) -> Optimum:
         solution = session.solve(time_limit)
-        if solution.status is not Status.OPTIMAL:
-            return Optimum(solution.status, np.zeros(0), rows=region.faces, solves=1)
+        if solution.ending is not Ending.OPTIMAL:
+            return Optimum(solution.ending, np.zeros(0), rows=region.faces, solves=1)
         v = solution.values[: embedding.matrix.shape[1]]
         x = embedding.offset + embedding.matrix @ v
         margin = float(disjunct.margins(region.evaluate(x[None]).outputs)[0])
         distance = self._question.length(x)
-        return Optimum(Status.OPTIMAL, x, margin, distance, region.faces, 1)
+        return Optimum(Ending.OPTIMAL, x, margin, distance, region.faces, 1)
 
 
 def _stack(network: Network) -> _Stack:

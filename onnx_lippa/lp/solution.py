@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 
 import numpy as np
 
 from onnx_lippa.arrays import Float64
-
-
-class Status(Enum):
-    """How a solve ended; none of them is a verdict.
-
-    Only OPTIMAL always carries values. LIMIT does where a mixed-integer program was stopped with
-    an incumbent: those values are feasible, not optimal.
-    """
-
-    OPTIMAL = "optimal"
-    INFEASIBLE = "infeasible"
-    LIMIT = "limit"
-    FAILED = "failed"
+from onnx_lippa.ending import Ending
 
 
 @dataclass(frozen=True)
@@ -28,11 +15,12 @@ class Solution:
     """One solve.
 
     Attributes:
-        status: how it ended.
+        ending: OPTIMAL, INFEASIBLE, a limit, or FAILED. Only OPTIMAL always carries values; a limit
+            does where a mixed-integer program was stopped with an incumbent.
         values: the variables at the optimum, or at the best incumbent of a mixed-integer program
             that was stopped; empty where there is neither.
         objective: the value there (NaN where there are no values).
-        detail: the solver's own words where the status is FAILED.
+        detail: the solver's own words where the ending is FAILED.
         bound: what the solver says no solution is below, its word and no more: the objective of a
             linear program, perhaps less for a mixed-integer one; inf where it is INFEASIBLE, -inf
             where nothing is known.
@@ -42,7 +30,7 @@ class Solution:
             the solver gives none. :func:`certified_bound` makes a proof of them.
     """
 
-    status: Status
+    ending: Ending
     values: Float64
     objective: float
     detail: str = ""

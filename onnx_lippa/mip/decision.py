@@ -11,7 +11,8 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
-from onnx_lippa.lp.solution import Solution, Status
+from onnx_lippa.ending import Ending
+from onnx_lippa.lp.solution import Solution
 from onnx_lippa.lp.solver import Stop
 from onnx_lippa.lp.solvers.named import mip_solver_named
 from onnx_lippa.mip.formulation import Formulation, margin_program
@@ -124,7 +125,7 @@ class _Search:
         if said := self._heard(stated, solution, most):
             return said
         reason = "the least margin is zero but for tolerances, or a replay refused it"
-        if solution.status is Status.LIMIT:
+        if solution.ending.is_limit:
             reason = self._ran_out()
         return _Said(solution.bound + stated.constant, reason=reason)
 
@@ -140,9 +141,9 @@ class _Search:
             most: larger margins were cut off.
         """
         self.nodes += solution.nodes
-        if solution.status is Status.FAILED:
+        if solution.ending is Ending.FAILED:
             return _Said(-np.inf, reason=f"no MIP solver finished: {solution.detail}")
-        if solution.status is Status.INFEASIBLE and most == np.inf:
+        if solution.ending is Ending.INFEASIBLE and most == np.inf:
             return _Said(-np.inf, reason="the MIP solver finds no input at all, though there are")
         # Where it is infeasible, no margin is at most what was let through.
         bound = min(solution.bound + stated.constant, most)

@@ -9,7 +9,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
-from onnx_lippa.lp.solution import Status
+from onnx_lippa.ending import Ending
 from onnx_lippa.lp.solver import Stop
 from onnx_lippa.lp.solvers.named import mip_solver_named
 from onnx_lippa.mip.formulation import distance_program
@@ -67,8 +67,8 @@ def least_distortion(
             if distance < upper:
                 upper, best = distance, x
         lower = min(lower, max(solution.bound, 0.0))
-        if solution.status is Status.FAILED:
+        if solution.ending is Ending.FAILED:
             reason = reason or f"no MIP solver finished: {solution.detail}"
-        elif solution.status is Status.LIMIT:
+        elif solution.ending.is_limit:
             reason = reason or "the MIP solver ran out of its limits"
     return Distortion(min(lower, upper), upper, best, nodes, time.monotonic() - started, reason)

@@ -19,9 +19,10 @@ from onnx_lippa.bounds.dual.relaxed import Relaxed
 from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.ending import Ending
 from onnx_lippa.lp.infeasible import elastic_program, violation_program
 from onnx_lippa.lp.program import Cone, Program, Rows
-from onnx_lippa.lp.solution import Solution, Status
+from onnx_lippa.lp.solution import Solution
 from onnx_lippa.lp.solvers.named import solver_named
 from onnx_lippa.search.result import rows_of
 from onnx_lippa.spec import Conjunction
@@ -99,9 +100,9 @@ class Leaves:
         """
         program, node = self.program(disjunct, lower, upper, state), (lower, upper, state)
         solution = self._solve(program, time_limit)
-        if solution.status is Status.INFEASIBLE:
+        if solution.ending is Ending.INFEASIBLE:
             return self._without_points(disjunct, program, solution.duals, node, time_limit)
-        if solution.status is not Status.OPTIMAL:
+        if solution.ending is not Ending.OPTIMAL:
             return LeafAnswer(Proven.nothing(), None, failed=True)
         proven = self._proven(disjunct, *node, solution.duals)
         x = self._inputs.at(solution.values[: self._inputs.count])
@@ -121,7 +122,7 @@ class Leaves:
         if self._proven(disjunct, *node, ray, empty=True).value > 0:
             return LeafAnswer(Proven.of_empty(), None)
         solution = self._solve(elastic_program(program, _PRICE), time_limit)
-        if solution.status is not Status.OPTIMAL:
+        if solution.ending is not Ending.OPTIMAL:
             return LeafAnswer(Proven.nothing(), None, failed=True)
         x = self._inputs.at(solution.values[: self._inputs.count])
         margin = float(disjunct.margins(self._system.outputs(x[None]))[0])

@@ -27,10 +27,10 @@ from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.reduced.folding import states_by
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.clock import OutOfTimeError
+from onnx_lippa.ending import Ending
 from onnx_lippa.lp.certified import certified_bound
 from onnx_lippa.lp.infeasible import violation_program, without_cost
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solution import Status
 from onnx_lippa.lp.solvers.named import solver_named
 from onnx_lippa.search.differences import Differences
 from onnx_lippa.search.result import (
@@ -187,7 +187,7 @@ class ProgramSearch(Search):
         self._nodes += 1
         left = max(limits.deadline - time.monotonic(), 1e-3)
         solution = self._solver.open(program).solve(left)
-        if solution.status is Status.OPTIMAL:
+        if solution.ending is Ending.OPTIMAL:
             bound = max(parent, certified_bound(program, solution.duals))
             if bound > 0:
                 return
@@ -195,7 +195,7 @@ class ProgramSearch(Search):
             self._found = self._found or self._accepts(asked, optimum[: self._system.inputs])
             inside = _Inside(lower, upper, state, optimum)
             heapq.heappush(open_, (_Node(bound, self._nodes), inside))
-        elif not (solution.status is Status.INFEASIBLE and self._is_empty(program, left)):
+        elif not (solution.ending is Ending.INFEASIBLE and self._is_empty(program, left)):
             if time.monotonic() > limits.deadline:
                 self._undecided = "its time was used up"
             else:
@@ -204,7 +204,7 @@ class ProgramSearch(Search):
     def _is_empty(self, program: Program, time_limit: float) -> bool:
         """Whether multipliers prove that no point meets the rows."""
         solution = self._solver.open(violation_program(program)).solve(time_limit)
-        if solution.status is not Status.OPTIMAL:
+        if solution.ending is not Ending.OPTIMAL:
             return False
         return certified_bound(without_cost(program), solution.duals) > 0
 

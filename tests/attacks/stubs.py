@@ -6,19 +6,20 @@ import math
 
 import numpy as np
 
+from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program
-from onnx_lippa.lp.solution import Solution, Status
+from onnx_lippa.lp.solution import Solution
 from onnx_lippa.lp.solver import Session, Solver
 
 
 class StubSolver(Solver):
-    """Answers every program with the same status, and with values that ``values`` makes up."""
+    """Answers every program with the same ending, and with values that ``values`` makes up."""
 
     name = "stub"
 
-    def __init__(self, status, values=None):
+    def __init__(self, ending, values=None):
         super().__init__()
-        self.status, self.values, self.asked = status, values, 0
+        self.ending, self.values, self.asked = ending, values, 0
 
     def takes(self, program: Program) -> bool:
         return True
@@ -34,9 +35,9 @@ class StubSession(Session):
 
     def solve(self, time_limit: float = math.inf) -> Solution:
         self._solver.asked += 1
-        if self._solver.status is not Status.OPTIMAL:
-            return Solution(self._solver.status, np.zeros(0), math.nan, "stub")
-        return Solution(Status.OPTIMAL, self._solver.values(self.program), 0.0)
+        if self._solver.ending is not Ending.OPTIMAL:
+            return Solution(self._solver.ending, np.zeros(0), math.nan, "stub")
+        return Solution(Ending.OPTIMAL, self._solver.values(self.program), 0.0)
 
 
 class Untouchable:

@@ -11,7 +11,7 @@ import pytest
 
 from onnx_lippa import Verdict
 from onnx_lippa.attacks import Method, Settings, attack_batch, driver, ledger
-from onnx_lippa.lp.solution import Status
+from onnx_lippa.ending import Ending
 from onnx_lippa.onnx_io import load
 from onnx_lippa.spec import Conjunction, InputSet, LInf, Problem, UnsafeSet
 from onnx_lippa.witness import FoundBy, Judge
@@ -96,8 +96,8 @@ def replace_solver(monkeypatch, solver):
 
 @pytest.mark.parametrize(
     ("status", "engine"),
-    [(Status.FAILED, "rows"), (Status.FAILED, "stacked"), (Status.LIMIT, "rows"),
-     (Status.INFEASIBLE, "stacked")],
+    [(Ending.FAILED, "rows"), (Ending.FAILED, "stacked"), (Ending.OUT_OF_TIME, "rows"),
+     (Ending.INFEASIBLE, "stacked")],
 )  # fmt: skip
 @pytest.mark.parametrize(("norm", "eps"), [("linf", 0.05), ("l2", 0.4), ("linf", None)])
 def test_solver_that_always_fails(monkeypatch, status, engine, norm, eps):
@@ -125,7 +125,7 @@ LIES = {
 @pytest.mark.parametrize("engine", ["rows", "stacked"])
 @pytest.mark.parametrize(("norm", "eps"), [("linf", 0.05), ("l2", None)])
 def test_solver_that_lies(monkeypatch, lie, engine, norm, eps):
-    replace_solver(monkeypatch, StubSolver(Status.OPTIMAL, LIES[lie]))
+    replace_solver(monkeypatch, StubSolver(Ending.OPTIMAL, LIES[lie]))
     model, x, y = digits()
     for outcome in outcomes_of(model, x, y, range(3), norm, eps, engine=engine, **FEW):
         assert outcome.verdict is not Verdict.ROBUST

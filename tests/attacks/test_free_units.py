@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa.attacks.free_units import FreeUnits, Standpoint, free_set, influences, multipliers
-from onnx_lippa.lp.solution import Status
+from onnx_lippa.ending import Ending
 from onnx_lippa.lp.solvers.named import solver_named
 from onnx_lippa.mip import partial_program
 from tests.mip.systems import random_disjunct, random_system
@@ -83,7 +83,7 @@ def test_multipliers(seed):
                     at.others)  # fmt: skip
     stated = partial_program(at.system, at.disjunct, at.pattern)
     solution = solver_named("glop").open(stated.program).solve()
-    assert solution.status is Status.OPTIMAL
+    assert solution.ending is Ending.OPTIMAL
     optimum = Standpoint(at.system, at.disjunct, stated.x(solution.values), at.pattern, at.others)
     found = multipliers(optimum)
     assert np.all(found >= 0)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solution import Status
 from onnx_lippa.lp.solvers.named import solver_named
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
@@ -74,7 +74,7 @@ def nearest(
         embedding.curvature,
     )  # fmt: skip
     found = solver_named("glop" if norm != "l2" else "clarabel").open(program).solve()
-    if found.status is not Status.OPTIMAL:
+    if found.ending is not Ending.OPTIMAL:
         return np.inf
     point = embedding.offset + embedding.matrix @ found.values
     return float(measured.norm.distance(point, x))

@@ -6,8 +6,8 @@ import numpy as np
 import scipy.optimize
 import scipy.sparse as sp
 
+from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solution import Status
 
 LINEAR = ("glop", "glop-cautious", "highs", "pdlp", "clarabel")
 TOLERANCE = {"glop": 1e-8, "glop-cautious": 1e-8, "highs": 1e-8, "pdlp": 1e-6, "clarabel": 1e-6}
@@ -51,8 +51,8 @@ def infeasible_program(generator: np.random.Generator) -> Program:
     return Program(generator.normal(size=n), np.zeros(n), np.ones(n), rows)
 
 
-def reference(program: Program) -> tuple[Status, float]:
-    """Status and optimal value according to SciPy."""
+def reference(program: Program) -> tuple[Ending, float]:
+    """Ending and optimal value according to SciPy."""
     rows = program.rows
     sides = [
         (matrix, side)
@@ -66,7 +66,7 @@ def reference(program: Program) -> tuple[Status, float]:
         b_ub=np.concatenate([side for _, side in finite]) if finite else None,
         bounds=np.stack([program.lower, program.upper], axis=1),
     )
-    status = {0: Status.OPTIMAL, 2: Status.INFEASIBLE}[result.status]
+    status = {0: Ending.OPTIMAL, 2: Ending.INFEASIBLE}[result.status]
     return status, np.nan if result.fun is None else float(result.fun)
 
 

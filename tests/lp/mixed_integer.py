@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
+from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solution import Status
 from tests.lp.linear_programs import random_rows, reference
 
 
@@ -46,7 +46,7 @@ def brute_force(program: Program) -> float:
         lower, upper = program.lower.copy(), program.upper.copy()
         lower[whole] = upper[whole] = values
         status, value = reference(replace(program, lower=lower, upper=upper, integers=None))
-        if status is Status.OPTIMAL:
+        if status is Ending.OPTIMAL:
             best = min(best, value)
     return best
 

@@ -11,10 +11,10 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from onnx_lippa.ending import Ending
 from onnx_lippa.lp.certified import certified_bound
 from onnx_lippa.lp.infeasible import violation_program, without_cost
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solution import Status
 from onnx_lippa.lp.solvers.clarabel import Clarabel
 from onnx_lippa.lp.solvers.glop import Glop
 from onnx_lippa.lp.solvers.highs import Highs
@@ -96,7 +96,7 @@ def test_the_solvers_own_duals_give_the_optimum(kind: type) -> None:
     for _ in range(25):
         program = bounded(random_program(generator))
         solution = kind().open(program).solve()
-        assert solution.status is Status.OPTIMAL
+        assert solution.ending is Ending.OPTIMAL
         assert solution.duals.shape == (program.rows.count,)
         bound = certified_bound(program, solution.duals)
         optimum = reference(program)[1]
@@ -147,7 +147,7 @@ def test_duals_of_the_violation_show_what_is_infeasible(kind: type, seed: int) -
     program = infeasible_program(np.random.default_rng([seed, 35]))
     violation = violation_program(program)
     solution = kind().open(violation).solve()
-    assert solution.status is Status.OPTIMAL
+    assert solution.ending is Ending.OPTIMAL
     assert solution.objective == pytest.approx(0.5, abs=1e-5)
     bound = certified_bound(without_cost(program), solution.duals)
     assert bound == pytest.approx(0.5, abs=1e-5)
@@ -159,7 +159,7 @@ def test_rays_show_what_is_infeasible(kind: type) -> None:
     for seed in range(4):
         program = infeasible_program(np.random.default_rng([seed, 36]))
         solution = kind().open(program).solve()
-        assert solution.status is Status.INFEASIBLE
+        assert solution.ending is Ending.INFEASIBLE
         assert certified_bound(without_cost(program), solution.duals) > 0
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.program import Cone, Program, Rows
-from onnx_lippa.lp.solution import Status
 from onnx_lippa.lp.solver import Solver
 from onnx_lippa.lp.solvers.clarabel import Clarabel
 from onnx_lippa.lp.solvers.named import solver_named
@@ -39,7 +39,7 @@ def test_the_nearest_point_of_a_halfspace(kind: type[Solver], distance: float) -
         side = distance * np.linalg.norm(normal)
         session = kind().open(norm_program(normal.size, halfspace(normal, side)))
         solution = session.solve()
-        assert solution.status is Status.OPTIMAL
+        assert solution.ending is Ending.OPTIMAL
         nearest = side * normal / (normal @ normal)
         np.testing.assert_allclose(solution.values, nearest, rtol=0, atol=1e-6)
         assert solution.objective == pytest.approx(distance**2 / 2, abs=1e-7 * (1 + distance))
@@ -56,7 +56,7 @@ def test_a_quadratic_over_a_box_clips(kind: type[Solver]) -> None:
         program = Program(cost, lower, upper, Rows.none(n), curvature=curvature)
         solution = kind().open(program).solve()
         best = np.clip(-cost / curvature, lower, upper)
-        assert solution.status is Status.OPTIMAL
+        assert solution.ending is Ending.OPTIMAL
         np.testing.assert_allclose(solution.values, best, rtol=0, atol=1e-6)
         value = cost @ best + best @ (curvature * best) / 2
         assert solution.objective == pytest.approx(value, abs=1e-7)
@@ -94,7 +94,7 @@ def test_infeasible_quadratic_programs_are_recognised(kind: type[Solver]) -> Non
     program = Program(
         np.zeros(2), np.zeros(2), np.ones(2), halfspace(np.ones(2), 2.5), curvature=np.ones(2)
     )
-    assert kind().open(program).solve().status is Status.INFEASIBLE
+    assert kind().open(program).solve().ending is Ending.INFEASIBLE
 
 
 @pytest.mark.parametrize("radius", [1e-3, 0.5, 20.0])
@@ -116,7 +116,7 @@ def test_a_linear_cost_over_a_ball(radius: float) -> None:
             )
             solution = Clarabel().open(program).solve()
             best = center - radius * cost / np.linalg.norm(cost)
-            assert solution.status is Status.OPTIMAL
+            assert solution.ending is Ending.OPTIMAL
             assert solution.objective == pytest.approx(cost @ best - further, abs=1e-6)
             np.testing.assert_allclose(solution.values[:d], best, rtol=0, atol=2e-3 * radius)
             assert np.linalg.norm(solution.values[:d] - center) <= radius + 1e-7
@@ -144,7 +144,7 @@ def test_a_ball_out_of_reach_is_infeasible() -> None:
     program = Program(
         np.ones(2), np.full(2, 2.0), np.full(2, 3.0), Rows.none(2), cone=Cone(np.zeros(2), 1.0)
     )
-    assert Clarabel().open(program).solve().status is Status.INFEASIBLE
+    assert Clarabel().open(program).solve().ending is Ending.INFEASIBLE
 
 
 @pytest.mark.parametrize("name", ["glop", "highs", "pdlp"])

@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from onnx_lippa.ending import Ending
 from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.pattern import ActivationPattern
 from onnx_lippa.lp.engine import Optimum
 from onnx_lippa.lp.engines import engine_named
 from onnx_lippa.lp.region import LinearRegion
-from onnx_lippa.lp.solution import Status
 from onnx_lippa.lp.solvers.named import solver_named
 from tests.lp.cases import Asked, asked, margin_at, random_inputs
 from tests.networks import conv_net, family, mlp, residual_net
@@ -70,9 +70,9 @@ class Comparison:
 
     def compare(self, case: Asked, rows: Optimum, stacked: Optimum) -> None:
         self.compared += 1
-        assert rows.status is stacked.status
+        assert rows.ending is stacked.ending
         if not rows.found:
-            assert rows.status is Status.INFEASIBLE
+            assert rows.ending is Ending.INFEASIBLE
             return
         self.found += 1
         if self.mode == "margin":
@@ -163,7 +163,7 @@ def test_patterns_that_no_input_has_are_infeasible(norm: str, kind: str) -> None
                 session.least_margin(region, case.disjunct),
                 session.least_distance(region, case.disjunct, -1e6),
             ):
-                assert optimum.status is Status.INFEASIBLE
+                assert optimum.ending is Ending.INFEASIBLE
                 assert optimum.x.size == 0
 
 
@@ -178,7 +178,7 @@ def test_a_region_out_of_the_balls_reach_is_infeasible(norm: str) -> None:
     for name in ("rows", "stacked"):
         session = engine_named(name, network, solver_named(SOLVER[norm])).begin(inputs)
         (case,) = asked(generator, network, inputs, 1)
-        assert session.least_margin(region, case.disjunct).status is Status.INFEASIBLE
+        assert session.least_margin(region, case.disjunct).ending is Ending.INFEASIBLE
 
 
 @pytest.mark.parametrize("norm", ["linf", "l1", "l2"])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.program import Cone, Program, Rows
-from onnx_lippa.lp.solution import Status
 from onnx_lippa.lp.solver import Session, Solver
 from onnx_lippa.lp.solvers.clarabel import Clarabel
 from onnx_lippa.lp.solvers.glop import CautiousGlop, Glop
@@ -45,12 +45,12 @@ def assert_solves(session: Session, name: str) -> None:
     """The session's answer to the program as it stands is SciPy's."""
     status, objective = reference(session.program)
     solution, tolerance = session.solve(), tolerance_of(name)
-    if name == "pdlp" and solution.status is Status.FAILED:
+    if name == "pdlp" and solution.ending is Ending.FAILED:
         # It may give up on an infeasible program; the chain behind it does not.
-        assert status is Status.INFEASIBLE
+        assert status is Ending.INFEASIBLE
         return
-    assert solution.status is status
-    if status is Status.OPTIMAL:
+    assert solution.ending is status
+    if status is Ending.OPTIMAL:
         scale = 1 + abs(objective)
         assert solution.objective == pytest.approx(objective, abs=tolerance * scale)
         assert session.program.cost @ solution.values == pytest.approx(
@@ -117,7 +117,7 @@ def test_changes_before_the_first_solve_count(name: str) -> None:
     session.change_cost(np.array([-1.0, 0.0]))
     session.change_bounds(np.zeros(2), np.array([0.5, 1.0]))
     solution = session.solve()
-    assert solution.status is Status.OPTIMAL
+    assert solution.ending is Ending.OPTIMAL
     assert solution.objective == pytest.approx(-0.5, abs=1e-6)
     assert solution.values[0] == pytest.approx(0.5, abs=1e-6)
 
@@ -131,7 +131,7 @@ def test_changes_that_change_nothing_are_harmless(name: str) -> None:
     session.change_cost(program.cost.copy())
     session.add_rows(Rows.none(program.variables))
     again = session.solve()
-    assert again.status is first.status is Status.OPTIMAL
+    assert again.ending is first.ending is Ending.OPTIMAL
     assert again.objective == pytest.approx(first.objective, abs=1e-7)
 
 
@@ -142,7 +142,7 @@ def test_infeasible_programs_are_recognised(name: str, seed: int) -> None:
     session = solver.open(infeasible_program(np.random.default_rng([seed, 4])))
     for _ in range(2):
         solution = session.solve()
-        assert solution.status is Status.INFEASIBLE
+        assert solution.ending is Ending.INFEASIBLE
         assert solution.values.size == 0
     assert solver.counts.failures == 0
 
@@ -151,11 +151,11 @@ def test_infeasible_programs_are_recognised(name: str, seed: int) -> None:
 def test_a_program_recovers_from_being_infeasible(name: str) -> None:
     program = infeasible_program(np.random.default_rng(5))
     session = solver_of(name).open(program)
-    assert session.solve().status is Status.INFEASIBLE
+    assert session.solve().ending is Ending.INFEASIBLE
     session.change_bounds(program.lower, program.upper + 9)
     assert_solves(session, name)
     session.change_bounds(program.lower, program.upper)
-    assert session.solve().status is Status.INFEASIBLE
+    assert session.solve().ending is Ending.INFEASIBLE
 
 
 @INCREMENTAL
@@ -167,14 +167,14 @@ def test_a_row_without_coefficients_only_compares_its_sides(name: str) -> None:
     session.add_rows(Rows(nothing, np.array([-1.0]), no_side))
     assert session.solve().objective == pytest.approx(-1.0, abs=1e-6)
     session.add_rows(Rows(nothing, np.array([1.0]), no_side))
-    assert session.solve().status is Status.INFEASIBLE
+    assert session.solve().ending is Ending.INFEASIBLE
 
 
 @EACH_SOLVER
 def test_unbounded_programs_are_not_called_optimal(name: str) -> None:
     program = Program(np.array([-1.0]), np.zeros(1), np.array([np.inf]), Rows.none(1))
     solution = CLASSES[name]().open(program).solve(5.0)
-    assert solution.status in (Status.FAILED, Status.LIMIT)
+    assert solution.ending in (Ending.FAILED, Ending.OUT_OF_TIME)
     assert solution.values.size == 0
     assert np.isnan(solution.objective)
 
@@ -191,7 +191,7 @@ def large_program(size: int = 250) -> Program:
 def test_the_time_limit_ends_a_solve_without_values(name: str, seconds: float) -> None:
     solver = solver_of(name)
     solution = solver.open(large_program()).solve(seconds)
-    assert solution.status is Status.LIMIT
+    assert solution.ending is Ending.OUT_OF_TIME
     assert solution.values.size == 0
     assert solver.counts.retries == 0
 

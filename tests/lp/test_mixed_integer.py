@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solution import Solution, Status
+from onnx_lippa.lp.solution import Solution
 from onnx_lippa.lp.solver import Session, Solver, Stop
 from onnx_lippa.lp.solvers.highs import Highs
 from onnx_lippa.lp.solvers.named import (
@@ -65,7 +66,7 @@ def test_random_programs(name: str, seed: int) -> None:
         program = random_mixed(generator)
         solution = solver.open(program).solve()
         optimum = brute_force(program)
-        assert solution.status is Status.OPTIMAL
+        assert solution.ending is Ending.OPTIMAL
         assert solution.objective == pytest.approx(optimum, abs=1e-5)
         assert solution.bound == pytest.approx(optimum, abs=1e-5)
         assert solution.duals.size == 0
@@ -73,13 +74,13 @@ def test_random_programs(name: str, seed: int) -> None:
     assert (solver.counts.solves, solver.counts.retries) == (6, 0)
 
 
-def assert_solves(session: Session) -> Status:
+def assert_solves(session: Session) -> Ending:
     """The session's answer to the program as it stands is that of trying all integers."""
     solution, optimum = session.solve(), brute_force(session.program)
-    assert solution.status is (Status.OPTIMAL if np.isfinite(optimum) else Status.INFEASIBLE)
-    if solution.status is Status.OPTIMAL:
+    assert solution.ending is (Ending.OPTIMAL if np.isfinite(optimum) else Ending.INFEASIBLE)
+    if solution.ending is Ending.OPTIMAL:
         assert solution.objective == pytest.approx(optimum, abs=1e-5)
-    return solution.status
+    return solution.ending
 
 
 @EACH
@@ -95,7 +96,7 @@ def test_changes_in_place(name: str) -> None:
         session.change_bounds(lower - 0.2 * continuous, upper + 0.1 * continuous)
         session.add_rows(Rows(sp.csr_array(np.ones((1, n))), np.array([-9.0]), np.array([4.0])))
         seen.add(assert_solves(session))
-    assert Status.OPTIMAL in seen
+    assert Ending.OPTIMAL in seen
 
 
 @EACH
@@ -103,11 +104,11 @@ def test_without_a_whole_solution_it_is_infeasible(name: str) -> None:
     half = Rows(sp.csr_array([[2.0, 2.0]]), np.array([1.0]), np.array([1.0]))
     program = Program(np.ones(2), np.zeros(2), np.ones(2), half, integers=np.ones(2, bool))
     solution = mip_solver_named(name).open(program).solve()
-    assert solution.status is Status.INFEASIBLE
+    assert solution.ending is Ending.INFEASIBLE
     assert solution.values.size == 0
     assert solution.bound == np.inf
     relaxed = mip_solver_named(name).open(replace(program, integers=None)).solve()
-    assert relaxed.status is Status.OPTIMAL
+    assert relaxed.ending is Ending.OPTIMAL
 
 
 @EACH
@@ -119,7 +120,7 @@ def test_an_unbounded_program_is_a_failure(name: str) -> None:
     )  # fmt: skip
     solver = mip_solver_named(name)
     solution = solver.open(program).solve(5.0)
-    assert solution.status is Status.FAILED
+    assert solution.ending is Ending.FAILED
     assert solution.values.size == 0
     assert solution.bound == -np.inf
     assert (solver.counts.retries, solver.counts.failures) == (1, 1)
@@ -130,7 +131,7 @@ def test_a_limit_on_nodes_keeps_the_incumbent_and_the_bound(name: str) -> None:
     program = knapsack(40, 5, 0)
     optimum = mip_solver_named(name).open(program).solve().objective
     solution = mip_solver_named(name).open(program).solve(stop=Stop(nodes=2))
-    assert solution.status is Status.LIMIT
+    assert solution.ending is Ending.OUT_OF_NODES
     assert_is_a_solution(program, solution)
     assert solution.bound <= optimum + 1e-6 <= solution.objective + 2e-6
     assert solution.bound < solution.objective - 1e-4
@@ -142,23 +143,26 @@ def test_the_first_solution_is_enough(name: str) -> None:
     """With a row that cuts the objective off, this decides whether there is one below."""
     program = knapsack(40, 5, 0)
     optimum = mip_solver_named(name).open(program).solve().objective
-    for cutoff, status in ((optimum + 0.5, Status.LIMIT), (optimum - 1e-3, Status.INFEASIBLE)):
+    for cutoff, ending in (
+        (optimum + 0.5, Ending.ENOUGH_SOLUTIONS),
+        (optimum - 1e-3, Ending.INFEASIBLE),
+    ):
         session = mip_solver_named(name).open(program)
         row = sp.csr_array(program.cost[None])
         session.add_rows(Rows(row, np.array([-np.inf]), np.array([cutoff])))
         solution = session.solve(stop=Stop(solutions=1))
-        if status is Status.LIMIT and solution.status is Status.OPTIMAL:
+        if ending is Ending.ENOUGH_SOLUTIONS and solution.ending is Ending.OPTIMAL:
             assert solution.objective == pytest.approx(optimum, abs=1e-5)
             continue  # it was the best at once
-        assert solution.status is status
-        if status is Status.LIMIT:
+        assert solution.ending is ending
+        if ending is Ending.ENOUGH_SOLUTIONS:
             assert solution.objective <= cutoff + 1e-6
 
 
 @EACH
 def test_no_time_at_all(name: str) -> None:
     solution = mip_solver_named(name).open(knapsack(60, 20, 3)).solve(0.0)
-    assert solution.status is Status.LIMIT
+    assert solution.ending is Ending.OUT_OF_TIME
     assert solution.values.size == 0
     assert np.isnan(solution.objective)
 
@@ -170,7 +174,7 @@ def test_hints_change_no_optimum(name: str) -> None:
     plain = mip_solver_named(name).open(program).solve()
     for hint in (plain.values, np.zeros(program.variables), np.full(program.variables, 0.5)):
         solution = mip_solver_named(name).open(program).solve(hint=hint)
-        assert solution.status is Status.OPTIMAL
+        assert solution.ending is Ending.OPTIMAL
         assert solution.objective == pytest.approx(plain.objective, abs=1e-6)
 
 
@@ -178,7 +182,7 @@ def test_scip_starts_from_the_hint() -> None:
     program = knapsack(60, 20, 3)
     good = Scip().open(program).solve(stop=Stop(nodes=30)).values
     first = Scip().open(program).solve(hint=good, stop=Stop(solutions=1))
-    assert first.status is Status.LIMIT
+    assert first.ending is Ending.ENOUGH_SOLUTIONS
     assert first.objective == pytest.approx(program.cost @ good, abs=1e-6)
 
 
@@ -192,7 +196,7 @@ def test_two_runs_are_one(name: str) -> None:
 
 _INTERRUPTED = """
 import os, signal, threading
-from onnx_lippa.lp.solvers import mip_solver_named
+from onnx_lippa.lp.solvers.named import mip_solver_named
 from tests.lp.mixed_integer import knapsack
 session = mip_solver_named("scip").open(knapsack(80, 30, 3))
 threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
@@ -228,24 +232,24 @@ def test_linear_programs_are_solved_too(kind: type[Solver]) -> None:
     program = random_program(np.random.default_rng(23))
     reference = solver_named("glop").open(program).solve()
     solution = kind().open(program).solve(hint=reference.values, stop=Stop(nodes=1, solutions=1))
-    assert solution.status is Status.OPTIMAL
+    assert solution.ending is Ending.OPTIMAL
     assert solution.objective == pytest.approx(reference.objective, abs=1e-6)
     assert solution.bound == solution.objective
 
 
 def test_where_one_fails_the_next_answers() -> None:
     program = knapsack(12, 3, 1)
-    solver = Resilient([Fake(Status.FAILED), Scip()])
+    solver = Resilient([Fake(Ending.FAILED), Scip()])
     solution = solver.open(program).solve(hint=np.zeros(program.variables))
-    assert solution.status is Status.OPTIMAL
+    assert solution.ending is Ending.OPTIMAL
     assert solution.objective == pytest.approx(brute_force_of_binaries(program), abs=1e-5)
     assert (solver.counts.retries, solver.counts.failures) == (1, 0)
 
 
 def test_a_failure_of_all_is_no_answer() -> None:
-    solver = Resilient([Fake(Status.FAILED), Fake(Status.FAILED)])
+    solver = Resilient([Fake(Ending.FAILED), Fake(Ending.FAILED)])
     solution = solver.open(knapsack(12, 3, 1)).solve()
-    assert solution.status is Status.FAILED
+    assert solution.ending is Ending.FAILED
     assert solution.values.size == 0
     assert solution.bound == -np.inf
     assert solver.counts.failures == 1

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from onnx_lippa.ending import Ending
 from onnx_lippa.ir.layers.relu import Relu
 from onnx_lippa.ir.network import Network
 from onnx_lippa.lp.engine import RegionEngine
 from onnx_lippa.lp.engines import engine_named
 from onnx_lippa.lp.region import LinearRegion
-from onnx_lippa.lp.solution import Status
 from onnx_lippa.lp.solvers.named import solver_named
 from onnx_lippa.spec import InputSet, LInf, UnsafeSet, norm_named
 from tests.lp.cases import asked, margin_at, patterns_of, points_of, random_inputs
@@ -152,7 +152,7 @@ def test_the_nearest_of_all_regions_is_the_nearest_of_a_grid(engine: str, norm: 
         margins = disjunct.margins(network.forward(points))
         wanted = -float(np.quantile(margins, 0.1))
         optima = [session.least_distance(region, disjunct, wanted) for region in regions]
-        assert {optimum.status for optimum in optima} <= {Status.OPTIMAL, Status.INFEASIBLE}
+        assert {optimum.ending for optimum in optima} <= {Ending.OPTIMAL, Ending.INFEASIBLE}
         nearest = min(optimum.distance for optimum in optima if optimum.found)
         on_grid = min(inputs.distance(x) for x in points[margins <= -wanted])
         assert nearest <= on_grid + SLACK[norm]
@@ -190,4 +190,4 @@ def test_a_case_worked_out_by_hand(engine: str) -> None:
         np.testing.assert_allclose(nearest.x, [0.5, 0.25], atol=1e-9)
     further = session.least_distance(active, disjunct, 0.125)
     assert further.distance == pytest.approx(0.375, abs=1e-9)
-    assert session.least_distance(active, disjunct, 0.26).status is Status.INFEASIBLE
+    assert session.least_distance(active, disjunct, 0.26).ending is Ending.INFEASIBLE

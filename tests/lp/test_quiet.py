@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solution import Status
 from onnx_lippa.lp.solvers.quiet import quiet_stderr
 from onnx_lippa.lp.solvers.scip import Scip
 
@@ -61,5 +61,5 @@ def test_a_solve_with_whole_numbers_is_quiet(capfd, monkeypatch):
             return plain(*arguments)
 
     monkeypatch.setattr(session, "_solver", Noisy())
-    assert session.solve().status is Status.OPTIMAL
+    assert session.solve().ending is Ending.OPTIMAL
     assert capfd.readouterr().err == ""

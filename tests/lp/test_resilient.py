@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.program import Cone, Program, Rows
-from onnx_lippa.lp.solution import Solution, Status
+from onnx_lippa.lp.solution import Solution
 from onnx_lippa.lp.solver import NO_STOP, Session, Solver, Stop
 from onnx_lippa.lp.solvers.glop import Glop
 from onnx_lippa.lp.solvers.resilient import Resilient
@@ -36,8 +37,8 @@ class FakeSession(Session):
         self.owner.seen.append(self.program)
         self.owner.counts.solves += 1
         time.sleep(self.owner.seconds)
-        status = self.owner.script.pop(0) if self.owner.script else Status.OPTIMAL
-        if status is not Status.OPTIMAL:
+        status = self.owner.script.pop(0) if self.owner.script else Ending.OPTIMAL
+        if status is not Ending.OPTIMAL:
             return Solution(status, np.zeros(0), np.nan, "on purpose")
         return Glop().open(self.program).solve()
 
@@ -56,7 +57,7 @@ class Fake(Solver):
 
     name: ClassVar[str] = "fake"
 
-    def __init__(self, *script: Status, seconds: float = 0.0, linear_only: bool = False) -> None:
+    def __init__(self, *script: Ending, seconds: float = 0.0, linear_only: bool = False) -> None:
         super().__init__()
         self.script, self.seconds, self.linear_only = list(script), seconds, linear_only
         self.limits: list[float] = []
@@ -81,43 +82,43 @@ def test_without_a_failure_the_others_see_nothing() -> None:
     first, second = Fake(), Fake()
     solver = Resilient([first, second])
     solution = solver.open(program()).solve(7.0)
-    assert solution.status is Status.OPTIMAL
+    assert solution.ending is Ending.OPTIMAL
     assert second.opened == []
     assert first.limits == [7.0]
     assert (solver.counts.solves, solver.counts.retries, solver.counts.failures) == (1, 0, 0)
 
 
 def test_the_second_solver_answers_where_the_first_fails() -> None:
-    first, second = Fake(Status.FAILED), Fake()
+    first, second = Fake(Ending.FAILED), Fake()
     solver = Resilient([first, second])
     solution = solver.open(program()).solve()
-    assert solution.status is Status.OPTIMAL
+    assert solution.ending is Ending.OPTIMAL
     np.testing.assert_allclose(solution.values, [0.0, 1.0])
     assert (solver.counts.solves, solver.counts.retries, solver.counts.failures) == (2, 1, 0)
 
 
-@pytest.mark.parametrize("status", [Status.INFEASIBLE, Status.LIMIT])
-def test_other_ends_are_no_failures(status: Status) -> None:
+@pytest.mark.parametrize("status", [Ending.INFEASIBLE, Ending.OUT_OF_TIME])
+def test_other_ends_are_no_failures(status: Ending) -> None:
     second = Fake()
     solver = Resilient([Fake(status), second])
     solution = solver.open(program()).solve()
-    assert solution.status is status
+    assert solution.ending is status
     assert second.opened == []
     assert (solver.counts.retries, solver.counts.failures) == (0, 0)
 
 
 def test_the_third_answers_where_two_fail() -> None:
-    chain = [Fake(Status.FAILED), Fake(Status.FAILED), Fake(Status.INFEASIBLE)]
+    chain = [Fake(Ending.FAILED), Fake(Ending.FAILED), Fake(Ending.INFEASIBLE)]
     solver = Resilient(chain)
-    assert solver.open(program()).solve().status is Status.INFEASIBLE
+    assert solver.open(program()).solve().ending is Ending.INFEASIBLE
     assert [len(fake.limits) for fake in chain] == [1, 1, 1]
     assert (solver.counts.retries, solver.counts.failures) == (2, 0)
 
 
 def test_a_failure_of_all_is_counted_and_carries_no_values() -> None:
-    solver = Resilient([Fake(Status.FAILED), Fake(Status.FAILED)])
+    solver = Resilient([Fake(Ending.FAILED), Fake(Ending.FAILED)])
     solution = solver.open(program()).solve()
-    assert solution.status is Status.FAILED
+    assert solution.ending is Ending.FAILED
     assert solution.values.size == 0
     assert np.isnan(solution.objective)
     assert solution.detail == "on purpose"
@@ -125,13 +126,13 @@ def test_a_failure_of_all_is_counted_and_carries_no_values() -> None:
 
 
 def test_a_single_solver_that_fails_is_counted() -> None:
-    solver = Resilient([Fake(Status.FAILED)])
-    assert solver.open(program()).solve().status is Status.FAILED
+    solver = Resilient([Fake(Ending.FAILED)])
+    assert solver.open(program()).solve().ending is Ending.FAILED
     assert (solver.counts.retries, solver.counts.failures) == (0, 1)
 
 
 def test_after_a_failure_the_first_solver_starts_afresh() -> None:
-    first, second = Fake(Status.FAILED), Fake()
+    first, second = Fake(Ending.FAILED), Fake()
     session = Resilient([first, second]).open(program())
     session.solve()
     assert len(first.opened) == 2
@@ -146,7 +147,7 @@ def test_after_a_failure_the_first_solver_starts_afresh() -> None:
 
 
 def test_the_fallback_sees_the_program_as_it_stands() -> None:
-    first, second = Fake(Status.OPTIMAL, Status.FAILED), Fake()
+    first, second = Fake(Ending.OPTIMAL, Ending.FAILED), Fake()
     session = Resilient([first, second]).open(program())
     session.solve()
     session.change_cost(np.array([-1.0, -1.0]))
@@ -157,7 +158,7 @@ def test_the_fallback_sees_the_program_as_it_stands() -> None:
 
 
 def test_the_time_limit_is_one_for_the_whole_chain() -> None:
-    chain = [Fake(Status.FAILED, seconds=0.05), Fake(Status.FAILED, seconds=0.05), Fake()]
+    chain = [Fake(Ending.FAILED, seconds=0.05), Fake(Ending.FAILED, seconds=0.05), Fake()]
     Resilient(chain).open(program()).solve(10.0)
     limits = [fake.limits[0] for fake in chain]
     assert limits[0] <= 10.0
@@ -167,7 +168,7 @@ def test_the_time_limit_is_one_for_the_whole_chain() -> None:
 
 
 def test_no_time_limit_stays_none() -> None:
-    chain = [Fake(Status.FAILED), Fake()]
+    chain = [Fake(Ending.FAILED), Fake()]
     Resilient(chain).open(program()).solve()
     assert [fake.limits for fake in chain] == [[np.inf], [np.inf]]
 
@@ -175,8 +176,8 @@ def test_no_time_limit_stays_none() -> None:
 def test_only_solvers_that_take_the_program_are_asked() -> None:
     coned = Program(np.ones(2), np.zeros(2), np.ones(2), Rows.none(2), cone=Cone(np.zeros(2), 1.0))
     unable = Fake(linear_only=True)
-    solver = Resilient([Fake(Status.FAILED), unable])
-    assert solver.open(coned).solve().status is Status.FAILED
+    solver = Resilient([Fake(Ending.FAILED), unable])
+    assert solver.open(coned).solve().ending is Ending.FAILED
     assert unable.opened == []
     refused = Resilient([Fake(linear_only=True), Fake()])
     assert not refused.takes(coned)
@@ -185,7 +186,7 @@ def test_only_solvers_that_take_the_program_are_asked() -> None:
 
 
 def test_counts_are_shared_and_only_grow() -> None:
-    first, second = Fake(Status.FAILED), Fake()
+    first, second = Fake(Ending.FAILED), Fake()
     solver = Resilient([first, second])
     assert first.counts is second.counts is solver.counts
     sessions = [solver.open(program()) for _ in range(2)]
@@ -205,16 +206,16 @@ def test_a_solver_that_raises_inside_mathopt_has_failed(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(session._session, "_solver", Broken())
     solution = session.solve()
-    assert solution.status is Status.OPTIMAL
+    assert solution.ending is Ending.OPTIMAL
     np.testing.assert_allclose(solution.values, [0.0, 1.0])
     assert (solver.counts.retries, solver.counts.failures) == (1, 0)
     # The broken session was left behind.
-    assert session.solve().status is Status.OPTIMAL
+    assert session.solve().ending is Ending.OPTIMAL
     assert solver.counts.retries == 1
 
 
 def test_hints_and_limits_reach_every_solver() -> None:
-    chain = [Fake(Status.FAILED), Fake()]
+    chain = [Fake(Ending.FAILED), Fake()]
     hint, stop = np.array([0.0, 1.0]), Stop(nodes=7)
     Resilient(chain).open(program()).solve(hint=hint, stop=stop)
     for fake in chain:

@@ -8,11 +8,12 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.engines import ENGINE_NAMES, engine_named
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.region import LinearRegion
-from onnx_lippa.lp.solution import Solution, Status
+from onnx_lippa.lp.solution import Solution
 from onnx_lippa.lp.solver import Session, Solver
 from onnx_lippa.lp.solvers.glop import Glop
 from onnx_lippa.lp.solvers.named import solver_named
@@ -85,7 +86,7 @@ def test_an_answer_does_not_depend_on_questions_before_it(
                 else s.least_distance(case.region, case.disjunct, -0.5)
                 for s in sessions
             ]
-            assert answers[0].status is answers[1].status
+            assert answers[0].ending is answers[1].ending
             np.testing.assert_array_equal(answers[0].x, answers[1].x)
             assert (answers[0].rows, answers[0].solves) == (answers[1].rows, answers[1].solves)
 
@@ -119,7 +120,7 @@ def test_without_time_there_is_no_optimum(engine: str, mode: str) -> None:
         if mode == "margin"
         else session.least_distance(case.region, case.disjunct, -5.0, time_limit=0.0)
     )
-    assert optimum.status is Status.LIMIT
+    assert optimum.ending is Ending.OUT_OF_TIME
     assert not optimum.found
     assert optimum.x.size == 0
     assert np.isnan(optimum.margin)
@@ -159,7 +160,7 @@ def test_rows_engine_stops_between_rounds_and_counts_its_solves() -> None:
     session = engine_named("rows", network, solver).begin(inputs)
     (case,) = asked(generator, network, inputs, 1)
     optimum = session.least_margin(case.region, case.disjunct, time_limit=0.01)
-    assert optimum.status is Status.LIMIT
+    assert optimum.ending is Ending.OUT_OF_TIME
     assert optimum.solves == solver.counts.solves == 1
     unlimited = session.least_margin(case.region, case.disjunct)
     assert unlimited.found
@@ -180,7 +181,7 @@ class Failing(Solver):
 
 class FailingSession(Session):
     def solve(self, time_limit: float = float("inf")) -> Solution:
-        return Solution(Status.FAILED, np.zeros(0), np.nan, "on purpose")
+        return Solution(Ending.FAILED, np.zeros(0), np.nan, "on purpose")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -195,7 +196,7 @@ def test_a_solvers_failure_is_no_optimum(engine: str, rows: int) -> None:
         session.least_margin(case.region, case.disjunct),
         session.least_distance(case.region, case.disjunct, 0.0),
     ):
-        assert optimum.status is Status.FAILED
+        assert optimum.ending is Ending.FAILED
         assert not optimum.found
         assert optimum.x.size == 0
 

@@ -8,9 +8,10 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.program import Program
-from onnx_lippa.lp.solution import Solution, Status
+from onnx_lippa.lp.solution import Solution
 from onnx_lippa.lp.solver import NO_STOP, Session, Solver, Stop
 from onnx_lippa.mip import BigM, MipSettings, MipStatus, decide, least_distortion
 from onnx_lippa.spec import Conjunction
@@ -162,21 +163,21 @@ class Failing(Solver):
 
     name: ClassVar[str] = "failing"
 
-    def __init__(self, status: Status) -> None:
+    def __init__(self, ending: Ending) -> None:
         super().__init__()
-        self.status = status
+        self.ending = ending
 
     def takes(self, program: Program) -> bool:
         return True
 
     def open(self, program: Program) -> Session:
-        return FailingSession(program, self.status)
+        return FailingSession(program, self.ending)
 
 
 class FailingSession(Session):
-    def __init__(self, program: Program, status: Status) -> None:
+    def __init__(self, program: Program, ending: Ending) -> None:
         super().__init__(program)
-        self.status = status
+        self.ending = ending
 
     def solve(
         self,
@@ -184,14 +185,14 @@ class FailingSession(Session):
         hint: np.ndarray | None = None,
         stop: Stop = NO_STOP,
     ) -> Solution:
-        bound = np.inf if self.status is Status.INFEASIBLE else -np.inf
-        return Solution(self.status, np.zeros(0), np.nan, "on purpose", bound)
+        bound = np.inf if self.ending is Ending.INFEASIBLE else -np.inf
+        return Solution(self.ending, np.zeros(0), np.nan, "on purpose", bound)
 
 
 @pytest.mark.parametrize("wants_bound", [False, True])
 def test_a_failure_proves_nothing(monkeypatch: pytest.MonkeyPatch, wants_bound: bool) -> None:
     monkeypatch.setattr(
-        "onnx_lippa.mip.decision.mip_solver_named", lambda _: Failing(Status.FAILED)
+        "onnx_lippa.mip.decision.mip_solver_named", lambda _: Failing(Ending.FAILED)
     )
     generator = np.random.default_rng(78)
     system, _ = random_system(generator)
@@ -205,7 +206,7 @@ def test_a_failure_proves_nothing(monkeypatch: pytest.MonkeyPatch, wants_bound: 
 def test_a_program_without_any_input_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a cut-off it has solutions: one for every input."""
     monkeypatch.setattr(
-        "onnx_lippa.mip.decision.mip_solver_named", lambda _: Failing(Status.INFEASIBLE)
+        "onnx_lippa.mip.decision.mip_solver_named", lambda _: Failing(Ending.INFEASIBLE)
     )
     generator = np.random.default_rng(79)
     system, _ = random_system(generator)

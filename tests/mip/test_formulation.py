@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
-from onnx_lippa.lp.solution import Solution, Status
+from onnx_lippa.ending import Ending
+from onnx_lippa.lp.solution import Solution
 from onnx_lippa.lp.solvers.named import mip_solver_named
 from onnx_lippa.mip import (
     FREE,
@@ -43,9 +44,9 @@ def assert_minimum(stated: Formulation, least: float, hint: np.ndarray | None = 
     """The program's optimum is the least margin, and its point and pattern belong to it."""
     solution = solved(stated, hint)
     if least == np.inf:
-        assert solution.status is Status.INFEASIBLE
+        assert solution.ending is Ending.INFEASIBLE
         return
-    assert solution.status is Status.OPTIMAL
+    assert solution.ending is Ending.OPTIMAL
     assert solution.objective + stated.constant == pytest.approx(least, abs=2e-5)
     assert stated.margin(stated.x(solution.values)) == pytest.approx(least, abs=1e-4)
     pattern = stated.pattern(solution.values)
@@ -171,7 +172,7 @@ def test_the_least_distance(norm: Norm, seed: int) -> None:
         solution = solved(stated)
         least = least_distance(system, disjunct, question)
         if least > question.eps + 1e-6:
-            assert solution.status is Status.INFEASIBLE
+            assert solution.ending is Ending.INFEASIBLE
         else:
             assert solution.objective == pytest.approx(least, abs=1e-5)
             assert stated.margin(stated.x(solution.values)) <= 1e-4
@@ -190,7 +191,7 @@ def test_fewer_distances_are_cut_off_by_a_margin() -> None:
     assert stated.margin(stated.x(solution.values)) <= -wanted + 1e-4
     assert solution.objective > 0
     too_much = distance_program(system, disjunct, question, margin=-least + 0.01)
-    assert solved(too_much).status is Status.INFEASIBLE
+    assert solved(too_much).ending is Ending.INFEASIBLE
 
 
 def related_system(generator: np.random.Generator) -> RectifiedSystem:

@@ -7,8 +7,9 @@ import pytest
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64
+from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Cone, Program, Rows
-from onnx_lippa.lp.solution import Solution, Status
+from onnx_lippa.lp.solution import Solution
 from onnx_lippa.lp.solvers.named import solver_named
 from onnx_lippa.spec import Embedding, Norm
 from tests.spec.cases import BOXES, NORMS, Case, is_inside, point_in_set, random_case
@@ -61,7 +62,7 @@ def solved(
     cone = None if embedding.radius is None else Cone(np.zeros(d), embedding.radius)
     program = Program(cost, embedding.lower, embedding.upper, rows, curvature, cone)
     solution = solver_named("glop" if program.is_linear else "clarabel").open(program).solve()
-    assert solution.status is Status.OPTIMAL
+    assert solution.ending is Ending.OPTIMAL
     return solution
 
 

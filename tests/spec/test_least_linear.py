@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.optimize
 
+from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Cone, Program, Rows
-from onnx_lippa.lp.solution import Status
 from onnx_lippa.lp.solvers.clarabel import Clarabel
 from onnx_lippa.spec import L1, L2, LInf, Norm
 from tests.spec.cases import BOXES, NORMS, Case, is_inside, point_in_set, random_case
@@ -93,7 +93,7 @@ def test_l2_against_clarabel(box: str) -> None:
             cone=Cone(case.center, case.eps),
         )
         best = Clarabel().open(program).solve()
-        assert best.status is Status.OPTIMAL
+        assert best.ending is Ending.OPTIMAL
         tolerance = SOLVERS_OWN * (1 + np.linalg.norm(cost))
         assert cost @ least(L2(), cost, case) == pytest.approx(best.objective, abs=tolerance)
 

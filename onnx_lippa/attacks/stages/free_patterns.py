@@ -22,7 +22,8 @@ from onnx_lippa.bounds.reduced.folding import Tightening, TooLargeError
 from onnx_lippa.bounds.reduced.pieces import NoRelaxationError
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.lp.solution import Solution, Status
+from onnx_lippa.ending import Ending
+from onnx_lippa.lp.solution import Solution
 from onnx_lippa.lp.solver import Solver, Stop
 from onnx_lippa.lp.solvers.named import partial_solver
 from onnx_lippa.mip import FREE, Formulation, NoProgramError, partial_program
@@ -192,7 +193,7 @@ class _Search:
         self._entry.lp_steps += 1
         if self._took(stated, solution):
             return False
-        if free.size == self._system.units and solution.status is Status.OPTIMAL:
+        if free.size == self._system.units and solution.ending is Ending.OPTIMAL:
             return False  # nothing was left out
         if self._walked():
             return False
@@ -233,7 +234,7 @@ class _Search:
     def _prepared(self, solution: Solution, improved: bool) -> bool:
         """Chooses size and way of the next round; whether there is one that may help."""
         way, size = self._turn, self._sizes[self._turn]
-        if solution.status is not Status.OPTIMAL:
+        if solution.ending is not Ending.OPTIMAL:
             self._sizes[way] = max(_SMALLEST, 2 * size // 3)
         elif solution.nodes <= _FAST:
             self._sizes[way] = min(2 * size, self._stage.largest)

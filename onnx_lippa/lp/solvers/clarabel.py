@@ -12,15 +12,16 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64
+from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solution import Solution, Status
+from onnx_lippa.lp.solution import Solution
 from onnx_lippa.lp.solver import NO_STOP, Session, Solver, SolverCounts, Stop
 
-_STATUS = {
-    str(clarabel.SolverStatus.Solved): Status.OPTIMAL,
-    str(clarabel.SolverStatus.AlmostSolved): Status.OPTIMAL,
-    str(clarabel.SolverStatus.PrimalInfeasible): Status.INFEASIBLE,
-    str(clarabel.SolverStatus.MaxTime): Status.LIMIT,
+_ENDINGS = {
+    str(clarabel.SolverStatus.Solved): Ending.OPTIMAL,
+    str(clarabel.SolverStatus.AlmostSolved): Ending.OPTIMAL,
+    str(clarabel.SolverStatus.PrimalInfeasible): Ending.INFEASIBLE,
+    str(clarabel.SolverStatus.MaxTime): Ending.OUT_OF_TIME,
 }
 
 _ACCURACY = 1e-8
@@ -71,15 +72,15 @@ class ClarabelSession(Session):
         ).solve()
         self._counts.solves += 1
         self._counts.seconds += time.perf_counter() - started
-        status = _STATUS.get(str(result.status), Status.FAILED)
+        ending = _ENDINGS.get(str(result.status), Ending.FAILED)
         duals = _duals(program, np.asarray(result.z))
         detail = str(result.status)
-        if status is Status.INFEASIBLE:
-            return Solution(status, np.zeros(0), math.nan, detail, math.inf, duals=duals)
-        if status is not Status.OPTIMAL:
-            return Solution(status, np.zeros(0), math.nan, detail)
+        if ending is Ending.INFEASIBLE:
+            return Solution(ending, np.zeros(0), math.nan, detail, math.inf, duals=duals)
+        if ending is not Ending.OPTIMAL:
+            return Solution(ending, np.zeros(0), math.nan, detail)
         value = float(result.obj_val)
-        return Solution(status, np.asarray(result.x), value, "", value, duals=duals)
+        return Solution(ending, np.asarray(result.x), value, "", value, duals=duals)
 
 
 def _settings(fine: bool) -> clarabel.DefaultSettings:

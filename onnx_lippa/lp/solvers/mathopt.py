@@ -28,18 +28,30 @@ from ortools.math_opt import (
 from ortools.math_opt.core.python import solver as core
 
 from onnx_lippa.arrays import Float64
+from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solution import Solution, Status
+from onnx_lippa.lp.solution import Solution
 from onnx_lippa.lp.solver import NO_STOP, Session, Solver, SolverCounts, Stop
 from onnx_lippa.lp.solvers.interrupts import deferred_interrupts
 from onnx_lippa.lp.solvers.quiet import quiet_stderr
 
-_STATUS = {
-    result_pb2.TERMINATION_REASON_OPTIMAL: Status.OPTIMAL,
-    result_pb2.TERMINATION_REASON_INFEASIBLE: Status.INFEASIBLE,
-    result_pb2.TERMINATION_REASON_NO_SOLUTION_FOUND: Status.LIMIT,
-    result_pb2.TERMINATION_REASON_FEASIBLE: Status.LIMIT,
+_ENDINGS = {
+    result_pb2.TERMINATION_REASON_OPTIMAL: Ending.OPTIMAL,
+    result_pb2.TERMINATION_REASON_INFEASIBLE: Ending.INFEASIBLE,
 }
+
+_STOPPED = (
+    result_pb2.TERMINATION_REASON_NO_SOLUTION_FOUND,
+    result_pb2.TERMINATION_REASON_FEASIBLE,
+)
+
+_LIMITS = {
+    result_pb2.LIMIT_NODE: Ending.OUT_OF_NODES,
+    result_pb2.LIMIT_SOLUTION: Ending.ENOUGH_SOLUTIONS,
+    result_pb2.LIMIT_MEMORY: Ending.OUT_OF_MEMORY,
+    result_pb2.LIMIT_ITERATION: Ending.FAILED,  # it gave up, with time left
+}
+"""Limits by name. Any other one is that of time, which GLOP does not name."""
 
 _LONGEST = 1e9
 """Seconds from which on a limit is none; the protocol's durations end before infinity."""
@@ -203,7 +215,7 @@ def _drop(_messages: list[str]) -> None:
 
 
 def _failed(detail: str) -> Solution:
-    return Solution(Status.FAILED, np.zeros(0), math.nan, detail)
+    return Solution(Ending.FAILED, np.zeros(0), math.nan, detail)
 
 
 def _limit(parameters: parameters_pb2.SolveParametersProto, stop: Stop) -> None:
@@ -218,29 +230,29 @@ def _limit(parameters: parameters_pb2.SolveParametersProto, stop: Stop) -> None:
 def _solution(program: Program, result: result_pb2.SolveResultProto) -> Solution:
     """What MathOpt says, in our words."""
     termination = result.termination
-    status = _STATUS.get(termination.reason, Status.FAILED)
-    if termination.limit == result_pb2.LIMIT_ITERATION:
-        status = Status.FAILED  # it gave up, with time left
+    ending = _ENDINGS.get(termination.reason, Ending.FAILED)
+    if termination.reason in _STOPPED:
+        ending = _LIMITS.get(termination.limit, Ending.OUT_OF_TIME)
     values, objective, duals = np.zeros(0), math.nan, np.zeros(0)
     # A linear program that was stopped may hold a point too, which is of no use to anybody.
-    holds = status is Status.OPTIMAL or (status is Status.LIMIT and program.has_integers)
+    holds = ending is Ending.OPTIMAL or (ending.is_limit and program.has_integers)
     if holds and result.solutions:
         best = result.solutions[0]
         values = _dense(best.primal_solution.variable_values, program.variables)
         objective = best.primal_solution.objective_value
         if program.is_linear:
             duals = _dense(best.dual_solution.dual_values, program.rows.count)
-    if status is Status.INFEASIBLE and result.dual_rays:
+    if ending is Ending.INFEASIBLE and result.dual_rays:
         duals = _dense(result.dual_rays[0].dual_values, program.rows.count)
     bound = -math.inf
-    if status is Status.INFEASIBLE:
+    if ending is Ending.INFEASIBLE:
         bound = math.inf
-    elif program.has_integers and status is not Status.FAILED:
+    elif program.has_integers and ending is not Ending.FAILED:
         bound = termination.objective_bounds.dual_bound
-    elif status is Status.OPTIMAL:
+    elif ending is Ending.OPTIMAL:
         bound = objective
     nodes = int(result.solve_stats.node_count)
-    return Solution(status, values, objective, termination.detail, bound, nodes, duals)
+    return Solution(ending, values, objective, termination.detail, bound, nodes, duals)
 
 
 def _dense(sparse: sparse_containers_pb2.SparseDoubleVectorProto, count: int) -> Float64:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import final
 
 from onnx_lippa.arrays import Float64
+from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solution import Solution, Status
+from onnx_lippa.lp.solution import Solution
 from onnx_lippa.lp.solver import NO_STOP, Session, Solver, SolverCounts, Stop
 
 
@@ -65,14 +66,14 @@ class _ResilientSession(Session):
         deadline = time.monotonic() + time_limit
         solution = self._session.solve(time_limit, hint, stop)
         for solver in self._chain[1:]:
-            if solution.status is not Status.FAILED:
+            if solution.ending is not Ending.FAILED:
                 return solution
             self._counts.retries += 1
             left = deadline - time.monotonic()
             solution = solver.open(self.program).solve(left, hint, stop)
             # Whatever state led to the failure is left behind.
             self._session = self._chain[0].open(self.program)
-        if solution.status is Status.FAILED:
+        if solution.ending is Ending.FAILED:
             self._counts.failures += 1
         return solution
 

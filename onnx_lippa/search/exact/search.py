@@ -18,8 +18,8 @@ import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, States
 from onnx_lippa.clock import OutOfTimeError, require_time
+from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solution import Status
 from onnx_lippa.lp.solvers.named import solver_named
 from onnx_lippa.search.exact.refutation import Row, refuted
 from onnx_lippa.search.exact.system import ExactSystem, Sum, combined, over_outputs
@@ -144,7 +144,7 @@ class ExactSearch:
         free = np.full(n + 1, np.inf)
         program = Program(cost, -free, free, Rows(sp.csr_array(matrix), lower, upper))
         solution = self._solver.open(program).solve(_SECONDS)
-        if solution.status is not Status.OPTIMAL:
+        if solution.ending is not Ending.OPTIMAL:
             return np.zeros(0), 0.0, np.zeros(len(rows))
         multipliers = -solution.duals[:-1] * scale if solution.duals.size else np.zeros(len(rows))
         return solution.values[:n], float(solution.values[n]), multipliers
