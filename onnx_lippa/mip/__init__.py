@@ -1,9 +1,10 @@
 """Mixed-integer programs of a system: the paper's (7), whole or with signs given, and proofs."""
 
 from onnx_lippa.mip.decision import Accepts, decide
-from onnx_lippa.mip.distortion import least_distortion
+from onnx_lippa.mip.distortion import Distortion, least_distortion
 from onnx_lippa.mip.formulation import (
     FREE,
+    BigM,
     Formulation,
     all_free,
     distance_program,
@@ -11,7 +12,7 @@ from onnx_lippa.mip.formulation import (
     partial_program,
 )
 from onnx_lippa.mip.inputs import NoProgramError
-from onnx_lippa.mip.settings import BigM, Distortion, MipAnswer, MipSettings, MipStatus
+from onnx_lippa.mip.settings import MipAnswer, MipSettings, MipStatus
 
 __all__ = [
     "FREE",

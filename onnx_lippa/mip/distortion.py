@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,8 +15,31 @@ from onnx_lippa.lp.solver import Stop
 from onnx_lippa.lp.solvers.named import mip_solver_named
 from onnx_lippa.mip.formulation import distance_program
 from onnx_lippa.mip.inputs import NoProgramError
-from onnx_lippa.mip.settings import Distortion, MipSettings
+from onnx_lippa.mip.settings import MipSettings
 from onnx_lippa.spec import Conjunction, StatedSet
+
+
+@dataclass(frozen=True)
+class Distortion:
+    """The least distance at which an output is unsafe, between two bounds.
+
+    Attributes:
+        lower: no unsafe input is nearer, by the solver's word and within its tolerances; infinite
+            where no input of the system is unsafe.
+        upper: distance of the nearest one found; infinite without one. It is unsafe but for the
+            solver's tolerances, so only a replay makes a witness of it.
+        x: (d,) that input, or empty.
+        nodes: subproblems solved.
+        seconds: wall time.
+        reason: why the bounds differ; empty where they meet.
+    """
+
+    lower: float
+    upper: float
+    x: Float64
+    nodes: int
+    seconds: float
+    reason: str = ""
 
 
 def least_distortion(

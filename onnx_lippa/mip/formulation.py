@@ -12,6 +12,7 @@ the linear program (12), with none the program (7).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 import numpy as np
@@ -22,7 +23,6 @@ from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.mip.cuts import implications
 from onnx_lippa.mip.inputs import InputVariables
-from onnx_lippa.mip.settings import BigM
 from onnx_lippa.mip.substitution import Substituted, least_and_most
 from onnx_lippa.spec import Conjunction, StatedSet
 
@@ -32,6 +32,17 @@ _NEGLIGIBLE: Final = 1e-14
 """Coefficients below this share of a row's largest one are rounding: solvers want none."""
 _TOLERANCE: Final = 1e-6
 """What solvers allow rows and integers to be off."""
+
+
+class BigM(Enum):
+    """The constants of a ReLU's inequalities.
+
+    OF_EACH_UNIT: its own bounds of ẑ (MIPVerify: Tjeng, Xiao, Tedrake, ICLR 2019). ONE: the
+    largest of all bounds for every unit, as the paper's eq. (7) has it; only there to compare.
+    """
+
+    OF_EACH_UNIT = "of-each-unit"
+    ONE = "one"
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from onnx_lippa.arrays import Float64
-
-
-class BigM(Enum):
-    """The constants of a ReLU's inequalities.
-
-    OF_EACH_UNIT: its own bounds of ẑ (MIPVerify: Tjeng, Xiao, Tedrake, ICLR 2019). ONE: the
-    largest of all bounds for every unit, as the paper's eq. (7) has it; only there to compare.
-    """
-
-    OF_EACH_UNIT = "of-each-unit"
-    ONE = "one"
+from onnx_lippa.mip.formulation import BigM
 
 
 @dataclass(frozen=True)
@@ -70,29 +60,6 @@ class MipAnswer:
     bound: float
     x: Float64
     margin: float
-    nodes: int
-    seconds: float
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Distortion:
-    """The least distance at which an output is unsafe, between two bounds.
-
-    Attributes:
-        lower: no unsafe input is nearer, by the solver's word and within its tolerances; infinite
-            where no input of the system is unsafe.
-        upper: distance of the nearest one found; infinite without one. It is unsafe but for the
-            solver's tolerances, so only a replay makes a witness of it.
-        x: (d,) that input, or empty.
-        nodes: subproblems solved.
-        seconds: wall time.
-        reason: why the bounds differ; empty where they meet.
-    """
-
-    lower: float
-    upper: float
-    x: Float64
     nodes: int
     seconds: float
     reason: str = ""
