@@ -138,7 +138,7 @@ def test_only_what_proves_makes_a_proof():
         "bounds/proven.py",
         "bounds/dual/certificate.py",  # from multipliers
         "bounds/dual/weighted.py",  # of a sum of rows, of the largest of them
-        "search/nodes.py",  # as stored before
+        "search/frontier.py",  # as stored before
     }
     found = {
         named(path)

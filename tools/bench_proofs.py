@@ -32,7 +32,8 @@ from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.folding import Tightening, states_by
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.data import read_data
-from onnx_lippa.mip import BigM, MipSettings, MipStatus, decide
+from onnx_lippa.mip.decision import MipSettings, MipStatus, decide
+from onnx_lippa.mip.formulation import BigM
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.search.leaves import Leaves

@@ -13,9 +13,9 @@ from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.solver import Stop
 from onnx_lippa.lp.solvers.named import mip_solver_named
+from onnx_lippa.mip.decision import MipSettings
 from onnx_lippa.mip.formulation import distance_program
-from onnx_lippa.mip.inputs import NoProgramError
-from onnx_lippa.mip.settings import MipSettings
+from onnx_lippa.mip.variables import NoProgramError
 from onnx_lippa.spec import Conjunction, StatedSet
 
 

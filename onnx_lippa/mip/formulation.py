@@ -22,8 +22,7 @@ from onnx_lippa.arrays import Float64, States
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.mip.cuts import implications
-from onnx_lippa.mip.inputs import InputVariables
-from onnx_lippa.mip.substitution import Substituted, least_and_most
+from onnx_lippa.mip.variables import InputVariables, Substituted, least_and_most
 from onnx_lippa.spec import Conjunction, StatedSet
 
 FREE: Final = -1

@@ -10,7 +10,7 @@ from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs.case import Case, timed
 from onnx_lippa.proofs.methods import Proving, methods_for
 from onnx_lippa.proofs.settings import CertifySettings
-from onnx_lippa.search.result import MEMORY_USED_UP
+from onnx_lippa.search.base import MEMORY_USED_UP
 from onnx_lippa.spec import Problem
 from onnx_lippa.witness import FoundBy, Outcome
 

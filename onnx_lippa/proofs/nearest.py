@@ -18,7 +18,8 @@ from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.folding import Tightening, TooLargeError
 from onnx_lippa.bounds.reduced.pieces import NoRelaxationError
 from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.mip import MipSettings, least_distortion
+from onnx_lippa.mip.decision import MipSettings
+from onnx_lippa.mip.distortion import least_distortion
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs.driver import certify_batch
 from onnx_lippa.proofs.settings import CertifySettings, ProofMethod

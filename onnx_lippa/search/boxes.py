@@ -23,14 +23,15 @@ from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.reduced.folding import states_by
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.clock import NEVER, OutOfTimeError, require_time
-from onnx_lippa.search.candidates import TIE, Candidates
-from onnx_lippa.search.result import (
+from onnx_lippa.search.base import (
     MEMORY_USED_UP,
     NODES_USED_UP,
+    TIE,
+    Candidates,
     Limits,
     Offer,
     Search,
-    Searched,
+    SearchResult,
     SearchStatus,
     rows_of,
 )
@@ -111,7 +112,7 @@ class BoxSearch(Search):
         work = system.units * (system.units + system.inputs)
         self._rows_at_once = int(np.clip(_PRODUCTS / max(work, 1), 1, _ROWS))
 
-    def run(self, limits: Limits) -> Searched:
+    def run(self, limits: Limits) -> SearchResult:
         """Searches until everything is proven, an input is accepted, or a limit is reached."""
         open_, reason, self._deadline = self._whole(), "", limits.deadline
         try:
@@ -126,7 +127,7 @@ class BoxSearch(Search):
         proven = self._proven.both(open_.proven).least
         status = SearchStatus.OPEN if reason else SearchStatus.PROVEN
         status = SearchStatus.UNSAFE if self._found else status
-        return Searched(status, proven, self._nodes, 0, reason, reason == TIE)
+        return SearchResult(status, proven, self._nodes, 0, reason, reason == TIE)
 
     def _whole(self) -> _Boxes:
         """The whole box, once for each disjunct."""

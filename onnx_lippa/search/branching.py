@@ -11,7 +11,7 @@ from onnx_lippa.arrays import Floats, Integers
 from onnx_lippa.bounds.dual.dual import Objectives, Units, eliminate, lower_bounds
 from onnx_lippa.bounds.dual.relaxed import Relaxed
 from onnx_lippa.bounds.dual.weighted import WeightedRows
-from onnx_lippa.search.nodes import Nodes
+from onnx_lippa.search.frontier import Nodes
 
 _LOWER_LINE: Final = 0.05
 """Weight of a unit that is on its lower line, beside one on its upper line. The upper line is

@@ -24,7 +24,7 @@ from onnx_lippa.lp.infeasible import elastic_program, violation_program
 from onnx_lippa.lp.program import Cone, Program, Rows
 from onnx_lippa.lp.solution import Solution
 from onnx_lippa.lp.solvers.named import solver_named
-from onnx_lippa.search.result import rows_of
+from onnx_lippa.search.base import rows_of
 from onnx_lippa.spec import Conjunction
 
 _PRICE: Final = 1e4

@@ -32,17 +32,17 @@ from onnx_lippa.lp.certified import certified_bound
 from onnx_lippa.lp.infeasible import violation_program, without_cost
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.lp.solvers.named import solver_named
-from onnx_lippa.search.differences import Differences
-from onnx_lippa.search.result import (
+from onnx_lippa.search.base import (
     MEMORY_USED_UP,
     NODES_USED_UP,
     Limits,
     Offer,
     Search,
-    Searched,
+    SearchResult,
     SearchStatus,
     rows_of,
 )
+from onnx_lippa.search.differences import Differences
 from onnx_lippa.spec import Conjunction
 
 _NEAR: Final = 1e-9
@@ -103,7 +103,7 @@ class ProgramSearch(Search):
         self._units, self._solver = Units.of(system), solver_named("glop")
         self._nodes, self._found, self._undecided = 0, False, ""
 
-    def run(self, limits: Limits) -> Searched:
+    def run(self, limits: Limits) -> SearchResult:
         """Searches until everything is proven, an input is accepted, or a limit is reached."""
         reason = ""
         for disjunct in self._disjuncts:
@@ -118,7 +118,7 @@ class ProgramSearch(Search):
         if self._found:
             status, reason = SearchStatus.UNSAFE, ""
         proven = _POSITIVE if status is SearchStatus.PROVEN else Proven.nothing()
-        return Searched(status, proven, self._nodes, self._nodes, reason, reason == _TIE)
+        return SearchResult(status, proven, self._nodes, self._nodes, reason, reason == _TIE)
 
     def _refute(self, disjunct: Conjunction, limits: Limits) -> str:
         """Proves that no input meets a conjunction; the limit that was reached, or nothing."""

@@ -30,18 +30,18 @@ from onnx_lippa.bounds.reduced.folding import NoInputsError, Tightening, TooLarg
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.clock import OutOfTimeError, require_time
 from onnx_lippa.ir.network import Network
-from onnx_lippa.search.leaves import Leaves
-from onnx_lippa.search.neurons import NeuronSearch
-from onnx_lippa.search.result import (
+from onnx_lippa.search.base import (
     MEMORY_USED_UP,
     NODES_USED_UP,
     Limits,
     Offer,
     Search,
-    Searched,
+    SearchResult,
     SearchStatus,
     rows_of,
 )
+from onnx_lippa.search.leaves import Leaves
+from onnx_lippa.search.signs import SignSearch
 from onnx_lippa.spec import Conjunction
 
 _STEPS: Final = 20
@@ -90,7 +90,7 @@ class SwitchSearch:
         tightening: Tightening,
         disjuncts: Sequence[Conjunction],
         offer: Offer,
-        within: type[Search] = NeuronSearch,
+        within: type[Search] = SignSearch,
     ) -> None:
         self._network, self._reach, self._tightening = network, reach, tightening
         self._disjuncts, self._offer, self._within = disjuncts, offer, within
@@ -99,7 +99,7 @@ class SwitchSearch:
         self._nodes, self._programs, self._age = 0, 0, 0
         self._proven, self._found, self._undecided = Proven.of_empty(), False, ""
 
-    def run(self, limits: Limits) -> Searched:
+    def run(self, limits: Limits) -> SearchResult:
         """Searches until everything is proven, an input is accepted, or a limit is reached."""
         count, reason = len(self._disjuncts), ""
         signs, taken = np.zeros(self._network.units, np.int8), Proven.nothing()
@@ -127,7 +127,7 @@ class SwitchSearch:
         proven = self._proven.both(taken)
         for *_, node in self._open:
             proven = proven.both(node.proven)
-        return Searched(status, proven.least, self._nodes, self._programs, reason)
+        return SearchResult(status, proven.least, self._nodes, self._programs, reason)
 
     def _limit(self, limits: Limits) -> str:
         """Which limit is reached, or nothing."""
@@ -215,7 +215,7 @@ class SwitchSearch:
 
     def _searched(
         self, system: RectifiedSystem, asked: Sequence[Conjunction], limits: Limits
-    ) -> Searched:
+    ) -> SearchResult:
         found = self._within(system, asked, self._offer).run(limits)
         self._nodes += found.nodes
         self._programs += found.lp_steps

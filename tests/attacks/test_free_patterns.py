@@ -21,7 +21,7 @@ from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.folding import Tightening, TooLargeError
 from onnx_lippa.bounds.reduced.pieces import NoRelaxationError
 from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.mip import FREE
+from onnx_lippa.mip.formulation import FREE
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.spec import InputSet, Problem, UnsafeSet, norm_named
 from onnx_lippa.witness import FoundBy

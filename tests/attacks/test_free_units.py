@@ -8,7 +8,7 @@ import pytest
 from onnx_lippa.attacks.free_units import FreeUnits, Standpoint, free_set, influences, multipliers
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.solvers.named import solver_named
-from onnx_lippa.mip import partial_program
+from onnx_lippa.mip.formulation import partial_program
 from tests.mip.systems import random_disjunct, random_system
 
 SEEDS = range(6)

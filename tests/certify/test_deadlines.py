@@ -12,7 +12,9 @@ from onnx_lippa.bounds.reduced.build import rectified
 from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.folding import Folding, Tightening, inputs_as_forms
 from onnx_lippa.clock import NEVER, OutOfTimeError, require_time
-from onnx_lippa.search import BoxSearch, Limits, NeuronSearch, SearchStatus
+from onnx_lippa.search.base import Limits, SearchStatus
+from onnx_lippa.search.boxes import BoxSearch
+from onnx_lippa.search.signs import SignSearch
 from onnx_lippa.spec import InputSet, StatedSet, UnsafeSet, norm_named
 from tests.networks import conv_net
 from tests.search.systems import disjuncts_of, least_margin, random_system
@@ -64,7 +66,7 @@ class Clock:
             raise OutOfTimeError("its time was used up")
 
 
-@pytest.mark.parametrize("search", [NeuronSearch, BoxSearch])
+@pytest.mark.parametrize("search", [SignSearch, BoxSearch])
 @pytest.mark.parametrize("seed", range(6))
 def test_a_search_cut_short_anywhere_claims_nothing_false(search, seed, monkeypatch):
     """Nodes that are being split when time is up are neither in the frontier nor closed."""
@@ -92,8 +94,8 @@ def test_a_search_without_room_claims_nothing_false(seed, monkeypatch):
     disjuncts = disjuncts_of(generator, 3, (1, 1), 1.0)
     truth = min(least_margin(system, disjunct) for disjunct in disjuncts)
     for room in range(6):
-        monkeypatch.setattr("onnx_lippa.search.nodes._FIRST_ROOM", room)
-        found = NeuronSearch(system, disjuncts, lambda x: False).run(Limits(NEVER, 2000, 1.0))
+        monkeypatch.setattr("onnx_lippa.search.frontier._FIRST_ROOM", room)
+        found = SignSearch(system, disjuncts, lambda x: False).run(Limits(NEVER, 2000, 1.0))
         assert found.bound <= truth + 1e-9
 
 

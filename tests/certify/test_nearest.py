@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa import InputError, Verdict, certify, minimal_distortion
-from onnx_lippa.mip import Distortion
+from onnx_lippa.mip.distortion import Distortion
 from onnx_lippa.onnx_io import load
 from onnx_lippa.proofs import CertifySettings, ProofMethod
 from onnx_lippa.spec import Features, Problem, UnsafeSet, norm_named

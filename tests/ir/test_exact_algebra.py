@@ -9,7 +9,7 @@ import pytest
 
 from onnx_lippa.ir.algebra.exact_algebra import Exact, ExactAlgebra, TooManyProductsError
 from onnx_lippa.ir.passes import forward_pass
-from onnx_lippa.search.exact import constant_margin, margins_at
+from onnx_lippa.search.exact.system import constant_margin, margins_at
 from onnx_lippa.spec import Conjunction
 from tests.graphs import graph_model, load_model, node, normal
 

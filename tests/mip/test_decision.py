@@ -13,7 +13,9 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solution import Solution
 from onnx_lippa.lp.solver import NO_STOP, Session, Solver, Stop
-from onnx_lippa.mip import BigM, MipSettings, MipStatus, decide, least_distortion
+from onnx_lippa.mip.decision import MipSettings, MipStatus, decide
+from onnx_lippa.mip.distortion import least_distortion
+from onnx_lippa.mip.formulation import BigM
 from onnx_lippa.spec import Conjunction
 from onnx_lippa.spec.norms.l1 import L1
 from onnx_lippa.spec.norms.l2 import L2

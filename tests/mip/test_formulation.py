@@ -11,17 +11,17 @@ from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.solution import Solution
 from onnx_lippa.lp.solvers.named import mip_solver_named
-from onnx_lippa.mip import (
+from onnx_lippa.mip.cuts import implications
+from onnx_lippa.mip.formulation import (
     FREE,
     BigM,
     Formulation,
-    NoProgramError,
     all_free,
     distance_program,
     margin_program,
     partial_program,
 )
-from onnx_lippa.mip.cuts import implications
+from onnx_lippa.mip.variables import NoProgramError
 from onnx_lippa.spec.norms.base import Norm
 from onnx_lippa.spec.norms.l1 import L1
 from onnx_lippa.spec.norms.l2 import L2

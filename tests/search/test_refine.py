@@ -10,7 +10,7 @@ import pytest
 from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.folding import states_by
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
-from onnx_lippa.search.refine import Refiner
+from onnx_lippa.search.refinement import Refinement
 from tests.search.systems import random_system
 
 
@@ -40,7 +40,7 @@ def test_no_bound_is_tighter_than_the_truth(power):
     generator = np.random.default_rng(power + 10)
     for _ in range(20):
         system, left = cancelling(generator, 10.0**power)
-        refiner = Refiner(system, 0)
+        refiner = Refinement(system, 0)
         lower, upper = refiner.lower[None].copy(), refiner.upper[None].copy()
         lower[0, 2] = lower[0, 3] = 0.0
         state = states_by(lower, upper)
@@ -54,7 +54,7 @@ def test_no_bound_is_tighter_than_the_truth(power):
 def test_bounds_hold_under_the_signs_of_a_node(seed):
     generator = np.random.default_rng(seed)
     system = random_system(generator, 3, (4, 3, 3))
-    refiner = Refiner(system, 5)
+    refiner = Refinement(system, 5)
     x = generator.uniform(system.lower, system.upper, (4000, 3))
     z_hat = system.pre_activations(x)
     base = states_by(refiner.lower[None], refiner.upper[None])

@@ -15,15 +15,17 @@ from onnx_lippa.bounds.dual.relaxed import Relaxed
 from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.folding import states_by
-from onnx_lippa.search import BoxSearch, Limits, NeuronSearch
+from onnx_lippa.search.base import Limits
+from onnx_lippa.search.boxes import BoxSearch
 from onnx_lippa.search.leaves import Leaves
+from onnx_lippa.search.signs import SignSearch
 from onnx_lippa.spec import Conjunction
 from tests.bounds.reduced.test_folding import NETWORKS, systems
 from tests.certify.rationals import ExactNetwork, dot, fractions, inside
 from tests.search.systems import disjuncts_of, random_system
 
 
-@pytest.mark.parametrize("search", [NeuronSearch, BoxSearch])
+@pytest.mark.parametrize("search", [SignSearch, BoxSearch])
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_no_search_proves_more_than_there_is(name, seed, search):

@@ -13,14 +13,16 @@ from onnx_lippa.bounds.dual.dual import Units
 from onnx_lippa.bounds.dual.relaxed import Relaxed
 from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.reduced.folding import relaxed_by, states_by
-from onnx_lippa.search import BoxSearch, Limits, NeuronSearch, ProgramSearch, SearchStatus
+from onnx_lippa.search.base import Limits, SearchStatus, rows_of
+from onnx_lippa.search.boxes import BoxSearch
 from onnx_lippa.search.branching import Branching
+from onnx_lippa.search.frontier import Nodes
 from onnx_lippa.search.leaves import Leaves
-from onnx_lippa.search.nodes import Nodes
-from onnx_lippa.search.result import rows_of
+from onnx_lippa.search.programs import ProgramSearch
+from onnx_lippa.search.signs import SignSearch
 from tests.search.systems import disjuncts_of, least_margin, random_system
 
-SEARCHES = (NeuronSearch, BoxSearch, ProgramSearch)
+SEARCHES = (SignSearch, BoxSearch, ProgramSearch)
 SHAPES = ((3,), (2, 3), (3, 2, 2), (0, 4), (5,))
 
 
@@ -95,7 +97,7 @@ def test_memory_is_a_limit():
     generator = np.random.default_rng(11)
     system = random_system(generator, 6, (14, 14))
     (disjunct,) = disjuncts_of(generator, 3, (1,), -2.0)
-    found = NeuronSearch(system, [disjunct], lambda x: False).run(
+    found = SignSearch(system, [disjunct], lambda x: False).run(
         Limits(time.monotonic() + 60, 4000, 1)
     )
     assert found.status is SearchStatus.OPEN
@@ -203,7 +205,7 @@ def test_leaves_are_closed_without_programs():
         (disjunct,) = disjuncts_of(generator, 3, (1,), 0.0)
         least = least_margin(system, disjunct)
         moved = type(disjunct)(disjunct.matrix, disjunct.bound + least - 1e-3)
-        found, _ = searched(NeuronSearch, system, [moved])
+        found, _ = searched(SignSearch, system, [moved])
         assert found.status is SearchStatus.PROVEN
         solved, nodes = solved + found.lp_steps, nodes + found.nodes
     assert nodes > 100

@@ -21,7 +21,8 @@ from onnx_lippa.ir.layers.relu import Relu
 from onnx_lippa.ir.layers.stacked import Stacked
 from onnx_lippa.ir.layers.switch import Switch
 from onnx_lippa.ir.network import Network
-from onnx_lippa.search import Limits, Searched, SearchStatus, SwitchSearch
+from onnx_lippa.search.base import Limits, SearchResult, SearchStatus
+from onnx_lippa.search.switches import SwitchSearch
 from onnx_lippa.spec import Conjunction
 from onnx_lippa.spec.norms import L1, L2
 from tests.networks import dense, network
@@ -111,7 +112,7 @@ def least_margin(pieces: list[Piece], disjunct: Conjunction, low: Float64, high:
 
 def searched(
     net: Network, disjuncts: list[Conjunction], reach: Reach, nodes: float = 5000.0
-) -> Searched:
+) -> SearchResult:
     """The search; a witness is an input of ball and box that the network itself says is unsafe."""
 
     def offer(x: Float64) -> bool:

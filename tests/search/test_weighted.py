@@ -15,10 +15,11 @@ from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.folding import relaxed_by, states_by
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
-from onnx_lippa.search import Limits, NeuronSearch, ProgramSearch, SearchStatus, relates_inputs
+from onnx_lippa.search.base import Limits, SearchStatus, relates_inputs, rows_of
 from onnx_lippa.search.differences import Differences
 from onnx_lippa.search.leaves import Leaves
-from onnx_lippa.search.result import rows_of
+from onnx_lippa.search.programs import ProgramSearch
+from onnx_lippa.search.signs import SignSearch
 from onnx_lippa.spec import Conjunction
 from tests.search.systems import disjuncts_of, least_margin, random_system
 
@@ -55,7 +56,7 @@ def lipschitz(d: int, delta: float, gap: float) -> Conjunction:
     return Conjunction(np.array(rows), np.array(bound), strict=False)
 
 
-def search(system, disjuncts, kind=NeuronSearch):
+def search(system, disjuncts, kind=SignSearch):
     offered = []
 
     def offer(x):
@@ -81,7 +82,7 @@ def largest_gap(system: RectifiedSystem, d: int, delta: float) -> float:
     return low
 
 
-@pytest.mark.parametrize("kind", (NeuronSearch, ProgramSearch))
+@pytest.mark.parametrize("kind", (SignSearch, ProgramSearch))
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("delta", (0.1, 0.3))
 def test_relations_between_two_runs_are_decided_on_both_sides(seed, delta, kind):
@@ -233,7 +234,7 @@ def test_equations_of_outputs_and_of_inputs_are_refuted():
     )
     rows = np.array([[1.0, -1, 0, 0], [-1.0, 1, 0, 0], [0, 0, 1.0, -1]])
     asked = Conjunction(rows, np.array([0.0, 0.0, -0.1]), strict=False)
-    for kind in (NeuronSearch, ProgramSearch):
+    for kind in (SignSearch, ProgramSearch):
         assert search(system, [asked], kind).status is SearchStatus.PROVEN
 
 

@@ -26,7 +26,8 @@ from onnx_lippa.ending import Ending
 from onnx_lippa.lp.solution import Solution
 from onnx_lippa.lp.solver import Solver, Stop
 from onnx_lippa.lp.solvers.named import partial_solver
-from onnx_lippa.mip import FREE, Formulation, NoProgramError, partial_program
+from onnx_lippa.mip.formulation import FREE, Formulation, partial_program
+from onnx_lippa.mip.variables import NoProgramError
 from onnx_lippa.witness import FoundBy
 
 _GAIN: Final = 0.01

@@ -23,24 +23,13 @@ from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.proofs.case import Case
 from onnx_lippa.proofs.methods.base import Proving
 from onnx_lippa.proofs.methods.linear import ByLinearBounds
-from onnx_lippa.search import (
-    BoxSearch,
-    Limits,
-    NeuronSearch,
-    ProgramSearch,
-    Searched,
-    SearchStatus,
-    SwitchSearch,
-    relates_inputs,
-)
-from onnx_lippa.search.exact import (
-    ExactSearch,
-    NotExactError,
-    constant_margin,
-    exact_system,
-    margins_at,
-)
-from onnx_lippa.search.result import Offer, Search
+from onnx_lippa.search.base import Limits, Offer, Search, SearchResult, SearchStatus, relates_inputs
+from onnx_lippa.search.boxes import BoxSearch
+from onnx_lippa.search.exact.search import ExactSearch
+from onnx_lippa.search.exact.system import NotExactError, constant_margin, exact_system, margins_at
+from onnx_lippa.search.programs import ProgramSearch
+from onnx_lippa.search.signs import SignSearch
+from onnx_lippa.search.switches import SwitchSearch
 from onnx_lippa.spec import Conjunction
 from onnx_lippa.witness import FoundBy, ProvedBy
 
@@ -123,7 +112,7 @@ class Complete(Proving):
         related = system.reach.ball is None and relates_inputs(system, disjuncts)
         few &= not related
         search: type[Search]
-        search = BoxSearch if few else NeuronSearch
+        search = BoxSearch if few else SignSearch
         if related and system.units <= _FEW_UNITS:
             search = ProgramSearch
         # The first bounds suffice for many inputs, and the better ones may take much longer.
@@ -163,14 +152,14 @@ class Complete(Proving):
         search: type[Search],
         nodes: float,
         share: float = 1.0,
-    ) -> Searched:
+    ) -> SearchResult:
         """A search; before boxes are halved, an ascent tells whether there is a need for it."""
         now = time.monotonic()
         deadline = now + share * (case.deadline - now)
         limits = Limits(deadline, nodes, case.settings.memory_limit)
 
         if search is BoxSearch:
-            found = NeuronSearch(system, disjuncts, _offers(case)).run(replace(limits, nodes=0))
+            found = SignSearch(system, disjuncts, _offers(case)).run(replace(limits, nodes=0))
             case.nodes += found.nodes
             if found.status is not SearchStatus.OPEN or found.is_tie:
                 return found
@@ -185,11 +174,11 @@ class Complete(Proving):
         disjuncts: Sequence[Conjunction],
         search: type[Search],
         tightening: Tightening,
-        before: Searched,
-    ) -> Searched:
+        before: SearchResult,
+    ) -> SearchResult:
         """A search that tells the branches of switches apart, behind one that does not."""
 
-        within = NeuronSearch if search is BoxSearch else search
+        within = SignSearch if search is BoxSearch else search
         settings = case.settings
         nodes = max(settings.node_limit - case.nodes, 1)
         found = SwitchSearch(

@@ -15,10 +15,10 @@ from onnx_lippa.bounds.reduced.folding import Tightening, TooLargeError, relaxed
 from onnx_lippa.bounds.reduced.pieces import NoRelaxationError
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.mip import MipSettings, MipStatus, decide
+from onnx_lippa.mip.decision import MipSettings, MipStatus, decide
 from onnx_lippa.proofs.case import Case
 from onnx_lippa.proofs.methods.base import Proving
-from onnx_lippa.search.result import rows_of
+from onnx_lippa.search.base import rows_of
 from onnx_lippa.witness import FoundBy
 
 _STEPS: Final = 10

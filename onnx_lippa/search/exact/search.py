@@ -21,9 +21,9 @@ from onnx_lippa.clock import OutOfTimeError, require_time
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.lp.solvers.named import solver_named
+from onnx_lippa.search.base import NODES_USED_UP, Limits, Offer
 from onnx_lippa.search.exact.refutation import Row, refuted
 from onnx_lippa.search.exact.system import ExactSystem, Sum, combined, over_outputs
-from onnx_lippa.search.result import NODES_USED_UP, Limits, Offer
 from onnx_lippa.spec import Conjunction
 
 _DEPTH: Final = 1.0

@@ -24,7 +24,7 @@ from onnx_lippa.ir.layers.max_last import MaxLast
 from onnx_lippa.ir.layers.rearrange import Rearranged
 from onnx_lippa.ir.layers.relu import Relu
 from onnx_lippa.ir.network import Network
-from onnx_lippa.search.result import rows_of
+from onnx_lippa.search.base import rows_of
 from onnx_lippa.spec import Conjunction
 from tests.certify.rationals import ExactNetwork, Numbers, dot, fractions, inside, pre_activations
 from tests.networks import chain, network

@@ -24,21 +24,22 @@ from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.reduced.folding import relaxed_by, states_by
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.search.branching import Branching
-from onnx_lippa.search.candidates import TIE, Candidates
-from onnx_lippa.search.leaves import LeafAnswer, Leaves
-from onnx_lippa.search.nodes import Frontier, Nodes
-from onnx_lippa.search.refine import Refiner
-from onnx_lippa.search.result import (
+from onnx_lippa.search.base import (
     MEMORY_USED_UP,
     NODES_USED_UP,
+    TIE,
+    Candidates,
     Limits,
     Offer,
     Search,
-    Searched,
+    SearchResult,
     SearchStatus,
     rows_of,
 )
+from onnx_lippa.search.branching import Branching
+from onnx_lippa.search.frontier import Frontier, Nodes
+from onnx_lippa.search.leaves import LeafAnswer, Leaves
+from onnx_lippa.search.refinement import Refinement
 from onnx_lippa.spec import Conjunction
 
 _BATCH: Final = 128
@@ -62,7 +63,7 @@ where there are many units, since each of them then takes longer."""
 
 
 @final
-class NeuronSearch(Search):
+class SignSearch(Search):
     """Branch and bound over signs of units."""
 
     def __init__(
@@ -81,7 +82,7 @@ class NeuronSearch(Search):
         self._leaves = Leaves(system)
         self._undecided, self._found = "", False
 
-    def run(self, limits: Limits) -> Searched:
+    def run(self, limits: Limits) -> SearchResult:
         """Searches until everything is proven, an input is accepted, or a limit is reached.
 
         Where nodes were used up it may be called again with more, and goes on.
@@ -100,7 +101,7 @@ class NeuronSearch(Search):
         proven = self._proven.both(self._least_open).both(self._least_taken)
         if self._frontier is not None:
             proven = proven.both(self._frontier.least)
-        return Searched(
+        return SearchResult(
             status, proven.least, self._nodes, self._leaves.solved, reason, reason == TIE
         )
 
@@ -153,7 +154,7 @@ class NeuronSearch(Search):
 
     def _root(self, frontier: Frontier, left: Integers, best: Integers, deadline: float) -> None:
         """Makes nodes of disjuncts, with better bounds of later units."""
-        self._refiner = Refiner(self._system, _UNIT_STEPS, deadline)
+        self._refiner = Refinement(self._system, _UNIT_STEPS, deadline)
         lower, upper = (
             np.repeat(side[None], left.size, axis=0)
             for side in (self._refiner.lower, self._refiner.upper)

@@ -43,7 +43,7 @@ class _Block:
 
 
 @final
-class Refiner:
+class Refinement:
     """Bounds the units of all blocks but the first under the signs of a node.
 
     The slopes are those that an ascent found best at the root. They are proven in float32, which
