@@ -66,6 +66,13 @@ class NodeProblem:
         return printable(f"{printable(self.op)} '{printable(self.node)}': {self.reason}")
 
 
+class Unsupported(Exception):  # noqa: N818  # reads as the statement it makes
+    """A part of a model that has no meaning here; its message is the reason.
+
+    The importer turns it into a :class:`NodeProblem`, so no caller meets it.
+    """
+
+
 class UnsupportedModelError(ModelError):
     """A model with parts outside the supported operators; lists all of them at once."""
 

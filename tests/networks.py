@@ -10,12 +10,11 @@ import numpy as np
 from onnx_lippa.arrays import Float64, Shape
 from onnx_lippa.ir.algebra import ConvGeometry
 from onnx_lippa.ir.layers import Layer
-from onnx_lippa.ir.layers.addition import Addition
-from onnx_lippa.ir.layers.conv import Conv
-from onnx_lippa.ir.layers.leaky_relu import LeakyRelu
+from onnx_lippa.ir.layers.activation import LeakyRelu, Relu
+from onnx_lippa.ir.layers.convolution import Conv
+from onnx_lippa.ir.layers.elementwise import Addition
 from onnx_lippa.ir.layers.linear_map import LinearMap
-from onnx_lippa.ir.layers.rearrange import Rearranged
-from onnx_lippa.ir.layers.relu import Relu
+from onnx_lippa.ir.layers.reshape import Rearranged
 from onnx_lippa.ir.network import Network, Step
 
 

@@ -13,9 +13,8 @@ from pathlib import Path
 from types import CodeType, FunctionType
 
 from onnx_lippa.ir.layers import Layer, PiecewiseLayer
-from onnx_lippa.ir.layers.readout import Readout
-from onnx_lippa.ir.layers.refused import refusals
-from onnx_lippa.ir.layers.registry import converters
+from onnx_lippa.ir.readout import Readout
+from onnx_lippa.onnx_io.operators.registry import converters, refusals
 
 TARGET = Path(__file__).parents[1] / "docs" / "operators.md"
 
@@ -108,7 +107,7 @@ def _referred(function: Callable[..., object], seen: set[int]) -> Iterator[objec
         if inspect.isclass(found):
             yield found
         elif found is not None:
-            if getattr(found, "__module__", "").startswith("onnx_lippa.ir.layers"):
+            if getattr(found, "__module__", "").startswith("onnx_lippa.onnx_io"):
                 yield from _referred(found, seen)
         else:  # perhaps a method of something that helps to convert
             for helper in helpers:
@@ -126,7 +125,7 @@ def _names(code: CodeType) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _is_helper(one: type) -> bool:
-    return one.__module__.startswith("onnx_lippa.ir.layers") and not issubclass(one, Layer)
+    return one.__module__.startswith("onnx_lippa.onnx_io") and not issubclass(one, Layer)
 
 
 if __name__ == "__main__":

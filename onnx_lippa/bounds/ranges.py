@@ -13,9 +13,9 @@ import numpy as np
 from onnx_lippa.arrays import AnyArray, Float64
 from onnx_lippa.bounds.interval import EPSILON, TINY, Interval, IntervalAlgebra
 from onnx_lippa.ir.layers import PiecewiseLayer
-from onnx_lippa.ir.layers.max_last import MaxAlong
-from onnx_lippa.ir.layers.switch import Switch
-from onnx_lippa.ir.layers.two_piece import TwoPiece
+from onnx_lippa.ir.layers.activation import TwoPiece
+from onnx_lippa.ir.layers.reduce_max import MaxAlong
+from onnx_lippa.ir.layers.select import Switch
 
 _ALGEBRA: Final = IntervalAlgebra()
 _OPERATIONS: Final = 4.0

@@ -26,9 +26,9 @@ from onnx_lippa.arrays import AnyArray, Float64
 from onnx_lippa.bounds.interval import EPSILON, TINY, Interval
 from onnx_lippa.bounds.ranges import kinked_at, kinked_rounding, range_of, states_within
 from onnx_lippa.ir.layers import PiecewiseLayer
-from onnx_lippa.ir.layers.max_last import MaxAlong
-from onnx_lippa.ir.layers.switch import Switch
-from onnx_lippa.ir.layers.two_piece import TwoPiece
+from onnx_lippa.ir.layers.activation import TwoPiece
+from onnx_lippa.ir.layers.reduce_max import MaxAlong
+from onnx_lippa.ir.layers.select import Switch
 
 _ROOM: Final = 16 * EPSILON
 """Rounding of a line's offset, relative to the sizes it is made of."""

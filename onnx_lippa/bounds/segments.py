@@ -16,9 +16,9 @@ from onnx_lippa.arrays import Float64, Shape, size
 from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import AffineLayer
-from onnx_lippa.ir.layers.rearrange import Permuted, Rearranged
-from onnx_lippa.ir.layers.scale_shift import ScaleShift
-from onnx_lippa.ir.layers.taken import Taken
+from onnx_lippa.ir.layers.elementwise import ScaleShift
+from onnx_lippa.ir.layers.gather import Taken
+from onnx_lippa.ir.layers.reshape import Permuted, Rearranged
 from onnx_lippa.ir.network import Network, Step
 
 _ALGEBRA: Final = NumpyAlgebra()

@@ -18,7 +18,7 @@ from onnx_lippa.arrays import AnyArray, Float64
 from onnx_lippa.bounds import Bounds, interval_bounds, linear_bounds, states_within
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import PiecewiseLayer
-from onnx_lippa.ir.layers.max_last import MaxAlong
+from onnx_lippa.ir.layers.reduce_max import MaxAlong
 from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.passes import states_of
 from onnx_lippa.spec import InputSet, StatedSet

@@ -8,8 +8,8 @@ from typing import Annotated, Final, TypeAlias
 import typer
 
 from onnx_lippa.errors import InputError
-from onnx_lippa.ir.layers.limits import DEFAULT_MEMORY
 from onnx_lippa.onnx_io import LoadLimits
+from onnx_lippa.onnx_io.limits import DEFAULT_MEMORY
 
 ModelPath: TypeAlias = Annotated[
     Path | None, typer.Argument(help="The ONNX model; all but --instances need it.")

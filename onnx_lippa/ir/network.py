@@ -9,11 +9,11 @@ import numpy as np
 from onnx_lippa.arrays import AnyArray, Float64, Floats, Shape, size
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import Layer, PiecewiseLayer
-from onnx_lippa.ir.layers.joined import Joined
-from onnx_lippa.ir.layers.readout import Readout
-from onnx_lippa.ir.layers.rearrange import Rearranged
+from onnx_lippa.ir.layers.concat import Joined
+from onnx_lippa.ir.layers.reshape import Rearranged
 from onnx_lippa.ir.passes import forward_pass, states_of, transpose_pass
 from onnx_lippa.ir.pattern import ActivationPattern
+from onnx_lippa.ir.readout import Readout
 
 
 @dataclass(frozen=True)

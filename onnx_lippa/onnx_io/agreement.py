@@ -9,8 +9,8 @@ import onnx
 
 from onnx_lippa.arrays import FLOAT32, AnyArray, Float64, Floats
 from onnx_lippa.errors import ModelError, ModelMismatchError
-from onnx_lippa.ir.layers.readout import Readout
 from onnx_lippa.ir.network import Network
+from onnx_lippa.ir.readout import Readout
 from onnx_lippa.onnx_io.reader import Interface
 from onnx_lippa.onnx_io.runtime import Runtime
 from onnx_lippa.spec import Features

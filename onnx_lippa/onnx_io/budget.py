@@ -10,8 +10,8 @@ import onnx
 from onnx import helper
 
 from onnx_lippa.arrays import AnyArray, size
-from onnx_lippa.ir.layers import Unsupported
-from onnx_lippa.ir.layers.limits import MOST_AXES, SizeLimits
+from onnx_lippa.errors import Unsupported
+from onnx_lippa.onnx_io.limits import MOST_AXES, SizeLimits
 
 _WORK: Final = 1 << 35
 """Most multiplications that constants may cost altogether: a second or two of one core."""

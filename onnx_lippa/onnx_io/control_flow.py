@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 
 from onnx_lippa.arrays import AnyArray
-from onnx_lippa.ir.layers import Known, Unsupported
-from onnx_lippa.ir.layers.limits import SizeLimits
-from onnx_lippa.ir.layers.node import Attribute
+from onnx_lippa.errors import Unsupported
+from onnx_lippa.onnx_io.limits import SizeLimits
+from onnx_lippa.onnx_io.node import Attribute, Known
 from onnx_lippa.onnx_io.sequences import TensorSequence, Value
 
 Body: TypeAlias = Callable[[onnx.GraphProto, Mapping[str, Value]], list[Value]]

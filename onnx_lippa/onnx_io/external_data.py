@@ -13,7 +13,7 @@ from typing import Final
 
 import onnx
 
-from onnx_lippa.ir.layers.limits import DEFAULT_MEMORY
+from onnx_lippa.onnx_io.limits import DEFAULT_MEMORY
 
 _MOST_BYTES: Final = 8 * DEFAULT_MEMORY
 """Most bytes of all external weights: one range of a file may be named a thousand times."""

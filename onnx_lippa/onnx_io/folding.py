@@ -10,9 +10,9 @@ import onnx
 from onnx import helper, numpy_helper
 
 from onnx_lippa.arrays import AnyArray
-from onnx_lippa.ir.layers import Unsupported
-from onnx_lippa.ir.layers.limits import MOST_AXES
+from onnx_lippa.errors import Unsupported
 from onnx_lippa.onnx_io.budget import Budget
+from onnx_lippa.onnx_io.limits import MOST_AXES
 from onnx_lippa.onnx_io.reasons import first_line
 from onnx_lippa.onnx_io.runtime import run_once
 

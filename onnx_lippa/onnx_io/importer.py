@@ -16,19 +16,17 @@ import numpy as np
 import onnx
 
 from onnx_lippa.arrays import AnyArray, Shape, size
-from onnx_lippa.errors import ModelError, NodeProblem, UnsupportedModelError
-from onnx_lippa.ir.layers import Computed, Known, NodeView, Operand, Unsupported, converter_for
-from onnx_lippa.ir.layers.limits import DEFAULT_LIMITS, SizeLimits
-from onnx_lippa.ir.layers.node import Converted
-from onnx_lippa.ir.layers.readout import Readout
-from onnx_lippa.ir.layers.rearrange import Rearranged, merged
-from onnx_lippa.ir.layers.refused import refusal_of
+from onnx_lippa.errors import ModelError, NodeProblem, Unsupported, UnsupportedModelError
+from onnx_lippa.ir.layers.reshape import Rearranged, merged
 from onnx_lippa.ir.network import Network, Step
+from onnx_lippa.ir.readout import Readout
 from onnx_lippa.onnx_io import control_flow, sequences
 from onnx_lippa.onnx_io.budget import Budget
 from onnx_lippa.onnx_io.control_flow import ControlNode
 from onnx_lippa.onnx_io.folding import array_of, fold, is_constant, refuse_not_finite
+from onnx_lippa.onnx_io.limits import DEFAULT_LIMITS, SizeLimits
 from onnx_lippa.onnx_io.needed import names_taken, needed_nodes, subgraphs
+from onnx_lippa.onnx_io.node import Computed, Converted, Known, NodeView, Operand
 from onnx_lippa.onnx_io.nodes import (
     STANDARD,
     attributes_of,
@@ -36,6 +34,7 @@ from onnx_lippa.onnx_io.nodes import (
     full_name,
     require_one_of_each_name,
 )
+from onnx_lippa.onnx_io.operators.registry import converter_for, refusal_of
 from onnx_lippa.onnx_io.reader import Batch, Interface, ModelFile
 from onnx_lippa.onnx_io.sequences import TensorSequence, Value
 

@@ -1,12 +1,87 @@
-"""How much memory and time loading a model may take."""
+"""How much memory and time loading a model may take.
+
+Sizes are known from the shapes of a model before anything is allocated.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from onnx_lippa.errors import InputError
-from onnx_lippa.ir.layers.limits import DEFAULT_MEMORY, SizeLimits
+from onnx_lippa.arrays import Shape, size
+from onnx_lippa.errors import InputError, Unsupported
+
+DEFAULT_MEMORY: Final = 1 << 32
+"""Bytes that loading a model may take where nothing else is said: what a laptop has to spare."""
+
+
+MOST_AXES: Final = 28
+"""Most axes of a tensor: NumPy before 2.0 has 32, and layers add some of their own."""
+
+
+@dataclass(frozen=True)
+class SizeLimits:
+    """What a model's tensors may come to.
+
+    Attributes:
+        memory: bytes that loading it may take.
+    """
+
+    memory: int = DEFAULT_MEMORY
+
+    @property
+    def elements(self) -> int:
+        """Most elements that one sample of a tensor may have: 8 million by default."""
+        return self.memory >> 9
+
+    @property
+    def all_elements(self) -> int:
+        """Most elements that one sample of all tensors together may have."""
+        return self.memory >> 5
+
+    @property
+    def matrix(self) -> int:
+        """Most entries of a matrix that a layer makes of its attributes."""
+        return self.memory >> 7
+
+    @property
+    def constant(self) -> int:
+        """Most bytes of one constant that is computed from others."""
+        return self.memory >> 4
+
+    @property
+    def constants(self) -> int:
+        """Most bytes of all of these together."""
+        return self.memory >> 3
+
+    def require_elements(self, shape: Sequence[int], what: str = "its output") -> None:
+        """Raises Unsupported where one sample of a tensor would be too large."""
+        if len(shape) > MOST_AXES:
+            raise Unsupported(f"{what} has {len(shape)} axes, of which {MOST_AXES} are supported")
+        if size(tuple(shape)) > self.elements:
+            raise Unsupported(
+                f"{what} of shape {_shown(shape)} is too large: {self.elements:,} elements of "
+                "a sample fit into the memory that loading may take (--load-memory)"
+            )
+
+    def require_matrix(self, *extents: int) -> None:
+        """Raises Unsupported where a matrix of these extents would be too large."""
+        if size(tuple(map(int, extents))) > self.matrix:
+            raise Unsupported(
+                f"it needs a matrix of shape {_shown(extents)}, which is too large for the "
+                "memory that loading may take (--load-memory)"
+            )
+
+
+DEFAULT_LIMITS: Final = SizeLimits()
+"""Those that hold where nothing else is said."""
+
+
+def _shown(shape: Sequence[int]) -> str:
+    extents: Shape = tuple(map(int, shape))
+    return str(extents)
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy.typing as npt
 
 from onnx_lippa.errors import ModelError, UnsupportedModelError
-from onnx_lippa.ir.layers.limits import DEFAULT_LIMITS, SizeLimits
 from onnx_lippa.ir.network import Network
 from onnx_lippa.onnx_io.agreement import check_agreement
 from onnx_lippa.onnx_io.importer import import_network
-from onnx_lippa.onnx_io.limits import LoadLimits
+from onnx_lippa.onnx_io.limits import DEFAULT_LIMITS, LoadLimits, SizeLimits
 from onnx_lippa.onnx_io.needed import needed_part
 from onnx_lippa.onnx_io.reader import Interface, ModelFile, interface_of, read_model
 from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime, ValueRuntime

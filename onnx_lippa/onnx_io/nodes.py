@@ -9,10 +9,9 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from onnx_lippa.errors import ModelError
-from onnx_lippa.ir.layers import Unsupported
-from onnx_lippa.ir.layers.node import Attribute
+from onnx_lippa.errors import ModelError, Unsupported
 from onnx_lippa.onnx_io.folding import array_of
+from onnx_lippa.onnx_io.node import Attribute
 from onnx_lippa.onnx_io.reasons import first_line
 from onnx_lippa.text import listed, printable
 

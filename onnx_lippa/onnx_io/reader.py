@@ -19,8 +19,8 @@ from onnx.external_data_helper import uses_external_data
 
 from onnx_lippa.arrays import FLOAT32, AnyArray, Floats, Shape
 from onnx_lippa.errors import InputError, ModelError
-from onnx_lippa.ir.layers.limits import MOST_AXES
 from onnx_lippa.onnx_io.external_data import ExternalData
+from onnx_lippa.onnx_io.limits import MOST_AXES
 from onnx_lippa.onnx_io.reasons import first_line
 from onnx_lippa.onnx_io.scores import score_output
 from onnx_lippa.text import listed

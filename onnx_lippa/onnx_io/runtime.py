@@ -12,8 +12,7 @@ import onnxruntime as ort
 
 from onnx_lippa.arrays import FLOAT32, AnyArray, Floats, InputRows, Shape
 from onnx_lippa.clock import NEVER, require_time
-from onnx_lippa.errors import ModelError
-from onnx_lippa.ir.layers import Unsupported
+from onnx_lippa.errors import ModelError, Unsupported
 from onnx_lippa.onnx_io.reader import Interface
 from onnx_lippa.onnx_io.reasons import first_line
 

@@ -9,9 +9,9 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from onnx_lippa.arrays import AnyArray
-from onnx_lippa.ir.layers import Known, Operand, Unsupported
-from onnx_lippa.ir.layers.limits import SizeLimits
-from onnx_lippa.ir.layers.node import Attribute
+from onnx_lippa.errors import Unsupported
+from onnx_lippa.onnx_io.limits import SizeLimits
+from onnx_lippa.onnx_io.node import Attribute, Known, Operand
 
 _MOST_ENTRIES: Final = 10_000
 

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from onnx_lippa.attacks import Settings
 from onnx_lippa.errors import InputError
-from onnx_lippa.ir.layers.readout import Readout
+from onnx_lippa.ir.readout import Readout
 from onnx_lippa.onnx_io import LoadLimits, Model, load
 from onnx_lippa.runs.finding import Answer, Finding
 from onnx_lippa.runs.search import Search

@@ -17,7 +17,7 @@ from onnx_lippa.bounds import (
 )
 from onnx_lippa.bounds import crown as substitution
 from onnx_lippa.ir.algebra import ConvGeometry, NumpyAlgebra
-from onnx_lippa.ir.layers.relu import Relu
+from onnx_lippa.ir.layers.activation import Relu
 from onnx_lippa.spec import Conjunction, InputSet, LInf, UnsafeSet
 from tests.bounds.cases import (
     NORMS,

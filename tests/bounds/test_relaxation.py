@@ -8,13 +8,9 @@ import pytest
 from onnx_lippa.bounds import Interval, Lines, lines_of, range_of
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import PiecewiseLayer
-from onnx_lippa.ir.layers.absolute import Absolute
-from onnx_lippa.ir.layers.bounded import NotAbove, NotBelow
-from onnx_lippa.ir.layers.leaky_relu import LeakyRelu
-from onnx_lippa.ir.layers.max_last import MaxAlong
-from onnx_lippa.ir.layers.p_relu import PRelu
-from onnx_lippa.ir.layers.relu import Relu
-from onnx_lippa.ir.layers.switch import Switch
+from onnx_lippa.ir.layers.activation import Absolute, LeakyRelu, NotAbove, NotBelow, PRelu, Relu
+from onnx_lippa.ir.layers.reduce_max import MaxAlong
+from onnx_lippa.ir.layers.select import Switch
 
 ALGEBRA = NumpyAlgebra()
 ONE = (1,)

@@ -13,12 +13,10 @@ from hypothesis import strategies as st
 from onnx_lippa.bounds import interval_bounds, linear_bounds
 from onnx_lippa.errors import LippaError
 from onnx_lippa.ir.layers import PiecewiseLayer
-from onnx_lippa.ir.layers.absolute import Absolute
-from onnx_lippa.ir.layers.leaky_relu import LeakyRelu
-from onnx_lippa.ir.layers.max_last import MaxAlong
-from onnx_lippa.ir.layers.rearrange import Rearranged
-from onnx_lippa.ir.layers.relu import Relu
-from onnx_lippa.ir.layers.switch import Switch
+from onnx_lippa.ir.layers.activation import Absolute, LeakyRelu, Relu
+from onnx_lippa.ir.layers.reduce_max import MaxAlong
+from onnx_lippa.ir.layers.reshape import Rearranged
+from onnx_lippa.ir.layers.select import Switch
 from onnx_lippa.ir.network import Network
 from onnx_lippa.onnx_io import load
 from onnx_lippa.spec import Conjunction, InputSet, UnsafeSet

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa.bounds.stability import BoundsMethod, points_within, seen, stabilities
-from onnx_lippa.ir.layers.relu import Relu
+from onnx_lippa.ir.layers.activation import Relu
 from onnx_lippa.spec import InputSet, LInf
 from tests.bounds.cases import NORMS, networks, random_sets
 from tests.networks import chain, dense, mlp

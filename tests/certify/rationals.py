@@ -14,8 +14,8 @@ from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.algebra.numpy_algebra import identity_batch
 from onnx_lippa.ir.layers import AffineLayer
-from onnx_lippa.ir.layers.max_last import MaxAlong
-from onnx_lippa.ir.layers.two_piece import TwoPiece
+from onnx_lippa.ir.layers.activation import TwoPiece
+from onnx_lippa.ir.layers.reduce_max import MaxAlong
 from onnx_lippa.ir.network import Network
 
 Numbers = list[Fraction]

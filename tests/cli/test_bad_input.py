@@ -334,7 +334,7 @@ def test_replay_of_a_false_claim(kept):
 
 def test_a_model_that_differs_from_onnx_runtime(tmp_path, monkeypatch):
     """A wrong import stops everything, naming the first step that differs."""
-    from onnx_lippa.ir.layers.relu import Relu
+    from onnx_lippa.ir.layers.activation import Relu
 
     monkeypatch.setattr(Relu, "forward", lambda self, algebra, x: x)
     for words in (("attack", DIGITS), ("inspect", DIGITS), ("gradient", DIGITS)):

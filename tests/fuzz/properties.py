@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 
-from onnx_lippa.ir.layers.switch import Switch
+from onnx_lippa.ir.layers.select import Switch
 from onnx_lippa.lp.engine import Optimum
 from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.onnx_io import Model, gradient_model

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from onnx_lippa.ir.layers.leaky_relu import LeakyRelu
+from onnx_lippa.ir.layers.activation import LeakyRelu
 from onnx_lippa.ir.pattern import ActivationPattern
 from tests.networks import chain, conv_net, mlp, random_dense
 

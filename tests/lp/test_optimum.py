@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnx_lippa.ending import Ending
-from onnx_lippa.ir.layers.relu import Relu
+from onnx_lippa.ir.layers.activation import Relu
 from onnx_lippa.ir.network import Network
 from onnx_lippa.lp.engine import RegionEngine
 from onnx_lippa.lp.engines import engine_named

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnx_lippa.ir.layers.relu import Relu
+from onnx_lippa.ir.layers.activation import Relu
 from onnx_lippa.ir.network import Network
 from onnx_lippa.lp.region import LinearRegion
 from tests.lp.cases import patterns_of

@@ -5,11 +5,10 @@ import pytest
 
 from onnx_lippa.errors import ModelError, ModelMismatchError
 from onnx_lippa.ir.algebra import NumpyAlgebra
-from onnx_lippa.ir.layers.addition import Addition
-from onnx_lippa.ir.layers.leaky_relu import LeakyRelu
+from onnx_lippa.ir.layers.activation import LeakyRelu, Relu
+from onnx_lippa.ir.layers.elementwise import Addition
 from onnx_lippa.ir.layers.linear_map import LinearMap
-from onnx_lippa.ir.layers.readout import Readout
-from onnx_lippa.ir.layers.relu import Relu
+from onnx_lippa.ir.readout import Readout
 from tests.graphs import graph_model, load_model, node, normal, one_op, with_batch
 
 

@@ -6,8 +6,8 @@ import onnxruntime as ort
 import pytest
 
 from onnx_lippa.errors import InputError
+from onnx_lippa.ir.layers.activation import Relu
 from onnx_lippa.ir.layers.linear_map import LinearMap
-from onnx_lippa.ir.layers.relu import Relu
 from onnx_lippa.onnx_io import GradientRuntime, gradient_model, write_gradient
 from onnx_lippa.onnx_io.graph_algebra import OPSET
 from tests.graphs import graph_model, load_model, node, normal

@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from onnx_lippa.errors import ModelError
-from onnx_lippa.ir.layers.readout import Readout
+from onnx_lippa.ir.readout import Readout
 from onnx_lippa.onnx_io import inspect, load
 from onnx_lippa.onnx_io.needed import needed_nodes
 from tests.graphs import graph_model, load_model, node, normal, saved

@@ -13,7 +13,7 @@ from onnx_lippa.arrays import Shape, size
 from onnx_lippa.errors import NodeProblem, UnsupportedModelError
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import AffineLayer, Layer, PiecewiseLayer
-from onnx_lippa.ir.layers.switch import Switch
+from onnx_lippa.ir.layers.select import Switch
 from onnx_lippa.ir.network import Network
 from onnx_lippa.onnx_io import Model, gradient_model
 from onnx_lippa.onnx_io.reader import Batch

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from onnx_lippa.errors import ModelError
 from onnx_lippa.ir.algebra import NumpyAlgebra
-from onnx_lippa.ir.layers.bounded import NotAbove, NotBelow
+from onnx_lippa.ir.layers.activation import NotAbove, NotBelow
 from tests.graphs import graph_model, load_model, node, normal, one_op, opsets_of
 from tests.operators.checks import assert_near, check_layer, check_model, refusal
 

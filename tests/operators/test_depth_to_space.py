@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from onnx_lippa.ir.layers import converter_for
+from onnx_lippa.onnx_io.operators.registry import converter_for
 from tests.graphs import graph_model, node, normal, one_op, opsets_of, runs_in_runtime
 from tests.operators.checks import check_model, refusal
 

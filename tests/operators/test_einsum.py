@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnx_lippa.ir.layers.linear_map import LeftLinearMap, LinearMap
-from onnx_lippa.ir.layers.rearrange import Permuted
+from onnx_lippa.ir.layers.reshape import Permuted
 from tests.graphs import graph_model, node, normal, one_op, opsets_of
 from tests.operators.checks import check_alone, check_model, refusal
 

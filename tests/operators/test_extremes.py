@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onnx_lippa.ir.layers.max_last import MaxAlong
-from onnx_lippa.ir.layers.two_piece import TwoPiece
+from onnx_lippa.ir.layers.activation import TwoPiece
+from onnx_lippa.ir.layers.reduce_max import MaxAlong
 from tests.graphs import graph_model, load_model, node, normal, one_op, opsets_of
 from tests.operators.checks import check_alone, check_model, refusal
 from tests.operators.variadic import COMPUTED, DIFFERENT_RANKS, MIXED, MIXED_ALONE, together

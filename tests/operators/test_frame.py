@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from onnx_lippa.ir.layers.frame import framed, whole
-from onnx_lippa.ir.layers.node import Computed, Known, NodeView, Unsupported
-from onnx_lippa.ir.layers.rearrange import Rearranged
+from onnx_lippa.errors import Unsupported
+from onnx_lippa.ir.layers.reshape import Rearranged
+from onnx_lippa.onnx_io.frame import framed, whole
+from onnx_lippa.onnx_io.node import Computed, Known, NodeView
 
 BATCHED = Computed(0, (2, 3))
 ALONE = Computed(0, (2, 3), batched=False)

@@ -2,8 +2,7 @@
 
 import pytest
 
-from onnx_lippa.ir.layers import converter_for, supported_ops
-from onnx_lippa.ir.layers.refused import refused_ops
+from onnx_lippa.onnx_io.operators.registry import converter_for, refused_ops, supported_ops
 from tools.operators_table import TARGET, kind_of, text
 
 

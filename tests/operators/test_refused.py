@@ -5,8 +5,7 @@ import pytest
 from onnx import defs
 
 from onnx_lippa.errors import ModelError
-from onnx_lippa.ir.layers import supported_ops
-from onnx_lippa.ir.layers.refused import refusal_of, refused_ops
+from onnx_lippa.onnx_io.operators.registry import refusal_of, refused_ops, supported_ops
 from tests.graphs import graph_model, load_model, newest_opset, node, normal
 from tests.operators.checks import check_model, refusal
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from onnx_lippa.ir.layers import converter_for, supported_ops
+from onnx_lippa.onnx_io.operators.registry import converter_for, supported_ops
 
 
 @pytest.mark.parametrize("op", supported_ops())

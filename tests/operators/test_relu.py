@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from onnx_lippa.ir.layers.relu import Relu
+from onnx_lippa.ir.layers.activation import Relu
 from tests.graphs import graph_model, load_model, node, normal, one_op, opsets_of
 from tests.operators.checks import check_model
 

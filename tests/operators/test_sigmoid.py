@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from onnx_lippa.ir.layers.readout import Readout
+from onnx_lippa.ir.readout import Readout
 from tests.graphs import graph_model, load_model, node, normal, one_op, opsets_of
 from tests.operators.checks import check_model, refusal
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnx_lippa.errors import ModelError
-from onnx_lippa.ir.layers.stacked import Stacked
-from onnx_lippa.ir.layers.switch import Switch
+from onnx_lippa.ir.layers.concat import Stacked
+from onnx_lippa.ir.layers.select import Switch
 from tests.graphs import graph_model, load_model, node, normal, one_op, opsets_of
 from tests.operators.checks import check_alone, check_layer, check_model, refusal
 from tests.operators.variadic import computed

@@ -15,11 +15,11 @@ from onnx_lippa.bounds.reduced.conditions import shared_conditions
 from onnx_lippa.bounds.reduced.domain import Ball, Reach
 from onnx_lippa.bounds.reduced.folding import Tightening
 from onnx_lippa.clock import NEVER
-from onnx_lippa.ir.layers.addition import Addition
+from onnx_lippa.ir.layers.activation import Relu
+from onnx_lippa.ir.layers.concat import Stacked
+from onnx_lippa.ir.layers.elementwise import Addition
 from onnx_lippa.ir.layers.linear_map import LinearMap
-from onnx_lippa.ir.layers.relu import Relu
-from onnx_lippa.ir.layers.stacked import Stacked
-from onnx_lippa.ir.layers.switch import Switch
+from onnx_lippa.ir.layers.select import Switch
 from onnx_lippa.ir.network import Network
 from onnx_lippa.search.base import Limits, SearchResult, SearchStatus
 from onnx_lippa.search.switches import SwitchSearch

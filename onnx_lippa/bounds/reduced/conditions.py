@@ -6,9 +6,9 @@ import numpy as np
 
 from onnx_lippa.arrays import Integers, Shape, size
 from onnx_lippa.ir.layers import PiecewiseLayer
-from onnx_lippa.ir.layers.rearrange import Rearranged
-from onnx_lippa.ir.layers.stacked import Stacked
-from onnx_lippa.ir.layers.switch import Switch
+from onnx_lippa.ir.layers.concat import Stacked
+from onnx_lippa.ir.layers.reshape import Rearranged
+from onnx_lippa.ir.layers.select import Switch
 from onnx_lippa.ir.network import Network
 
 

@@ -21,9 +21,9 @@ from onnx_lippa.bounds.reduced.affine import EPSILON, Forms
 from onnx_lippa.bounds.reduced.folding import Folding, NoInputsError
 from onnx_lippa.errors import LippaError
 from onnx_lippa.ir.layers import PiecewiseLayer
-from onnx_lippa.ir.layers.max_last import MaxAlong
-from onnx_lippa.ir.layers.switch import Switch
-from onnx_lippa.ir.layers.two_piece import TwoPiece
+from onnx_lippa.ir.layers.activation import TwoPiece
+from onnx_lippa.ir.layers.reduce_max import MaxAlong
+from onnx_lippa.ir.layers.select import Switch
 
 _MEET: Final = 1e-7
 """A jump of at most this share of the branches' sizes is an error of a kink."""

@@ -1,32 +1,9 @@
-"""Layers: one file per ONNX operator, the layer and its converter together.
+"""The layers of a network: few kinds of map, of which every operator is made.
 
-To add an operator, write its file here: a layer that states its mathematics over an
-:class:`~onnx_lippa.ir.algebra.Algebra` and a function decorated with
-:func:`~onnx_lippa.ir.layers.registry.converts`. Every module of this package is imported below, so
-there is no list to extend.
+A layer states its mathematics over an :class:`~onnx_lippa.ir.algebra.Algebra`; nothing here knows
+ONNX. An operator's converter, in :mod:`onnx_lippa.onnx_io.operators`, makes layers of a node.
 """
 
-from importlib import import_module
-from pkgutil import iter_modules
-
 from onnx_lippa.ir.layers.base import AffineLayer, Layer, PiecewiseLayer, Split
-from onnx_lippa.ir.layers.node import Computed, Known, NodeView, Operand, Unsupported
-from onnx_lippa.ir.layers.registry import Converter, converter_for, supported_ops
 
-for _module in iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")
-
-__all__ = [
-    "AffineLayer",
-    "Computed",
-    "Converter",
-    "Known",
-    "Layer",
-    "NodeView",
-    "Operand",
-    "PiecewiseLayer",
-    "Split",
-    "Unsupported",
-    "converter_for",
-    "supported_ops",
-]
+__all__ = ["AffineLayer", "Layer", "PiecewiseLayer", "Split"]

@@ -1,52 +1,158 @@
-"""Concat."""
+"""Several tensors along an axis: concatenated along one that exists, or stacked along a new one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias, TypeVar, final
 
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Shape
-from onnx_lippa.ir.layers.joined import Joined
-from onnx_lippa.ir.layers.node import Computed, Converted, NodeView, Unsupported
-from onnx_lippa.ir.layers.readout import Readout
-from onnx_lippa.ir.layers.registry import converts
+from onnx_lippa.ir.algebra import Algebra
+from onnx_lippa.ir.layers.base import AffineLayer
+from onnx_lippa.ir.layers.elementwise import Addition
+
+V = TypeVar("V")
 
 
-@converts("Concat")
-def convert(node: NodeView) -> Converted:
-    """Computed and constant tensors one behind the other, along any axis."""
-    positions = node.only_computed()
-    computed = [node.computed(position) for position in positions]
-    axis = node.axis("axis", 1, computed[0].rank)
-    parts = [
-        operand.whole if isinstance(operand, Computed) else node.known(position, "part").weight
-        for position, operand in enumerate(node.operands)
-    ]
-    _check(parts, axis)
-    shapes = [part.shape if isinstance(part, np.ndarray) else part for part in parts]
-    length = sum(shape[axis] for shape in shapes)
-    node.limits.require_elements((*shapes[0][:axis], length, *shapes[0][axis + 1 :]))
-    # An empty constant adds nothing.
-    parts = [part for part in parts if not isinstance(part, np.ndarray) or part.size]
-    if len(parts) == 1:
-        return Converted((), positions)
-    # Both probabilities of two classes: sigmoids are read through one by one.
-    all_sigmoids = all(x.readout is Readout.SIGMOID for x in computed) and len(parts) == len(
-        computed
-    )
-    readout = Readout.SIGMOID if all_sigmoids else None
-    if axis > 0 and all(x.batched for x in computed):
-        parts = [part[0] if isinstance(part, np.ndarray) else part[1:] for part in parts]
-        return Converted((Joined(parts, axis - 1),), positions, readout=readout)
-    sources = [x.shape for x in computed]
-    return Converted((Joined(parts, axis, sources),), positions, batched=False, readout=readout)
+@final
+class Joined(AffineLayer):
+    """``y = [x_1, c, x_2, ...]`` along one axis of the samples.
+
+    Args:
+        parts: sample shape of each computed part, or the constant itself, in order; all have
+            the same extents but along the axis.
+        axis: the axis.
+        sources: sample shape that each computed part comes in, where that is another one.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Shape | Float64],
+        axis: int,
+        sources: Sequence[Shape] | None = None,
+    ) -> None:
+        self._axis = axis
+        self._computed = [part for part in parts if not isinstance(part, np.ndarray)]
+        self._sources = self._computed if sources is None else list(sources)
+        shapes = [p.shape if isinstance(p, np.ndarray) else p for p in parts]
+        ends = np.cumsum([shape[axis] for shape in shapes])
+        total = int(ends[-1])
+        places = np.full(total, -1, dtype=np.int64)
+        self._shape: Shape = (*shapes[0][:axis], total, *shapes[0][axis + 1 :])
+        self._slices: list[np.ndarray] = []
+        constant = np.zeros(self._shape)
+        for part, end in zip(parts, ends, strict=True):
+            if isinstance(part, np.ndarray):
+                begin = end - part.shape[axis]
+                constant[(slice(None),) * axis + (slice(begin, end),)] = part
+            else:
+                mine = np.arange(end - part[axis], end)
+                places[mine] = sum(map(len, self._slices)) + np.arange(len(mine))
+                self._slices.append(mine)
+        self._extent = sum(map(len, self._slices))
+        self._places = places
+        self._constant = constant if np.any(constant) else None
+
+    @property
+    def shape(self) -> Shape:
+        """See :attr:`Layer.shape`."""
+        return self._shape
+
+    def linear(self, algebra: Algebra[V], *inputs: V) -> V:
+        """See :meth:`AffineLayer.linear`."""
+        parts = [
+            x if source == part else algebra.reshape(x, part)
+            for x, source, part in zip(inputs, self._sources, self._computed, strict=True)
+        ]
+        joined = algebra.concatenate(parts, self._axis) if len(parts) > 1 else parts[0]
+        if self._extent == len(self._places):
+            return joined
+        source = (*self._shape[: self._axis], self._extent, *self._shape[self._axis + 1 :])
+        return algebra.take(joined, self._axis, source, self._places)
+
+    def offset(self) -> Float64 | None:
+        """See :meth:`AffineLayer.offset`: the constants in their places."""
+        return self._constant
+
+    def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
+        """See :meth:`AffineLayer.transpose`."""
+        shares = [algebra.take(u, self._axis, self._shape, mine) for mine in self._slices]
+        return tuple(
+            share if source == part else algebra.reshape(share, source)
+            for share, source, part in zip(shares, self._sources, self._computed, strict=True)
+        )
 
 
-def _check(parts: Sequence[Shape | Float64], axis: int) -> None:
-    """Raises Unsupported where extents differ along another axis."""
-    shapes = [part.shape if isinstance(part, np.ndarray) else part for part in parts]
-    others = {(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}
-    if len(others) > 1 or len({len(shape) for shape in shapes}) > 1:
-        listed = ", ".join(map(str, shapes))
-        raise Unsupported(f"its parts of shapes {listed} do not fit together along axis {axis}")
+Part: TypeAlias = tuple[int, float] | Float64
+"""An operand by its index and a factor of it, or a constant."""
+
+
+@final
+class Stacked(AffineLayer):
+    """``y[i] = w_i x_{j(i)}``, or a constant, each broadcast to one shape.
+
+    Args:
+        sources: sample shape of each operand.
+        parts: what the entries of the new axis are; every operand is in one of them.
+        shape: the shape of each.
+    """
+
+    def __init__(self, sources: Sequence[Shape], parts: Sequence[Part], shape: Shape) -> None:
+        self._sources = tuple(sources)
+        self._shape: Shape = (len(parts), *shape)
+        whole = np.broadcast_to(0.0, shape)  # a summand of this shape broadcasts the operand
+        self._places = np.full(len(parts), -1, dtype=np.int64)
+        self._parts: list[tuple[int, Addition]] = []
+        self._factors: list[float] = []
+        constant = np.zeros(self._shape)
+        for place, part in enumerate(parts):
+            if isinstance(part, np.ndarray):
+                constant[place] = part
+            else:
+                index, factor = part
+                self._places[place] = len(self._parts)
+                self._factors.append(factor)
+                self._parts.append((index, Addition([sources[index]], [factor], whole)))
+        self._constant = constant if np.any(constant) else None
+
+    @property
+    def shape(self) -> Shape:
+        """See :attr:`Layer.shape`."""
+        return self._shape
+
+    def source(self, place: int) -> tuple[int, Shape] | None:
+        """Which operand an entry of the new axis is a copy of, and its shape; None if of none."""
+        number = int(self._places[place])
+        if number < 0 or self._factors[number] != 1.0:
+            return None
+        index = self._parts[number][0]
+        return index, self._sources[index]
+
+    def linear(self, algebra: Algebra[V], *inputs: V) -> V:
+        """See :meth:`AffineLayer.linear`."""
+        row = (1, *self._shape[1:])
+        rows = [
+            algebra.reshape(part.linear(algebra, inputs[index]), row) for index, part in self._parts
+        ]
+        joined = algebra.concatenate(rows, 0) if len(rows) > 1 else rows[0]
+        if len(rows) == len(self._places):
+            return joined
+        return algebra.take(joined, 0, (len(rows), *self._shape[1:]), self._places)
+
+    def offset(self) -> Float64 | None:
+        """See :meth:`AffineLayer.offset`: the constants in their places."""
+        return self._constant
+
+    def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
+        """See :meth:`AffineLayer.transpose`."""
+        total: list[V | None] = [None] * len(self._sources)
+        for place, number in enumerate(self._places):
+            if number < 0:
+                continue
+            index, part = self._parts[number]
+            row = algebra.take(u, 0, self._shape, np.array([place]))
+            (share,) = part.transpose(algebra, algebra.reshape(row, self._shape[1:]))
+            known = total[index]
+            total[index] = share if known is None else algebra.add(known, share)
+        return tuple(share for share in total if share is not None)

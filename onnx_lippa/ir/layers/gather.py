@@ -1,24 +1,119 @@
-"""Gather."""
+"""Entries chosen by position along axes: the layer behind Slice, Gather, Pad, Split and windows."""
 
 from __future__ import annotations
 
-from onnx_lippa.ir.layers.frame import framed
-from onnx_lippa.ir.layers.indices import gathered, within
-from onnx_lippa.ir.layers.node import Converted, NodeView
-from onnx_lippa.ir.layers.rearrange import Rearranged
-from onnx_lippa.ir.layers.registry import converts
-from onnx_lippa.ir.layers.taken import taken
+from collections.abc import Mapping
+from typing import Final, TypeVar, final
+
+import numpy as np
+
+from onnx_lippa.arrays import Integers, Shape
+from onnx_lippa.errors import Unsupported
+from onnx_lippa.ir.algebra import Algebra
+from onnx_lippa.ir.layers.base import AffineLayer, Layer
+
+V = TypeVar("V")
 
 
-@converts("Gather")
-def convert(node: NodeView) -> Converted:
-    """Entries of one axis at constant indices of any rank; a single index drops the axis."""
-    x, indices = gathered(node)
-    frame = framed(x, (node.axis("axis", 0, x.rank),))
-    (axis,) = frame.axes
-    front, behind = frame.source[:axis], frame.source[axis + 1 :]
-    positions = within(indices, frame.source[axis]).ravel()
-    return frame.converted(
-        *taken(frame.source, {axis: positions}),
-        Rearranged((*front, indices.size, *behind), (*front, *indices.shape, *behind)),
-    )
+_FEW = 8
+"""Up to so many places of one entry of the last axis are added one by one."""
+
+
+@final
+class Taken(AffineLayer):
+    """``y[i, j, ...] = x[p_0[i], p_1[j], ...]``, 0 where a position is -1.
+
+    Args:
+        source: sample shape of x.
+        positions: for every axis that changes, the positions (extent of the output,).
+    """
+
+    def __init__(self, source: Shape, positions: Mapping[int, Integers]) -> None:
+        self._source = source
+        self._positions = {
+            axis: taken.astype(np.int64)
+            for axis, taken in sorted(positions.items())
+            if not np.array_equal(taken, np.arange(source[axis]))
+        }
+        self._sources = {axis: _sources(p, source[axis]) for axis, p in self._positions.items()}
+        self._shape: Shape = tuple(
+            len(self._positions[axis]) if axis in self._positions else extent
+            for axis, extent in enumerate(source)
+        )
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether it does nothing at all."""
+        return not self._positions
+
+    @property
+    def shape(self) -> Shape:
+        """See :attr:`Layer.shape`."""
+        return self._shape
+
+    def linear(self, algebra: Algebra[V], *inputs: V) -> V:
+        """See :meth:`AffineLayer.linear`."""
+        (x,) = inputs
+        reached = self._source
+        for axis, positions in self._positions.items():
+            x = algebra.take(x, axis, reached, positions)
+            reached = _with(reached, axis, len(positions))
+        return x
+
+    def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
+        """See :meth:`AffineLayer.transpose`: an entry taken m times collects from m places."""
+        reached = self._shape
+        for axis, rounds in reversed(self._sources.items()):
+            u = self._collected(algebra, u, axis, rounds, reached)
+            reached = _with(reached, axis, self._source[axis])
+        return (u,)
+
+    def _collected(
+        self, algebra: Algebra[V], u: V, axis: int, rounds: list[Integers], reached: Shape
+    ) -> V:
+        """What every entry of one axis collects from u, which has the shape reached so far."""
+        # Entries of another axis are longer pieces, which ONNX Runtime gathers faster at once.
+        if len(rounds) <= (_FEW if axis == len(reached) - 1 else 1):
+            total = algebra.take(u, axis, reached, rounds[0])
+            for places in rounds[1:]:
+                total = algebra.add(total, algebra.take(u, axis, reached, places))
+            return total
+        collected = _with(reached, axis, self._source[axis])
+        stacked = (*collected[:axis], len(rounds), *collected[axis:])
+        spread = algebra.take(u, axis, reached, np.concatenate(rounds))
+        summed = algebra.sum_to(algebra.reshape(spread, stacked), stacked, _with(stacked, axis, 1))
+        return algebra.reshape(summed, collected)
+
+
+_MOST_SOURCES: Final = 1 << 25
+"""Most numbers that say where the entries of an axis went: 256 MB of them."""
+
+
+def _with(shape: Shape, axis: int, extent: int) -> Shape:
+    """The shape with another extent of one axis."""
+    return (*shape[:axis], extent, *shape[axis + 1 :])
+
+
+def taken(source: Shape, positions: Mapping[int, Integers]) -> tuple[Layer, ...]:
+    """The layer that takes these positions, or none where every axis is kept as it is."""
+    layer = Taken(source, positions)
+    return () if layer.keeps_all else (layer,)
+
+
+def _sources(positions: Integers, extent: int) -> list[Integers]:
+    """Where each entry of the source went: its first place, its second, ...; -1 for none."""
+    places = np.flatnonzero(positions >= 0)
+    taken = positions[places].astype(np.int64)
+    counts = np.bincount(taken, minlength=extent)
+    most = max(1, int(counts.max(initial=0)))
+    if most * extent > _MOST_SOURCES:
+        raise Unsupported(
+            f"it takes one of {extent:,} entries {most:,} times, more than there is memory for"
+        )
+    # In order of the entry, then of the place: each entry's places have the numbers 0, 1, ...
+    order = np.argsort(taken, kind="stable")
+    starts = np.cumsum(counts) - counts
+    numbers = np.arange(taken.size) - np.repeat(starts, counts)
+    rounds = np.full((most, extent), -1, dtype=np.int64)
+    rounds[numbers, taken[order]] = places[order]
+    return list(rounds)

@@ -1,4 +1,4 @@
-"""Products with a constant matrix, the layers behind Gemm and MatMul."""
+"""Products with a constant matrix."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ class LinearMap(AffineLayer):
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
         """See :meth:`AffineLayer.transpose`."""
         pulled = algebra.matmul(u, self._weight_t)
-        return (_summed(algebra, pulled, (*self._shape[:-1], self._source[-1]), self._source),)
+        return (
+            _sum_broadcast(algebra, pulled, (*self._shape[:-1], self._source[-1]), self._source),
+        )
 
 
 @final
@@ -90,9 +92,75 @@ class LeftLinearMap(AffineLayer):
         """See :meth:`AffineLayer.transpose`."""
         pulled = algebra.left_matmul(self._weight_t, u)
         reached = (*self._shape[:-2], *self._source[-2:])
-        return (_summed(algebra, pulled, reached, self._source),)
+        return (_sum_broadcast(algebra, pulled, reached, self._source),)
 
 
-def _summed(algebra: Algebra[V], u: V, reached: Shape, source: Shape) -> V:
+def _sum_broadcast(algebra: Algebra[V], u: V, reached: Shape, source: Shape) -> V:
     """Sums over what the weight's own axes repeated."""
     return u if reached == source else algebra.sum_to(u, reached, source)
+
+
+@final
+class AxisMap(AffineLayer):
+    """``y = matrix @ x`` along one axis of the samples.
+
+    Args:
+        source: sample shape of x.
+        axis: the axis.
+        matrix: (outputs, extent of the axis).
+    """
+
+    def __init__(self, source: Shape, axis: int, matrix: Float64) -> None:
+        self._axis, self._matrix = axis, np.ascontiguousarray(matrix)
+        self._matrix_t = np.ascontiguousarray(matrix.T)
+        self._shape = (*source[:axis], matrix.shape[0], *source[axis + 1 :])
+        self._swapped = list(range(len(source)))
+        self._swapped[axis], self._swapped[-1] = self._swapped[-1], self._swapped[axis]
+
+    @property
+    def shape(self) -> Shape:
+        """See :attr:`Layer.shape`."""
+        return self._shape
+
+    def linear(self, algebra: Algebra[V], *inputs: V) -> V:
+        """See :meth:`AffineLayer.linear`."""
+        return self._apply(algebra, inputs[0], self._matrix, self._matrix_t)
+
+    def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
+        """See :meth:`AffineLayer.transpose`."""
+        return (self._apply(algebra, u, self._matrix_t, self._matrix),)
+
+    def _apply(self, algebra: Algebra[V], x: V, matrix: Float64, transposed: Float64) -> V:
+        behind = len(self._swapped) - 1 - self._axis
+        if behind == 0:
+            return algebra.matmul(x, transposed)
+        if behind == 1:
+            return algebra.left_matmul(matrix, x)
+        swapped = tuple(self._swapped)
+        return algebra.permute(algebra.matmul(algebra.permute(x, swapped), transposed), swapped)
+
+
+@final
+class Transposed(AffineLayer):
+    """``y = A^T x`` for the linear part ``A`` of a layer with one input.
+
+    Args:
+        layer: the layer.
+        shape: sample shape of its input, which is that of y.
+    """
+
+    def __init__(self, layer: AffineLayer, shape: Shape) -> None:
+        self._layer, self._shape = layer, shape
+
+    @property
+    def shape(self) -> Shape:
+        """See :attr:`Layer.shape`."""
+        return self._shape
+
+    def linear(self, algebra: Algebra[V], *inputs: V) -> V:
+        """See :meth:`AffineLayer.linear`."""
+        return self._layer.transpose(algebra, *inputs)[0]
+
+    def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
+        """See :meth:`AffineLayer.transpose`."""
+        return (self._layer.linear(algebra, u),)

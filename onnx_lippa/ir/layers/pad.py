@@ -1,109 +1,94 @@
-"""Pad: an axis grown with a constant or its own entries, or cropped where a pad is negative."""
+"""Padding that repeats the outermost entries."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar, final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64, Integers, Shape
-from onnx_lippa.ir.layers.base import Layer
-from onnx_lippa.ir.layers.edge_padded import EdgePadded
-from onnx_lippa.ir.layers.frame import framed, normal_axes
-from onnx_lippa.ir.layers.node import Converted, NodeView, Unsupported
-from onnx_lippa.ir.layers.registry import converts
-from onnx_lippa.ir.layers.scale_shift import ScaleShift
-from onnx_lippa.ir.layers.taken import taken
+from onnx_lippa.arrays import Integers, Shape
+from onnx_lippa.ir.algebra import Algebra
+from onnx_lippa.ir.layers.base import AffineLayer
+
+V = TypeVar("V")
 
 
-@converts("Pad", since=2)
-def convert_attributes(node: NodeView) -> Converted:
-    """Pads and value stated by attributes, as before opset 11."""
-    value = float(np.float32(node.number("value", 0.0)))
-    return _padded(node, node.integers("pads", ()), value, range(node.computed().rank))
+@final
+class EdgePadded(AffineLayer):
+    """Each axis with its first entry repeated before it and its last one behind it.
 
+    Everything is a slice or a few of them joined, which runtimes copy in long runs; only the
+    edges are ever summed.
 
-@converts("Pad", since=11)
-def convert(node: NodeView) -> Converted:
-    """Constant pads, of some axes only where these are an input (from opset 18 on)."""
-    pads = node.known(1, "pads").integers
-    constant = node.optional(2, "constant value")
-    value = np.zeros(1) if constant is None else constant.weight.ravel()
-    if len(value) != 1:
-        raise Unsupported(f"its constant value has {len(value)} entries, not one")
-    axes = node.optional(3, "axes")
-    chosen = range(node.computed().rank) if axes is None else axes.integers
-    return _padded(node, pads, float(value[0]), chosen)
+    Args:
+        source: sample shape of x.
+        pads: (before, after) for every axis of it.
+    """
 
-
-def _padded(node: NodeView, pads: Sequence[int], value: float, axes: Sequence[int]) -> Converted:
-    x = node.computed()
-    axes = normal_axes(axes, x.rank)
-    if len(pads) != 2 * len(axes):
-        raise Unsupported(f"its pads {list(pads)} do not fit {len(axes)} axes")
-    changed = {
-        axis: (before, after)
-        for axis, before, after in zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True)
-        if before or after
-    }
-    frame = framed(x, tuple(changed))
-    sides = dict(zip(frame.axes, changed.values(), strict=True))
-    layers = list(_cropped(frame.source, sides))
-    source = layers[-1].shape if layers else frame.source
-    grown = {axis: (max(b, 0), max(a, 0)) for axis, (b, a) in sides.items()}
-    node.limits.require_elements(
-        tuple(
+    def __init__(self, source: Shape, pads: Sequence[tuple[int, int]]) -> None:
+        self._source, self._pads = source, tuple(pads)
+        self._shape: Shape = tuple(
             before + extent + after
-            for extent, (before, after) in zip(
-                source, (grown.get(axis, (0, 0)) for axis in range(len(source))), strict=True
-            )
+            for extent, (before, after) in zip(source, self._pads, strict=True)
         )
-    )
-    mode = node.text("mode", "constant")
-    if mode == "edge":
-        every = [grown.get(axis, (0, 0)) for axis in range(len(source))]
-        layers += [EdgePadded(source, every)] if any(map(any, every)) else []
-    else:
-        seen = {axis: _positions(mode, source[axis], *pad) for axis, pad in grown.items()}
-        layers += taken(source, seen)
-        if mode == "constant" and value != 0.0 and any(map(any, grown.values())):
-            shape = layers[-1].shape
-            layers.append(ScaleShift(shape, None, value * _outside(shape, seen)))
-    return frame.converted(*layers)
 
+    @property
+    def shape(self) -> Shape:
+        """See :attr:`Layer.shape`."""
+        return self._shape
 
-def _cropped(source: Shape, sides: dict[int, tuple[int, int]]) -> tuple[Layer, ...]:
-    """What negative pads take away; the runtime does so before it pads the rest."""
-    kept = {}
-    for axis, (before, after) in sides.items():
-        start, stop = max(0, -before), source[axis] - max(0, -after)
-        if start >= stop:
-            raise Unsupported(f"its pads leave nothing of an axis of extent {source[axis]}")
-        kept[axis] = np.arange(start, stop)
-    return taken(source, kept)
+    def linear(self, algebra: Algebra[V], *inputs: V) -> V:
+        """See :meth:`AffineLayer.linear`."""
+        (x,) = inputs
+        shape = list(self._source)
+        for axis, (before, after) in enumerate(self._pads):
+            extent = shape[axis]
+            parts = [x]
+            if before:
+                parts.insert(0, self._repeated(algebra, x, axis, shape, 0, before))
+            if after:
+                parts.append(self._repeated(algebra, x, axis, shape, extent - 1, after))
+            x = algebra.concatenate(parts, axis) if len(parts) > 1 else x
+            shape[axis] = before + extent + after
+        return x
 
+    def _repeated(
+        self, algebra: Algebra[V], x: V, axis: int, shape: list[int], position: int, count: int
+    ) -> V:
+        entry = algebra.take(x, axis, tuple(shape), np.array([position]))
+        wide = (*shape[:axis], count, *shape[axis + 1 :])
+        return entry if count == 1 else algebra.broadcast(entry, wide)
 
-def _positions(mode: str, extent: int, before: int, after: int) -> Integers:
-    """Which entry stands where along an axis, -1 for the constant."""
-    positions = np.arange(-before, extent + after)
-    if mode == "constant":
-        return np.where((positions >= 0) & (positions < extent), positions, -1)
-    if mode == "wrap":
-        return positions % extent
-    if mode == "reflect":
-        if max(before, after) >= extent:
-            raise Unsupported(
-                f"it reflects {max(before, after)} entries of an axis of extent {extent}: "
-                "export pads smaller than the axis"
-            )
-        mirrored = np.abs(positions)
-        return np.where(mirrored < extent, mirrored, 2 * (extent - 1) - mirrored)
-    raise Unsupported(f"its mode '{mode}' is unknown")
+    def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
+        """See :meth:`AffineLayer.transpose`: the repetitions of an edge are summed into it."""
+        shape = list(self._shape)
+        for axis, (before, after) in reversed(list(enumerate(self._pads))):
+            if not before and not after:
+                continue
+            extent = self._source[axis]
+            if extent == 1:
+                u = algebra.sum_to(u, tuple(shape), (*shape[:axis], 1, *shape[axis + 1 :]))
+            else:
+                u = self._collected(algebra, u, axis, tuple(shape))
+            shape[axis] = extent
+        return (u,)
 
+    def _collected(self, algebra: Algebra[V], u: V, axis: int, shape: Shape) -> V:
+        """What an axis of at least two entries collects: its edges sums, the others one entry."""
+        before, after = self._pads[axis]
+        head, tail = (before + 1 if before else 0), (after + 1 if after else 0)
+        body = shape[axis] - head - tail
+        parts = []
+        if head:
+            parts.append(self._summed(algebra, u, axis, shape, np.arange(head)))
+        if body:
+            parts.append(algebra.take(u, axis, shape, np.arange(head, head + body)))
+        if tail:
+            parts.append(self._summed(algebra, u, axis, shape, np.arange(head + body, shape[axis])))
+        return algebra.concatenate(parts, axis) if len(parts) > 1 else parts[0]
 
-def _outside(shape: Shape, seen: dict[int, Integers]) -> Float64:
-    """1 where an entry is padded along any axis, 0 elsewhere."""
-    inside = np.ones(shape)
-    for axis, positions in seen.items():
-        inside *= (positions >= 0).reshape(-1, *(1,) * (len(shape) - axis - 1))
-    return 1.0 - inside
+    def _summed(self, algebra: Algebra[V], u: V, axis: int, shape: Shape, positions: Integers) -> V:
+        edge = algebra.take(u, axis, shape, positions)
+        wide = (*shape[:axis], len(positions), *shape[axis + 1 :])
+        return algebra.sum_to(edge, wide, (*shape[:axis], 1, *shape[axis + 1 :]))

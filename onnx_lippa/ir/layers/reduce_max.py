@@ -1,23 +1,118 @@
-"""ReduceMax."""
+"""The maximum over an axis, the layer behind pools, Max and ReduceMax."""
 
 from __future__ import annotations
 
-from onnx_lippa.ir.layers.node import Converted, NodeView
-from onnx_lippa.ir.layers.reduced import Reduction, by_attribute, by_input
-from onnx_lippa.ir.layers.registry import converts
+from typing import Final, TypeVar, final
+
+import numpy as np
+import scipy.sparse as sp
+
+from onnx_lippa.arrays import Float64, Shape, States, size
+from onnx_lippa.ir.algebra import Algebra
+from onnx_lippa.ir.layers.base import PiecewiseLayer, Split
+
+V = TypeVar("V")
 
 
-@converts("ReduceMax")
-def convert_attribute(node: NodeView) -> Converted:
-    """The largest entry over the axes of an attribute."""
-    return _largest(by_attribute(node))
+_SHORT: Final = 16
+"""Runs of so few entries are slow to broadcast along, so the axis is put in front of them."""
 
 
-@converts("ReduceMax", since=18)
-def convert(node: NodeView) -> Converted:
-    """The largest entry over constant axes."""
-    return _largest(by_input(node))
+@final
+class MaxAlong(PiecewiseLayer):
+    """``z = max_j x_j`` over one axis of a sample, which is dropped.
 
+    The state of a unit is the position of its largest entry, the first one in a tie. Its faces
+    are ``x_s - x_j >= 0`` for the largest entry s and every j (trivially so for j = s).
 
-def _largest(reduction: Reduction) -> Converted:
-    return reduction.converted(*reduction.largest())
+    Args:
+        source: sample shape of x.
+        axis: the axis; its extent is the number m of entries compared.
+    """
+
+    def __init__(self, source: Shape, axis: int) -> None:
+        self._source, self._axis = source, axis
+        self._m = source[axis]
+        self._shape: Shape = (*source[:axis], *source[axis + 1 :])
+        self._column: Shape = (*source[:axis], 1, *source[axis + 1 :])
+
+    @property
+    def shape(self) -> Shape:
+        """See :attr:`Layer.shape`."""
+        return self._shape
+
+    @property
+    def guard_shape(self) -> Shape:
+        """See :attr:`PiecewiseLayer.guard_shape`: one face for each entry."""
+        return self._source
+
+    @property
+    def axis(self) -> int:
+        """The axis of a sample that is compared along."""
+        return self._axis
+
+    @property
+    def entries(self) -> int:
+        """Number m of entries compared."""
+        return self._m
+
+    def forward(self, algebra: Algebra[V], x: V) -> V:
+        """See :meth:`PiecewiseLayer.forward`."""
+        return algebra.maximum(x, self._axis)
+
+    def state(self, algebra: Algebra[V], x: V) -> V:
+        """See :meth:`PiecewiseLayer.state`."""
+        return algebra.argmax(x, self._axis)
+
+    def piece(self, algebra: Algebra[V], state: V, x: V) -> V:
+        """See :meth:`PiecewiseLayer.piece`: x_s."""
+        return algebra.reshape(self._chosen(algebra, state, x), self._shape)
+
+    def piece_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
+        """See :meth:`PiecewiseLayer.piece_transpose`: all of u to the entry s."""
+        if self._axis == 0 or size(self._source[self._axis + 1 :]) >= _SHORT:
+            hot = algebra.one_hot(state, self._source, self._axis)
+            return algebra.mask(hot, algebra.reshape(u, self._column))
+        hot = algebra.one_hot(state, (self._m, *self._shape), 0)
+        spread = algebra.mask(hot, algebra.reshape(u, (1, *self._shape)))
+        axes = list(range(1, len(self._source)))
+        axes.insert(self._axis, 0)
+        return algebra.permute(spread, tuple(axes))
+
+    def guard(self, algebra: Algebra[V], state: V, x: V) -> V:
+        """See :meth:`PiecewiseLayer.guard`."""
+        chosen = algebra.broadcast(self._chosen(algebra, state, x), self._source)
+        return algebra.add(chosen, algebra.scale(x, np.array(-1.0)))
+
+    def guard_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
+        """See :meth:`PiecewiseLayer.guard_transpose`."""
+        total = algebra.sum_to(u, self._source, self._column)
+        to_chosen = algebra.mask(algebra.one_hot(state, self._source, self._axis), total)
+        return algebra.add(to_chosen, algebra.scale(u, np.array(-1.0)))
+
+    def _chosen(self, algebra: Algebra[V], state: V, x: V) -> V:
+        """x_s, with an axis of extent 1."""
+        masked = algebra.mask(algebra.one_hot(state, self._source, self._axis), x)
+        return algebra.sum_to(masked, self._source, self._column)
+
+    def split(self) -> Split:
+        """See :meth:`PiecewiseLayer.split`: ``x_j = z - d_j`` with d >= 0; auxiliaries (z, d)."""
+        units, entries = size(self._shape), size(self._source)
+        owner = np.broadcast_to(np.arange(units).reshape(self._column), self._source).ravel()
+        spread = sp.csr_array((np.ones(entries), (np.arange(entries), owner)), (entries, units))
+        nothing = sp.csr_array((units, entries))
+        return Split(
+            link=sp.csr_array(sp.hstack([spread, -sp.eye_array(entries)])),
+            link_offset=np.zeros(entries),
+            output=sp.csr_array(sp.hstack([sp.eye_array(units), nothing])),
+            output_offset=np.zeros(units),
+        )
+
+    def split_bounds(self, state: States) -> tuple[Float64, Float64]:
+        """See :meth:`PiecewiseLayer.split_bounds`: z is free, and d_s is 0."""
+        units, entries = size(self._shape), size(self._source)
+        places = np.arange(self._m).reshape(-1, *(1,) * (len(self._shape) - self._axis))
+        chosen = state.reshape(self._column) == places
+        below = np.where(chosen, 0.0, np.inf).ravel()
+        lower = np.concatenate([np.full(units, -np.inf), np.zeros(entries)])
+        return lower, np.concatenate([np.full(units, np.inf), below])

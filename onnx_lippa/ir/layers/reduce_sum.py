@@ -1,23 +1,55 @@
-"""ReduceSum."""
+"""Sums over axes, and their transpose: repetition along axes."""
 
 from __future__ import annotations
 
-from onnx_lippa.ir.layers.node import Converted, NodeView
-from onnx_lippa.ir.layers.reduced import Reduction, by_attribute, by_input
-from onnx_lippa.ir.layers.registry import converts
+from collections.abc import Collection
+from typing import TypeVar, final
+
+from onnx_lippa.arrays import Shape
+from onnx_lippa.ir.algebra import Algebra
+from onnx_lippa.ir.layers.base import AffineLayer
+
+V = TypeVar("V")
 
 
-@converts("ReduceSum")
-def convert_attribute(node: NodeView) -> Converted:
-    """The sum over the axes of an attribute."""
-    return _summed(by_attribute(node))
+@final
+class Summed(AffineLayer):
+    """The sum over some axes of the samples, which keep the extent 1."""
+
+    def __init__(self, source: Shape, axes: Collection[int]) -> None:
+        self._source = source
+        self._shape = tuple(1 if i in axes else extent for i, extent in enumerate(source))
+
+    @property
+    def shape(self) -> Shape:
+        """See :attr:`Layer.shape`."""
+        return self._shape
+
+    def linear(self, algebra: Algebra[V], *inputs: V) -> V:
+        """See :meth:`AffineLayer.linear`."""
+        return algebra.sum_to(inputs[0], self._source, self._shape)
+
+    def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
+        """See :meth:`AffineLayer.transpose`."""
+        return (algebra.broadcast(u, self._source),)
 
 
-@converts("ReduceSum", since=13)
-def convert(node: NodeView) -> Converted:
-    """The sum over constant axes."""
-    return _summed(by_input(node))
+@final
+class Repeated(AffineLayer):
+    """A sample repeated along its axes of extent 1; the shape has as many axes as the source."""
 
+    def __init__(self, source: Shape, shape: Shape) -> None:
+        self._source, self._shape = source, shape
 
-def _summed(reduction: Reduction) -> Converted:
-    return reduction.converted(*reduction.summed())
+    @property
+    def shape(self) -> Shape:
+        """See :attr:`Layer.shape`."""
+        return self._shape
+
+    def linear(self, algebra: Algebra[V], *inputs: V) -> V:
+        """See :meth:`AffineLayer.linear`."""
+        return algebra.broadcast(inputs[0], self._shape)
+
+    def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
+        """See :meth:`AffineLayer.transpose`."""
+        return (algebra.sum_to(u, self._shape, self._source),)

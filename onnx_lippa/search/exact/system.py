@@ -21,8 +21,8 @@ from onnx_lippa.clock import require_time
 from onnx_lippa.errors import LippaError
 from onnx_lippa.ir.algebra.exact_algebra import Exact, ExactAlgebra, TooManyProductsError
 from onnx_lippa.ir.layers import AffineLayer, PiecewiseLayer
-from onnx_lippa.ir.layers.max_last import MaxAlong
-from onnx_lippa.ir.layers.two_piece import TwoPiece
+from onnx_lippa.ir.layers.activation import TwoPiece
+from onnx_lippa.ir.layers.reduce_max import MaxAlong
 from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.passes import forward_pass
 from onnx_lippa.spec import Conjunction, StatedSet

@@ -15,14 +15,12 @@ from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.folding import Tightening, relaxed_by
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.ir.algebra import ConvGeometry
-from onnx_lippa.ir.layers.absolute import Absolute
-from onnx_lippa.ir.layers.addition import Addition
-from onnx_lippa.ir.layers.conv import Conv
-from onnx_lippa.ir.layers.leaky_relu import LeakyRelu
+from onnx_lippa.ir.layers.activation import Absolute, LeakyRelu, Relu
+from onnx_lippa.ir.layers.convolution import Conv
+from onnx_lippa.ir.layers.elementwise import Addition
 from onnx_lippa.ir.layers.linear_map import LinearMap
-from onnx_lippa.ir.layers.max_last import MaxLast
-from onnx_lippa.ir.layers.rearrange import Rearranged
-from onnx_lippa.ir.layers.relu import Relu
+from onnx_lippa.ir.layers.reduce_max import MaxAlong
+from onnx_lippa.ir.layers.reshape import Rearranged
 from onnx_lippa.ir.network import Network
 from onnx_lippa.search.base import rows_of
 from onnx_lippa.spec import Conjunction
@@ -83,7 +81,7 @@ def branches(generator: np.random.Generator, powers: int) -> Network:
         (dense(generator, 6, 6, powers), (2,)),
         (Addition(both, (1.0, -1.0)), (3, 1)),
         (Rearranged((6,), (2, 3)), (4,)),
-        (MaxLast((2, 3)), (5,)),
+        (MaxAlong((2, 3), 1), (5,)),
         (dense(generator, 2, 3, powers), (6,)),
     )
 
@@ -108,7 +106,7 @@ def units_at(net: Network, exact: ExactNetwork, x: Numbers) -> dict[int, Fractio
         if isinstance(step.layer, Relu | LeakyRelu | Absolute):
             for place, value in enumerate(values[step.inputs[0]]):
                 found[first + place] = value
-        if isinstance(step.layer, Relu | LeakyRelu | Absolute | MaxLast):
+        if isinstance(step.layer, Relu | LeakyRelu | Absolute | MaxAlong):
             first += int(np.prod(step.layer.shape))
     return found
 

@@ -11,7 +11,7 @@ from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.folding import Folding, Tightening
 from onnx_lippa.bounds.reduced.pieces import folded
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
-from onnx_lippa.ir.layers.switch import Switch
+from onnx_lippa.ir.layers.select import Switch
 
 
 def forms_of(matrix: Float64, constants: Float64) -> Forms:

@@ -1,0 +1,151 @@
+"""Convolutions, their transposes, and the same small kernels on every channel."""
+
+from __future__ import annotations
+
+from typing import TypeVar, final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Shape, size
+from onnx_lippa.ir.algebra import Algebra, ConvGeometry
+from onnx_lippa.ir.layers.base import AffineLayer
+
+V = TypeVar("V")
+
+
+@final
+class Conv(AffineLayer):
+    """Cross-correlation of samples (channels, *extents).
+
+    Args:
+        source: sample shape of the input.
+        weight: (maps, channels / groups, *kernel).
+        bias: (maps,) or None.
+        geometry: how the kernel moves.
+    """
+
+    def __init__(
+        self, source: Shape, weight: Float64, bias: Float64 | None, geometry: ConvGeometry
+    ) -> None:
+        self._weight, self._geometry, self._extents = weight, geometry, source[1:]
+        self._bias = None if bias is None else bias.reshape(-1, *(1,) * len(self._extents))
+        self._shape = (weight.shape[0], *geometry.output_extents(self._extents))
+
+    @property
+    def shape(self) -> Shape:
+        """See :attr:`Layer.shape`."""
+        return self._shape
+
+    @property
+    def parameters(self) -> int:
+        """See :attr:`Layer.parameters`."""
+        return self._weight.size + (0 if self._bias is None else self._bias.size)
+
+    def linear(self, algebra: Algebra[V], *inputs: V) -> V:
+        """See :meth:`AffineLayer.linear`."""
+        return algebra.conv(inputs[0], self._weight, self._geometry)
+
+    def offset(self) -> Float64 | None:
+        """See :meth:`AffineLayer.offset`."""
+        return self._bias
+
+    def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
+        """See :meth:`AffineLayer.transpose`."""
+        return (algebra.conv_transpose(u, self._weight, self._geometry, self._extents),)
+
+
+@final
+class ConvTransposed(AffineLayer):
+    """The transpose of a convolution from (channels, *extents) to (maps, *places), and a bias.
+
+    Args:
+        weight: (maps, channels / groups, *kernel), that of the convolution.
+        bias: (channels,) or None.
+        geometry: how the convolution's kernel moves.
+        extents: the spatial extents it is given, and this layer gives.
+    """
+
+    def __init__(
+        self,
+        weight: Float64,
+        bias: Float64 | None,
+        geometry: ConvGeometry,
+        extents: tuple[int, ...],
+    ) -> None:
+        self._weight, self._geometry, self._extents = weight, geometry, extents
+        self._bias = None if bias is None else bias.reshape(-1, *(1,) * len(extents))
+        self._shape: Shape = (weight.shape[1] * geometry.groups, *extents)
+
+    @property
+    def shape(self) -> Shape:
+        """See :attr:`Layer.shape`."""
+        return self._shape
+
+    @property
+    def parameters(self) -> int:
+        """See :attr:`Layer.parameters`."""
+        return self._weight.size + (0 if self._bias is None else self._bias.size)
+
+    def linear(self, algebra: Algebra[V], *inputs: V) -> V:
+        """See :meth:`AffineLayer.linear`."""
+        return algebra.conv_transpose(inputs[0], self._weight, self._geometry, self._extents)
+
+    def offset(self) -> Float64 | None:
+        """See :meth:`AffineLayer.offset`."""
+        return self._bias
+
+    def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
+        """See :meth:`AffineLayer.transpose`."""
+        return (algebra.conv(u, self._weight, self._geometry),)
+
+
+@final
+class Windowed(AffineLayer):
+    """Sums of what a window sees, weighted by each of m kernels, channel by channel.
+
+    It is a convolution with one group for each channel: that is what runtimes are fastest at,
+    for windows that overlap and for those that do not.
+
+    Args:
+        source: sample shape (channels, *extents).
+        kernels: (m, *kernel); the result is (channels * m, *places).
+        geometry: how the window moves (its groups are left aside).
+        factor: (*places) by which the sums are multiplied, or None.
+    """
+
+    def __init__(
+        self,
+        source: Shape,
+        kernels: Float64,
+        geometry: ConvGeometry,
+        factor: Float64 | None = None,
+    ) -> None:
+        channels, self._extents = source[0], source[1:]
+        self._geometry = ConvGeometry(
+            geometry.kernel, geometry.strides, geometry.dilations, geometry.pads, channels
+        )
+        self._weight = np.tile(kernels[:, None], (channels, *(1,) * kernels.ndim))
+        self._factor = factor
+        places = geometry.output_extents(self._extents)
+        self._shape: Shape = (channels * len(kernels), *places)
+
+    @property
+    def shape(self) -> Shape:
+        """See :attr:`Layer.shape`."""
+        return self._shape
+
+    def linear(self, algebra: Algebra[V], *inputs: V) -> V:
+        """See :meth:`AffineLayer.linear`."""
+        sums = algebra.conv(inputs[0], self._weight, self._geometry)
+        return sums if self._factor is None else algebra.scale(sums, self._factor)
+
+    def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
+        """See :meth:`AffineLayer.transpose`."""
+        if self._factor is not None:
+            u = algebra.scale(u, self._factor)
+        return (algebra.conv_transpose(u, self._weight, self._geometry, self._extents),)
+
+
+def one_tap_each(kernel: tuple[int, ...]) -> Float64:
+    """The kernels that take a window apart: kernel t sees tap t alone."""
+    return np.eye(size(kernel)).reshape(-1, *kernel)

@@ -1,0 +1,116 @@
+"""One of two tensors by the sign of a third, the layer behind Where of a comparison."""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar, final
+
+import numpy as np
+import scipy.sparse as sp
+
+from onnx_lippa.arrays import Float64, Shape, States, size
+from onnx_lippa.ir.algebra import Algebra
+from onnx_lippa.ir.layers.base import PiecewiseLayer, Split
+
+V = TypeVar("V")
+
+
+_ZERO: Final = np.array(0.0)
+
+
+_BRANCHES: Final = np.array([-1, 0, 1])
+
+
+_SIGN: Final = np.array([0, -1, -1])
+
+
+@final
+class Switch(PiecewiseLayer):
+    """``z = a`` where ``d >= 0`` and ``z = b`` elsewhere, for the stack (d, a, b).
+
+    The state of a unit is 1 where ``d >= 0``; its face is d = 0. The two pieces need not meet
+    there: where they do not, an optimum on the face is of the piece, and z may be the other's.
+
+    Args:
+        shape: sample shape of d, a, b and z.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        self._shape = shape
+
+    @property
+    def shape(self) -> Shape:
+        """See :attr:`Layer.shape`."""
+        return self._shape
+
+    @property
+    def guard_shape(self) -> Shape:
+        """See :attr:`PiecewiseLayer.guard_shape`: one face a unit."""
+        return self._shape
+
+    def forward(self, algebra: Algebra[V], x: V) -> V:
+        """See :meth:`PiecewiseLayer.forward`."""
+        return self.piece(algebra, self.state(algebra, x), x)
+
+    def state(self, algebra: Algebra[V], x: V) -> V:
+        """See :meth:`PiecewiseLayer.state`."""
+        return algebra.at_least(self._part(algebra, x, 0), _ZERO)
+
+    def piece(self, algebra: Algebra[V], state: V, x: V) -> V:
+        """See :meth:`PiecewiseLayer.piece`."""
+        return algebra.where(state, self._part(algebra, x, 1), self._part(algebra, x, 2))
+
+    def piece_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
+        """See :meth:`PiecewiseLayer.piece_transpose`: all of u to the branch that is taken."""
+        to_a = algebra.mask(state, u)
+        to_b = algebra.add(u, algebra.scale(to_a, np.array(-1.0)))
+        row = (1, *self._shape)
+        rows = [algebra.reshape(part, row) for part in (to_a, to_b)]
+        return algebra.take(algebra.concatenate(rows, 0), 0, (2, *self._shape), _BRANCHES)
+
+    def guard(self, algebra: Algebra[V], state: V, x: V) -> V:
+        """See :meth:`PiecewiseLayer.guard`: the size of d on the right side of 0."""
+        d = self._part(algebra, x, 0)
+        return algebra.where(state, d, algebra.scale(d, np.array(-1.0)))
+
+    def guard_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
+        """See :meth:`PiecewiseLayer.guard_transpose`."""
+        signed = algebra.where(state, u, algebra.scale(u, np.array(-1.0)))
+        row = (1, *self._shape)
+        return algebra.take(algebra.reshape(signed, row), 0, row, _SIGN)
+
+    def _part(self, algebra: Algebra[V], x: V, place: int) -> V:
+        row = algebra.take(x, 0, (3, *self._shape), np.array([place]))
+        return algebra.reshape(row, self._shape)
+
+    def split(self) -> Split:
+        """See :meth:`PiecewiseLayer.split`.
+
+        ``d = p - n``, ``a = z - e``, ``b = z - f``; auxiliaries (p, n, z, e, f).
+        """
+        units = size(self._shape)
+        one = sp.eye_array(units)
+        link = sp.block_array(
+            [
+                [one, -one, None, None, None],
+                [None, None, one, -one, None],
+                [None, None, one, None, -one],
+            ]
+        )
+        nothing = sp.csr_array((units, 2 * units))
+        return Split(
+            link=sp.csr_array(link),
+            link_offset=np.zeros(3 * units),
+            output=sp.csr_array(sp.hstack([nothing, one, nothing])),
+            output_offset=np.zeros(units),
+        )
+
+    def split_bounds(self, state: States) -> tuple[Float64, Float64]:
+        """See :meth:`PiecewiseLayer.split_bounds`.
+
+        Where d >= 0, n and e are 0 and p >= 0, f and z are free; elsewhere the other way round.
+        """
+        active = state.ravel() != 0
+        here, there = np.where(active, np.inf, 0.0), np.where(active, 0.0, np.inf)
+        free, none = np.full(active.size, np.inf), np.zeros(active.size)
+        upper = np.concatenate([here, there, free, there, here])
+        return np.concatenate([none, none, -free, -there, -here]), upper

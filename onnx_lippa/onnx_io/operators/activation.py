@@ -1,0 +1,149 @@
+"""Elementwise piecewise-linear operators: Relu and its relatives, Abs, Clip, Max, Min."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Final
+
+import numpy as np
+
+from onnx_lippa.arrays import Shape
+from onnx_lippa.errors import Unsupported
+from onnx_lippa.ir.layers.activation import (
+    Absolute,
+    LeakyRelu,
+    NotAbove,
+    NotBelow,
+    PRelu,
+    Relu,
+)
+from onnx_lippa.ir.layers.base import Layer
+from onnx_lippa.ir.layers.concat import Stacked
+from onnx_lippa.ir.layers.elementwise import ScaleShift
+from onnx_lippa.ir.layers.reduce_max import MaxAlong
+from onnx_lippa.onnx_io.frame import met, met_together
+from onnx_lippa.onnx_io.node import Converted, Known, NodeView
+from onnx_lippa.onnx_io.operators.registry import converts
+
+
+@converts("Relu")
+def convert_relu(node: NodeView) -> Converted:
+    """``max(x, 0)``."""
+    return Converted((Relu(node.computed().shape),))
+
+
+@converts("LeakyRelu")
+def convert_leaky_relu(node: NodeView) -> Converted:
+    """``x`` where it is not negative, ``alpha * x`` elsewhere; alpha of any sign."""
+    alpha = float(np.float32(node.number("alpha", 0.01)))
+    return Converted((LeakyRelu(node.computed().shape, alpha),))
+
+
+@converts("PRelu", since=7)
+def convert_prelu(node: NodeView) -> Converted:
+    """A constant slope of any sign that broadcasts to x."""
+    x, slope = node.computed(), node.known(1, "slope")
+    frame, value = met(x, slope)
+    if np.broadcast_shapes(frame.source, value.shape) != frame.source:
+        raise Unsupported(
+            f"its slope of shape {slope.value.shape} does not fit samples of shape {x.shape}"
+        )
+    return frame.converted(PRelu(frame.source, value))
+
+
+@converts("Abs", since=6)
+def convert_abs(node: NodeView) -> Converted:
+    """``|x|``."""
+    return Converted((Absolute(node.computed().shape),))
+
+
+_LARGEST: Final = float(np.finfo(np.float32).max)
+"""The default bound of the standard, for which float32 has no larger number."""
+
+
+@converts("Clip", since=6)
+def convert_clip_of_attributes(node: NodeView) -> Converted:
+    """Bounds as attributes; either may be left out or infinite."""
+    low, high = node.number("min", -_LARGEST), node.number("max", _LARGEST)
+    return Converted(clipped(node.computed().shape, *map(_in_float32, (low, high))))
+
+
+@converts("Clip", since=11)
+def convert_clip(node: NodeView) -> Converted:
+    """Bounds as constant inputs; either may be left out or infinite."""
+    low, high = _bound(node, 1, "min", -np.inf), _bound(node, 2, "max", np.inf)
+    return Converted(clipped(node.computed().shape, low, high))
+
+
+def clipped(shape: Shape, low: float, high: float) -> tuple[Layer, ...]:
+    """The larger of x and ``low``, of which the smaller one of it and ``high``.
+
+    Where the bounds are the wrong way round all is ``high``, as in ONNX Runtime.
+    """
+    layers: list[Layer] = []
+    if low > -_LARGEST:
+        layers.append(NotBelow(shape, np.array(low)))
+    if high < _LARGEST:
+        layers.append(NotAbove(shape, np.array(high)))
+    return tuple(layers)
+
+
+def _bound(node: NodeView, position: int, name: str, default: float) -> float:
+    bound = node.optional(position, f"bound {name}")
+    if bound is None:
+        return default
+    value = bound.value
+    if value.size != 1 or not np.issubdtype(value.dtype, np.floating) or np.isnan(value).any():
+        raise Unsupported(f"its bound {name} must be one number")
+    return float(value.ravel()[0])
+
+
+def _in_float32(bound: float) -> float:
+    """An attribute as the runtime reads it; beyond the largest number there is no bound."""
+    return float(np.clip(bound, -_LARGEST, _LARGEST).astype(np.float32))
+
+
+@converts("HardSigmoid", since=6)
+def convert_hard_sigmoid(node: NodeView) -> Converted:
+    """``max(0, min(1, alpha * x + beta))``."""
+    shape = node.computed().shape
+    alpha, beta = (
+        np.array(np.float32(node.number(name, default)), dtype=np.float64)
+        for name, default in (("alpha", 0.2), ("beta", 0.5))
+    )
+    return Converted((ScaleShift(shape, alpha, beta), *clipped(shape, 0.0, 1.0)))
+
+
+def _extreme(node: NodeView, largest: bool) -> Converted:
+    """The operands' maximum (or minimum): of the computed ones first, then with a constant."""
+    meeting = met_together(node)
+    constants = [o for o in node.operands if isinstance(o, Known)]
+    layers: list[Layer] = []
+    sign = 1.0 if largest else -1.0
+    if len(meeting.positions) == 1:
+        layers += meeting.broadened()
+    else:
+        node.limits.require_elements((len(meeting.positions), *meeting.shape), "what it compares")
+        parts = [(index, sign) for index in range(len(meeting.positions))]
+        stack = Stacked(meeting.sources, parts, meeting.shape)
+        layers += [stack, MaxAlong(stack.shape, 0)]
+        if not largest:
+            layers.append(ScaleShift(meeting.shape, np.array(-1.0), None))
+    if constants:
+        choose = np.maximum if largest else np.minimum
+        bound = reduce(choose, (meeting.constant(constant.weight) for constant in constants))
+        kind = NotBelow if largest else NotAbove
+        layers.append(kind(meeting.shape, bound))
+    return meeting.converted(*layers)
+
+
+@converts("Max", since=6)
+def convert_max(node: NodeView) -> Converted:
+    """The maximum of any number of tensors that broadcast, constants and computed ones."""
+    return _extreme(node, largest=True)
+
+
+@converts("Min", since=6)
+def convert_min(node: NodeView) -> Converted:
+    """The minimum of any number of tensors that broadcast, constants and computed ones."""
+    return _extreme(node, largest=False)

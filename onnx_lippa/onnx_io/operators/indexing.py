@@ -1,0 +1,230 @@
+"""Entries at constant indices: Gather, Scatter and their relatives, Compress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Integers, Shape, size
+from onnx_lippa.errors import Unsupported
+from onnx_lippa.ir.layers.base import Layer
+from onnx_lippa.ir.layers.concat import Joined
+from onnx_lippa.ir.layers.gather import taken
+from onnx_lippa.ir.layers.reshape import Rearranged
+from onnx_lippa.onnx_io.frame import framed, whole
+from onnx_lippa.onnx_io.node import Computed, Converted, Known, NodeView
+from onnx_lippa.onnx_io.operators.registry import converts
+
+
+def gathered(node: NodeView) -> tuple[Computed, Integers]:
+    """The tensor that is indexed, and the indices.
+
+    Raises:
+        Unsupported: the indices are not constant, or take nothing.
+    """
+    indices = node.operand(1)
+    if not isinstance(indices, Known):
+        raise Unsupported(
+            "its indices depend on the input, so its result jumps: only constant indices are "
+            "supported"
+        )
+    taken = np.array(indices.integers, dtype=np.int64).reshape(indices.value.shape)
+    node.limits.require_elements(taken.shape, "a table of indices")
+    if taken.size == 0:
+        raise Unsupported(f"its indices of shape {taken.shape} take nothing")
+    return node.computed(0), taken
+
+
+def within(indices: Integers, extent: int) -> Integers:
+    """Indices into an axis of this extent, those that count from behind made positive."""
+    if np.any(indices < -extent) or np.any(indices >= extent):
+        raise Unsupported(
+            f"its indices from {indices.min()} to {indices.max()} are outside an axis of extent "
+            f"{extent}"
+        )
+    return np.where(indices < 0, indices + extent, indices)
+
+
+def elements(source: Shape, indices: Integers, axis: int) -> Integers:
+    """Places of single entries, counted through a tensor of shape ``source``.
+
+    Args:
+        source: shape of the tensor.
+        indices: for every entry its place along the axis; along the others it has the same place
+            in the tensor as in the indices.
+        axis: the axis.
+    """
+    inside = indices.ndim == len(source) and all(
+        place == axis or extent <= source[place] for place, extent in enumerate(indices.shape)
+    )
+    if not inside:
+        raise Unsupported(
+            f"its indices of shape {indices.shape} do not fit a tensor of shape {source}"
+        )
+    places = np.indices(indices.shape)
+    places[axis] = within(indices, source[axis])
+    return np.arange(size(source)).reshape(source)[tuple(places)]
+
+
+def picked(source: Shape, leading: int, positions: Integers) -> tuple[Layer, ...]:
+    """Layers that pick entries of the leading axes, counted as one; positions of any shape."""
+    rows, rest = size(source[:leading]), source[leading:]
+    return (
+        Rearranged(source, (rows, *rest)),
+        *taken((rows, *rest), {0: positions.ravel()}),
+        Rearranged((positions.size, *rest), (*positions.shape, *rest)),
+    )
+
+
+@converts("Gather")
+def convert_gather(node: NodeView) -> Converted:
+    """Entries of one axis at constant indices of any rank; a single index drops the axis."""
+    x, indices = gathered(node)
+    frame = framed(x, (node.axis("axis", 0, x.rank),))
+    (axis,) = frame.axes
+    front, behind = frame.source[:axis], frame.source[axis + 1 :]
+    positions = within(indices, frame.source[axis]).ravel()
+    return frame.converted(
+        *taken(frame.source, {axis: positions}),
+        Rearranged((*front, indices.size, *behind), (*front, *indices.shape, *behind)),
+    )
+
+
+@converts("GatherElements", since=11)
+def convert_gather_elements(node: NodeView) -> Converted:
+    """Single entries, of which constant indices name the place along one axis."""
+    x, indices = gathered(node)
+    axis = node.axis("axis", 0, x.rank)
+    frame = whole(x)
+    return frame.converted(
+        *picked(frame.source, len(frame.source), elements(frame.source, indices, axis))
+    )
+
+
+@converts("GatherND", since=11)
+def convert_gather_nd(node: NodeView) -> Converted:
+    """Slices at constant indices into the leading axes, behind ``batch_dims`` shared ones."""
+    x, indices = gathered(node)
+    frame, shared = whole(x), node.integer("batch_dims", 0)
+    source = frame.source
+    fits = 0 <= shared < min(len(source), indices.ndim) and shared + indices.shape[-1] <= len(
+        source
+    )
+    if not fits or indices.shape[:shared] != source[:shared]:
+        raise Unsupported(
+            f"its indices of shape {indices.shape} do not fit a tensor of shape {source} of which "
+            f"they share {shared} axes"
+        )
+    leading = shared + indices.shape[-1]
+    # Places along the shared axes, then those that the last axis of the indices names.
+    places = list(np.indices(indices.shape[:-1])[:shared])
+    places += [within(indices[..., i], source[shared + i]) for i in range(indices.shape[-1])]
+    grid = np.arange(size(source[:leading])).reshape(source[:leading])
+    return frame.converted(*picked(source, leading, grid[tuple(places)]))
+
+
+@converts("Compress", since=9)
+def convert_compress(node: NodeView) -> Converted:
+    """The entries of an axis, or of the flattened tensor, that a constant condition names."""
+    if isinstance(node.operand(1), Computed):
+        raise Unsupported("its condition depends on the input, so its result jumps")
+    x = node.computed()
+    positions = np.flatnonzero(node.known(1, "condition").value)
+    before: tuple[Layer, ...] = ()
+    if "axis" in node.attributes:
+        frame = framed(x, (node.axis("axis", 0, x.rank),))
+        source, (axis,) = frame.source, frame.axes
+    else:
+        frame, source, axis = whole(x), (size(x.shape),), 0
+        before = (Rearranged(frame.source, source),)
+    if positions.size == 0 or positions[-1] >= source[axis]:
+        raise Unsupported(
+            f"its condition does not name some of the {source[axis]} entries of its axis"
+        )
+    return frame.converted(*before, *taken(source, {axis: positions}))
+
+
+def overwritten(
+    node: NodeView, find: Callable[[Shape, Integers, Shape], tuple[int, Integers]]
+) -> Converted:
+    """The first operand with entries replaced by the third, at constant places.
+
+    Args:
+        node: the node; the second operand holds the indices.
+        find: for the shape of the first operand, the indices and the shape of the third, how many
+            leading axes the indices name, and the places that are replaced in these axes counted
+            as one.
+
+    Raises:
+        Unsupported: the indices are not constant, or name a place twice; the entries are not
+            replaced but added or the like.
+    """
+    if not isinstance(node.operand(1), Known):
+        raise Unsupported("its indices depend on the input, so its result jumps")
+    reduction = node.text("reduction", "none")
+    if reduction != "none":
+        raise Unsupported(f"its reduction '{reduction}' is not supported, only replacing is")
+    indices = node.known(1, "indices")
+    whole, updates = _shape(node, 0), _shape(node, 2)
+    entries = np.array(indices.integers, dtype=np.int64).reshape(indices.value.shape)
+    leading, places = find(whole, entries, updates)
+    if len(np.unique(places)) != places.size:
+        raise Unsupported("its indices name a place twice, so its result is not defined")
+    rows, rest = size(whole[:leading]), whole[leading:]
+    positions = np.arange(rows)
+    positions[places] = rows + np.arange(places.size)
+
+    parts: list[Shape | Float64] = []
+    sources = []
+    for position, extent in ((0, rows), (2, places.size)):
+        operand = node.operand(position)
+        if isinstance(operand, Computed):
+            parts.append((extent, *rest))
+            sources.append(operand.shape)
+        else:
+            parts.append(node.known(position, "tensor").weight.reshape(extent, *rest))
+    joined = Joined(parts, 0, sources)
+    layers = (joined, *taken(joined.shape, {0: positions}), Rearranged((rows, *rest), whole))
+    return Converted(layers, node.only_computed(), batched=False)
+
+
+def _shape(node: NodeView, position: int) -> Shape:
+    operand = node.operand(position)
+    if isinstance(operand, Computed):
+        return operand.whole
+    return tuple(node.known(position, "tensor").value.shape)
+
+
+@converts("Scatter", since=9)
+@converts("ScatterElements", since=11)
+def convert_scatter_elements(node: NodeView) -> Converted:
+    """Single entries, of which constant indices name the place along one axis, replaced."""
+
+    def places(whole: Shape, indices: Integers, updates: Shape) -> tuple[int, Integers]:
+        if updates != indices.shape:
+            raise Unsupported(
+                f"its indices of shape {indices.shape} do not place a tensor of shape {updates}"
+            )
+        axis = node.axis("axis", 0, len(whole))
+        return len(whole), elements(whole, indices, axis).ravel()
+
+    return overwritten(node, places)
+
+
+@converts("ScatterND", since=11)
+def convert_scatter_nd(node: NodeView) -> Converted:
+    """Slices at constant indices into the leading axes replaced by others."""
+    return overwritten(node, _scatter_places)
+
+
+def _scatter_places(whole: Shape, indices: Integers, updates: Shape) -> tuple[int, Integers]:
+    leading = indices.shape[-1] if indices.ndim else 0
+    if not 0 < leading <= len(whole) or updates != (*indices.shape[:-1], *whole[leading:]):
+        raise Unsupported(
+            f"its indices of shape {indices.shape} do not place a tensor of shape {updates} in "
+            f"one of shape {whole}"
+        )
+    named = tuple(within(indices[..., i], whole[i]) for i in range(leading))
+    grid = np.arange(size(whole[:leading])).reshape(whole[:leading])
+    return leading, grid[named].ravel()

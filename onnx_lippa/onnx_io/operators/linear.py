@@ -1,0 +1,174 @@
+"""Products with constant matrices: Gemm, MatMul, CumSum."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Shape
+from onnx_lippa.errors import Unsupported
+from onnx_lippa.ir.layers.base import Layer
+from onnx_lippa.ir.layers.elementwise import ScaleShift
+from onnx_lippa.ir.layers.linear_map import AxisMap, LeftLinearMap, LinearMap
+from onnx_lippa.ir.layers.reshape import Permuted, Rearranged
+from onnx_lippa.onnx_io.frame import Frame, framed, whole, without_batch
+from onnx_lippa.onnx_io.node import Computed, Converted, NodeView
+from onnx_lippa.onnx_io.operators.registry import converts
+
+
+@converts("Gemm", since=7)
+def convert_gemm(node: NodeView) -> Converted:
+    """``alpha * A @ B + beta * C``, one of A and B computed, each transposed where asked."""
+    positions = [p for p in node.only_computed() if p < 2]
+    if len(positions) != 1:
+        raise Unsupported("the product of two computed tensors is not piecewise linear")
+    if 2 in node.only_computed():
+        raise Unsupported("its summand C must be a constant")
+    (position,) = positions
+    x = node.computed(position)
+    transposed = [bool(node.integer(name, 0)) for name in ("transA", "transB")]
+    weight = node.known(1 - position, "matrix").weight
+    weight = weight.T if transposed[1 - position] else weight
+    if x.rank != 2 or weight.ndim != 2:
+        raise Unsupported(
+            f"its matrix of shape {weight.shape} does not fit samples of shape {x.shape}"
+        )
+    if position == 0 and not transposed[0] and x.batched:
+        frame = Frame((), x.shape, (), True)
+    else:
+        frame = whole(x)
+    layers: list[Layer] = []
+    source = frame.source
+    if transposed[position]:
+        layers.append(Permuted(source, (1, 0)))
+        source = source[::-1]
+    # The factors are float32 attributes, so they are rounded as the runtime rounds them.
+    alpha, beta = (float(np.float32(node.number(name, 1.0))) for name in ("alpha", "beta"))
+    bias = None
+    if node.operand(2) is not None:
+        bias = beta * node.known(2, "summand C").weight
+        bias = without_batch(bias, 2) if frame.batched else bias
+    layers += _gemm_layers(source, alpha * weight, bias, position)
+    return frame.converted(*layers, position=position)
+
+
+def _gemm_layers(
+    source: Shape, weight: Float64, bias: Float64 | None, position: int
+) -> list[Layer]:
+    inner = weight.shape[0] if position == 0 else weight.shape[1]
+    if source[-1 if position == 0 else -2] != inner:
+        raise Unsupported(
+            f"its matrix of shape {weight.shape} does not fit samples of shape {source}"
+        )
+    if position == 0:
+        _require_summand_fits(bias, (*source[:-1], weight.shape[1]))
+        return [LinearMap(source, weight, bias)]
+    product = LeftLinearMap(source, weight)
+    _require_summand_fits(bias, product.shape)
+    return [product] if bias is None else [product, ScaleShift(product.shape, None, bias)]
+
+
+def _require_summand_fits(bias: Float64 | None, shape: Shape) -> None:
+    try:
+        fits = bias is None or np.broadcast_shapes(bias.shape, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise Unsupported(f"its summand C does not fit {shape[-1]} outputs")
+
+
+@converts("MatMul")
+def convert_matmul(node: NodeView) -> Converted:
+    """``x @ W`` or ``W @ x`` with a constant W, stacks of matrices included."""
+    positions = node.only_computed()
+    if len(positions) == 2:
+        raise Unsupported("the product of two computed tensors is not piecewise linear")
+    (position,) = positions
+    x = node.computed(position)
+    weight = node.known(1 - position, "matrix").weight
+    if weight.ndim == 0:
+        raise Unsupported("its constant is a number, not a matrix")
+    frame, weight = _align(x, weight, on_the_right=position == 0)
+    layers = (
+        _right_product(frame.source, weight)
+        if position == 0
+        else _left_product(frame.source, weight)
+    )
+    return frame.converted(*layers, position=position)
+
+
+def _align(x: Computed, weight: Float64, on_the_right: bool) -> tuple[Frame, Float64]:
+    """The frame of x, and the weight with no axis that meets the batch axis."""
+    while weight.ndim > 2 and weight.shape[0] == 1 and weight.ndim <= x.rank:
+        weight = weight[0]
+    takes_batch = x.batched and not on_the_right and x.rank == 2
+    if takes_batch or (weight.ndim > 2 and weight.ndim >= x.rank) or not x.batched:
+        return whole(x), weight
+    return Frame((), x.shape, (), True), weight
+
+
+def _right_product(source: Shape, weight: Float64) -> list[Layer]:
+    """``x @ W``; a vector takes the last axis away."""
+    matrix = weight[:, None] if weight.ndim == 1 else weight
+    _require_fits(source, weight, bool(source) and source[-1] == matrix.shape[-2])
+    layers: list[Layer] = []
+    if matrix.ndim > 2 and len(source) < matrix.ndim:
+        wide = (*(1,) * (matrix.ndim - len(source)), *source)
+        layers.append(Rearranged(source, wide))
+        source = wide
+    layers.append(LinearMap(source, matrix))
+    if weight.ndim == 1:
+        layers.append(Rearranged((*source[:-1], 1), source[:-1]))
+    return layers
+
+
+def _left_product(source: Shape, weight: Float64) -> list[Layer]:
+    """``W @ x``; x may be a vector, and so may W."""
+    matrix = weight[None] if weight.ndim == 1 else weight
+    if len(source) == 1 and matrix.ndim == 2:
+        _require_fits(source, weight, source[0] == matrix.shape[1])
+        layers: list[Layer] = [LinearMap(source, matrix.T)]
+        return [*layers, Rearranged((1,), ())] if weight.ndim == 1 else layers
+    _require_fits(source, weight, len(source) > 1 and source[-2] == matrix.shape[-1])
+    wide = (*(1,) * (matrix.ndim - len(source)), *source)
+    layers = [] if wide == source else [Rearranged(source, wide)]
+    left = LeftLinearMap(wide, matrix)
+    layers.append(left)
+    if weight.ndim == 1:
+        layers.append(Rearranged(left.shape, (*left.shape[:-2], left.shape[-1])))
+    return layers
+
+
+def _require_fits(source: Shape, weight: Float64, fits: bool) -> None:
+    front = weight.shape[:-2] if weight.ndim > 2 else ()
+    try:
+        np.broadcast_shapes(source[:-2], front)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise Unsupported(
+            f"its matrix of shape {weight.shape} does not fit samples of shape {source}"
+        )
+
+
+_LONGEST: Final = 1 << 12
+"""Extent from which on the triangular matrix would take too much memory."""
+
+
+@converts("CumSum", since=11)
+def convert_cum_sum(node: NodeView) -> Converted:
+    """Sums of the entries up to each one along a constant axis, in either direction."""
+    x = node.computed()
+    axes = node.known(1, "axis").integers
+    if len(axes) != 1:
+        raise Unsupported(f"its axis must be one number, not {list(axes)}")
+    frame = framed(x, axes)
+    (axis,) = frame.axes
+    extent = frame.source[axis]
+    if extent > _LONGEST:
+        raise Unsupported(f"its axis of extent {extent} is longer than {_LONGEST}")
+    matrix = np.tri(extent, k=-1 if node.integer("exclusive", 0) else 0)
+    if node.integer("reverse", 0):
+        matrix = matrix.T
+    return frame.converted(AxisMap(frame.source, axis, matrix))

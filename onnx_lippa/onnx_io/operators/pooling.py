@@ -1,0 +1,305 @@
+"""Pools: MaxPool, AveragePool, LpPool and their global forms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Integers, Shape, size
+from onnx_lippa.errors import Unsupported
+from onnx_lippa.ir.algebra import ConvGeometry
+from onnx_lippa.ir.layers.activation import Absolute
+from onnx_lippa.ir.layers.base import Layer
+from onnx_lippa.ir.layers.convolution import Windowed, one_tap_each
+from onnx_lippa.ir.layers.elementwise import ScaleShift
+from onnx_lippa.ir.layers.gather import Taken
+from onnx_lippa.ir.layers.pad import EdgePadded
+from onnx_lippa.ir.layers.reduce_max import MaxAlong
+from onnx_lippa.ir.layers.reduce_sum import Summed
+from onnx_lippa.ir.layers.reshape import Permuted, Rearranged
+from onnx_lippa.onnx_io.node import Computed, Converted, NodeView
+from onnx_lippa.onnx_io.operators.convolution import resolved_pads, steps
+from onnx_lippa.onnx_io.operators.registry import converts
+
+
+@dataclass(frozen=True)
+class Images:
+    """A tensor as images (channels, *extents): whatever lies in front is taken for channels.
+
+    Attributes:
+        leading: the axes of the operand that are taken together, the sample's or the graph's.
+        extents: its spatial extents.
+        batched: whether the batch axis is left out of the leading ones.
+    """
+
+    leading: Shape
+    extents: tuple[int, ...]
+    batched: bool
+
+    @property
+    def source(self) -> Shape:
+        """The shape (channels, *extents)."""
+        return (size(self.leading), *self.extents)
+
+    def converted(self, *layers: Layer) -> Converted:
+        """A node whose layers take the images, and give others with the same channels."""
+        before: tuple[Layer, ...] = (Rearranged((*self.leading, *self.extents), self.source),)
+        shape = layers[-1].shape if layers else self.source
+        after = Rearranged(shape, (*self.leading, *shape[1:]))
+        return Converted((*before, *layers, after), batched=self.batched)
+
+
+def images_of(x: Computed, spatial: int) -> Images:
+    """A node's operand with this number of spatial axes as images."""
+    if x.rank != spatial + 2 or spatial < 1:
+        raise Unsupported(f"its window of {spatial} axes does not fit samples of shape {x.shape}")
+    return Images(x.shape[:-spatial], x.shape[-spatial:], x.batched)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A pooling node.
+
+    Attributes:
+        images: what it takes.
+        geometry: how its window moves; it pads as far behind the input as windows reach.
+        pads: (before, after) as the node states them.
+    """
+
+    images: Images
+    geometry: ConvGeometry
+    pads: tuple[tuple[int, int], ...]
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Spatial extents of the result."""
+        return self.geometry.output_extents(self.images.extents)
+
+    @property
+    def taps(self) -> int:
+        """Number of entries a window sees."""
+        return size(self.geometry.kernel)
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether there is one window, which sees every entry once."""
+        padded = any(map(any, self.geometry.pads))
+        return self.geometry.kernel == self.images.extents and not padded
+
+    def positions(self, axis: int) -> Integers:
+        """Entries that the windows see along a spatial axis: (places, kernel), some outside."""
+        g = self.geometry
+        starts = np.arange(self.places[axis]) * g.strides[axis] - g.pads[axis][0]
+        return starts[:, None] + np.arange(g.kernel[axis]) * g.dilations[axis]
+
+
+def pool_of(node: NodeView) -> Pool:
+    """The pool of a node.
+
+    Raises:
+        Unsupported: its window does not fit its operand, or the runtime does not take it.
+    """
+    kernel = node.integers("kernel_shape", ())
+    images = images_of(node.computed(), len(kernel))
+    strides, dilations = steps(node, kernel)
+    pads = resolved_pads(node, kernel, images.extents, strides)
+    if node.text("auto_pad", "NOTSET").startswith("SAME"):
+        _check_no_gaps(images.extents, kernel, strides)
+    if any(max(pad) >= extent for pad, extent in zip(pads, kernel, strict=True)):
+        raise Unsupported(f"its pads {list(pads)} are not smaller than its kernel {list(kernel)}")
+    rounds_up = node.integer("ceil_mode", 0) == 1
+    reach = tuple(
+        (before, _behind(extent, stride, dilation * (taps - 1) + 1, before, after, rounds_up))
+        for extent, taps, stride, dilation, (before, after) in zip(
+            images.extents, kernel, strides, dilations, pads, strict=True
+        )
+    )
+    pool = Pool(images, ConvGeometry(kernel, strides, dilations, reach), pads)
+    node.limits.require_elements((images.source[0], *kernel), "its window")
+    node.limits.require_elements((images.source[0], *pool.places))
+    for places, taps in zip(pool.places, kernel, strict=True):
+        node.limits.require_matrix(places, taps)
+    return pool
+
+
+def _check_no_gaps(
+    extents: tuple[int, ...], kernel: tuple[int, ...], strides: tuple[int, ...]
+) -> None:
+    """Raises Unsupported where a rule for padding would have to crop.
+
+    ONNX Runtime then crops in some of its kernels and refuses in others.
+    """
+    for extent, taps, stride in zip(extents, kernel, strides, strict=True):
+        if (extent - 1) // stride * stride + taps < extent:
+            raise Unsupported(
+                f"its stride {stride} is larger than its kernel {taps}, for which auto_pad is "
+                "not defined: export explicit pads"
+            )
+
+
+def _behind(extent: int, stride: int, span: int, before: int, after: int, rounds_up: bool) -> int:
+    """How far windows reach behind an axis of the input."""
+    room = extent + before + after - span
+    steps_taken = -(-room // stride) if rounds_up else room // stride
+    if rounds_up and steps_taken * stride >= extent + before:
+        steps_taken -= 1  # the last window must begin inside the image
+    if steps_taken < 0:
+        raise Unsupported(
+            f"its window of extent {span} is larger than the padded input "
+            f"({before} + {extent} + {after})"
+        )
+    return max(0, steps_taken * stride + span - extent - before)
+
+
+def window_sums(pool: Pool, factor: Float64 | None = None) -> tuple[Layer, ...]:
+    """The sum of every window, multiplied by a factor for each place."""
+    source = pool.images.source
+    if pool.sees_all:
+        summed = Summed(source, range(1, len(source)))
+        if factor is None:
+            return (summed,)
+        return summed, ScaleShift(summed.shape, factor.reshape(-1)[0], None)
+    ones = np.ones((1, *pool.geometry.kernel))
+    if factor is not None and np.all(factor == factor.flat[0]):
+        ones, factor = factor.flat[0] * ones, None
+    return (Windowed(source, ones, pool.geometry, factor),)
+
+
+def largest_of_all(source: Shape) -> tuple[Layer, ...]:
+    """The largest entry of every channel, with spatial axes of extent 1."""
+    channels = source[0]
+    largest = MaxAlong((channels, size(source[1:])), 1)
+    shape = (channels, *(1 for _ in source[1:]))
+    return Rearranged(source, (channels, size(source[1:]))), largest, Rearranged((channels,), shape)
+
+
+_LARGE: Final = 32
+"""Windows of more entries are copied; taking them apart with kernels grows with their square."""
+
+
+@converts("MaxPool")
+def convert_max_pool(node: NodeView) -> Converted:
+    """MaxPool in one to three dimensions, without the positions it found."""
+    if any(node.used[1:]):
+        raise Unsupported("its second output, the positions of the maxima, is not supported")
+    pool = pool_of(node)
+    images = pool.images
+    if pool.sees_all:
+        return images.converted(*largest_of_all(images.source))
+    seen = [_seen_entries(pool, axis) for axis in range(len(images.extents))]
+    if pool.taps == 1:
+        return images.converted(_gather_windows(images.source, seen))
+    layers = list(_window_entries(pool, seen))
+    return images.converted(*layers, MaxAlong(layers[-1].shape, 1))
+
+
+def _seen_entries(pool: Pool, axis: int) -> Integers:
+    """The entries that windows see along a spatial axis, each in place of a padded one as well.
+
+    Padding never wins, so the nearest entry of the window itself may stand there.
+    """
+    extent = pool.images.extents[axis]
+    positions = pool.positions(axis)
+    exists = (positions >= 0) & (positions < extent)
+    if not np.all(np.any(exists, axis=1)):
+        raise Unsupported("one of its windows lies wholly in the padding")
+    first = positions[np.arange(len(positions)), np.argmax(exists, axis=1)]
+    last = positions[np.arange(len(positions)), -1 - np.argmax(exists[:, ::-1], axis=1)]
+    return np.clip(positions, first[:, None], last[:, None])
+
+
+def _gather_windows(source: Shape, seen: list[Integers]) -> Taken:
+    return Taken(source, {axis + 1: positions.ravel() for axis, positions in enumerate(seen)})
+
+
+def _window_entries(pool: Pool, seen: list[Integers]) -> tuple[Layer, ...]:
+    """Layers from (channels, *extents) to (channels, taps, *places)."""
+    source, geometry, places = pool.images.source, pool.geometry, pool.places
+    spatial = len(places)
+    shape = (source[0], pool.taps, *places)
+    at_edges = all(
+        np.array_equal(np.clip(pool.positions(axis), 0, extent - 1), seen[axis])
+        for axis, extent in enumerate(pool.images.extents)
+    )
+    if pool.taps <= _LARGE and at_edges:
+        layers: list[Layer] = []
+        if any(map(any, geometry.pads)):
+            layers.append(EdgePadded(source, [(0, 0), *geometry.pads]))
+            source = layers[-1].shape
+        unpadded = replace(geometry, pads=((0, 0),) * spatial)
+        windows = Windowed(source, one_tap_each(geometry.kernel), unpadded)
+        return (*layers, windows, Rearranged(windows.shape, shape))
+    taken = _gather_windows(source, seen)
+    sides = [n for pair in zip(places, geometry.kernel, strict=True) for n in pair]
+    order = (0, *range(2, 2 + 2 * spatial, 2), *range(1, 1 + 2 * spatial, 2))
+    blocks = Permuted((source[0], *sides), order)
+    return (
+        taken,
+        Rearranged(taken.shape, (source[0], *sides)),
+        blocks,
+        Rearranged(blocks.shape, shape),
+    )
+
+
+@converts("AveragePool", since=7)
+def convert_average_pool(node: NodeView) -> Converted:
+    """AveragePool in one to three dimensions, the padding counted or not."""
+    pool = pool_of(node)
+    counts = _entry_counts(pool, bool(node.integer("count_include_pad", 0)))
+    return pool.images.converted(*window_sums(pool, 1.0 / counts))
+
+
+def _entry_counts(pool: Pool, with_padding: bool) -> Float64:
+    """By how many entries the sum of each place is divided."""
+    counts = np.ones(())
+    for axis, extent in enumerate(pool.images.extents):
+        before, after = pool.pads[axis] if with_padding else (0, 0)
+        positions = pool.positions(axis)
+        counted = np.sum((positions >= -before) & (positions < extent + after), axis=1)
+        counts = counts[..., None] * counted
+    return np.maximum(counts, 1.0)  # a window wholly in the padding sums to 0
+
+
+@converts("LpPool", since=2)
+def convert_lp_pool(node: NodeView) -> Converted:
+    """The sum of absolute values in every window."""
+    _require_l1(node)
+    pool = pool_of(node)
+    return pool.images.converted(Absolute(pool.images.source), *window_sums(pool))
+
+
+def _require_l1(node: NodeView) -> None:
+    """Raises Unsupported for a pool of any norm but the sum of absolute values."""
+    p = node.integer("p", 2)
+    if p != 1:
+        raise Unsupported(f"the norm with p = {p} is not piecewise linear (that with p = 1 is)")
+
+
+@converts("GlobalMaxPool")
+def convert_global_max_pool(node: NodeView) -> Converted:
+    """The largest entry of every channel."""
+    x = node.computed()
+    images = images_of(x, x.rank - 2)
+    return images.converted(*largest_of_all(images.source))
+
+
+@converts("GlobalAveragePool")
+def convert_global_average_pool(node: NodeView) -> Converted:
+    """The mean of every channel."""
+    x = node.computed()
+    images = images_of(x, x.rank - 2)
+    summed = Summed(images.source, range(1, len(images.source)))
+    mean = ScaleShift(summed.shape, np.array(1.0 / size(images.extents)), None)
+    return images.converted(summed, mean)
+
+
+@converts("GlobalLpPool", since=2)
+def convert_global_lp_pool(node: NodeView) -> Converted:
+    """The sum of absolute values in every channel."""
+    _require_l1(node)
+    x = node.computed()
+    images = images_of(x, x.rank - 2)
+    absolute = Absolute(images.source)
+    return images.converted(absolute, Summed(images.source, range(1, len(images.source))))

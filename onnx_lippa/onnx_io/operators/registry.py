@@ -1,0 +1,106 @@
+"""Which function converts which operator, and why the others have none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from onnx_lippa.onnx_io.node import Converted, NodeView
+
+Converter: TypeAlias = Callable[[NodeView], Converted | tuple[Converted, ...]]
+"""Gives what a node becomes, one entry for each output where there are several."""
+
+
+_CONVERTERS: Final[dict[tuple[str, int], Converter]] = {}
+
+
+def converts(op: str, since: int = 1) -> Callable[[Converter], Converter]:
+    """Registers a converter for an operator as it is defined from one opset on."""
+
+    def register(converter: Converter) -> Converter:
+        _CONVERTERS[op, since] = converter
+        return converter
+
+    return register
+
+
+def converter_for(op: str, opset: int) -> Converter | None:
+    """The converter of an operator in an opset, None where there is none."""
+    versions = [since for name, since in _CONVERTERS if name == op and since <= opset]
+    return _CONVERTERS[op, max(versions)] if versions else None
+
+
+def converters() -> dict[str, dict[int, Converter]]:
+    """For every operator, sorted, its converters by the opset each holds from."""
+    return {
+        op: {since: _CONVERTERS[name, since] for name, since in sorted(_CONVERTERS) if name == op}
+        for op in supported_ops()
+    }
+
+
+def supported_ops() -> tuple[str, ...]:
+    """Names of all operators with a converter, sorted."""
+    return tuple(sorted({op for op, _ in _CONVERTERS}))
+
+
+_KINDS: Final = {
+    "it is a curve, not piecewise linear: train and export with Relu, LeakyRelu, Clip, "
+    "HardSigmoid or their like in its place": (
+        "Acos Acosh Asin Asinh Atan Atanh Celu Cos Cosh Elu Erf Exp Gelu Log Mish Pow Reciprocal "
+        "Selu Sin Sinh Softplus Softsign Sqrt Swish Tan Tanh"
+    ),
+    "it is quadratic between its kinks, not piecewise linear: train and export with HardSigmoid, "
+    "Clip or Relu in its place": "HardSwish",
+    "it divides by a root or a sum of what it is given, which is not piecewise linear: train and "
+    "export with BatchNormalization in its place": (
+        "GroupNormalization InstanceNormalization LRN LayerNormalization LpNormalization "
+        "MeanVarianceNormalization RMSNormalization"
+    ),
+    "it multiplies computed tensors with each other, which is not piecewise linear: export the "
+    "model without it": (
+        "Attention CumProd Det GridSample LinearAttention ReduceProd ReduceSumSquare "
+        "RotaryEmbedding SwiGLU"
+    ),
+    "it takes logarithms or roots, which is not piecewise linear: export the model without it": (
+        "NegativeLogLikelihoodLoss ReduceL2 ReduceLogSum ReduceLogSumExp SoftmaxCrossEntropyLoss"
+    ),
+    "it jumps from one value to another, where attacks have no slope to follow: export the model "
+    "without it": (
+        "ArgMax ArgMin Ceil Equal Floor Hardmax IsInf IsNaN Mod NonZero OneHot Round Shrink Sign "
+        "ThresholdedRelu TopK Unique"
+    ),
+    "it joins several conditions, where one comparison is supported: write it as a Where inside "
+    "another": "And Or Xor",
+    "the model is quantised and rounds to whole numbers, where attacks have no slope to follow: "
+    "export the float model from before that": (
+        "ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger QLinearConv "
+        "QLinearMatMul QuantizeLinear"
+    ),
+    "its gates are sigmoids and hyperbolic tangents, which are not piecewise linear: export a "
+    "model without recurrence": "GRU LSTM RNN",
+    "optional values are not supported: export the model with tensors alone": (
+        "Optional OptionalGetElement OptionalHasElement"
+    ),
+    "it draws random numbers: export the model without it": (
+        "Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike"
+    ),
+}
+"""Reasons, and the operators for which each is the one."""
+
+
+_REASONS: Final = {op: reason for reason, ops in _KINDS.items() for op in ops.split()}
+
+
+def refusal_of(op: str) -> str:
+    """Why an operator without a converter is not supported, and what to do about it."""
+    return _REASONS.get(op, "this operator is not supported: export the model without it")
+
+
+def refusals() -> dict[str, tuple[str, ...]]:
+    """The reasons, each with its operators."""
+    return {reason: tuple(ops.split()) for reason, ops in _KINDS.items()}
+
+
+def refused_ops() -> tuple[str, ...]:
+    """Operators that are known and refused for a reason of their kind, sorted."""
+    return tuple(sorted(_REASONS))

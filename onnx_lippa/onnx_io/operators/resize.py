@@ -1,0 +1,261 @@
+"""Resize and Upsample: nearest entries, or interpolation along one axis after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float32, Integers, Shape, size
+from onnx_lippa.errors import Unsupported
+from onnx_lippa.ir.algebra import ConvGeometry
+from onnx_lippa.ir.layers.base import Layer
+from onnx_lippa.ir.layers.convolution import Windowed
+from onnx_lippa.ir.layers.elementwise import ScaleShift
+from onnx_lippa.ir.layers.gather import Taken
+from onnx_lippa.ir.layers.linear_map import AxisMap, Transposed
+from onnx_lippa.ir.layers.reduce_sum import Repeated
+from onnx_lippa.ir.layers.reshape import Rearranged
+from onnx_lippa.onnx_io.frame import framed, normal_axes
+from onnx_lippa.onnx_io.node import Attribute, Converted, Known, NodeView
+from onnx_lippa.onnx_io.operators.interpolation import CROPPING, Axis, Sampling
+from onnx_lippa.onnx_io.operators.registry import converts
+
+_POLICIES = ("stretch", "not_larger", "not_smaller")
+
+
+_MOST_PLACES = 2.0**31
+"""Extent that no axis has; larger products do not fit into float32 and integers alike."""
+
+
+@converts("Resize", since=10)
+def convert_resize_of_scales(node: NodeView) -> Converted:
+    """Constant scales, and nothing else to choose than the mode."""
+    axes = scaled_axes(node.computed().whole, _scales(node.known(1, "scales")))
+    return resampled(node, Sampling(node.text("mode", "nearest")), axes)
+
+
+@converts("Resize", since=11)
+def convert_resize(node: NodeView) -> Converted:
+    """Constant scales or sizes, of some axes only where these are named (from opset 18 on)."""
+    x = node.computed()
+    chosen = normal_axes(node.integers("axes", tuple(range(x.rank))), x.rank)
+    scales, sizes = _given(node, 2, "scales"), _given(node, 3, "sizes")
+    if (scales is None) == (sizes is None):
+        raise Unsupported("it needs either scales or sizes")
+    if scales is not None:
+        factors = np.ones(x.rank, dtype=np.float32)
+        _check_count(scales.value.size, len(chosen), "scales")
+        factors[list(chosen)] = _scales(scales)
+        axes = scaled_axes(x.whole, factors)
+    elif sizes is not None:
+        _check_count(sizes.value.size, len(chosen), "sizes")
+        policy = node.text("keep_aspect_ratio_policy", "stretch")
+        axes = _sized_axes(x.whole, dict(zip(chosen, sizes.integers, strict=True)), policy)
+    sampling = Sampling(
+        node.text("mode", "nearest"),
+        node.text("coordinate_transformation_mode", "half_pixel"),
+        node.text("nearest_mode", "round_prefer_floor"),
+        float(np.float32(node.number("cubic_coeff_a", -0.75))),
+        node.integer("exclude_outside", 0) != 0,
+        node.integer("antialias", 0) != 0,
+    )
+    if sampling.coordinates == CROPPING:
+        if sampling.antialias:
+            raise Unsupported("antialias with tf_crop_and_resize is not supported")
+        region = _scales(node.known(1, "region"))
+        _check_count(len(region), 2 * len(chosen), "region")
+        for axis, start, end in zip(chosen, *np.split(region, 2), strict=True):
+            axes[axis] = replace(axes[axis], start=start, end=end)
+    value = float(np.float32(node.number("extrapolation_value", 0.0)))
+    return resampled(node, sampling, axes, value)
+
+
+def scaled_axes(shape: Shape, scales: Float32) -> list[Axis]:
+    """Every axis of a tensor, each scaled by its factor and cut off."""
+    if len(scales) != len(shape):
+        raise Unsupported(f"its {len(scales)} scales do not fit a tensor of rank {len(shape)}")
+    if not np.all(scales > 0):
+        raise Unsupported(f"its scales {scales.tolist()} are not positive")
+    places = [float(scale) * extent for extent, scale in zip(shape, scales, strict=True)]
+    if max(places, default=0.0) > _MOST_PLACES:
+        raise Unsupported(f"its scales {scales.tolist()} are too large for a tensor of {shape}")
+    return [
+        Axis(extent, int(scale * np.float32(extent)), scale)
+        for extent, scale in zip(shape, scales, strict=True)
+    ]
+
+
+def _sized_axes(shape: Shape, wanted: Mapping[int, int], policy: str) -> list[Axis]:
+    """Every axis of a tensor, with the sizes that are wanted or those that keep its form."""
+    if policy not in _POLICIES:
+        raise Unsupported(f"its keep_aspect_ratio_policy '{policy}' is unknown")
+    places = {axis: wanted.get(axis, extent) for axis, extent in enumerate(shape)}
+    scales = {axis: np.float32(places[axis]) / np.float32(shape[axis]) for axis in places}
+    if policy != "stretch" and wanted:
+        fit = min if policy == "not_larger" else max
+        scale = fit(scales[axis] for axis in wanted)
+        for axis in wanted:
+            scales[axis] = scale
+            places[axis] = int(np.floor(float(scale * np.float32(shape[axis])) + 0.5))
+    return [Axis(extent, places[axis], scales[axis]) for axis, extent in enumerate(shape)]
+
+
+def _given(node: NodeView, position: int, meaning: str) -> Known | None:
+    """A constant input; an empty one counts as left out."""
+    known = node.optional(position, meaning)
+    return None if known is None or known.value.size == 0 else known
+
+
+def _scales(known: Known) -> Float32:
+    return known.weight.ravel().astype(np.float32)
+
+
+def _check_count(count: int, wanted: int, meaning: str) -> None:
+    if count != wanted:
+        raise Unsupported(f"its {meaning} have {count} entries, not {wanted}")
+
+
+@converts("Upsample", since=7)
+def convert_upsample_of_attribute(node: NodeView) -> Converted:
+    """Scales stated by an attribute."""
+    scales: Attribute | None = node.attributes.get("scales")
+    if not isinstance(scales, list) or any(isinstance(scale, str) for scale in scales):
+        raise Unsupported("its attribute scales must be a list of numbers")
+    return _upsampled(node, np.array(scales, dtype=np.float32))
+
+
+@converts("Upsample", since=9)
+def convert_upsample(node: NodeView) -> Converted:
+    """Constant scales."""
+    return _upsampled(node, node.known(1, "scales").weight.ravel().astype(np.float32))
+
+
+def _upsampled(node: NodeView, scales: np.ndarray[tuple[int], np.dtype[np.float32]]) -> Converted:
+    if np.any(scales < 1):
+        raise Unsupported(f"its scales {scales.tolist()} are below 1")
+    axes = scaled_axes(node.computed().whole, scales)
+    return resampled(node, Sampling(node.text("mode", "nearest")), axes)
+
+
+_SHORT: Final = 256
+"""Up to this extent, runtimes multiply by a matrix faster than they gather entries."""
+
+
+def resampled(
+    node: NodeView, sampling: Sampling, axes: Sequence[Axis], value: float = 0.0
+) -> Converted:
+    """A node that resizes its first operand.
+
+    Args:
+        node: the node.
+        sampling: how.
+        axes: all axes of the operand in the graph.
+        value: what stands in places outside the input.
+    """
+    x = node.computed()
+    places = [axis.places for axis in axes]
+    if min(places, default=1) < 1:
+        raise Unsupported(f"its result of shape {tuple(places)} is empty")
+    node.limits.require_elements(places)
+    if sampling.mode not in ("nearest", "linear", "cubic"):
+        raise Unsupported(f"its mode '{sampling.mode}' is unknown")
+    if sampling.mode == "nearest" and sampling.antialias:
+        raise Unsupported("antialias is for interpolation, not for the nearest entry")
+    changed = [i for i, axis in enumerate(axes) if axis.places != axis.extent or axis.scale != 1]
+    if all(axis.places == axis.extent for axis in axes):
+        return Converted(())  # the runtime copies, whatever the scales
+    frame = framed(x, changed)
+    work = {place: axes[axis] for axis, place in zip(changed, frame.axes, strict=True)}
+    for axis in work.values():
+        if sampling.mode != "nearest":
+            node.limits.require_matrix(axis.places, axis.extent)
+    if sampling.mode == "nearest":
+        layers = _nearest(frame.source, work, sampling)
+    else:
+        layers = _interpolate(frame.source, work, sampling)
+    outside = {place: sampling.outside(axis) for place, axis in work.items()}
+    if value != 0.0 and any(map(len, outside.values())):
+        shape = layers[-1].shape
+        shift = np.zeros(shape)
+        for place, entries in outside.items():
+            shift[(slice(None),) * place + (entries,)] = value
+        layers.append(ScaleShift(shape, None, shift))
+    return frame.converted(*layers)
+
+
+def _interpolate(source: Shape, work: Mapping[int, Axis], sampling: Sampling) -> list[Layer]:
+    layers: list[Layer] = []
+    # What shrinks most comes first, so that less is left for the others.
+    for place, axis in sorted(work.items(), key=lambda item: item[1].places / item[1].extent):
+        if sampling.antialias and axis.places == axis.extent:
+            continue  # the runtime copies it then, whatever the scale
+        matrix = sampling.matrix(axis)
+        matrix[sampling.outside(axis)] = 0.0
+        layers.append(AxisMap(source, place, matrix))
+        source = layers[-1].shape
+    return layers
+
+
+def _nearest(source: Shape, work: Mapping[int, Axis], sampling: Sampling) -> list[Layer]:
+    seen = {}
+    for place, axis in work.items():
+        positions = sampling.positions(axis)
+        positions[sampling.outside(axis)] = -1
+        seen[place] = positions
+    times = {place: _repetitions(positions, source[place]) for place, positions in seen.items()}
+    if all(times.values()):
+        return list(_repeat(source, times))
+    layers: list[Layer] = []
+    for place, positions in seen.items():
+        extent = source[place]
+        if extent > _SHORT or len(positions) > _SHORT or _evenly_spaced(positions):
+            layers.append(Taken(source, {place: positions}))
+        else:
+            chosen = (positions[:, None] == np.arange(extent)).astype(np.float64)
+            layers.append(AxisMap(source, place, chosen))
+        source = layers[-1].shape
+    return layers
+
+
+def _evenly_spaced(positions: Integers) -> bool:
+    steps = np.diff(positions)
+    return bool(np.all(positions >= 0) and (np.all(steps == steps[:1]) and np.all(steps > 0)))
+
+
+def _repetitions(positions: Integers, extent: int) -> int:
+    """How often every entry is repeated, 0 where it is not the same for all."""
+    times = len(positions) // extent
+    even = np.array_equal(positions, np.repeat(np.arange(extent), times))
+    return times if even else 0
+
+
+def _repeat(source: Shape, times: Mapping[int, int]) -> tuple[Layer, ...]:
+    """Every entry repeated along some axes."""
+    first, behind = min(times), len(source)
+    if behind - 1 in times and behind - first <= 2:
+        # A transposed convolution of every channel alone copies faster than broadcasting along
+        # short runs does.
+        channels = (size(source[:first]), *source[first:])
+        kernel = tuple(times.get(axis, 1) for axis in range(first, behind))
+        spatial = len(kernel)
+        geometry = ConvGeometry(kernel, kernel, (1,) * spatial, ((0, 0),) * spatial)
+        wide = (channels[0], *(n * k for n, k in zip(channels[1:], kernel, strict=True)))
+        sums = Windowed(wide, np.ones((1, *kernel)), geometry)
+        before = Rearranged(source, channels)
+        after = Rearranged(wide, (*source[:first], *wide[1:]))
+        return before, Transposed(sums, wide), after
+    split = tuple(n for axis, extent in enumerate(source) for n in _pair(extent, axis in times, 1))
+    grown = tuple(
+        n
+        for axis, extent in enumerate(source)
+        for n in _pair(extent, axis in times, times.get(axis, 1))
+    )
+    shape = tuple(extent * times.get(axis, 1) for axis, extent in enumerate(source))
+    return Rearranged(source, split), Repeated(split, grown), Rearranged(grown, shape)
+
+
+def _pair(extent: int, splits: bool, times: int) -> tuple[int, ...]:
+    return (extent, times) if splits else (extent,)

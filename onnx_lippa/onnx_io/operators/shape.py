@@ -1,0 +1,215 @@
+"""Operators that change the shape or the order of axes, or repeat entries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from onnx_lippa.arrays import Shape, size
+from onnx_lippa.errors import Unsupported
+from onnx_lippa.ir.layers.reduce_sum import Repeated
+from onnx_lippa.ir.layers.reshape import Permuted, Rearranged
+from onnx_lippa.onnx_io.frame import framed, normal_axes, reshaped, whole
+from onnx_lippa.onnx_io.node import Converted, NodeView
+from onnx_lippa.onnx_io.operators.registry import converts
+
+
+@converts("Reshape", since=5)
+def convert_reshape(node: NodeView) -> Converted:
+    """To any constant shape, its 0 and -1 resolved for one sample."""
+    x = node.computed()
+    wanted = node.known(1, "shape").integers
+    return Converted((Rearranged(x.shape, _whole_shape(x.whole, wanted, node)),), batched=False)
+
+
+def _whole_shape(source: Shape, wanted: Sequence[int], node: NodeView) -> Shape:
+    """The wanted shape of a tensor with all its axes, its 0 and -1 resolved."""
+    copies = node.integer("allowzero", 0) == 0
+    shape = [
+        source[i] if extent == 0 and copies and i < len(source) else extent
+        for i, extent in enumerate(wanted)
+    ]
+    known = size(tuple(extent for extent in shape if extent != -1))
+    if shape.count(-1) == 1 and known > 0 and size(source) % known == 0:
+        shape = [size(source) // known if extent == -1 else extent for extent in shape]
+    if min(shape, default=0) < 0 or size(tuple(shape)) != size(source):
+        raise Unsupported(f"its shape {list(wanted)} does not fit a tensor of shape {source}")
+    return tuple(shape)
+
+
+@converts("Flatten")
+def convert_flatten(node: NodeView) -> Converted:
+    """Along any axis."""
+    x = node.computed()
+    named = node.integer("axis", 1)
+    axis = named + x.rank if named < 0 else named
+    if x.batched and axis == 1:
+        return Converted((Rearranged(x.shape, (size(x.shape),)),))
+    if not 0 <= axis <= x.rank:
+        raise Unsupported(f"its axis {named} is outside a tensor of rank {x.rank}")
+    flat = (size(x.whole[:axis]), size(x.whole[axis:]))
+    return Converted((Rearranged(x.shape, flat),), batched=False)
+
+
+@converts("Squeeze")
+def convert_squeeze_of_attribute(node: NodeView) -> Converted:
+    """Axes stated by an attribute, as before opset 13; without it every axis of extent 1."""
+    return _squeezed(node, node.integers("axes", ()))
+
+
+@converts("Squeeze", since=13)
+def convert_squeeze(node: NodeView) -> Converted:
+    """Constant axes; without them every axis of extent 1."""
+    axes = node.optional(1, "axes")
+    return _squeezed(node, () if axes is None else axes.integers)
+
+
+def _squeezed(node: NodeView, axes: Sequence[int]) -> Converted:
+    x = node.computed()
+    axes = normal_axes(axes, x.rank) or [i for i, extent in enumerate(x.whole) if extent == 1]
+    if any(x.whole[axis] != 1 for axis in axes):
+        raise Unsupported(f"its axes {list(axes)} are not of extent 1 in a tensor {x.whole}")
+    return reshaped(x.shape, tuple(extent for i, extent in enumerate(x.whole) if i not in axes))
+
+
+@converts("Unsqueeze")
+def convert_unsqueeze_of_attribute(node: NodeView) -> Converted:
+    """Axes stated by an attribute, as before opset 13."""
+    return _unsqueezed(node, node.integers("axes", ()))
+
+
+@converts("Unsqueeze", since=13)
+def convert_unsqueeze(node: NodeView) -> Converted:
+    """Constant axes."""
+    return _unsqueezed(node, node.known(1, "axes").integers)
+
+
+def _unsqueezed(node: NodeView, axes: Sequence[int]) -> Converted:
+    x = node.computed()
+    added = normal_axes(axes, x.rank + len(axes))
+    extents = iter(x.whole)
+    shape = tuple(1 if i in added else next(extents) for i in range(x.rank + len(axes)))
+    return reshaped(x.shape, shape)
+
+
+@converts("Transpose")
+def convert_transpose(node: NodeView) -> Converted:
+    """Axes in any order."""
+    x = node.computed()
+    order = node.integers("perm", tuple(reversed(range(x.rank))))
+    if sorted(order) != list(range(x.rank)):
+        raise Unsupported(f"its perm {list(order)} does not fit a tensor of rank {x.rank}")
+    if x.batched and order[0] == 0:
+        return Converted((Permuted(x.shape, tuple(axis - 1 for axis in order[1:])),))
+    frame = whole(x)
+    return frame.converted(Permuted(frame.source, order))
+
+
+@converts("Expand", since=8)
+def convert_expand(node: NodeView) -> Converted:
+    """Axes of extent 1 repeated, and axes added in front, up to a constant shape."""
+    x = node.computed()
+    wanted = node.known(1, "shape").integers
+    if min(wanted, default=1) < 1:
+        raise Unsupported(f"its shape {list(wanted)} has extents below 1")
+    try:
+        shape = np.broadcast_shapes(x.whole, wanted)
+    except ValueError as error:
+        raise Unsupported(
+            f"its shape {list(wanted)} does not fit a tensor of shape {x.whole}"
+        ) from error
+    source = (1,) * (len(shape) - x.rank) + x.whole
+    batched = len(shape) > 1 and shape[0] == 1
+    if batched:
+        source, shape = source[1:], shape[1:]
+    layers = (Rearranged(x.shape, source), *((Repeated(source, shape),) * (source != shape)))
+    return Converted(layers, batched=batched)
+
+
+@converts("Tile", since=6)
+def convert_tile(node: NodeView) -> Converted:
+    """The tensor repeated a constant number of times along each axis."""
+    x = node.computed()
+    repeats = node.known(1, "repeats").integers
+    if len(repeats) != x.rank or min(repeats, default=1) < 1:
+        raise Unsupported(f"its repeats {list(repeats)} do not fit a tensor of rank {x.rank}")
+    repeated = [axis for axis, times in enumerate(repeats) if times > 1]
+    frame = framed(x, repeated)
+    times = dict(zip(frame.axes, (repeats[axis] for axis in repeated), strict=True))
+    # Every axis that is repeated gets one of extent 1 in front, which is then widened.
+    narrow: list[int] = []
+    wide: list[int] = []
+    shape: list[int] = []
+    for axis, extent in enumerate(frame.source):
+        if axis in times:
+            narrow.append(1)
+            wide.append(times[axis])
+        narrow.append(extent)
+        wide.append(extent)
+        shape.append(times.get(axis, 1) * extent)
+    layers = (
+        Rearranged(frame.source, tuple(narrow)),
+        Repeated(tuple(narrow), tuple(wide)),
+        Rearranged(tuple(wide), tuple(shape)),
+    )
+    return frame.converted(*(layers if times else ()))
+
+
+def block_size(node: NodeView) -> int:
+    """The extent of a block; the mode must be one there is."""
+    block, mode = node.integer("blocksize", 0), node.text("mode", "DCR")
+    if block < 1:
+        raise Unsupported(f"its blocksize {block} is not positive")
+    if mode not in ("DCR", "CRD"):
+        raise Unsupported(f"its mode '{mode}' is unknown")
+    return block
+
+
+def depth_axes(node: NodeView) -> Shape:
+    """The operand's shape, (channels, height, width) with what may stand in front."""
+    x = node.computed()
+    if x.rank != 4:
+        raise Unsupported(f"it takes images of three axes, not samples of shape {x.shape}")
+    return x.shape
+
+
+def rearranged(node: NodeView, split: Shape, axes: tuple[int, ...], shape: Shape) -> Converted:
+    """The operand with some axes split, put in another order and taken together again."""
+    before = Rearranged(node.computed().shape, split)
+    permuted = Permuted(split, axes)
+    return Converted((before, permuted, Rearranged(permuted.shape, shape)))
+
+
+@converts("DepthToSpace")
+def convert_depth_to_space(node: NodeView) -> Converted:
+    """DepthToSpace with the block's place ahead of the channel (DCR) or behind it (CRD)."""
+    block = block_size(node)
+    *lead, depth, height, width = depth_axes(node)
+    if depth % block**2:
+        raise Unsupported(f"its {depth} channels are not divisible into blocks of {block}×{block}")
+    channels, front = depth // block**2, len(lead)
+    wide = (*lead, channels, height * block, width * block)
+    if node.text("mode", "DCR") == "CRD":
+        split = (*lead, channels, block, block, height, width)
+        order = (0, 3, 1, 4, 2)
+    else:
+        split = (*lead, block, block, channels, height, width)
+        order = (2, 3, 0, 4, 1)
+    axes = (*range(front), *(front + axis for axis in order))
+    return rearranged(node, split, axes, wide)
+
+
+@converts("SpaceToDepth")
+def convert_space_to_depth(node: NodeView) -> Converted:
+    """SpaceToDepth with the block's place ahead of the channel (DCR) or behind it (CRD)."""
+    block = block_size(node)
+    *lead, channels, height, width = depth_axes(node)
+    if height % block or width % block:
+        raise Unsupported(f"its image {height}×{width} does not divide into blocks of {block}")
+    front = len(lead)
+    split = (*lead, channels, height // block, block, width // block, block)
+    deep = (*lead, channels * block**2, height // block, width // block)
+    order = (0, 2, 4, 1, 3) if node.text("mode", "DCR") == "CRD" else (2, 4, 0, 1, 3)
+    axes = (*range(front), *(front + axis for axis in order))
+    return rearranged(node, split, axes, deep)

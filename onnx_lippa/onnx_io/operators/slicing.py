@@ -1,0 +1,250 @@
+"""Concat, Split, Slice and Pad."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Integers, Shape
+from onnx_lippa.errors import Unsupported
+from onnx_lippa.ir.layers.base import Layer
+from onnx_lippa.ir.layers.concat import Joined
+from onnx_lippa.ir.layers.elementwise import ScaleShift
+from onnx_lippa.ir.layers.gather import taken
+from onnx_lippa.ir.layers.pad import EdgePadded
+from onnx_lippa.ir.readout import Readout
+from onnx_lippa.onnx_io.frame import framed, normal_axes
+from onnx_lippa.onnx_io.node import Computed, Converted, NodeView
+from onnx_lippa.onnx_io.operators.registry import converts
+
+
+@converts("Concat")
+def convert_concat(node: NodeView) -> Converted:
+    """Computed and constant tensors one behind the other, along any axis."""
+    positions = node.only_computed()
+    computed = [node.computed(position) for position in positions]
+    axis = node.axis("axis", 1, computed[0].rank)
+    parts = [
+        operand.whole if isinstance(operand, Computed) else node.known(position, "part").weight
+        for position, operand in enumerate(node.operands)
+    ]
+    _require_fits(parts, axis)
+    shapes = [part.shape if isinstance(part, np.ndarray) else part for part in parts]
+    length = sum(shape[axis] for shape in shapes)
+    node.limits.require_elements((*shapes[0][:axis], length, *shapes[0][axis + 1 :]))
+    # An empty constant adds nothing.
+    parts = [part for part in parts if not isinstance(part, np.ndarray) or part.size]
+    if len(parts) == 1:
+        return Converted((), positions)
+    # Both probabilities of two classes: sigmoids are read through one by one.
+    all_sigmoids = all(x.readout is Readout.SIGMOID for x in computed) and len(parts) == len(
+        computed
+    )
+    readout = Readout.SIGMOID if all_sigmoids else None
+    if axis > 0 and all(x.batched for x in computed):
+        parts = [part[0] if isinstance(part, np.ndarray) else part[1:] for part in parts]
+        return Converted((Joined(parts, axis - 1),), positions, readout=readout)
+    sources = [x.shape for x in computed]
+    return Converted((Joined(parts, axis, sources),), positions, batched=False, readout=readout)
+
+
+def _require_fits(parts: Sequence[Shape | Float64], axis: int) -> None:
+    """Raises Unsupported where extents differ along another axis."""
+    shapes = [part.shape if isinstance(part, np.ndarray) else part for part in parts]
+    others = {(*shape[:axis], *shape[axis + 1 :]) for shape in shapes}
+    if len(others) > 1 or len({len(shape) for shape in shapes}) > 1:
+        listed = ", ".join(map(str, shapes))
+        raise Unsupported(f"its parts of shapes {listed} do not fit together along axis {axis}")
+
+
+@converts("Split")
+def convert_split_of_attribute(node: NodeView) -> tuple[Converted, ...]:
+    """Lengths stated by an attribute, as before opset 13, or equal ones."""
+    lengths = node.integers("split", ())
+    if node.operand(1) is not None:  # opset 1 has an input as well
+        lengths = node.known(1, "lengths").integers
+    return _split(node, lengths)
+
+
+@converts("Split", since=13)
+def convert_split(node: NodeView) -> tuple[Converted, ...]:
+    """Constant lengths, or equal ones."""
+    lengths = node.optional(1, "lengths")
+    return _split(node, () if lengths is None else lengths.integers)
+
+
+def _split(node: NodeView, lengths: Sequence[int]) -> tuple[Converted, ...]:
+    x = node.computed()
+    frame = framed(x, (node.axis("axis", 0, x.rank),))
+    (axis,) = frame.axes
+    extent, parts = frame.source[axis], len(node.used)
+    lengths = lengths or _equal(extent, parts, node.opset)
+    if len(lengths) != parts or min(lengths) < 0 or sum(lengths) != extent:
+        raise Unsupported(f"its lengths {list(lengths)} do not cut {extent} into {parts} parts")
+    if any(used and length == 0 for used, length in zip(node.used, lengths, strict=True)):
+        raise Unsupported(f"its lengths {list(lengths)} leave a part empty that is used")
+    ends = np.cumsum(lengths)
+    return tuple(
+        frame.converted(*taken(frame.source, {axis: np.arange(end - length, end)}))
+        for length, end in zip(lengths, ends, strict=True)
+    )
+
+
+def _equal(extent: int, parts: int, opset: int) -> list[int]:
+    """Equal lengths; from opset 18 on the last one may be shorter."""
+    if extent % parts and opset < 18:
+        raise Unsupported(f"its axis of extent {extent} does not split into {parts} equal parts")
+    length = -(-extent // parts)
+    return [*(length,) * (parts - 1), extent - length * (parts - 1)]
+
+
+@converts("Slice")
+def convert_slice_of_attributes(node: NodeView) -> Converted:
+    """A slice stated by attributes, as before opset 10."""
+    starts, ends = node.integers("starts", ()), node.integers("ends", ())
+    axes = node.integers("axes", tuple(range(len(starts))))
+    return _sliced(node, axes, starts, ends, (1,) * len(starts))
+
+
+@converts("Slice", since=10)
+def convert_slice(node: NodeView) -> Converted:
+    """A slice with constant ends; steps may be negative."""
+    starts, ends = (node.known(i, n).integers for i, n in ((1, "starts"), (2, "ends")))
+    axes, steps = (node.optional(i, n) for i, n in ((3, "axes"), (4, "steps")))
+    return _sliced(
+        node,
+        tuple(range(len(starts))) if axes is None else axes.integers,
+        starts,
+        ends,
+        (1,) * len(starts) if steps is None else steps.integers,
+    )
+
+
+def _sliced(
+    node: NodeView,
+    axes: Sequence[int],
+    starts: Sequence[int],
+    ends: Sequence[int],
+    steps: Sequence[int],
+) -> Converted:
+    x = node.computed()
+    if not len(axes) == len(starts) == len(ends) == len(steps):
+        raise Unsupported("its axes, starts, ends and steps are of different length")
+    axes = normal_axes(axes, x.rank)
+    chosen = {
+        axis: _slice_positions(x.whole[axis], start, end, step)
+        for axis, start, end, step in zip(axes, starts, ends, steps, strict=True)
+    }
+    # An axis of extent 1 is kept whole, so the batch axis need not be named.
+    cut = [axis for axis in axes if x.whole[axis] > 1]
+    frame = framed(x, cut)
+    places = {place: chosen[axis] for axis, place in zip(cut, frame.axes, strict=True)}
+    return frame.converted(*taken(frame.source, places))
+
+
+def _slice_positions(extent: int, start: int, end: int, step: int) -> Integers:
+    """What a slice takes of an axis; ends beyond it are brought back as ONNX Runtime does."""
+    if step == 0:
+        raise Unsupported("its step is 0")
+    first, last = (0, extent) if step > 0 else (0, extent - 1)
+    start = min(max(start + extent if start < 0 else start, first), last)
+    first, last = (0, extent) if step > 0 else (-1, extent)
+    end = min(max(end + extent if end < 0 else end, first), last)
+    positions = np.arange(start, end, step)
+    if positions.size == 0:
+        raise Unsupported(f"it takes nothing of an axis of extent {extent}")
+    return positions
+
+
+@converts("Pad", since=2)
+def convert_pad_of_attributes(node: NodeView) -> Converted:
+    """Pads and value stated by attributes, as before opset 11."""
+    value = float(np.float32(node.number("value", 0.0)))
+    return _padded(node, node.integers("pads", ()), value, range(node.computed().rank))
+
+
+@converts("Pad", since=11)
+def convert_pad(node: NodeView) -> Converted:
+    """Constant pads, of some axes only where these are an input (from opset 18 on)."""
+    pads = node.known(1, "pads").integers
+    constant = node.optional(2, "constant value")
+    value = np.zeros(1) if constant is None else constant.weight.ravel()
+    if len(value) != 1:
+        raise Unsupported(f"its constant value has {len(value)} entries, not one")
+    axes = node.optional(3, "axes")
+    chosen = range(node.computed().rank) if axes is None else axes.integers
+    return _padded(node, pads, float(value[0]), chosen)
+
+
+def _padded(node: NodeView, pads: Sequence[int], value: float, axes: Sequence[int]) -> Converted:
+    x = node.computed()
+    axes = normal_axes(axes, x.rank)
+    if len(pads) != 2 * len(axes):
+        raise Unsupported(f"its pads {list(pads)} do not fit {len(axes)} axes")
+    changed = {
+        axis: (before, after)
+        for axis, before, after in zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True)
+        if before or after
+    }
+    frame = framed(x, tuple(changed))
+    sides = dict(zip(frame.axes, changed.values(), strict=True))
+    layers = list(_cropped(frame.source, sides))
+    source = layers[-1].shape if layers else frame.source
+    grown = {axis: (max(b, 0), max(a, 0)) for axis, (b, a) in sides.items()}
+    node.limits.require_elements(
+        tuple(
+            before + extent + after
+            for extent, (before, after) in zip(
+                source, (grown.get(axis, (0, 0)) for axis in range(len(source))), strict=True
+            )
+        )
+    )
+    mode = node.text("mode", "constant")
+    if mode == "edge":
+        every = [grown.get(axis, (0, 0)) for axis in range(len(source))]
+        layers += [EdgePadded(source, every)] if any(map(any, every)) else []
+    else:
+        seen = {axis: _pad_positions(mode, source[axis], *pad) for axis, pad in grown.items()}
+        layers += taken(source, seen)
+        if mode == "constant" and value != 0.0 and any(map(any, grown.values())):
+            shape = layers[-1].shape
+            layers.append(ScaleShift(shape, None, value * _padded_entries(shape, seen)))
+    return frame.converted(*layers)
+
+
+def _cropped(source: Shape, sides: dict[int, tuple[int, int]]) -> tuple[Layer, ...]:
+    """What negative pads take away; the runtime does so before it pads the rest."""
+    kept = {}
+    for axis, (before, after) in sides.items():
+        start, stop = max(0, -before), source[axis] - max(0, -after)
+        if start >= stop:
+            raise Unsupported(f"its pads leave nothing of an axis of extent {source[axis]}")
+        kept[axis] = np.arange(start, stop)
+    return taken(source, kept)
+
+
+def _pad_positions(mode: str, extent: int, before: int, after: int) -> Integers:
+    """Which entry stands where along an axis, -1 for the constant."""
+    positions = np.arange(-before, extent + after)
+    if mode == "constant":
+        return np.where((positions >= 0) & (positions < extent), positions, -1)
+    if mode == "wrap":
+        return positions % extent
+    if mode == "reflect":
+        if max(before, after) >= extent:
+            raise Unsupported(
+                f"it reflects {max(before, after)} entries of an axis of extent {extent}: "
+                "export pads smaller than the axis"
+            )
+        mirrored = np.abs(positions)
+        return np.where(mirrored < extent, mirrored, 2 * (extent - 1) - mirrored)
+    raise Unsupported(f"its mode '{mode}' is unknown")
+
+
+def _padded_entries(shape: Shape, seen: dict[int, Integers]) -> Float64:
+    """1 where an entry is padded along any axis, 0 elsewhere."""
+    inside = np.ones(shape)
+    for axis, positions in seen.items():
+        inside *= (positions >= 0).reshape(-1, *(1,) * (len(shape) - axis - 1))
+    return 1.0 - inside
