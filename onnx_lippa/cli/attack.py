@@ -3,91 +3,89 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Annotated
 
-import typer
-
 from onnx_lippa.api import method_named
-from onnx_lippa.attacks import Method, Settings
-from onnx_lippa.cli import options
-from onnx_lippa.cli.property import PropertyQuestion, answer
-from onnx_lippa.cli.run import Arguments, carry_out
+from onnx_lippa.attacks import Settings
+from onnx_lippa.cli.options import METHOD, Arguments, Properties, option, spread
+from onnx_lippa.cli.property import answer
+from onnx_lippa.cli.run import carry_out
 from onnx_lippa.lp.engines import ENGINE_NAMES
 from onnx_lippa.lp.solvers.named import SOLVER_NAMES
 
 
-def attack(
-    model: options.ModelPath = None,
-    data: options.DataPath = None,
-    eps: options.Radius = None,
-    norm: options.NormName = "linf",
-    minimize: Annotated[
-        bool, typer.Option("--minimize", help="Look for the nearest adversarial example.")
-    ] = False,
-    targets: options.TargetClasses = "all",
-    property_: options.PropertyPath = None,
-    timeout: options.Timeout = None,
-    counterexample: options.CounterexamplePath = None,
-    instances: options.InstancesPath = None,
-    output: options.OutputName = None,
-    lower: options.Lower = "0",
-    upper: options.Upper = "1",
-    fixed: options.Fixed = None,
-    grid: options.GridSteps = "0",
-    first: options.First = None,
-    indices: options.Indices = None,
-    time_limit: Annotated[
-        float | None, typer.Option(help="Seconds for one input; then it stays unknown.")
-    ] = None,
+@dataclass(frozen=True, kw_only=True)
+class MethodOptions:
+    """The attack and its options."""
+
     method: Annotated[
         str,
-        typer.Option(
-            help=f"One of {', '.join(one.value for one in Method)}; pgd leaves the LPs out."
+        option(
+            METHOD,
+            "pgd (gradients only), lippa (adds linear programs) or lippa+mip (adds large "
+            "neighbourhood search by MIPs).",
         ),
-    ] = "lippa",
+    ] = "lippa"
     restarts: Annotated[
         int | None,
-        typer.Option(
-            help="Rounds of gradient walks after the first, all spent; if not given 8, fewer for "
-            "inputs that no walk brings near."
+        option(
+            METHOD,
+            "PGD restarts per input, all used unless the input breaks. Default: 8, fewer on inputs "
+            "far from the decision boundary.",
         ),
-    ] = None,
-    gradient_steps: Annotated[int, typer.Option(help="Gradient steps of a walk.")] = 60,
+    ] = None
+    gradient_steps: Annotated[int, option(METHOD, "Gradient steps per PGD run.")] = 60
     lp_steps: Annotated[
         int | None,
-        typer.Option(
-            help="LPSteps of Algorithm 1 for one input, all spent; if not given 8, more where they "
-            "are cheap, none for inputs that no walk brings near."
+        option(
+            METHOD,
+            "LPSteps of Algorithm 1 per input, all used unless the input breaks. Default: 8, more "
+            "on small networks, none on inputs far from the decision boundary.",
         ),
-    ] = None,
-    engine: Annotated[str, typer.Option(help=f"LP engine: {', '.join(ENGINE_NAMES)}.")] = "auto",
+    ] = None
+    engine: Annotated[
+        str,
+        option(METHOD, f"Formulation of the linear programs: {', '.join(ENGINE_NAMES)}."),
+    ] = "auto"
     solver: Annotated[
         str | None,
-        typer.Option(help=f"{', '.join(SOLVER_NAMES)}; the one that suits the norm if not given."),
-    ] = None,
-    seed: options.Seed = 0,
-    workers: options.WorkerCount = None,
-    out: options.OutFolder = None,
-    load_memory: options.LoadMemory = options.LOAD_MEMORY,
-    load_time: options.LoadTime = options.LOAD_TIME,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-) -> None:
-    """Attack every input of a data set and say how robust the network is.
+        option(
+            METHOD,
+            f"Solver of the linear programs: {', '.join(SOLVER_NAMES)}. Default: by the norm.",
+        ),
+    ] = None
 
-    Without --eps the distance of the nearest adversarial example is minimised.
+
+@spread
+def attack(
+    arguments: Arguments,
+    properties: Properties,
+    method: MethodOptions,
+    minimize: Annotated[
+        bool,
+        option(
+            METHOD,
+            "Minimise the distance of the adversarial example; implied without --eps.",
+            "--minimize",
+        ),
+    ] = False,
+    time_limit: Annotated[
+        float | None,
+        option(METHOD, "Time limit per input, in seconds. Default: none."),
+    ] = None,
+) -> None:
+    """Search for adversarial examples: a lower bound of the robust error.
+
+    Without --eps, the distance of the adversarial examples is minimised.
     """
     settings = Settings(
-        method_named(method), minimize or eps is None, restarts, gradient_steps, lp_steps,
-        math.inf if time_limit is None else time_limit, seed, engine, solver,
+        method_named(method.method), minimize or arguments.eps is None, method.restarts,
+        method.gradient_steps, method.lp_steps, math.inf if time_limit is None else time_limit,
+        arguments.seed, method.engine, method.solver,
     )  # fmt: skip
-    arguments = Arguments(
-        model, data, eps, norm, targets, output, lower, upper, fixed, grid, first, indices, seed,
-        workers, out, as_json, quiet, options.load_limits(load_memory, load_time),
-    )  # fmt: skip
-    question = PropertyQuestion(property_, instances, counterexample, timeout, time_limit)
-    if question.is_asked:
-        answer(arguments, question, settings, None)
+    if properties.are_given:
+        answer(arguments, properties, time_limit, settings, None)
         return
-    question.require_nothing()
+    properties.require_none()
     carry_out(arguments, settings, settings)

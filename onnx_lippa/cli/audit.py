@@ -5,77 +5,58 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-import typer
-
 from onnx_lippa.api import method_named
-from onnx_lippa.attacks import Method, Settings
-from onnx_lippa.cli import options
-from onnx_lippa.cli.property import PropertyQuestion, answer
-from onnx_lippa.cli.run import Arguments, carry_out
+from onnx_lippa.attacks import Settings
+from onnx_lippa.cli.options import METHOD, Arguments, Properties, option, spread
+from onnx_lippa.cli.property import answer
+from onnx_lippa.cli.run import carry_out
 from onnx_lippa.errors import InputError
 from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.runs import AuditSettings
 
 
+@spread
 def audit(
-    model: options.ModelPath = None,
-    data: options.DataPath = None,
-    eps: options.Radius = None,
-    norm: options.NormName = "linf",
-    targets: options.TargetClasses = "all",
+    arguments: Arguments,
+    properties: Properties,
     budget: Annotated[
-        float | None, typer.Option(help="Seconds for everything; no limit if not given.")
+        float | None,
+        option(
+            METHOD,
+            "Time limit of the audit, in seconds. Default: none.",
+        ),
     ] = None,
     time_limit: Annotated[
         float | None,
-        typer.Option(help="Seconds for the complete search of one input; 60 if not given."),
+        option(
+            METHOD,
+            "Time limit of branch and bound per input, in seconds. Default: 60.",
+        ),
     ] = None,
     method: Annotated[
         str,
-        typer.Option(
-            help=f"The attack: {', '.join(one.value for one in Method)}. By default partial "
-            "patterns (lippa+mip) come only where searches stall."
+        option(
+            METHOD,
+            "The attack: pgd, lippa, or lippa+mip. With lippa, the MIPs of lippa+mip are used "
+            "where branch and bound stalls.",
         ),
     ] = "lippa",
-    property_: options.PropertyPath = None,
-    timeout: options.Timeout = None,
-    counterexample: options.CounterexamplePath = None,
-    instances: options.InstancesPath = None,
-    output: options.OutputName = None,
-    lower: options.Lower = "0",
-    upper: options.Upper = "1",
-    fixed: options.Fixed = None,
-    grid: options.GridSteps = "0",
-    first: options.First = None,
-    indices: options.Indices = None,
-    seed: options.Seed = 0,
-    workers: options.WorkerCount = None,
-    out: options.OutFolder = None,
-    load_memory: options.LoadMemory = options.LOAD_MEMORY,
-    load_time: options.LoadTime = options.LOAD_TIME,
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
 ) -> None:
     """Attack and prove, cheapest first: the robust error as an interval that narrows.
 
-    Gradients, linear bounds, LiPPA and complete search, partial patterns where these stall.
+    PGD, linear bounds, LiPPA, then branch and bound.
     """
-    settings = Settings(method=method_named(method), seed=seed)
-    arguments = Arguments(
-        model, data, eps, norm, targets, output, lower, upper, fixed, grid, first, indices, seed,
-        workers, out, as_json, quiet, options.load_limits(load_memory, load_time),
-    )  # fmt: skip
-    question = PropertyQuestion(property_, instances, counterexample, timeout, time_limit)
-    if question.is_asked:
-        answer(arguments, question, settings, CertifySettings(time_limit=math.inf))
+    settings = Settings(method=method_named(method), seed=arguments.seed)
+    if properties.are_given:
+        proof = CertifySettings(time_limit=math.inf)
+        answer(arguments, properties, time_limit, settings, proof)
         return
-    question.require_nothing()
-    if eps is None:
+    properties.require_none()
+    if arguments.eps is None:
         raise InputError("there is no --eps: give the radius to audit")
-    limit = 60.0 if time_limit is None else time_limit
-    asked = AuditSettings(
+    budgets = AuditSettings(
         settings,
-        CertifySettings(time_limit=limit),
+        CertifySettings(time_limit=60.0 if time_limit is None else time_limit),
         math.inf if budget is None else budget,
     )
-    carry_out(arguments, asked, settings)
+    carry_out(arguments, budgets, settings)

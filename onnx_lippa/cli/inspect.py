@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-import typer
 from rich.table import Table
 
 from onnx_lippa.arrays import Shape, size
-from onnx_lippa.cli import options
-from onnx_lippa.cli.console import console
+from onnx_lippa.cli.options import Interface, ModelPath, spread
+from onnx_lippa.cli.terminal import console
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.network import Network
 from onnx_lippa.onnx_io import inspect as inspect_model
@@ -18,19 +16,13 @@ from onnx_lippa.onnx_io import load
 from onnx_lippa.text import printable
 
 _LONGEST_NAME: Final = 80
-"""Most characters of a name in the table."""
+"""Most characters of a node's name in the table."""
 
 
-def inspect(
-    model: Annotated[Path, typer.Argument(help="The ONNX model.")],
-    output: Annotated[
-        str | None, typer.Option(help="Output to look at, where the model has several.")
-    ] = None,
-    load_memory: options.LoadMemory = options.LOAD_MEMORY,
-    load_time: options.LoadTime = options.LOAD_TIME,
-) -> None:
-    """Show the layers of a model, and everything about it that is not supported."""
-    limits = options.load_limits(load_memory, load_time)
+@spread
+def inspect(model: ModelPath, interface: Interface) -> None:
+    """List the layers of a model, and everything in it that is not supported."""
+    limits, output = interface.limits, interface.output
     found = inspect_model(model, output=output, limits=limits)
     terminal = console()
     batch = found.interface.batch.value

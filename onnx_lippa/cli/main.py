@@ -58,7 +58,7 @@ class Listener:
 def main() -> None:
     """Runs the command line and exits."""
     with Listener() as listener:
-        code = import_module("onnx_lippa.cli.endings").run(sys.argv[1:], listener)
+        code = import_module("onnx_lippa.cli.app").run(sys.argv[1:], listener)
     atexit.register(_ignore_endings)
     sys.exit(code)
 

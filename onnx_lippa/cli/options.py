@@ -1,118 +1,364 @@
-"""Options that several commands share."""
+"""The options that commands share, in groups, and how values of options are read.
+
+A group is a frozen dataclass with one field per option. A command takes groups as parameters, and
+:func:`spread` shows their fields to Typer as if each was a parameter of the command.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias, get_args, get_type_hints
+from zipfile import ZipFile, is_zipfile
 
+import numpy as np
+import numpy.typing as npt
 import typer
+from typer.models import OptionInfo
 
+from onnx_lippa.arrays import AnyArray
+from onnx_lippa.data.files import opened, require_file
+from onnx_lippa.data.npy import read_npy
+from onnx_lippa.data.npz import read_member
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import LoadLimits
 from onnx_lippa.onnx_io.limits import DEFAULT_MEMORY
+from onnx_lippa.spec import Features
+from onnx_lippa.text import listed
 
-ModelPath: TypeAlias = Annotated[
-    Path | None, typer.Argument(help="The ONNX model; all but --instances need it.")
-]
-DataPath: TypeAlias = Annotated[
-    Path | None,
-    typer.Argument(
-        help="Inputs and labels: .npz, .npy or IDX. Without it the .npz of the same stem beside "
-        "the model, else inputs drawn from the domain."
-    ),
-]
-Radius: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--eps",
-        help="Radius of the ball: a number, 8/255, a list like 0.05,0.1 for a curve, or a .npy "
-        "file with one for each feature.",
-    ),
-]
-OneRadius: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--eps",
-        help="Radius of the ball: a number, 8/255, or a .npy file with one for each feature.",
-    ),
-]
-NormName: TypeAlias = Annotated[str, typer.Option("--norm", help="linf, l1 or l2.")]
-TargetClasses: TypeAlias = Annotated[
-    str,
-    typer.Option("--targets", help="Wrong classes that count: all, runner-up, or a list like 3,5."),
-]
-PropertyPath: TypeAlias = Annotated[
-    Path | None,
-    typer.Option("--property", help="VNN-LIB file (or .vnnlib.gz): can any input meet it?"),
-]
-Timeout: TypeAlias = Annotated[
-    float | None,
-    typer.Option("--timeout", help="Seconds for --property, or for each of --instances."),
-]
-CounterexamplePath: TypeAlias = Annotated[
-    Path | None,
-    typer.Option("--counterexample", help="File for the counterexample to --property."),
-]
-InstancesPath: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--instances", help="CSV of models, properties and timeouts, to be answered one by one."
-    ),
-]
-OutputName: TypeAlias = Annotated[
-    str | None, typer.Option("--output", help="Output that is meant, where the model has several.")
-]
-Lower: TypeAlias = Annotated[
-    str, typer.Option("--lower", help="Lower end of the domain, or a file.")
-]
-Upper: TypeAlias = Annotated[
-    str, typer.Option("--upper", help="Upper end of the domain, or a file.")
-]
-Fixed: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--fixed", help="Features that must not move: a list like 0,3,7, or a file (mask)."
-    ),
-]
-GridSteps: TypeAlias = Annotated[
-    str,
-    typer.Option("--grid", help="Step of which features take whole multiples, or a file; 0: any."),
-]
-First: TypeAlias = Annotated[int | None, typer.Option("--first", help="Only the first N inputs.")]
-Indices: TypeAlias = Annotated[
-    str | None, typer.Option("--indices", help="Only these inputs: a list like 0,5,7.")
-]
-Seed: TypeAlias = Annotated[int, typer.Option("--seed", help="Same seed, same result.")]
-WorkerCount: TypeAlias = Annotated[
-    int | None, typer.Option("--workers", help="Processes; all cores if not given.")
-]
-OutFolder: TypeAlias = Annotated[
-    Path | None,
-    typer.Option("--out", help="Folder for results; an interrupted run is continued."),
-]
-AsJson: TypeAlias = Annotated[
-    bool, typer.Option("--json", help="Print the summary as JSON and nothing else.")
-]
-Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
-LoadMemory: TypeAlias = Annotated[
-    float,
-    typer.Option(
-        "--load-memory", help="Gigabytes that loading a model may take, in a process of its own."
-    ),
-]
-LoadTime: TypeAlias = Annotated[
-    float, typer.Option("--load-time", help="Seconds that loading a model may take.")
-]
-LOAD_MEMORY: Final = DEFAULT_MEMORY / 1e9
-LOAD_TIME: Final = LoadLimits().seconds
+BALL: Final = "Specification"
+METHOD: Final = "Method"
+PROPERTY: Final = "VNN-LIB properties"
+INPUTS: Final = "Inputs"
+RUN: Final = "Run"
+MODEL: Final = "Model"
+PANELS: Final = (BALL, METHOD, PROPERTY, INPUTS, RUN, MODEL)
+"""The panels of a help text, in its order."""
+
+_FRACTION: Final = re.compile(r"\s*([^/\s]+)\s*/\s*([^/\s]+)\s*")
+_SUFFIXES: Final = (".npy", ".npz")
+
+ModelPath: TypeAlias = Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX model.")]
 
 
-def load_limits(memory: float, seconds: float) -> LoadLimits:
-    """The limits of loading a model that ``--load-memory`` and ``--load-time`` state.
+def option(panel: str, text: str, *names: str) -> OptionInfo:
+    """An option in a panel of the help text; its name is that of its field if none is given."""
+    info: OptionInfo = typer.Option(*names, help=text, rich_help_panel=panel)
+    return info
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """Limits of loading a model."""
+
+    load_memory: Annotated[float, option(MODEL, "Memory limit for loading the model, in GB.")] = (
+        round(DEFAULT_MEMORY / 1e9, 1)
+    )
+    load_time: Annotated[float, option(MODEL, "Time limit for loading the model, in seconds.")] = (
+        LoadLimits().seconds
+    )
+
+    @property
+    def limits(self) -> LoadLimits:
+        """Both limits.
+
+        Raises:
+            InputError: the memory limit is out of range.
+        """
+        if not 0 < self.load_memory < 1e6:
+            raise InputError(f"--load-memory is {self.load_memory}: give a number of gigabytes")
+        return LoadLimits(int(self.load_memory * 1e9), self.load_time)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interface(Loading):
+    """How a model is loaded, and which of its outputs is used."""
+
+    output: Annotated[str | None, option(MODEL, "Output to use, if the model has several.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs(Interface):
+    """The inputs of a run, and the ball around each of them."""
+
+    model: Annotated[
+        Path | None,
+        typer.Argument(metavar="MODEL", help="ONNX model; left out with --instances."),
+    ] = None
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="DATA",
+            help="Inputs and labels (.npz, .npy or IDX). Default: the .npz with the model's name; "
+            "if there is none, random inputs from the domain.",
+        ),
+    ] = None
+    first: Annotated[int | None, option(INPUTS, "Only the first N inputs.")] = None
+    indices: Annotated[str | None, option(INPUTS, "Only the inputs at these indices: 0,5,7.")] = (
+        None
+    )
+    eps: Annotated[
+        str | None,
+        option(
+            BALL,
+            "Radius of the ball: a number, a fraction (8/255), a list (0.05,0.1) for a curve over "
+            "radii, or a .npy file with one radius per feature.",
+        ),
+    ] = None
+    norm: Annotated[str, option(BALL, "Norm of the ball: linf, l1 or l2.")] = "linf"
+    lower: Annotated[str, option(BALL, "Lower bound of the domain: a number or .npy file.")] = "0"
+    upper: Annotated[str, option(BALL, "Upper bound of the domain: a number or .npy file.")] = "1"
+    fixed: Annotated[
+        str | None,
+        option(BALL, "Features that keep their clean values: a list (0,3,7) or a mask (.npy)."),
+    ] = None
+    seed: Annotated[int, option(RUN, "Random seed.")] = 0
+    quiet: Annotated[bool, option(RUN, "Print nothing but errors.", "--quiet")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class BallInputs(Inputs):
+    """The same where a model is required and there is one radius, not a curve over several."""
+
+    model: ModelPath = field()  # required, where Inputs has a default
+    eps: Annotated[
+        str | None,
+        option(
+            BALL,
+            "Radius of the ball: a number, a fraction (8/255), or a .npy file with one radius per "
+            "feature.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(Inputs):
+    """What the commands that give verdicts have in common."""
+
+    targets: Annotated[
+        str, option(BALL, "Classes that count as adversarial: all, runner-up, or a list (3,5).")
+    ] = "all"
+    grid: Annotated[
+        str,
+        option(
+            BALL,
+            "Step between the values of a feature (1/255; 0: continuous), or a .npy file with one "
+            "step per feature.",
+        ),
+    ] = "0"
+    workers: Annotated[
+        int | None,
+        option(RUN, "Worker processes; results do not depend on them. Default: all cores."),
+    ] = None
+    out: Annotated[
+        Path | None,
+        option(RUN, "Folder for the results; the same command resumes an interrupted run."),
+    ] = None
+    as_json: Annotated[
+        bool, option(RUN, "Print the summary as JSON and nothing else.", "--json")
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Properties:
+    """A property, or a list of instances, in place of inputs with a ball around each."""
+
+    property_: Annotated[
+        Path | None,
+        option(
+            PROPERTY, "VNN-LIB file (.vnnlib, .vnnlib.gz): does an input satisfy it?", "--property"
+        ),
+    ] = None
+    instances: Annotated[
+        Path | None, option(PROPERTY, "CSV file with a model, property and timeout per line.")
+    ] = None
+    timeout: Annotated[
+        float | None, option(PROPERTY, "Time limit per property, in seconds. Default: none.")
+    ] = None
+    counterexample: Annotated[
+        Path | None, option(PROPERTY, "File for the counterexample to --property.")
+    ] = None
+
+    @property
+    def are_given(self) -> bool:
+        """Whether there is a property or a list of instances."""
+        return self.property_ is not None or self.instances is not None
+
+    def require_none(self) -> None:
+        """Raises InputError for options that belong to a property, where there is none."""
+        if self.timeout is not None or self.counterexample is not None:
+            raise InputError("--timeout and --counterexample belong to --property: give one")
+
+    def require_only(self, arguments: Arguments, time_limit: float | None) -> None:
+        """Raises InputError for options that have no meaning for properties."""
+        name = "--property" if self.instances is None else "--instances"
+        if self.property_ is not None and self.instances is not None:
+            raise InputError("--property and --instances exclude each other: give one of them")
+        excluded: list[tuple[object, str]] = [
+            (arguments.data, "DATA"), (arguments.eps, "--eps"), (time_limit, "--time-limit"),
+        ]  # fmt: skip
+        if self.instances is not None:
+            excluded += [
+                (arguments.model, "MODEL"), (self.counterexample, "--counterexample"),
+                (arguments.output, "--output"),
+            ]  # fmt: skip
+        for given, what in excluded:
+            if given is not None:
+                raise InputError(f"{name} and {what} exclude each other: leave {what} out")
+        if self.timeout is not None and not self.timeout > 0:
+            raise InputError(f"--timeout is {self.timeout}: give a positive number of seconds")
+        if self.property_ is not None and arguments.model is None:
+            raise InputError("--property needs a MODEL: give the path of an ONNX file")
+
+
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose parameters that are groups are replaced by the groups' fields.
+
+    Options are ordered by their panels, so that a group may have fields in several of them.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, type[Any]] = {}
+    shown: list[Parameter] = []
+    for parameter in signature(command).parameters.values():
+        kind = hints[parameter.name]
+        if is_dataclass(kind) and isinstance(kind, type):
+            groups[parameter.name] = kind
+            shown += _parameters_of(kind)
+        else:
+            shown.append(parameter.replace(annotation=kind, kind=Parameter.KEYWORD_ONLY))
+    shown.sort(key=_place)
+
+    @wraps(command)
+    def call(**given: object) -> None:
+        built = {
+            name: kind(**{one.name: given.pop(one.name) for one in fields(kind)})
+            for name, kind in groups.items()
+        }
+        command(**built, **given)
+
+    vars(call)["__signature__"] = signature(command).replace(parameters=shown)
+    call.__annotations__ = {one.name: one.annotation for one in shown}
+    return call
+
+
+def _parameters_of(group: type[Any]) -> list[Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        Parameter(
+            one.name,
+            Parameter.KEYWORD_ONLY,
+            default=Parameter.empty if one.default is MISSING else one.default,
+            annotation=hints[one.name],
+        )
+        for one in fields(group)
+    ]
+
+
+def _place(parameter: Parameter) -> int:
+    """Arguments come first, then options by their panels."""
+    infos = [one for one in get_args(parameter.annotation) if isinstance(one, OptionInfo)]
+    return 1 + PANELS.index(infos[0].rich_help_panel) if infos else 0
+
+
+def features_from(
+    d: int, eps: str | None, lower: str, upper: str, fixed: str | None, grid: str
+) -> Features:
+    """The features' radii, bounds, fixed ones and grid, as the options state them.
 
     Raises:
-        InputError: they are none.
+        InputError: an option that is not understood, or does not fit the model.
     """
-    if not 0 < memory < 1e6:
-        raise InputError(f"--load-memory is {memory}: give a number of gigabytes")
-    return LoadLimits(int(memory * 1e9), seconds)
+    return Features.given(
+        d,
+        lower=values_from("--lower", lower),
+        upper=values_from("--upper", upper),
+        eps=None if eps is None else values_from("--eps", eps),
+        fixed=None if fixed is None else fixed_from(fixed),
+        grid=values_from("--grid", grid),
+    )
+
+
+def radii_from(eps: str | None) -> list[str | None]:
+    """The radii of a list like 0.05,0.1; a single radius, or None, gives a list of one.
+
+    Raises:
+        InputError: a list that holds anything but different numbers.
+    """
+    if eps is None or "," not in eps:
+        return [eps]
+    radii: list[str | None] = [part.strip() for part in eps.split(",")]
+    numbers = [_number(part or "") for part in radii]
+    if None in numbers or len(set(numbers)) != len(numbers):
+        raise InputError(
+            f"--eps {eps!r} is not understood: give different numbers or fractions, as in "
+            "0.05,0.1 or 4/255,8/255"
+        )
+    return radii
+
+
+def values_from(option: str, text: str) -> npt.ArrayLike:
+    """A number, a fraction like 1/255, or the array of a file.
+
+    Raises:
+        InputError: none of these.
+    """
+    number = _number(text)
+    if number is not None:
+        return number
+    if Path(text).suffix.lower() not in _SUFFIXES:
+        raise InputError(
+            f"{option} {text!r} is not understood: give a number, a fraction like 1/255, or a "
+            ".npy or .npz file with one number for each feature"
+        )
+    return _array(option, Path(text))
+
+
+def fixed_from(text: str) -> list[int] | AnyArray:
+    """A list of features like 0,3,7, or the mask of a file.
+
+    Raises:
+        InputError: neither.
+    """
+    if Path(text).suffix.lower() in _SUFFIXES:
+        mask = _array("--fixed", Path(text))
+        if mask.dtype.kind not in "biuf" or not np.all((mask == 0) | (mask == 1)):
+            raise InputError(f"--fixed {text} is no mask: store one 0 or 1 for each feature")
+        return mask.astype(np.bool_)
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise InputError(
+            f"--fixed {text!r} is not understood: give a list of features like 0,3,7, or a .npy "
+            "or .npz file with a mask"
+        ) from error
+
+
+def _number(text: str) -> float | None:
+    """The number or fraction in a text; None if it is neither."""
+    fraction = _FRACTION.fullmatch(text)
+    try:
+        if fraction is not None:
+            return float(fraction[1]) / float(fraction[2])
+        return float(text)
+    except (ValueError, ZeroDivisionError):
+        return None
+
+
+def _array(option: str, path: Path) -> AnyArray:
+    """The one array of a file."""
+    require_file(path)
+    remedy = "write it again with numpy.save as one array of numbers"
+    with opened(path, "an array of NumPy", remedy) as stream:
+        if not is_zipfile(stream):
+            stream.seek(0)
+            return read_npy(stream, path)
+        with ZipFile(stream) as archive:
+            found = archive.infolist()
+            if len(found) == 1:
+                return read_member(archive, found[0], path, str(path)).values
+        names = listed([one.filename.removesuffix(".npy") for one in found])
+    raise InputError(f"{option} {path} must hold one array, but holds {names}: store just one")

@@ -1,4 +1,4 @@
-"""``--property SPEC`` and ``--instances CSV`` of the commands that answer them."""
+"""``--property SPEC`` and ``--instances CSV`` of attack, certify and audit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -14,15 +14,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from onnx_lippa import __version__
 from onnx_lippa.attacks import Settings
-from onnx_lippa.cli.console import console, echo
-from onnx_lippa.cli.run import Arguments, cores
+from onnx_lippa.cli.options import Arguments, Properties
+from onnx_lippa.cli.run import cores
+from onnx_lippa.cli.terminal import console, echo
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.errors import InputError, ModelError
-from onnx_lippa.onnx_io import LoadLimits
 from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.runs import (
     Answer,
     Finding,
+    Instance,
     InstanceResult,
     ListFolder,
     answers,
@@ -39,107 +40,84 @@ from onnx_lippa.runs.list_folder import RESULTS
 from onnx_lippa.spec import Property
 
 
-@dataclass(frozen=True)
-class PropertyQuestion:
-    """What is asked about properties; see the options of the same names."""
-
-    spec: Path | None
-    instances: Path | None
-    counterexample: Path | None
-    timeout: float | None
-    time_limit: float | None
-
-    @property
-    def is_asked(self) -> bool:
-        """Whether a property or a list of them is given."""
-        return self.spec is not None or self.instances is not None
-
-    def require_nothing(self) -> None:
-        """Raises InputError for options that only a property has a use for."""
-        if self.timeout is not None or self.counterexample is not None:
-            raise InputError("--timeout and --counterexample belong to --property: give one")
-
-
 def answer(
     arguments: Arguments,
-    question: PropertyQuestion,
+    properties: Properties,
+    time_limit: float | None,
     settings: Settings,
     proof: CertifySettings | None,
 ) -> None:
-    """Answers a property, or a list of them.
+    """Answers a property, or a list of instances.
 
     Args:
         arguments: the common arguments.
-        question: the property or the list.
-        settings: budgets of the search for counterexamples; their time limit is set here.
-        proof: those of proofs, or None.
+        properties: the property or the list.
+        time_limit: ``--time-limit``, which is for inputs and not for properties.
+        settings: the search for counterexamples; its time limit is set here.
+        proof: how to prove a property unsat; None leaves proofs out.
 
     Raises:
         InputError: arguments that exclude each other.
     """
-    model, spec, instances = arguments.model, question.spec, question.instances
-    only_one(
-        model, arguments.data, arguments.eps, spec, instances, question.time_limit,
-        question.counterexample, arguments.output,
-    )  # fmt: skip
-    settings = replace(settings, minimize=False, time_limit=seconds_of(question.timeout))
+    properties.require_only(arguments, time_limit)
+    timeout = math.inf if properties.timeout is None else properties.timeout
+    settings = replace(settings, minimize=False, time_limit=timeout)
     workers = cores() if arguments.workers is None else arguments.workers
-    if instances is not None:
-        attack_instances(
-            instances, arguments.out, settings, proof, workers, arguments.quiet, arguments.limits
+    if properties.instances is not None:
+        _answer_list(properties.instances, arguments, settings, proof, workers)
+    elif arguments.model is not None and properties.property_ is not None:
+        found, seconds = _answer_one(
+            arguments.model, properties.property_, arguments, settings, proof, workers
         )
-    elif model is not None and spec is not None:
-        attack_property(
-            model, spec, arguments.output, settings, proof, question.counterexample, workers,
-            arguments.as_json, arguments.quiet, arguments.limits,
-        )  # fmt: skip
+        if arguments.as_json:
+            typer.echo(json.dumps(_as_json(found, seconds), indent=2))
+        elif not arguments.quiet:
+            _print(found)
+        if properties.counterexample is not None and found.answer is Answer.SAT:
+            # After the answer, which stands even if the file cannot be written.
+            write_counterexample(properties.counterexample, found)
 
 
-def attack_property(
+def _answer_one(
     model: Path,
     spec: Path,
-    output: str | None,
+    arguments: Arguments,
     settings: Settings,
     proof: CertifySettings | None,
-    counterexample: Path | None,
     threads: int,
-    as_json: bool,
-    quiet: bool,
-    limits: LoadLimits,
-) -> None:
-    """Prints the answer on the first line, and the counterexample behind it.
-
-    With settings of a proof it may be ``unsat``.
-    """
+) -> tuple[Finding, float]:
+    """The answer to one property and its seconds; loading counts towards the timeout."""
     started = time.monotonic()
+
+    def left() -> float:
+        return max(settings.time_limit - (time.monotonic() - started), 1e-3)
+
     try:
         asked = Property.from_vnnlib(spec, started + settings.time_limit)
-        left = max(settings.time_limit - (time.monotonic() - started), 1e-3)
-        limits = replace(limits, seconds=min(limits.seconds, left))
-        loaded = load_for(asked, model, output=output, threads=threads, limits=limits)
-        left = max(settings.time_limit - (time.monotonic() - started), 1e-3)
-        settings = replace(settings, time_limit=left)
+        limits = arguments.limits
+        limits = replace(limits, seconds=min(limits.seconds, left()))
+        loaded = load_for(asked, model, output=arguments.output, threads=threads, limits=limits)
+        budget = replace(settings, time_limit=left())
         if proof is None:
-            found = falsify(loaded, asked, settings)
+            found = falsify(loaded, asked, budget)
         else:
-            found = verify(loaded, asked, settings, proof)
+            found = verify(loaded, asked, budget, proof)
     except OutOfTimeError as error:
         found = Finding(Answer.TIMEOUT, reason=str(error))
     except ModelError as error:
         if time.monotonic() - started < settings.time_limit:
             raise
         found = Finding(Answer.TIMEOUT, reason=str(error))
-    if as_json:
-        typer.echo(json.dumps(_as_json(found, time.monotonic() - started), indent=2))
-    elif not quiet:
-        typer.echo(found.answer.value)
-        if found.answer is Answer.SAT:
-            echo(counterexample_text(found))
-        if found.note:
-            echo(f"; {found.note}")
-    if counterexample is not None and found.answer is Answer.SAT:
-        # Behind the answer, which stands whether or not there is room for a file.
-        write_counterexample(counterexample, found)
+    return found, time.monotonic() - started
+
+
+def _print(found: Finding) -> None:
+    """The answer on the first line, then the counterexample as VNN-COMP writes it."""
+    typer.echo(found.answer.value)
+    if found.answer is Answer.SAT:
+        echo(counterexample_text(found))
+    if found.note:
+        echo(f"; {found.note}")
 
 
 def _as_json(found: Finding, seconds: float) -> dict[str, object]:
@@ -156,29 +134,24 @@ def _as_json(found: Finding, seconds: float) -> dict[str, object]:
     }
 
 
-def attack_instances(
+def _answer_list(
     path: Path,
-    out: Path | None,
+    arguments: Arguments,
     settings: Settings,
     proof: CertifySettings | None,
     workers: int,
-    quiet: bool,
-    limits: LoadLimits,
 ) -> None:
-    """Answers every instance of a list; a list that was interrupted is continued."""
+    """Answers every instance of a list; the same command resumes an interrupted list."""
     instances = read_instances(path)
-    if settings.time_limit < float("inf"):
+    if settings.time_limit < math.inf:
         instances = [
             replace(one, timeout=min(one.timeout, settings.time_limit)) for one in instances
         ]
-    folder, failed = None, None
-    if out is not None:
-        options = state_options(replace(settings, time_limit=math.inf), *([proof] if proof else []))
-        folder = ListFolder(
-            out, list_file(instances, options, __version__, out, path.parent), path.parent
-        )
+    out, quiet, failed = arguments.out, arguments.quiet, None
+    folder = None if out is None else _folder(out, path, instances, settings, proof)
     known = [] if folder is None else folder.known
     left = instances if folder is None else folder.left
+    limits = arguments.limits
     try:
         with _progress(len(instances), quiet) as progress:
             task = progress.add_task("instances", total=len(instances), completed=len(known))
@@ -203,6 +176,18 @@ def attack_instances(
         raise failed
 
 
+def _folder(
+    out: Path,
+    path: Path,
+    instances: list[Instance],
+    settings: Settings,
+    proof: CertifySettings | None,
+) -> ListFolder:
+    options = state_options(replace(settings, time_limit=math.inf), *([proof] if proof else []))
+    listed = list_file(instances, options, __version__, out, path.parent)
+    return ListFolder(out, listed, path.parent)
+
+
 def _progress(total: int, quiet: bool) -> Progress:
     terminal = console(stderr=True)
     return Progress(
@@ -225,36 +210,3 @@ def _report(results: list[InstanceResult], total: int, out: Path | None) -> None
     listed = ", ".join(f"{count} {answer}" for answer, count in sorted(counts.items()))
     where = "" if out is None else f"; written to {out / RESULTS}"
     echo(f"{len(results)} of {total} instances: {listed or 'nothing yet'}{where}")
-
-
-def seconds_of(timeout: float | None) -> float:
-    """The seconds of ``--timeout``; infinite where it is not given."""
-    if timeout is not None and not timeout > 0:
-        raise InputError(f"--timeout is {timeout}: give a positive number of seconds")
-    return math.inf if timeout is None else timeout
-
-
-def only_one(
-    model: Path | None,
-    data: Path | None,
-    eps: str | None,
-    property_: Path | None,
-    instances: Path | None,
-    time_limit: float | None,
-    counterexample: Path | None,
-    output: str | None,
-) -> None:
-    """Raises InputError for arguments that say nothing to a property or to a list of them."""
-    if property_ is not None and instances is not None:
-        raise InputError("--property and --instances exclude each other: give one of them")
-    name = "--instances" if property_ is None else "--property"
-    for given, what in ((data, "DATA"), (eps, "--eps"), (time_limit, "--time-limit")):
-        if given is not None:
-            raise InputError(f"{name} and {what} exclude each other: leave {what} out")
-    if property_ is not None and model is None:
-        raise InputError("--property needs a MODEL: give the path of an ONNX file")
-    if instances is not None:
-        given_too = ((model, "MODEL"), (counterexample, "--counterexample"), (output, "--output"))
-        for given, what in given_too:
-            if given is not None:
-                raise InputError(f"--instances and {what} exclude each other: leave {what} out")

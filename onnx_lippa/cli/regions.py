@@ -16,11 +16,18 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from onnx_lippa.bounds.stability import BoundsMethod, Stability, stabilities
-from onnx_lippa.cli import options
-from onnx_lippa.cli.console import console
-from onnx_lippa.cli.features import features_from, values_from
 from onnx_lippa.cli.inputs import select
-from onnx_lippa.cli.terminal import model_line
+from onnx_lippa.cli.options import (
+    METHOD,
+    RUN,
+    BallInputs,
+    features_from,
+    option,
+    spread,
+    values_from,
+)
+from onnx_lippa.cli.tables import model_line
+from onnx_lippa.cli.terminal import console
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import load
 from onnx_lippa.runs.files import replace_file
@@ -34,65 +41,63 @@ _COLUMNS: Final = (
 )  # fmt: skip
 
 
+@spread
 def regions(
-    model: Annotated[Path, typer.Argument(help="The ONNX model.")],
-    data: options.DataPath = None,
-    eps: options.OneRadius = None,
-    norm: options.NormName = "linf",
+    inputs: BallInputs,
     bounds: Annotated[
-        str, typer.Option(help="How units are proven stable: linear, or interval (faster).")
+        str,
+        option(METHOD, "Bounds that prove neurons stable: linear, or interval (faster, looser)."),
     ] = "linear",
     samples: Annotated[
-        int, typer.Option(help="Points of each ball at which patterns are looked up.")
+        int, option(METHOD, "Random points per ball whose regions are counted.")
     ] = 1000,
-    output: options.OutputName = None,
-    lower: options.Lower = "0",
-    upper: options.Upper = "1",
-    fixed: options.Fixed = None,
-    first: options.First = None,
-    indices: options.Indices = None,
-    seed: options.Seed = 0,
-    out: Annotated[
-        Path | None, typer.Option(help="File for one row per input: .csv, or .json.")
-    ] = None,
-    load_memory: options.LoadMemory = options.LOAD_MEMORY,
-    load_time: options.LoadTime = options.LOAD_TIME,
+    out: Annotated[Path | None, option(RUN, "File for one row per input: .csv or .json.")] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print everything as JSON and nothing else.")
+        bool, option(RUN, "Print one row per input as JSON and nothing else.", "--json")
     ] = False,
-    quiet: options.Quiet = False,
 ) -> None:
-    """Count the units that can change their piece near an input, and linear regions around it."""
-    terminal = console(quiet=quiet or as_json)
-    if eps is None:
+    """Count the stable neurons and the linear regions in a ball around each input.
+
+    Bounds prove neurons stable; random points of the ball find unstable ones, and regions.
+    """
+    terminal = console(quiet=inputs.quiet or as_json)
+    if inputs.eps is None:
         raise InputError("there is no radius: give --eps")
-    if samples < 0 or seed < 0:
-        name, value = ("--samples", samples) if samples < 0 else ("--seed", seed)
+    if samples < 0 or inputs.seed < 0:
+        name, value = ("--samples", samples) if samples < 0 else ("--seed", inputs.seed)
         raise InputError(f"{name} is {value}: give at least 0")
     if out is not None and out.suffix.lower() not in (".csv", ".json"):
         raise InputError(f"--out {out} has no ending that is known: give a .csv or a .json file")
     if out is not None and not out.parent.is_dir():
         raise InputError(f"cannot write {out}: there is no folder {out.parent}")
-    wanted, method = norm_named(norm), _method_named(bounds)
-    low, high = values_from("--lower", lower), values_from("--upper", upper)
-    limits = options.load_limits(load_memory, load_time)
-    loaded = load(model, output=output, lower=low, upper=high, limits=limits)
+    wanted, method = norm_named(inputs.norm), _method_named(bounds)
+    loaded = load(
+        inputs.model,
+        output=inputs.output,
+        lower=values_from("--lower", inputs.lower),
+        upper=values_from("--upper", inputs.upper),
+        limits=inputs.limits,
+    )
     network = loaded.network
-    features = features_from(network.input_size, eps, lower, upper, fixed, "0")
+    features = features_from(
+        network.input_size, inputs.eps, inputs.lower, inputs.upper, inputs.fixed, "0"
+    )
     terminal.print(model_line(loaded), highlight=False, soft_wrap=True)
-    chosen = select(loaded, data, first, indices, features, seed)
+    chosen = select(loaded, inputs.data, inputs.first, inputs.indices, features, inputs.seed)
     if chosen.note:
         terminal.print(chosen.note, highlight=False, soft_wrap=True)
     sets = [features.input_set(x, wanted) for x in chosen.inputs]
     places = chosen.indices.tolist()
     shown = terminal.is_terminal and not terminal.quiet
-    counted = stabilities(loaded.network, sets, places, method, samples, seed)
+    counted = stabilities(loaded.network, sets, places, method, samples, inputs.seed)
     progress = track(
         counted, "counting", len(sets), console=terminal, transient=True, disable=not shown
     )
     with threadpool_limits(limits=1):  # BLAS rounds alike on any number of cores
         found = list(progress)
-    title = f"units near {len(found)} inputs: {_NAMES[wanted.name]}, eps {eps}, {bounds} bounds"
+    title = (
+        f"units near {len(found)} inputs: {_NAMES[wanted.name]}, eps {inputs.eps}, {bounds} bounds"
+    )
     terminal.print(_table(found, title))
     if len(found) > _SHOWN:
         terminal.print(f"the first {_SHOWN} of {len(found)} inputs; --out FILE.csv writes them all")

@@ -8,21 +8,24 @@ from typing import Annotated
 import typer
 
 from onnx_lippa.api import replay as replay_run
-from onnx_lippa.cli import options
-from onnx_lippa.cli.console import echo
+from onnx_lippa.cli.options import MODEL, Loading, option, spread
+from onnx_lippa.cli.terminal import echo
 from onnx_lippa.runs import Replayed
 
 
+@spread
 def replay(
-    out_dir: Annotated[Path, typer.Argument(help="The --out folder of a run, curve or list.")],
-    model: Annotated[
-        Path | None, typer.Option(help="Where the model is now, if it was moved.")
-    ] = None,
-    load_memory: options.LoadMemory = options.LOAD_MEMORY,
-    load_time: options.LoadTime = options.LOAD_TIME,
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The --out folder of a run, a curve or a list.")
+    ],
+    loading: Loading,
+    model: Annotated[Path | None, option(MODEL, "Path of the model, if it has moved.")] = None,
 ) -> None:
-    """Re-check every claim of a run from its files alone, as far as the run got."""
-    confirmed = replay_run(out_dir, model=model, limits=options.load_limits(load_memory, load_time))
+    """Check every claim of a run again, from the files of its folder alone.
+
+    A run that was interrupted or killed is checked as far as it got.
+    """
+    confirmed = replay_run(folder, model=model, limits=loading.limits)
     if confirmed.parts and confirmed.killed:
         echo("unfinished: the curve lacks a radius; it has not ended, or was killed")
     for name, part in confirmed.parts:

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias, final
 
@@ -16,12 +16,12 @@ from rich.console import Console
 from onnx_lippa import __version__
 from onnx_lippa.api import run_inputs
 from onnx_lippa.attacks import Settings
-from onnx_lippa.cli.console import console
-from onnx_lippa.cli.features import features_from, radii_from, values_from
 from onnx_lippa.cli.inputs import Selection, select
-from onnx_lippa.cli.terminal import LiveProgress, curve_table, model_line, summary_table
+from onnx_lippa.cli.options import Arguments, features_from, radii_from, values_from
+from onnx_lippa.cli.tables import LiveProgress, curve_table, model_line, summary_table
+from onnx_lippa.cli.terminal import console
 from onnx_lippa.errors import InputError
-from onnx_lippa.onnx_io import LoadLimits, Model, load
+from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.runs import (
     AuditSettings,
@@ -41,30 +41,6 @@ from onnx_lippa.spec import norm_named
 from onnx_lippa.witness import Outcome
 
 Budgets: TypeAlias = Settings | CertifySettings | AuditSettings
-
-
-@dataclass(frozen=True)
-class Arguments:
-    """What the commands that give verdicts have in common; see the options of the same names."""
-
-    model: Path | None
-    data: Path | None
-    eps: str | None
-    norm: str
-    targets: str
-    output: str | None
-    lower: str
-    upper: str
-    fixed: str | None
-    grid: str
-    first: int | None
-    indices: str | None
-    seed: int
-    workers: int | None
-    out: Path | None
-    as_json: bool
-    quiet: bool
-    limits: LoadLimits = LoadLimits()  # noqa: RUF009  # frozen
 
 
 def carry_out(arguments: Arguments, budgets: Budgets, settings: Settings) -> None:

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from onnx_lippa.cli.features import fixed_from, values_from
+from onnx_lippa.cli.options import fixed_from, values_from
 from onnx_lippa.errors import InputError
 from tests.attacks.cases import DIGITS, DIGITS_DATA, mlp_file
 from tests.cli.command import FEW, command

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import onnx_lippa
-from onnx_lippa.cli.application import COMMANDS
+from onnx_lippa.cli.app import COMMANDS
 from onnx_lippa.errors import FalseClaimError
 from tests.attacks.cases import DIGITS
 from tests.cli.command import command, spawned
