@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         UnsupportedModelError,
     )
     from onnx_lippa.onnx_io import LoadLimits, Model, load
-    from onnx_lippa.runs import Answer, Finding
+    from onnx_lippa.runs.finding import Answer, Finding
     from onnx_lippa.spec import Property
     from onnx_lippa.witness import Verdict
 
@@ -91,7 +91,7 @@ _HOME: Final = {
     ),
     "onnx_lippa.onnx_io": ("LoadLimits", "Model", "load"),
     "onnx_lippa.spec": ("Property",),
-    "onnx_lippa.runs": ("Answer", "Finding"),
+    "onnx_lippa.runs.finding": ("Answer", "Finding"),
     "onnx_lippa.witness": ("Verdict",),
 }
 """Where each public name lives."""

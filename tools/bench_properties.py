@@ -31,7 +31,7 @@ from onnx_lippa.lp.engines import engine_named
 from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.lp.solvers.named import solver_named
 from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.runs import read_results
+from onnx_lippa.runs.instances import read_results
 from onnx_lippa.spec import InputSet, UnsafeSet, norm_named
 
 SIZES = (1_000, 5_000, 15_000, 45_000)

@@ -5,7 +5,6 @@ from onnx_lippa.api.audit import audit
 from onnx_lippa.api.certify import certify
 from onnx_lippa.api.minimal_distortion import Distortions, minimal_distortion
 from onnx_lippa.api.property import falsify, verify
-from onnx_lippa.api.replay import file_sha256, replay
 from onnx_lippa.api.result import (
     AttackResult,
     attack_inputs,
@@ -14,6 +13,7 @@ from onnx_lippa.api.result import (
     proof_method_named,
     run_inputs,
 )
+from onnx_lippa.runs.replay import replay
 
 __all__ = [
     "AttackResult",
@@ -23,7 +23,6 @@ __all__ = [
     "audit",
     "certify",
     "falsify",
-    "file_sha256",
     "method_named",
     "minimal_distortion",
     "mip_solver",

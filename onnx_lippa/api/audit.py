@@ -13,7 +13,7 @@ from onnx_lippa.arrays import AnyArray, Floats
 from onnx_lippa.attacks import Settings
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import CertifySettings
-from onnx_lippa.runs import AuditSettings
+from onnx_lippa.runs.audit import AuditSettings
 from onnx_lippa.spec import Norm
 
 

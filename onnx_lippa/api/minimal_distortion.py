@@ -14,7 +14,7 @@ from onnx_lippa.arrays import AnyArray, Float64, Floats
 from onnx_lippa.attacks import Settings
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import CertifySettings, Nearest, ProofMethod, nearest
-from onnx_lippa.runs import outcomes
+from onnx_lippa.runs.workers import outcomes
 from onnx_lippa.spec import Norm, Problem
 from onnx_lippa.witness import ProvedBy, Verdict
 

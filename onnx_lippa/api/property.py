@@ -11,9 +11,10 @@ from onnx_lippa.attacks import Settings
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import CertifySettings
-from onnx_lippa.runs import Answer, Finding, load_for
-from onnx_lippa.runs import falsify as falsify_property
-from onnx_lippa.runs import verify as verify_property
+from onnx_lippa.runs.falsify import falsify as falsify_property
+from onnx_lippa.runs.falsify import load_for
+from onnx_lippa.runs.finding import Answer, Finding
+from onnx_lippa.runs.verify import verify as verify_property
 from onnx_lippa.spec import Property
 
 

@@ -19,7 +19,9 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.lp.solvers.named import mip_solver_named
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.proofs import CertifySettings, ProofMethod
-from onnx_lippa.runs import AuditEvent, AuditSettings, RunSpecification, Targets, events
+from onnx_lippa.runs.audit import AuditEvent, AuditSettings
+from onnx_lippa.runs.specification import RunSpecification, Targets
+from onnx_lippa.runs.tasks import events
 from onnx_lippa.spec import Features, Norm, Problem, norm_named
 from onnx_lippa.witness import Outcome, Verdict
 

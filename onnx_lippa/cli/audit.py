@@ -12,7 +12,7 @@ from onnx_lippa.cli.property import answer
 from onnx_lippa.cli.run import carry_out
 from onnx_lippa.errors import InputError
 from onnx_lippa.proofs import CertifySettings
-from onnx_lippa.runs import AuditSettings
+from onnx_lippa.runs.audit import AuditSettings
 
 
 @spread

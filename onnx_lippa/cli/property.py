@@ -20,23 +20,12 @@ from onnx_lippa.cli.terminal import console, echo
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.errors import InputError, ModelError
 from onnx_lippa.proofs import CertifySettings
-from onnx_lippa.runs import (
-    Answer,
-    Finding,
-    Instance,
-    InstanceResult,
-    ListFolder,
-    answers,
-    counterexample_text,
-    falsify,
-    list_file,
-    load_for,
-    read_instances,
-    verify,
-    write_counterexample,
-)
+from onnx_lippa.runs.falsify import falsify, load_for
+from onnx_lippa.runs.finding import Answer, Finding, counterexample_text, write_counterexample
 from onnx_lippa.runs.identity import state_options
-from onnx_lippa.runs.list_folder import RESULTS
+from onnx_lippa.runs.instances import Instance, InstanceResult, answers, read_instances
+from onnx_lippa.runs.instances_folder import RESULTS, ListFolder, list_file
+from onnx_lippa.runs.verify import verify
 from onnx_lippa.spec import Property
 
 

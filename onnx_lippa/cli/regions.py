@@ -16,7 +16,6 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from onnx_lippa.bounds.stability import BoundsMethod, Stability, stabilities
-from onnx_lippa.cli.inputs import select
 from onnx_lippa.cli.options import (
     METHOD,
     RUN,
@@ -31,6 +30,7 @@ from onnx_lippa.cli.terminal import console
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import load
 from onnx_lippa.runs.files import replace_file
+from onnx_lippa.runs.inputs import select
 from onnx_lippa.spec import norm_named
 
 _SHOWN: Final = 20

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from onnx_lippa.api import replay as replay_run
 from onnx_lippa.cli.options import MODEL, Loading, option, spread
 from onnx_lippa.cli.terminal import echo
-from onnx_lippa.runs import Replayed
+from onnx_lippa.runs.claims import Replayed
+from onnx_lippa.runs.replay import replay as replay_run
 
 
 @spread

@@ -16,27 +16,19 @@ from rich.console import Console
 from onnx_lippa import __version__
 from onnx_lippa.api import run_inputs
 from onnx_lippa.attacks import Settings
-from onnx_lippa.cli.inputs import Selection, select
 from onnx_lippa.cli.options import Arguments, features_from, radii_from, values_from
 from onnx_lippa.cli.tables import LiveProgress, curve_table, model_line, summary_table
 from onnx_lippa.cli.terminal import console
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.proofs import CertifySettings
-from onnx_lippa.runs import (
-    AuditSettings,
-    RunFolder,
-    RunSpecification,
-    Summary,
-    Targets,
-    carried,
-    lock_curve,
-    order_of,
-    summarise,
-    write_curve,
-)
+from onnx_lippa.runs.audit import AuditSettings
+from onnx_lippa.runs.curve import carried, lock_curve, order_of, write_curve
+from onnx_lippa.runs.folder import RunFolder
 from onnx_lippa.runs.identity import Identity, state_options
-from onnx_lippa.runs.summary import RunFacts
+from onnx_lippa.runs.inputs import Selection, select
+from onnx_lippa.runs.specification import RunSpecification, Targets
+from onnx_lippa.runs.summary import RunFacts, Summary, summarise
 from onnx_lippa.spec import norm_named
 from onnx_lippa.witness import Outcome
 

@@ -20,7 +20,8 @@ from rich.table import Table
 from rich.text import Text
 
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.runs import RunSpecification, Summary
+from onnx_lippa.runs.specification import RunSpecification
+from onnx_lippa.runs.summary import Summary
 from onnx_lippa.witness import Outcome, Verdict
 
 _PROOFS: Final = {

@@ -19,7 +19,7 @@ from onnx_lippa.attacks import Method, Settings
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import CertifySettings, ProofMethod
-from onnx_lippa.runs.merge import merged
+from onnx_lippa.runs.contradiction import merged
 from onnx_lippa.runs.specification import chosen_of, indices_of
 from onnx_lippa.runs.workers import Budgets, Workers, jobs_of, stopping_time, worth_starting
 from onnx_lippa.spec import Problem

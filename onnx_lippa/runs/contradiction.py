@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from onnx_lippa.arrays import Floats
+from onnx_lippa.errors import ContradictionError
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.spec import UnsafeSet
+from onnx_lippa.spec import Problem, UnsafeSet
+from onnx_lippa.witness import Outcome, Verdict
 
 _EXACT: Final = 1e-9
 """Rounding of float64, as a share of the margin's size plus 1."""
@@ -35,3 +38,56 @@ def contradict(x: Floats, outputs: Floats, bound: float, unsafe: UnsafeSet, mode
     margin, ran = (float(unsafe.margins(logits).min()) for logits in (read, outputs[None]))
     size = 1 + float(np.abs(read).max())
     return margin < bound - _EXACT * size or abs(margin - ran) > _SINGLE * size
+
+
+_CLAIMS: Final = (Verdict.MISCLASSIFIED, Verdict.ADVERSARIAL, Verdict.ROBUST)
+
+
+def merged(before: Outcome, after: Outcome, problem: Problem, model: Model) -> Outcome:
+    """The verdict of either, times and counts of both.
+
+    Args:
+        before: what was known.
+        after: what was found out since.
+        problem: what both are about.
+        model: the model.
+
+    Raises:
+        ContradictionError: a witness and a proof that cannot both hold.
+    """
+    bound = max(before.bound, after.bound)
+    both = {before.verdict, after.verdict}
+    if Verdict.ROBUST in both and Verdict.MISCLASSIFIED in both:
+        raise _report(problem, model)
+    claim = before if before.verdict in _CLAIMS else after
+    if Verdict.ADVERSARIAL in both and bound > 0:
+        claim = _broken(before, after)
+        witness = claim.witness
+        if witness is None or contradict(witness.x, witness.outputs, bound, problem.unsafe, model):
+            raise _report(problem, model)
+        bound = 0.0
+    return replace(
+        claim,
+        lp_steps=before.lp_steps + after.lp_steps,
+        seconds=before.seconds + after.seconds,
+        lp_seconds=before.lp_seconds + after.lp_seconds,
+        best_margin=min(before.best_margin, after.best_margin),
+        bound=bound,
+        nodes=before.nodes + after.nodes,
+        reason=claim.reason or ("" if claim.verdict in _CLAIMS else before.reason),
+    )
+
+
+def _broken(before: Outcome, after: Outcome) -> Outcome:
+    """The one with the witness: what ONNX Runtime computes decides where rounding does."""
+    return before if before.verdict is Verdict.ADVERSARIAL else after
+
+
+def _report(problem: Problem, model: Model) -> ContradictionError:
+    """What to raise where an input has a witness and a proof."""
+    inputs = problem.inputs
+    return ContradictionError(
+        f"input {problem.index} has both a witness and a proof of robustness, which cannot be: "
+        f"please report this as a bug, with the model ({model.file.path.name}, SHA-256 "
+        f"{model.file.sha256}), the input, the norm {inputs.norm.name} and eps {inputs.eps:g}"
+    )

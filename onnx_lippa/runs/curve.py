@@ -14,8 +14,8 @@ from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.runs.audit import AuditSettings
 from onnx_lippa.runs.files import FolderLock, reading, replace_file, writing
-from onnx_lippa.runs.run_file import CURVE, LIST, RUN
-from onnx_lippa.runs.stored import SUMMARY
+from onnx_lippa.runs.folder import SUMMARY
+from onnx_lippa.runs.identity import CURVE, LIST, RUN
 from onnx_lippa.runs.summary import Summary
 from onnx_lippa.spec import Problem
 from onnx_lippa.witness import Judge, Outcome, Verdict

@@ -1,21 +1,213 @@
-"""A property put to a model: a search for an input that meets it."""
+"""The cases of a property, attacked in turn: the promising ones first, none at the cost of all."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from onnx_lippa.attacks import Settings
+from onnx_lippa.attacks import Settings, attack_batch, glance
 from onnx_lippa.errors import InputError
 from onnx_lippa.ir.readout import Readout
 from onnx_lippa.onnx_io import LoadLimits, Model, load
 from onnx_lippa.runs.finding import Answer, Finding
-from onnx_lippa.runs.search import Search
-from onnx_lippa.spec import Features, Property
+from onnx_lippa.spec import REACHES, Conjunction, Features, Problem, Property, UnsafeSet, inputs_of
+from onnx_lippa.witness import FoundBy, Witness
+
+_GLANCE_SHARE: Final = 0.1
+_QUICK_SHARE: Final = 0.2
+"""Shares of the time limit in which all cases are glanced at, and then attacked shortly."""
+_FEW_CASES: Final = 8
+"""As many cases get even in a short attack, and without a time limit, what takes long."""
+_LEAST_SECONDS: Final = 0.02
+_LEAST_THOROUGH_SECONDS: Final = 1.0
+"""What an attack on one case gets, the last ones at the cost of others: less is worth nothing."""
+
+
+class Search:
+    """The search for an input that meets one of the cases of a property.
+
+    Args:
+        model: the model.
+        asked: the property; it fits the model.
+        settings: budgets; the time limit is that of the whole search.
+        started: ``time.monotonic()`` from which it counts.
+    """
+
+    def __init__(self, model: Model, asked: Property, settings: Settings, started: float) -> None:
+        self._model = model.joint() if asked.joint else model
+        self._asked, self._settings, self._started = asked, settings, started
+        self._lp_steps = 0
+        self._margins = np.full(len(asked.cases), np.inf)
+        """(cases,) the least margin met in each."""
+
+    def run(self) -> Finding:
+        """A glance at all cases, short attacks on all of them, and thorough ones until time is up.
+
+        One case alone is attacked thoroughly at once, unless an input lacks a bound: then it is
+        looked at near and far before.
+        """
+        several = len(self._asked.cases) > 1 or not self._asked.cases[0].is_bounded
+        if several and (found := self._glance() or self._quickly()):
+            return found
+        pending = self._by_promise()
+        while pending:
+            found, pending = self._thoroughly(pending)
+            if found is not None:
+                return found
+            if self._left() <= 0:
+                return self._finding(Answer.TIMEOUT)
+        return self._finding(Answer.UNKNOWN)
+
+    def _glance(self) -> Finding | None:
+        """Looks at all cases at once, as far as its share of the time goes."""
+        deadline = time.monotonic() + _GLANCE_SHARE * self._settings.time_limit
+        for seen in glance(self._model, self._problems(), self._settings.seed):
+            index = seen.problem.index
+            self._margins[index] = min(self._margins[index], seen.margin)
+            if seen.witness is not None and self._is_real(seen.problem, seen.witness):
+                return self._sat(seen.problem, seen.witness, FoundBy.SAMPLING)
+            if time.monotonic() > deadline:
+                break
+        return None
+
+    def _quickly(self) -> Finding | None:
+        """Attacks every case shortly, the most promising first."""
+        limit, cases = self._settings.time_limit, len(self._asked.cases)
+        share = max(_QUICK_SHARE * limit / cases, _LEAST_SECONDS)
+        settings = replace(self._settings, restarts=0)
+        if cases > _FEW_CASES:
+            settings = replace(settings, lp_steps=0)
+        deadline = time.monotonic() + 2 * _QUICK_SHARE * limit
+        for case in self._by_promise():
+            if time.monotonic() > deadline:
+                break
+            found, _ = self._attack(case, share, settings)
+            if found is not None:
+                return found
+        return None
+
+    def _thoroughly(self, cases: list[int]) -> tuple[Finding | None, list[int]]:
+        """Attacks the cases in turn.
+
+        Returns:
+            What was found, and the cases for which there was too little time.
+        """
+        cut_short = []
+        for place, case in enumerate(cases):
+            share = max(self._left() / (len(cases) - place), _LEAST_THOROUGH_SECONDS)
+            found, whole = self._attack(case, share, self._thorough(place))
+            if found is not None:
+                return found, []
+            if not whole:
+                cut_short.append(case)
+        return None, cut_short
+
+    def _thorough(self, place: int) -> Settings:
+        """Settings of the case at one place: without a time limit, not all get all there is."""
+        if self._settings.time_limit < np.inf or place < _FEW_CASES:
+            return self._settings
+        return replace(self._settings, restarts=min(1, self._settings.rounds), lp_steps=0)
+
+    def _attack(self, case: int, share: float, settings: Settings) -> tuple[Finding | None, bool]:
+        """Attacks one case for at most some seconds.
+
+        Returns:
+            What was found, and whether time sufficed for the whole attack.
+        """
+        limit = min(share, self._left())
+        if limit <= 0:
+            return None, False
+        end, whole = time.monotonic() + limit, True
+        reaches = self._reaches(case)
+        for place, reach in enumerate(reaches):
+            problem = self._problem(case, reach)
+            seconds = max((end - time.monotonic()) / (len(reaches) - place), _LEAST_SECONDS)
+            limited = replace(settings, time_limit=seconds)
+            for outcome in attack_batch(self._model, [problem], limited):
+                self._lp_steps += outcome.lp_steps
+                self._margins[case] = min(self._margins[case], outcome.best_margin)
+                if outcome.witness is not None and self._is_real(problem, outcome.witness):
+                    return self._sat(problem, outcome.witness, outcome.found_by), True
+                whole &= outcome.seconds < seconds
+        return None, whole
+
+    def _by_promise(self) -> list[int]:
+        return [int(case) for case in np.argsort(self._margins, kind="stable")]
+
+    def _left(self) -> float:
+        return self._settings.time_limit - (time.monotonic() - self._started)
+
+    def _problems(self) -> Iterator[Problem]:
+        return (
+            self._problem(case, reach)
+            for case in range(len(self._asked.cases))
+            for reach in self._reaches(case)
+        )
+
+    def _is_real(self, problem: Problem, witness: Witness) -> bool:
+        """Whether a witness that may be far out, for want of bounds, holds in float64 too.
+
+        Far out float32 is so coarse that nearly everything holds somewhere by its rounding.
+        """
+        if not problem.stated.unbounded:
+            return True
+        outputs = self._model.network.forward(witness.x[None].astype(np.float64))
+        return bool(np.any(problem.unsafe.margins(outputs) <= 0))
+
+    def _reaches(self, case: int) -> tuple[float, ...]:
+        """How far is searched where an input has no bound: near, and then farther and farther."""
+        return REACHES[:1] if self._asked.cases[case].is_bounded else REACHES
+
+    def _problem(self, index: int, reach: float) -> Problem:
+        """The problem of one case; not kept, since there may be very many."""
+        return problem_of(self._model, self._asked, index, reach)
+
+    def _sat(self, problem: Problem, witness: Witness, found_by: FoundBy) -> Finding:
+        margins = problem.unsafe.margins(witness.outputs[None])
+        self._margins[problem.index] = min(self._margins[problem.index], margins.min())
+        rounded = () if problem.asked is None else tuple(sorted(problem.asked.meant))
+        found = self._finding(Answer.SAT)
+        outputs = witness.outputs[: self._asked.outputs]
+        return replace(found, x=witness.x, outputs=outputs, rounded=rounded, found_by=found_by)
+
+    def _finding(self, answer: Answer) -> Finding:
+        return Finding(
+            answer,
+            seconds=time.monotonic() - self._started,
+            lp_steps=self._lp_steps,
+            best_margin=float(self._margins.min()),
+        )
+
+
+def problem_of(model: Model, asked: Property, index: int, reach: float = REACHES[0]) -> Problem:
+    """The problem of one case of a property, for its model (joint where the property needs it).
+
+    Args:
+        model: the model.
+        asked: the property.
+        index: which case.
+        reach: how far is searched where there is no bound; a proof covers all there is.
+    """
+    case = asked.cases[index]
+    inputs, claim = inputs_of(asked, case, model.interface.dtype, reach)
+    sought = case.unsafe
+    if not all(len(one.bound) for one in sought.disjuncts):
+        sought = UnsafeSet(tuple(_with_a_row(one) for one in sought.disjuncts))
+    return Problem(index, inputs, sought, UnsafeSet(()), claim)
+
+
+def _with_a_row(conjunction: Conjunction) -> Conjunction:
+    """The same conjunction; one without rows gets ``0 <= 0``, which every output meets."""
+    if len(conjunction.bound):
+        return conjunction
+    return Conjunction(np.zeros((1, conjunction.matrix.shape[1])), np.zeros(1), strict=False)
+
 
 _FAR: Final = 1e12
 """Bounds further away are taken for none at all when the import is checked."""

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
 from enum import Enum
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from onnx_lippa.arrays import InputRows, Integers
+from onnx_lippa.errors import InputError
+from onnx_lippa.runs.files import CHECK, checksum, reading
 from onnx_lippa.spec import Features
 
 _AT_ONCE: Final = 1024
@@ -139,3 +145,170 @@ def _plain(value: object) -> object:
 def _are(values: Iterable[object], kinds: tuple[type, ...]) -> bool:
     """Whether all values are of some types; true and false are no numbers."""
     return all(isinstance(value, kinds) and not isinstance(value, bool) for value in values)
+
+
+RUN: Final = "run.json"
+CURVE: Final = "curve.json"
+LIST: Final = "list.json"
+"""What tells the folders of runs, curves and lists from each other."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a file was when the run began.
+
+    Attributes:
+        path: its path; empty where it lies in the run's folder, under a name of its own.
+        beside: its path from the run's folder; empty where there is none, or none is known.
+    """
+
+    path: str
+    beside: str = ""
+
+    @classmethod
+    def seen_from(cls, folder: Path, path: Path) -> Place:
+        """The place of a file, as a run in some folder remembers it."""
+        whole = path.resolve()
+        try:
+            return cls(str(whole), os.path.relpath(whole, folder.resolve()))
+        except ValueError:  # another drive
+            return cls(str(whole))
+
+    def candidates(self, folder: Path) -> list[Path]:
+        """Where the file may be now, the likeliest first."""
+        paths = [Path(self.path)]
+        if self.beside:
+            paths.append(folder / self.beside)
+        return paths
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """Checksums of a folder's texts, as they were written at the end of a run or an interrupt.
+
+    They are of what the texts say, not of how: blanks, and fields that have their defaults, may
+    come and go.
+
+    Attributes:
+        results: one for each record of ``results.jsonl``.
+        summary: that of ``summary.json``, but for the places of model and data.
+    """
+
+    results: tuple[int, ...]
+    summary: int
+
+    def as_json(self) -> dict[str, str]:
+        """The same as hexadecimal text."""
+        return {
+            "results": "".join(f"{check:08x}" for check in self.results),
+            "summary": f"{self.summary:08x}",
+        }
+
+    @classmethod
+    def parse(cls, values: dict[str, str]) -> Sealed:
+        """What a file says.
+
+        Raises:
+            ValueError, TypeError, KeyError: no checksums.
+        """
+        text = values["results"]
+        if len(text) % 8:
+            raise ValueError("checksums cut short")
+        checks = tuple(int(text[i : i + 8], 16) for i in range(0, len(text), 8))
+        return cls(checks, int(values["summary"], 16))
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """What ``run.json`` holds.
+
+    Attributes:
+        identity: what the run was asked.
+        model: where the model was.
+        data: where the data was.
+        data_file_sha256: digest of the data file, in folders of before inputs were digested.
+        sealed: checksums of the other files; None in a run that has not ended, and in folders of
+            before there were any.
+        intact: whether the file is as it was written, as far as it can tell.
+    """
+
+    identity: Identity
+    model: Place
+    data: Place
+    data_file_sha256: str = ""
+    sealed: Sealed | None = None
+    intact: bool = True
+
+    @property
+    def is_old(self) -> bool:
+        """Whether it was written before there were journals and checksums."""
+        return not self.identity.version
+
+    def content(self) -> bytes:
+        """The file that holds it."""
+        values = self._claims() | {
+            CHECK: checksum(self._claims()),
+            "model": self.model.path,
+            "model_beside": self.model.beside,
+            "data": self.data.path,
+            "data_beside": self.data.beside,
+        }
+        return json.dumps(values, indent=1).encode()
+
+    def _claims(self) -> dict[str, Any]:
+        """All but the places of files, which may be changed by hand: digests say what is right."""
+        sealed = None if self.sealed is None else self.sealed.as_json()
+        return self.identity.as_json() | {"sealed": sealed}
+
+    @classmethod
+    def parse(cls, values: dict[str, Any]) -> RunFile:
+        """What the values of a file say.
+
+        Raises:
+            ValueError, TypeError, KeyError, OverflowError, InputError: they are of no run.
+        """
+        identity = Identity.parse(values)
+        names = ("model", "data", "model_beside", "data_beside", "data_sha256")
+        words = {name: values.get(name, "") for name in names}
+        if not all(isinstance(word, str) for word in words.values()):
+            raise TypeError("a path is no text")
+        if not words["model"]:
+            raise ValueError("no model is named")
+        sealed = values.get("sealed")
+        run = cls(
+            identity,
+            Place(words["model"], words["model_beside"]),
+            Place(words["data"], words["data_beside"]),
+            words["data_sha256"],
+            None if sealed is None else Sealed.parse(sealed),
+        )
+        is_older = run.is_old and CHECK not in values
+        return replace(run, intact=is_older or values.get(CHECK) == checksum(run._claims()))
+
+
+def read_run(path: Path) -> RunFile:
+    """What a folder's run was asked.
+
+    Raises:
+        InputError: the folder holds no run.
+        DamagedFolderError: the file that says it is damaged.
+    """
+    file = path / RUN
+    with _readable_run(path):
+        content = file.read_bytes()
+    with reading(file, "give the --out folder of a run"):
+        try:
+            return RunFile.parse(json.loads(content))
+        except InputError as error:
+            raise ValueError(str(error)) from error
+
+
+@contextmanager
+def _readable_run(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{path} holds no run that can be read ({RUN}: {error.strerror or error}): give the "
+            "--out folder of a run"
+        ) from error

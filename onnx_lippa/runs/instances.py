@@ -16,10 +16,9 @@ from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.errors import InputError, LippaError, unexpected
 from onnx_lippa.onnx_io import LoadLimits
 from onnx_lippa.proofs import CertifySettings
-from onnx_lippa.runs.counterexample import counterexample_text
 from onnx_lippa.runs.falsify import falsify, load_for
 from onnx_lippa.runs.files import replace_file
-from onnx_lippa.runs.finding import Answer, Finding
+from onnx_lippa.runs.finding import Answer, Finding, counterexample_text
 from onnx_lippa.runs.processes import Died, Replied, WorkerPool
 from onnx_lippa.runs.verify import verify
 from onnx_lippa.runs.workers import stopping_time

@@ -8,7 +8,7 @@ from onnx_lippa.attacks import Settings
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.runs.audit import AuditEvent, AuditSettings, AuditStage, audit
-from onnx_lippa.runs.pool import outcomes
+from onnx_lippa.runs.workers import outcomes
 from onnx_lippa.spec import Problem
 
 

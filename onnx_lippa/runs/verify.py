@@ -14,9 +14,8 @@ from onnx_lippa.errors import ContradictionError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import CertifySettings, certify_batch
 from onnx_lippa.runs.contradiction import contradict
-from onnx_lippa.runs.falsify import falsify
+from onnx_lippa.runs.falsify import falsify, problem_of
 from onnx_lippa.runs.finding import Answer, Finding
-from onnx_lippa.runs.search import problem_of
 from onnx_lippa.spec import FARTHEST, Problem, Property
 from onnx_lippa.witness import Outcome, Verdict
 

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from onnx_lippa.attacks import Settings, attack_batch
 from onnx_lippa.errors import ContradictionError, InputError, describe
 from onnx_lippa.onnx_io import Model, ModelSource
-from onnx_lippa.proofs import CertifySettings, certify_batch
+from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.runs.processes import Died, Replied, WorkerPool
 from onnx_lippa.runs.specification import chosen_of, indices_of
 from onnx_lippa.spec import Problem
@@ -277,3 +277,35 @@ def _begin(source: ModelSource) -> Model:
 
 def _work(model: Model, attempt: _Attempt) -> Iterator[Outcome]:
     return _settled(model, attempt.job, time.monotonic() + attempt.left)
+
+
+_SHARD: Final = 25
+"""Inputs explored together: enough to fill a batch, few enough to balance the workers."""
+_BATCHED: Final = (ProofMethod.INTERVAL, ProofMethod.LINEAR)
+"""Proofs that take many inputs at once; others get one at a time."""
+
+
+def outcomes(
+    model: Model, problems: Sequence[Problem], budgets: Budgets, workers: int
+) -> Iterator[Outcome]:
+    """The outcome of every problem, in the order in which they are settled.
+
+    Outcomes do not depend on the number of workers (but for a time limit). An input whose work
+    fails, or ends its process, is unknown, with the reason.
+
+    Args:
+        model: the model, loaded and checked.
+        problems: the inputs; a slice of them is made and worked on at a time.
+        budgets: what to do with them.
+        workers: processes to use at most.
+
+    Raises:
+        InputError: settings that cannot be used.
+        WorkerError: workers cannot be started.
+    """
+    alone = isinstance(budgets, CertifySettings) and budgets.method not in _BATCHED
+    together = 1 if alone else _SHARD
+    seconds = budgets.time_limit * len(problems)
+    count = worth_starting(workers, -(-len(problems) // together), seconds)
+    with Workers(model, count) as pool:
+        yield from pool.run(jobs_of(problems, budgets, together))

@@ -15,7 +15,7 @@ import onnxruntime as ort
 from onnx_lippa.api import AttackResult, attack_inputs
 from onnx_lippa.attacks import Settings
 from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.runs import RunSpecification, Targets
+from onnx_lippa.runs.specification import RunSpecification, Targets
 from onnx_lippa.spec import Features, norm_named
 from onnx_lippa.witness import Outcome, Verdict
 from tests.graphs import graph_model, node, saved

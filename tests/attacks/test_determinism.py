@@ -7,7 +7,7 @@ import pytest
 
 from onnx_lippa import attack
 from onnx_lippa.onnx_io import load
-from onnx_lippa.runs import pool
+from onnx_lippa.runs import workers
 from tests.attacks.cases import (
     MODELS,
     RADII,
@@ -63,7 +63,7 @@ def test_place_and_neighbours_do_not_show(tmp_path, norm, eps):
 def test_shards(monkeypatch, eps):
     model, x, y = digits()
     whole = fingerprints(outcomes_of(model, x, y, SOME, "linf", eps, **FEW))
-    monkeypatch.setattr(pool, "_SHARD", 4)
+    monkeypatch.setattr(workers, "_SHARD", 4)
     assert fingerprints(outcomes_of(model, x, y, SOME, "linf", eps, **FEW)) == whole
 
 
@@ -92,7 +92,7 @@ def test_seeds_differ():
 def test_workers(monkeypatch, eps):
     model, x, y = digits()
     whole = fingerprints(outcomes_of(model, x, y, SOME, "linf", eps, **FEW))
-    monkeypatch.setattr(pool, "_SHARD", 2)
+    monkeypatch.setattr(workers, "_SHARD", 2)
     spread = fingerprints(outcomes_of(model, x, y, SOME, "linf", eps, workers=2, **FEW))
     assert spread == whole
 

@@ -10,7 +10,7 @@ import pytest
 from onnx_lippa import Verdict, attack
 from onnx_lippa.attacks import plan
 from onnx_lippa.onnx_io import load
-from onnx_lippa.runs import pool
+from onnx_lippa.runs import workers
 from onnx_lippa.spec import Features
 from tests.attacks.cases import (
     DIGITS,
@@ -225,7 +225,7 @@ def test_workers(monkeypatch):
     model, x, y = digits()
     asked = {"features": Features(eps=0.16, grid=1 / 16, fixed=(3, 9)), **FEW}
     whole = fingerprints(outcomes_of(model, x, y, range(6), "linf", **asked))
-    monkeypatch.setattr(pool, "_SHARD", 2)
+    monkeypatch.setattr(workers, "_SHARD", 2)
     spread = fingerprints(outcomes_of(model, x, y, range(6), "linf", workers=2, **asked))
     assert spread == whole
 

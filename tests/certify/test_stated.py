@@ -12,7 +12,7 @@ import onnx_lippa
 from onnx_lippa import Answer, Property
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
-from onnx_lippa.runs.search import problem_of
+from onnx_lippa.runs.falsify import problem_of
 from onnx_lippa.spec import inputs_of
 from onnx_lippa.spec.formula import Comparison, Every, Some
 from onnx_lippa.witness import Verdict

@@ -20,7 +20,7 @@ import pytest
 from onnx_lippa.cli.options import values_from
 from onnx_lippa.data import files, open_data
 from onnx_lippa.errors import DamagedFolderError, InputError
-from onnx_lippa.runs.stored import read_witnesses
+from onnx_lippa.runs.folder import read_witnesses
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
 HUGE = 4_200_000_000

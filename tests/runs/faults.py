@@ -14,7 +14,7 @@ from typing import Any
 from threadpoolctl import threadpool_info
 
 from onnx_lippa.attacks import Settings
-from onnx_lippa.runs import RunSpecification
+from onnx_lippa.runs.specification import RunSpecification
 from onnx_lippa.spec import Problem
 
 FAULTS = ("raise", "memory", "segfault", "kill", "exit", "hang", "hold")

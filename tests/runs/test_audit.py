@@ -13,10 +13,12 @@ from onnx_lippa import InputError, Verdict, audit, certify, verify
 from onnx_lippa.attacks import Method, Settings
 from onnx_lippa.errors import ContradictionError, LippaError
 from onnx_lippa.proofs import CertifySettings, ProofMethod
-from onnx_lippa.runs import Answer, AuditSettings, AuditStage, carried, order_of
-from onnx_lippa.runs import audit as audit_problems
 from onnx_lippa.runs import workers as workers_module
-from onnx_lippa.runs.merge import merged
+from onnx_lippa.runs.audit import AuditSettings, AuditStage
+from onnx_lippa.runs.audit import audit as audit_problems
+from onnx_lippa.runs.contradiction import merged
+from onnx_lippa.runs.curve import carried, order_of
+from onnx_lippa.runs.finding import Answer
 from onnx_lippa.runs.workers import Job, Workers
 from onnx_lippa.spec import Property
 from onnx_lippa.witness import Outcome, ProvedBy

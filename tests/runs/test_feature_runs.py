@@ -10,7 +10,7 @@ import pytest
 
 from onnx_lippa import FalseClaimError, InputError, replay
 from onnx_lippa.cli import run as run_command
-from onnx_lippa.runs.run_file import read_run
+from onnx_lippa.runs.identity import read_run
 from onnx_lippa.spec import Features
 from tests.attacks.cases import DIGITS, DIGITS_DATA, mlp_file
 from tests.cli.command import FEW, command

@@ -174,9 +174,9 @@ def test_distances_of_before_were_rounded_to_nearest(tmp_path):
 def test_a_model_that_is_replaced_between_radii(tmp_path, monkeypatch):
     """Each radius starts workers anew; they open what was checked, or the run ends."""
     from onnx_lippa.cli import run
-    from onnx_lippa.runs import pool
+    from onnx_lippa.runs import workers
 
-    monkeypatch.setattr(pool, "_SHARD", 1)
+    monkeypatch.setattr(workers, "_SHARD", 1)
     path, out = tmp_path / "m.onnx", tmp_path / "curve"
     shutil.copy(DIGITS, path)
     real = run.write_curve

@@ -7,9 +7,8 @@ import os
 import pytest
 
 from onnx_lippa.errors import InputError
-from onnx_lippa.runs import Instance, answers
 from onnx_lippa.runs import instances as instances_module
-from onnx_lippa.runs.instances import read_instances
+from onnx_lippa.runs.instances import Instance, answers, read_instances
 from tests.graphs import graph_model, node, saved
 from tests.runs.faults import FaultySettings
 

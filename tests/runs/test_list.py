@@ -253,7 +253,7 @@ def test_a_counterexample_that_cannot_be_written(files, tmp_path):
     out = tmp_path / "out"
     (out / "counterexamples").mkdir(parents=True)
     from onnx_lippa.runs.instances import read_instances
-    from onnx_lippa.runs.list_folder import name_counterexamples
+    from onnx_lippa.runs.instances_folder import name_counterexamples
 
     for name in name_counterexamples(read_instances(files)):
         (out / "counterexamples" / name).mkdir()

@@ -16,8 +16,10 @@ import pytest
 from onnx_lippa.attacks import Settings
 from onnx_lippa.errors import InputError, ModelError
 from onnx_lippa.proofs import CertifySettings
-from onnx_lippa.runs import RunSpecification, Targets, outcomes, pool, workers
+from onnx_lippa.runs import workers
 from onnx_lippa.runs.processes import Replied, WorkerPool
+from onnx_lippa.runs.specification import RunSpecification, Targets
+from onnx_lippa.runs.workers import outcomes
 from onnx_lippa.spec import Features, Problem, norm_named
 from onnx_lippa.witness import Verdict
 from tests.attacks.cases import DIGITS, DIGITS_DATA, digits, fingerprints, outcomes_of
@@ -39,7 +41,7 @@ def test_no_problems():
 
 def test_workers_are_gone_afterwards(monkeypatch):
     """After a run, and after one that is given up; other children of ours stay."""
-    monkeypatch.setattr(pool, "_SHARD", 2)
+    monkeypatch.setattr(workers, "_SHARD", 2)
     model, x, y = digits()
     bystander = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
     bystander.start()
@@ -47,7 +49,7 @@ def test_workers_are_gone_afterwards(monkeypatch):
         asked = []
         real = workers.attack_batch
         monkeypatch.setattr(workers, "attack_batch", lambda *a: asked.append(a) or real(*a))
-        stream = pool.outcomes(model, problems(model, x, y, 6), Settings(**FEW), 2)
+        stream = workers.outcomes(model, problems(model, x, y, 6), Settings(**FEW), 2)
         first = next(stream)
         started = [p for p in multiprocessing.active_children() if p.pid != bystander.pid]
         assert len(started) == 2
@@ -74,7 +76,7 @@ def problems(model, x, y, count, *faults) -> Sequence[Problem]:
 
 def test_a_worker_that_is_killed_costs_nothing(monkeypatch):
     """Its inputs are worked on again, and come out as they would have."""
-    monkeypatch.setattr(pool, "_SHARD", 3)
+    monkeypatch.setattr(workers, "_SHARD", 3)
     model, x, y = digits()
     settings, found = Settings(**FEW), []
     for outcome in outcomes(model, problems(model, x, y, 12), settings, 2):
@@ -93,7 +95,7 @@ def test_a_worker_that_is_killed_costs_nothing(monkeypatch):
      pytest.param("exit", "exit code 3", marks=pytest.mark.slow)],
 )  # fmt: skip
 def test_an_input_that_fails_says_so_and_the_others_go_on(kind, said, monkeypatch):
-    monkeypatch.setattr(pool, "_SHARD", 4)
+    monkeypatch.setattr(workers, "_SHARD", 4)
     model, x, y = digits()
     asked = problems(model, x, y, 8, (2, kind))
     found = {o.index: o for o in outcomes(model, asked, Settings(**FEW), 2)}
@@ -128,7 +130,7 @@ def test_an_input_without_end_is_stopped(kind):
 
 def test_jobs_are_made_when_a_worker_is_free(monkeypatch):
     """So a run of any length holds no more than what is worked on."""
-    monkeypatch.setattr(pool, "_SHARD", 1)
+    monkeypatch.setattr(workers, "_SHARD", 1)
     made = []
     real = workers.jobs_of
 
@@ -137,7 +139,7 @@ def test_jobs_are_made_when_a_worker_is_free(monkeypatch):
             made.append(job)
             yield job
 
-    monkeypatch.setattr(pool, "jobs_of", noted)
+    monkeypatch.setattr(workers, "jobs_of", noted)
     model, x, y = digits()
     done = 0
     for _ in outcomes(model, problems(model, x, y, 12), Settings(**FEW), 2):
@@ -148,7 +150,7 @@ def test_jobs_are_made_when_a_worker_is_free(monkeypatch):
 
 def test_no_workers_for_less_work_than_their_start(monkeypatch):
     monkeypatch.setattr(workers, "WorkerPool", None)
-    monkeypatch.setattr(pool, "_SHARD", 1)
+    monkeypatch.setattr(workers, "_SHARD", 1)
     model, x, y = digits()
     settings = Settings(**FEW, time_limit=0.2)
     assert len(list(outcomes(model, problems(model, x, y, 4), settings, 2))) == 4
@@ -178,7 +180,7 @@ def test_a_parent_that_is_killed_leaves_no_worker(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import sys\n"
-        "from onnx_lippa.runs import outcomes\n"
+        "from onnx_lippa.runs.workers import outcomes\n"
         "from onnx_lippa.proofs import CertifySettings\n"
         "from tests.attacks.cases import digits\n"
         "from tests.runs.test_pool import problems\n"
@@ -217,7 +219,7 @@ def group_lives(group) -> bool:
 
 def test_errors_of_ours_come_through(monkeypatch):
     """What a worker refuses is refused here, in the same words."""
-    monkeypatch.setattr(pool, "_SHARD", 1)
+    monkeypatch.setattr(workers, "_SHARD", 1)
     model, x, y = digits()
     with pytest.raises(InputError, match="no solver 'warp'"):
         list(outcomes(model, problems(model, x, y, 2), Settings(solver="warp"), 2))
@@ -229,7 +231,7 @@ def test_a_model_that_is_replaced_meanwhile(tmp_path, monkeypatch):
 
     from onnx_lippa import load
 
-    monkeypatch.setattr(pool, "_SHARD", 1)
+    monkeypatch.setattr(workers, "_SHARD", 1)
     _, x, y = digits()
     path = tmp_path / "model.onnx"
     shutil.copy(DIGITS, path)
@@ -244,7 +246,7 @@ def test_a_model_that_is_replaced_meanwhile(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_many_shards(monkeypatch):
-    monkeypatch.setattr(pool, "_SHARD", 1)
+    monkeypatch.setattr(workers, "_SHARD", 1)
     model, x, y = digits()
     one = fingerprints(outcomes_of(model, x, y, range(10), **FEW))
     three = fingerprints(outcomes_of(model, x, y, range(10), workers=3, **FEW))

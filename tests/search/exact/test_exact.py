@@ -13,7 +13,7 @@ import pytest
 import onnx_lippa
 from onnx_lippa import Answer, Property
 from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
-from onnx_lippa.runs.search import problem_of
+from onnx_lippa.runs.falsify import problem_of
 from onnx_lippa.spec import FARTHEST
 from onnx_lippa.spec.formula import Comparison, Every
 from onnx_lippa.witness import Verdict

@@ -13,9 +13,10 @@ import numpy as np
 from onnx_lippa.arrays import Floats
 from onnx_lippa.errors import DamagedFolderError, FalseClaimError, InputError, LippaError
 from onnx_lippa.onnx_io import LoadLimits, Model, load
+from onnx_lippa.runs.claims import Replayed
 from onnx_lippa.runs.finding import Answer
 from onnx_lippa.runs.instances import InstanceResult, read_results
-from onnx_lippa.runs.list_folder import (
+from onnx_lippa.runs.instances_folder import (
     ANSWERS,
     COUNTEREXAMPLES,
     RESULTS,
@@ -24,7 +25,6 @@ from onnx_lippa.runs.list_folder import (
     read_answers,
     read_list,
 )
-from onnx_lippa.runs.replay import Replayed
 from onnx_lippa.spec import Property, inputs_of, vnnlib
 
 _PAIR: Final = re.compile(r"\(([XY])_(\d+) ([^()\s]+)\)")

@@ -29,8 +29,8 @@ from onnx_lippa.runs.files import (
     whole_lines,
     writing,
 )
+from onnx_lippa.runs.identity import CURVE, LIST, RUN, Place
 from onnx_lippa.runs.instances import Instance, InstanceResult, write_results
-from onnx_lippa.runs.run_file import CURVE, LIST, RUN, Place
 from onnx_lippa.spec import vnnlib
 
 ANSWERS: Final = "answers.jsonl"

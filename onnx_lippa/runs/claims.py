@@ -1,0 +1,344 @@
+"""A finished run, re-checked from its files alone."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from onnx_lippa.arrays import Floats, InputRows, Integers
+from onnx_lippa.attacks import Settings
+from onnx_lippa.errors import DamagedFolderError, FalseClaimError
+from onnx_lippa.onnx_io import Model
+from onnx_lippa.runs.files import reading
+from onnx_lippa.runs.folder import (
+    ADVERSARIALS,
+    AGAIN,
+    RESULTS,
+    SUMMARY,
+    StoredWitnesses,
+    read_kept,
+    read_witnesses,
+    require_sealed,
+    summary_checksum,
+)
+from onnx_lippa.runs.identity import RunFile
+from onnx_lippa.runs.record import JOURNAL, Record, read_records
+from onnx_lippa.runs.specification import RunSpecification, Targets
+from onnx_lippa.runs.summary import RunFacts, complete, summarise
+from onnx_lippa.spec import Problem, UnsafeSet, norm_named
+from onnx_lippa.witness import FoundBy, Judge, Outcome, ProvedBy, Verdict, Witness
+
+_NOT_CHECKED: Final = ("versions",)
+"""Fields of a summary that neither the question nor the results determine."""
+_FACTS: Final = tuple(field.name for field in fields(RunFacts) if field.name != "features")
+"""The question's fields that a summary holds as they are."""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a replay confirmed.
+
+    Attributes:
+        inputs: results read.
+        adversarial: witnesses replayed.
+        misclassified: clean inputs confirmed to be misclassified.
+        robust: inputs that the run says are proven robust. A proof is not repeated by a replay.
+        requested: inputs that the run was asked about; more than ``inputs`` in one that was
+            interrupted or killed.
+        killed: whether the run has not ended: it is going on, or was killed.
+        lost: results left out, since a run of before there were journals was killed and had not
+            stored their witnesses.
+        parts: what was confirmed in each folder of a curve, by the folder's name.
+        what: what was asked about: inputs, or the instances of a list, where ``adversarial``
+            counts the answers ``sat`` and ``robust`` those that are ``unsat``.
+    """
+
+    inputs: int
+    adversarial: int
+    misclassified: int
+    robust: int = 0
+    requested: int = 0
+    killed: bool = False
+    lost: int = 0
+    parts: tuple[tuple[str, Replayed], ...] = ()
+    what: str = "inputs"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run had a result for all that it was asked."""
+        return not self.killed and self.inputs >= self.requested
+
+
+def check_run(
+    path: Path, run: RunFile, model: Model, inputs: InputRows, labels: Integers
+) -> Replayed:
+    """Checks every claim of a run: alone, in a batch, and in the batch of all witnesses.
+
+    A run that has not ended has fewer claims, those that its journal holds.
+
+    Args:
+        path: the run's folder.
+        run: what it was asked.
+        model: the model, freshly loaded.
+        inputs: (n, d) the clean inputs, in the order of the run's indices.
+        labels: (n,) their labels.
+
+    Raises:
+        InputError: a file of the run is missing or damaged.
+        FalseClaimError: the first claim that does not hold.
+    """
+    identity = run.identity
+    clean = _Clean(_specification(run), model, identity.indices, inputs, labels)
+    killed = is_unfinished(path, run)
+    if killed:
+        records, stored, lost = _in_progress(path, run, model)
+    else:
+        records, lost = read_records(path / RESULTS), 0
+        stored = read_witnesses(path / ADVERSARIALS, model.network.input_shape)
+        _check_that_claims_have_witnesses(records, stored)
+    for record in records:
+        clean.check(record)
+    witnesses = _witnesses(model, stored, records, clean, run.is_old)
+    if not killed:
+        _check_summary(path / SUMMARY, run, records, witnesses)
+        _check_seals(path, run, records)
+    wrong = sum(record.verdict is Verdict.MISCLASSIFIED for record in records)
+    proven = sum(record.verdict is Verdict.ROBUST for record in records)
+    asked = len(identity.indices)
+    return Replayed(len(records), len(witnesses), wrong, proven, asked, killed, lost)
+
+
+def check_indices(path: Path, run: RunFile) -> None:
+    """Raises FalseClaimError for results on inputs that the run was not asked about."""
+    asked = set(run.identity.indices)
+    if not is_unfinished(path, run):
+        for record in read_records(path / RESULTS):
+            _requirement(record.index)(record.index in asked, "the run was not asked about it")
+
+
+def is_unfinished(path: Path, run: RunFile) -> bool:
+    """Whether a run goes on, or was killed: what its folder holds is right, and not all of it."""
+    if run.is_old:
+        return not (path / SUMMARY).exists()
+    return run.sealed is None or (path / JOURNAL).exists()
+
+
+def _in_progress(
+    path: Path, run: RunFile, model: Model
+) -> tuple[list[Record], StoredWitnesses, int]:
+    """Results and witnesses of a run that has not ended, and how many lack their witness."""
+    listed = read_records(path / RESULTS)  # first: a run that goes on lists what its journal holds
+    kept = read_kept(path, run, model.network.input_shape)
+    records = list(kept.records.values())
+    if not run.is_old and [r.checksum() for r in listed] != [
+        r.checksum() for r in records[: len(listed)]
+    ]:
+        raise DamagedFolderError(
+            f"{path / RESULTS} lists other results than {JOURNAL}: run the same command again to "
+            "write it anew"
+        )
+    claims = [r for r in records if r.verdict is Verdict.ADVERSARIAL]
+    whole = [r for r in claims if r.index in kept.witnesses]
+    found = [kept.witnesses[r.index] for r in whole]
+    d, dtype = model.network.input_size, model.interface.dtype
+    stored = StoredWitnesses(
+        np.array([r.index for r in whole], dtype=np.int64),
+        np.array([w.x for w in found]) if found else np.zeros((0, d), dtype),
+        np.array([r.label for r in whole], dtype=np.int64),
+        np.array([w.prediction for w in found], dtype=np.int64),
+        np.array([w.outputs for w in found]) if found else np.zeros((0, 0), dtype),
+    )
+    lost = [r for r in claims if r.index not in kept.witnesses]
+    if lost and not run.is_old:
+        raise DamagedFolderError(
+            f"{path / JOURNAL} lacks {len(lost)} adversarial inputs: run the same command again "
+            "to look for them anew"
+        )
+    left_out = {r.index for r in lost}
+    return [r for r in records if r.index not in left_out], stored, len(lost)
+
+
+def _check_seals(path: Path, run: RunFile, records: list[Record]) -> None:
+    """Claims that hold may still not be those that the run wrote, as after a fault of a disk."""
+    if run.sealed is None:
+        return
+    require_sealed(path / RESULTS, records, run)
+    file = path / SUMMARY
+    with reading(file, AGAIN):
+        if len(records) != len(run.sealed.results):
+            raise ValueError(f"{RESULTS} has fewer or more lines than the run wrote")
+        if summary_checksum(complete(json.loads(file.read_bytes()))) != run.sealed.summary:
+            raise ValueError("its checksum is another")
+
+
+class _Clean:
+    """The clean inputs of a run, and what its records say of them."""
+
+    def __init__(
+        self,
+        specification: RunSpecification,
+        model: Model,
+        indices: tuple[int, ...],
+        inputs: InputRows,
+        labels: Integers,
+    ) -> None:
+        self._specification, self._inputs = specification, inputs
+        self._outputs = model.runtime.outputs(inputs)
+        self._rows = {index: row for row, index in enumerate(indices)}
+        self.labels = dict(zip(indices, labels.tolist(), strict=True))
+        self._wrong = _misclassified(self._outputs, labels)
+
+    def problem(self, index: int) -> Problem:
+        """What was asked about an input, made when it is needed."""
+        row = self._rows[index]
+        label, outputs = self.labels[index], self._outputs[row]
+        return self._specification.problem(index, self._inputs[row], label, outputs)
+
+    def check(self, record: Record) -> None:
+        """Checks what a record says without a witness."""
+        index = record.index
+        require = _requirement(index)
+        require(index in self._rows, "the run was not asked about it")
+        outputs = self._outputs[self._rows[index]]
+        require(record.label == self.labels[index], "its label is not that of the data")
+        require(
+            record.prediction == int(outputs.argmax()),
+            "its stated prediction is not what ONNX Runtime gives for the clean input",
+        )
+        require(
+            bool(self._wrong[self._rows[index]]) == (record.verdict is Verdict.MISCLASSIFIED),
+            "its clean input is classified otherwise than the run says",
+        )
+        proven = record.proved_by is not ProvedBy.NOTHING
+        require(
+            proven == (record.verdict is Verdict.ROBUST), "it does not say what proves it robust"
+        )
+        positive = record.bound is not None and record.bound > 0
+        # With a bound of 0 what is left are ties, which do not count as adversarial.
+        safe = positive or record.bound == 0
+        require(safe or not proven, "its proven bound is negative, or missing")
+        if record.verdict is Verdict.ADVERSARIAL:
+            found = record.found_by not in (FoundBy.NOTHING, FoundBy.CLEAN)
+            require(not positive, "it is adversarial and has a positive proven bound")
+            require(found, "it does not say what found its adversarial input")
+        else:
+            wrong = record.verdict is Verdict.MISCLASSIFIED
+            stated = (record.target, record.distance, record.found_by)
+            due = (None, 0.0, FoundBy.CLEAN) if wrong else (None, None, FoundBy.NOTHING)
+            require(stated == due, "it states more than its verdict allows")
+
+
+def _misclassified(outputs: Floats, labels: Integers) -> npt.NDArray[np.bool_]:
+    """Which clean inputs (n,) some class outdoes the label of, for outputs (n, k)."""
+    wrong = np.zeros(len(labels), dtype=np.bool_)
+    for label in np.unique(labels).tolist():
+        rows = np.flatnonzero(labels == label)
+        unsafe = UnsafeSet.misclassification(label, outputs.shape[1])
+        wrong[rows] = np.any(unsafe.margins(outputs[rows]) < 0, axis=1)
+    return wrong
+
+
+def _check_that_claims_have_witnesses(records: list[Record], stored: StoredWitnesses) -> None:
+    for index, times in Counter(record.index for record in records).items():
+        _requirement(index)(times == 1, f"{RESULTS} has {times} results for it")
+    claims = sorted(r.index for r in records if r.verdict is Verdict.ADVERSARIAL)
+    if claims != sorted(stored.index.tolist()):
+        raise FalseClaimError(
+            f"{RESULTS} claims {len(claims)} adversarial inputs, but {ADVERSARIALS} holds "
+            f"{len(stored.index)}, or others"
+        )
+
+
+def _witnesses(
+    model: Model, stored: StoredWitnesses, records: list[Record], clean: _Clean, is_old: bool
+) -> dict[int, Witness]:
+    """Every stored adversarial input, replayed."""
+    if len(stored.index) and stored.inputs.dtype != model.interface.dtype:
+        raise DamagedFolderError(
+            f"{ADVERSARIALS} holds {stored.inputs.dtype} inputs where the model takes "
+            f"{model.interface.dtype}: run the attack again with another --out"
+        )
+    together = model.runtime.outputs(stored.inputs) if len(stored.index) else stored.outputs
+    judge = Judge(model.runtime)
+    stated = {record.index: record for record in records}
+    found = {}
+    for row, index in enumerate(stored.index.tolist()):
+        problem, require = clean.problem(index), _requirement(index)
+        witness = judge.replay(stored.inputs[row], problem.inputs, problem.unsafe)
+        if witness is None:
+            raise FalseClaimError(
+                f"input {index}: its stored adversarial input does not replay: it is not "
+                "misclassified, or it leaves the eps ball, the domain or the grid"
+            )
+        require(
+            problem.unsafe.contains(together[row]),
+            "its adversarial input is not misclassified in the batch of all of them",
+        )
+        reached = {d.target for d in problem.unsafe.disjuncts if d.contains(witness.outputs)}
+        require(
+            stated[index].target in reached,
+            "its stated target is not a class that counts and outdoes its label",
+        )
+        require(
+            stored.labels[row] == clean.labels[index],
+            f"its label in {ADVERSARIALS} is not that of the data",
+        )
+        require(
+            witness.prediction == stored.predictions[row],
+            "its stored prediction is not what ONNX Runtime gives",
+        )
+        distance = stated[index].distance
+        if is_old and distance is not None and math.isclose(distance, witness.distance):
+            # Distances were rounded to nearest then, over sums of float64.
+            witness = replace(witness, distance=distance)
+        require(witness.distance == distance, "its stated distance is not that of the stored input")
+        found[index] = witness
+    return found
+
+
+def _specification(run: RunFile) -> RunSpecification:
+    identity = run.identity
+    settings = Settings(minimize=identity.features.eps is None)
+    return RunSpecification(
+        Path(run.model.path), norm_named(identity.norm), identity.features,
+        Targets.parse(identity.targets), settings,
+    )  # fmt: skip
+
+
+def _check_summary(
+    path: Path, run: RunFile, records: list[Record], witnesses: dict[int, Witness]
+) -> None:
+    """Sums the results up again: every figure and every fact of the question must be the same."""
+    with reading(path, AGAIN):
+        stored = complete(json.loads(path.read_bytes()))
+        facts = {name: stored[name] for name in _FACTS}
+        seconds = stored["seconds"]
+    for name in ("model_sha256", "norm", "features", "targets"):
+        facts[name] = getattr(run.identity, name)
+    facts["requested"] = len(run.identity.indices)
+    outcomes: list[Outcome] = [record.outcome(witnesses.get(record.index)) for record in records]
+    expected = summarise(RunFacts(**facts), outcomes, seconds).as_json()
+    for name, value in expected.items():
+        if name not in _NOT_CHECKED and stored.get(name) != value:
+            raise FalseClaimError(
+                f"{SUMMARY} says {name} is {stored.get(name)}, but the run's other files give "
+                f"{value}"
+            )
+
+
+def _requirement(index: int) -> Callable[[bool, str], None]:
+    """A check of one input's claims."""
+
+    def require(holds: bool, otherwise: str) -> None:
+        if not holds:
+            raise FalseClaimError(f"input {index}: {otherwise}")
+
+    return require
