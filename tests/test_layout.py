@@ -53,7 +53,15 @@ ONLY_IN = {
     "concurrent": "runs",
 }
 """Each of these is imported by one package only."""
-ALLOWED = {*ONLY_IN, "numpy", "scipy", "threadpoolctl", "onnx_lippa", *sys.stdlib_module_names}
+ALLOWED = {
+    *ONLY_IN,
+    "numpy",
+    "scipy",
+    "threadpoolctl",
+    "typing_extensions",
+    "onnx_lippa",
+    *sys.stdlib_module_names,
+}
 """Besides the standard library; PyTorch and its kin are not among them."""
 
 

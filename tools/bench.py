@@ -30,9 +30,9 @@ from threadpoolctl import threadpool_limits
 
 from onnx_lippa.data import read_data
 from onnx_lippa.lp.engine import Optimum
-from onnx_lippa.lp.engines import engine_named
+from onnx_lippa.lp.engines import make_engine
 from onnx_lippa.lp.region import LinearRegion
-from onnx_lippa.lp.solvers.named import solver_named
+from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.spec import Conjunction, InputSet, UnsafeSet, norm_named
 
@@ -219,7 +219,7 @@ def lp_times(
     data = read_data(options.data, model.network.input_shape)
     spent: dict[tuple[str, str, str], list[float]] = {variant: [] for variant in variants}
     optima: dict[str, list[list[float]]] = {}
-    engines = {(e, s): engine_named(e, model.network, solver_named(s)) for e, s, _ in variants}
+    engines = {(e, s): make_engine(e, model.network, make_solver(s)) for e, s, _ in variants}
     for row in range(options.inputs):
         center = data.inputs[row].astype(np.float64)
         d = center.size

@@ -27,9 +27,9 @@ from bench import machine
 from onnx import TensorProto, helper, numpy_helper
 from threadpoolctl import threadpool_limits
 
-from onnx_lippa.lp.engines import engine_named
+from onnx_lippa.lp.engines import make_engine
 from onnx_lippa.lp.region import LinearRegion
-from onnx_lippa.lp.solvers.named import solver_named
+from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.runs.instances import read_results
 from onnx_lippa.spec import InputSet, UnsafeSet, norm_named
@@ -163,7 +163,7 @@ def scaled(options: argparse.Namespace) -> None:
 
 def lp_steps(model: Model, count: int = 10, eps: float = 2 / 255) -> tuple[list[float], list[int]]:
     """Seconds and face rows of LPSteps in the regions of random inputs, each from scratch."""
-    engine = engine_named("rows", model.network, solver_named("glop"))
+    engine = make_engine("rows", model.network, make_solver("glop"))
     generator = np.random.default_rng(0)
     seconds, rows = [], []
     for _ in range(count):

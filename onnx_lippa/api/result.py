@@ -16,7 +16,7 @@ from onnx_lippa.attacks import Method, Settings
 from onnx_lippa.data import Stored, check_inputs, check_labels
 from onnx_lippa.data.convert import to_floats, to_labels
 from onnx_lippa.errors import InputError
-from onnx_lippa.lp.solvers.named import mip_solver_named
+from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.proofs import CertifySettings, ProofMethod
 from onnx_lippa.runs.audit import AuditEvent, AuditSettings
@@ -183,7 +183,7 @@ def mip_solver(name: str) -> str:
     Raises:
         InputError: there is none, or it is not installed.
     """
-    mip_solver_named(name)
+    make_mip_solver(name)
     return name
 
 

@@ -9,8 +9,8 @@ from onnx_lippa.attacks.ledger import Ledger
 from onnx_lippa.attacks.plan import plan_for
 from onnx_lippa.attacks.settings import Settings
 from onnx_lippa.lp.engine import RegionEngine
-from onnx_lippa.lp.engines import engine_named
-from onnx_lippa.lp.solvers.named import solver_named
+from onnx_lippa.lp.engines import make_engine
+from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.spec import Problem
 from onnx_lippa.witness import Outcome
@@ -51,7 +51,7 @@ def attack_batch(
 def engine_for(model: Model, problem: Problem, settings: Settings) -> RegionEngine:
     """The LP engine of a batch, with the solver that suits its norm unless one is named."""
     solver = settings.solver or problem.inputs.norm.solver
-    return engine_named(settings.engine, model.network, solver_named(solver))
+    return make_engine(settings.engine, model.network, make_solver(solver))
 
 
 def _newly_settled(ledger: Ledger, reported: set[int]) -> Iterator[Outcome]:

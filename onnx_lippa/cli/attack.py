@@ -12,7 +12,7 @@ from onnx_lippa.cli.options import METHOD, Arguments, Properties, option, spread
 from onnx_lippa.cli.property import answer
 from onnx_lippa.cli.run import carry_out
 from onnx_lippa.lp.engines import ENGINE_NAMES
-from onnx_lippa.lp.solvers.named import SOLVER_NAMES
+from onnx_lippa.lp.solvers.table import SOLVER_NAMES
 
 
 @dataclass(frozen=True, kw_only=True)

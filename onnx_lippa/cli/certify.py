@@ -11,7 +11,7 @@ from onnx_lippa.cli.options import METHOD, Arguments, Properties, option, spread
 from onnx_lippa.cli.property import answer
 from onnx_lippa.cli.run import carry_out
 from onnx_lippa.errors import InputError
-from onnx_lippa.lp.solvers.named import MIP_SOLVER_NAMES
+from onnx_lippa.lp.solvers.table import MIP_SOLVER_NAMES
 from onnx_lippa.proofs import CertifySettings
 
 

@@ -1,5 +1,6 @@
-"""Linear regions and the programs over them: what a program is, who solves it, the LPStep.
+"""Linear regions, the LPStep over them, and linear and mixed-integer programs.
 
-Programs are data (:mod:`~onnx_lippa.lp.program`); a solver is one file of ``solvers``. A region
-engine states the LPStep of a region, eq. (12), as such a program.
+A program is data (:mod:`~onnx_lippa.lp.program`), a solver one line of a table
+(:mod:`~onnx_lippa.lp.solvers.table`). A region engine states the LPStep of a region, eq. (12), as
+such a program.
 """

@@ -1,4 +1,4 @@
-"""The LPStep's interface: LP(b, t) of the paper, eq. (12), in two modes."""
+"""The interface of the LPStep, LP(b, t) of the paper's eq. (12), in two modes."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from onnx_lippa.spec import Conjunction, InputSet
 
 @dataclass(frozen=True)
 class Optimum:
-    """What an LPStep found.
+    """The result of an LPStep.
 
     Attributes:
-        ending: OPTIMAL, or why there is no optimum. In distance mode INFEASIBLE means that the
-            region holds no unsafe input; in margin mode it cannot happen but by rounding.
-        x: (d,) the optimal input, on faces of the region as a rule (empty unless optimal).
-        margin: margin of the disjunct there, by the region's own affine map.
+        ending: OPTIMAL, or why there is no optimum. INFEASIBLE in distance mode means that the
+            region has no unsafe input; in margin mode it only occurs by rounding.
+        x: (d,) the optimal input, usually on faces of the region; empty unless OPTIMAL.
+        margin: margin of the disjunct there, by the affine map of the region.
         distance: distance to the centre.
-        rows: region faces that were given to the solver.
-        solves: programs solved; 0 where the closed form sufficed.
+        rows: faces of the region in the program.
+        solves: programs solved; 0 where the optimum has a closed form.
     """
 
     ending: Ending
@@ -44,7 +44,7 @@ class Optimum:
 
 
 class EngineSession(ABC):
-    """LPSteps for one question. What one step learns makes the next one faster."""
+    """LPSteps for one input set. A step starts from what the one before it left."""
 
     @abstractmethod
     def least_margin(
@@ -64,13 +64,11 @@ class EngineSession(ABC):
 
 
 class RegionEngine(ABC):
-    """Opens a session for every question, each from scratch.
-
-    Sessions share nothing, so an answer does not depend on what was asked before it.
+    """Opens sessions. They share nothing, so that results do not depend on their order.
 
     Args:
         network: the network.
-        solver: solves the programs.
+        solver: solver of the programs.
     """
 
     name: ClassVar[str]
@@ -80,5 +78,5 @@ class RegionEngine(ABC):
         self.solver = solver
 
     @abstractmethod
-    def begin(self, question: InputSet) -> EngineSession:
-        """A session for one set of inputs."""
+    def begin(self, inputs: InputSet) -> EngineSession:
+        """Opens a session for one input set."""

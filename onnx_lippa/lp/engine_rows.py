@@ -1,8 +1,8 @@
 """The LPStep with rows on demand: a program in the inputs alone.
 
-Of thousands of region faces few bind. The program starts without any (its optimum is then a
-closed form, for ℓ∞ a corner of the box), and takes in the faces that its optimum violates until
-none is. Its size follows the faces that bind, not the units of the network.
+Few of thousands of faces of a region bind. The program starts without any, where its optimum has a
+closed form (a corner of the box for ℓ∞), and adds violated faces until there are none. Its size
+follows the binding faces, not the units of the network.
 """
 
 from __future__ import annotations
@@ -12,68 +12,72 @@ from typing import ClassVar, final
 
 import numpy as np
 import scipy.sparse as sp
+from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Integers
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.engine import EngineSession, Optimum, RegionEngine
-from onnx_lippa.lp.program import Cone, Program, Rows
+from onnx_lippa.lp.program import BallConstraint, Program, Rows
 from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.spec import Conjunction, Embedding, InputSet
 
 _ROUNDS = 200
-"""Bound on the rounds of adding faces; each adds at least one, dozens as a rule."""
+"""Most rounds of adding faces. Each adds at least one, usually dozens."""
 _LEAST_BATCH, _MOST_BATCH = 24, 192
-"""Faces added in one round: half of the violated ones, within these."""
+"""Range of the number of faces added in a round: half of the violated ones."""
 _SLACK_TOLERANCE = 1e-9
-"""A face counts as violated below minus this, relative to the largest slack."""
+"""Tolerance of a violated face, relative to the largest slack."""
 _NEGLIGIBLE = 1e-14
-"""Coefficients below this share of a face's largest one are rounding: solvers want none."""
+"""Coefficients below this share of a face's largest one are rounding errors, and dropped."""
 
 
 @final
 class RowsEngine(RegionEngine):
-    """Rows on demand."""
+    """LPSteps with rows on demand."""
 
     name: ClassVar[str] = "rows"
 
-    def begin(self, question: InputSet) -> EngineSession:
-        """See :meth:`RegionEngine.begin`."""
-        return _RowsSession(self, question)
+    @override
+    def begin(self, inputs: InputSet) -> EngineSession:
+        return _RowsSession(self, inputs)
 
 
 @final
 class _RowsSession(EngineSession):
-    def __init__(self, engine: RowsEngine, question: InputSet) -> None:
-        self._engine, self._question = engine, question
+    def __init__(self, engine: RowsEngine, inputs: InputSet) -> None:
+        self._engine, self._inputs = engine, inputs
         self._binding: Integers = np.zeros(0, dtype=np.int64)
 
+    @override
     def least_margin(
         self, region: LinearRegion, disjunct: Conjunction, time_limit: float = np.inf
     ) -> Optimum:
-        """See :meth:`EngineSession.least_margin`."""
-        q = self._question
-        map_ = _AffineMargins(region, disjunct, q.center)
-        if map_.count == 1:
-            corner = q.norm.least_linear(map_.rows[0], q.center, q.eps, q.lower, q.upper)
+        q = self._inputs
+        margins = _AffineMargins(region, disjunct, q.center)
+        if margins.count == 1:
+            corner = q.norm.least_linear(margins.rows[0], q.center, q.eps, q.lower, q.upper)
             evaluation = region.evaluate(corner[None])
             if not _violated(evaluation.slacks[0]).size:
-                # The optimum over the whole ball lies in the region: it is the region's optimum.
+                # The optimum over the ball lies in the region.
                 margin = float(disjunct.margins(evaluation.outputs)[0])
                 return Optimum(Ending.OPTIMAL, corner, margin, q.length(corner))
         embedding = q.norm.ball(q.center, q.eps, q.lower, q.upper)
-        if map_.count == 1:
-            cost = map_.rows[0] @ embedding.matrix
+        if margins.count == 1:
+            cost = margins.rows[0] @ embedding.matrix
             return self._solve(region, disjunct, embedding, cost, None, time_limit)
         # min tau with every margin <= tau: tau is one more variable, with cost 1.
-        lifted = _with_free_variable(embedding)
+        lifted = _add_free_variable(embedding)
         bounds = Rows(
-            sp.csr_array(np.hstack([map_.rows @ embedding.matrix, -np.ones((map_.count, 1))])),
-            np.full(map_.count, -np.inf),
-            -map_.at_center,
+            sp.csr_array(
+                np.hstack([margins.rows @ embedding.matrix, -np.ones((margins.count, 1))])
+            ),
+            np.full(margins.count, -np.inf),
+            -margins.at_center,
         )
         cost = np.append(np.zeros(embedding.cost.size), 1.0)
         return self._solve(region, disjunct, lifted, cost, bounds, time_limit)
 
+    @override
     def least_distance(
         self,
         region: LinearRegion,
@@ -81,14 +85,13 @@ class _RowsSession(EngineSession):
         margin: float,
         time_limit: float = np.inf,
     ) -> Optimum:
-        """See :meth:`EngineSession.least_distance`."""
-        q = self._question
+        q = self._inputs
         embedding = q.norm.epigraph(q.center, q.lower, q.upper)
-        map_ = _AffineMargins(region, disjunct, q.center)
+        margins = _AffineMargins(region, disjunct, q.center)
         unsafe = Rows(
-            sp.csr_array(map_.rows @ embedding.matrix),
-            np.full(map_.count, -np.inf),
-            -margin - map_.at_center,
+            sp.csr_array(margins.rows @ embedding.matrix),
+            np.full(margins.count, -np.inf),
+            -margin - margins.at_center,
         )
         return self._solve(region, disjunct, embedding, embedding.cost, unsafe, time_limit)
 
@@ -102,7 +105,7 @@ class _RowsSession(EngineSession):
         time_limit: float,
     ) -> Optimum:
         deadline = time.monotonic() + time_limit
-        q = self._question
+        q = self._inputs
         rows = Rows(embedding.rows, embedding.row_lower, embedding.row_upper)
         if extra is not None:
             rows = extra.stacked_on(rows)
@@ -112,8 +115,8 @@ class _RowsSession(EngineSession):
             present[first] = True
             rows = _face_rows(region, first, embedding, q.center).stacked_on(rows)
         session = self._engine.solver.open(
-            Program(cost, embedding.lower, embedding.upper, rows, embedding.curvature,
-                    _cone(embedding))
+            Program(cost, embedding.lower, embedding.upper, rows, embedding.quadratic_cost,
+                    BallConstraint.of(embedding))
         )  # fmt: skip
         for solves in range(1, _ROUNDS + 1):
             solution = session.solve(deadline - time.monotonic())
@@ -148,7 +151,7 @@ class _AffineMargins:
 
 
 def _violated(slacks: Float64) -> Integers:
-    """Faces whose slack is negative beyond rounding."""
+    """Faces whose slack is negative by more than rounding."""
     scale = np.abs(slacks).max(initial=0.0)
     return np.flatnonzero(slacks < -_SLACK_TOLERANCE * scale)
 
@@ -168,8 +171,8 @@ def _face_rows(
     return Rows(matrix, -at_center - shift, np.full(len(faces), np.inf))
 
 
-def _with_free_variable(embedding: Embedding) -> Embedding:
-    """The same embedding with one more variable that has no part in x."""
+def _add_free_variable(embedding: Embedding) -> Embedding:
+    """The embedding with one more variable, which x does not depend on."""
     d, m = embedding.matrix.shape[0], embedding.rows.shape[0]
     return Embedding(
         offset=embedding.offset,
@@ -180,12 +183,8 @@ def _with_free_variable(embedding: Embedding) -> Embedding:
         row_lower=embedding.row_lower,
         row_upper=embedding.row_upper,
         cost=np.append(embedding.cost, 0.0),
-        curvature=None if embedding.curvature is None else np.append(embedding.curvature, 0.0),
+        quadratic_cost=None
+        if embedding.quadratic_cost is None
+        else np.append(embedding.quadratic_cost, 0.0),
         radius=embedding.radius,
     )
-
-
-def _cone(embedding: Embedding) -> Cone | None:
-    if embedding.radius is None:
-        return None
-    return Cone(np.zeros(embedding.offset.size), embedding.radius)

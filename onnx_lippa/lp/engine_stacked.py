@@ -1,9 +1,9 @@
-"""The LPStep as the paper stacks it, eq. (12): all pre-activations are variables.
+"""The LPStep in the form of the paper's eq. (12): all pre-activations are variables.
 
-Each piecewise-linear layer is split (for ReLU ``x = p - n, z = p`` with ``p, n >= 0``), so that
-the pattern is chosen by bounds on the split's variables. The matrix is the same for every region,
-input, radius and target: it is built once for a network, and within a session the simplex starts
-from its last basis.
+Each piecewise-linear layer is split (ReLU: ``x = p - n, z = p`` with ``p, n >= 0``), so that bounds
+on the split's variables choose the pattern. The matrix is the same for every region, input, radius
+and target. It is built once for a network, and within a session the simplex starts from its last
+basis.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import ClassVar, final
 
 import numpy as np
 import scipy.sparse as sp
+from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, size
 from onnx_lippa.ending import Ending
 from onnx_lippa.ir.layers import AffineLayer, PiecewiseLayer
 from onnx_lippa.ir.network import Network
 from onnx_lippa.lp.engine import EngineSession, Optimum, RegionEngine
-from onnx_lippa.lp.program import Cone, Program, Rows
+from onnx_lippa.lp.program import BallConstraint, Program, Rows
 from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.lp.solver import Session, Solver
 from onnx_lippa.spec import Conjunction, Embedding, InputSet
@@ -27,7 +28,7 @@ from onnx_lippa.spec import Conjunction, Embedding, InputSet
 
 @dataclass(frozen=True)
 class _Affine:
-    """A value as ``matrix @ [x, auxiliaries] + offset``."""
+    """An affine expression ``matrix @ [x, auxiliaries] + offset``."""
 
     matrix: sp.csr_array
     offset: Float64
@@ -35,7 +36,7 @@ class _Affine:
 
 @dataclass(frozen=True)
 class _Stack:
-    """The network in terms of its input x and the auxiliaries a of all splits.
+    """The network over its input x and the auxiliaries a of all splits.
 
     Attributes:
         on_input: sparse (m, d); the equations are ``on_input @ x + on_auxiliaries @ a = right``.
@@ -58,24 +59,24 @@ class StackedEngine(RegionEngine):
 
     def __init__(self, network: Network, solver: Solver) -> None:
         super().__init__(network, solver)
-        self.stack = _stack(network)
+        self.stack = _build_stack(network)
 
-    def begin(self, question: InputSet) -> EngineSession:
-        """See :meth:`RegionEngine.begin`."""
-        return _StackedSession(self, question)
+    @override
+    def begin(self, inputs: InputSet) -> EngineSession:
+        return _StackedSession(self, inputs)
 
 
 @final
 class _StackedSession(EngineSession):
-    def __init__(self, engine: StackedEngine, question: InputSet) -> None:
-        self._engine, self._question = engine, question
+    def __init__(self, engine: StackedEngine, inputs: InputSet) -> None:
+        self._engine, self._inputs = engine, inputs
         self._margin: Session | None = None
 
+    @override
     def least_margin(
         self, region: LinearRegion, disjunct: Conjunction, time_limit: float = np.inf
     ) -> Optimum:
-        """See :meth:`EngineSession.least_margin`."""
-        q, stack = self._question, self._engine.stack
+        q, stack = self._inputs, self._engine.stack
         embedding = q.norm.ball(q.center, q.eps, q.lower, q.upper)
         lower, upper = self._bounds(region, embedding)
         weights = disjunct.matrix @ stack.outputs.matrix
@@ -88,7 +89,7 @@ class _StackedSession(EngineSession):
                 self._margin.change_bounds(lower, upper)
                 self._margin.change_cost(cost)
             return self._optimum(self._margin, region, disjunct, embedding, time_limit)
-        # Several rows: min tau with every margin <= tau, a program of this disjunct's own.
+        # Several rows: min tau with every margin <= tau, in a program of its own.
         count = len(on_variables)
         at_zero = self._at_zero(disjunct, weights, embedding)
         extra = Rows(
@@ -105,6 +106,7 @@ class _StackedSession(EngineSession):
         )
         return self._optimum(session, region, disjunct, embedding, time_limit)
 
+    @override
     def least_distance(
         self,
         region: LinearRegion,
@@ -112,8 +114,7 @@ class _StackedSession(EngineSession):
         margin: float,
         time_limit: float = np.inf,
     ) -> Optimum:
-        """See :meth:`EngineSession.least_distance`."""
-        q, stack = self._question, self._engine.stack
+        q, stack = self._inputs, self._engine.stack
         embedding = q.norm.epigraph(q.center, q.lower, q.upper)
         lower, upper = self._bounds(region, embedding)
         weights = disjunct.matrix @ stack.outputs.matrix
@@ -128,7 +129,7 @@ class _StackedSession(EngineSession):
         return self._optimum(session, region, disjunct, embedding, time_limit)
 
     def _bounds(self, region: LinearRegion, embedding: Embedding) -> tuple[Float64, Float64]:
-        """Bounds of all variables: the embedding's, then what the pattern makes of the splits."""
+        """Bounds of all variables: of the embedding, then of the splits under the pattern."""
         lower, upper = [embedding.lower], [embedding.upper]
         states = iter(region.pattern.states)
         for step in self._engine.network.steps:
@@ -144,7 +145,7 @@ class _StackedSession(EngineSession):
         return np.hstack([weights[:, :d] @ embedding.matrix, weights[:, d:]])
 
     def _at_zero(self, disjunct: Conjunction, weights: Float64, embedding: Embedding) -> Float64:
-        """The margins where all variables are zero, so that x is the embedding's offset."""
+        """The margins where all variables are zero, and x is the embedding's offset."""
         d = embedding.offset.size
         constant = disjunct.matrix @ self._engine.stack.outputs.offset - disjunct.bound
         result: Float64 = constant + weights[:, :d] @ embedding.offset
@@ -158,7 +159,7 @@ class _StackedSession(EngineSession):
         upper: Float64,
         extra: Rows | None,
     ) -> Session:
-        """A program over [v, a] and as many further variables as the cost has."""
+        """Opens a program over [v, a] and further variables, as many as the cost has."""
         stack = self._engine.stack
         right = stack.right - stack.on_input @ embedding.offset
         matrix = sp.hstack([stack.on_input @ embedding.matrix, stack.on_auxiliaries])
@@ -173,13 +174,14 @@ class _StackedSession(EngineSession):
         )
         if extra is not None:
             rows = extra.stacked_on(rows)
-        curvature = embedding.curvature
-        if curvature is not None:
-            curvature = np.concatenate([curvature, np.zeros(cost.size - curvature.size)])
-        cone = None
-        if embedding.radius is not None:
-            cone = Cone(np.zeros(embedding.offset.size), embedding.radius)
-        return self._engine.solver.open(Program(cost, lower, upper, rows, curvature, cone))
+        quadratic_cost = embedding.quadratic_cost
+        if quadratic_cost is not None:
+            quadratic_cost = np.concatenate(
+                [quadratic_cost, np.zeros(cost.size - quadratic_cost.size)]
+            )
+        return self._engine.solver.open(
+            Program(cost, lower, upper, rows, quadratic_cost, BallConstraint.of(embedding))
+        )
 
     def _optimum(
         self,
@@ -195,11 +197,11 @@ class _StackedSession(EngineSession):
         v = solution.values[: embedding.matrix.shape[1]]
         x = embedding.offset + embedding.matrix @ v
         margin = float(disjunct.margins(region.evaluate(x[None]).outputs)[0])
-        distance = self._question.length(x)
+        distance = self._inputs.length(x)
         return Optimum(Ending.OPTIMAL, x, margin, distance, region.faces, 1)
 
 
-def _stack(network: Network) -> _Stack:
+def _build_stack(network: Network) -> _Stack:
     """Composes the affine layers between the splits."""
     d = network.input_size
     splits = [
@@ -214,7 +216,7 @@ def _stack(network: Network) -> _Stack:
     for step in network.steps:
         operands = [values[index] for index in step.inputs]
         if isinstance(step.layer, AffineLayer):
-            values.append(_composed(step.layer, operands))
+            values.append(_compose(step.layer, operands))
             continue
         split, first = splits[place], d + sum(widths[:place])
         # link @ a + link_offset = x
@@ -226,7 +228,7 @@ def _stack(network: Network) -> _Stack:
     return _Stack(joined[:, :d], joined[:, d:], np.concatenate([np.zeros(0), *right]), values[-1])
 
 
-def _composed(layer: AffineLayer, operands: list[_Affine]) -> _Affine:
+def _compose(layer: AffineLayer, operands: list[_Affine]) -> _Affine:
     offset = layer.offset()
     constant = np.zeros(size(layer.shape))
     if offset is not None:

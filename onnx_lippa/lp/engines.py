@@ -1,4 +1,4 @@
-"""The LP engines by name, and the choice between them."""
+"""The LP engines by name. A new one is one line of :data:`_ENGINES`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _ENGINES: Final[tuple[type[RegionEngine], ...]] = (RowsEngine, StackedEngine)
 ENGINE_NAMES: Final[tuple[str, ...]] = ("auto", *(engine.name for engine in _ENGINES))
 
 
-def engine_named(name: str, network: Network, solver: Solver) -> RegionEngine:
-    """The engine of this name for a network; ``auto`` is the faster one.
+def make_engine(name: str, network: Network, solver: Solver) -> RegionEngine:
+    """A new engine; ``auto`` is the faster one, ``rows``.
 
     Raises:
         InputError: there is no such engine.

@@ -1,4 +1,4 @@
-"""A program: arrays in, nothing else."""
+"""Linear, quadratic and mixed-integer programs as arrays."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64
+from onnx_lippa.spec import Embedding
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,11 @@ class Rows:
 
     @classmethod
     def none(cls, variables: int) -> Rows:
-        """No rows at all."""
+        """No rows."""
         return cls(sp.csr_array((0, variables)), np.zeros(0), np.zeros(0))
 
     def stacked_on(self, other: Rows) -> Rows:
-        """The rows of ``other``, then these."""
+        """The rows of ``other`` followed by these."""
         return Rows(
             sp.csr_array(sp.vstack([other.matrix, self.matrix], format="csr")),
             np.concatenate([other.lower, self.lower]),
@@ -45,8 +46,8 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Cone:
-    """A Euclidean ball over the first variables: ``||v[:d] - center|| <= radius``.
+class BallConstraint:
+    """``||v[:d] - center||_2 <= radius`` over the first d variables.
 
     Attributes:
         center: (d,) centre.
@@ -56,27 +57,34 @@ class Cone:
     center: Float64
     radius: float
 
+    @classmethod
+    def of(cls, embedding: Embedding) -> BallConstraint | None:
+        """The ball of an embedding of inputs, or None where it has none."""
+        if embedding.radius is None:
+            return None
+        return cls(np.zeros(embedding.offset.size), embedding.radius)
+
 
 @dataclass(frozen=True)
 class Program:
-    """``min cost @ v + 1/2 v @ diag(curvature) @ v`` over bounds, rows and perhaps a cone.
+    """``min cost @ v + 1/2 v @ diag(quadratic_cost) @ v`` over bounds, rows and ball.
 
     Attributes:
-        cost: linear objective, one entry a variable.
+        cost: (variables,) linear part of the objective.
         lower: lower bounds of the variables.
         upper: upper bounds of the variables.
         rows: linear constraints.
-        curvature: non-negative diagonal of the quadratic objective, or None for a linear one.
-        cone: a ball the first variables must lie in, or None.
-        integers: which variables must be whole numbers, or None where none must.
+        quadratic_cost: (variables,) non-negative diagonal of the quadratic part, or None.
+        ball: constraint on the first variables, or None.
+        integers: (variables,) which variables must be integers, or None.
     """
 
     cost: Float64
     lower: Float64
     upper: Float64
     rows: Rows
-    curvature: Float64 | None = None
-    cone: Cone | None = None
+    quadratic_cost: Float64 | None = None
+    ball: BallConstraint | None = None
     integers: npt.NDArray[np.bool_] | None = None
 
     @property
@@ -86,10 +94,10 @@ class Program:
 
     @property
     def has_integers(self) -> bool:
-        """Whether some variable must be a whole number."""
+        """Whether some variable must be an integer."""
         return self.integers is not None and bool(self.integers.any())
 
     @property
     def is_linear(self) -> bool:
-        """Whether a solver of linear programs can take it."""
-        return self.curvature is None and self.cone is None and not self.has_integers
+        """Whether it is a plain linear program."""
+        return self.quadratic_cost is None and self.ball is None and not self.has_integers

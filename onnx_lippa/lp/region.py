@@ -1,4 +1,4 @@
-"""A linear region: the inputs that share an activation pattern, where f(x) = Γ x + γ."""
+"""A linear region: the inputs of one activation pattern, on which ``f(x) = Γ x + γ``."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from onnx_lippa.ir.pattern import ActivationPattern
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The affine map of a region at some points, whether they lie in it or not.
+    """The affine map of a region at points inside or outside it.
 
     Attributes:
         outputs: (n, k) logits ``Γ x + γ``.
-        slacks: (n, faces) distances to the faces in pre-activation, negative where violated.
+        slacks: (n, faces) slacks of the faces, in units of the pre-activations; negative where
+            violated.
     """
 
     outputs: Float64
@@ -32,13 +33,12 @@ class Evaluation:
 class LinearRegion:
     """The region of one activation pattern.
 
-    The pattern is the identity of the region. It is carried along, never recomputed from a
-    solution that lies on a face. Faces are numbered over all piecewise-linear layers in network
-    order: face j is ``a_j x + c_j >= 0``.
+    A region is identified by its pattern, which is never recomputed from a point on a face.
+    Faces ``a_j x + c_j >= 0`` are numbered over all piecewise-linear layers in network order.
 
     Args:
         network: the network.
-        pattern: one of its activation patterns.
+        pattern: an activation pattern of it.
     """
 
     def __init__(self, network: Network, pattern: ActivationPattern) -> None:
@@ -58,16 +58,16 @@ class LinearRegion:
 
     @classmethod
     def of(cls, network: Network, x: Float64) -> LinearRegion:
-        """The region of an input of any shape with d elements (eq. 8)."""
+        """The region of an input with d elements in any shape (eq. 8)."""
         return cls(network, network.pattern(x))
 
     @property
     def faces(self) -> int:
-        """Number of inequalities that keep the pattern."""
+        """Number of inequalities that define the region."""
         return int(self._first_face[-1])
 
     def evaluate(self, x: Float64) -> Evaluation:
-        """The region's affine map and slacks at points (n, d)."""
+        """Evaluates the affine map and the slacks at points (n, d)."""
         values = [x.reshape(len(x), *self.network.input_shape)]
         slacks = []
         for step, state in zip(self.network.steps, self._states, strict=True):
@@ -81,12 +81,12 @@ class LinearRegion:
         return Evaluation(values[-1].reshape(len(x), -1), joined)
 
     def gradient(self, v: Float64) -> Float64:
-        """Rows ``v Γ`` (m, d) for weightings v (m, k) of the logits."""
+        """Rows ``v Γ`` (m, d) for weights v (m, k) of the logits."""
         seed = v.reshape(len(v), *self.network.output_shape)
-        return self._pulled(len(self.network.steps), seed)
+        return self._transpose(len(self.network.steps), seed)
 
     def face_rows(self, faces: Integers) -> Float64:
-        """The rows a_j (m, d) of some faces, pulled back through the layers before them."""
+        """Rows a_j (m, d) of some faces: vector-Jacobian products with the layers before them."""
         rows = np.empty((len(faces), self.network.input_size))
         owner = np.searchsorted(self._first_face, faces, side="right") - 1
         for place, (index, source, layer) in enumerate(self._piecewise):
@@ -101,15 +101,15 @@ class LinearRegion:
             seed = layer.guard_transpose(
                 self._algebra, state, units.reshape(mine.size, *layer.guard_shape)
             )
-            rows[mine] = self._pulled(source, seed)
+            rows[mine] = self._transpose(source, seed)
         return rows
 
     def contains(self, x: Float64, tolerance: float = 0.0) -> bool:
-        """Whether an input (d,) lies in the closed region, up to a slack of -tolerance."""
+        """Whether an input (d,) has slacks of at least ``-tolerance``."""
         return bool(np.all(self.evaluate(x.reshape(1, -1)).slacks >= -tolerance))
 
-    def _pulled(self, start: int, seed: np.ndarray) -> Float64:
-        pulled = transpose_pass(self._algebra, self.network.steps, self._states, start, seed)
-        if pulled is None:
+    def _transpose(self, start: int, seed: np.ndarray) -> Float64:
+        rows = transpose_pass(self._algebra, self.network.steps, self._states, start, seed)
+        if rows is None:
             return np.zeros((len(seed), self.network.input_size))
-        return pulled.reshape(len(seed), -1)
+        return rows.reshape(len(seed), -1)

@@ -1,24 +1,56 @@
-"""The interface between those who state programs and those who solve them."""
+"""The interface between those who state programs and those who solve them.
+
+A :class:`Solver` opens a :class:`Session` on a program, and each solve gives a :class:`Solution`.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
-from typing import ClassVar, Final
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
 
 from onnx_lippa.arrays import Float64
+from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solution import Solution
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The result of one solve. A solver's word is no proof.
+
+    Attributes:
+        ending: OPTIMAL, INFEASIBLE, a limit, or FAILED.
+        values: the variables at the optimum, or at the incumbent of a mixed-integer program that
+            reached a limit; empty without either.
+        objective: the cost there (NaN without values).
+        detail: the solver's own words where it FAILED.
+        bound: the solver's lower bound of the cost: the objective of a linear program, at most
+            that of a mixed-integer one; inf where INFEASIBLE, -inf where unknown.
+        nodes: nodes of a mixed-integer program's branch and bound.
+        duals: multipliers of the rows of a program without integers, positive on lower sides and
+            negative on upper ones; a dual ray where INFEASIBLE. Empty where the solver gives
+            none. :func:`certified_bound` makes a proof of them.
+    """
+
+    ending: Ending
+    values: Float64
+    objective: float
+    detail: str = ""
+    bound: float = -np.inf
+    nodes: int = 0
+    duals: Float64 = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass
 class SolverCounts:
-    """What a solver has done so far; it only ever grows.
+    """What a solver has done so far. The counts only grow.
 
     Attributes:
         solves: programs solved (each re-solve after a change counts).
-        retries: solves repeated cold or by the fallback solver after a failure.
-        failures: solves that no attempt finished.
+        retries: solves repeated by a fallback after a failure.
+        failures: solves that no solver finished.
         seconds: wall time inside the solvers.
     """
 
@@ -29,28 +61,28 @@ class SolverCounts:
 
 
 @dataclass(frozen=True)
-class Stop:
-    """When the solve of a mixed-integer program may end early, besides its time.
+class SolveLimits:
+    """Limits of the solve of a mixed-integer program, besides its time.
 
-    Linear programs are solved to their end. A value to be reached is no limit here, since the
-    solvers do not share one: a row that cuts the objective off, and a stop at the first solution,
-    ask the same of all of them.
+    Linear programs are solved to optimality. There is no limit on the objective, since the
+    solvers do not share one: a row that bounds the cost and a limit of one solution have the same
+    effect in all of them.
 
     Attributes:
-        solutions: number of incumbents after which it ends, or None.
-        nodes: number of subproblems after which it ends, or None.
+        solutions: incumbents after which it ends, or None.
+        nodes: nodes after which it ends, or None.
     """
 
     solutions: int | None = None
     nodes: int | None = None
 
 
-NO_STOP: Final = Stop()
-"""To the end."""
+NO_LIMITS: Final = SolveLimits()
+"""No limit but time."""
 
 
 class Session(ABC):
-    """One program held open by a solver, changed in place and solved again from where it was.
+    """A program held by a solver, changed in place and solved again from its last state.
 
     Args:
         program: the program to start from.
@@ -63,17 +95,17 @@ class Session(ABC):
     def solve(
         self,
         time_limit: float = float("inf"),
-        hint: Float64 | None = None,
-        stop: Stop = NO_STOP,
+        warm_start: Float64 | None = None,
+        limits: SolveLimits = NO_LIMITS,
     ) -> Solution:
-        """Solves the program as it now stands.
+        """Solves the program in its present form.
 
         Args:
             time_limit: seconds.
             hint: (variables,) values that are feasible or nearly so, for a solver of
                 mixed-integer programs to start from. The answer may depend on them only where it
                 is not unique or a limit is hit.
-            stop: further limits.
+            limits: further limits of a mixed-integer program.
         """
 
     def change_bounds(self, lower: Float64, upper: Float64) -> None:
@@ -87,7 +119,7 @@ class Session(ABC):
         self._cost_changed(before)
 
     def add_rows(self, rows: Rows) -> None:
-        """Adds constraints behind those that are there."""
+        """Appends constraints."""
         self.program = replace(self.program, rows=rows.stacked_on(self.program.rows))
         self._rows_added(rows)
 
@@ -102,17 +134,22 @@ class Session(ABC):
 
 
 class Solver(ABC):
-    """Opens sessions. A solver holds no state but its counts, so sessions are independent."""
+    """Opens sessions. A solver holds no state but its counts, so sessions are independent.
 
-    name: ClassVar[str]
+    Attributes:
+        name: the name in the table of solvers.
+        counts: what it has done.
+    """
+
+    name: str
 
     def __init__(self) -> None:
         self.counts = SolverCounts()
 
     @abstractmethod
     def takes(self, program: Program) -> bool:
-        """Whether a program of this kind (quadratic, with a cone or integers) can be solved."""
+        """Whether it solves programs of this kind: quadratic, with a ball or integers."""
 
     @abstractmethod
     def open(self, program: Program) -> Session:
-        """A session that starts from scratch on a program the solver takes."""
+        """Opens a session on a program that the solver takes."""

@@ -14,9 +14,8 @@ import numpy as np
 from onnx_lippa.arrays import Float64
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.ending import Ending
-from onnx_lippa.lp.solution import Solution
-from onnx_lippa.lp.solver import Stop
-from onnx_lippa.lp.solvers.named import mip_solver_named
+from onnx_lippa.lp.solver import Solution, SolveLimits
+from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.mip.formulation import BigM, Formulation, margin_program
 from onnx_lippa.mip.variables import NoProgramError
 from onnx_lippa.spec import Conjunction
@@ -148,7 +147,7 @@ class _Search:
     ) -> None:
         self._system, self._settings = system, settings
         self._accepts, self._deadline = accepts, deadline
-        self._solver = mip_solver_named(settings.solver)
+        self._solver = make_mip_solver(settings.solver)
         self.nodes = 0
 
     def least(self, disjunct: Conjunction, start: Float64 | None) -> _Said:
@@ -167,18 +166,18 @@ class _Search:
             return found
         return self._solved(stated, None if start is None else stated.start(start))
 
-    def _solved(self, stated: Formulation, hint: Float64 | None) -> _Said:
+    def _solved(self, stated: Formulation, warm_start: Float64 | None) -> _Said:
         session, most = self._solver.open(stated.program), np.inf
-        stop = Stop(nodes=self._settings.node_limit)
+        limits = SolveLimits(nodes=self._settings.node_limit)
         if not self._settings.wants_bound:
             most = stated.tolerance
             session.add_rows(stated.cut_off(most))
-            first = session.solve(self._left(), hint, replace(stop, solutions=1))
+            first = session.solve(self._left(), warm_start, replace(limits, solutions=1))
             if said := self._heard(stated, first, most):
                 return said
             # The incumbent is as good as 0, or was refused: there may be a better one.
-            hint = first.values
-        solution = session.solve(self._left(), hint, stop)
+            warm_start = first.values
+        solution = session.solve(self._left(), warm_start, limits)
         if said := self._heard(stated, solution, most):
             return said
         reason = "the least margin is zero but for tolerances, or a replay refused it"

@@ -11,8 +11,8 @@ import numpy as np
 from onnx_lippa.arrays import Float64
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.ending import Ending
-from onnx_lippa.lp.solver import Stop
-from onnx_lippa.lp.solvers.named import mip_solver_named
+from onnx_lippa.lp.solver import SolveLimits
+from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.mip.decision import MipSettings
 from onnx_lippa.mip.formulation import distance_program
 from onnx_lippa.mip.variables import NoProgramError
@@ -66,7 +66,7 @@ def least_distortion(
     """
     started = time.monotonic()
     deadline = started + settings.time_limit
-    solver = mip_solver_named(settings.solver)
+    solver = make_mip_solver(settings.solver)
     lower, upper, best, nodes, reason = np.inf, np.inf, np.zeros(0), 0, ""
     for disjunct in disjuncts:
         try:
@@ -79,11 +79,13 @@ def least_distortion(
         session = solver.open(stated.program)
         if np.isfinite(upper):
             session.add_rows(stated.cut_off(upper))
-        hint = None
+        warm_start = None
         if start is not None:
             distance = question.distance(system.whole(start[None])[0])
-            hint = stated.start(start, distance)
-        solution = session.solve(deadline - time.monotonic(), hint, Stop(nodes=settings.node_limit))
+            warm_start = stated.start(start, distance)
+        solution = session.solve(
+            deadline - time.monotonic(), warm_start, SolveLimits(nodes=settings.node_limit)
+        )
         nodes += solution.nodes
         if solution.values.size:
             x = stated.x(solution.values)

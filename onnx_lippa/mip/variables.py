@@ -108,7 +108,7 @@ def _whole_box(reach: Reach) -> tuple[Float64, Float64]:
 
 def _restricted(reach: Reach, embedding: Embedding, most: float = np.inf) -> InputVariables:
     """The features of a reach out of an embedding of all, and further ones behind them."""
-    if embedding.radius is not None or embedding.curvature is not None:
+    if embedding.radius is not None or embedding.quadratic_cost is not None:
         raise NoProgramError("the ball of its norm is round, and the programs here are linear")
     further = reach.lower.size - reach.free.size
     offset = np.concatenate([embedding.offset[reach.free], np.zeros(further)])

@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any, Final, Generic, TypeAlias, TypeVar, cast, final
 
 from onnx_lippa.errors import InputError, WorkerError
-from onnx_lippa.lp.solvers.interrupts import ENDINGS, deferred_interrupts
+from onnx_lippa.lp.solvers.process import TERMINATION_SIGNALS, deferred_interrupts
 from onnx_lippa.runs.serving import NAME, UNGUARDED, Raised, Sign, refuse_while_imported, serve
 
 CONTEXT: Final = multiprocessing.get_context("spawn")
@@ -323,7 +323,7 @@ def _blocked_endings() -> Iterator[None]:
     if os.name == "posix":
         # Started with the first child otherwise, it leaves these signals unblocked.
         resource_tracker.ensure_running()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS) if _HAS_MASKS else None
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINATION_SIGNALS) if _HAS_MASKS else None
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from threadpoolctl import threadpool_limits
 
 from onnx_lippa.errors import InternalError, LippaError, unexpected
-from onnx_lippa.lp.solvers.interrupts import ENDINGS
+from onnx_lippa.lp.solvers.process import TERMINATION_SIGNALS
 
 NAME: Final = "onnx-lippa-worker"
 UNGUARDED: Final = 97
@@ -75,7 +75,7 @@ def serve(connection: Connection[Any, Any]) -> None:
 
 def _leave_endings_to_the_parent() -> None:
     """A Ctrl-C or a scheduler's signal reaches all processes; the parent decides."""
-    for number in ENDINGS:
+    for number in TERMINATION_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 

@@ -14,8 +14,8 @@ from onnx_lippa.arrays import Floats, InputRows, Integers
 from onnx_lippa.attacks import Settings
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.engines import ENGINE_NAMES
-from onnx_lippa.lp.program import Cone, Program, Rows
-from onnx_lippa.lp.solvers.named import solver_named
+from onnx_lippa.lp.program import BallConstraint, Program, Rows
+from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.spec import Features, Norm, Problem, UnsafeSet
 
 
@@ -103,15 +103,15 @@ class RunSpecification:
             raise InputError(
                 f"there is no LP engine '{engine}': choose one of {', '.join(ENGINE_NAMES)}"
             )
-        solver, one = solver_named(self.settings.solver or norm.solver), np.ones(1)
+        solver, one = make_solver(self.settings.solver or norm.solver), np.ones(1)
         step = (
             norm.epigraph(0 * one, -one, one)
             if self.settings.minimize
             else norm.ball(0 * one, 0.5, -one, one)
         )
         rows = Rows(step.rows, step.row_lower, step.row_upper)
-        ball = None if step.radius is None else Cone(0 * one, step.radius)
-        solver.open(Program(step.cost, step.lower, step.upper, rows, step.curvature, ball))
+        ball = BallConstraint.of(step)
+        solver.open(Program(step.cost, step.lower, step.upper, rows, step.quadratic_cost, ball))
 
     def problem(self, index: int, x: Floats, label: int, outputs: Floats) -> Problem:
         """The problem of one input.

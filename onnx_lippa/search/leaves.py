@@ -20,10 +20,10 @@ from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.ending import Ending
-from onnx_lippa.lp.infeasible import elastic_program, violation_program
-from onnx_lippa.lp.program import Cone, Program, Rows
-from onnx_lippa.lp.solution import Solution
-from onnx_lippa.lp.solvers.named import solver_named
+from onnx_lippa.lp.duality import elastic_program, violation_program
+from onnx_lippa.lp.program import BallConstraint, Program, Rows
+from onnx_lippa.lp.solver import Solution
+from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.search.base import rows_of
 from onnx_lippa.spec import Conjunction
 
@@ -78,7 +78,7 @@ class Leaves:
     def __init__(self, system: RectifiedSystem) -> None:
         self._system, self._units = system, Units.of(system)
         self._inputs = system.reach.variables()
-        self._solver = solver_named("glop" if self._inputs.radius is None else "clarabel")
+        self._solver = make_solver("glop" if self._inputs.radius is None else "clarabel")
         self.solved = 0
 
     def decide(
@@ -232,5 +232,7 @@ class Leaves:
             np.concatenate([inputs.lower, z_low, [-far.max() - 1.0]]),
             np.concatenate([inputs.upper, z_high, [far.max() + 1.0]]),
             rows,
-            cone=None if inputs.radius is None else Cone(np.zeros(inputs.round), inputs.radius),
+            ball=None
+            if inputs.radius is None
+            else BallConstraint(np.zeros(inputs.round), inputs.radius),
         )

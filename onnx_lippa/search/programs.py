@@ -28,10 +28,9 @@ from onnx_lippa.bounds.reduced.folding import states_by
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import Ending
-from onnx_lippa.lp.certified import certified_bound
-from onnx_lippa.lp.infeasible import violation_program, without_cost
+from onnx_lippa.lp.duality import certified_bound, violation_program, without_cost
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solvers.named import solver_named
+from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.search.base import (
     MEMORY_USED_UP,
     NODES_USED_UP,
@@ -100,7 +99,7 @@ class ProgramSearch(Search):
         self, system: RectifiedSystem, disjuncts: Sequence[Conjunction], offer: Offer
     ) -> None:
         super().__init__(system, disjuncts, offer)
-        self._units, self._solver = Units.of(system), solver_named("glop")
+        self._units, self._solver = Units.of(system), make_solver("glop")
         self._nodes, self._found, self._undecided = 0, False, ""
 
     def run(self, limits: Limits) -> SearchResult:

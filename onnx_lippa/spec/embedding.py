@@ -25,7 +25,7 @@ class Embedding:
         row_lower: (m,) their lower sides.
         row_upper: (m,) their upper sides.
         cost: (variables,) linear part of the distance; zero in margin mode.
-        curvature: (variables,) diagonal of the quadratic part of the distance, or None.
+        quadratic_cost: (variables,) diagonal of the quadratic part of the distance, or None.
         radius: Euclidean radius, or None.
     """
 
@@ -37,5 +37,5 @@ class Embedding:
     row_lower: Float64
     row_upper: Float64
     cost: Float64
-    curvature: Float64 | None = None
+    quadratic_cost: Float64 | None = None
     radius: float | None = None

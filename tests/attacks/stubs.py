@@ -8,8 +8,7 @@ import numpy as np
 
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program
-from onnx_lippa.lp.solution import Solution
-from onnx_lippa.lp.solver import Session, Solver
+from onnx_lippa.lp.solver import Session, Solution, Solver
 
 
 class StubSolver(Solver):

@@ -91,7 +91,7 @@ def test_long_time_limits(norm, limit):
 
 
 def replace_solver(monkeypatch, solver):
-    monkeypatch.setattr(driver, "solver_named", lambda name: solver)
+    monkeypatch.setattr(driver, "make_solver", lambda name: solver)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from onnx_lippa.attacks.free_units import FreeUnits, Standpoint, free_set, influences, multipliers
 from onnx_lippa.ending import Ending
-from onnx_lippa.lp.solvers.named import solver_named
+from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.mip.formulation import partial_program
 from tests.mip.systems import random_disjunct, random_system
 
@@ -82,7 +82,7 @@ def test_multipliers(seed):
     at = Standpoint(at.system, random_disjunct(np.random.default_rng(seed), 1), at.x, at.pattern,
                     at.others)  # fmt: skip
     stated = partial_program(at.system, at.disjunct, at.pattern)
-    solution = solver_named("glop").open(stated.program).solve()
+    solution = make_solver("glop").open(stated.program).solve()
     assert solution.ending is Ending.OPTIMAL
     optimum = Standpoint(at.system, at.disjunct, stated.x(solution.values), at.pattern, at.others)
     found = multipliers(optimum)

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solvers.named import solver_named
+from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.spec import Features, Problem, UnsafeSet, norm_named
@@ -71,9 +71,9 @@ def nearest(
     whole = Rows(embedding.rows, embedding.row_lower, embedding.row_upper)
     program = Program(
         embedding.cost, embedding.lower, embedding.upper, asked.stacked_on(whole),
-        embedding.curvature,
+        embedding.quadratic_cost,
     )  # fmt: skip
-    found = solver_named("glop" if norm != "l2" else "clarabel").open(program).solve()
+    found = make_solver("glop" if norm != "l2" else "clarabel").open(program).solve()
     if found.ending is not Ending.OPTIMAL:
         return np.inf
     point = embedding.offset + embedding.matrix @ found.values

@@ -18,7 +18,7 @@ import scipy.sparse as sp
 from onnx_lippa import replay
 from onnx_lippa.cli.main import Listener
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solvers.named import solver_named
+from onnx_lippa.lp.solvers.table import make_solver
 from tests.attacks.cases import DIGITS
 from tests.cli.command import command, spawned
 from tests.runs.test_pool import group_lives, wait_until
@@ -99,7 +99,7 @@ def test_inside_a_solver(name):
         np.ones(2), np.zeros(2), np.ones(2),
         Rows(sp.csr_array(np.ones((1, 2))), np.array([0.5]), np.array([np.inf])),
     )  # fmt: skip
-    session, sent = solver_named(name).open(program), []
+    session, sent = make_solver(name).open(program), []
     package = os.path.dirname(np.__file__).rsplit(os.sep, 1)[0]
 
     def watch(frame, event, argument):

@@ -13,9 +13,9 @@ from onnx_lippa.ending import Ending
 from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.pattern import ActivationPattern
 from onnx_lippa.lp.engine import Optimum
-from onnx_lippa.lp.engines import engine_named
+from onnx_lippa.lp.engines import make_engine
 from onnx_lippa.lp.region import LinearRegion
-from onnx_lippa.lp.solvers.named import solver_named
+from onnx_lippa.lp.solvers.table import make_solver
 from tests.lp.cases import Asked, asked, margin_at, random_inputs
 from tests.networks import conv_net, family, mlp, residual_net
 
@@ -39,9 +39,9 @@ class Comparison:
     def __init__(self, network: Network, norm: str, mode: str, rows: int = 1, solver: str = ""):
         self.network, self.norm, self.mode, self.rows = network, norm, mode, rows
         name = solver or SOLVER[norm]
-        self.solvers = [solver_named(name) for _ in range(2)]
+        self.solvers = [make_solver(name) for _ in range(2)]
         self.engines = [
-            engine_named(engine, network, solver)
+            make_engine(engine, network, solver)
             for engine, solver in zip(("rows", "stacked"), self.solvers, strict=True)
         ]
         self.compared = 0
@@ -148,7 +148,7 @@ def test_other_solvers(solver: str, mode: str, kind: str) -> None:
 def test_patterns_that_no_input_has_are_infeasible(norm: str, kind: str) -> None:
     network = family(6)[kind]
     generator = np.random.default_rng(65)
-    engines = [engine_named(e, network, solver_named(SOLVER[norm])) for e in ("rows", "stacked")]
+    engines = [make_engine(e, network, make_solver(SOLVER[norm])) for e in ("rows", "stacked")]
     for case in asked(
         generator, network, random_inputs(generator, norm, network.input_size, False), 3
     ):
@@ -176,7 +176,7 @@ def test_a_region_out_of_the_balls_reach_is_infeasible(norm: str) -> None:
     region = LinearRegion.of(network, far)
     assert not region.contains(inputs.center, tolerance=0.1)
     for name in ("rows", "stacked"):
-        session = engine_named(name, network, solver_named(SOLVER[norm])).begin(inputs)
+        session = make_engine(name, network, make_solver(SOLVER[norm])).begin(inputs)
         (case,) = asked(generator, network, inputs, 1)
         assert session.least_margin(region, case.disjunct).ending is Ending.INFEASIBLE
 
@@ -191,7 +191,7 @@ def test_radius_zero_leaves_the_centre(norm: str, kind: str, rows: int) -> None:
     (case,) = asked(generator, network, inputs, 1, rows)
     margin = margin_at(case.disjunct, network, inputs.center)
     for name in ("rows", "stacked"):
-        session = engine_named(name, network, solver_named(SOLVER[norm])).begin(inputs)
+        session = make_engine(name, network, make_solver(SOLVER[norm])).begin(inputs)
         optimum = session.least_margin(case.region, case.disjunct)
         assert optimum.found
         assert optimum.margin == pytest.approx(margin, abs=1e-5)

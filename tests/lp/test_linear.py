@@ -8,13 +8,9 @@ import scipy.sparse as sp
 
 from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
-from onnx_lippa.lp.program import Cone, Program, Rows
+from onnx_lippa.lp.program import BallConstraint, Program, Rows
 from onnx_lippa.lp.solver import Session, Solver
-from onnx_lippa.lp.solvers.clarabel import Clarabel
-from onnx_lippa.lp.solvers.glop import CautiousGlop, Glop
-from onnx_lippa.lp.solvers.highs import Highs
-from onnx_lippa.lp.solvers.named import SOLVER_NAMES, solver_named
-from onnx_lippa.lp.solvers.pdlp import Pdlp
+from onnx_lippa.lp.solvers.table import SOLVER_NAMES, make_single, make_solver
 from tests.lp.linear_programs import (
     LINEAR,
     TOLERANCE,
@@ -25,16 +21,14 @@ from tests.lp.linear_programs import (
     violation,
 )
 
-CLASSES: dict[str, type[Solver]] = {
-    solver.name: solver for solver in (Glop, CautiousGlop, Highs, Pdlp, Clarabel)
-}
+SINGLE = ("glop", "glop-cautious", "highs", "pdlp", "clarabel")
 EACH_SOLVER = pytest.mark.parametrize("name", LINEAR)
 INCREMENTAL = pytest.mark.parametrize("name", [*LINEAR, *(f"named {n}" for n in SOLVER_NAMES)])
 
 
 def solver_of(name: str) -> Solver:
     kind, _, rest = name.partition(" ")
-    return solver_named(rest) if kind == "named" else CLASSES[name]()
+    return make_solver(rest) if kind == "named" else make_single(name)
 
 
 def tolerance_of(name: str) -> float:
@@ -65,16 +59,16 @@ def assert_solves(session: Session, name: str) -> None:
 def test_the_names_are_those_of_the_first_solvers() -> None:
     assert SOLVER_NAMES == ("glop", "highs", "pdlp", "clarabel")
     for name in SOLVER_NAMES:
-        assert solver_named(name).name == name
+        assert make_solver(name).name == name
     with pytest.raises(InputError, match="choose one of glop, highs, pdlp, clarabel"):
-        solver_named("gurobi")
+        make_solver("gurobi")
 
 
 @EACH_SOLVER
 @pytest.mark.parametrize("seed", range(2))
 def test_random_programs(name: str, seed: int) -> None:
     generator = np.random.default_rng([seed, 1])
-    solver = CLASSES[name]()
+    solver = make_single(name)
     for _ in range(25):
         assert_solves(solver.open(random_program(generator)), name)
     assert solver.counts.solves == 25
@@ -173,7 +167,7 @@ def test_a_row_without_coefficients_only_compares_its_sides(name: str) -> None:
 @EACH_SOLVER
 def test_unbounded_programs_are_not_called_optimal(name: str) -> None:
     program = Program(np.array([-1.0]), np.zeros(1), np.array([np.inf]), Rows.none(1))
-    solution = CLASSES[name]().open(program).solve(5.0)
+    solution = make_single(name).open(program).solve(5.0)
     assert solution.ending in (Ending.FAILED, Ending.OUT_OF_TIME)
     assert solution.values.size == 0
     assert np.isnan(solution.objective)
@@ -232,10 +226,12 @@ def test_what_each_solver_takes() -> None:
     plain = random_program(np.random.default_rng(10))
     n = plain.variables
     curved = Program(plain.cost, plain.lower, plain.upper, plain.rows, np.ones(n))
-    coned = Program(plain.cost, plain.lower, plain.upper, plain.rows, cone=Cone(np.zeros(n), 1.0))
+    coned = Program(
+        plain.cost, plain.lower, plain.upper, plain.rows, ball=BallConstraint(np.zeros(n), 1.0)
+    )
     taken = {
-        name: [solver().takes(program) for program in (plain, curved, coned)]
-        for name, solver in CLASSES.items()
+        name: [make_single(name).takes(program) for program in (plain, curved, coned)]
+        for name in SINGLE
     }
     assert taken == {
         "glop": [True, False, False],

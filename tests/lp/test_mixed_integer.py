@@ -13,20 +13,18 @@ import scipy.sparse as sp
 from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solution import Solution
-from onnx_lippa.lp.solver import Session, Solver, Stop
-from onnx_lippa.lp.solvers.highs import Highs
-from onnx_lippa.lp.solvers.named import (
+from onnx_lippa.lp.solver import Session, Solution, SolveLimits
+from onnx_lippa.lp.solvers.fallback import FallbackSolver
+from onnx_lippa.lp.solvers.table import (
     MIP_SOLVER_NAMES,
     SOLVER_NAMES,
-    mip_solver_named,
-    solver_named,
+    make_mip_solver,
+    make_single,
+    make_solver,
 )
-from onnx_lippa.lp.solvers.resilient import Resilient
-from onnx_lippa.lp.solvers.scip import Scip
 from tests.lp.linear_programs import random_program, violation
 from tests.lp.mixed_integer import brute_force, knapsack, random_mixed
-from tests.lp.test_resilient import Fake
+from tests.lp.test_fallback import Fake
 
 AVAILABLE = ("scip", "highs")
 EACH = pytest.mark.parametrize("name", AVAILABLE)
@@ -44,14 +42,14 @@ def assert_is_a_solution(program: Program, solution: Solution, tolerance: float 
 def test_the_names() -> None:
     assert MIP_SOLVER_NAMES == ("scip", "highs", "gurobi")
     for name in AVAILABLE:
-        assert mip_solver_named(name).name == name
+        assert make_mip_solver(name).name == name
     with pytest.raises(InputError, match="choose one of scip, highs, gurobi"):
-        mip_solver_named("glop")
+        make_mip_solver("glop")
 
 
 def test_gurobi_is_refused_in_one_sentence_where_there_is_none() -> None:
     try:
-        mip_solver_named("gurobi")
+        make_mip_solver("gurobi")
     except InputError as error:
         assert "GUROBI_HOME" in str(error)
         assert "\n" not in str(error)
@@ -61,7 +59,7 @@ def test_gurobi_is_refused_in_one_sentence_where_there_is_none() -> None:
 @pytest.mark.parametrize("seed", range(2))
 def test_random_programs(name: str, seed: int) -> None:
     generator = np.random.default_rng([seed, 20])
-    solver = mip_solver_named(name)
+    solver = make_mip_solver(name)
     for _ in range(6):
         program = random_mixed(generator)
         solution = solver.open(program).solve()
@@ -86,7 +84,7 @@ def assert_solves(session: Session) -> Ending:
 @EACH
 def test_changes_in_place(name: str) -> None:
     generator = np.random.default_rng(21)
-    session = mip_solver_named(name).open(random_mixed(generator, binaries=4))
+    session = make_mip_solver(name).open(random_mixed(generator, binaries=4))
     seen = set()
     for _ in range(4):
         n, continuous = session.program.variables, ~session.program.integers
@@ -103,11 +101,11 @@ def test_changes_in_place(name: str) -> None:
 def test_without_a_whole_solution_it_is_infeasible(name: str) -> None:
     half = Rows(sp.csr_array([[2.0, 2.0]]), np.array([1.0]), np.array([1.0]))
     program = Program(np.ones(2), np.zeros(2), np.ones(2), half, integers=np.ones(2, bool))
-    solution = mip_solver_named(name).open(program).solve()
+    solution = make_mip_solver(name).open(program).solve()
     assert solution.ending is Ending.INFEASIBLE
     assert solution.values.size == 0
     assert solution.bound == np.inf
-    relaxed = mip_solver_named(name).open(replace(program, integers=None)).solve()
+    relaxed = make_mip_solver(name).open(replace(program, integers=None)).solve()
     assert relaxed.ending is Ending.OPTIMAL
 
 
@@ -118,7 +116,7 @@ def test_an_unbounded_program_is_a_failure(name: str) -> None:
         np.array([-1.0, 1.0]), np.zeros(2), np.array([np.inf, 1.0]), slope,
         integers=np.array([False, True]),
     )  # fmt: skip
-    solver = mip_solver_named(name)
+    solver = make_mip_solver(name)
     solution = solver.open(program).solve(5.0)
     assert solution.ending is Ending.FAILED
     assert solution.values.size == 0
@@ -129,8 +127,8 @@ def test_an_unbounded_program_is_a_failure(name: str) -> None:
 @EACH
 def test_a_limit_on_nodes_keeps_the_incumbent_and_the_bound(name: str) -> None:
     program = knapsack(40, 5, 0)
-    optimum = mip_solver_named(name).open(program).solve().objective
-    solution = mip_solver_named(name).open(program).solve(stop=Stop(nodes=2))
+    optimum = make_mip_solver(name).open(program).solve().objective
+    solution = make_mip_solver(name).open(program).solve(limits=SolveLimits(nodes=2))
     assert solution.ending is Ending.OUT_OF_NODES
     assert_is_a_solution(program, solution)
     assert solution.bound <= optimum + 1e-6 <= solution.objective + 2e-6
@@ -142,15 +140,15 @@ def test_a_limit_on_nodes_keeps_the_incumbent_and_the_bound(name: str) -> None:
 def test_the_first_solution_is_enough(name: str) -> None:
     """With a row that cuts the objective off, this decides whether there is one below."""
     program = knapsack(40, 5, 0)
-    optimum = mip_solver_named(name).open(program).solve().objective
+    optimum = make_mip_solver(name).open(program).solve().objective
     for cutoff, ending in (
         (optimum + 0.5, Ending.ENOUGH_SOLUTIONS),
         (optimum - 1e-3, Ending.INFEASIBLE),
     ):
-        session = mip_solver_named(name).open(program)
+        session = make_mip_solver(name).open(program)
         row = sp.csr_array(program.cost[None])
         session.add_rows(Rows(row, np.array([-np.inf]), np.array([cutoff])))
-        solution = session.solve(stop=Stop(solutions=1))
+        solution = session.solve(limits=SolveLimits(solutions=1))
         if ending is Ending.ENOUGH_SOLUTIONS and solution.ending is Ending.OPTIMAL:
             assert solution.objective == pytest.approx(optimum, abs=1e-5)
             continue  # it was the best at once
@@ -161,27 +159,29 @@ def test_the_first_solution_is_enough(name: str) -> None:
 
 @EACH
 def test_no_time_at_all(name: str) -> None:
-    solution = mip_solver_named(name).open(knapsack(60, 20, 3)).solve(0.0)
+    solution = make_mip_solver(name).open(knapsack(60, 20, 3)).solve(0.0)
     assert solution.ending is Ending.OUT_OF_TIME
     assert solution.values.size == 0
     assert np.isnan(solution.objective)
 
 
 @EACH
-def test_hints_change_no_optimum(name: str) -> None:
+def test_warm_starts_change_no_optimum(name: str) -> None:
     """Good ones, bad ones and impossible ones."""
     program = knapsack(25, 4, 5)
-    plain = mip_solver_named(name).open(program).solve()
-    for hint in (plain.values, np.zeros(program.variables), np.full(program.variables, 0.5)):
-        solution = mip_solver_named(name).open(program).solve(hint=hint)
+    plain = make_mip_solver(name).open(program).solve()
+    for warm_start in (plain.values, np.zeros(program.variables), np.full(program.variables, 0.5)):
+        solution = make_mip_solver(name).open(program).solve(warm_start=warm_start)
         assert solution.ending is Ending.OPTIMAL
         assert solution.objective == pytest.approx(plain.objective, abs=1e-6)
 
 
-def test_scip_starts_from_the_hint() -> None:
+def test_scip_uses_its_warm_start() -> None:
     program = knapsack(60, 20, 3)
-    good = Scip().open(program).solve(stop=Stop(nodes=30)).values
-    first = Scip().open(program).solve(hint=good, stop=Stop(solutions=1))
+    good = make_single("scip").open(program).solve(limits=SolveLimits(nodes=30)).values
+    first = (
+        make_single("scip").open(program).solve(warm_start=good, limits=SolveLimits(solutions=1))
+    )
     assert first.ending is Ending.ENOUGH_SOLUTIONS
     assert first.objective == pytest.approx(program.cost @ good, abs=1e-6)
 
@@ -189,16 +189,16 @@ def test_scip_starts_from_the_hint() -> None:
 @EACH
 def test_two_runs_are_one(name: str) -> None:
     program = knapsack(30, 5, 6)
-    one, other = (mip_solver_named(name).open(program).solve() for _ in range(2))
+    one, other = (make_mip_solver(name).open(program).solve() for _ in range(2))
     np.testing.assert_array_equal(one.values, other.values)
     assert one.nodes == other.nodes
 
 
 _INTERRUPTED = """
 import os, signal, threading
-from onnx_lippa.lp.solvers.named import mip_solver_named
+from onnx_lippa.lp.solvers.table import make_mip_solver
 from tests.lp.mixed_integer import knapsack
-session = mip_solver_named("scip").open(knapsack(80, 30, 3))
+session = make_mip_solver("scip").open(knapsack(80, 30, 3))
 threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
 try:
     session.solve(60.0)
@@ -216,7 +216,7 @@ def test_an_interrupt_ends_a_solve_of_scip() -> None:
 @pytest.mark.parametrize("name", SOLVER_NAMES)
 def test_who_takes_integers(name: str) -> None:
     program = random_mixed(np.random.default_rng(22))
-    solver = solver_named(name)
+    solver = make_solver(name)
     assert not program.is_linear
     assert solver.takes(program) == (name == "highs")
     if name != "highs":
@@ -227,11 +227,15 @@ def test_who_takes_integers(name: str) -> None:
     assert solver.takes(nothing_whole)
 
 
-@pytest.mark.parametrize("kind", [Scip, Highs])
-def test_linear_programs_are_solved_too(kind: type[Solver]) -> None:
+@pytest.mark.parametrize("kind", ["scip", "highs"])
+def test_linear_programs_are_solved_too(kind: str) -> None:
     program = random_program(np.random.default_rng(23))
-    reference = solver_named("glop").open(program).solve()
-    solution = kind().open(program).solve(hint=reference.values, stop=Stop(nodes=1, solutions=1))
+    reference = make_solver("glop").open(program).solve()
+    solution = (
+        make_single(kind)
+        .open(program)
+        .solve(warm_start=reference.values, limits=SolveLimits(nodes=1, solutions=1))
+    )
     assert solution.ending is Ending.OPTIMAL
     assert solution.objective == pytest.approx(reference.objective, abs=1e-6)
     assert solution.bound == solution.objective
@@ -239,15 +243,15 @@ def test_linear_programs_are_solved_too(kind: type[Solver]) -> None:
 
 def test_where_one_fails_the_next_answers() -> None:
     program = knapsack(12, 3, 1)
-    solver = Resilient([Fake(Ending.FAILED), Scip()])
-    solution = solver.open(program).solve(hint=np.zeros(program.variables))
+    solver = FallbackSolver([Fake(Ending.FAILED), make_single("scip")])
+    solution = solver.open(program).solve(warm_start=np.zeros(program.variables))
     assert solution.ending is Ending.OPTIMAL
     assert solution.objective == pytest.approx(brute_force_of_binaries(program), abs=1e-5)
     assert (solver.counts.retries, solver.counts.failures) == (1, 0)
 
 
 def test_a_failure_of_all_is_no_answer() -> None:
-    solver = Resilient([Fake(Ending.FAILED), Fake(Ending.FAILED)])
+    solver = FallbackSolver([Fake(Ending.FAILED), Fake(Ending.FAILED)])
     solution = solver.open(knapsack(12, 3, 1)).solve()
     assert solution.ending is Ending.FAILED
     assert solution.values.size == 0
@@ -257,4 +261,4 @@ def test_a_failure_of_all_is_no_answer() -> None:
 
 def brute_force_of_binaries(program: Program) -> float:
     """The optimum of a small knapsack, by a solver that is not the one under test."""
-    return Highs().open(program).solve().objective
+    return make_single("highs").open(program).solve().objective

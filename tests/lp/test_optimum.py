@@ -11,9 +11,9 @@ from onnx_lippa.ending import Ending
 from onnx_lippa.ir.layers.activation import Relu
 from onnx_lippa.ir.network import Network
 from onnx_lippa.lp.engine import RegionEngine
-from onnx_lippa.lp.engines import engine_named
+from onnx_lippa.lp.engines import make_engine
 from onnx_lippa.lp.region import LinearRegion
-from onnx_lippa.lp.solvers.named import solver_named
+from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.spec import InputSet, LInf, UnsafeSet, norm_named
 from tests.lp.cases import asked, margin_at, patterns_of, points_of, random_inputs
 from tests.networks import chain, dense, family, grid, mlp
@@ -27,7 +27,7 @@ DERANDOMIZED = settings(derandomize=True, deadline=None, max_examples=40)
 
 
 def engine_of(name: str, network: Network, norm: str) -> RegionEngine:
-    return engine_named(name, network, solver_named(SOLVER[norm]))
+    return make_engine(name, network, make_solver(SOLVER[norm]))
 
 
 def cases_of(

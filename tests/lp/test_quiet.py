@@ -11,8 +11,8 @@ import scipy.sparse as sp
 
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solvers.quiet import quiet_stderr
-from onnx_lippa.lp.solvers.scip import Scip
+from onnx_lippa.lp.solvers.process import quiet_stderr
+from onnx_lippa.lp.solvers.table import make_single
 
 
 def test_only_the_block_is_quiet(capfd):
@@ -52,7 +52,7 @@ def test_blocks_of_two_threads_overlap(capfd):
 def test_a_solve_with_whole_numbers_is_quiet(capfd, monkeypatch):
     rows = Rows(sp.csr_array(np.ones((1, 2))), np.array([1.0]), np.array([np.inf]))
     program = Program(np.ones(2), np.zeros(2), np.ones(2), rows, integers=np.array([True, False]))
-    session = Scip().open(program)
+    session = make_single("scip").open(program)
     plain = session._solver.solve
 
     class Noisy:

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solvers.named import SOLVER_NAMES, solver_named
+from onnx_lippa.lp.solvers.table import SOLVER_NAMES, make_solver
 
 
 def rows(coefficient: float) -> Rows:
@@ -22,7 +22,7 @@ def program(coefficient: float) -> Program:
 @pytest.mark.parametrize("name", SOLVER_NAMES)
 @pytest.mark.parametrize("coefficient", [np.inf, np.nan, 1e308])
 def test_a_program_of_impossible_numbers(name, coefficient):
-    solver = solver_named(name)
+    solver = make_solver(name)
     solution = solver.open(program(coefficient)).solve()
     assert solution.ending is not Ending.OPTIMAL or coefficient == 1e308
     assert solver.counts.solves >= 1
@@ -31,7 +31,7 @@ def test_a_program_of_impossible_numbers(name, coefficient):
 @pytest.mark.parametrize("name", SOLVER_NAMES)
 def test_rows_of_impossible_numbers(name):
     """A session that was fine fails from the moment it is given them."""
-    session = solver_named(name).open(program(1.0))
+    session = make_solver(name).open(program(1.0))
     assert session.solve().ending is Ending.OPTIMAL
     session.add_rows(rows(np.nan))
     assert session.solve().ending is not Ending.OPTIMAL
@@ -39,7 +39,7 @@ def test_rows_of_impossible_numbers(name):
 
 @pytest.mark.parametrize("name", SOLVER_NAMES)
 def test_a_sane_program_after_a_refused_one(name):
-    solver = solver_named(name)
+    solver = make_solver(name)
     solver.open(program(np.nan)).solve()
     solution = solver.open(program(1.0)).solve()
     assert solution.ending is Ending.OPTIMAL

@@ -10,9 +10,9 @@ import pytest
 from onnx_lippa.ir.layers.linear_map import LinearMap
 from onnx_lippa.ir.network import Network
 from onnx_lippa.lp.engine import Optimum
-from onnx_lippa.lp.engines import engine_named
+from onnx_lippa.lp.engines import make_engine
 from onnx_lippa.lp.region import LinearRegion
-from onnx_lippa.lp.solvers.named import solver_named
+from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.spec import InputSet, Scaled, norm_named
 from tests.lp.cases import asked, points_of, random_disjunct
 from tests.networks import chain, family, mlp
@@ -39,7 +39,7 @@ def scaled_inputs(
 def both(network: Network, inputs: InputSet):
     solver = SOLVER[inputs.norm.name]
     names = ("rows", "stacked")
-    return [engine_named(n, network, solver_named(solver)).begin(inputs) for n in names]
+    return [make_engine(n, network, make_solver(solver)).begin(inputs) for n in names]
 
 
 def check_point(inputs: InputSet, optimum: Optimum, margin_mode: bool) -> None:
@@ -107,8 +107,8 @@ def test_brute_change_of_variables(norm: str, engine: str) -> None:
         (inputs.upper - inputs.center) / units,
     )
     solver = SOLVER[norm]
-    scaled = engine_named(engine, network, solver_named(solver)).begin(inputs)
-    direct = engine_named(engine, behind, solver_named(solver)).begin(plain)
+    scaled = make_engine(engine, network, make_solver(solver)).begin(inputs)
+    direct = make_engine(engine, behind, make_solver(solver)).begin(plain)
     for x in points_of(generator, inputs, 6):
         disjunct = random_disjunct(generator, 3, 1)
         z = (x - inputs.center) / units

@@ -10,13 +10,11 @@ import pytest
 
 from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
-from onnx_lippa.lp.engines import ENGINE_NAMES, engine_named
+from onnx_lippa.lp.engines import ENGINE_NAMES, make_engine
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.region import LinearRegion
-from onnx_lippa.lp.solution import Solution
-from onnx_lippa.lp.solver import Session, Solver
-from onnx_lippa.lp.solvers.glop import Glop
-from onnx_lippa.lp.solvers.named import solver_named
+from onnx_lippa.lp.solver import Session, Solution, Solver
+from onnx_lippa.lp.solvers.table import make_single, make_solver
 from onnx_lippa.spec import InputSet, norm_named
 from tests.lp.cases import asked, random_disjunct, random_inputs
 from tests.networks import family, mlp
@@ -33,10 +31,10 @@ def test_no_program_is_solved_where_the_closed_form_lies_in_the_region(
 ) -> None:
     network = family(20)[kind]
     generator = np.random.default_rng(80)
-    solver = solver_named(SOLVER[norm])
+    solver = make_solver(SOLVER[norm])
     rows, stacked = (
-        engine_named("rows", network, solver),
-        engine_named("stacked", network, solver_named(SOLVER[norm])),
+        make_engine("rows", network, solver),
+        make_engine("stacked", network, make_solver(SOLVER[norm])),
     )
     shortcuts = 0
     for eps in (1e-4, 0.03):
@@ -68,7 +66,7 @@ def test_an_answer_does_not_depend_on_questions_before_it(
 ) -> None:
     network = family(21)[kind]
     generator = np.random.default_rng(81)
-    used = engine_named(engine, network, solver_named(SOLVER[norm]))
+    used = make_engine(engine, network, make_solver(SOLVER[norm]))
     for _ in range(2):
         other = random_inputs(generator, norm, network.input_size, False)
         session = used.begin(other)
@@ -76,7 +74,7 @@ def test_an_answer_does_not_depend_on_questions_before_it(
             session.least_margin(case.region, case.disjunct)
             session.least_distance(case.region, case.disjunct, -1.0)
     inputs = random_inputs(generator, norm, network.input_size, False)
-    fresh = engine_named(engine, network, solver_named(SOLVER[norm]))
+    fresh = make_engine(engine, network, make_solver(SOLVER[norm]))
     sessions = used.begin(inputs), fresh.begin(inputs)
     for case in asked(generator, network, inputs, 4):
         for mode in ("margin", "distance"):
@@ -98,7 +96,7 @@ def test_the_order_of_steps_does_not_change_their_optima(engine: str, norm: str)
     generator = np.random.default_rng(82)
     inputs = random_inputs(generator, norm, 6, False)
     cases = list(asked(generator, network, inputs, 6))
-    built = engine_named(engine, network, solver_named(SOLVER[norm]))
+    built = make_engine(engine, network, make_solver(SOLVER[norm]))
     found = []
     for order in (range(6), reversed(range(6))):
         session = built.begin(inputs)
@@ -114,7 +112,7 @@ def test_without_time_there_is_no_optimum(engine: str, mode: str) -> None:
     generator = np.random.default_rng(83)
     inputs = random_inputs(generator, "linf", 4, False).with_eps(0.5)
     (case,) = asked(generator, network, inputs, 1)
-    session = engine_named(engine, network, solver_named("glop")).begin(inputs)
+    session = make_engine(engine, network, make_solver("glop")).begin(inputs)
     optimum = (
         session.least_margin(case.region, case.disjunct, time_limit=0.0)
         if mode == "margin"
@@ -149,7 +147,7 @@ class SlowSession(Session):
     def solve(self, time_limit: float = float("inf")) -> Solution:
         time.sleep(0.02)
         self.owner.counts.solves += 1
-        return Glop().open(self.program).solve()
+        return make_single("glop").open(self.program).solve()
 
 
 def test_rows_engine_stops_between_rounds_and_counts_its_solves() -> None:
@@ -157,7 +155,7 @@ def test_rows_engine_stops_between_rounds_and_counts_its_solves() -> None:
     generator = np.random.default_rng(84)
     inputs = random_inputs(generator, "linf", 6, False).with_eps(0.5)
     solver = Slow()
-    session = engine_named("rows", network, solver).begin(inputs)
+    session = make_engine("rows", network, solver).begin(inputs)
     (case,) = asked(generator, network, inputs, 1)
     optimum = session.least_margin(case.region, case.disjunct, time_limit=0.01)
     assert optimum.ending is Ending.OUT_OF_TIME
@@ -190,7 +188,7 @@ def test_a_solvers_failure_is_no_optimum(engine: str, rows: int) -> None:
     network = mlp(25, (4, 30, 30, 3))
     generator = np.random.default_rng(85)
     inputs = random_inputs(generator, "linf", 4, False).with_eps(0.5)
-    session = engine_named(engine, network, Failing()).begin(inputs)
+    session = make_engine(engine, network, Failing()).begin(inputs)
     (case,) = asked(generator, network, inputs, 1, rows)
     for optimum in (
         session.least_margin(case.region, case.disjunct),
@@ -211,7 +209,7 @@ def test_pinned_features_stay_where_they_are(engine: str) -> None:
     upper = np.where([True, False, False, True, False], center, np.inf)
     for norm in ("linf", "l1", "l2"):
         inputs = InputSet(center, norm_named(norm), 0.5, lower, upper)
-        session = engine_named(engine, network, solver_named(SOLVER[norm])).begin(inputs)
+        session = make_engine(engine, network, make_solver(SOLVER[norm])).begin(inputs)
         region = LinearRegion.of(network, center)
         disjunct = random_disjunct(generator, 3, 1)
         optimum = session.least_margin(region, disjunct)
@@ -227,7 +225,7 @@ def test_engines_by_name() -> None:
     network = mlp(27, (2, 3, 2))
     assert ENGINE_NAMES == ("auto", "rows", "stacked")
     for name in ENGINES:
-        assert engine_named(name, network, solver_named("glop")).name == name
-    assert engine_named("auto", network, solver_named("glop")).name in ENGINES
+        assert make_engine(name, network, make_solver("glop")).name == name
+    assert make_engine("auto", network, make_solver("glop")).name in ENGINES
     with pytest.raises(InputError, match="choose one of auto, rows, stacked"):
-        engine_named("dense", network, solver_named("glop"))
+        make_engine("dense", network, make_solver("glop"))

@@ -11,8 +11,7 @@ import pytest
 from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.program import Program
-from onnx_lippa.lp.solution import Solution
-from onnx_lippa.lp.solver import NO_STOP, Session, Solver, Stop
+from onnx_lippa.lp.solver import NO_LIMITS, Session, Solution, SolveLimits, Solver
 from onnx_lippa.mip.decision import MipSettings, MipStatus, decide
 from onnx_lippa.mip.distortion import least_distortion
 from onnx_lippa.mip.formulation import BigM
@@ -184,8 +183,8 @@ class FailingSession(Session):
     def solve(
         self,
         time_limit: float = float("inf"),
-        hint: np.ndarray | None = None,
-        stop: Stop = NO_STOP,
+        warm_start: np.ndarray | None = None,
+        limits: SolveLimits = NO_LIMITS,
     ) -> Solution:
         bound = np.inf if self.ending is Ending.INFEASIBLE else -np.inf
         return Solution(self.ending, np.zeros(0), np.nan, "on purpose", bound)
@@ -193,9 +192,7 @@ class FailingSession(Session):
 
 @pytest.mark.parametrize("wants_bound", [False, True])
 def test_a_failure_proves_nothing(monkeypatch: pytest.MonkeyPatch, wants_bound: bool) -> None:
-    monkeypatch.setattr(
-        "onnx_lippa.mip.decision.mip_solver_named", lambda _: Failing(Ending.FAILED)
-    )
+    monkeypatch.setattr("onnx_lippa.mip.decision.make_mip_solver", lambda _: Failing(Ending.FAILED))
     generator = np.random.default_rng(78)
     system, _ = random_system(generator)
     disjunct = random_disjunct(generator, 1)
@@ -208,7 +205,7 @@ def test_a_failure_proves_nothing(monkeypatch: pytest.MonkeyPatch, wants_bound: 
 def test_a_program_without_any_input_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a cut-off it has solutions: one for every input."""
     monkeypatch.setattr(
-        "onnx_lippa.mip.decision.mip_solver_named", lambda _: Failing(Ending.INFEASIBLE)
+        "onnx_lippa.mip.decision.make_mip_solver", lambda _: Failing(Ending.INFEASIBLE)
     )
     generator = np.random.default_rng(79)
     system, _ = random_system(generator)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.ending import Ending
-from onnx_lippa.lp.solution import Solution
-from onnx_lippa.lp.solvers.named import mip_solver_named
+from onnx_lippa.lp.solver import Solution
+from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.mip.cuts import implications
 from onnx_lippa.mip.formulation import (
     FREE,
@@ -36,13 +36,15 @@ NORMS = pytest.mark.parametrize(
 )
 
 
-def solved(stated: Formulation, hint: np.ndarray | None = None, solver: str = "scip") -> Solution:
-    return mip_solver_named(solver).open(stated.program).solve(hint=hint)
+def solved(
+    stated: Formulation, warm_start: np.ndarray | None = None, solver: str = "scip"
+) -> Solution:
+    return make_mip_solver(solver).open(stated.program).solve(warm_start=warm_start)
 
 
-def assert_minimum(stated: Formulation, least: float, hint: np.ndarray | None = None) -> None:
+def assert_minimum(stated: Formulation, least: float, warm_start: np.ndarray | None = None) -> None:
     """The program's optimum is the least margin, and its point and pattern belong to it."""
-    solution = solved(stated, hint)
+    solution = solved(stated, warm_start)
     if least == np.inf:
         assert solution.ending is Ending.INFEASIBLE
         return

@@ -8,9 +8,9 @@ import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.ending import Ending
-from onnx_lippa.lp.program import Cone, Program, Rows
-from onnx_lippa.lp.solution import Solution
-from onnx_lippa.lp.solvers.named import solver_named
+from onnx_lippa.lp.program import BallConstraint, Program, Rows
+from onnx_lippa.lp.solver import Solution
+from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.spec import Embedding, Norm
 from tests.spec.cases import BOXES, NORMS, Case, is_inside, point_in_set, random_case
 
@@ -48,20 +48,22 @@ def satisfied(embedding: Embedding, v: Float64, tolerance: float = 1e-12) -> boo
 
 
 def cost_at(embedding: Embedding, v: Float64) -> float:
-    curvature = 0.0 if embedding.curvature is None else embedding.curvature @ (v * v) / 2
-    return float(embedding.cost @ v + curvature)
+    quadratic_cost = (
+        0.0 if embedding.quadratic_cost is None else embedding.quadratic_cost @ (v * v) / 2
+    )
+    return float(embedding.cost @ v + quadratic_cost)
 
 
 def solved(
-    embedding: Embedding, cost: Float64, curvature: Float64 | None, extra: Rows | None = None
+    embedding: Embedding, cost: Float64, quadratic_cost: Float64 | None, extra: Rows | None = None
 ) -> Solution:
     rows = Rows(embedding.rows, embedding.row_lower, embedding.row_upper)
     if extra is not None:
         rows = extra.stacked_on(rows)
     d = embedding.offset.size
-    cone = None if embedding.radius is None else Cone(np.zeros(d), embedding.radius)
-    program = Program(cost, embedding.lower, embedding.upper, rows, curvature, cone)
-    solution = solver_named("glop" if program.is_linear else "clarabel").open(program).solve()
+    ball = None if embedding.radius is None else BallConstraint(np.zeros(d), embedding.radius)
+    program = Program(cost, embedding.lower, embedding.upper, rows, quadratic_cost, ball)
+    solution = make_solver("glop" if program.is_linear else "clarabel").open(program).solve()
     assert solution.ending is Ending.OPTIMAL
     return solution
 
@@ -143,7 +145,7 @@ def test_the_epigraphs_least_cost_at_a_point_is_its_distance(norm: Norm, box: st
         assert satisfied(embedding, v)
         assert cost_at(embedding, v) == pytest.approx(expected, abs=1e-12)
         fixed = Rows(sp.csr_array(embedding.matrix), x - embedding.offset, x - embedding.offset)
-        solution = solved(embedding, embedding.cost, embedding.curvature, fixed)
+        solution = solved(embedding, embedding.cost, embedding.quadratic_cost, fixed)
         assert solution.objective == pytest.approx(expected, abs=2e-8)
 
 

@@ -7,8 +7,8 @@ import pytest
 import scipy.optimize
 
 from onnx_lippa.ending import Ending
-from onnx_lippa.lp.program import Cone, Program, Rows
-from onnx_lippa.lp.solvers.clarabel import Clarabel
+from onnx_lippa.lp.program import BallConstraint, Program, Rows
+from onnx_lippa.lp.solvers.table import make_single
 from onnx_lippa.spec import L1, L2, LInf, Norm
 from tests.spec.cases import BOXES, NORMS, Case, is_inside, point_in_set, random_case
 
@@ -90,9 +90,9 @@ def test_l2_against_clarabel(box: str) -> None:
             case.lower,
             case.upper,
             Rows.none(case.size),
-            cone=Cone(case.center, case.eps),
+            ball=BallConstraint(case.center, case.eps),
         )
-        best = Clarabel().open(program).solve()
+        best = make_single("clarabel").open(program).solve()
         assert best.ending is Ending.OPTIMAL
         tolerance = SOLVERS_OWN * (1 + np.linalg.norm(cost))
         assert cost @ least(L2(), cost, case) == pytest.approx(best.objective, abs=tolerance)

@@ -23,9 +23,8 @@ from onnx_lippa.bounds.reduced.pieces import NoRelaxationError
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import Ending
-from onnx_lippa.lp.solution import Solution
-from onnx_lippa.lp.solver import Solver, Stop
-from onnx_lippa.lp.solvers.named import partial_solver
+from onnx_lippa.lp.solver import Solution, SolveLimits, Solver
+from onnx_lippa.lp.solvers.table import make_partial_solver
 from onnx_lippa.mip.formulation import FREE, Formulation, partial_program
 from onnx_lippa.mip.variables import NoProgramError
 from onnx_lippa.witness import FoundBy
@@ -92,7 +91,7 @@ class FreePatterns(Stage):
 
     def run(self, ledger: Ledger) -> None:
         """See :meth:`Stage.run`."""
-        solver = partial_solver()
+        solver = make_partial_solver()
         for position in ledger.unbroken():
             if ledger.progress[position].closeness() < self.closeness:
                 self._search(ledger, position, solver)
@@ -189,7 +188,7 @@ class _Search:
                 return False
             left = min(seconds, _SECONDS, deadline - time.monotonic())
             solution = self._solver.open(stated.program).solve(
-                max(left, 0.0), stated.start(self._x), Stop(nodes=_NODES)
+                max(left, 0.0), stated.start(self._x), SolveLimits(nodes=_NODES)
             )
         self._entry.lp_steps += 1
         if self._took(stated, solution):

@@ -1,1 +1,1 @@
-"""Solvers: one file each. The only package that imports a solver library."""
+"""The solvers. The only package that imports a solver library."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from typing import ClassVar, final
+from typing import final
 
 import clarabel
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
+from typing_extensions import override
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solution import Solution
-from onnx_lippa.lp.solver import NO_STOP, Session, Solver, SolverCounts, Stop
+from onnx_lippa.lp.solver import NO_LIMITS, Session, Solution, SolveLimits, Solver, SolverCounts
 
 _ENDINGS = {
     str(clarabel.SolverStatus.Solved): Ending.OPTIMAL,
@@ -25,27 +25,28 @@ _ENDINGS = {
 }
 
 _ACCURACY = 1e-8
-"""What an optimum must reach; with a cone, more is not to be had reliably."""
+"""What an optimum must reach. With a ball constraint, more is not reached reliably."""
 _FINE_GAP, _FINE_FEASIBILITY = 1e-12, 1e-10
-"""What a program without a cone is driven to: a distance is the root of twice its objective, so
-an error of 1e-8 there would be one of 1e-4 in a small distance."""
+"""What a program without a ball constraint is solved to. A distance is the root of twice its
+objective, so an error of 1e-8 there would be one of 1e-4 in a small distance."""
 
 
 @final
 class Clarabel(Solver):
-    """Takes programs linear, quadratic, and with a cone; no integers. It has no warm start."""
+    """Linear and quadratic programs, with or without a ball; no integers, no warm start."""
 
-    name: ClassVar[str] = "clarabel"
+    name = "clarabel"
 
+    @override
     def takes(self, program: Program) -> bool:
-        """See :meth:`Solver.takes`."""
         return not program.has_integers
 
+    @override
     def open(self, program: Program) -> Session:
-        """See :meth:`Solver.open`."""
         return ClarabelSession(program, self.counts)
 
 
+@final
 class ClarabelSession(Session):
     """Keeps the program and solves it afresh each time."""
 
@@ -53,22 +54,31 @@ class ClarabelSession(Session):
         super().__init__(program)
         self._counts = counts
 
+    @override
     def solve(
         self,
         time_limit: float = float("inf"),
-        hint: Float64 | None = None,
-        stop: Stop = NO_STOP,
+        warm_start: Float64 | None = None,
+        limits: SolveLimits = NO_LIMITS,
     ) -> Solution:
-        """See :meth:`Session.solve`."""
         program = self.program
-        settings = _settings(fine=program.cone is None)
+        settings = _settings(fine=program.ball is None)
         if math.isfinite(time_limit):
             settings.time_limit = max(time_limit, 1e-6)
-        curvature = np.zeros(program.variables) if program.curvature is None else program.curvature
+        quadratic_cost = (
+            np.zeros(program.variables)
+            if program.quadratic_cost is None
+            else program.quadratic_cost
+        )
         matrix, right, cones = _conic_form(program)
         started = time.perf_counter()
         result = clarabel.DefaultSolver(
-            sp.csc_matrix(sp.diags_array(curvature)), program.cost, matrix, right, cones, settings
+            sp.csc_matrix(sp.diags_array(quadratic_cost)),
+            program.cost,
+            matrix,
+            right,
+            cones,
+            settings,
         ).solve()
         self._counts.solves += 1
         self._counts.seconds += time.perf_counter() - started
@@ -89,7 +99,7 @@ def _settings(fine: bool) -> clarabel.DefaultSettings:
     settings.max_threads = 1
     settings.tol_gap_abs = settings.tol_gap_rel = _FINE_GAP if fine else _ACCURACY
     settings.tol_feas = _FINE_FEASIBILITY if fine else _ACCURACY
-    # Where no further progress is made, this is still called solved (almost).
+    # Without further progress, this still counts as (almost) solved.
     settings.reduced_tol_gap_abs = settings.reduced_tol_gap_rel = _ACCURACY
     settings.reduced_tol_feas = _ACCURACY
     return settings
@@ -106,11 +116,11 @@ def _conic_form(program: Program) -> tuple[sp.csc_matrix, Float64, list[object]]
         clarabel.ZeroConeT(int(equal.sum())),
         clarabel.NonnegativeConeT(int(below.sum() + above.sum())),
     ]
-    if program.cone is not None:
-        d = program.cone.center.size
+    if program.ball is not None:
+        d = program.ball.center.size
         # (radius, v - center) in the second-order cone.
         blocks.append(sp.vstack([sp.csr_array((1, program.variables)), -identity[:d]]))
-        sides.append(np.concatenate([[program.cone.radius], -program.cone.center]))
+        sides.append(np.concatenate([[program.ball.radius], -program.ball.center]))
         cones.append(clarabel.SecondOrderConeT(d + 1))
     return sp.csc_matrix(sp.vstack(blocks)), np.concatenate(sides), cones
 

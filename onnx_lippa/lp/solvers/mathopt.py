@@ -1,8 +1,8 @@
 """OR-Tools' solvers through MathOpt.
 
-The model is written into MathOpt's protocol buffers from arrays: building it term by term in
-Python costs more than solving it. One session is one incremental MathOpt solver, so a change of
-bounds, cost or rows starts from the last basis.
+The model is written into MathOpt's protocol buffers from arrays, since building it term by term in
+Python costs more than solving it. One session is one incremental MathOpt solver, which starts from
+its last basis after a change of bounds, cost or rows.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import datetime
 import math
 import signal
 import time
-from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 from ortools.math_opt import (
@@ -26,14 +27,14 @@ from ortools.math_opt import (
     sparse_containers_pb2,
 )
 from ortools.math_opt.core.python import solver as core
+from typing_extensions import override
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.ending import Ending
+from onnx_lippa.errors import InputError
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solution import Solution
-from onnx_lippa.lp.solver import NO_STOP, Session, Solver, SolverCounts, Stop
-from onnx_lippa.lp.solvers.interrupts import deferred_interrupts
-from onnx_lippa.lp.solvers.quiet import quiet_stderr
+from onnx_lippa.lp.solver import NO_LIMITS, Session, Solution, SolveLimits, Solver, SolverCounts
+from onnx_lippa.lp.solvers.process import deferred_interrupts, quiet_stderr
 
 _ENDINGS = {
     result_pb2.TERMINATION_REASON_OPTIMAL: Ending.OPTIMAL,
@@ -54,97 +55,114 @@ _LIMITS = {
 """Limits by name. Any other one is that of time, which GLOP does not name."""
 
 _LONGEST = 1e9
-"""Seconds from which on a limit is none; the protocol's durations end before infinity."""
+"""Seconds from which on there is no limit; the protocol's durations end before infinity."""
 
 _GAP = 1e-7
-"""Between incumbent and bound, absolute and relative, where a mixed-integer program counts as
-solved: as fine as the tolerances of such solvers bear. HiGHS would stop at 1e-4."""
+"""Absolute and relative gap at which a mixed-integer program counts as solved: as fine as the
+solvers' tolerances allow. The default of HiGHS is 1e-4."""
 
 
+@dataclass(frozen=True)
+class Backend:
+    """One solver of MathOpt.
+
+    Attributes:
+        name: its name here.
+        solver_type: its number in MathOpt.
+        parameters: makes the parameters of a solve.
+        takes_quadratic: whether a diagonal quadratic cost is allowed.
+        takes_integers: whether variables may have to be integers.
+        verbose: whether it prints warnings unless its messages are taken from it.
+        requirement: what is missing where it cannot be opened; empty if it comes with OR-Tools.
+    """
+
+    name: str
+    solver_type: int
+    parameters: Callable[[], parameters_pb2.SolveParametersProto]
+    takes_quadratic: bool = False
+    takes_integers: bool = False
+    verbose: bool = False
+    requirement: str = ""
+
+
+@final
 class MathOptSolver(Solver):
-    """A solver of MathOpt; a subclass names it and sets its parameters."""
+    """A solver of MathOpt.
 
-    @property
-    @abstractmethod
-    def solver_type(self) -> int:
-        """The solver's number in MathOpt."""
+    Args:
+        backend: which one.
 
-    @abstractmethod
-    def parameters(self) -> parameters_pb2.SolveParametersProto:
-        """Parameters of every solve."""
+    Raises:
+        InputError: it is not installed.
+    """
 
+    def __init__(self, backend: Backend) -> None:
+        super().__init__()
+        self.name, self.backend = backend.name, backend
+        if backend.requirement:
+            try:
+                _new(backend, model_pb2.ModelProto())
+            except Exception as error:  # of several classes
+                raise InputError(
+                    f"solver '{backend.name}' cannot be used, since {backend.requirement}"
+                ) from error
+
+    @override
     def takes(self, program: Program) -> bool:
-        """See :meth:`Solver.takes`."""
-        quadratic = program.curvature is None or self.takes_quadratic
-        whole = not program.has_integers or self.takes_integers
-        return program.cone is None and quadratic and whole
+        quadratic = program.quadratic_cost is None or self.backend.takes_quadratic
+        whole = not program.has_integers or self.backend.takes_integers
+        return program.ball is None and quadratic and whole
 
+    @override
     def open(self, program: Program) -> Session:
-        """See :meth:`Solver.open`."""
-        return MathOptSession(program, self.solver_type, self.parameters, self.counts, self.talks)
-
-    @property
-    def talks(self) -> bool:
-        """Whether the solver prints warnings unless its messages are taken from it."""
-        return False
-
-    @property
-    def takes_quadratic(self) -> bool:
-        """Whether a diagonal quadratic objective is allowed."""
-        return False
-
-    @property
-    def takes_integers(self) -> bool:
-        """Whether variables may have to be whole numbers."""
-        return False
+        return MathOptSession(program, self.backend, self.counts)
 
 
+@final
 class MathOptSession(Session):
     """One model inside MathOpt."""
 
     def __init__(
         self,
         program: Program,
-        solver_type: int,
-        parameters: Callable[[], parameters_pb2.SolveParametersProto],
+        backend: Backend,
         counts: SolverCounts,
-        talks: bool,
     ) -> None:
         super().__init__(program)
-        self._listener = _drop if talks else None
-        self._type, self._parameters, self._counts = solver_type, parameters, counts
+        self._listener = _drop if backend.verbose else None
+        self._backend, self._counts = backend, counts
         self._solver: core.Solver | None = None
         self._refusal = ""
         self._open()
 
     def _open(self) -> None:
-        """Opens a solver on the program, and keeps the reason where MathOpt does not take it."""
+        """Opens a solver on the program; keeps the reason where MathOpt refuses it."""
         self._solver, model = None, _model(self.program)
         try:
-            self._solver = core.new(self._type, model, parameters_pb2.SolverInitializerProto())
+            self._solver = _new(self._backend, model)
         except Exception as error:  # noqa: BLE001  # see solve
             self._refusal = str(error)
 
+    @override
     def solve(
         self,
         time_limit: float = float("inf"),
-        hint: Float64 | None = None,
-        stop: Stop = NO_STOP,
+        warm_start: Float64 | None = None,
+        limits: SolveLimits = NO_LIMITS,
     ) -> Solution:
-        """See :meth:`Session.solve`."""
         if self._solver is None:
             self._counts.solves += 1
             return _failed(self._refusal)
-        parameters = self._parameters()
+        parameters = self._backend.parameters()
         if time_limit < _LONGEST:
             parameters.time_limit.FromTimedelta(datetime.timedelta(seconds=max(0.0, time_limit)))
         model_parameters = model_parameters_pb2.ModelSolveParametersProto()
         if self.program.has_integers:
-            _limit(parameters, stop)
-            if hint is not None:
+            _set_limits(parameters, limits)
+            if warm_start is not None:
                 start = model_parameters.solution_hints.add().variable_values
-                start.ids.extend(range(hint.size))
-                start.values.extend(hint)
+                start.ids.extend(range(warm_start.size))
+                start.values.extend(warm_start)
         started = time.perf_counter()
         try:
             noise = quiet_stderr() if self.program.has_integers else nullcontext()
@@ -168,8 +186,9 @@ class MathOptSession(Session):
             signal.raise_signal(signal.SIGINT)  # the solver took it in Python's place
         return _solution(self.program, result)
 
+    @override
     def _bounds_changed(self, before: Program) -> None:
-        """Sends only what differs."""
+        # Only what differs is sent.
         update = model_update_pb2.ModelUpdateProto()
         for new, old, field in (
             (self.program.lower, before.lower, update.variable_updates.lower_bounds),
@@ -180,8 +199,8 @@ class MathOptSession(Session):
             field.values.extend(new[changed])
         self._send(update)
 
+    @override
     def _cost_changed(self, before: Program) -> None:
-        """Sends only what differs."""
         update = model_update_pb2.ModelUpdateProto()
         changed = np.flatnonzero(self.program.cost != before.cost)
         coefficients = update.objective_updates.linear_coefficients
@@ -189,6 +208,7 @@ class MathOptSession(Session):
         coefficients.values.extend(self.program.cost[changed])
         self._send(update)
 
+    @override
     def _rows_added(self, rows: Rows) -> None:
         update = model_update_pb2.ModelUpdateProto()
         _write_rows(
@@ -200,8 +220,8 @@ class MathOptSession(Session):
         self._send(update)
 
     def _send(self, update: model_update_pb2.ModelUpdateProto) -> None:
-        # HiGHS takes no updates in place: it gets the changed model from scratch. So does what
-        # MathOpt refused, or refuses now.
+        # HiGHS takes no updates: it gets the changed model from scratch, as does a solver that
+        # refused the model or refuses the update.
         try:
             taken = self._solver is not None and self._solver.update(update)
         except Exception:  # noqa: BLE001  # see solve
@@ -210,31 +230,35 @@ class MathOptSession(Session):
             self._open()
 
 
+def _new(backend: Backend, model: model_pb2.ModelProto) -> core.Solver:
+    return core.new(backend.solver_type, model, parameters_pb2.SolverInitializerProto())
+
+
 def _drop(_messages: list[str]) -> None:
-    """Takes a solver's messages, so that it does not print them."""
+    """Takes a solver's messages, so that it prints none."""
 
 
 def _failed(detail: str) -> Solution:
     return Solution(Ending.FAILED, np.zeros(0), math.nan, detail)
 
 
-def _limit(parameters: parameters_pb2.SolveParametersProto, stop: Stop) -> None:
-    """Adds what only concerns mixed-integer programs."""
+def _set_limits(parameters: parameters_pb2.SolveParametersProto, limits: SolveLimits) -> None:
+    """Adds what concerns mixed-integer programs alone."""
     parameters.absolute_gap_tolerance = parameters.relative_gap_tolerance = _GAP
-    if stop.solutions is not None:
-        parameters.solution_limit = stop.solutions
-    if stop.nodes is not None:
-        parameters.node_limit = stop.nodes
+    if limits.solutions is not None:
+        parameters.solution_limit = limits.solutions
+    if limits.nodes is not None:
+        parameters.node_limit = limits.nodes
 
 
 def _solution(program: Program, result: result_pb2.SolveResultProto) -> Solution:
-    """What MathOpt says, in our words."""
+    """MathOpt's result as a :class:`Solution`."""
     termination = result.termination
     ending = _ENDINGS.get(termination.reason, Ending.FAILED)
     if termination.reason in _STOPPED:
         ending = _LIMITS.get(termination.limit, Ending.OUT_OF_TIME)
     values, objective, duals = np.zeros(0), math.nan, np.zeros(0)
-    # A linear program that was stopped may hold a point too, which is of no use to anybody.
+    # A linear program that was stopped may hold a point too, which is of no use.
     holds = ending is Ending.OPTIMAL or (ending.is_limit and program.has_integers)
     if holds and result.solutions:
         best = result.solutions[0]
@@ -272,12 +296,12 @@ def _model(program: Program) -> model_pb2.ModelProto:
     used = np.flatnonzero(program.cost)
     model.objective.linear_coefficients.ids.extend(used)
     model.objective.linear_coefficients.values.extend(program.cost[used])
-    if program.curvature is not None:
-        curved = np.flatnonzero(program.curvature)
+    if program.quadratic_cost is not None:
+        used = np.flatnonzero(program.quadratic_cost)
         quadratic = model.objective.quadratic_coefficients
-        quadratic.row_ids.extend(curved)
-        quadratic.column_ids.extend(curved)
-        quadratic.coefficients.extend(program.curvature[curved] / 2)
+        quadratic.row_ids.extend(used)
+        quadratic.column_ids.extend(used)
+        quadratic.coefficients.extend(program.quadratic_cost[used] / 2)
     _write_rows(program.rows, 0, model.linear_constraints, model.linear_constraint_matrix)
     return model
 

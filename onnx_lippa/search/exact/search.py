@@ -20,7 +20,7 @@ from onnx_lippa.arrays import Float64, States
 from onnx_lippa.clock import OutOfTimeError, require_time
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solvers.named import solver_named
+from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.search.base import NODES_USED_UP, Limits, Offer
 from onnx_lippa.search.exact.refutation import Row, refuted
 from onnx_lippa.search.exact.system import ExactSystem, Sum, combined, over_outputs
@@ -66,7 +66,7 @@ class ExactSearch:
 
     def __init__(self, system: ExactSystem, disjuncts: Sequence[Conjunction], offer: Offer) -> None:
         self._system, self._disjuncts, self._offer = system, disjuncts, offer
-        self._solver = solver_named("glop")
+        self._solver = make_solver("glop")
         self._nodes = 0
         self._states = _Relations(system)
         self._known: dict[int, tuple[Row, Float64]] = {}

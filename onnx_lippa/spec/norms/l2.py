@@ -1,4 +1,4 @@
-"""The Euclidean norm: the ball is a cone constraint, the distance a quadratic cost."""
+"""The Euclidean norm: the ball is a second-order cone constraint, the distance a quadratic cost."""
 
 from __future__ import annotations
 
@@ -123,5 +123,5 @@ class L2(Norm):
             row_lower=np.zeros(0),
             row_upper=np.zeros(0),
             cost=np.zeros(d),
-            curvature=np.ones(d),
+            quadratic_cost=np.ones(d),
         )

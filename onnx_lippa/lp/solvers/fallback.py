@@ -1,4 +1,4 @@
-"""A chain of solvers: where one fails, the next starts from scratch on the same program."""
+"""A chain of solvers: where one fails, the next solves the same program from scratch."""
 
 from __future__ import annotations
 
@@ -6,38 +6,39 @@ import time
 from collections.abc import Sequence
 from typing import final
 
+from typing_extensions import override
+
 from onnx_lippa.arrays import Float64
 from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solution import Solution
-from onnx_lippa.lp.solver import NO_STOP, Session, Solver, SolverCounts, Stop
+from onnx_lippa.lp.solver import NO_LIMITS, Session, Solution, SolveLimits, Solver, SolverCounts
 
 
 @final
-class Resilient(Solver):
-    """The first solver's sessions; the others only ever see a program it failed on.
+class FallbackSolver(Solver):
+    """The first solver, with fallbacks for the programs that it fails on.
 
-    GLOP without presolve sometimes ends ``ABNORMAL``. A failure is counted, never believed.
+    GLOP without presolve, for instance, sometimes ends ``ABNORMAL``.
+
+    Args:
+        chain: the solvers in order. The first one decides which programs are taken; opening any
+            other raises an :class:`InputError`.
     """
 
     def __init__(self, chain: Sequence[Solver]) -> None:
         super().__init__()
         self._chain = tuple(chain)
-        self.name = self._chain[0].name  # type: ignore[misc]  # it stands for its first solver
+        self.name = self._chain[0].name
         for solver in self._chain:
             solver.counts = self.counts
 
+    @override
     def takes(self, program: Program) -> bool:
-        """See :meth:`Solver.takes`: the first solver decides, the others only help it."""
         return self._chain[0].takes(program)
 
+    @override
     def open(self, program: Program) -> Session:
-        """See :meth:`Solver.open`.
-
-        Raises:
-            InputError: the first solver does not take a program of this kind.
-        """
         if not self.takes(program) and program.has_integers:
             raise InputError(f"solver '{self.name}' takes no whole numbers: choose scip or highs")
         if not self.takes(program):
@@ -46,42 +47,46 @@ class Resilient(Solver):
                 "choose --solver clarabel, or another norm"
             )
         able = tuple(solver for solver in self._chain if solver.takes(program))
-        return _ResilientSession(able, program, self.counts)
+        return _FallbackSession(able, program, self.counts)
 
 
-class _ResilientSession(Session):
+@final
+class _FallbackSession(Session):
     def __init__(self, chain: tuple[Solver, ...], program: Program, counts: SolverCounts) -> None:
         super().__init__(program)
         self._chain = chain
         self._counts = counts
         self._session = chain[0].open(program)
 
+    @override
     def solve(
         self,
         time_limit: float = float("inf"),
-        hint: Float64 | None = None,
-        stop: Stop = NO_STOP,
+        warm_start: Float64 | None = None,
+        limits: SolveLimits = NO_LIMITS,
     ) -> Solution:
-        """See :meth:`Session.solve`."""
         deadline = time.monotonic() + time_limit
-        solution = self._session.solve(time_limit, hint, stop)
+        solution = self._session.solve(time_limit, warm_start, limits)
         for solver in self._chain[1:]:
             if solution.ending is not Ending.FAILED:
                 return solution
             self._counts.retries += 1
             left = deadline - time.monotonic()
-            solution = solver.open(self.program).solve(left, hint, stop)
-            # Whatever state led to the failure is left behind.
+            solution = solver.open(self.program).solve(left, warm_start, limits)
+            # The state that led to the failure is dropped.
             self._session = self._chain[0].open(self.program)
         if solution.ending is Ending.FAILED:
             self._counts.failures += 1
         return solution
 
+    @override
     def _bounds_changed(self, before: Program) -> None:
         self._session.change_bounds(self.program.lower, self.program.upper)
 
+    @override
     def _cost_changed(self, before: Program) -> None:
         self._session.change_cost(self.program.cost)
 
+    @override
     def _rows_added(self, rows: Rows) -> None:
         self._session.add_rows(rows)

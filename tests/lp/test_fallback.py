@@ -11,11 +11,10 @@ import scipy.sparse as sp
 
 from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
-from onnx_lippa.lp.program import Cone, Program, Rows
-from onnx_lippa.lp.solution import Solution
-from onnx_lippa.lp.solver import NO_STOP, Session, Solver, Stop
-from onnx_lippa.lp.solvers.glop import Glop
-from onnx_lippa.lp.solvers.resilient import Resilient
+from onnx_lippa.lp.program import BallConstraint, Program, Rows
+from onnx_lippa.lp.solver import NO_LIMITS, Session, Solution, SolveLimits, Solver
+from onnx_lippa.lp.solvers.fallback import FallbackSolver
+from onnx_lippa.lp.solvers.table import make_single
 
 
 class FakeSession(Session):
@@ -29,18 +28,18 @@ class FakeSession(Session):
     def solve(
         self,
         time_limit: float = float("inf"),
-        hint: np.ndarray | None = None,
-        stop: Stop = NO_STOP,
+        warm_start: np.ndarray | None = None,
+        limits: SolveLimits = NO_LIMITS,
     ) -> Solution:
         self.owner.limits.append(time_limit)
-        self.owner.told.append((hint, stop))
+        self.owner.told.append((warm_start, limits))
         self.owner.seen.append(self.program)
         self.owner.counts.solves += 1
         time.sleep(self.owner.seconds)
         status = self.owner.script.pop(0) if self.owner.script else Ending.OPTIMAL
         if status is not Ending.OPTIMAL:
             return Solution(status, np.zeros(0), np.nan, "on purpose")
-        return Glop().open(self.program).solve()
+        return make_single("glop").open(self.program).solve()
 
     def _bounds_changed(self, before: Program) -> None:
         self.changes += 1
@@ -62,7 +61,7 @@ class Fake(Solver):
         self.script, self.seconds, self.linear_only = list(script), seconds, linear_only
         self.limits: list[float] = []
         self.seen: list[Program] = []
-        self.told: list[tuple[np.ndarray | None, Stop]] = []
+        self.told: list[tuple[np.ndarray | None, SolveLimits]] = []
         self.opened: list[FakeSession] = []
 
     def takes(self, program: Program) -> bool:
@@ -80,7 +79,7 @@ def program() -> Program:
 
 def test_without_a_failure_the_others_see_nothing() -> None:
     first, second = Fake(), Fake()
-    solver = Resilient([first, second])
+    solver = FallbackSolver([first, second])
     solution = solver.open(program()).solve(7.0)
     assert solution.ending is Ending.OPTIMAL
     assert second.opened == []
@@ -90,7 +89,7 @@ def test_without_a_failure_the_others_see_nothing() -> None:
 
 def test_the_second_solver_answers_where_the_first_fails() -> None:
     first, second = Fake(Ending.FAILED), Fake()
-    solver = Resilient([first, second])
+    solver = FallbackSolver([first, second])
     solution = solver.open(program()).solve()
     assert solution.ending is Ending.OPTIMAL
     np.testing.assert_allclose(solution.values, [0.0, 1.0])
@@ -100,7 +99,7 @@ def test_the_second_solver_answers_where_the_first_fails() -> None:
 @pytest.mark.parametrize("status", [Ending.INFEASIBLE, Ending.OUT_OF_TIME])
 def test_other_ends_are_no_failures(status: Ending) -> None:
     second = Fake()
-    solver = Resilient([Fake(status), second])
+    solver = FallbackSolver([Fake(status), second])
     solution = solver.open(program()).solve()
     assert solution.ending is status
     assert second.opened == []
@@ -109,14 +108,14 @@ def test_other_ends_are_no_failures(status: Ending) -> None:
 
 def test_the_third_answers_where_two_fail() -> None:
     chain = [Fake(Ending.FAILED), Fake(Ending.FAILED), Fake(Ending.INFEASIBLE)]
-    solver = Resilient(chain)
+    solver = FallbackSolver(chain)
     assert solver.open(program()).solve().ending is Ending.INFEASIBLE
     assert [len(fake.limits) for fake in chain] == [1, 1, 1]
     assert (solver.counts.retries, solver.counts.failures) == (2, 0)
 
 
 def test_a_failure_of_all_is_counted_and_carries_no_values() -> None:
-    solver = Resilient([Fake(Ending.FAILED), Fake(Ending.FAILED)])
+    solver = FallbackSolver([Fake(Ending.FAILED), Fake(Ending.FAILED)])
     solution = solver.open(program()).solve()
     assert solution.ending is Ending.FAILED
     assert solution.values.size == 0
@@ -126,14 +125,14 @@ def test_a_failure_of_all_is_counted_and_carries_no_values() -> None:
 
 
 def test_a_single_solver_that_fails_is_counted() -> None:
-    solver = Resilient([Fake(Ending.FAILED)])
+    solver = FallbackSolver([Fake(Ending.FAILED)])
     assert solver.open(program()).solve().ending is Ending.FAILED
     assert (solver.counts.retries, solver.counts.failures) == (0, 1)
 
 
 def test_after_a_failure_the_first_solver_starts_afresh() -> None:
     first, second = Fake(Ending.FAILED), Fake()
-    session = Resilient([first, second]).open(program())
+    session = FallbackSolver([first, second]).open(program())
     session.solve()
     assert len(first.opened) == 2
     session.change_cost(np.array([-1.0, 1.0]))
@@ -148,7 +147,7 @@ def test_after_a_failure_the_first_solver_starts_afresh() -> None:
 
 def test_the_fallback_sees_the_program_as_it_stands() -> None:
     first, second = Fake(Ending.OPTIMAL, Ending.FAILED), Fake()
-    session = Resilient([first, second]).open(program())
+    session = FallbackSolver([first, second]).open(program())
     session.solve()
     session.change_cost(np.array([-1.0, -1.0]))
     session.change_bounds(np.zeros(2), np.full(2, 3.0))
@@ -159,7 +158,7 @@ def test_the_fallback_sees_the_program_as_it_stands() -> None:
 
 def test_the_time_limit_is_one_for_the_whole_chain() -> None:
     chain = [Fake(Ending.FAILED, seconds=0.05), Fake(Ending.FAILED, seconds=0.05), Fake()]
-    Resilient(chain).open(program()).solve(10.0)
+    FallbackSolver(chain).open(program()).solve(10.0)
     limits = [fake.limits[0] for fake in chain]
     assert limits[0] <= 10.0
     assert limits[1] <= limits[0] - 0.05
@@ -169,17 +168,19 @@ def test_the_time_limit_is_one_for_the_whole_chain() -> None:
 
 def test_no_time_limit_stays_none() -> None:
     chain = [Fake(Ending.FAILED), Fake()]
-    Resilient(chain).open(program()).solve()
+    FallbackSolver(chain).open(program()).solve()
     assert [fake.limits for fake in chain] == [[np.inf], [np.inf]]
 
 
 def test_only_solvers_that_take_the_program_are_asked() -> None:
-    coned = Program(np.ones(2), np.zeros(2), np.ones(2), Rows.none(2), cone=Cone(np.zeros(2), 1.0))
+    coned = Program(
+        np.ones(2), np.zeros(2), np.ones(2), Rows.none(2), ball=BallConstraint(np.zeros(2), 1.0)
+    )
     unable = Fake(linear_only=True)
-    solver = Resilient([Fake(Ending.FAILED), unable])
+    solver = FallbackSolver([Fake(Ending.FAILED), unable])
     assert solver.open(coned).solve().ending is Ending.FAILED
     assert unable.opened == []
-    refused = Resilient([Fake(linear_only=True), Fake()])
+    refused = FallbackSolver([Fake(linear_only=True), Fake()])
     assert not refused.takes(coned)
     with pytest.raises(InputError, match="'fake' cannot solve"):
         refused.open(coned)
@@ -187,7 +188,7 @@ def test_only_solvers_that_take_the_program_are_asked() -> None:
 
 def test_counts_are_shared_and_only_grow() -> None:
     first, second = Fake(Ending.FAILED), Fake()
-    solver = Resilient([first, second])
+    solver = FallbackSolver([first, second])
     assert first.counts is second.counts is solver.counts
     sessions = [solver.open(program()) for _ in range(2)]
     for session in sessions:
@@ -197,7 +198,7 @@ def test_counts_are_shared_and_only_grow() -> None:
 
 def test_a_solver_that_raises_inside_mathopt_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     """MathOpt hands a failed status over as an AttributeError of its own error path."""
-    solver = Resilient([Glop(), Fake()])
+    solver = FallbackSolver([make_single("glop"), Fake()])
     session = solver.open(program())
 
     class Broken:
@@ -214,11 +215,11 @@ def test_a_solver_that_raises_inside_mathopt_has_failed(monkeypatch: pytest.Monk
     assert solver.counts.retries == 1
 
 
-def test_hints_and_limits_reach_every_solver() -> None:
+def test_warm_starts_and_limits_reach_every_solver() -> None:
     chain = [Fake(Ending.FAILED), Fake()]
-    hint, stop = np.array([0.0, 1.0]), Stop(nodes=7)
-    Resilient(chain).open(program()).solve(hint=hint, stop=stop)
+    warm_start, limits = np.array([0.0, 1.0]), SolveLimits(nodes=7)
+    FallbackSolver(chain).open(program()).solve(warm_start=warm_start, limits=limits)
     for fake in chain:
-        ((given, limits),) = fake.told
-        assert given is hint
-        assert limits is stop
+        ((start, given),) = fake.told
+        assert start is warm_start
+        assert given is limits
