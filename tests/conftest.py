@@ -1,5 +1,7 @@
 """One BLAS thread a test process: with several, two test processes wait for each other."""
 
+import pytest
 from threadpoolctl import threadpool_limits
 
+pytest.register_assert_rewrite("tests.support")
 _LIMIT = threadpool_limits(limits=1)

@@ -10,34 +10,26 @@ import pytest
 
 from onnx_lippa import AttackResult, InputError, ModelError, Verdict, attack
 from onnx_lippa.spec import L1, L2, LInf
-from tests.attacks.cases import (
+from tests.support.attacks import (
     DIGITS,
     RADII,
+    SOME,
     check_result,
     digits,
     linear_file,
     mlp_file,
     plain_outputs,
+    some_digits,
 )
-from tests.graphs import graph_model, node, normal, saved
+from tests.support.graphs import graph_model, node, normal, saved
 
-N = 12
-"""Inputs of the digits that are attacked; among them easy, hard and (see below) wrong ones."""
 FEW = {"restarts": 1, "gradient_steps": 20, "lp_steps": 4}
 NORMS = list(RADII)
 
 
-def inputs(n: int = N) -> tuple[np.ndarray, np.ndarray]:
-    """Some digits; the third one is given a wrong label."""
-    _, x, y = digits()
-    labels = y[:n].copy()
-    labels[2] = (labels[2] + 1) % 10
-    return x[:n].copy(), labels
-
-
 @cache
 def result_of(norm: str, minimize: bool, with_eps: bool, method: str = "lippa") -> AttackResult:
-    model, (x, y) = digits()[0], inputs()
+    model, (x, y) = digits()[0], some_digits()
     eps = RADII[norm] if with_eps else None
     return attack(model, x, y, eps=eps, norm=norm, minimize=minimize, method=method, **FEW)
 
@@ -55,7 +47,7 @@ def same(a: AttackResult, b: AttackResult) -> bool:
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_within_eps(norm):
-    x, y = inputs()
+    x, y = some_digits()
     result = result_of(norm, minimize=False, with_eps=True)
     check_result(DIGITS, x, y, result, norm, RADII[norm])
     assert result.verdicts[2] is Verdict.MISCLASSIFIED
@@ -64,7 +56,7 @@ def test_within_eps(norm):
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_minimized(norm):
-    x, y = inputs()
+    x, y = some_digits()
     result = result_of(norm, minimize=True, with_eps=False)
     check_result(DIGITS, x, y, result, norm)
     # Every class has examples in the box, so there is one for every input.
@@ -73,7 +65,7 @@ def test_minimized(norm):
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_minimized_within_eps(norm):
-    x, y = inputs()
+    x, y = some_digits()
     result = result_of(norm, minimize=True, with_eps=True)
     check_result(DIGITS, x, y, result, norm, RADII[norm])
 
@@ -101,7 +93,7 @@ def test_minimized_distances_are_smaller_than_found_ones(norm):
 def test_lippa_is_never_weaker_than_pgd(norm):
     lippa = result_of(norm, minimize=False, with_eps=True)
     pgd = result_of(norm, minimize=False, with_eps=True, method="pgd")
-    check_result(DIGITS, *inputs(), pgd, norm, RADII[norm])
+    check_result(DIGITS, *some_digits(), pgd, norm, RADII[norm])
     assert not np.any(pgd.success & ~lippa.success)
     assert all(outcome.lp_steps == 0 for outcome in pgd.outcomes)
 
@@ -110,12 +102,12 @@ def test_lippa_is_never_weaker_than_pgd(norm):
 def test_lippa_is_never_farther_than_pgd(norm):
     lippa = result_of(norm, minimize=True, with_eps=False)
     pgd = result_of(norm, minimize=True, with_eps=False, method="pgd")
-    check_result(DIGITS, *inputs(), pgd, norm)
+    check_result(DIGITS, *some_digits(), pgd, norm)
     assert np.all(lippa.distances <= pgd.distances + 1e-9)
 
 
 def test_same_seed_same_result():
-    model, (x, y) = digits()[0], inputs(6)
+    model, (x, y) = digits()[0], some_digits(6)
     first = attack(model, x, y, eps=0.05, seed=7, **FEW)
     assert same(first, attack(model, x, y, eps=0.05, seed=7, **FEW))
 
@@ -123,13 +115,13 @@ def test_same_seed_same_result():
 def test_result_is_frozen():
     result = result_of("linf", minimize=False, with_eps=True)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        result.success = np.zeros(N, dtype=bool)
+        result.success = np.zeros(SOME, dtype=bool)
     with pytest.raises(dataclasses.FrozenInstanceError):
         result.outcomes[0].verdict = Verdict.ROBUST
 
 
 def test_arguments_are_left_as_they_are():
-    model, (x, y) = digits()[0], inputs(4)
+    model, (x, y) = digits()[0], some_digits(4)
     before = x.copy(), y.copy()
     result = attack(model, x, y, eps=0.08, **FEW)
     result.adversarials[:] += 1.0
@@ -141,7 +133,7 @@ def test_arguments_are_left_as_they_are():
 
 
 def test_single_input():
-    model, (x, y) = digits()[0], inputs()
+    model, (x, y) = digits()[0], some_digits()
     result = attack(model, x[0], y[0], eps=0.05, **FEW)
     check_result(DIGITS, x[:1], y[:1], result, "linf", 0.05)
     assert result.adversarials.shape == (1, 64)
@@ -194,7 +186,7 @@ def test_shapes_that_do_not_fit(shaped, shape):
 
 
 def test_other_layouts_and_precisions():
-    model, (x, y) = digits()[0], inputs(4)
+    model, (x, y) = digits()[0], some_digits(4)
     plain = attack(model, x, y, eps=0.06, **FEW)
     spread = np.repeat(x, 2, axis=0)[::2]
     assert not spread.flags.c_contiguous
@@ -203,14 +195,14 @@ def test_other_layouts_and_precisions():
 
 
 def test_rounding_of_float64_inputs():
-    model, (x, y) = digits()[0], inputs(4)
+    model, (x, y) = digits()[0], some_digits(4)
     shaken = np.clip(x.astype(np.float64) + 1e-9, 0, 1)
     result = attack(model, shaken, y, eps=0.06, **FEW)
     check_result(DIGITS, shaken.astype(np.float32), y, result, "linf", 0.06)
 
 
 def test_a_model_by_its_path():
-    x, y = inputs(4)
+    x, y = some_digits(4)
     loaded = attack(digits()[0], x, y, eps=0.06, **FEW)
     assert same(attack(DIGITS, x, y, eps=0.06, **FEW), loaded)
     assert same(attack(str(DIGITS), x, y, eps=0.06, **FEW), loaded)
@@ -220,7 +212,7 @@ def test_a_model_by_its_path():
 
 
 def test_without_labels_the_predictions_count():
-    model, (x, _) = digits()[0], inputs(8)
+    model, (x, _) = digits()[0], some_digits(8)
     result = attack(model, x, eps=0.06, **FEW)
     predicted = plain_outputs(DIGITS, x).argmax(axis=1)
     check_result(DIGITS, x, predicted, result, "linf", 0.06)
@@ -278,7 +270,7 @@ def test_misclassified_for_another_class_than_the_targets():
     ],
 )
 def test_names_of_norms(norm, names):
-    model, (x, y) = digits()[0], inputs(3)
+    model, (x, y) = digits()[0], some_digits(3)
     named = attack(model, x, y, eps=RADII[norm], norm=norm, **FEW)
     for name in names:
         assert same(attack(model, x, y, eps=RADII[norm], norm=name, **FEW), named)
@@ -347,6 +339,6 @@ def test_one_class_only(tmp_path):
                                     {"lp_steps": 0}, {"gradient_steps": 1}])  # fmt: skip
 @pytest.mark.parametrize("eps", [None, 0.06])
 def test_options(option, eps):
-    model, (x, y) = digits()[0], inputs(5)
+    model, (x, y) = digits()[0], some_digits(5)
     result = attack(model, x, y, eps=eps, **{**FEW, **option})
     check_result(DIGITS, x, y, result, "linf", eps or np.inf)

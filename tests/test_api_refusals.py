@@ -7,9 +7,8 @@ import pytest
 
 import onnx_lippa
 from onnx_lippa import InputError, attack
-from tests.attacks.cases import digits
-from tests.graphs import graph_model, node, saved
-from tests.test_api import inputs
+from tests.support.attacks import digits, some_digits
+from tests.support.graphs import graph_model, node, saved
 
 
 @pytest.mark.parametrize(
@@ -42,7 +41,7 @@ from tests.test_api import inputs
     ],
 )
 def test_options_refused(option, says):
-    model, (x, y) = digits()[0], inputs(3)
+    model, (x, y) = digits()[0], some_digits(3)
     with pytest.raises(InputError, match=says):
         attack(model, x, y, **{"eps": 0.1, **option})
 
@@ -61,7 +60,7 @@ def test_options_refused(option, says):
     ],
 )
 def test_labels_refused(labels, says):
-    model, (x, _) = digits()[0], inputs(3)
+    model, (x, _) = digits()[0], some_digits(3)
     with pytest.raises(InputError, match=says):
         attack(model, x, labels, eps=0.1)
 
@@ -71,7 +70,7 @@ def test_labels_refused(labels, says):
 def test_inputs_refused(value, bounds):
     if bounds[1] == np.inf and np.isfinite(value) and abs(value) < 2:
         pytest.skip("inside this domain")
-    model, (x, y) = digits()[0], inputs(3)
+    model, (x, y) = digits()[0], some_digits(3)
     spoiled = x.astype(np.float64)
     spoiled[1, 5] = value
     with pytest.raises(InputError, match="input 1"):
@@ -80,7 +79,7 @@ def test_inputs_refused(value, bounds):
 
 @pytest.mark.parametrize("kind", [np.int64, np.uint8, bool, complex, "U3", object])
 def test_types_of_inputs_refused(kind):
-    model, (x, y) = digits()[0], inputs(3)
+    model, (x, y) = digits()[0], some_digits(3)
     with pytest.raises(InputError, match="type"):
         attack(model, np.zeros(x.shape).astype(kind), y, eps=0.1)
 

@@ -15,6 +15,7 @@ import pytest
 import onnx_lippa
 
 PACKAGE = Path(onnx_lippa.__file__).parent
+ROOT = PACKAGE.parent
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.stat().st_size)
 PUBLIC = [
     "Answer",
@@ -234,3 +235,17 @@ def test_sets_for_proofs_are_made_in_few_places():
         "bounds/stability.py",  # counts of units, which are no verdict
         "bounds/reduced/domain.py",  # Reach.searched, for attacks
     }
+
+
+def test_tests_and_tools_share_only_support():
+    """Tests import no tools and no test modules, tools no tests: ``tests/support`` is shared."""
+    for path in sorted([*(ROOT / "tests").rglob("*.py"), *(ROOT / "tools").rglob("*.py")]):
+        own = path.relative_to(ROOT)
+        room = ".".join(own.parent.parts)
+        for module in imports(path):
+            top = module.split(".")[0]
+            if top in ("tests", "tools"):
+                assert top == own.parts[0], f"{own} imports {module}"
+            if top == "tests":
+                assert module.startswith(("tests.support", room)), f"{own} imports {module}"
+                assert not module.split(".")[-1].startswith("test_"), f"{own} imports {module}"

@@ -1,13 +1,14 @@
 """Writes docs/operators.md from the registry: every operator, its opsets and its conditions.
 
-``python tools/operators_table.py`` after an operator was added or its docstring changed; a test
-holds the file to what this gives.
+Run ``python tools/operators_table.py`` after an operator was added or its docstring changed. With
+``--check`` it writes nothing and fails where the file is out of date; a test calls it so.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -129,5 +130,9 @@ def _is_helper(one: type) -> bool:
 
 
 if __name__ == "__main__":
-    TARGET.write_text(text(), encoding="utf-8")
-    print(f"wrote {TARGET.name}")
+    if "--check" in sys.argv[1:]:
+        if TARGET.read_text(encoding="utf-8") != text():
+            sys.exit(f"{TARGET.name} is out of date: run python tools/operators_table.py")
+    else:
+        TARGET.write_text(text(), encoding="utf-8")
+        print(f"wrote {TARGET.name}")

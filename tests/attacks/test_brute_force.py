@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from onnx_lippa import attack
-from tests.attacks.cases import check_result, mlp_file, plain_outputs
-from tests.networks import grid
+from tests.support.attacks import check_result, mlp_file, plain_outputs
+from tests.support.networks import grid
 
 POINTS = 401
 STEP = 1.0 / (POINTS - 1)

@@ -12,8 +12,8 @@ from onnx_lippa.attacks import Settings
 from onnx_lippa.attacks.plan import plan_for
 from onnx_lippa.attacks.stages import Algorithm1, FinishWithLp, Scatter, Walks, walks
 from onnx_lippa.onnx_io import load
-from tests.attacks.cases import digits, linear_file, mlp_file, plain_outputs
-from tests.networks_exact import layers_file, least_distance, one_hidden_layer
+from tests.support.attacks import digits, linear_file, mlp_file, plain_outputs
+from tests.support.one_hidden_layer import layers_file, least_distance, one_hidden_layer
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from onnx_lippa.attacks.methods import MomentumPgd
 from onnx_lippa.attacks.rows import rows_for
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.spec import InputSet, Problem, UnsafeSet, norm_named
-from tests.attacks.cases import digits
+from tests.support.attacks import digits
 
 ROWS = 1500
 

@@ -8,7 +8,7 @@ import pytest
 from onnx_lippa import attack
 from onnx_lippa.onnx_io import load
 from onnx_lippa.runs import workers
-from tests.attacks.cases import (
+from tests.support.attacks import (
     MODELS,
     RADII,
     digits,
@@ -17,7 +17,7 @@ from tests.attacks.cases import (
     outcomes_of,
     plain_outputs,
 )
-from tests.graphs import normal
+from tests.support.graphs import normal
 
 QUESTIONS = [*RADII.items(), *((norm, None) for norm in RADII)]
 SOME = [0, 4, 9]

@@ -15,8 +15,8 @@ from onnx_lippa.ending import Ending
 from onnx_lippa.onnx_io import load
 from onnx_lippa.spec import Conjunction, InputSet, LInf, Problem, UnsafeSet
 from onnx_lippa.witness import FoundBy, Judge
-from tests.attacks.cases import DIGITS, RADII, digits, mlp_file, outcomes_of
-from tests.attacks.stubs import StubSolver, Untouchable
+from tests.support.attacks import DIGITS, RADII, digits, mlp_file, outcomes_of
+from tests.support.faults import Refusing, StubSolver, Untouchable
 
 FEW = {"restarts": 1, "gradient_steps": 12, "lp_steps": 3}
 QUESTIONS = [*RADII.items(), *((norm, None) for norm in RADII)]
@@ -137,19 +137,6 @@ def test_solver_that_lies(monkeypatch, lie, engine, norm, eps):
 
 
 # Judges
-
-
-class Refusing:
-    """A judge that no candidate convinces."""
-
-    def __init__(self, runtime):
-        self.runtime = runtime
-
-    def witness(self, candidate, inputs, unsafe, asked=None):
-        return None
-
-    def replay(self, x, inputs, unsafe, asked=None):
-        return None
 
 
 @pytest.mark.parametrize("method", ["lippa", "pgd"])

@@ -7,7 +7,7 @@ import pytest
 
 import onnx_lippa
 from onnx_lippa import InputError, Verdict
-from tests.attacks.cases import digits, mlp_file
+from tests.support.attacks import digits, mlp_file
 
 FEW = {"restarts": 1, "gradient_steps": 15, "lp_steps": 2}
 

@@ -25,9 +25,9 @@ from onnx_lippa.mip.formulation import FREE
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.spec import InputSet, Problem, UnsafeSet, norm_named
 from onnx_lippa.witness import FoundBy
-from tests.attacks.cases import RADII, digits, fingerprints, mlp_file, outcomes_of, plain_outputs
-from tests.attacks.test_driver import Refusing
-from tests.mip.systems import least_margin
+from tests.support.attacks import RADII, digits, fingerprints, mlp_file, outcomes_of, plain_outputs
+from tests.support.faults import Refusing
+from tests.support.mip import least_margin
 
 SEEDS = range(8)
 FEW = {"restarts": 1, "gradient_steps": 12, "lp_steps": 2}

@@ -9,7 +9,7 @@ from onnx_lippa.attacks.free_units import FreeUnits, Standpoint, free_set, influ
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.mip.formulation import partial_program
-from tests.mip.systems import random_disjunct, random_system
+from tests.support.mip import random_disjunct, random_system
 
 SEEDS = range(6)
 WAYS = list(FreeUnits)

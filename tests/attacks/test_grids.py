@@ -12,17 +12,19 @@ from onnx_lippa.attacks import plan
 from onnx_lippa.onnx_io import load
 from onnx_lippa.runs import workers
 from onnx_lippa.spec import Features
-from tests.attacks.cases import (
+from tests.support.attacks import (
     DIGITS,
     MODELS,
+    all_points,
+    check_features,
     digits,
+    distances,
     fingerprints,
     mlp_file,
     outcomes_of,
     plain_outputs,
 )
-from tests.attacks.feature_checks import all_points, check_features, distances
-from tests.graphs import graph_model, node, saved
+from tests.support.graphs import graph_model, node, saved
 
 FEW = {"restarts": 1, "gradient_steps": 15, "lp_steps": 3}
 NORMS = ["linf", "l1", "l2"]

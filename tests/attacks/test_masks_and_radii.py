@@ -8,9 +8,10 @@ import pytest
 from onnx_lippa import Verdict, attack
 from onnx_lippa.onnx_io import load
 from onnx_lippa.spec import Features
-from tests.attacks.cases import (
+from tests.support.attacks import (
     DIGITS,
     RADII,
+    check_features,
     check_result,
     digits,
     fingerprints,
@@ -19,7 +20,6 @@ from tests.attacks.cases import (
     outcomes_of,
     plain_outputs,
 )
-from tests.attacks.feature_checks import check_features
 
 FEW = {"restarts": 1, "gradient_steps": 15, "lp_steps": 3}
 NORMS = list(RADII)

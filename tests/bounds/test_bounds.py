@@ -19,7 +19,7 @@ from onnx_lippa.bounds import crown as substitution
 from onnx_lippa.ir.algebra import ConvGeometry, NumpyAlgebra
 from onnx_lippa.ir.layers.activation import Relu
 from onnx_lippa.spec import Conjunction, InputSet, LInf, UnsafeSet
-from tests.bounds.cases import (
+from tests.support.bounds import (
     NORMS,
     assert_contain,
     assert_within,
@@ -29,7 +29,7 @@ from tests.bounds.cases import (
     operands,
     random_sets,
 )
-from tests.networks import chain, conv_net, dense, family, grid, mlp, residual_net
+from tests.support.networks import chain, conv_net, dense, family, grid, mlp, residual_net
 
 AT, BETWEEN = NumpyAlgebra(), IntervalAlgebra()
 NETWORKS = networks()

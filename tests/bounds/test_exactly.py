@@ -11,9 +11,9 @@ from onnx_lippa.bounds import interval_bounds, linear_bounds
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.network import Network
 from onnx_lippa.spec import L1, L2, Conjunction, LInf, StatedSet, UnsafeSet
-from tests.bounds.cases import interval_margins, linear_margins
-from tests.bounds.reduced.test_folding import NETWORKS
-from tests.certify.rationals import ExactNetwork, Numbers, dot, fractions
+from tests.support.bounds import interval_margins, linear_margins
+from tests.support.rationals import ExactNetwork, Numbers, dot, fractions
+from tests.support.reduced import NETWORKS
 
 NORMS = {"linf": LInf(), "l1": L1(), "l2": L2()}
 SIZES = (0, 2, 6, -160, -305)

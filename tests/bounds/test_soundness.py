@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,28 +19,23 @@ from onnx_lippa.ir.layers.select import Switch
 from onnx_lippa.ir.network import Network
 from onnx_lippa.onnx_io import load
 from onnx_lippa.spec import Conjunction, InputSet, UnsafeSet
-from tests.bounds.cases import (
+from tests.support.bounds import (
+    NETWORKS,
     NORMS,
     assert_contain,
     assert_within,
     interval_margins,
     linear_margins,
-    networks,
+    network_named,
     points_of,
     random_sets,
 )
-from tests.graphs import load_model
-from tests.networks import chain, random_dense
-from tools.random_graphs import graph_of_seed
+from tests.support.graphs import load_model
+from tests.support.networks import chain, random_dense
+from tests.support.random_graphs import graph_of_seed
 
-NETWORKS = networks()
 EXPORTS = sorted((Path(__file__).parents[2] / "exports").glob("**/*.onnx"))
 POINTS = 400
-
-
-@cache
-def network_named(name: str) -> Network:
-    return NETWORKS[name]()
 
 
 def unsafe_sets(seed: int, k: int, count: int) -> list[UnsafeSet]:

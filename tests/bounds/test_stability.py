@@ -8,8 +8,8 @@ import pytest
 from onnx_lippa.bounds.stability import BoundsMethod, points_within, seen, stabilities
 from onnx_lippa.ir.layers.activation import Relu
 from onnx_lippa.spec import InputSet, LInf
-from tests.bounds.cases import NORMS, networks, random_sets
-from tests.networks import chain, dense, mlp
+from tests.support.bounds import NORMS, networks, random_sets
+from tests.support.networks import chain, dense, mlp
 
 NETWORKS = networks()
 

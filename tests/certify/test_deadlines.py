@@ -16,8 +16,8 @@ from onnx_lippa.search.base import Limits, SearchStatus
 from onnx_lippa.search.boxes import BoxSearch
 from onnx_lippa.search.signs import SignSearch
 from onnx_lippa.spec import InputSet, StatedSet, UnsafeSet, norm_named
-from tests.networks import conv_net
-from tests.search.systems import disjuncts_of, least_margin, random_system
+from tests.support.networks import conv_net
+from tests.support.search import disjuncts_of, least_margin, random_system
 
 
 def box(network, eps=0.1):

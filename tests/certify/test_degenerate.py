@@ -11,21 +11,9 @@ from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.spec import Conjunction, Features, Problem, UnsafeSet, norm_named
 from onnx_lippa.witness import Outcome, Verdict
-from tests.graphs import graph_model, load_model, node
+from tests.support.graphs import dense_model, graph_model, label_of, load_model, node
 
 NORMS = ("linf", "l1", "l2")
-
-
-def network(layers: list[tuple[np.ndarray, np.ndarray]]) -> Model:
-    """Gemm layers with ReLUs between them."""
-    constants, nodes = {}, []
-    for i, (weight, bias) in enumerate(layers):
-        constants |= {f"w{i}": weight.astype(np.float32), f"b{i}": bias.astype(np.float32)}
-        last = i == len(layers) - 1
-        nodes.append(node("Gemm", f"{f'z{i}' if i else 'x'} w{i} b{i}", "y" if last else f"a{i}"))
-        if not last:
-            nodes.append(node("Relu", f"a{i}", f"z{i + 1}"))
-    return load_model(graph_model(nodes, (len(layers[0][0]),), constants))
 
 
 def proven(model: Model, x: np.ndarray, label: int, norm: str, **features: object) -> Outcome:
@@ -36,10 +24,6 @@ def proven(model: Model, x: np.ndarray, label: int, norm: str, **features: objec
     return outcome
 
 
-def label_of(model: Model, x: np.ndarray) -> int:
-    return int(model.runtime.outputs(x[None])[0].argmax())
-
-
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("hidden", [0, 1, 3])
 @pytest.mark.parametrize("question", ["ball", "point", "fixed", "one feature"])
@@ -47,7 +31,7 @@ def test_every_input_ends_with_an_answer_or_a_reason(question, hidden, norm):
     for seed in range(4):
         generator = np.random.default_rng(seed)
         d, sizes = 4, [4, *([hidden] if hidden else []), 3]
-        model = network(
+        model = dense_model(
             [(generator.normal(size=(a, b)), generator.normal(size=b)) for a, b in pairwise(sizes)]
         )
         x = generator.uniform(0, 1, d).astype(np.float32)
@@ -72,13 +56,13 @@ def test_two_equal_outputs_are_a_tie_that_does_not_count(norm):
         weight[:, 1], bias[1] = weight[:, 0], bias[0]
         # Both are far above the others.
         bias[:2] += 20.0
-        model = network([first, (weight, bias)])
+        model = dense_model([first, (weight, bias)])
         x = generator.uniform(0, 1, 6).astype(np.float32)
         outcome = proven(model, x, label_of(model, x), norm, eps=0.2)
         assert outcome.verdict is Verdict.ROBUST
         assert outcome.bound == 0.0
         bias[1] += 0.5
-        raised = network([first, (weight, bias)])
+        raised = dense_model([first, (weight, bias)])
         assert proven(raised, x, 1, norm, eps=0.2).bound == 0.5
         assert proven(raised, x, 0, norm, eps=0.2).verdict is Verdict.MISCLASSIFIED
 
@@ -91,7 +75,7 @@ def test_a_single_input_is_decided_without_rounding(norm):
     for gap, verdict in ((tiny, Verdict.ROBUST), (0.0, Verdict.ROBUST), (-tiny, Verdict.UNKNOWN)):
         # Two outputs of 2^20 that differ by the gap.
         weight = np.array([[2.0**21, 2.0**21], [gap * 4, 0.0], [1.0, 1.0]])
-        model = network([(weight, np.zeros(2))])
+        model = dense_model([(weight, np.zeros(2))])
         outcome = proven(model, x, 0, norm, eps=0.0)
         assert outcome.verdict is verdict
         assert outcome.bound == gap if gap >= 0 else "without rounding" in outcome.reason
@@ -101,7 +85,7 @@ def test_ties_at_the_exact_distance_are_decided_without_rounding():
     """ℓ∞, and numbers that floats hold: the least margin of the box is exactly 0."""
     x = np.array([0.25, 0.5], np.float32)
     # The margin is 2 x_0 + 3 x_1 - 3 / 4: 5 / 4 at x, and less by 5 eps.
-    model = network([(np.array([[3.0, 1.0], [1.0, -2.0]]), np.array([-0.5, 0.25]))])
+    model = dense_model([(np.array([[3.0, 1.0], [1.0, -2.0]]), np.array([-0.5, 0.25]))])
     for eps, verdict in (
         (0.25, Verdict.ROBUST), (0.3, Verdict.ADVERSARIAL), (0.2, Verdict.ROBUST)
     ):  # fmt: skip

@@ -19,8 +19,8 @@ from onnx_lippa.spec import (
     norm_named,
 )
 from onnx_lippa.witness import FoundBy, ProvedBy, Verdict
-from tests.attacks.cases import digits
-from tests.graphs import graph_model, load_model, node, normal
+from tests.support.attacks import digits, problems_of
+from tests.support.graphs import graph_model, load_model, node, normal
 
 COMPLETE = (ProofMethod.AUTO, ProofMethod.COMPLETE, ProofMethod.MIP)
 PROVED_BY = {
@@ -30,20 +30,6 @@ PROVED_BY = {
     ProofMethod.COMPLETE: {ProvedBy.COMPLETE},
     ProofMethod.MIP: {ProvedBy.MIP},
 }
-
-
-def problems(model, x, y, indices, eps=0.05, norm="linf") -> list[Problem]:
-    features = Features.given(model.network.input_size, eps=eps)
-    k = model.network.output_size
-    return [
-        Problem(
-            i,
-            features.input_set(x[i].ravel(), norm_named(norm)),
-            UnsafeSet.misclassification(int(y[i]), k),
-            UnsafeSet.misclassification(int(y[i]), k),
-        )
-        for i in indices
-    ]
 
 
 def verdicts(model, asked, method, **options):
@@ -56,7 +42,7 @@ def verdicts(model, asked, method, **options):
 def test_verdicts_and_their_evidence(method, norm):
     model, x, y = digits()
     eps = {"linf": 0.05, "l1": 0.8, "l2": 0.25}[norm]
-    asked = problems(model, x, y, range(12), eps, norm)
+    asked = problems_of(model, x, y, range(12), eps, norm)
     found = verdicts(model, asked, method, time_limit=5.0)
     assert sorted(found) == list(range(12))
     for problem in asked:
@@ -81,7 +67,7 @@ def test_verdicts_and_their_evidence(method, norm):
 
 def test_complete_methods_agree_and_decide_all():
     model, x, y = digits()
-    asked = problems(model, x, y, range(10, 22))
+    asked = problems_of(model, x, y, range(10, 22))
     sides = [{i: o.verdict for i, o in verdicts(model, asked, m).items()} for m in COMPLETE]
     assert sides[0] == sides[1] == sides[2]
     assert Verdict.UNKNOWN not in sides[0].values()
@@ -90,7 +76,7 @@ def test_complete_methods_agree_and_decide_all():
 
 def test_no_attack_breaks_what_is_proven():
     model, x, y = digits()
-    asked = problems(model, x, y, range(60), 0.07)
+    asked = problems_of(model, x, y, range(60), 0.07)
     found = verdicts(model, asked, ProofMethod.AUTO)
     broken = {
         outcome.index
@@ -104,7 +90,7 @@ def test_no_attack_breaks_what_is_proven():
 
 def test_an_outcome_does_not_depend_on_its_batch():
     model, x, y = digits()
-    asked = problems(model, x, y, range(10))
+    asked = problems_of(model, x, y, range(10))
     together = verdicts(model, asked, ProofMethod.COMPLETE)
     for problem in asked:
         alone = verdicts(model, [problem], ProofMethod.COMPLETE)[problem.index]
@@ -116,7 +102,7 @@ def test_an_outcome_does_not_depend_on_its_batch():
 
 def test_limits_leave_inputs_unknown_with_a_reason():
     model, x, y = digits()
-    asked = problems(model, x, y, range(20), 0.08)
+    asked = problems_of(model, x, y, range(20), 0.08)
     found = verdicts(model, asked, ProofMethod.COMPLETE, node_limit=1)
     reasons = {o.reason for o in found.values() if o.verdict is Verdict.UNKNOWN}
     assert reasons == {"its nodes were used up"}
@@ -126,7 +112,7 @@ def test_limits_leave_inputs_unknown_with_a_reason():
 
 def test_without_a_radius_there_is_no_proof():
     model, x, y = digits()
-    (problem,) = problems(model, x, y, [0])
+    (problem,) = problems_of(model, x, y, [0])
     problem = Problem(
         0, problem.inputs.with_eps(np.inf), problem.unsafe, problem.wrong, problem.asked
     )
@@ -193,7 +179,7 @@ def test_without_memory_an_input_stays_unknown(monkeypatch):
     model, x, y = digits()
     monkeypatch.setattr("onnx_lippa.proofs.methods.complete.rectified", starved)
     (outcome,) = certify_batch(
-        model, problems(model, x, y, [0]), CertifySettings(method=ProofMethod.COMPLETE)
+        model, problems_of(model, x, y, [0]), CertifySettings(method=ProofMethod.COMPLETE)
     )
     assert outcome.verdict is Verdict.UNKNOWN
     assert "memory" in outcome.reason
@@ -204,7 +190,7 @@ def test_what_does_not_fit_is_bounded_by_lines(monkeypatch):
         raise TooLargeError("its system is too large")
 
     model, x, y = digits()
-    asked = problems(model, x, y, range(6), 0.02)
+    asked = problems_of(model, x, y, range(6), 0.02)
     by_lines = verdicts(model, asked, ProofMethod.LINEAR)
     monkeypatch.setattr("onnx_lippa.proofs.methods.complete.rectified", too_large)
     found = verdicts(model, asked, ProofMethod.AUTO)

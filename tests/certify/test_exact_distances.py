@@ -19,7 +19,7 @@ from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.spec import Features, Problem, UnsafeSet, norm_named
 from onnx_lippa.witness import Verdict
-from tests.certify.test_degenerate import label_of, network
+from tests.support.graphs import dense_model, label_of
 
 Layers = list[tuple[np.ndarray, np.ndarray]]
 
@@ -98,7 +98,7 @@ def test_the_exact_distance_parts_proofs_from_witnesses(hidden, norm, scaled):
         generator = np.random.default_rng([seed, len(hidden), scaled])
         d = int(generator.integers(2, 6))
         layers = drawn(generator, (d, *hidden, 3))
-        model = network(layers)
+        model = dense_model(layers)
         x = generator.uniform(0, 1, d)
         # Centres on faces of the box, where ball and box meet.
         x = np.where(generator.random(d) < 0.4, np.round(x), x).astype(np.float32)

@@ -13,8 +13,8 @@ from onnx_lippa.onnx_io import load
 from onnx_lippa.proofs import CertifySettings, ProofMethod
 from onnx_lippa.spec import Features, Problem, UnsafeSet, norm_named
 from onnx_lippa.witness import Outcome, ProvedBy
-from tests.attacks.cases import digits, linear_file, plain_outputs
-from tests.networks_exact import layers_file, least_distance, one_hidden_layer
+from tests.support.attacks import digits, linear_file, plain_outputs
+from tests.support.one_hidden_layer import layers_file, least_distance, one_hidden_layer
 
 certify_nearest = sys.modules["onnx_lippa.proofs.nearest"]
 """The module; the function of its name hides it."""

@@ -16,7 +16,7 @@ from onnx_lippa.runs.falsify import problem_of
 from onnx_lippa.spec import inputs_of
 from onnx_lippa.spec.formula import Comparison, Every, Some
 from onnx_lippa.witness import Verdict
-from tests.graphs import graph_model, load_model, node, saved
+from tests.support.graphs import graph_model, load_model, node, saved
 
 METHODS = ("auto", "interval", "linear", "mip")
 ONE = Fraction(1)

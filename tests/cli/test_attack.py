@@ -9,8 +9,8 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.attacks.cases import DIGITS, DIGITS_DATA, mlp_file, plain_outputs
-from tests.cli.command import FEW, command, spawned
+from tests.support.attacks import DIGITS, DIGITS_DATA, mlp_file, plain_outputs
+from tests.support.commands import FEW, command, spawned
 
 EPS = ("--eps", "0.08", "--first", "6")
 

@@ -9,20 +9,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from tests.attacks.cases import DIGITS, DIGITS_DATA, mlp_file
-from tests.cli.command import FEW, Finished, command, contents
-from tests.graphs import graph_model, node, normal, one_op, saved, with_batch
-
-
-def assert_refused(ended: Finished, code: int, *words: str) -> None:
-    """One sentence on standard error, nothing on standard output but what came before."""
-    assert ended.code == code, ended
-    assert "Traceback" not in ended.err
-    assert ended.err.startswith("error: ")
-    assert ended.err.count("\n") == 1, "one line"
-    assert len(ended.err) > 30, "says what is wrong and what to do"
-    for word in words:
-        assert word in ended.err, ended.err
+from tests.support.attacks import DIGITS, DIGITS_DATA, mlp_file
+from tests.support.commands import FEW, assert_refused, command, contents
+from tests.support.graphs import graph_model, node, normal, one_op, saved, with_batch
 
 
 @pytest.fixture(scope="module")

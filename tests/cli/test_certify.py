@@ -11,11 +11,11 @@ import pytest
 
 from onnx_lippa import FalseClaimError, replay
 from onnx_lippa.cli import run as run_command
-from tests.attacks.cases import DIGITS, DIGITS_DATA
-from tests.cli.command import command
-from tests.cli.test_property import SAT, UNSAT
-from tests.graphs import graph_model, node, saved
-from tests.runs.edits import read_records
+from tests.support.attacks import DIGITS, DIGITS_DATA
+from tests.support.commands import command
+from tests.support.folders import read_records
+from tests.support.graphs import graph_model, node, saved
+from tests.support.vnnlib import SAT, UNSAT
 
 EPS = ("--eps", "0.05", "--first", "12")
 REAL = run_command.run_inputs

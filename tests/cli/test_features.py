@@ -9,9 +9,8 @@ import pytest
 
 from onnx_lippa.cli.options import fixed_from, values_from
 from onnx_lippa.errors import InputError
-from tests.attacks.cases import DIGITS, DIGITS_DATA, mlp_file
-from tests.cli.command import FEW, command
-from tests.cli.test_bad_input import assert_refused
+from tests.support.attacks import DIGITS, DIGITS_DATA, mlp_file
+from tests.support.commands import FEW, assert_refused, command
 
 D = 64
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.graphs import saved
-from tests.hostile import ACCEPTED, MODELS
+from tests.support.graphs import saved
+from tests.support.hostile import ACCEPTED, MODELS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
 SHARED = Path(__file__).parents[3] / "shared" / "cases" / "hostile"

@@ -9,9 +9,9 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from tests.attacks.cases import DIGITS, MODELS, mlp_file, plain_outputs
-from tests.cli.command import command, contents
-from tests.graphs import graph_model, node, normal, one_op, saved
+from tests.support.attacks import DIGITS, MODELS, mlp_file, plain_outputs
+from tests.support.commands import command, contents
+from tests.support.graphs import graph_model, node, normal, one_op, saved
 
 
 def test_layers():

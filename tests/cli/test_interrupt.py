@@ -19,26 +19,12 @@ from onnx_lippa import replay
 from onnx_lippa.cli.main import Listener
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.lp.solvers.table import make_solver
-from tests.attacks.cases import DIGITS
-from tests.cli.command import command, spawned
-from tests.runs.test_pool import group_lives, wait_until
+from tests.support.attacks import DIGITS
+from tests.support.commands import command, group_lives, lines, spawned, wait_for, wait_until
 
 LONG = ("attack", DIGITS, "--eps", "0.05", "--restarts", "300", "--gradient-steps", "300",
         "--lp-steps", "5000")  # fmt: skip
 """Minutes of work, of which some inputs are settled at once."""
-
-
-def wait_for(condition, process, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, "nothing happens"
-        time.sleep(0.05)
-
-
-def lines(out) -> int:
-    path = out / "results.jsonl"
-    return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
 def interrupt(process, whole_group: bool, number=signal.SIGINT) -> tuple[str, str]:

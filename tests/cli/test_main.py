@@ -10,8 +10,8 @@ import pytest
 import onnx_lippa
 from onnx_lippa.cli.app import COMMANDS
 from onnx_lippa.errors import FalseClaimError
-from tests.attacks.cases import DIGITS
-from tests.cli.command import command, spawned
+from tests.support.attacks import DIGITS
+from tests.support.commands import command, spawned
 
 
 @pytest.mark.parametrize("one", COMMANDS, ids=lambda one: one.name)

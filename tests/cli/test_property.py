@@ -9,14 +9,11 @@ import re
 import numpy as np
 import pytest
 
-from tests.attacks.cases import mlp_file
-from tests.cli.command import command
-from tests.graphs import graph_model, node, saved
+from tests.support.attacks import mlp_file
+from tests.support.commands import command
+from tests.support.graphs import graph_model, node, saved
+from tests.support.vnnlib import SAT, UNSAT
 
-DECLARED = "".join(f"(declare-const {v} Real)\n" for v in ("X_0", "X_1", "Y_0", "Y_1"))
-BOX = "".join(f"(assert (>= X_{i} 0.1))\n(assert (<= X_{i} 0.9))\n" for i in (0, 1))
-SAT = DECLARED + BOX + "(assert (>= Y_0 0.7))\n"
-UNSAT = DECLARED + BOX + "(assert (>= Y_0 0.95))\n"
 FEW = ("--restarts", "0", "--lp-steps", "0", "--gradient-steps", "5")
 
 

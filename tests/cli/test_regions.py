@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from onnx_lippa import load
-from tests.attacks.cases import DIGITS, MODELS
-from tests.cli.command import command, contents
-from tests.graphs import graph_model, node, saved
+from tests.support.attacks import DIGITS, MODELS
+from tests.support.commands import command, contents
+from tests.support.graphs import graph_model, node, saved
 
 FEW = ("--first", 3, "--samples", 50)
 COLUMNS = [

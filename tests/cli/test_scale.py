@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.attacks.cases import DIGITS, DIGITS_DATA, mlp_file
-from tests.cli.command import spawned
-from tests.cli.test_interrupt import lines, wait_for
+from tests.support.attacks import DIGITS, DIGITS_DATA, mlp_file
+from tests.support.commands import lines, spawned, wait_for
 
 QUICK = ("--method", "pgd", "--restarts", 0, "--gradient-steps", 3, "--workers", 2)
 

@@ -14,7 +14,7 @@ import pytest
 import onnx_lippa
 from onnx_lippa import UnsupportedModelError, Verdict
 from onnx_lippa.onnx_io import Model
-from tests.attacks.cases import plain_distance
+from tests.support.attacks import plain_distance
 
 FOLDER = Path(__file__).parent
 ATTACKED = 6

@@ -4,8 +4,8 @@ import numpy as np
 import onnx
 import pytest
 
-from tests.graphs import graph_model, load_model, node, normal
-from tests.operators.checks import check_model
+from tests.support.graphs import graph_model, load_model, node, normal
+from tests.support.layers import check_model
 
 
 def random_dag(seed: int) -> tuple[onnx.ModelProto, int]:

@@ -11,7 +11,7 @@ from onnx_lippa.ir.algebra.exact_algebra import Exact, ExactAlgebra, TooManyProd
 from onnx_lippa.ir.passes import forward_pass
 from onnx_lippa.search.exact.system import constant_margin, margins_at
 from onnx_lippa.spec import Conjunction
-from tests.graphs import graph_model, load_model, node, normal
+from tests.support.graphs import graph_model, load_model, node, normal
 
 
 def test_floats_of_all_sizes_are_kept_as_they_are():

@@ -8,8 +8,8 @@ from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.passes import forward_pass, states_of, transpose_pass
 from onnx_lippa.onnx_io import GradientRuntime, gradient_model
-from tests.networks import conv_net, mlp, residual_net
-from tests.operators.checks import assert_near, check_directional_derivatives
+from tests.support.layers import assert_near, check_directional_derivatives
+from tests.support.networks import conv_net, mlp, residual_net
 
 ALGEBRA = NumpyAlgebra()
 

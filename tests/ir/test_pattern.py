@@ -5,7 +5,7 @@ import pytest
 
 from onnx_lippa.ir.layers.activation import LeakyRelu
 from onnx_lippa.ir.pattern import ActivationPattern
-from tests.networks import chain, conv_net, mlp, random_dense
+from tests.support.networks import chain, conv_net, mlp, random_dense
 
 
 def test_states_are_the_signs_of_the_preactivations():

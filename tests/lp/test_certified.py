@@ -15,8 +15,13 @@ from onnx_lippa.ending import Ending
 from onnx_lippa.lp.duality import certified_bound, violation_program, without_cost
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.lp.solvers.table import make_single
-from tests.lp.linear_programs import infeasible_program, random_program, reference
-from tests.lp.mixed_integer import brute_force, random_mixed
+from tests.support.programs import (
+    brute_force,
+    infeasible_program,
+    random_mixed,
+    random_program,
+    reference,
+)
 
 SOLVERS = pytest.mark.parametrize("kind", ["glop", "highs", "pdlp", "clarabel"])
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from typing import ClassVar
-
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -12,65 +9,10 @@ import scipy.sparse as sp
 from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.program import BallConstraint, Program, Rows
-from onnx_lippa.lp.solver import NO_LIMITS, Session, Solution, SolveLimits, Solver
+from onnx_lippa.lp.solver import SolveLimits
 from onnx_lippa.lp.solvers.fallback import FallbackSolver
 from onnx_lippa.lp.solvers.table import make_single
-
-
-class FakeSession(Session):
-    """Ends as the script says, then solves with GLOP."""
-
-    def __init__(self, owner: Fake, program: Program) -> None:
-        super().__init__(program)
-        self.owner = owner
-        self.changes = 0
-
-    def solve(
-        self,
-        time_limit: float = float("inf"),
-        warm_start: np.ndarray | None = None,
-        limits: SolveLimits = NO_LIMITS,
-    ) -> Solution:
-        self.owner.limits.append(time_limit)
-        self.owner.told.append((warm_start, limits))
-        self.owner.seen.append(self.program)
-        self.owner.counts.solves += 1
-        time.sleep(self.owner.seconds)
-        status = self.owner.script.pop(0) if self.owner.script else Ending.OPTIMAL
-        if status is not Ending.OPTIMAL:
-            return Solution(status, np.zeros(0), np.nan, "on purpose")
-        return make_single("glop").open(self.program).solve()
-
-    def _bounds_changed(self, before: Program) -> None:
-        self.changes += 1
-
-    def _cost_changed(self, before: Program) -> None:
-        self.changes += 1
-
-    def _rows_added(self, rows: Rows) -> None:
-        self.changes += 1
-
-
-class Fake(Solver):
-    """A solver that ends its solves as the script says."""
-
-    name: ClassVar[str] = "fake"
-
-    def __init__(self, *script: Ending, seconds: float = 0.0, linear_only: bool = False) -> None:
-        super().__init__()
-        self.script, self.seconds, self.linear_only = list(script), seconds, linear_only
-        self.limits: list[float] = []
-        self.seen: list[Program] = []
-        self.told: list[tuple[np.ndarray | None, SolveLimits]] = []
-        self.opened: list[FakeSession] = []
-
-    def takes(self, program: Program) -> bool:
-        return program.is_linear or not self.linear_only
-
-    def open(self, program: Program) -> Session:
-        session = FakeSession(self, program)
-        self.opened.append(session)
-        return session
+from tests.support.faults import Fake
 
 
 def program() -> Program:

@@ -11,7 +11,7 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.lp.program import BallConstraint, Program, Rows
 from onnx_lippa.lp.solver import Session, Solver
 from onnx_lippa.lp.solvers.table import SOLVER_NAMES, make_single, make_solver
-from tests.lp.linear_programs import (
+from tests.support.programs import (
     LINEAR,
     TOLERANCE,
     infeasible_program,

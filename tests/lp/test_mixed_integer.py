@@ -22,9 +22,8 @@ from onnx_lippa.lp.solvers.table import (
     make_single,
     make_solver,
 )
-from tests.lp.linear_programs import random_program, violation
-from tests.lp.mixed_integer import brute_force, knapsack, random_mixed
-from tests.lp.test_fallback import Fake
+from tests.support.faults import Fake
+from tests.support.programs import brute_force, knapsack, random_mixed, random_program, violation
 
 AVAILABLE = ("scip", "highs")
 EACH = pytest.mark.parametrize("name", AVAILABLE)
@@ -197,7 +196,7 @@ def test_two_runs_are_one(name: str) -> None:
 _INTERRUPTED = """
 import os, signal, threading
 from onnx_lippa.lp.solvers.table import make_mip_solver
-from tests.lp.mixed_integer import knapsack
+from tests.support.programs import knapsack
 session = make_mip_solver("scip").open(knapsack(80, 30, 3))
 threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
 try:

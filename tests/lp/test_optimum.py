@@ -15,8 +15,8 @@ from onnx_lippa.lp.engines import make_engine
 from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.spec import InputSet, LInf, UnsafeSet, norm_named
-from tests.lp.cases import asked, margin_at, patterns_of, points_of, random_inputs
-from tests.networks import chain, dense, family, grid, mlp
+from tests.support.networks import chain, dense, family, grid, mlp
+from tests.support.regions import asked, margin_at, patterns_of, points_of, random_inputs
 
 SOLVER = {"linf": "glop", "l1": "glop", "l2": "clarabel"}
 ENGINES = ("rows", "stacked")

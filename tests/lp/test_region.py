@@ -6,8 +6,8 @@ import pytest
 from onnx_lippa.ir.layers.activation import Relu
 from onnx_lippa.ir.network import Network
 from onnx_lippa.lp.region import LinearRegion
-from tests.lp.cases import patterns_of
-from tests.networks import chain, dense, family, mlp
+from tests.support.networks import chain, dense, family, mlp
+from tests.support.regions import patterns_of
 
 KINDS = tuple(family(0))
 EACH_KIND = pytest.mark.parametrize("kind", KINDS)

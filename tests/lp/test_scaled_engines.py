@@ -14,8 +14,8 @@ from onnx_lippa.lp.engines import make_engine
 from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.spec import InputSet, Scaled, norm_named
-from tests.lp.cases import asked, points_of, random_disjunct
-from tests.networks import chain, family, mlp
+from tests.support.networks import chain, family, mlp
+from tests.support.regions import asked, points_of, random_disjunct
 
 SOLVER = {"linf": "glop", "l1": "glop", "l2": "clarabel"}
 KINDS = ("mlp 4", "leaky 5", "residual 5", "conv 9")

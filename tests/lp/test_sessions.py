@@ -16,8 +16,8 @@ from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.lp.solver import Session, Solution, Solver
 from onnx_lippa.lp.solvers.table import make_single, make_solver
 from onnx_lippa.spec import InputSet, norm_named
-from tests.lp.cases import asked, random_disjunct, random_inputs
-from tests.networks import family, mlp
+from tests.support.networks import family, mlp
+from tests.support.regions import asked, random_disjunct, random_inputs
 
 SOLVER = {"linf": "glop", "l1": "glop", "l2": "clarabel"}
 ENGINES = ("rows", "stacked")

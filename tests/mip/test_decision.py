@@ -18,7 +18,7 @@ from onnx_lippa.mip.formulation import BigM
 from onnx_lippa.spec import Conjunction
 from onnx_lippa.spec.norms.l1 import L1
 from onnx_lippa.spec.norms.l2 import L2
-from tests.mip.systems import least_distance, least_margin, random_disjunct, random_system
+from tests.support.mip import least_distance, least_margin, random_disjunct, random_system
 
 WAYS = pytest.mark.parametrize(
     "settings",

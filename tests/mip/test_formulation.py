@@ -27,7 +27,7 @@ from onnx_lippa.spec.norms.l1 import L1
 from onnx_lippa.spec.norms.l2 import L2
 from onnx_lippa.spec.norms.linf import LInf
 from onnx_lippa.spec.norms.scaled import Scaled
-from tests.mip.systems import least_distance, least_margin, pieces, random_disjunct, random_system
+from tests.support.mip import least_distance, least_margin, pieces, random_disjunct, random_system
 
 NORMS = pytest.mark.parametrize(
     "norm",

@@ -9,7 +9,7 @@ from onnx_lippa.ir.layers.activation import LeakyRelu, Relu
 from onnx_lippa.ir.layers.elementwise import Addition
 from onnx_lippa.ir.layers.linear_map import LinearMap
 from onnx_lippa.ir.readout import Readout
-from tests.graphs import graph_model, load_model, node, normal, one_op, with_batch
+from tests.support.graphs import graph_model, load_model, node, normal, one_op, with_batch
 
 
 def two_layers(scale=1.0, **options):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from tests.graphs import graph_model, node, normal
-from tests.operators.checks import check_alone, check_model, refusal
+from tests.support.graphs import graph_model, node, normal
+from tests.support.layers import check_alone, check_model, refusal
 
 TRUE, FALSE = np.array(True), np.array(False)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from onnx_lippa.onnx_io import load
-from tests.operators.checks import check_loaded
+from tests.support.layers import check_loaded
 
 MODELS = sorted((Path(__file__).parents[2] / "models").glob("*.onnx"))
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from onnx import numpy_helper
 
-from tests.graphs import graph_model, load_model, node, normal
-from tests.operators.checks import check_model, refusal
+from tests.support.graphs import graph_model, load_model, node, normal
+from tests.support.layers import check_model, refusal
 
 
 def steps_of(network):

@@ -17,7 +17,7 @@ COUNT = 250
 def test_damaged_models(kind, loaded):
     """At least ``loaded`` of them must come through, or the test has lost its point."""
     run = subprocess.run(
-        [sys.executable, "-m", "tests.onnx_io.fuzz", kind, "0", str(COUNT)],
+        [sys.executable, "-m", "tests.support.damaged_models", kind, "0", str(COUNT)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -10,9 +10,9 @@ from onnx_lippa.ir.layers.activation import Relu
 from onnx_lippa.ir.layers.linear_map import LinearMap
 from onnx_lippa.onnx_io import GradientRuntime, gradient_model, write_gradient
 from onnx_lippa.onnx_io.graph_algebra import OPSET
-from tests.graphs import graph_model, load_model, node, normal
-from tests.networks import chain, conv_net, family, mlp
-from tests.operators.checks import assert_near
+from tests.support.graphs import graph_model, load_model, node, normal
+from tests.support.layers import assert_near
+from tests.support.networks import chain, conv_net, family, mlp
 
 
 @pytest.mark.parametrize("name", family(0))

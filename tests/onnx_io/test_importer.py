@@ -7,8 +7,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from onnx_lippa.errors import ModelError, UnsupportedModelError
 from onnx_lippa.onnx_io import inspect, load
-from tests.graphs import graph_model, load_model, node, normal, one_op, saved
-from tests.operators.checks import check_model, refusal
+from tests.support.graphs import graph_model, load_model, node, normal, one_op, saved
+from tests.support.layers import check_model, refusal
 
 EYE = np.eye(3, dtype=np.float32)
 

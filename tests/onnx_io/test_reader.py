@@ -11,8 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx_lippa.errors import InputError, ModelError
 from onnx_lippa.onnx_io import inspect, load
 from onnx_lippa.onnx_io.reader import interface_of, read_model
-from tests.graphs import graph_model, load_model, node, normal, one_op, saved, with_batch
-from tests.operators.checks import assert_near
+from tests.support.graphs import graph_model, load_model, node, normal, one_op, saved, with_batch
+from tests.support.layers import assert_near
 
 
 def dense_model() -> onnx.ModelProto:

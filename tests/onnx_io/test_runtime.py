@@ -8,8 +8,8 @@ from onnx_lippa.onnx_io import Runtime
 from onnx_lippa.onnx_io import runtime as runtime_module
 from onnx_lippa.onnx_io.reader import Batch, Interface
 from onnx_lippa.onnx_io.runtime import session
-from tests.graphs import FREE, graph_model, load_model, node, normal, one_op
-from tests.operators.checks import assert_near
+from tests.support.graphs import FREE, graph_model, load_model, node, normal, one_op
+from tests.support.layers import assert_near
 
 VECTOR = Interface("x", (3,), Batch.FREE, "y")
 

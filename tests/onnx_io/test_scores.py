@@ -9,8 +9,8 @@ from onnx_lippa.errors import ModelError
 from onnx_lippa.ir.readout import Readout
 from onnx_lippa.onnx_io import inspect, load
 from onnx_lippa.onnx_io.needed import needed_nodes
-from tests.graphs import graph_model, load_model, node, normal, saved
-from tests.operators.checks import assert_near, check_loaded
+from tests.support.graphs import graph_model, load_model, node, normal, saved
+from tests.support.layers import assert_near, check_loaded
 
 WEIGHTS = {"w": normal(1, 4, 3), "c": normal(2, 3), "v": normal(3, 3, 2)}
 

@@ -12,9 +12,9 @@ from onnx_lippa.errors import ModelError
 from onnx_lippa.onnx_io import load
 from onnx_lippa.onnx_io.reader import Batch, interface_of, read_model
 from onnx_lippa.onnx_io.sessions import gradient_runtime, settled_batch
-from tests.graphs import graph_model, load_model, node, normal, one_op, saved
-from tests.hostile import batch_switch
-from tests.operators.checks import assert_near, check_alone, check_layers, check_loaded, check_model
+from tests.support.graphs import graph_model, load_model, node, normal, one_op, saved
+from tests.support.hostile import batch_switch
+from tests.support.layers import assert_near, check_alone, check_layers, check_loaded, check_model
 
 FLOAT64 = np.dtype(np.float64)
 

@@ -16,7 +16,7 @@ import pytest
 from onnx_lippa.errors import InputError, ModelError
 from onnx_lippa.onnx_io import LoadLimits, inspect, load, trial
 from onnx_lippa.onnx_io.trial import tried
-from tests.graphs import graph_model, node, normal, saved
+from tests.support.graphs import graph_model, node, normal, saved
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
 MODEL = Path("model.onnx")

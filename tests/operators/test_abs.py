@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.graphs import graph_model, load_model, node, normal, one_op, opsets_of
-from tests.operators.checks import check_model
+from tests.support.graphs import graph_model, load_model, node, normal, one_op, opsets_of
+from tests.support.layers import check_model
 
 
 @pytest.mark.parametrize("opset", opsets_of("Abs"))

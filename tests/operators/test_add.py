@@ -1,12 +1,11 @@
 """Add: constants on either side, broadcasting, and two computed summands."""
 
-import onnx
 import pytest
 from hypothesis import given, settings
 
-from tests.graphs import graph_model, node, normal, one_op, opsets_of
-from tests.operators.broadcasting import ENLARGING, SHAPES, VARYING, shapes_that_broadcast
-from tests.operators.checks import check_alone, check_model, refusal
+from tests.support.graphs import normal, one_op, opsets_of
+from tests.support.layers import check_alone, check_model, refusal
+from tests.support.operands import ENLARGING, SHAPES, VARYING, shapes_that_broadcast, two_summands
 
 
 @pytest.mark.parametrize("opset", opsets_of("Add"))
@@ -37,22 +36,6 @@ def test_constants_that_meet_the_batch(sample, shape):
 def test_refuses_constants_that_do_not_broadcast():
     problem = refusal(one_op("Add", (3,), "x", normal(1, 4), flatten=False))
     assert "does not broadcast" in problem.reason
-
-
-def two_summands(left: tuple[int, ...], right: tuple[int, ...], op: str = "Add") -> onnx.ModelProto:
-    """Two products with a scalar input each, reshaped, then joined by the operator."""
-    sizes = {"left": left, "right": right}
-    nodes, constants = [], {}
-    for name, shape in sizes.items():
-        constants[f"{name}_w"] = normal(len(shape), 2, *shape).reshape(2, -1)
-        constants[f"{name}_s"] = [-1, *shape]
-        nodes += [
-            node("MatMul", f"x {name}_w", f"{name}_p"),
-            node("Relu", f"{name}_p", f"{name}_z"),
-            node("Reshape", f"{name}_z {name}_s", name),
-        ]
-    nodes += [node(op, "left right", "t"), node("Flatten", "t", "y")]
-    return graph_model(nodes, (2,), constants)
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.graphs import graph_model, node, normal, one_op, opsets_of
-from tests.operators.checks import check_model, refusal
-from tests.operators.pools import check_pool, pools
+from tests.support.graphs import graph_model, node, normal, one_op, opsets_of
+from tests.support.layers import check_model, refusal
+from tests.support.operands import check_pool, pools
 
 
 @pytest.mark.parametrize("opset", opsets_of("AveragePool"))

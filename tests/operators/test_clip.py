@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from onnx_lippa.errors import ModelError
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers.activation import NotAbove, NotBelow
-from tests.graphs import graph_model, load_model, node, normal, one_op, opsets_of
-from tests.operators.checks import assert_near, check_layer, check_model, refusal
+from tests.support.graphs import graph_model, load_model, node, normal, one_op, opsets_of
+from tests.support.layers import assert_near, check_layer, check_model, refusal
 
 LARGEST = float(np.finfo(np.float32).max)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from onnx_lippa.onnx_io.reader import Batch
-from tests.graphs import graph_model, load_model, node, normal, one_op, opsets_of
-from tests.operators.checks import check_alone, check_layers, check_loaded, check_model, refusal
+from tests.support.graphs import graph_model, load_model, node, normal, one_op, opsets_of
+from tests.support.layers import check_alone, check_layers, check_loaded, check_model, refusal
 
 
 @pytest.mark.parametrize("opset", opsets_of("Concat"))

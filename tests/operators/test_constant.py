@@ -5,8 +5,8 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from tests.graphs import graph_model, node, normal, opsets_of
-from tests.operators.checks import check_model, refusal
+from tests.support.graphs import graph_model, node, normal, opsets_of
+from tests.support.layers import check_model, refusal
 
 
 def plus_constant(opset=17, **attributes):

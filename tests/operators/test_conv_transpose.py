@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnx_lippa.errors import UnsupportedModelError
-from tests.graphs import graph_model, load_model, node, normal, one_op, opsets_of
-from tests.operators.checks import check_model, refusal
+from tests.support.graphs import graph_model, load_model, node, normal, one_op, opsets_of
+from tests.support.layers import check_model, refusal
 
 SAMPLES = {1: (2, 5), 2: (2, 3, 4), 3: (2, 2, 3, 2)}
 

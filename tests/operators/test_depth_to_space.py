@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from onnx_lippa.onnx_io.operators.registry import converter_for
-from tests.graphs import graph_model, node, normal, one_op, opsets_of, runs_in_runtime
-from tests.operators.checks import check_model, refusal
+from tests.support.graphs import graph_model, node, normal, one_op, opsets_of, runs_in_runtime
+from tests.support.layers import check_model, refusal
 
 BOTH = {"DepthToSpace": (8, 2, 3), "SpaceToDepth": (2, 4, 6)}
 OPS = [(op, opset) for op in BOTH for opset in opsets_of(op)]

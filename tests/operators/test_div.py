@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from tests.graphs import normal, one_op, opsets_of
-from tests.operators.broadcasting import ENLARGING, SHAPES, VARYING, shapes_that_broadcast
-from tests.operators.checks import check_alone, check_model, refusal
+from tests.support.graphs import normal, one_op, opsets_of
+from tests.support.layers import check_alone, check_model, refusal
+from tests.support.operands import ENLARGING, SHAPES, VARYING, shapes_that_broadcast
 
 
 def divisor(*shape):

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from onnx_lippa.ir.layers.linear_map import LeftLinearMap, LinearMap
 from onnx_lippa.ir.layers.reshape import Permuted
-from tests.graphs import graph_model, node, normal, one_op, opsets_of
-from tests.operators.checks import check_alone, check_model, refusal
+from tests.support.graphs import graph_model, node, normal, one_op, opsets_of
+from tests.support.layers import check_alone, check_model, refusal
 
 
 def einsum(equation, sample, *factors, place=0, **options):

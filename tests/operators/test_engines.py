@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from onnx_lippa.ir.network import Network
-from tests.graphs import graph_model, load_model, node, normal
-from tests.lp.test_engines_agree import Comparison
+from tests.support.engines import Comparison
+from tests.support.graphs import graph_model, load_model, node, normal
 
 CONSTANTS = {
     "low": np.float32(-0.2),

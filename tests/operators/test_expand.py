@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
-from tests.graphs import graph_model, node, normal, one_op, opsets_of
-from tests.operators.checks import check_alone, check_model, refusal
+from tests.support.graphs import graph_model, node, normal, one_op, opsets_of
+from tests.support.layers import check_alone, check_model, refusal
 
 
 def repeated(op, sample, shape, **options):

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from onnx_lippa.ir.layers.activation import TwoPiece
 from onnx_lippa.ir.layers.reduce_max import MaxAlong
-from tests.graphs import graph_model, load_model, node, normal, one_op, opsets_of
-from tests.operators.checks import check_alone, check_model, refusal
-from tests.operators.variadic import COMPUTED, DIFFERENT_RANKS, MIXED, MIXED_ALONE, together
+from tests.support.graphs import graph_model, load_model, node, normal, one_op, opsets_of
+from tests.support.layers import check_alone, check_model, refusal
+from tests.support.operands import COMPUTED, DIFFERENT_RANKS, MIXED, MIXED_ALONE, together
 
 OPS = {"Max": np.maximum, "Min": np.minimum}
 SHAPES = st.tuples(st.sampled_from([1, 2]), st.sampled_from([1, 3]))

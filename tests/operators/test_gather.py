@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.graphs import graph_model, node, normal, one_op, opsets_of
-from tests.operators.checks import check_alone, check_model, refusal
+from tests.support.graphs import graph_model, node, normal, one_op, opsets_of
+from tests.support.layers import check_alone, check_model, refusal
 
 
 def whole(entries):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.graphs import graph_model, node, normal, one_op, opsets_of
-from tests.operators.checks import check_alone, check_model, refusal
+from tests.support.graphs import graph_model, node, normal, one_op, opsets_of
+from tests.support.layers import check_alone, check_model, refusal
 
 WEIGHT = normal(1, 4, 3)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.graphs import graph_model, node, one_op, opsets_of, runs_in_runtime
-from tests.operators.checks import check_model, refusal
+from tests.support.graphs import graph_model, node, one_op, opsets_of, runs_in_runtime
+from tests.support.layers import check_model, refusal
 
 OPS = {"GlobalAveragePool": {}, "GlobalMaxPool": {}, "GlobalLpPool": {"p": 1}}
 OPSETS = [

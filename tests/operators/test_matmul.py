@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.graphs import graph_model, node, normal, one_op, opsets_of
-from tests.operators.checks import check_alone, check_model, refusal
+from tests.support.graphs import graph_model, node, normal, one_op, opsets_of
+from tests.support.layers import check_alone, check_model, refusal
 
 
 @pytest.mark.parametrize("opset", opsets_of("MatMul"))

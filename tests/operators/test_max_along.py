@@ -7,7 +7,7 @@ from onnx_lippa.ir.layers.reduce_max import MaxAlong
 from onnx_lippa.ir.network import Network, Step
 from onnx_lippa.onnx_io import gradient_model
 from onnx_lippa.onnx_io.runtime import GradientRuntime
-from tests.operators.checks import assert_near, check_layer
+from tests.support.layers import assert_near, check_layer
 
 SOURCES = [((5,), 0), ((1,), 0), ((3, 5), 0), ((3, 5), 1), ((2, 3, 40), 1), ((2, 3, 2, 2), 1)]
 

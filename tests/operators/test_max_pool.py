@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnx_lippa.errors import UnsupportedModelError
-from tests.graphs import graph_model, load_model, node, normal, one_op, opsets_of
-from tests.operators.checks import check_model, refusal
-from tests.operators.pools import check_pool, pools
+from tests.support.graphs import graph_model, load_model, node, normal, one_op, opsets_of
+from tests.support.layers import check_model, refusal
+from tests.support.operands import check_pool, pools
 
 
 @pytest.mark.parametrize("opset", opsets_of("MaxPool"))

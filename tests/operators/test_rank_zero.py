@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.graphs import graph_model, node
-from tests.operators.checks import check_alone
+from tests.support.graphs import graph_model, node
+from tests.support.layers import check_alone
 
 SCALAR = [node("ReduceSum", "x", "s", keepdims=0)]
 """x of one sample summed to a tensor of rank 0."""

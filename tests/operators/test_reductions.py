@@ -8,8 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnx_lippa.ir.layers import PiecewiseLayer
-from tests.graphs import graph_model, load_model, newest_opset, node, normal, one_op, opsets_of
-from tests.operators.checks import check_alone, check_model, refusal
+from tests.support.graphs import (
+    graph_model,
+    load_model,
+    newest_opset,
+    node,
+    normal,
+    one_op,
+    opsets_of,
+)
+from tests.support.layers import check_alone, check_model, refusal
 
 INPUT_FROM = {"ReduceSum": 13, "ReduceMean": 18, "ReduceMax": 18, "ReduceMin": 18, "ReduceL1": 18}
 """The opset from which on the axes are an input."""

@@ -6,8 +6,8 @@ from onnx import defs
 
 from onnx_lippa.errors import ModelError
 from onnx_lippa.onnx_io.operators.registry import refusal_of, refused_ops, supported_ops
-from tests.graphs import graph_model, load_model, newest_opset, node, normal
-from tests.operators.checks import check_model, refusal
+from tests.support.graphs import graph_model, load_model, newest_opset, node, normal
+from tests.support.layers import check_model, refusal
 
 STANDARD = {schema.name for schema in defs.get_all_schemas() if schema.domain == ""}
 

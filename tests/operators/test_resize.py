@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.graphs import graph_model, node, normal, one_op, opsets_of, runs_in_runtime
-from tests.operators.checks import check_model, refusal
+from tests.support.graphs import graph_model, node, normal, one_op, opsets_of, runs_in_runtime
+from tests.support.layers import check_model, refusal
 
 COORDINATES = [
     "half_pixel",

@@ -4,8 +4,8 @@ import onnx
 import pytest
 
 from onnx_lippa.errors import UnsupportedModelError
-from tests.graphs import graph_model, load_model, node, normal
-from tests.operators.checks import check_model
+from tests.support.graphs import graph_model, load_model, node, normal
+from tests.support.layers import check_model
 
 DOMAIN = "ai.onnx.ml"
 

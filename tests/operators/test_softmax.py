@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 
 from onnx_lippa.ir.readout import Readout
-from tests.graphs import graph_model, load_model, newest_opset, node, normal, one_op, opsets_of
-from tests.operators.checks import check_model, refusal
+from tests.support.graphs import (
+    graph_model,
+    load_model,
+    newest_opset,
+    node,
+    normal,
+    one_op,
+    opsets_of,
+)
+from tests.support.layers import check_model, refusal
 
 READOUTS = {"Softmax": Readout.SOFTMAX, "LogSoftmax": Readout.LOG_SOFTMAX}
 

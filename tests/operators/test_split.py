@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from onnx_lippa.errors import UnsupportedModelError
-from tests.graphs import graph_model, load_model, newest_opset, node, normal, opsets_of
-from tests.operators.checks import check_alone, check_model, refusal
+from tests.support.graphs import graph_model, load_model, newest_opset, node, normal, opsets_of
+from tests.support.layers import check_alone, check_model, refusal
 
 
 def split(sample, axis, parts, lengths=None, opset=17, weighed=None, **attributes):

@@ -3,10 +3,9 @@
 import pytest
 from hypothesis import given, settings
 
-from tests.graphs import normal, one_op, opsets_of
-from tests.operators.broadcasting import ENLARGING, SHAPES, VARYING, shapes_that_broadcast
-from tests.operators.checks import check_alone, check_model
-from tests.operators.test_add import two_summands
+from tests.support.graphs import normal, one_op, opsets_of
+from tests.support.layers import check_alone, check_model
+from tests.support.operands import ENLARGING, SHAPES, VARYING, shapes_that_broadcast, two_summands
 
 
 @pytest.mark.parametrize("opset", opsets_of("Sub"))

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.graphs import graph_model, node, normal, one_op, opsets_of
-from tests.operators.checks import check_alone, check_model, refusal
-from tests.operators.variadic import COMPUTED, DIFFERENT_RANKS, MIXED, MIXED_ALONE, together
+from tests.support.graphs import graph_model, node, normal, one_op, opsets_of
+from tests.support.layers import check_alone, check_model, refusal
+from tests.support.operands import COMPUTED, DIFFERENT_RANKS, MIXED, MIXED_ALONE, together
 
 OPS = {"Sum": 1, "Mean": 2}
 SHAPES = st.tuples(st.sampled_from([1, 2]), st.sampled_from([1, 3]))

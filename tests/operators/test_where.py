@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from onnx_lippa.errors import ModelError
 from onnx_lippa.ir.layers.concat import Stacked
 from onnx_lippa.ir.layers.select import Switch
-from tests.graphs import graph_model, load_model, node, normal, one_op, opsets_of
-from tests.operators.checks import check_alone, check_layer, check_model, refusal
-from tests.operators.variadic import computed
+from tests.support.graphs import graph_model, load_model, node, normal, one_op, opsets_of
+from tests.support.layers import check_alone, check_layer, check_model, refusal
+from tests.support.operands import computed
 
 COMPARISONS = {"Greater": np.greater, "GreaterOrEqual": np.greater_equal, "Less": np.less,
                "LessOrEqual": np.less_equal}  # fmt: skip

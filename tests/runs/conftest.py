@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.attacks.cases import DIGITS, DIGITS_DATA
-from tests.cli.command import FEW, command
+from tests.support.attacks import DIGITS, DIGITS_DATA
+from tests.support.commands import FEW, command
 
 
 @pytest.fixture(scope="session")

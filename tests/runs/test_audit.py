@@ -22,15 +22,14 @@ from onnx_lippa.runs.finding import Answer
 from onnx_lippa.runs.workers import Job, Workers
 from onnx_lippa.spec import Property
 from onnx_lippa.witness import Outcome, ProvedBy
-from tests.attacks.cases import digits, mlp_file, plain_outputs
-from tests.certify.test_driver import problems
+from tests.support.attacks import digits, mlp_file, plain_outputs, problems_of
 
 BUDGETS = AuditSettings(Settings(restarts=1), CertifySettings(time_limit=20.0))
 
 
 def run(count=30, eps=0.07, settings=BUDGETS, workers=1):
     model, x, y = digits()
-    asked = problems(model, x, y, range(count), eps)
+    asked = problems_of(model, x, y, range(count), eps)
     return list(audit_problems(model, asked, settings, workers))
 
 
@@ -79,7 +78,7 @@ def test_a_budget_is_kept(workers):
         x = data[name][:40].reshape(40, -1).astype(np.float32)
         y = data["labels" if "labels" in data.files else "y"][:40]
     x = x / 255 if x.max() > 1 else x
-    asked = problems(model, x, y, range(40), 0.1)
+    asked = problems_of(model, x, y, range(40), 0.1)
     started = time.monotonic()
     events = list(audit_problems(model, asked, replace(BUDGETS, budget=4.0), workers))
     assert time.monotonic() - started < 4.0 + 4.0  # processes start, shared machines stall
@@ -102,7 +101,7 @@ def test_settings_refused():
 def test_a_witness_and_a_proof_stop_the_run():
     model, x, y = digits()
     adversarial = next(e.outcome for e in run() if e.outcome.verdict is Verdict.ADVERSARIAL)
-    problem = problems(model, x, y, [adversarial.index], 0.07)[0]
+    problem = problems_of(model, x, y, [adversarial.index], 0.07)[0]
     robust = Outcome(adversarial.index, Verdict.ROBUST, bound=0.5, proved_by=ProvedBy.COMPLETE)
     for pair in ((adversarial, robust), (robust, adversarial)):
         with pytest.raises(ContradictionError, match=r"input \d+ .*report.*SHA-256"):
@@ -115,7 +114,7 @@ def test_a_witness_by_rounding_alone_is_no_contradiction():
     """ONNX Runtime's float32 decides where a margin is positive in real numbers, but hardly."""
     model, x, y = digits()
     adversarial = next(e.outcome for e in run() if e.outcome.verdict is Verdict.ADVERSARIAL)
-    problem = problems(model, x, y, [adversarial.index], 0.07)[0]
+    problem = problems_of(model, x, y, [adversarial.index], 0.07)[0]
 
     def margin(point):
         return float(problem.unsafe.margins(model.network.forward(point[None])).min())
@@ -150,7 +149,7 @@ def test_a_witness_by_rounding_alone_is_no_contradiction():
 
 def test_merging_adds_up():
     model, x, y = digits()
-    problem = problems(model, x, y, [0])[0]
+    problem = problems_of(model, x, y, [0])[0]
     one = Outcome(0, Verdict.UNKNOWN, lp_steps=2, seconds=1.0, best_margin=0.5, nodes=3)
     other = Outcome(
         0, Verdict.ROBUST, lp_steps=1, seconds=2.0, bound=0.1, proved_by=ProvedBy.LINEAR, nodes=4
@@ -214,7 +213,7 @@ def test_partial_patterns_come_where_searches_stall(monkeypatch, method, kinds):
 
 def test_a_reason_outlives_an_attack_without_one():
     model, x, y = digits()
-    problem = problems(model, x, y, [0])[0]
+    problem = problems_of(model, x, y, [0])[0]
     limit, silent = (Outcome(0, Verdict.UNKNOWN, reason=said) for said in ("limit", ""))
     robust = Outcome(0, Verdict.ROBUST, bound=0.1, proved_by=ProvedBy.LINEAR)
     assert merged(limit, silent, problem, model).reason == "limit"
@@ -223,14 +222,14 @@ def test_a_reason_outlives_an_attack_without_one():
 
 def test_errors_of_workers_come_through():
     model, x, y = digits()
-    job = Job(tuple(problems(model, x, y, range(2))), Settings(solver="warp"))
+    job = Job(tuple(problems_of(model, x, y, range(2))), Settings(solver="warp"))
     with Workers(model, 2) as pool, pytest.raises(InputError, match="warp"):
         list(pool.run([job]))
 
 
 def test_jobs_after_the_deadline_are_not_begun():
     model, x, y = digits()
-    job = Job(tuple(problems(model, x, y, range(2))), CertifySettings())
+    job = Job(tuple(problems_of(model, x, y, range(2))), CertifySettings())
     with Workers(model, 1) as pool:
         assert list(pool.run([job], time.monotonic() - 1)) == []
     with Workers(model, 2) as pool:
@@ -249,7 +248,7 @@ def test_a_job_gets_no_more_time_than_is_left(monkeypatch):
         return [Outcome(problem.index, Verdict.UNKNOWN) for problem in problems]
 
     monkeypatch.setattr(workers_module, "certify_batch", noted)
-    one, two = (tuple(problems(model, x, y, range(n))) for n in (1, 2))
+    one, two = (tuple(problems_of(model, x, y, range(n))) for n in (1, 2))
     settings = CertifySettings(time_limit=3.0)
     with Workers(model, 1) as pool:
         jobs = [Job(one, settings), Job(one, settings), Job(two, settings)]
@@ -274,8 +273,8 @@ def test_what_carries_over():
     model, x, y = digits()
     known = {0.07: [e.outcome for e in run(20) if e.final]}
     by_index = {outcome.index: outcome for outcome in known[0.07]}
-    larger = carried(model, problems(model, x, y, range(20), 0.09), known)
-    smaller = carried(model, problems(model, x, y, range(20), 0.03), known)
+    larger = carried(model, problems_of(model, x, y, range(20), 0.09), known)
+    smaller = carried(model, problems_of(model, x, y, range(20), 0.03), known)
     kinds = {Verdict.MISCLASSIFIED, Verdict.ADVERSARIAL}
     assert {o.index for o in larger} == {i for i, o in by_index.items() if o.verdict in kinds}
     assert all(o.seconds == 0.0 for o in larger)

@@ -10,9 +10,9 @@ import pytest
 from onnx_lippa import FalseClaimError, InputError, replay
 from onnx_lippa.errors import DamagedFolderError
 from onnx_lippa.runs.files import FolderLock
-from tests.attacks.cases import DIGITS, DIGITS_DATA
-from tests.cli.command import FEW, command, contents
-from tests.runs.edits import edit_json, edit_records
+from tests.support.attacks import DIGITS, DIGITS_DATA
+from tests.support.commands import FEW, command, contents
+from tests.support.folders import edit_json, edit_records
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ import pytest
 
 from onnx_lippa import FalseClaimError, InputError, replay
 from onnx_lippa.errors import DamagedFolderError, LippaError
-from tests.attacks.cases import DIGITS
-from tests.cli.command import FEW, command, contents
-from tests.runs.edits import edit_arrays, edit_json, edit_records, read_records
-from tests.runs.test_resume import stop_after
+from tests.support.attacks import DIGITS
+from tests.support.commands import FEW, command, contents
+from tests.support.faults import stop_after
+from tests.support.folders import edit_arrays, edit_json, edit_records, read_records
 
 WORDS = ("attack", DIGITS, "--eps", "0.08", "--first", "8", *FEW)
 PROOF = ("certify", DIGITS, "--eps", "0.02", "--first", "8", "--workers", "1")

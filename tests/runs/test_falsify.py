@@ -14,8 +14,8 @@ from onnx import TensorProto
 import onnx_lippa
 from onnx_lippa import Answer, InputError, Property, falsify
 from onnx_lippa.spec.formula import Comparison, Every
-from tests.attacks.cases import mlp_file
-from tests.graphs import graph_model, node, saved
+from tests.support.attacks import mlp_file
+from tests.support.graphs import graph_model, node, saved
 
 INSTANCES = Path(__file__).parents[2].parent / "shared" / "data" / "vnncomp" / "instances.csv"
 QUICK = ("acasxu", "reach_prob_density", "rl_benchmarks", "tllverifybench", "safenlp")

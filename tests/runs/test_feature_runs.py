@@ -12,9 +12,9 @@ from onnx_lippa import FalseClaimError, InputError, replay
 from onnx_lippa.cli import run as run_command
 from onnx_lippa.runs.identity import read_run
 from onnx_lippa.spec import Features
-from tests.attacks.cases import DIGITS, DIGITS_DATA, mlp_file
-from tests.cli.command import FEW, command
-from tests.runs.edits import edit_arrays, edit_json, read_records
+from tests.support.attacks import DIGITS, DIGITS_DATA, mlp_file
+from tests.support.commands import FEW, command
+from tests.support.folders import edit_arrays, edit_json, read_records
 
 REAL = run_command.run_inputs
 D = 64

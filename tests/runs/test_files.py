@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from onnx_lippa import replay
-from tests.attacks.cases import DIGITS, mlp_file, plain_outputs
-from tests.cli.command import FEW, command
-from tests.runs.edits import read_records
+from tests.support.attacks import DIGITS, mlp_file, plain_outputs
+from tests.support.commands import FEW, command
+from tests.support.folders import read_records
 
 SUMMARY_KEYS = {
     "schema_version", "model", "model_sha256", "norm", "eps", "inputs", "clean_error",
@@ -139,7 +139,7 @@ def test_other_norms(tmp_path, norm):
 
 def test_samples_keep_their_shape(tmp_path):
     """Adversarial inputs are stored in the model's own shape."""
-    from tests.graphs import graph_model, node, normal, saved
+    from tests.support.graphs import graph_model, node, normal, saved
 
     nodes = [node("Flatten", "x", "f"), node("Gemm", "f w", "y")]
     model = saved(graph_model(nodes, (2, 3), {"w": normal(1, 6, 3)}), tmp_path)

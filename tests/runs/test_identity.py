@@ -12,10 +12,10 @@ import pytest
 from onnx import TensorProto
 
 from onnx_lippa import FalseClaimError, InputError, replay
-from tests.attacks.cases import DIGITS, DIGITS_DATA
-from tests.cli.command import FEW, command, contents
-from tests.graphs import graph_model, node, normal, saved
-from tests.runs.edits import edit_json, edit_records, read_records
+from tests.support.attacks import DIGITS, DIGITS_DATA
+from tests.support.commands import FEW, command, contents
+from tests.support.folders import edit_json, edit_records, read_records
+from tests.support.graphs import graph_model, node, normal, saved
 
 
 @pytest.fixture

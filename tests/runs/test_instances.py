@@ -9,8 +9,8 @@ import pytest
 from onnx_lippa.errors import InputError
 from onnx_lippa.runs import instances as instances_module
 from onnx_lippa.runs.instances import Instance, answers, read_instances
-from tests.graphs import graph_model, node, saved
-from tests.runs.faults import FaultySettings
+from tests.support.faults import FaultySettings
+from tests.support.graphs import graph_model, node, saved
 
 DECLARED = "".join(f"(declare-const {v} Real)\n" for v in ("X_0", "X_1", "Y_0", "Y_1"))
 BOX = "".join(f"(assert (>= X_{i} 0.1))\n(assert (<= X_{i} 0.9))\n" for i in (0, 1))

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from onnx_lippa import replay
-from tests.attacks.cases import DIGITS
-from tests.cli.command import FEW, command, spawned
-from tests.runs.edits import read_records
+from tests.support.attacks import DIGITS
+from tests.support.commands import FEW, command, spawned
+from tests.support.folders import read_records
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 QUESTION = ("attack", DIGITS, "--eps", "0.08", "--workers", "1")
@@ -173,7 +173,7 @@ def end_in(patch, out, step: int) -> list[str]:
 @pytest.mark.parametrize("before", [0, 3])
 def test_killed_in_any_step_of_the_end(tmp_path, monkeypatch, before):
     """Also at the end of a run that was interrupted and closed before."""
-    from tests.runs.test_resume import stop_after
+    from tests.support.faults import stop_after
 
     words = (*QUESTION, "--first", "6", *FEW)
     assert command(*words, "--out", tmp_path / "whole").code == 0

@@ -12,8 +12,8 @@ import pytest
 from onnx_lippa import FalseClaimError, InputError, replay
 from onnx_lippa.errors import DamagedFolderError
 from onnx_lippa.runs import instances as instances_module
-from tests.cli.command import command, contents
-from tests.graphs import graph_model, node, saved
+from tests.support.commands import command, contents
+from tests.support.graphs import graph_model, node, saved
 
 DECLARED = "".join(f"(declare-const {v} Real)\n" for v in ("X_0", "X_1", "Y_0", "Y_1"))
 BOX = "".join(f"(assert (>= X_{i} 0.1))\n(assert (<= X_{i} 0.9))\n" for i in (0, 1))

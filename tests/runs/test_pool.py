@@ -22,9 +22,9 @@ from onnx_lippa.runs.specification import RunSpecification, Targets
 from onnx_lippa.runs.workers import outcomes
 from onnx_lippa.spec import Features, Problem, norm_named
 from onnx_lippa.witness import Verdict
-from tests.attacks.cases import DIGITS, DIGITS_DATA, digits, fingerprints, outcomes_of
-from tests.cli.command import ROOT
-from tests.runs.faults import FaultySpecification, count_threads
+from tests.support.attacks import DIGITS, DIGITS_DATA, digits, fingerprints, outcomes_of
+from tests.support.commands import ROOT, group_lives, wait_until
+from tests.support.faults import FaultySpecification, count_threads
 
 FEW = {"restarts": 1, "gradient_steps": 8, "lp_steps": 2}
 
@@ -182,7 +182,7 @@ def test_a_parent_that_is_killed_leaves_no_worker(tmp_path):
         "import sys\n"
         "from onnx_lippa.runs.workers import outcomes\n"
         "from onnx_lippa.proofs import CertifySettings\n"
-        "from tests.attacks.cases import digits\n"
+        "from tests.support.attacks import digits\n"
         "from tests.runs.test_pool import problems\n"
         "if __name__ == '__main__':\n"
         "    model, x, y = digits()\n"
@@ -200,21 +200,6 @@ def test_a_parent_that_is_killed_leaves_no_worker(tmp_path):
     parent.kill()
     parent.communicate()
     assert wait_until(lambda: not group_lives(parent.pid))
-
-
-def wait_until(holds, seconds=10.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and not holds():
-        time.sleep(0.05)
-    return holds()
-
-
-def group_lives(group) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_errors_of_ours_come_through(monkeypatch):
@@ -264,7 +249,7 @@ def test_threads_do_not_multiply():
 def test_a_script_on_standard_input():
     ended = subprocess.run(
         [sys.executable, "-"], capture_output=True, text=True, check=False, cwd=ROOT, timeout=60,
-        input="import onnx_lippa\nfrom tests.attacks.cases import digits\n"
+        input="import onnx_lippa\nfrom tests.support.attacks import digits\n"
         "model, x, y = digits()\nonnx_lippa.attack(model, x[:50], eps=0.05, workers=2)\n",
     )  # fmt: skip
     assert ended.stderr.count("Traceback") == 1

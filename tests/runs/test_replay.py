@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from onnx_lippa import FalseClaimError, InputError, LippaError, LoadLimits, ModelError, replay
-from tests.attacks.cases import DIGITS, DIGITS_DATA, MODELS
-from tests.cli.command import FEW, command, contents
-from tests.runs.edits import edit_arrays, edit_json, edit_records
+from tests.support.attacks import DIGITS, DIGITS_DATA, MODELS
+from tests.support.commands import FEW, command, contents
+from tests.support.folders import edit_arrays, edit_json, edit_records
 
 
 def first(records, verdict):

@@ -11,24 +11,12 @@ import pytest
 from onnx_lippa import InputError, replay
 from onnx_lippa.cli import run as run_command
 from onnx_lippa.errors import WorkerError
-from tests.attacks.cases import DIGITS, DIGITS_DATA
-from tests.cli.command import FEW, command, contents
-from tests.runs.edits import edit_arrays, read_records
+from tests.support.attacks import DIGITS, DIGITS_DATA
+from tests.support.commands import FEW, command, contents
+from tests.support.faults import REAL, stop_after
+from tests.support.folders import edit_arrays, read_records
 
-REAL = run_command.run_inputs
 QUESTION = ("attack", DIGITS, DIGITS_DATA, "--eps", "0.08", "--first", "8", *FEW)
-
-
-def stop_after(monkeypatch, count, error=KeyboardInterrupt):
-    """The attack is interrupted once so many outcomes are settled."""
-
-    def stopping(*arguments):
-        for number, outcome in enumerate(REAL(*arguments)):
-            if number == count:
-                raise error
-            yield outcome
-
-    monkeypatch.setattr(run_command, "run_inputs", stopping)
 
 
 def results(out):

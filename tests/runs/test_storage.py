@@ -128,7 +128,7 @@ def test_a_lock_dies_with_its_process(tmp_path):
     )
     process = subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True,
-        cwd=os.fspath(pytest.importorskip("tests.cli.command").ROOT),
+        cwd=os.fspath(pytest.importorskip("tests.support.commands").ROOT),
     )  # fmt: skip
     assert process.stdout.readline() == "held\n"
     with pytest.raises(InputError, match="in use by another run"):

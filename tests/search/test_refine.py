@@ -11,7 +11,7 @@ from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.folding import states_by
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.search.refinement import Refinement
-from tests.search.systems import random_system
+from tests.support.search import random_system
 
 
 def cancelling(generator: np.random.Generator, size: float) -> tuple[RectifiedSystem, Fraction]:

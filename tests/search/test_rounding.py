@@ -20,9 +20,9 @@ from onnx_lippa.search.boxes import BoxSearch
 from onnx_lippa.search.leaves import Leaves
 from onnx_lippa.search.signs import SignSearch
 from onnx_lippa.spec import Conjunction
-from tests.bounds.reduced.test_folding import NETWORKS, systems
-from tests.certify.rationals import ExactNetwork, dot, fractions, inside
-from tests.search.systems import disjuncts_of, random_system
+from tests.support.rationals import ExactNetwork, dot, fractions, inside
+from tests.support.reduced import NETWORKS, systems
+from tests.support.search import disjuncts_of, random_system
 
 
 @pytest.mark.parametrize("search", [SignSearch, BoxSearch])

@@ -20,7 +20,7 @@ from onnx_lippa.search.frontier import Nodes
 from onnx_lippa.search.leaves import Leaves
 from onnx_lippa.search.programs import ProgramSearch
 from onnx_lippa.search.signs import SignSearch
-from tests.search.systems import disjuncts_of, least_margin, random_system
+from tests.support.search import disjuncts_of, least_margin, random_system
 
 SEARCHES = (SignSearch, BoxSearch, ProgramSearch)
 SHAPES = ((3,), (2, 3), (3, 2, 2), (0, 4), (5,))

@@ -25,7 +25,7 @@ from onnx_lippa.search.base import Limits, SearchResult, SearchStatus
 from onnx_lippa.search.switches import SwitchSearch
 from onnx_lippa.spec import Conjunction
 from onnx_lippa.spec.norms import L1, L2
-from tests.networks import dense, network
+from tests.support.networks import dense, network
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from onnx_lippa.search.leaves import Leaves
 from onnx_lippa.search.programs import ProgramSearch
 from onnx_lippa.search.signs import SignSearch
 from onnx_lippa.spec import Conjunction
-from tests.search.systems import disjuncts_of, least_margin, random_system
+from tests.support.search import disjuncts_of, least_margin, random_system
 
 
 def related(generator: np.random.Generator, d: int, units: int) -> tuple[RectifiedSystem, int]:

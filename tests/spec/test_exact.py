@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from onnx_lippa.spec import L1, L2, InputSet, LInf, Norm, Scaled
-from tests.attacks.cases import plain_distance
+from tests.support.attacks import plain_distance
 
 EACH_NORM = pytest.mark.parametrize("norm", [LInf(), L1(), L2()], ids=["linf", "l1", "l2"])
 EXACT = settings(derandomize=True, deadline=None, max_examples=300)

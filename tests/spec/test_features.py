@@ -11,7 +11,7 @@ import pytest
 from onnx_lippa.data import check_inputs
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec import Features, LInf, Norm, Scaled
-from tests.spec.cases import NORMS
+from tests.support.norms import NORMS
 
 EACH_NORM = pytest.mark.parametrize("norm", NORMS, ids=lambda norm: norm.name)
 CLEAN = np.array([0.25, 0.5, 0.75], dtype=np.float32)

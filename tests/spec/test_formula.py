@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec import Comparison, Every, Some
 from onnx_lippa.spec.formula import MAX_ALTERNATIONS, flattened, holds
-from tests.spec.formulas import (
+from tests.support.formulas import (
     DECIMAL,
     DYADIC,
     INPUTS,

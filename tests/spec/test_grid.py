@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnx_lippa.spec import Features, Grid, Norm
-from tests.spec.cases import NORMS
+from tests.support.norms import NORMS
 
 EACH_NORM = pytest.mark.parametrize("norm", NORMS, ids=lambda norm: norm.name)
 EXACT = settings(derandomize=True, deadline=None, max_examples=80)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from onnx_lippa.arrays import FLOAT32
 from onnx_lippa.spec import InputSet, LInf, Norm
 from onnx_lippa.spec.input_set import round_down, round_up
-from tests.spec.cases import NORMS
+from tests.support.norms import NORMS
 
 EACH_NORM = pytest.mark.parametrize("norm", NORMS, ids=lambda norm: norm.name)
 EXACT = settings(derandomize=True, deadline=None, max_examples=50)

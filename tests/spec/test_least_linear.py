@@ -10,7 +10,7 @@ from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import BallConstraint, Program, Rows
 from onnx_lippa.lp.solvers.table import make_single
 from onnx_lippa.spec import L1, L2, LInf, Norm
-from tests.spec.cases import BOXES, NORMS, Case, is_inside, point_in_set, random_case
+from tests.support.norms import BOXES, NORMS, Case, is_inside, point_in_set, random_case
 
 EACH_NORM = pytest.mark.parametrize("norm", NORMS, ids=lambda norm: norm.name)
 EACH_BOX = pytest.mark.parametrize("box", BOXES)

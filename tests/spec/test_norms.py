@@ -5,7 +5,7 @@ import pytest
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec import L1, L2, LInf, Norm, norm_named
-from tests.spec.cases import BOXES, NORMS, Case, is_inside, point_in_set, random_case
+from tests.support.norms import BOXES, NORMS, Case, is_inside, point_in_set, random_case
 
 EACH_NORM = pytest.mark.parametrize("norm", NORMS, ids=lambda norm: norm.name)
 EACH_BOX = pytest.mark.parametrize("box", BOXES)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from onnx_lippa import Property
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec import Comparison, Every, Some, branches
-from tests.spec.formulas import (
+from tests.support.formulas import (
     DECIMAL,
     DYADIC,
     INPUTS,

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from onnx_lippa.spec import Features, Norm, Scaled
-from tests.spec.cases import BOXES, NORMS, Case, is_inside, random_case
+from tests.support.norms import BOXES, NORMS, Case, is_inside, random_case
 
 EACH_NORM = pytest.mark.parametrize("norm", NORMS, ids=lambda norm: norm.name)
 EACH_BOX = pytest.mark.parametrize("box", BOXES)

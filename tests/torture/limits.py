@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from tests.graphs import graph_model, node, saved
+from tests.support.graphs import graph_model, node, saved
 from tests.torture.commands import ROOT, finished
 from tests.torture.trial import Ending, Trial
 

@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.optimize import linprog
 
-from tests.graphs import graph_model, node, saved
+from tests.support.graphs import graph_model, node, saved
 
 Layers = Sequence[tuple[np.ndarray, np.ndarray]]
 """(weight (inputs, outputs), bias (outputs,)) of each layer, a ReLU between each two."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -10,93 +9,14 @@ import pytest
 
 from onnx_lippa.bounds.dual.ascent import Ascent
 from onnx_lippa.bounds.dual.dual import Units
-from onnx_lippa.bounds.reduced.build import rectified
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.folding import Tightening, relaxed_by
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
-from onnx_lippa.ir.algebra import ConvGeometry
+from onnx_lippa.bounds.reduced.folding import relaxed_by
 from onnx_lippa.ir.layers.activation import Absolute, LeakyRelu, Relu
-from onnx_lippa.ir.layers.convolution import Conv
-from onnx_lippa.ir.layers.elementwise import Addition
-from onnx_lippa.ir.layers.linear_map import LinearMap
 from onnx_lippa.ir.layers.reduce_max import MaxAlong
-from onnx_lippa.ir.layers.reshape import Rearranged
 from onnx_lippa.ir.network import Network
 from onnx_lippa.search.base import rows_of
 from onnx_lippa.spec import Conjunction
-from tests.certify.rationals import ExactNetwork, Numbers, dot, fractions, inside, pre_activations
-from tests.networks import chain, network
-
-WAYS = (Tightening(), Tightening(steps=5), Tightening(linear=False, fold=False))
-
-
-def cancelling(
-    generator: np.random.Generator, shape: tuple[int, ...], scales: Sequence[float]
-) -> np.ndarray:
-    """Weights of many sizes; along the last but one axis, entries come in nearly opposite pairs."""
-    values = generator.normal(size=shape) * generator.choice(scales, size=shape)
-    count = shape[-2] // 2
-    first, second = values[..., :count, :], values[..., count : 2 * count, :]
-    second[...] = -first * (1 + 1e-7 * generator.integers(-3, 4, first.shape))
-    return values
-
-
-def dense(generator: np.random.Generator, inputs: int, outputs: int, powers: int) -> LinearMap:
-    scales = 10.0 ** np.arange(-powers, powers + 1)
-    weight = cancelling(generator, (inputs, outputs), scales)
-    return LinearMap((inputs,), weight, generator.normal(size=outputs))
-
-
-def deep(generator: np.random.Generator, powers: int) -> Network:
-    """Dense layers, two of them with nothing in between, so that products cancel in forms."""
-    return chain(
-        (4,), dense(generator, 4, 6, powers), Relu((6,)), dense(generator, 6, 6, powers),
-        dense(generator, 6, 6, powers), LeakyRelu((6,), 0.3), dense(generator, 6, 6, powers),
-        Relu((6,)), dense(generator, 6, 3, 0),
-    )  # fmt: skip
-
-
-def convolutions(generator: np.random.Generator, powers: int) -> Network:
-    scales = 10.0 ** np.arange(-powers, powers + 1)
-    geometry = ConvGeometry((2, 2), (1, 1), (1, 1), ((0, 0), (0, 0)), 1)
-    first = Conv(
-        (2, 3, 3), cancelling(generator, (3, 2, 2, 2), scales), generator.normal(size=3), geometry
-    )
-    second = Conv(
-        first.shape, cancelling(generator, (2, 3, 2, 2), scales), generator.normal(size=2), geometry
-    )
-    return chain(
-        (2, 3, 3), first, Relu(first.shape), second, Absolute(second.shape),
-        Rearranged(second.shape, (2,)), dense(generator, 2, 3, 0),
-    )  # fmt: skip
-
-
-def branches(generator: np.random.Generator, powers: int) -> Network:
-    """A sum of paths that cancel, and a maximum."""
-    both = [(6,), (6,)]
-    return network(
-        (3,),
-        (dense(generator, 3, 6, powers), (0,)),
-        (Relu((6,)), (1,)),
-        (dense(generator, 6, 6, powers), (2,)),
-        (Addition(both, (1.0, -1.0)), (3, 1)),
-        (Rearranged((6,), (2, 3)), (4,)),
-        (MaxAlong((2, 3), 1), (5,)),
-        (dense(generator, 2, 3, powers), (6,)),
-    )
-
-
-NETWORKS = {"deep": deep, "convolutions": convolutions, "branches": branches}
-
-
-def systems(name: str, seed: int) -> tuple[Network, RectifiedSystem, np.random.Generator]:
-    generator = np.random.default_rng([seed, *name.encode()])
-    net = NETWORKS[name](generator, (0, 2, 6)[seed % 3])
-    d = net.input_size
-    center = generator.normal(size=d) * 10.0 ** generator.integers(-2, 3)
-    radius = generator.uniform(0, 0.3, d) * 10.0 ** generator.integers(-3, 2)
-    reach = Reach(center, np.arange(d), center - radius, center + radius)
-    return net, rectified(net, reach, WAYS[seed % len(WAYS)]), generator
+from tests.support.rationals import ExactNetwork, Numbers, dot, fractions, inside, pre_activations
+from tests.support.reduced import NETWORKS, systems
 
 
 def units_at(net: Network, exact: ExactNetwork, x: Numbers) -> dict[int, Fraction]:

@@ -17,7 +17,7 @@ from onnx_lippa.bounds.reduced.folding import Tightening, states_by
 from onnx_lippa.bounds.reduced.local import groups_of
 from onnx_lippa.ir.network import Network
 from onnx_lippa.spec import L2, Features, LInf
-from tests.graphs import graph_model, load_model, node, normal
+from tests.support.graphs import graph_model, load_model, node, normal
 
 
 def banded(seed: int, count: int = 30, blocks: int = 3) -> tuple[Units, Relaxed, Objectives]:

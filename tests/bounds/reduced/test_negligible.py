@@ -9,7 +9,7 @@ from onnx_lippa.bounds.reduced.build import rectified
 from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.folding import Tightening
 from onnx_lippa.spec import StatedSet, norm_named
-from tests.graphs import graph_model, load_model, node, normal
+from tests.support.graphs import graph_model, load_model, node, normal
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])

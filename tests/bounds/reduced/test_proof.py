@@ -14,7 +14,7 @@ from onnx_lippa.bounds.dual.certificate import Boxes, prove
 from onnx_lippa.bounds.dual.dual import Objectives, Units
 from onnx_lippa.bounds.dual.relaxed import Relaxed
 from onnx_lippa.bounds.reduced.domain import Reach
-from tests.certify.rationals import dot, dual_value, fractions
+from tests.support.rationals import dot, dual_value, fractions
 
 KINDS = {"float64": np.float64, "float32": np.float32}
 

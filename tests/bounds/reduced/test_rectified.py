@@ -17,8 +17,7 @@ from onnx_lippa.bounds.reduced.folding import Tightening, TooLargeError, relaxed
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.spec import InputSet
-from tests.bounds.cases import NORMS, networks, points_of, random_sets
-from tests.bounds.test_soundness import network_named
+from tests.support.bounds import NORMS, network_named, networks, points_of, random_sets
 
 EXPORTS = sorted(Path(__file__).parents[2].glob("exports/*/*.onnx"))
 WAYS = (

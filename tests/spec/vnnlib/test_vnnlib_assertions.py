@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from onnx_lippa.spec import Comparison, Every, Formula, Some
 from onnx_lippa.spec.formula import holds
 from onnx_lippa.spec.vnnlib import parse
-from tests.spec.formulas import (
+from tests.support.formulas import (
     COEFFICIENTS,
     DECIMAL,
     DYADIC,
@@ -24,7 +24,7 @@ from tests.spec.formulas import (
     points,
     truth,
 )
-from tests.spec.vnnlib.texts import declared, formula, query
+from tests.support.vnnlib import declared, formula, query
 
 EXACT = settings(derandomize=True, deadline=None, max_examples=40)
 NUMBERS = st.one_of(DYADIC, DECIMAL)

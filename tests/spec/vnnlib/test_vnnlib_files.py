@@ -21,7 +21,7 @@ from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec.formula import Comparison
 from onnx_lippa.spec.vnnlib import reader
-from tests.spec.vnnlib.texts import declared
+from tests.support.vnnlib import declared
 
 COMPETITION = Path(__file__).parents[3].parent / "shared" / "data" / "vnncomp"
 FILES = sorted(COMPETITION.glob("*/*.vnnlib*"))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec.vnnlib import assertions, declared, parse, parser, terms
-from tests.spec.vnnlib import texts
+from tests.support import vnnlib as texts
 
 FUZZ = settings(derandomize=True, deadline=None, max_examples=150)
 
