@@ -25,7 +25,7 @@ from onnx_lippa.cli.options import (
     spread,
     values_from,
 )
-from onnx_lippa.cli.tables import model_line
+from onnx_lippa.cli.tables import NORMS, model_line
 from onnx_lippa.cli.terminal import console
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import load
@@ -34,8 +34,7 @@ from onnx_lippa.runs.inputs import select
 from onnx_lippa.spec import norm_named
 
 _SHOWN: Final = 20
-"""Inputs listed on the terminal; the summary and --out are about all of them."""
-_NAMES: Final = {"linf": "ℓ∞", "l1": "ℓ1", "l2": "ℓ2"}
+"""Inputs listed on the terminal; the medians and --out cover all of them."""
 _COLUMNS: Final = (
     "index", "active", "inactive", "decided", "unstable", "seen_unstable", "regions", "points",
 )  # fmt: skip
@@ -67,7 +66,7 @@ def regions(
         name, value = ("--samples", samples) if samples < 0 else ("--seed", inputs.seed)
         raise InputError(f"{name} is {value}: give at least 0")
     if out is not None and out.suffix.lower() not in (".csv", ".json"):
-        raise InputError(f"--out {out} has no ending that is known: give a .csv or a .json file")
+        raise InputError(f"--out {out} has an unknown suffix: give a .csv or a .json file")
     if out is not None and not out.parent.is_dir():
         raise InputError(f"cannot write {out}: there is no folder {out.parent}")
     wanted, method = norm_named(inputs.norm), _method_named(bounds)
@@ -93,11 +92,10 @@ def regions(
     progress = track(
         counted, "counting", len(sets), console=terminal, transient=True, disable=not shown
     )
-    with threadpool_limits(limits=1):  # BLAS rounds alike on any number of cores
+    with threadpool_limits(limits=1):  # the rounding of BLAS depends on its threads
         found = list(progress)
-    title = (
-        f"units near {len(found)} inputs: {_NAMES[wanted.name]}, eps {inputs.eps}, {bounds} bounds"
-    )
+    where = f"within {NORMS[wanted.name]} distance {inputs.eps}"
+    title = f"stability of neurons {where} ({bounds} bounds)"
     terminal.print(_table(found, title))
     if len(found) > _SHOWN:
         terminal.print(f"the first {_SHOWN} of {len(found)} inputs; --out FILE.csv writes them all")
@@ -129,10 +127,10 @@ def _row(one: Stability) -> dict[str, int]:
 def _table(found: Sequence[Stability], title: str) -> Table:
     table = Table(title=title, title_justify="left")
     with_maxima = any(one.proven.decided for one in found)
-    headings = ["input", "always active", "always inactive", "unstable", "seen unstable"]
-    headings += ["regions seen"]
+    headings = ["input", "stable active", "stable inactive", "unstable (upper bound)"]
+    headings += ["unstable (lower bound)", "regions sampled"]
     if with_maxima:
-        headings.insert(3, "decided maxima")
+        headings.insert(3, "stable maxima")
     for heading in headings:
         table.add_column(heading, justify="right")
     for one in found[:_SHOWN]:
@@ -146,21 +144,28 @@ def _table(found: Sequence[Stability], title: str) -> Table:
 
 def _summary(found: Sequence[Stability], units: int) -> Table:
     """Medians over all inputs."""
-    table = Table(show_header=False, title="median of all inputs", title_justify="left")
+    table = Table(show_header=False, title=f"median of {len(found)} inputs", title_justify="left")
     table.add_column(style="bold")
     table.add_column(justify="right")
     unstable = float(np.median([one.proven.unstable for one in found]))
     seen = float(np.median([one.seen.unstable for one in found]))
     regions_seen = float(np.median([one.seen.regions for one in found]))
     table.add_row("proven stable", _share(units - unstable, units))
-    table.add_row("unstable (upper bound of n_U)", _share(unstable, units))
-    table.add_row("seen unstable (lower bound of n_U)", _share(seen, units))
-    table.add_row("regions seen", f"{regions_seen:,.0f} at {found[0].seen.points:,} points")
+    table.add_row("unstable, upper bound (proven)", _share(unstable, units))
+    table.add_row("unstable, lower bound (sampled)", _share(seen, units))
+    table.add_row(
+        "linear regions sampled", f"{_number(regions_seen)} at {found[0].seen.points:,} points"
+    )
     return table
 
 
 def _share(count: float, units: int) -> str:
-    return f"{count:,.0f} of {units:,} ({count / max(1, units):.1%})"
+    return f"{_number(count)} of {units:,} ({count / max(1, units):.1%})"
+
+
+def _number(median: float) -> str:
+    """A whole number, or half of one."""
+    return f"{median:,.0f}" if median.is_integer() else f"{median:,.1f}"
 
 
 def _write(path: Path, rows: Sequence[dict[str, int]]) -> None:

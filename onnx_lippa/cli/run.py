@@ -92,10 +92,10 @@ def carry_out(arguments: Arguments, budgets: Budgets, settings: Settings) -> Non
             run.carry_out(terminal)
         except InputError:
             # What was found is said, also where it cannot be written.
-            terminal.print(summary_table(run.summary(), specifications[0]))
+            terminal.print(summary_table(run.summary()))
             raise
         summary = run.summary()
-        terminal.print(summary_table(summary, specifications[0]))
+        terminal.print(summary_table(summary))
         said: object = summary.as_json()
     else:
         summaries = _curve(loaded, specifications, budgets, chosen, arguments, terminal)
@@ -103,8 +103,8 @@ def carry_out(arguments: Arguments, budgets: Budgets, settings: Settings) -> Non
         said = {"curve": [summary.as_json() for summary in summaries]}
     out = arguments.out
     if out is not None:
-        terminal.print(f"written to {out}; check it with: onnx-lippa replay {out}",
-                       highlight=False)  # fmt: skip
+        check = f"check with: onnx-lippa replay {out}"
+        terminal.print(f"written to {out}; {check}", highlight=False, soft_wrap=True)
     if arguments.as_json:
         typer.echo(json.dumps(said, indent=2))
 

@@ -1,8 +1,8 @@
-"""What a run looks like on the terminal."""
+"""Tables and progress of a run on the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Final
 
@@ -20,15 +20,23 @@ from rich.table import Table
 from rich.text import Text
 
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.runs.specification import RunSpecification
-from onnx_lippa.runs.summary import Summary
+from onnx_lippa.runs.summary import RunFacts, Summary
 from onnx_lippa.witness import Outcome, Verdict
 
-_PROOFS: Final = {
-    "interval": "by intervals",
+NORMS: Final = {"linf": "ℓ∞", "l1": "ℓ1", "l2": "ℓ2"}
+"""How the norms are written."""
+_FOUND_BY: Final = {
+    "gradient": "found by PGD",
+    "lp": "found by LPSteps",
+    "grid": "found by grid search",
+    "mip": "found by MIPs",
+    "search": "found by branch and bound",
+}
+_PROVED_BY: Final = {
+    "interval": "by interval bounds",
     "linear": "by linear bounds",
-    "mip": "by mixed-integer programs",
-    "complete": "by complete search",
+    "mip": "by MIPs",
+    "complete": "by branch and bound",
 }
 
 
@@ -43,7 +51,7 @@ def model_line(model: Model) -> str:
 
 
 class LiveProgress:
-    """A progress bar: inputs done, the robust error as it narrows, the stage, time so far."""
+    """A progress bar with the stage, the inputs done, bounds of the robust error, and times."""
 
     def __init__(self, console: Console, total: int, shown: bool) -> None:
         self._progress = Progress(
@@ -59,7 +67,7 @@ class LiveProgress:
             transient=True,
         )
         self._broken, self._proven, self._total = 0, 0, max(1, total)
-        self._task: TaskID = self._progress.add_task("begins", total=total, lower=0.0, upper=1.0)
+        self._task: TaskID = self._progress.add_task("starting", total=total, lower=0.0, upper=1.0)
 
     def __enter__(self) -> LiveProgress:
         self._progress.start()
@@ -69,11 +77,11 @@ class LiveProgress:
         self._progress.stop()
 
     def stage(self, name: str) -> None:
-        """Says what is being done."""
+        """Shows the stage of the run."""
         self._progress.update(self._task, description=name)
 
     def add(self, outcome: Outcome) -> None:
-        """Counts one more outcome."""
+        """Counts an input that is finished."""
         self._broken += outcome.verdict in (Verdict.ADVERSARIAL, Verdict.MISCLASSIFIED)
         self._proven += outcome.verdict is Verdict.ROBUST
         self._progress.update(
@@ -84,88 +92,98 @@ class LiveProgress:
         )
 
 
-def summary_table(summary: Summary, specification: RunSpecification) -> Table:
+def summary_table(summary: Summary) -> Table:
     """The figures of a run."""
-    table = Table(show_header=False, title=_title(specification), title_justify="left")
+    title = _title(summary.facts)
+    table = Table(show_header=False, title=title, title_justify="left", min_width=len(title))
     table.add_column(style="bold")
     table.add_column(justify="right")
-    counts = summary.counts
-    table.add_row("clean error", f"{summary.clean_error:.2%}")
-    if summary.facts.features.eps is not None:
-        error = summary.robust_error
-        if error.lower == error.upper:
-            table.add_row("robust error", Text(f"{error.lower:.2%}", style="bold red"))
-        elif counts.robust:
-            between = f"{error.lower:.2%} to {error.upper:.2%}"
-            table.add_row("robust error, between", Text(between, style="bold red"))
-        else:
-            lower = Text(f"{error.lower:.2%}", style="bold red")
-            table.add_row("robust error (lower bound)", lower)
-    table.add_row("inputs", f"{summary.inputs} of {summary.facts.requested}")
-    table.add_row("  misclassified as they are", str(counts.misclassified))
-    table.add_row("  adversarial, replayed", str(counts.adversarial))
-    table.add_row("    found by gradients", str(summary.found_by.gradient))
-    table.add_row("    found only by LPs", str(summary.found_by.lp))
-    if summary.found_by.grid:
-        table.add_row("    found only on the grid", str(summary.found_by.grid))
-    if summary.found_by.mip:
-        table.add_row("    found only by MIPs", str(summary.found_by.mip))
-    if summary.found_by.search:
-        table.add_row("    found by complete search", str(summary.found_by.search))
-    if counts.robust:
-        table.add_row("  robust, proven", str(counts.robust))
-        for name, count in asdict(summary.proved_by).items():
-            if count:
-                table.add_row(f"    {_PROOFS[name]}", str(count))
-    table.add_row("  unknown", str(counts.unknown))
-    table.add_row("median distance of adversarial", _number(summary.median_distance))
-    table.add_row("time per broken input", _seconds(summary.seconds_per_broken))
-    if counts.robust:
-        table.add_row("time per proven input", _seconds(summary.seconds_per_proven))
-    left = "unknown" if counts.robust else "unbroken"
-    table.add_row(f"time per {left} input", _seconds(summary.seconds_per_unbroken))
-    rate = summary.lp_steps / summary.lp_seconds if summary.lp_seconds > 0 else 0.0
-    table.add_row("LPSteps", f"{summary.lp_steps:,} ({rate:,.0f} a second of LP time)")
-    if summary.nodes:
-        table.add_row("subproblems", f"{summary.nodes:,}")
-    table.add_row("total time", f"{summary.seconds:.1f} s, {summary.facts.workers} workers")
+    for name, value in _rows(summary):
+        table.add_row(name, value)
     return table
+
+
+def _rows(summary: Summary) -> Iterator[tuple[str, str | Text]]:
+    counts, facts = summary.counts, summary.facts
+    yield "clean error", f"{summary.clean_error:.2%}"
+    if facts.features.eps is not None:
+        is_bound = not counts.robust and summary.robust_error.lower < summary.robust_error.upper
+        name = "robust error (lower bound)" if is_bound else "robust error"
+        lower = f"{summary.robust_error.lower:.2%}"
+        yield name, Text(lower if is_bound else _robust_error(summary), style="bold red")
+    yield "inputs", f"{summary.inputs} of {facts.requested}"
+    yield "  misclassified", str(counts.misclassified)
+    yield "  adversarial, replayed", str(counts.adversarial)
+    for by, count in asdict(summary.found_by).items():
+        if count:
+            yield f"    {_FOUND_BY[by]}", str(count)
+    if counts.robust or facts.method.split()[0] in ("certify", "audit"):
+        yield "  robust, proven", str(counts.robust)
+    for by, count in asdict(summary.proved_by).items():
+        if count:
+            yield f"    {_PROVED_BY[by]}", str(count)
+    yield "  unknown", str(counts.unknown)
+    if summary.median_distance is not None:
+        yield "median distance (adversarial)", f"{summary.median_distance:.4g}"
+    for verdict, seconds in (
+        ("adversarial", summary.seconds_per_broken),
+        ("robust", summary.seconds_per_proven),
+        ("unknown", summary.seconds_per_unbroken),
+    ):
+        if seconds is not None:
+            yield f"mean time per {verdict} input", f"{seconds:.3f} s"
+    if summary.lp_steps:
+        rate = summary.lp_steps / summary.lp_seconds if summary.lp_seconds > 0 else 0.0
+        yield "LPSteps", f"{summary.lp_steps:,} ({rate:,.0f} per second of LP time)"
+    if summary.nodes:
+        yield "branch-and-bound nodes", f"{summary.nodes:,}"
+    workers = "1 worker" if facts.workers == 1 else f"{facts.workers} workers"
+    yield "total time", f"{summary.seconds:.1f} s, {workers}"
 
 
 def curve_table(summaries: Sequence[Summary]) -> Table:
     """One line for each radius of a curve."""
-    table = Table(title="robust error over the radius", title_justify="left")
-    for name in ("eps", "clean error", "robust error, from", "to", "adversarial", "robust"):
+    norm = NORMS[summaries[0].facts.norm]
+    table = Table(title=f"robust error over the {norm} radius", title_justify="left")
+    for name in (
+        "eps", "clean error", "robust error", "adversarial", "robust", "unknown", "seconds",
+    ):  # fmt: skip
         table.add_column(name, justify="right")
-    table.add_column("unknown", justify="right")
-    table.add_column("seconds", justify="right")
     for summary in summaries:
-        counts, error = summary.counts, summary.robust_error
+        counts = summary.counts
         table.add_row(
             f"{summary.facts.features.eps:g}", f"{summary.clean_error:.2%}",
-            f"{error.lower:.2%}", f"{error.upper:.2%}", str(counts.adversarial),
-            str(counts.robust), str(counts.unknown), f"{summary.seconds:.1f}",
+            _robust_error(summary), str(counts.adversarial), str(counts.robust),
+            str(counts.unknown), f"{summary.seconds:.1f}",
         )  # fmt: skip
     return table
 
 
-def _title(specification: RunSpecification) -> str:
-    """What was looked for."""
-    norm = {"linf": "ℓ∞", "l1": "ℓ1", "l2": "ℓ2"}.get(specification.norm.name)
-    eps = specification.features.eps
+def _robust_error(summary: Summary) -> str:
+    """A number, or an interval."""
+    error = summary.robust_error
+    if error.lower == error.upper:
+        return f"{error.lower:.2%}"
+    return f"{error.lower:.2%} to {error.upper:.2%}"
+
+
+def _title(facts: RunFacts) -> str:
+    """The method, what it looked for, and where."""
+    method, eps = facts.method, facts.features.eps
+    if method == "audit":
+        what = "audit: robust error"
+    elif method.startswith("certify "):
+        what = f"certification ({method.removeprefix('certify ')}): robustness"
+    elif facts.minimize:
+        what = f"attack ({method}): nearest adversarial examples"
+    else:
+        what = f"attack ({method}): adversarial examples"
+    norm = NORMS[facts.norm]
     if eps is None:
-        return f"nearest adversarial examples, {norm}"
+        return f"{what} in {norm} distance"
     if isinstance(eps, tuple):
         return (
-            f"adversarial examples within {norm} distance 1, in units of each feature's eps "
+            f"{what} within {norm} distance 1, in units of each feature's eps "
             f"({min(eps):g} to {max(eps):g})"
         )
-    return f"adversarial examples within {norm} distance {eps:g}"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
-
-
-def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f} s"
+    return f"{what} within {norm} distance {eps:g}"

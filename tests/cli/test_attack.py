@@ -24,8 +24,8 @@ def test_what_a_run_says(tmp_path):
         assert word in lines[0]
     for word in (
         "clean error", "robust error (lower bound)", "6 of 6", "misclassified", "adversarial",
-        "unknown", "median distance", "time per broken input", "time per unbroken input",
-        "by gradients", "only by LPs",
+        "unknown", "median distance", "mean time per adversarial input",
+        "mean time per unknown input", "found by PGD", "LPSteps", "total time",
     ):  # fmt: skip
         assert word in ended.out
     assert "Traceback" not in ended.out

@@ -26,7 +26,9 @@ def test_a_run_and_its_files(tmp_path, task):
     out = tmp_path / "run"
     ended = command(task, DIGITS, DIGITS_DATA, *EPS, "--out", out, "--workers", "1")
     assert (ended.code, ended.err) == (0, "")
-    assert "robust error" in ended.out
+    title = {"certify": "certification (auto): robustness", "audit": "audit: robust error"}[task]
+    assert f"{title} within ℓ∞ distance 0.05" in ended.out
+    assert "adversarial examples" not in ended.out
     assert "robust, proven" in ended.out
     assert "lower bound" not in ended.out
     summary = json.loads((out / "summary.json").read_text())
@@ -172,7 +174,7 @@ def test_a_curve(tmp_path, task):
         "--workers", "1",
     )  # fmt: skip
     assert again.code == 0
-    assert "robust error over the radius" in again.out
+    assert "robust error over the ℓ∞ radius" in again.out
 
 
 def test_witnesses_carry_over(tmp_path):

@@ -28,9 +28,9 @@ def counted(*arguments):
 def test_table():
     ended = command("regions", DIGITS, "--eps", "0.05", *FEW)
     assert (ended.code, ended.err) == (0, "")
-    words = ("ℓ∞", "0.05", "linear", "active", "unstable", "64", "51 points", "n_U")
+    words = ("ℓ∞", "0.05", "linear", "active", "unstable", "64", "51 points", "lower bound")
     assert [word for word in words if word not in ended.out] == []
-    assert "decided" not in ended.out
+    assert "maxima" not in ended.out
 
 
 def test_json_adds_up():
@@ -122,7 +122,7 @@ def test_maxima(tmp_path):
     path = saved(graph_model(nodes, (1, 4, 4)), tmp_path)
     ended = command("regions", path, "--eps", "0.001", *FEW)
     assert ended.code == 0, ended.err
-    assert "decided" in ended.out
+    assert "maxima" in ended.out
     for one in counted(path, "--eps", "0.001", *FEW)["inputs"]:
         total = one["active"] + one["inactive"] + one["decided"] + one["unstable"]
         assert total == load(path).network.units == 8
