@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from onnx_lippa.ending import Ending
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs.case import Case, timed
 from onnx_lippa.proofs.methods import Proving, methods_for
 from onnx_lippa.proofs.settings import CertifySettings
-from onnx_lippa.search.base import MEMORY_USED_UP
 from onnx_lippa.spec import Problem
 from onnx_lippa.witness import FoundBy, Outcome
 
@@ -57,4 +57,4 @@ def _tried(method: Proving, cases: Sequence[Case]) -> None:
             method.run(cases)
         except MemoryError:
             for case in cases:
-                case.reason = MEMORY_USED_UP
+                case.reason = Ending.OUT_OF_MEMORY.sentence

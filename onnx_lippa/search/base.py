@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final, TypeAlias, final
 
 import numpy as np
@@ -14,43 +13,87 @@ from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.bounds.dual.dual import Objectives, Units
 from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.reduced.system import RectifiedSystem, difference
+from onnx_lippa.ending import Ending
 from onnx_lippa.spec import Conjunction
 
 Offer: TypeAlias = Callable[[Float64], bool]
-"""Told an input (all features,) that should be unsafe; True where a replay accepts it."""
+"""Replays a candidate (all features,); True where it is a witness."""
+
+_OFFERED: Final = 4
+"""Candidates replayed per batch, those with the least margins."""
+_EXACT: Final = 1e-12
+"""Share of the outputs' sizes below which float64 does not tell a margin from 0."""
+_TINY: Final = 1e-280
+_NOISE: Final = 1e-6
+"""Share of the outputs' sizes that a float32 model may be off by."""
 
 
-NODES_USED_UP: Final = "its nodes were used up"
-MEMORY_USED_UP: Final = "its memory was used up"
+@dataclass(frozen=True)
+class Reason:
+    """Why a search or a node stays open.
+
+    Attributes:
+        ending: the kind of reason.
+        detail: a more precise sentence than the ending's own.
+    """
+
+    ending: Ending
+    detail: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The sentence for people."""
+        return self.detail or self.ending.sentence
 
 
-class SearchStatus(Enum):
-    """How a search ended."""
-
-    PROVEN = "proven"
-    UNSAFE = "unsafe"
-    OPEN = "open"
+OUT_OF_TIME: Final = Reason(Ending.OUT_OF_TIME)
+OUT_OF_NODES: Final = Reason(Ending.OUT_OF_NODES)
+OUT_OF_MEMORY: Final = Reason(Ending.OUT_OF_MEMORY)
+TIE: Final = Reason(Ending.TIE)
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
-        status: PROVEN: no input allowed is unsafe. UNSAFE: a candidate was accepted.
+        ending: PROVEN where no allowed input is unsafe, UNSAFE where a candidate was accepted,
+            otherwise why the search is open.
         proven: (1,) lower bound of the margin over all inputs and disjuncts.
         nodes: nodes bounded.
-        lp_steps: linear programs solved at leaves.
-        reason: why it is OPEN.
-        is_tie: whether what is open are margins that are 0 but for rounding.
+        lps: linear programs solved.
+        lp_seconds: seconds spent on them.
+        reason: a sentence that says why it is open.
     """
 
-    status: SearchStatus
+    ending: Ending
     proven: Proven
     nodes: int
-    lp_steps: int
+    lps: int = 0
+    lp_seconds: float = 0.0
     reason: str = ""
-    is_tie: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        found: bool,
+        reason: Reason | None,
+        proven: Proven,
+        nodes: int,
+        lps: int = 0,
+        lp_seconds: float = 0.0,
+    ) -> SearchResult:
+        """The result of a search that found a witness, or is open for a reason, or neither."""
+        if found:
+            return cls(Ending.UNSAFE, proven, nodes, lps, lp_seconds)
+        if reason is None:
+            return cls(Ending.PROVEN, proven, nodes, lps, lp_seconds)
+        return cls(reason.ending, proven, nodes, lps, lp_seconds, reason.sentence)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether neither a proof nor a witness was found."""
+        return self.ending not in {Ending.PROVEN, Ending.UNSAFE}
 
     @property
     def bound(self) -> float:
@@ -60,12 +103,12 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class Limits:
-    """When a search gives up.
+    """The limits of a search.
 
     Attributes:
-        deadline: ``time.monotonic()`` at which it does.
+        deadline: a time of ``time.monotonic()``.
         nodes: nodes bounded.
-        memory: bytes for open nodes.
+        memory: bytes of open nodes.
     """
 
     deadline: float
@@ -74,12 +117,12 @@ class Limits:
 
 
 class Search(ABC):
-    """A complete search of one system.
+    """A complete search of one reduced network.
 
     Args:
-        system: the network over the inputs allowed.
+        system: the network over the allowed inputs.
         disjuncts: the unsafe outputs; each has at least one row.
-        offer: judges candidates.
+        offer: replays candidates.
     """
 
     def __init__(
@@ -89,10 +132,10 @@ class Search(ABC):
 
     @abstractmethod
     def run(self, limits: Limits) -> SearchResult:
-        """Searches until everything is proven, an input is accepted, or a limit is reached."""
+        """Searches until all is proven, a candidate is accepted, or a limit is reached."""
 
 
-def rows_of(
+def margin_rows(
     system: RectifiedSystem, disjuncts: Sequence[Conjunction], units: Units | None = None
 ) -> Objectives:
     """The margins ``A f(x) - b`` of all rows of all disjuncts as objectives.
@@ -100,7 +143,7 @@ def rows_of(
     Args:
         system: the system.
         disjuncts: the unsafe outputs.
-        units: its units, where they are there already.
+        units: its units, if known.
     """
     units = Units.of(system) if units is None else units
     matrix = np.concatenate([disjunct.matrix for disjunct in disjuncts])
@@ -110,7 +153,7 @@ def rows_of(
 
 
 def relates_inputs(system: RectifiedSystem, disjuncts: Sequence[Conjunction]) -> bool:
-    """Whether a conjunction has rows in which no unit has a part beside others: over inputs."""
+    """Whether a conjunction has rows over inputs alone beside rows over units."""
     if system.units == 0:
         return False
     for disjunct in disjuncts:
@@ -120,25 +163,14 @@ def relates_inputs(system: RectifiedSystem, disjuncts: Sequence[Conjunction]) ->
     return False
 
 
-_OFFERED: Final = 4
-"""Candidates of one batch that are replayed, those of the least margin."""
-_EXACT: Final = 1e-12
-"""Share of the outputs' sizes below which no bound in float64 tells a margin from 0."""
-_TINY: Final = 1e-280
-_NOISE: Final = 1e-6
-"""Share of the outputs' sizes below which rounding decides what a model in float32 gives."""
-
-TIE: Final = "its least margin is zero but for rounding"
-
-
 @final
 class Candidates:
-    """What one search has looked at.
+    """Offers the candidates of one search, and keeps the least margins met.
 
     Args:
         system: the system.
         disjuncts: the unsafe outputs.
-        offer: judges points.
+        offer: replays candidates.
     """
 
     def __init__(
@@ -147,59 +179,68 @@ class Candidates:
         self._system, self._disjuncts, self._offer = system, disjuncts, offer
         self._least = np.full(len(disjuncts), np.inf)
         self._sizes = np.zeros(len(disjuncts))
-        self._largest = max(_largest(system, one) for one in disjuncts)
+        self._largest = max(_largest_terms(system, one) for one in disjuncts)
 
-    def accept(self, asked: Integers, points: Floats) -> bool:
+    def accept(self, disjunct: Integers, points: Floats) -> bool:
         """Offers the best of some candidates; True where one is accepted.
 
         Args:
-            asked: (n,) the disjunct that each point is after.
+            disjunct: (n,) the disjunct of each point.
             points: (n, d) the candidates e.
         """
         x = self._system.reach.at(points)
-        margins = self._margins(asked, x)
+        margins = self._margins(disjunct, x)
         best = np.argsort(margins, kind="stable")[:_OFFERED]
         return any(self._offer(one) for one in self._system.whole(x[best[margins[best] <= 0]]))
 
     def accept_leaf(self, disjunct: int, x: Float64) -> bool:
-        """Offers a minimiser x (d,) of a linear region; True where it is accepted."""
+        """Offers the minimiser x (d,) of a linear region; True where it is accepted."""
         self._margins(np.array([disjunct]), x[None])
         return self._offer(self._system.whole(x[None])[0])
 
     def are_tied(self, least_open: float) -> bool:
-        """Whether a margin is 0 and none is far below it, so that more search is of no use.
+        """Whether some margin is 0 and none is far below it, so that searching on is of no use.
 
-        A point with a margin of 0 rules a positive bound out, and what may be below it is no
-        more than the model's own rounding.
+        A point with a margin of 0 rules out a positive bound, and what may lie below it is within
+        the rounding of the model.
 
         Args:
-            least_open: proven lower bound of the margins of all that is open.
+            least_open: proven lower bound of the margins of all open nodes.
         """
         if not self._system.exact:  # its points need not be outputs of the network
             return False
         hopeless = self._least <= _EXACT * self._sizes
         return bool(np.any(hopeless)) and least_open >= -self._noise(self._sizes.max())
 
-    def reason(self, disjunct: int, bound: float, margin: float) -> str:
-        """Why a linear region with this bound is open, at whose minimiser the margin is this."""
+    def explain(self, disjunct: int, bound: float, margin: float) -> Reason:
+        """Why a linear region with this bound and this margin at its minimiser stays open."""
         if self._system.jumps is not None:
-            return "a comparison that may go both ways is not told apart by signs of units"
+            return Reason(
+                Ending.LOOSE_BOUNDS,
+                "a comparison that may go both ways is not told apart by signs of units",
+            )
         noise = self._noise(self._sizes[disjunct])
         if abs(margin) <= noise and bound >= -noise:
             return TIE
         if margin < 0:
-            return f"a margin of {margin:.3g} was found that ONNX Runtime does not confirm"
-        return f"a linear region was bounded by {bound:.3g} only; its least margin is {margin:.3g}"
+            return Reason(
+                Ending.REFUSED,
+                f"a margin of {margin:.3g} was found that ONNX Runtime does not confirm",
+            )
+        return Reason(
+            Ending.LOOSE_BOUNDS,
+            f"a linear region was bounded by {bound:.3g} only; its least margin is {margin:.3g}",
+        )
 
     def _noise(self, size: float) -> float:
-        """What rounding makes of margins of outputs of this size."""
+        """The rounding of margins of outputs of this size."""
         return _NOISE * size + _EXACT * self._largest + _TINY
 
-    def _margins(self, asked: Integers, x: Float64) -> Float64:
-        """The margin (n,) at each point of the disjunct it is after; the least ones are kept."""
+    def _margins(self, disjunct: Integers, x: Float64) -> Float64:
+        """The margin (n,) of each point's disjunct; the least ones are kept."""
         outputs, margins = self._system.outputs(x), np.empty(len(x))
-        for j in np.unique(asked).tolist():
-            one, mine = self._disjuncts[j], asked == j
+        for j in np.unique(disjunct).tolist():
+            one, mine = self._disjuncts[j], disjunct == j
             margins[mine] = one.margins(outputs[mine])
             sizes = np.abs(outputs[mine]) @ np.abs(one.matrix).T + np.abs(one.bound)
             self._least[j] = min(self._least[j], float(margins[mine].min()))
@@ -207,8 +248,8 @@ class Candidates:
         return margins
 
 
-def _largest(system: RectifiedSystem, disjunct: Conjunction) -> float:
-    """The sizes of the terms that the margins of a system are made of."""
+def _largest_terms(system: RectifiedSystem, disjunct: Conjunction) -> float:
+    """The largest sum of sizes of the terms that a margin is made of."""
     matrix = np.abs(disjunct.matrix)
     terms = np.abs(system.outputs_on_input) @ np.maximum(np.abs(system.lower), np.abs(system.upper))
     terms += np.abs(system.outputs_on_units) @ np.maximum(system.unit_upper, 0.0)

@@ -1,9 +1,8 @@
-"""Branch and bound over the input box, for questions of few features.
+"""Branch and bound over the input box, for inputs of few features.
 
-A node is a box of inputs. All pre-activations are bounded anew in it, by the same elimination as
-everywhere, and so are the margins; what is left undecided is halved along the feature that the
-margin's last linear function depends on most. Unlike units, a handful of features is soon split
-fine enough for most units to be decided.
+A node is a box of inputs. Pre-activations and margins are bounded anew in it, by
+back-substitution. An open box is halved along the feature that the last linear function of the
+margin depends on most. A handful of features is soon split so finely that most units are stable.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final, final
 
 import numpy as np
+from typing_extensions import override
 
 from onnx_lippa.arrays import AnyArray, Float64, Floats, Integers, States
 from onnx_lippa.bounds.dual.certificate import Boxes, prove
@@ -23,38 +23,40 @@ from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.reduced.folding import states_by
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.clock import NEVER, OutOfTimeError, require_time
+from onnx_lippa.ending import Ending
 from onnx_lippa.search.base import (
-    MEMORY_USED_UP,
-    NODES_USED_UP,
+    OUT_OF_MEMORY,
+    OUT_OF_NODES,
+    OUT_OF_TIME,
     TIE,
     Candidates,
     Limits,
     Offer,
+    Reason,
     Search,
     SearchResult,
-    SearchStatus,
-    rows_of,
+    margin_rows,
 )
 from onnx_lippa.spec import Conjunction
 
 _BATCH: Final = 64
-"""Boxes halved at once."""
+"""Boxes halved per batch."""
 _NARROWEST: Final = 1e-9
-"""A box is not halved further below this share of the whole."""
+"""Share of the whole box below which a box is not halved."""
 _WIDTH: Final = 1.0
-"""Weight of a feature's width beside its part in the margin's last linear function."""
+"""Weight of a feature's width beside its part in the last linear function of the margin."""
 _TINY: Final = 1e-300
 _ROWS: Final = 1 << 12
 _PRODUCTS: Final = 1e10
-"""Rows eliminated at once, fewer where each takes longer: some second's worth."""
+"""Rows per back-substitution: about a second of products."""
 
 
 @dataclass(frozen=True)
 class _Boxes:
-    """Some boxes in units of the whole one, ``x = middle + radius e`` with e in [-1, 1].
+    """Boxes relative to the whole one: ``x = middle + radius e`` with e in [-1, 1].
 
     Attributes:
-        disjunct: (n,) the disjunct asked for in each.
+        disjunct: (n,) the disjunct of each.
         low: (n, d) lower ends.
         high: (n, d) upper ends.
         proven: (n,) lower bound of the disjunct's margin.
@@ -81,19 +83,19 @@ class _Boxes:
             self.feature[chosen], self.lower[chosen], self.upper[chosen],
         )  # fmt: skip
 
-    def with_others(self, other: _Boxes) -> _Boxes:
-        def joined(name: str) -> AnyArray:
+    def concat(self, other: _Boxes) -> _Boxes:
+        def both(name: str) -> AnyArray:
             return np.concatenate([getattr(self, name), getattr(other, name)])
 
         return _Boxes(
-            joined("disjunct"), joined("low"), joined("high"), self.proven.both(other.proven),
-            joined("feature"), joined("lower"), joined("upper"),
+            both("disjunct"), both("low"), both("high"), self.proven.both(other.proven),
+            both("feature"), both("lower"), both("upper"),
         )  # fmt: skip
 
 
 @final
 class BoxSearch(Search):
-    """Branch and bound over the input box, of a system whose ball is a box."""
+    """Branch and bound over the input box of a reduced network without another ball."""
 
     def __init__(
         self, system: RectifiedSystem, disjuncts: Sequence[Conjunction], offer: Offer
@@ -101,7 +103,7 @@ class BoxSearch(Search):
         super().__init__(system, disjuncts, offer)
         self._candidates = Candidates(system, disjuncts, offer)
         self._units = Units.of(system)
-        self._rows = rows_of(system, disjuncts, self._units)
+        self._rows = margin_rows(system, disjuncts, self._units)
         counts = [len(disjunct.bound) for disjunct in disjuncts]
         self._first_row = np.concatenate([[0], np.cumsum(counts)])
         self._earlier = [
@@ -112,24 +114,23 @@ class BoxSearch(Search):
         work = system.units * (system.units + system.inputs)
         self._rows_at_once = int(np.clip(_PRODUCTS / max(work, 1), 1, _ROWS))
 
+    @override
     def run(self, limits: Limits) -> SearchResult:
-        """Searches until everything is proven, an input is accepted, or a limit is reached."""
-        open_, reason, self._deadline = self._whole(), "", limits.deadline
+        open_, self._deadline = self._root(), limits.deadline
+        reason: Reason | None = None
         try:
-            open_ = self._bounded(open_)
-            while open_.count and not self._found and not reason:
-                reason = self._limit(open_, limits)
-                if not reason:
-                    chosen, rest = _worst(open_)
-                    open_ = rest.with_others(self._bounded(_halved(chosen)))
-        except OutOfTimeError as error:
-            reason = str(error)  # boxes that were being halved are among the open ones still
+            open_ = self._bound(open_)
+            while open_.count and not self._found and reason is None:
+                reason = self._stop(open_, limits)
+                if reason is None:
+                    chosen, rest = _pop_worst(open_)
+                    open_ = rest.concat(self._bound(_halve(chosen)))
+        except OutOfTimeError:
+            reason = OUT_OF_TIME  # the boxes that were being halved are still among the open ones
         proven = self._proven.both(open_.proven).least
-        status = SearchStatus.OPEN if reason else SearchStatus.PROVEN
-        status = SearchStatus.UNSAFE if self._found else status
-        return SearchResult(status, proven, self._nodes, 0, reason, reason == TIE)
+        return SearchResult.of(self._found, reason, proven, self._nodes)
 
-    def _whole(self) -> _Boxes:
+    def _root(self) -> _Boxes:
         """The whole box, once for each disjunct."""
         s, count = self._system, len(self._disjuncts)
         ends, infinite = np.ones((count, s.inputs)), np.float32(np.inf)
@@ -140,34 +141,28 @@ class BoxSearch(Search):
             np.repeat(np.nextafter(upper, infinite)[None], count, axis=0),
         )  # fmt: skip
 
-    def _limit(self, open_: _Boxes, limits: Limits) -> str:
-        """Which limit is reached, or nothing."""
+    def _stop(self, open_: _Boxes, limits: Limits) -> Reason | None:
+        """Why no further box is halved; None to go on."""
         each = 16 * self._system.inputs + 8 * self._system.units + 24
         if time.monotonic() > limits.deadline:
-            return "its time was used up"
+            return OUT_OF_TIME
         if self._nodes >= limits.nodes:
-            return NODES_USED_UP
+            return OUT_OF_NODES
         if open_.count * each > limits.memory:
-            return MEMORY_USED_UP
+            return OUT_OF_MEMORY
         if self._candidates.are_tied(open_.proven.value):
             return TIE
-        return self._why_narrow(open_) if self._narrow(open_) else ""
+        worst = int(np.argmin(open_.proven.bounds))
+        if (open_.high[worst] - open_.low[worst]).max(initial=0.0) >= 2 * _NARROWEST:
+            return None
+        detail = "a comparison that may go both ways is not told apart by boxes"
+        if self._system.exact:
+            bound = float(open_.proven.bounds[worst])
+            detail = f"its boxes became too narrow to halve, with a bound of {bound:.3g}"
+        return Reason(Ending.LOOSE_BOUNDS, detail)
 
-    def _narrow(self, boxes: _Boxes) -> bool:
-        """Whether the worst box is as small as boxes get."""
-        worst = int(np.argmin(boxes.proven.bounds))
-        return bool((boxes.high[worst] - boxes.low[worst]).max(initial=0.0) < 2 * _NARROWEST)
-
-    def _why_narrow(self, boxes: _Boxes) -> str:
-        """Why the worst box, which is as small as boxes get, is not closed."""
-        worst = int(np.argmin(boxes.proven.bounds))
-        bound = float(boxes.proven.bounds[worst])
-        if not self._system.exact:
-            return "a comparison that may go both ways is not told apart by boxes"
-        return f"its boxes became too narrow to halve, with a bound of {bound:.3g}"
-
-    def _bounded(self, boxes: _Boxes) -> _Boxes:
-        """Bounds boxes, offers candidates, and keeps the boxes that are not closed."""
+    def _bound(self, boxes: _Boxes) -> _Boxes:
+        """Bounds boxes, offers candidates, and keeps the open boxes."""
         self._nodes += boxes.count
         middle, radius = (boxes.low + boxes.high) / 2, (boxes.high - boxes.low) / 2
         state = self._tighten(boxes, middle, radius)
@@ -186,9 +181,9 @@ class BoxSearch(Search):
                 )
                 chosen = np.flatnonzero(proven.bounds >= best.bounds[mine])
                 better = mine[chosen]
-                reach = np.abs(left.rows[chosen]) * radius[better]
+                share = np.abs(left.rows[chosen]) * radius[better]
                 best = best.replaced(better, proven.take(chosen))
-                feature[better] = _feature(reach, radius[better])
+                feature[better] = _choose_feature(share, radius[better])
                 points[better] = middle[better] - np.copysign(radius[better], left.rows[chosen])
         # What holds for a box holds for its halves.
         best = best.better(boxes.proven)
@@ -197,15 +192,14 @@ class BoxSearch(Search):
         self._proven = self._proven.both(best.take(best.bounds > 0)).least
         kept = np.flatnonzero(best.bounds <= 0)
         tried = np.concatenate([points[kept], middle[kept]])
-        asked = np.tile(boxes.disjunct[kept], 2)
-        self._found = self._candidates.accept(asked, tried)
+        self._found = self._candidates.accept(np.tile(boxes.disjunct[kept], 2), tried)
         return replace(boxes, proven=best, feature=feature).take(kept)
 
     def _tighten(self, boxes: _Boxes, middle: Float64, radius: Float64) -> States:
-        """Bounds the undecided units of each box anew, in place, one block after the other.
+        """Bounds the unstable units of each box anew, in place, block by block.
 
         Returns:
-            (n, units) the states that the bounds make.
+            (n, units) the states under the new bounds.
         """
         state = states_by(boxes.lower, boxes.upper)
         for units, block in self._earlier:
@@ -229,7 +223,7 @@ class BoxSearch(Search):
         middle: Float64,
         radius: Float64,
     ) -> None:
-        """Bounds some units, given by box and number, over the units of earlier blocks."""
+        """Bounds units, given by box and number, over the units of earlier blocks."""
         before = slice(0, units.starts[-1])
         lower, upper = (b[nodes, before].astype(np.float64) for b in (boxes.lower, boxes.upper))
         relaxed = Relaxed.of(lower, upper, state[nodes, before])
@@ -247,28 +241,27 @@ class BoxSearch(Search):
                 boxes.upper[nodes, places] = np.minimum(boxes.upper[nodes, places], found)
 
 
-def _feature(reach: Float64, radius: Float64) -> Integers:
-    """The feature to halve: one that the margin's last linear function depends on, or a wide one.
+def _choose_feature(part: Float64, radius: Float64) -> Integers:
+    """The feature to halve: one that the last linear function depends on, or a wide one.
 
-    That function says nothing of features that only the bounds of units depend on. Going by it
-    alone, some questions were not answered in 10,000 boxes that take 100 otherwise. Without any
-    feature it is 0, which nothing is done with.
+    That function does not show features that only bounds of units depend on; by it alone some
+    properties take 100 times as many boxes. Without features the choice is 0, and not used.
     """
-    if reach.shape[1] == 0:
-        return np.zeros(len(reach), np.int64)
-    share = reach / np.maximum(reach.sum(axis=1, keepdims=True), _TINY)
+    if part.shape[1] == 0:
+        return np.zeros(len(part), np.int64)
+    share = part / np.maximum(part.sum(axis=1, keepdims=True), _TINY)
     width = radius / np.maximum(radius.sum(axis=1, keepdims=True), _TINY)
     chosen: Integers = (share + _WIDTH * width).argmax(axis=1)
     return chosen
 
 
-def _worst(boxes: _Boxes) -> tuple[_Boxes, _Boxes]:
-    """The boxes of the least bounds, and the rest."""
+def _pop_worst(boxes: _Boxes) -> tuple[_Boxes, _Boxes]:
+    """The boxes with the least bounds, and the rest."""
     order = np.argsort(boxes.proven.bounds, kind="stable")
     return boxes.take(order[:_BATCH]), boxes.take(order[_BATCH:])
 
 
-def _halved(boxes: _Boxes) -> _Boxes:
+def _halve(boxes: _Boxes) -> _Boxes:
     """Both halves of each box."""
     n = boxes.count
     halves = boxes.take(np.tile(np.arange(n), 2))

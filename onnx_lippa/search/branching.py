@@ -1,4 +1,4 @@
-"""Which unit to split: the one whose relaxation costs most, or whose children are bounded best."""
+"""Branch selection: units whose relaxation costs most, and among them the best children."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.search.frontier import Nodes
 
 _LOWER_LINE: Final = 0.05
-"""Weight of a unit that is on its lower line, beside one on its upper line. The upper line is
-what costs: with a weight of 1, trees were ten times as large (docs/performance.md)."""
+"""Weight of a unit on its lower line, relative to one on its upper line, which costs most
+(docs/performance.md)."""
 _EARLY: Final = 1.2
-"""Weight of units of all blocks but the last, whose signs tighten later units."""
+"""Weight of units of all blocks but the last: their signs tighten later units."""
 _TRIED: Final = 6
-"""Units whose two children are bounded before one is chosen (filtered smart branching:
-De Palma et al., 2021)."""
+"""Units whose children are bounded before one is chosen (filtered smart branching: De Palma et
+al., 2021)."""
 _AT_ONCE: Final = 256
 """Children bounded at once: few enough to stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What to do with some nodes.
+    """The branching of some nodes.
 
     Attributes:
-        unit: (n,) the unit to split; -1 where none is undecided.
-        worth: (n, units) how much each unit's relaxation costs.
-        kept: (n, units) the part of a lower line in each node's bound, α max(m, 0).
-        lost: (n, units) what an active unit adds to it, (1 - α) max(m, 0).
+        unit: (n,) the unit to split; -1 where all are stable.
+        worth: (n, units) the cost of each unit's relaxation.
+        kept: (n, units) α max(m, 0), the part of a lower line in each node's bound.
+        lost: (n, units) (1 - α) max(m, 0), which an active unit adds to it.
     """
 
     unit: Integers
@@ -42,25 +42,25 @@ class Choice:
     lost: Floats
 
     def first_beta(self, nodes: Nodes, children: Nodes, owner: Integers) -> Floats:
-        """β from which children are bounded no worse than their parents.
+        """The β with which children are bounded no worse than their parents.
 
-        A unit on its lower line takes part in a bound with ν = α m. Once its sign is known that is
-        β = (1 - α) m where it is active, and β = α m where it is not; with β = 0 the bound of a
-        child may be far below that of its parent.
+        A unit on its lower line has the multiplier ν = α m. After the split that is
+        β = (1 - α) m where it is active, and β = α m where it is inactive; with β = 0 a child may
+        be bounded far worse than its parent.
 
         Args:
             nodes: the parents.
             children: the children, with their signs.
             owner: (children,) the parent of each.
         """
-        told = np.where(children.state > 0, self.lost[owner], self.kept[owner])
+        beta = np.where(children.state > 0, self.lost[owner], self.kept[owner])
         is_new = (children.state != 0) & (nodes.state[owner] == 0)
-        return np.where(is_new, told, children.multipliers.beta)
+        return np.where(is_new, beta, children.multipliers.beta)
 
 
 @final
 class Branching:
-    """Chooses units by the cost of their upper lines, then by a look at their children.
+    """Chooses units by the cost of their upper lines, then by the bounds of their children.
 
     Args:
         units: the units of a system.
@@ -91,7 +91,7 @@ class Branching:
         kept: Floats = alpha * above
         lost: Floats = above - kept
         score = worth * self._weights * np.where(m < 0, 1.0, _LOWER_LINE)
-        # A unit that costs nothing here may still be split where no other is left.
+        # A unit of no cost is split where no other is left.
         score = np.where(nodes.state == 0, score, -1.0)
         tried = min(_TRIED, score.shape[1])
         top = np.argpartition(-score, tried - 1, axis=1)[:, :tried]
@@ -113,7 +113,7 @@ class Branching:
         kept: Floats,
         lost: Floats,
     ) -> Floats:
-        """Sum of the bounds of both children, each at most 0, with their parent's multipliers."""
+        """Sum of both children's bounds, each clipped at 0, with their parent's multipliers."""
         n, tried = top.shape
         owner, unit = np.repeat(np.arange(n), 2 * tried), np.repeat(top.ravel(), 2)
         sign = np.tile(np.array([1, -1], np.int8), n * tried)

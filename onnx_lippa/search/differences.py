@@ -1,11 +1,11 @@
-"""Units that never differ much, as those of two runs of one network on inputs that are alike.
+"""Pairs of units that hardly differ, as in two runs of one network on related inputs.
 
-Each by itself, the ReLUs of such a pair may be anywhere in their triangles, and their outputs
-differ by the height of one. Where ``Δ = ẑ_j - ẑ_k`` lies between l <= 0 <= u for all inputs that
-meet the relations asked for, the difference of the outputs lies between min(Δ, 0) and max(Δ, 0),
-hence between the lines from (l, l) to (u, 0) and from (l, 0) to (u, u) (interleaving twin networks:
-Wang et al., 2022). These are rows over x and z that hold for every input in question; they are
-beside the rows of a conjunction in its linear programs.
+Relaxed one by one, the ReLUs of such a pair may be anywhere in their triangles, and their outputs
+may differ by the height of one. Where ``Δ = ẑ_j - ẑ_k`` lies between l <= 0 <= u for all inputs
+that meet the relations, the difference of the outputs lies between min(Δ, 0) and max(Δ, 0), and
+so between the lines from (l, l) to (u, 0) and from (l, 0) to (u, u) (interleaving twin networks:
+Wang et al., 2022). These lines are further rows over x and z in the linear programs of a
+conjunction.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _POINTS: Final = 128
 _ROUNDS: Final = 30
 """Rounds of projections of points onto the relations."""
 _ALIKE: Final = 0.6
-"""Pairs differ by at most this share of what the less varying unit varies by, or their lines are at
-most this share as high, as where they always differ by one sign in a monotone network."""
+"""Units are paired whose difference varies by at most this share of the less varying unit, or whose
+lines are at most this share as high: in a monotone network differences keep one sign."""
 _SPREAD: Final = 1e-3
-"""Weight of how much they differ, where several pairs have one sign."""
+"""Weight of the size of a difference, where several differences keep one sign."""
 _MOST: Final = 256
-"""Pairs of units in one block, those that are most alike."""
+"""Pairs of units in one block, the most alike ones."""
 _STEPS: Final = 150
 _NONE: Final = np.zeros(0, np.int64)
 _NOTHING: Final = np.zeros(0)
@@ -41,10 +41,10 @@ _TINY: Final = 1e-290
 @final
 @dataclass(frozen=True)
 class Differences:
-    """What holds of pairs of units wherever some relations of inputs are met.
+    """Constraints of pairs of units under some relations of inputs.
 
     Attributes:
-        rows: functions that are at most 0.
+        rows: functions that are at most 0 under the relations.
         one: (n,) the first unit of each pair.
         other: (n,) the second one, of the same block.
         low: (n,) lower bounds of ẑ of the first less ẑ of the second, at most 0.
@@ -59,26 +59,26 @@ class Differences:
 
     @classmethod
     def of(cls, system: RectifiedSystem, relations: Objectives, ascent: Ascent) -> Differences:
-        """The pairs that are most alike, block by block.
+        """Pairs the units that are most alike, block by block.
 
         Args:
             system: the system.
-            relations: rows over inputs alone, at most 0 where they are met.
-            ascent: of the system's units.
+            relations: rows over inputs alone; met where they are at most 0.
+            ascent: the ascent of the system's units.
         """
-        z_hat = system.pre_activations(system.reach.at(_points(system, relations)))
+        z_hat = system.pre_activations(system.reach.at(_sample(system, relations)))
         known, found = relations, [cls(relations.take(_NONE), _NONE, _NONE, _NOTHING, _NOTHING)]
         for block in ascent.exact.blocks:
-            one, other = _pairs(z_hat[:, block], block.start)
+            one, other = _pair(z_hat[:, block], block.start)
             if one.size:
-                found.append(_bounded(system, one, other, known, ascent))
+                found.append(_bound(system, one, other, known, ascent))
                 known = known.with_others(found[-1].rows)
         parts = zip(*(list(vars(one).values())[1:] for one in found), strict=True)
         rows = known.take(np.arange(relations.count, known.count))
         return cls(rows, *(np.concatenate(part) for part in parts))
 
     def tighten(self, lower: Float64, upper: Float64, state: States) -> None:
-        """Bounds and states (n, units) by those of the other unit of each pair, in place."""
+        """Tightens bounds and states (n, units) by the other unit of each pair, in place."""
         for pair in range(self.one.size):
             a, b = int(self.one[pair]), int(self.other[pair])
             low, high = self.low[pair], self.high[pair]
@@ -91,7 +91,7 @@ class Differences:
         np.copyto(state, np.where(state == 0, decided, state))
 
 
-def _points(system: RectifiedSystem, relations: Objectives) -> Float64:
+def _sample(system: RectifiedSystem, relations: Objectives) -> Float64:
     """Points e (n, d) that meet the relations, or nearly."""
     e = np.random.default_rng(0).uniform(-1, 1, (_POINTS, system.inputs))
     norms = np.maximum((relations.on_input**2).sum(axis=1), _TINY)
@@ -103,14 +103,14 @@ def _points(system: RectifiedSystem, relations: Objectives) -> Float64:
 
 
 def _height(values: Float64, axis: int) -> Float64:
-    """How high the line from (l, 0) to (u, u) is at 0: 0 where values have one sign."""
+    """The height at 0 of the line from (l, 0) to (u, u); 0 where values keep one sign."""
     high, low = np.maximum(values.max(axis=axis), 0), np.maximum(-values.min(axis=axis), 0)
     height: Float64 = high * low / np.maximum(high + low, _TINY)
     return height
 
 
-def _pairs(z_hat: Float64, first: int) -> tuple[Integers, Integers]:
-    """Pairs of units of a block: with each the one that is most like it."""
+def _pair(z_hat: Float64, first: int) -> tuple[Integers, Integers]:
+    """Pairs each unit of a block with the one that is most like it."""
     if z_hat.shape[1] < 2:
         return _NONE, _NONE
     apart, unit = z_hat[:, :, None] - z_hat[:, None, :], np.arange(z_hat.shape[1])
@@ -129,10 +129,10 @@ def _pairs(z_hat: Float64, first: int) -> tuple[Integers, Integers]:
     return one, other
 
 
-def _bounded(
+def _bound(
     system: RectifiedSystem, one: Integers, other: Integers, known: Objectives, ascent: Ascent
 ) -> Differences:
-    """Bounds of the differences of pairs, and the two lines of each."""
+    """Bounds the differences of pairs, and states the two lines of each."""
     units, pairs = ascent.exact, one.size
     on_input = units.on_input[one] - units.on_input[other]
     on_units = units.on_units[one] - units.on_units[other]
@@ -148,7 +148,7 @@ def _bounded(
     bounds = ascent.run(rows.below(weights), relaxed, 0, multipliers).bounds
     low, high = np.minimum(bounds[:pairs], 0), np.maximum(-bounds[pairs:], 0)
     slope = high / np.maximum(high - low, _TINY)
-    # Whatever the slopes, the lines are beyond the kinks at both ends.
+    # Whatever the rounding of the slope, the lines lie beyond the kinks at both ends.
     beyond = np.maximum(-slope * low, (1 - slope) * high) * (1 + 8 * EPSILON) + _TINY
     apart, place = np.zeros(on_units.shape), np.arange(pairs)
     apart[place, one], apart[place, other] = 1.0, -1.0

@@ -1,4 +1,4 @@
-"""The open subproblems of a search, in arrays of a fixed number of bytes each."""
+"""The open nodes of a search, in arrays of a fixed number of bytes per node."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _LARGEST_BETA: Final = 6e4
 
 @dataclass(frozen=True)
 class Nodes:
-    """Some subproblems: a disjunct of the unsafe set, and signs of some units.
+    """Nodes: a disjunct of the unsafe set, and signs of some units.
 
     Attributes:
-        disjunct: (n,) which disjunct's margin is bounded.
+        disjunct: (n,) the disjunct whose margin is bounded.
         proven: (n,) its lower bound.
-        lower: (n, units) lower bounds of ẑ that hold under the node's signs.
+        lower: (n, units) lower bounds of ẑ under the node's signs.
         upper: (n, units) upper bounds of ẑ.
         state: (n, units) 1 active, -1 inactive, by choice or by the bounds; 0 undecided.
-        multipliers: those that gave the bound, with weights of the disjunct's rows.
+        multipliers: the multipliers of the bound, with weights of the disjunct's rows.
     """
 
     disjunct: Integers
@@ -40,11 +40,11 @@ class Nodes:
 
     @property
     def count(self) -> int:
-        """Number of subproblems."""
+        """Number of nodes."""
         return len(self.disjunct)
 
     def take(self, chosen: np.ndarray) -> Nodes:
-        """Some of them, in this order."""
+        """The chosen nodes, in this order."""
         return Nodes(
             self.disjunct[chosen],
             self.proven.take(chosen),
@@ -55,7 +55,7 @@ class Nodes:
         )
 
     def objectives(self, rows: WeightedRows) -> Objectives:
-        """The sums of the disjuncts' rows that the nodes bound, in the type of the rows."""
+        """The weighted sums of the disjuncts' rows that the nodes bound, in the rows' type."""
         mine, weights = rows.take(self.disjunct), self.multipliers.weights
         return mine.blended(mine.equal() if weights is None else weights)
 
@@ -64,7 +64,7 @@ class Nodes:
 class Frontier:
     """The open nodes of one search.
 
-    Bounds of ẑ are kept in float32, rounded outward, multipliers in float16: any are valid.
+    Bounds of ẑ are kept in float32, rounded outward, multipliers in float16: all are valid.
 
     Args:
         units: number of units.
@@ -92,7 +92,7 @@ class Frontier:
 
     @property
     def is_full(self) -> bool:
-        """Whether three quarters of the memory are taken, so that nodes should get fewer."""
+        """Whether three quarters of the memory are taken."""
         return 4 * self.count > 3 * self._most
 
     @property
@@ -124,14 +124,14 @@ class Frontier:
         self._open = np.concatenate([self._open, slots])
 
     def pop(self, count: int, worst_first: bool = True) -> Nodes:
-        """Takes out the nodes of the least bounds, or of the largest."""
+        """Removes the nodes with the least bounds, or with the largest, and returns them."""
         bounds = self._arrays[1][self._open]
         order = bounds if worst_first else -bounds
         if count < order.size:
             chosen = np.argpartition(order, count - 1)[:count]
         else:
             chosen = np.arange(order.size)
-        # Among equals argpartition may choose any: the order in a batch must not depend on it.
+        # argpartition leaves the order open; a batch must not depend on it.
         chosen = chosen[np.argsort(order[chosen], kind="stable")]
         slots = self._open[chosen]
         kept = np.ones(self._open.size, bool)
@@ -148,7 +148,7 @@ class Frontier:
     def _slots(self, count: int) -> Integers:
         needed = self.count + count
         if needed > self._most:
-            raise MemoryError("there is no room for more subproblems")
+            raise MemoryError("there is no room for more nodes")
         if needed > self._room:
             room = min(self._most, max(2 * self._room, needed, _FIRST_ROOM))
             for place, array in enumerate(self._arrays):

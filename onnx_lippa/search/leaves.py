@@ -1,7 +1,7 @@
-"""Nodes as programs: exact where all signs are fixed, relaxed where they are not.
+"""Linear programs of nodes: exact where all signs are fixed, otherwise relaxed.
 
-No solver is believed. A program says where to look: its multipliers of faces and margins go into
-the same evaluator that everything else is proven by (``proof.py``), over ball and box.
+No solver is believed. The multipliers of a program are evaluated by the evaluator of all proofs
+(``bounds/dual/certificate.py``), over ball and box.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from onnx_lippa.lp.duality import elastic_program, violation_program
 from onnx_lippa.lp.program import BallConstraint, Program, Rows
 from onnx_lippa.lp.solver import Solution
 from onnx_lippa.lp.solvers.table import make_solver
-from onnx_lippa.search.base import rows_of
+from onnx_lippa.search.base import margin_rows
 from onnx_lippa.spec import Conjunction
 
 _PRICE: Final = 1e4
-"""Of a violated row, where a node may be empty but for rounding."""
+"""Price of a violated row, where a node may be empty but for rounding."""
 
 
 @dataclass(frozen=True)
 class LeafAnswer:
-    """What a program says of a node.
+    """The answer of a program about a node.
 
     Attributes:
         proven: (1,) lower bound of the disjunct's margin; infinite where the node is empty, -inf
@@ -56,10 +56,10 @@ class LeafAnswer:
 
 @dataclass(frozen=True)
 class _Multipliers:
-    """What a program's duals are in the terms of a dual bound.
+    """The multipliers of a dual bound.
 
     Attributes:
-        weights: (rows,) of the margins, not negative.
+        weights: (rows,) of the margins, at least 0.
         nu: (units,) ν, the multipliers of ẑ.
     """
 
@@ -79,7 +79,16 @@ class Leaves:
         self._system, self._units = system, Units.of(system)
         self._inputs = system.reach.variables()
         self._solver = make_solver("glop" if self._inputs.radius is None else "clarabel")
-        self.solved = 0
+
+    @property
+    def solved(self) -> int:
+        """Number of programs solved."""
+        return self._solver.counts.solves
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent on them."""
+        return self._solver.counts.seconds
 
     def decide(
         self,
@@ -95,20 +104,20 @@ class Leaves:
             disjunct: the unsafe outputs.
             lower: (units,) lower bounds of ẑ under the signs.
             upper: (units,) upper bounds.
-            state: (units,) signs; undecided units are relaxed to their triangle.
+            state: (units,) signs; unstable units are relaxed to their triangle.
             time_limit: seconds.
         """
         program, node = self.program(disjunct, lower, upper, state), (lower, upper, state)
         solution = self._solve(program, time_limit)
         if solution.ending is Ending.INFEASIBLE:
-            return self._without_points(disjunct, program, solution.duals, node, time_limit)
+            return self._decide_empty(disjunct, program, solution.duals, node, time_limit)
         if solution.ending is not Ending.OPTIMAL:
             return LeafAnswer(Proven.nothing(), None, failed=True)
         proven = self._proven(disjunct, *node, solution.duals)
         x = self._inputs.at(solution.values[: self._inputs.count])
         return LeafAnswer(proven, x, float(disjunct.margins(self._system.outputs(x[None]))[0]))
 
-    def _without_points(
+    def _decide_empty(
         self,
         disjunct: Conjunction,
         program: Program,
@@ -116,7 +125,7 @@ class Leaves:
         node: tuple[Float64, Float64, States],
         time_limit: float,
     ) -> LeafAnswer:
-        """A node that a solver calls empty: proven to be so, or safe in all that is near it."""
+        """A node that a solver calls infeasible: proves it empty, or bounds all that is near it."""
         if program.is_linear:  # a simplex solver gives no reason why
             ray = self._solve(violation_program(program), time_limit).duals
         if self._proven(disjunct, *node, ray, empty=True).value > 0:
@@ -129,7 +138,6 @@ class Leaves:
         return LeafAnswer(self._proven(disjunct, *node, solution.duals), x, margin)
 
     def _solve(self, program: Program, time_limit: float) -> Solution:
-        self.solved += 1
         return self._solver.open(program).solve(max(time_limit, 1e-3))
 
     def _proven(
@@ -143,7 +151,7 @@ class Leaves:
     ) -> Proven:
         """A lower bound of the margin from any duals of :meth:`program`.
 
-        Where the node shall be shown to be empty it bounds 0: what is above 0 proves it.
+        With ``empty`` it bounds 0 in place of the margin; a positive bound proves the node empty.
         """
         rows = len(disjunct.bound)
         if duals.size < rows or not np.all(np.isfinite(duals)):
@@ -152,9 +160,9 @@ class Leaves:
         weights = np.zeros(rows) if empty else found.weights
         if not empty and not weights.sum() > 0:
             return Proven.nothing()
-        every = rows_of(self._system, [disjunct], self._units)
+        every = margin_rows(self._system, [disjunct], self._units)
         summed = WeightedRows.of(every, np.array([rows]), np.ones(rows))
-        # Of a single row the weight is 1, but where 0 is bounded.
+        # The weight of a single row is 1, unless 0 is bounded.
         objectives = summed.weighted(weights[None])
         relaxed = Relaxed.of(lower[None], upper[None], state[None])
         m = objectives.on_units[0] + found.nu @ self._system.on_units
@@ -167,7 +175,7 @@ class Leaves:
     def _multipliers(
         self, duals: Float64, rows: int, state: States, lower: Float64, upper: Float64
     ) -> _Multipliers:
-        """The multipliers that duals are, in the order of the rows of :meth:`program`."""
+        """The multipliers from duals, in the order of the rows of :meth:`program`."""
         active, inactive, undecided = (np.flatnonzero(state == k) for k in (1, -1, 0))
         counts = (rows, active.size, inactive.size, undecided.size, undecided.size)
         margins, on, off, below, above = np.split(duals, np.cumsum(counts))[: len(counts)]
@@ -177,7 +185,7 @@ class Leaves:
         nu[undecided] = np.maximum(below, 0.0) + slope * above
         weights = np.maximum(-margins, 0.0)
         if rows == 1 and weights[0] > 0:
-            # Its margin is the cost itself, so the multiplier is 1 but for rounding.
+            # Its margin is the objective, so the multiplier is 1 but for rounding.
             return _Multipliers(np.ones(1), nu / weights[0])
         total = weights.sum()
         return _Multipliers(weights / total, nu / total) if total > 0 else _Multipliers(weights, nu)
@@ -222,7 +230,7 @@ class Leaves:
         rows = Rows(ball, inputs.constraints.lower, inputs.constraints.upper).stacked_on(rows)
         z_low, z_high = np.where(state == 1, np.maximum(lower, 0), 0.0), np.maximum(upper, 0)
         z_high = np.where(state == -1, 0.0, np.maximum(z_high, z_low))
-        # τ is bounded so that no ray of it is a solution.
+        # τ is bounded, so that the program has no ray.
         far = np.abs(margins_on_x) @ np.maximum(np.abs(s.lower), np.abs(s.upper))
         far += np.abs(margins_on_z) @ z_high + np.abs(matrix @ s.outputs_offset - bound)
         cost = np.zeros(count + units + 1)

@@ -1,9 +1,9 @@
 """Branch and bound over signs by linear programs, for conjunctions that relate inputs.
 
-A program meets all relations at once, and bounds units that hardly differ together
-(``differences.py``). Its bound is exact for the relaxation, where an ascent with so many
-multipliers takes hundreds of steps to come near it: trees of thousands of nodes became trees of
-dozens. The optimum also says which unit to split: the one whose z is farthest from its ReLU.
+A program meets all relations at once, and bounds pairs of units that hardly differ together
+(``differences.py``). Its bound is exact for the relaxation; an ascent with so many multipliers
+takes hundreds of steps to come near it. The optimum also chooses the unit to split: the one whose
+z is farthest from its ReLU.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Final, final
 
 import numpy as np
 import scipy.sparse as sp
+from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, States
 from onnx_lippa.bounds.dual.ascent import Ascent
@@ -32,23 +33,24 @@ from onnx_lippa.lp.duality import certified_bound, violation_program, without_co
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.search.base import (
-    MEMORY_USED_UP,
-    NODES_USED_UP,
+    OUT_OF_MEMORY,
+    OUT_OF_NODES,
+    OUT_OF_TIME,
     Limits,
     Offer,
+    Reason,
     Search,
     SearchResult,
-    SearchStatus,
-    rows_of,
+    margin_rows,
 )
 from onnx_lippa.search.differences import Differences
 from onnx_lippa.spec import Conjunction
 
 _NEAR: Final = 1e-9
-"""Candidates whose margin is at most this much above 0, as a share of its terms, are replayed."""
-_TIE: Final = "a margin is zero but for rounding"
+"""Share of its terms up to which the margin of a replayed candidate may be above 0."""
+_TIE: Final = Reason(Ending.TIE, "a margin is zero but for rounding")
 _POSITIVE: Final = Proven.exactly([Fraction(float(np.finfo(np.float64).tiny))])
-"""A bound that says no more than that it is positive."""
+"""A bound of which only the sign is known."""
 
 
 @dataclass(frozen=True, order=True)
@@ -56,7 +58,7 @@ class _Node:
     """A subproblem; ordered by bound, then by age.
 
     Attributes:
-        bound: proven lower bound of the objective where all constraints are met.
+        bound: proven lower bound of the objective under all constraints.
         age: its number.
     """
 
@@ -65,8 +67,8 @@ class _Node:
 
 
 @dataclass(frozen=True)
-class _Inside:
-    """What a node holds: bounds and signs of units, and the optimum (e, z) of its program."""
+class _Content:
+    """Bounds and signs of a node's units, and the optimum (e, z) of its program."""
 
     lower: Float64
     upper: Float64
@@ -75,14 +77,14 @@ class _Inside:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Task:
     """One conjunction.
 
     Attributes:
         rows: its rows, over e and z.
-        objective: which of them count; the others are constraints.
-        differences: what holds of pairs of units where the constraints are met.
-        rounding: a margin of this size may be 0.
+        objective: the rows that are bounded; the others are constraints.
+        differences: constraints of pairs of units, valid under the others.
+        rounding: the size up to which a margin may be 0.
     """
 
     rows: Objectives
@@ -93,96 +95,97 @@ class _Asked:
 
 @final
 class ProgramSearch(Search):
-    """Linear programs over signs of units, of a system whose ball is a box."""
+    """Branch and bound by linear programs over a box."""
 
     def __init__(
         self, system: RectifiedSystem, disjuncts: Sequence[Conjunction], offer: Offer
     ) -> None:
         super().__init__(system, disjuncts, offer)
         self._units, self._solver = Units.of(system), make_solver("glop")
-        self._nodes, self._found, self._undecided = 0, False, ""
+        self._nodes, self._found = 0, False
+        self._undecided: Reason | None = None
 
+    @override
     def run(self, limits: Limits) -> SearchResult:
-        """Searches until everything is proven, an input is accepted, or a limit is reached."""
-        reason = ""
+        reason: Reason | None = None
         for disjunct in self._disjuncts:
             try:
                 reason = self._refute(disjunct, limits)
-            except OutOfTimeError as error:
-                reason = str(error)
+            except OutOfTimeError:
+                reason = OUT_OF_TIME
             reason = reason or self._undecided
             if self._found or reason:
                 break
-        status = SearchStatus.OPEN if reason else SearchStatus.PROVEN
-        if self._found:
-            status, reason = SearchStatus.UNSAFE, ""
-        proven = _POSITIVE if status is SearchStatus.PROVEN else Proven.nothing()
-        return SearchResult(status, proven, self._nodes, self._nodes, reason, reason == _TIE)
+        proven = Proven.nothing() if self._found or reason else _POSITIVE
+        counts = self._solver.counts
+        return SearchResult.of(
+            self._found, reason, proven, self._nodes, counts.solves, counts.seconds
+        )
 
-    def _refute(self, disjunct: Conjunction, limits: Limits) -> str:
-        """Proves that no input meets a conjunction; the limit that was reached, or nothing."""
+    def _refute(self, disjunct: Conjunction, limits: Limits) -> Reason | None:
+        """Proves that no input meets a conjunction, or says which limit was reached."""
         s = self._system
-        rows = rows_of(s, [disjunct], self._units)
+        rows = margin_rows(s, [disjunct], self._units)
         objective = objective_of(rows, np.arange(rows.count))
         relations = rows.take(np.flatnonzero(~np.any(rows.on_units != 0, axis=1)))
         differences = Differences.of(s, relations, Ascent(self._units, limits.deadline))
         rounding = _NEAR * float(1 + rows.sizes[objective].max())
-        asked = _Asked(rows, objective, differences, rounding)
+        task = _Task(rows, objective, differences, rounding)
         lower, upper = s.unit_lower.copy(), s.unit_upper.copy()
-        open_: list[tuple[_Node, _Inside]] = []
-        self._bound(asked, lower, upper, states_by(lower, upper), -np.inf, open_, limits)
+        open_: list[tuple[_Node, _Content]] = []
+        self._bound(task, lower, upper, states_by(lower, upper), -np.inf, open_, limits)
         while open_ and not self._found:
             if time.monotonic() > limits.deadline:
-                return "its time was used up"
+                return OUT_OF_TIME
             if self._nodes >= limits.nodes:
-                return NODES_USED_UP
+                return OUT_OF_NODES
             if len(open_) * (25 * s.units + 8 * s.inputs + 500) > limits.memory:
-                return MEMORY_USED_UP
-            node, inside = heapq.heappop(open_)
-            unit = self._unit(inside)
-            if unit < 0 or (-node.bound <= asked.rounding and self._is_exact(inside)):
+                return OUT_OF_MEMORY
+            node, content = heapq.heappop(open_)
+            unit = self._choose_unit(content)
+            if unit < 0 or (-node.bound <= task.rounding and self._is_exact(content)):
                 self._undecided = _TIE
-                return ""
+                return None
             for sign in (1, -1):
-                lower, upper = inside.lower.copy(), inside.upper.copy()
-                state = inside.state.copy()
+                lower, upper = content.lower.copy(), content.upper.copy()
+                state = content.state.copy()
                 state[unit] = sign
                 side = lower if sign > 0 else upper
                 side[unit] = max(side[unit], 0.0) if sign > 0 else min(side[unit], 0.0)
                 differences.tighten(lower[None], upper[None], state[None])
                 if np.all(lower <= upper):
-                    self._bound(asked, lower, upper, state, node.bound, open_, limits)
-        return ""
+                    self._bound(task, lower, upper, state, node.bound, open_, limits)
+        return None
 
-    def _unit(self, inside: _Inside) -> int:
-        """The undecided unit whose z is farthest from its ReLU; -1 where none is undecided."""
-        gap = self._gap(inside)
+    def _choose_unit(self, content: _Content) -> int:
+        """The undecided unit whose z is farthest from its ReLU; -1 where all are decided."""
+        gap = self._gap(content)
         return int(gap.argmax()) if gap.max(initial=-1.0) >= 0 else -1
 
-    def _is_exact(self, inside: _Inside) -> bool:
-        """Whether the network has the optimum's units, but for rounding."""
-        return bool(np.all(self._gap(inside) <= _NEAR * (1 + self._units.sizes)))
+    def _is_exact(self, content: _Content) -> bool:
+        """Whether the optimum's units are those of the network, but for rounding."""
+        return bool(np.all(self._gap(content) <= _NEAR * (1 + self._units.sizes)))
 
-    def _gap(self, inside: _Inside) -> Float64:
+    def _gap(self, content: _Content) -> Float64:
         """(units,) how far undecided units are from their ReLUs; -1 for others."""
         d = self._system.inputs
-        e, z = inside.optimum[:d], inside.optimum[d:]
+        e, z = content.optimum[:d], content.optimum[d:]
         z_hat = self._units.on_input @ e + self._units.on_units @ z + self._units.offset
-        gap: Float64 = np.where(inside.state == 0, np.abs(z - np.maximum(z_hat, 0)), -1.0)
+        gap: Float64 = np.where(content.state == 0, np.abs(z - np.maximum(z_hat, 0)), -1.0)
         return gap
 
     def _bound(
         self,
-        asked: _Asked,
+        task: _Task,
         lower: Float64,
         upper: Float64,
         state: States,
         parent: float,
-        open_: list[tuple[_Node, _Inside]],
+        open_: list[tuple[_Node, _Content]],
         limits: Limits,
     ) -> None:
-        """Bounds a node, offers its optimum, and keeps it where it is not closed."""
-        program = self._program(asked, lower, upper, state)
+        """Bounds a node, offers its optimum, and keeps the node where it is open."""
+        program = self._program(task, lower, upper, state)
         self._nodes += 1
         left = max(limits.deadline - time.monotonic(), 1e-3)
         solution = self._solver.open(program).solve(left)
@@ -191,40 +194,42 @@ class ProgramSearch(Search):
             if bound > 0:
                 return
             optimum = solution.values[:-1]
-            self._found = self._found or self._accepts(asked, optimum[: self._system.inputs])
-            inside = _Inside(lower, upper, state, optimum)
-            heapq.heappush(open_, (_Node(bound, self._nodes), inside))
+            self._found = self._found or self._accept(task, optimum[: self._system.inputs])
+            content = _Content(lower, upper, state, optimum)
+            heapq.heappush(open_, (_Node(bound, self._nodes), content))
         elif not (solution.ending is Ending.INFEASIBLE and self._is_empty(program, left)):
             if time.monotonic() > limits.deadline:
-                self._undecided = "its time was used up"
+                self._undecided = OUT_OF_TIME
             else:
-                self._undecided = "a linear program at a node could not be solved"
+                self._undecided = Reason(
+                    Ending.FAILED, "a linear program at a node could not be solved"
+                )
 
     def _is_empty(self, program: Program, time_limit: float) -> bool:
-        """Whether multipliers prove that no point meets the rows."""
+        """Whether multipliers prove that the rows contradict each other."""
         solution = self._solver.open(violation_program(program)).solve(time_limit)
         if solution.ending is not Ending.OPTIMAL:
             return False
         return certified_bound(without_cost(program), solution.duals) > 0
 
-    def _accepts(self, asked: _Asked, e: Float64) -> bool:
-        """Offers the point where its rows are at most 0, or nearly."""
+    def _accept(self, task: _Task, e: Float64) -> bool:
+        """Offers a point whose rows are at most 0, or nearly."""
         x = self._system.reach.at(e[None])
         z = np.maximum(self._system.pre_activations(x), 0.0)[0]
-        rows = asked.rows
+        rows = task.rows
         margins = rows.on_input @ e + rows.on_units @ z + rows.offset
         near = np.all(margins <= _NEAR * (1 + rows.sizes))
         return bool(near) and self._offer(self._system.whole(x)[0])
 
-    def _program(self, asked: _Asked, lower: Float64, upper: Float64, state: States) -> Program:
+    def _program(self, task: _Task, lower: Float64, upper: Float64, state: States) -> Program:
         """``min τ`` with the objective's rows at most τ and the others at most 0, over (e, z, τ).
 
-        Rows let through what the network gives wherever their coefficients are off.
+        The rows are relaxed by the errors of their coefficients.
         """
         u, d, n = self._units, self._system.inputs, self._system.units
-        lines = asked.differences.rows
-        known = asked.rows.with_others(lines)
-        tau = np.concatenate([-asked.objective.astype(np.float64), np.zeros(lines.count)])
+        lines = task.differences.rows
+        known = task.rows.with_others(lines)
+        tau = np.concatenate([-task.objective.astype(np.float64), np.zeros(lines.count)])
         z_hat, z = np.hstack([u.on_input, u.on_units]), np.eye(n, d + n, d)
         active, inactive, undecided = (np.flatnonzero(state == k) for k in (1, -1, 0))
         line = Relaxed.of(lower[undecided], upper[undecided], state[undecided])
@@ -254,8 +259,8 @@ class ProgramSearch(Search):
         rows = Rows(sp.csr_array(np.column_stack([matrix, taus])), low, high)
         z_low = np.where(state == 1, np.maximum(lower, 0), 0.0)
         z_high = np.where(state == -1, 0.0, np.maximum(np.maximum(upper, 0), z_low))
-        # τ is bounded by what rows can be, so that duals prove something.
-        most = 2 * float((asked.rows.sizes + asked.rows.error)[asked.objective].max()) + 1
+        # Without bounds of τ duals would prove nothing.
+        most = 2 * float((task.rows.sizes + task.rows.error)[task.objective].max()) + 1
         ends = np.ones(d)
         cost = np.zeros(d + n + 1)
         cost[-1] = 1.0

@@ -1,4 +1,4 @@
-"""Bounds of later units anew, where signs of earlier units are known."""
+"""Refined bounds of later units, given signs of earlier units."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.clock import NEVER
 
 _AT_ONCE: Final = 192
-"""Rows bounded at once: few enough to stay in the processor's cache."""
+"""Rows per batch, few enough for the processor's cache."""
 
 
 @dataclass(frozen=True)
 class _Block:
-    """The units of one block as objectives over the units before.
+    """The units of one block as objectives over the earlier units.
 
     Attributes:
-        units: the units before, float32.
-        first: number of the block's first unit.
+        units: the earlier units, float32.
+        first: index of the block's first unit.
         objectives: ẑ of each unit, then -ẑ of each; float32.
-        alpha: slopes of lower lines that are good for each of them at the root; float32.
+        alpha: slopes of lower lines that an ascent found best for each at the root; float32.
     """
 
     units: Units
@@ -52,7 +52,7 @@ class Refinement:
     Args:
         system: the system.
         steps: steps of the ascent at the root.
-        deadline: ``time.monotonic()`` from which on no bound is begun.
+        deadline: a time of ``time.monotonic()``.
 
     Raises:
         OutOfTimeError: the deadline has passed.
@@ -92,7 +92,7 @@ class Refinement:
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is but one block, so that there is nothing to do."""
+        """Whether there is only one block, and so nothing to refine."""
         return not self._blocks
 
     def run(
@@ -107,18 +107,17 @@ class Refinement:
         """Improves bounds and states of nodes in place.
 
         Args:
-            split: (n,) the unit whose sign is new in each; units that do not see it keep their
-                bounds.
+            split: (n,) the unit whose sign is new; units independent of it keep their bounds.
             lower: (n, units) lower bounds of ẑ.
             upper: (n, units) upper bounds of ẑ.
             state: (n, units) states.
-            worth: (n, units) how much a better bound of each unit is worth.
-            most: units bounded for each node in each block, those of the greatest worth.
+            worth: (n, units) the worth of a better bound of each unit.
+            most: units bounded per node and block, those of the greatest worth.
         """
         for block in self._blocks:
             here = slice(block.first, block.first + block.width)
-            asked = (state[:, here] == 0) & self._sees[here, split].T
-            wanted = np.where(asked, worth[:, here], -np.inf)
+            affected = (state[:, here] == 0) & self._sees[here, split].T
+            wanted = np.where(affected, worth[:, here], -np.inf)
             nodes, units = np.nonzero(_largest(wanted, most))
             for part in range(0, nodes.size, _AT_ONCE):
                 self._bound(
@@ -155,7 +154,7 @@ class Refinement:
 
 
 def _largest(values: Floats, most: int) -> np.ndarray:
-    """Which entries are among the largest of each row."""
+    """A mask of the largest finite entries of each row."""
     if most >= values.shape[1]:
         return np.isfinite(values)
     places = np.argpartition(-values, most - 1, axis=1)[:, :most]

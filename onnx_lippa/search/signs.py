@@ -1,9 +1,9 @@
-"""Branch and bound over activation patterns: the complete search of one question.
+"""Branch and bound over the signs of units.
 
-A node fixes the signs of some units. Its bound is the dual one; where that is positive the node is
-closed, and where it is not, a unit is split and both children are bounded, many nodes at a time.
-The minimiser of each bound is a candidate, which nothing but a replay accepts. Where all signs are
-fixed the node is one linear region, and its LPStep decides.
+A node fixes the signs of some units. It is closed where its dual bound is positive; otherwise a
+unit is split and both children are bounded, many nodes per batch. The minimiser of each bound is
+a candidate, which only a replay accepts. A node whose signs are all fixed is one linear region,
+which a linear program decides.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Final, final
 
 import numpy as np
+from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Integers
 from onnx_lippa.bounds.dual.ascent import Ascended, Ascent
@@ -24,17 +25,19 @@ from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.reduced.folding import relaxed_by, states_by
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.clock import OutOfTimeError
+from onnx_lippa.ending import Ending
 from onnx_lippa.search.base import (
-    MEMORY_USED_UP,
-    NODES_USED_UP,
+    OUT_OF_MEMORY,
+    OUT_OF_NODES,
+    OUT_OF_TIME,
     TIE,
     Candidates,
     Limits,
     Offer,
+    Reason,
     Search,
     SearchResult,
-    SearchStatus,
-    rows_of,
+    margin_rows,
 )
 from onnx_lippa.search.branching import Branching
 from onnx_lippa.search.frontier import Frontier, Nodes
@@ -44,22 +47,22 @@ from onnx_lippa.spec import Conjunction
 
 _BATCH: Final = 128
 _PRODUCTS: Final = 7e8
-"""Nodes split at once: fewer where each takes longer, by the products of numbers that all of
-them take for one step, so that a batch takes a second or so and limits hold."""
+"""Nodes per batch, fewer where one step of all of them takes more products: a batch takes about a
+second, so that limits hold."""
 _ROOT_STEPS: Final = 30
 _STEPS: Final = 5
-"""Steps of ascent at the root, and at each child, which starts from its parent's multipliers."""
+"""Steps of ascent at the root, and at a child, which starts from its parent's multipliers."""
 _MORE_STEPS: Final = 20
-"""Further steps for a child that is bounded no better than its parent."""
+"""Further steps for a child bounded no better than its parent."""
 _LEAF_STEPS: Final = 50
-"""Steps of ascent where all signs are fixed, before a linear program is solved."""
+"""Steps of ascent where all signs are fixed, before the linear program."""
 _UNIT_STEPS: Final = 10
-"""Steps for each unit of a later block at the root; 30 made no tree smaller."""
+"""Steps for each unit of a later block at the root."""
 _REFINED: Final = 32
 _FEWEST_REFINED: Final = 8
 _ROW_UNITS: Final = 16_000
-"""Units of each later block that are bounded anew in a child, those of the greatest worth: fewer
-where there are many units, since each of them then takes longer."""
+"""Units of each later block bounded anew in a child, those of the greatest worth; fewer in large
+networks, where each takes longer."""
 
 
 @final
@@ -78,67 +81,64 @@ class SignSearch(Search):
         self._frontier: Frontier | None = None
         self._nodes, self._proven = 0, Proven.of_empty()
         self._least_open, self._least_taken = Proven.nothing(), Proven.of_empty()
-        """The least bound of the nodes that are being split: they are not in the frontier."""
+        """The least bound of the nodes being split, which are not in the frontier."""
         self._leaves = Leaves(system)
-        self._undecided, self._found = "", False
+        self._undecided: Reason | None = None
+        self._found = False
 
+    @override
     def run(self, limits: Limits) -> SearchResult:
-        """Searches until everything is proven, an input is accepted, or a limit is reached.
-
-        Where nodes were used up it may be called again with more, and goes on.
-        """
+        """Searches; after its nodes ran out, a further call with more of them goes on."""
         self._ascent = Ascent(self._units, limits.deadline)
         try:
             reason = self._explore(limits)
         except MemoryError:
-            reason = MEMORY_USED_UP
-        except OutOfTimeError as error:
-            reason = str(error)
+            reason = OUT_OF_MEMORY
+        except OutOfTimeError:
+            reason = OUT_OF_TIME
         reason = reason or self._undecided
-        status = SearchStatus.PROVEN if not reason else SearchStatus.OPEN
-        if self._found:
-            status, reason = SearchStatus.UNSAFE, ""
         proven = self._proven.both(self._least_open).both(self._least_taken)
         if self._frontier is not None:
             proven = proven.both(self._frontier.least)
-        return SearchResult(
-            status, proven.least, self._nodes, self._leaves.solved, reason, reason == TIE
+        leaves = self._leaves
+        return SearchResult.of(
+            self._found, reason, proven.least, self._nodes, leaves.solved, leaves.seconds
         )
 
-    def _explore(self, limits: Limits) -> str:
-        """The whole search; which limit ended it, or nothing."""
+    def _explore(self, limits: Limits) -> Reason | None:
+        """The whole search, and the limit that ended it, if one did."""
         if self._frontier is None:
-            open_, best = self._first()
+            open_, best = self._bound_rows()
             if open_.size == 0 or self._found:
-                return ""
-            if reason := self._limit(limits, self._least_open.value):
+                return None
+            if reason := self._stop(limits, self._least_open.value):
                 return reason
             frontier = Frontier(self._system.units, limits.memory, int(self._counts.max()))
-            self._root(frontier, open_, best, limits.deadline)
+            self._open_roots(frontier, open_, best, limits.deadline)
             self._frontier = frontier
         frontier = self._frontier
         while frontier.count and not self._found:
-            if reason := self._limit(limits, frontier.least.value):
+            if reason := self._stop(limits, frontier.least.value):
                 return reason
             self._found = self._step(frontier, limits.deadline)
             self._least_taken = Proven.of_empty()
-        return ""
+        return None
 
-    def _limit(self, limits: Limits, least: float) -> str:
-        """Why nothing more is split, or nothing; the least bound of what is open is given."""
+    def _stop(self, limits: Limits, least: float) -> Reason | None:
+        """Why no further node is split, given the least open bound; None to go on."""
         if time.monotonic() > limits.deadline:
-            return "its time was used up"
+            return OUT_OF_TIME
         if self._candidates.are_tied(least):
             return TIE
-        return NODES_USED_UP if self._nodes >= limits.nodes else ""
+        return OUT_OF_NODES if self._nodes >= limits.nodes else None
 
-    def _first(self) -> tuple[Integers, Integers]:
-        """Bounds all rows with nothing split.
+    def _bound_rows(self) -> tuple[Integers, Integers]:
+        """Bounds all rows without a split.
 
         Returns:
-            The disjuncts of which no row is positive everywhere, and the best row of each.
+            The disjuncts without a row that is positive everywhere, and the best row of each.
         """
-        rows = rows_of(self._system, self._disjuncts, self._units)
+        rows = margin_rows(self._system, self._disjuncts, self._units)
         first = self._ascent.run(rows, relaxed_by(self._system), _ROOT_STEPS, goal=0.0)
         self._nodes += rows.count
         best = self._best_rows(first.bounds)
@@ -152,8 +152,10 @@ class SignSearch(Search):
         self._branching = Branching(self._units, self._rows)
         return left, best[left]
 
-    def _root(self, frontier: Frontier, left: Integers, best: Integers, deadline: float) -> None:
-        """Makes nodes of disjuncts, with better bounds of later units."""
+    def _open_roots(
+        self, frontier: Frontier, left: Integers, best: Integers, deadline: float
+    ) -> None:
+        """Makes one node of each open disjunct, with better bounds of later units."""
         self._refiner = Refinement(self._system, _UNIT_STEPS, deadline)
         lower, upper = (
             np.repeat(side[None], left.size, axis=0)
@@ -168,14 +170,14 @@ class SignSearch(Search):
             found = self._ascent.weigh(rows, relaxed, _ROOT_STEPS, first, goal=0.0)
             self._found = self._candidates.accept(left, found.points)
         self._keep(frontier, left, found, lower, upper, state)
-        self._least_open = Proven.of_empty()  # what is open is in the frontier
+        self._least_open = Proven.of_empty()  # the open nodes are in the frontier
 
     def _step(self, frontier: Frontier, deadline: float) -> bool:
         """Splits a batch of nodes; True where a candidate is accepted."""
         parents = frontier.pop(self._batch, worst_first=not frontier.is_full)
         self._least_taken = parents.proven.least
         choice = self._branching.choose(parents)
-        if self._decide_all(parents.take(np.flatnonzero(choice.unit < 0)), deadline):
+        if self._decide_leaves(parents.take(np.flatnonzero(choice.unit < 0)), deadline):
             return True
         inner = np.flatnonzero(choice.unit >= 0)
         if inner.size == 0:
@@ -190,7 +192,7 @@ class SignSearch(Search):
         children, owner = children.take(possible), owner[possible]
         beta = choice.first_beta(parents, children, owner)
         children = replace(children, multipliers=replace(children.multipliers, beta=beta))
-        found = self._ascended(children)
+        found = self._ascend(children)
         if self._candidates.accept(children.disjunct, found.points):
             return True
         self._keep(
@@ -198,21 +200,21 @@ class SignSearch(Search):
         )
         return False
 
-    def _ascended(self, children: Nodes) -> Ascended:
-        """Bounds children, those for longer that are no better than their parents at first.
+    def _ascend(self, children: Nodes) -> Ascended:
+        """Bounds children, with further steps for those no better than their parents.
 
-        Where few steps do not suffice, bounds would fall behind from one generation to the next.
+        Without them, bounds would fall behind from one generation to the next.
         """
-        found = self._bounded(children, _STEPS)
+        found = self._bound(children, _STEPS)
         behind = np.flatnonzero(found.bounds <= children.proven.bounds)
         if behind.size:
             begun = replace(children.take(behind), multipliers=found.multipliers.take(behind))
-            found = found.with_rows(behind, self._bounded(begun, _MORE_STEPS))
-        # What holds for a node holds for its children.
+            found = found.with_rows(behind, self._bound(begun, _MORE_STEPS))
+        # A bound of a node holds for its children.
         return replace(found, proven=found.proven.better(children.proven))
 
     def _refine(self, children: Nodes, split: Integers, worth: np.ndarray) -> None:
-        """New bounds of later units in the children whose split tells of them; in place."""
+        """Bounds later units anew in the children whose split affects them; in place."""
         if self._refiner.is_idle:
             return
         told = np.flatnonzero(split < self._system.starts[-2])
@@ -222,8 +224,8 @@ class SignSearch(Search):
         self._refiner.run(split[told], lower, upper, state, worth[told], most)
         children.lower[told], children.upper[told], children.state[told] = lower, upper, state
 
-    def _bounded(self, nodes: Nodes, steps: int) -> Ascended:
-        """Bounds nodes from their own multipliers on."""
+    def _bound(self, nodes: Nodes, steps: int) -> Ascended:
+        """Bounds nodes, starting from their own multipliers."""
         relaxed = Relaxed.of(nodes.lower, nodes.upper, nodes.state)
         rows = self._rows.take(nodes.disjunct)
         return self._ascent.weigh(rows, relaxed, steps, nodes.multipliers, goal=0.0)
@@ -237,13 +239,13 @@ class SignSearch(Search):
         upper: Float64,
         state: np.ndarray,
     ) -> None:
-        """Adds what is not closed to the frontier."""
+        """Closes nodes or adds them to the frontier."""
         self._close(found.proven)
         nodes = Nodes(disjunct, found.proven, lower, upper, state, found.multipliers)
         frontier.add(nodes.take(np.flatnonzero(found.bounds <= 0)))
 
     def _best_rows(self, bounds: Float64) -> Integers:
-        """The row of the largest bound of each disjunct."""
+        """The row with the largest bound of each disjunct."""
         first = np.cumsum(self._counts) - self._counts
         return np.array(
             [
@@ -253,27 +255,27 @@ class SignSearch(Search):
             dtype=np.int64,
         )
 
-    def _decide_all(self, leaves: Nodes, deadline: float) -> bool:
-        """Nodes whose signs are all fixed; True where one gives a witness.
+    def _decide_leaves(self, leaves: Nodes, deadline: float) -> bool:
+        """Decides nodes whose signs are all fixed; True where one gives a witness.
 
         A longer ascent closes nearly all of them, hundreds in the time of one linear program.
         """
         if leaves.count == 0:
             return False
-        found = self._bounded(leaves, _LEAF_STEPS)
+        found = self._bound(leaves, _LEAF_STEPS)
         self._close(found.proven)
         left = leaves.take(np.flatnonzero(found.bounds <= 0))
         for place in range(left.count):
             if time.monotonic() > deadline:
-                self._undecided = "its time was used up"
-                self._close(left.proven.take(np.arange(place, left.count)), final_word=True)
+                self._undecided = OUT_OF_TIME
+                self._close(left.proven.take(np.arange(place, left.count)), is_final=True)
                 return False
-            if self._decide(left.take(np.array([place])), deadline):
+            if self._decide_leaf(left.take(np.array([place])), deadline):
                 return True
         return False
 
-    def _decide(self, node: Nodes, deadline: float) -> bool:
-        """A node whose signs are all fixed, by its LPStep; True where it gives a witness."""
+    def _decide_leaf(self, node: Nodes, deadline: float) -> bool:
+        """Decides such a node by a linear program; True where it gives a witness."""
         number = int(node.disjunct[0])
         answer = self._leaves.decide(
             self._disjuncts[number],
@@ -288,24 +290,24 @@ class SignSearch(Search):
             self._close(answer.proven)
         else:
             proven = answer.proven.better(node.proven)
-            self._close(proven, final_word=True)
-            self._undecided = self._undecided or self._why(number, answer, proven.value)
+            self._close(proven, is_final=True)
+            self._undecided = self._undecided or self._explain(number, answer, proven.value)
         return False
 
-    def _why(self, disjunct: int, answer: LeafAnswer, bound: float) -> str:
+    def _explain(self, disjunct: int, answer: LeafAnswer, bound: float) -> Reason:
         """Why a node whose signs are all fixed stays open."""
         if answer.x is None:
-            return "no solver finished the program of a linear region"
-        return self._candidates.reason(disjunct, bound, answer.margin)
+            return Reason(Ending.FAILED, "no solver finished the program of a linear region")
+        return self._candidates.explain(disjunct, bound, answer.margin)
 
-    def _close(self, proven: Proven, final_word: bool = False) -> None:
-        """Remembers the least bound of what is closed."""
-        closed = proven if final_word else proven.take(proven.bounds > 0)
+    def _close(self, proven: Proven, is_final: bool = False) -> None:
+        """Keeps the least bound of the closed nodes; a final one closes all that are given."""
+        closed = proven if is_final else proven.take(proven.bounds > 0)
         self._proven = self._proven.both(closed).least
 
 
 def _split(parents: Nodes, unit: Integers) -> Nodes:
-    """Both children of each node: those with the unit active, then those with it inactive."""
+    """The children of all nodes: first with the unit active, then with it inactive."""
     children = parents.take(np.tile(np.arange(parents.count), 2))
     active = np.arange(parents.count)
     inactive = parents.count + active

@@ -1,11 +1,11 @@
-"""Branch and bound over the switches that jump, by the signs of their conditions.
+"""Branch and bound over discontinuous switches, by the signs of their conditions.
 
-No ReLUs state a switch whose branches do not meet at d = 0, so no signs of units and no boxes tell
-its branches apart. A node gives some of them a sign: it counts inputs with ``d >= 0`` or ``d <= 0``
-only, where each of these is one of its branches, and the network is folded anew. What is proven
+A switch whose branches differ at d = 0 is no sum of ReLUs, so neither signs of units nor boxes
+separate its branches. A node gives some switches a sign: it holds the inputs with ``d >= 0`` or
+``d <= 0``, where each such switch is one of its branches, and the network is reduced anew. A proof
 covers the closures of both sides, and so the side that d = 0 belongs to. Once no jump is left,
-units are split as always. Switches of one comparison get their sign together: apart, they would all
-be met at d = 0 in combinations that no input has.
+units are split. The switches of one comparison get their sign together; apart, they would meet at
+d = 0 in combinations that no input has.
 """
 
 from __future__ import annotations
@@ -29,16 +29,18 @@ from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.folding import NoInputsError, Tightening, TooLargeError, relaxed_by
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.clock import OutOfTimeError, require_time
+from onnx_lippa.ending import Ending
 from onnx_lippa.ir.network import Network
 from onnx_lippa.search.base import (
-    MEMORY_USED_UP,
-    NODES_USED_UP,
+    OUT_OF_MEMORY,
+    OUT_OF_NODES,
+    OUT_OF_TIME,
     Limits,
     Offer,
+    Reason,
     Search,
     SearchResult,
-    SearchStatus,
-    rows_of,
+    margin_rows,
 )
 from onnx_lippa.search.leaves import Leaves
 from onnx_lippa.search.signs import SignSearch
@@ -47,21 +49,21 @@ from onnx_lippa.spec import Conjunction
 _STEPS: Final = 20
 """Steps of ascent for a node with jumps."""
 _FEW_UNITS: Final = 300
-"""Units and features over which a linear program is solved for each node with jumps."""
+"""Units and features up to which each node with jumps is bounded by a linear program too."""
 _INWARD: Final = (1e-6, 1e-4, 1e-2)
-"""Shares of the range of d by which witnesses stay away from d = 0, where the branch is another."""
+"""Shares of the range of d by which candidates keep away from d = 0, where the branch changes."""
 _WITNESS_NODES: Final = 64
 
 
 @dataclass(frozen=True)
 class _Node:
-    """Some signs, and what is open under them.
+    """Signs of some switches, and the disjuncts that are open under them.
 
     Attributes:
         signs: (scalar units,) the signs of switches; 0 where none is given.
-        disjuncts: numbers of the disjuncts that are open.
+        disjuncts: indices of the open disjuncts.
         proven: (disjuncts,) lower bounds of their margins.
-        switch: the switch whose sign is given next.
+        switch: the switch to split.
     """
 
     signs: States
@@ -72,15 +74,15 @@ class _Node:
 
 @final
 class SwitchSearch:
-    """The search for one network whose switches jump.
+    """The search of one network with discontinuous switches.
 
     Args:
         network: the network.
         reach: the inputs.
-        tightening: what is done for the bounds of pre-activations in each node.
+        tightening: how pre-activations are bounded in each node.
         disjuncts: the unsafe outputs; each has at least one row.
-        offer: judges candidates.
-        within: the search where no jump is left.
+        offer: replays candidates.
+        within: the search of nodes without jumps.
     """
 
     def __init__(
@@ -96,51 +98,58 @@ class SwitchSearch:
         self._disjuncts, self._offer, self._within = disjuncts, offer, within
         self._shared = shared_conditions(network)
         self._open: list[tuple[float, int, _Node]] = []
-        self._nodes, self._programs, self._age = 0, 0, 0
-        self._proven, self._found, self._undecided = Proven.of_empty(), False, ""
+        self._nodes, self._lps, self._lp_seconds, self._age = 0, 0, 0.0, 0
+        self._proven, self._found = Proven.of_empty(), False
+        self._undecided: Reason | None = None
 
     def run(self, limits: Limits) -> SearchResult:
-        """Searches until everything is proven, an input is accepted, or a limit is reached."""
-        count, reason = len(self._disjuncts), ""
+        """Searches until all is proven, a candidate is accepted, or a limit is reached."""
+        count = len(self._disjuncts)
+        reason: Reason | None = None
         signs, taken = np.zeros(self._network.units, np.int8), Proven.nothing()
         try:
             self._bound(signs, tuple(range(count)), Proven.nothing(count), limits)
             taken = Proven.of_empty()
-            while self._open and not self._found and not reason:
-                reason = self._limit(limits)
-                if not reason:
+            while self._open and not self._found and reason is None:
+                reason = self._stop(limits)
+                if reason is None:
                     *_, node = heapq.heappop(self._open)
-                    taken = node.proven.least  # while it is split it is not among the open ones
+                    taken = node.proven.least  # it is split, and no longer among the open nodes
                     for sign in (1, -1):
                         signs = node.signs.copy()
                         signs[self._shared == self._shared[node.switch]] = sign
                         self._bound(signs, node.disjuncts, node.proven, limits)
                     taken = Proven.of_empty()
-        except (OutOfTimeError, TooLargeError) as error:
-            reason = str(error)
+        except OutOfTimeError:
+            reason = OUT_OF_TIME
+        except TooLargeError as error:
+            reason = Reason(Ending.TOO_LARGE, str(error))
         except MemoryError:
-            reason = MEMORY_USED_UP
+            reason = OUT_OF_MEMORY
         reason = reason or self._undecided
-        status = SearchStatus.OPEN if reason else SearchStatus.PROVEN
-        if self._found:
-            status, reason = SearchStatus.UNSAFE, ""
         proven = self._proven.both(taken)
         for *_, node in self._open:
             proven = proven.both(node.proven)
-        return SearchResult(status, proven.least, self._nodes, self._programs, reason)
+        return SearchResult.of(
+            self._found, reason, proven.least, self._nodes, self._lps, self._lp_seconds
+        )
 
-    def _limit(self, limits: Limits) -> str:
-        """Which limit is reached, or nothing."""
+    def _stop(self, limits: Limits) -> Reason | None:
+        """Why no further node is split; None to go on.
+
+        Raises:
+            OutOfTimeError: the deadline has passed.
+        """
         require_time(limits.deadline)
         each = self._network.units + 16 * len(self._disjuncts) + 200
         if len(self._open) * each > limits.memory:
-            return MEMORY_USED_UP
-        return NODES_USED_UP if self._nodes >= limits.nodes else ""
+            return OUT_OF_MEMORY
+        return OUT_OF_NODES if self._nodes >= limits.nodes else None
 
     def _bound(
         self, signs: States, disjuncts: tuple[int, ...], parent: Proven, limits: Limits
     ) -> None:
-        """Bounds a node, offers candidates, and keeps what is not closed."""
+        """Bounds a node, offers candidates, and keeps the node where it is open."""
         if self._found:
             return
         self._nodes += 1
@@ -152,7 +161,7 @@ class SwitchSearch:
         if system.jumps is None:
             self._decide(system, disjuncts, parent, limits)
             return
-        proven, part = self._bounds(system, disjuncts, parent, limits)
+        proven, part = self._bound_margins(system, disjuncts, parent, limits)
         self._proven = self._proven.both(proven.take(proven.bounds > 0)).least
         left = np.flatnonzero(proven.bounds <= 0)
         if left.size and not self._found:
@@ -163,38 +172,40 @@ class SwitchSearch:
             node = _Node(signs, open_, kept, switch)
             heapq.heappush(self._open, (kept.value, self._age, node))
 
-    def _bounds(
+    def _bound_margins(
         self, system: RectifiedSystem, disjuncts: tuple[int, ...], parent: Proven, limits: Limits
     ) -> tuple[Proven, Float64]:
-        """Bounds of the margins of disjuncts, and (n, jumps) what each jump costs them."""
-        asked = [self._disjuncts[number] for number in disjuncts]
+        """Bounds of the margins of disjuncts, and (n, jumps) the cost of each jump."""
+        conjunctions = [self._disjuncts[number] for number in disjuncts]
         units = Units.of(system)
-        rows, relaxed = rows_of(system, asked, units), relaxed_by(system)
+        rows, relaxed = margin_rows(system, conjunctions, units), relaxed_by(system)
         found = Ascent(units, limits.deadline).run(rows, relaxed, _STEPS, goal=0.0)
-        counts = [len(one.bound) for one in asked]
+        counts = [len(one.bound) for one in conjunctions]
         ends = np.cumsum(counts)
         best = np.array([
             end - count + int(found.bounds[end - count : end].argmax())
             for end, count in zip(ends.tolist(), counts, strict=True)
         ])  # fmt: skip
-        # What holds for a node holds for those below it.
+        # A bound of a node holds for its children.
         proven = found.proven.take(best).better(parent)
         points = system.whole(system.reach.at(found.points[best]))
-        part = _parts(system, found.left, relaxed, best)
+        part = _jump_costs(system, found.left, relaxed, best)
         finite = np.isfinite(system.unit_lower).all() and np.isfinite(system.unit_upper).all()
         if finite and system.units + system.inputs <= _FEW_UNITS:
             leaves = Leaves(system)
             for place in np.flatnonzero(proven.bounds <= 0).tolist():
                 require_time(limits.deadline)
                 answer = leaves.decide(
-                    asked[place], system.unit_lower, system.unit_upper, relaxed.state[0],
+                    conjunctions[place], system.unit_lower, system.unit_upper, relaxed.state[0],
                     limits.deadline - time.monotonic(),
                 )  # fmt: skip
                 one = np.array([place])
                 proven = proven.replaced(one, proven.take(one).better(answer.proven))
                 if answer.x is not None:
                     points[place] = system.whole(answer.x[None])[0]
-            self._programs += leaves.solved
+            self._lps, self._lp_seconds = (
+                self._lps + leaves.solved, self._lp_seconds + leaves.seconds,
+            )  # fmt: skip
         open_ = np.flatnonzero(proven.bounds <= 0)
         self._found = any(self._offer(points[place]) for place in open_.tolist())
         return proven, part
@@ -202,31 +213,31 @@ class SwitchSearch:
     def _decide(
         self, system: RectifiedSystem, disjuncts: tuple[int, ...], parent: Proven, limits: Limits
     ) -> None:
-        """A node without jumps."""
-        asked = [self._disjuncts[number] for number in disjuncts]
+        """Decides a node without jumps."""
+        conjunctions = [self._disjuncts[number] for number in disjuncts]
         left = replace(limits, nodes=max(limits.nodes - self._nodes, 1))
-        found = self._searched(system, asked, left)
-        self._found = found.status is SearchStatus.UNSAFE
+        found = self._search(system, conjunctions, left)
+        self._found = found.ending is Ending.UNSAFE
         self._proven = self._proven.both(found.proven.better(parent.least)).least
-        if found.status is SearchStatus.OPEN:
-            self._undecided = found.reason
-            if not self._limit(limits):
-                self._look_inside(system, asked, limits)
+        if found.is_open:
+            self._undecided = Reason(found.ending, found.reason)
+            if self._stop(limits) is None:
+                self._look_inside(system, conjunctions, limits)
 
-    def _searched(
-        self, system: RectifiedSystem, asked: Sequence[Conjunction], limits: Limits
+    def _search(
+        self, system: RectifiedSystem, conjunctions: Sequence[Conjunction], limits: Limits
     ) -> SearchResult:
-        found = self._within(system, asked, self._offer).run(limits)
+        found = self._within(system, conjunctions, self._offer).run(limits)
         self._nodes += found.nodes
-        self._programs += found.lp_steps
+        self._lps, self._lp_seconds = self._lps + found.lps, self._lp_seconds + found.lp_seconds
         return found
 
     def _look_inside(
-        self, system: RectifiedSystem, asked: Sequence[Conjunction], limits: Limits
+        self, system: RectifiedSystem, conjunctions: Sequence[Conjunction], limits: Limits
     ) -> None:
         """Looks for witnesses away from d = 0, where minimisers lie and the other branch may hold.
 
-        Nothing that is bounded on the way is a proof.
+        The moved system proves nothing.
         """
         lower, upper = system.unit_lower, system.unit_upper
         known = (lower >= 0).astype(float) - ((upper <= 0) & (lower < 0))
@@ -236,11 +247,13 @@ class SwitchSearch:
                 return
             inward = known * share * np.maximum(upper, -lower)
             moved = replace(system, offset=system.offset - inward)
-            self._found = self._searched(moved, asked, few).status is SearchStatus.UNSAFE
+            self._found = self._search(moved, conjunctions, few).ending is Ending.UNSAFE
 
 
-def _parts(system: RectifiedSystem, left: Eliminated, relaxed: Relaxed, rows: Integers) -> Float64:
-    """(n, jumps) what the bounds of some rows lose by each jump, and by the kink beside it."""
+def _jump_costs(
+    system: RectifiedSystem, left: Eliminated, relaxed: Relaxed, rows: Integers
+) -> Float64:
+    """(n, jumps) the cost of each jump, and of the kink beside it, to the bounds of some rows."""
     jumps = np.zeros(0, np.int64) if system.jumps is None else system.jumps
     parts = np.abs(left.rows[rows, system.reach.free.size :]).astype(np.float64)
     kinks = np.maximum(-left.coefficients[rows], 0) * relaxed.height

@@ -9,7 +9,7 @@ import pytest
 
 from onnx_lippa.ir.algebra.exact_algebra import Exact, ExactAlgebra, TooManyProductsError
 from onnx_lippa.ir.passes import forward_pass
-from onnx_lippa.search.exact.system import constant_margin, margins_at
+from onnx_lippa.search.exact.system import compute_margins, find_constant_margin
 from onnx_lippa.spec import Conjunction
 from tests.support.graphs import graph_model, load_model, node, normal
 
@@ -70,8 +70,8 @@ def test_margins_at_a_point_and_constant_ones():
     ]  # fmt: skip
     model = load_model(graph_model(nodes, (4,), {"a": normal(5, 4, 8), "w": weight, "b": bias}))
     network, row = model.network, np.array([1.0, -1.0, 0.0])
-    assert constant_margin(network, row, 0.125) == Fraction(1, 8)
-    assert constant_margin(network, np.array([1.0, 0.0, -1.0]), 0.0) is None
+    assert find_constant_margin(network, row, 0.125) == Fraction(1, 8)
+    assert find_constant_margin(network, np.array([1.0, 0.0, -1.0]), 0.0) is None
     x = np.random.default_rng(6).uniform(0, 1, 4)
-    (margin,) = margins_at(network, x, [Conjunction(row[None], np.array([0.125]))])
+    (margin,) = compute_margins(network, x, [Conjunction(row[None], np.array([0.125]))])
     assert margin == Fraction(1, 8)

@@ -13,7 +13,8 @@ from onnx_lippa.bounds.dual.dual import Units
 from onnx_lippa.bounds.dual.relaxed import Relaxed
 from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.reduced.folding import relaxed_by, states_by
-from onnx_lippa.search.base import Limits, SearchStatus, rows_of
+from onnx_lippa.ending import Ending
+from onnx_lippa.search.base import Limits, margin_rows
 from onnx_lippa.search.boxes import BoxSearch
 from onnx_lippa.search.branching import Branching
 from onnx_lippa.search.frontier import Nodes
@@ -53,7 +54,7 @@ def test_verdict_is_that_of_brute_force(search, seed):
     found, offered = searched(search, system, disjuncts)
     if abs(least) < 1e-6:
         pytest.skip("brute force itself cannot tell")
-    assert found.status is (SearchStatus.PROVEN if least > 0 else SearchStatus.UNSAFE)
+    assert found.ending is (Ending.PROVEN if least > 0 else Ending.UNSAFE)
     assert found.nodes > 0
     for x in offered:
         assert np.all(x >= system.lower) and np.all(x <= system.upper)
@@ -74,7 +75,7 @@ def test_pairs_just_inside_and_just_outside(search, side):
         moved = type(disjunct)(disjunct.matrix, disjunct.bound + least - side * 1e-6)
         found, _ = searched(search, system, [moved])
         tried += 1
-        assert found.status is (SearchStatus.PROVEN if side > 0 else SearchStatus.UNSAFE), seed
+        assert found.ending is (Ending.PROVEN if side > 0 else Ending.UNSAFE), seed
     assert tried == 12
 
 
@@ -85,10 +86,10 @@ def test_limits_leave_it_open(search):
     (disjunct,) = disjuncts_of(generator, 3, (1,), 0.0)
     least = search(system, [disjunct], lambda x: False)
     found = least.run(Limits(time.monotonic() - 1.0, np.inf, 1e8))
-    assert found.status is SearchStatus.OPEN
+    assert found.is_open
     assert "time" in found.reason
     found = search(system, [disjunct], lambda x: False).run(Limits(np.inf, 1, 1e8))
-    assert found.status is SearchStatus.OPEN
+    assert found.is_open
     assert "nodes" in found.reason
     assert found.bound <= 0
 
@@ -100,7 +101,7 @@ def test_memory_is_a_limit():
     found = SignSearch(system, [disjunct], lambda x: False).run(
         Limits(time.monotonic() + 60, 4000, 1)
     )
-    assert found.status is SearchStatus.OPEN
+    assert found.is_open
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -109,7 +110,7 @@ def test_dual_bounds_hold_at_every_step_of_the_ascent(seed):
     generator = np.random.default_rng(seed)
     system = random_system(generator, 3, (4, 3, 2))
     disjuncts = disjuncts_of(generator, 3, (1, 1, 1), 0.0)
-    rows, ascent = rows_of(system, disjuncts), Ascent(Units.of(system))
+    rows, ascent = margin_rows(system, disjuncts), Ascent(Units.of(system))
     x = generator.uniform(system.lower, system.upper, (3000, 3))
     outputs = system.outputs(x)
     values = np.array([disjunct.margins(outputs).min() for disjunct in disjuncts])
@@ -140,7 +141,7 @@ def test_split_bounds_hold_where_the_signs_do(seed):
             continue
         state[unit] = sign
         relaxed = Relaxed.of(system.unit_lower[None], system.unit_upper[None], state[None])
-        found = Ascent(Units.of(system)).run(rows_of(system, disjuncts), relaxed, 40)
+        found = Ascent(Units.of(system)).run(margin_rows(system, disjuncts), relaxed, 40)
         inside = sign * z_hat[:, unit] >= 0
         margins = disjuncts[0].margins(system.outputs(x[inside]))
         assert found.bounds[0] <= margins.min(initial=np.inf) + 1e-9
@@ -169,7 +170,7 @@ def test_a_child_begins_no_worse_than_its_parent(seed):
     generator = np.random.default_rng(seed)
     system = random_system(generator, 3, (5,) if seed % 2 else (4, 4))
     disjuncts = disjuncts_of(generator, 3, (1,), 0.0)
-    units, rows = Units.of(system), rows_of(system, disjuncts)
+    units, rows = Units.of(system), margin_rows(system, disjuncts)
     lower, upper = system.unit_lower[None], system.unit_upper[None]
     state = states_by(lower, upper)
     root = Ascent(units).run(rows, Relaxed.of(lower, upper, state), 20)
@@ -206,7 +207,7 @@ def test_leaves_are_closed_without_programs():
         least = least_margin(system, disjunct)
         moved = type(disjunct)(disjunct.matrix, disjunct.bound + least - 1e-3)
         found, _ = searched(SignSearch, system, [moved])
-        assert found.status is SearchStatus.PROVEN
-        solved, nodes = solved + found.lp_steps, nodes + found.nodes
+        assert found.ending is Ending.PROVEN
+        solved, nodes = solved + found.lps, nodes + found.nodes
     assert nodes > 100
     assert solved < nodes / 10

@@ -15,13 +15,14 @@ from onnx_lippa.bounds.reduced.conditions import shared_conditions
 from onnx_lippa.bounds.reduced.domain import Ball, Reach
 from onnx_lippa.bounds.reduced.folding import Tightening
 from onnx_lippa.clock import NEVER
+from onnx_lippa.ending import Ending
 from onnx_lippa.ir.layers.activation import Relu
 from onnx_lippa.ir.layers.concat import Stacked
 from onnx_lippa.ir.layers.elementwise import Addition
 from onnx_lippa.ir.layers.linear_map import LinearMap
 from onnx_lippa.ir.layers.select import Switch
 from onnx_lippa.ir.network import Network
-from onnx_lippa.search.base import Limits, SearchResult, SearchStatus
+from onnx_lippa.search.base import Limits, SearchResult
 from onnx_lippa.search.switches import SwitchSearch
 from onnx_lippa.spec import Conjunction
 from onnx_lippa.spec.norms import L1, L2
@@ -147,8 +148,8 @@ def test_decided_as_enumeration_says(d, widths, slope, seed):
         # Its least margin is the shift.
         disjunct = Conjunction(row, np.full(len(row), least - shift))
         found = searched(net, [disjunct], box(low, high))
-        wanted = SearchStatus.PROVEN if shift > 0 else SearchStatus.UNSAFE
-        assert found.status is wanted, found.reason
+        wanted = Ending.PROVEN if shift > 0 else Ending.UNSAFE
+        assert found.ending is wanted, found.reason
         if shift > 0:
             assert 0 < found.bound <= shift + 1e-9
 
@@ -167,8 +168,8 @@ def test_several_disjuncts(seed):
             for row, value, by in zip(rows, least, shifts, strict=True)
         ]
         found = searched(network_of(3, pieces), disjuncts, box(low, high))
-        assert found.status is (SearchStatus.PROVEN if shift > 0 else SearchStatus.UNSAFE)
-        assert found.status is SearchStatus.UNSAFE or 0 < found.bound <= shift + 1e-9
+        assert found.ending is (Ending.PROVEN if shift > 0 else Ending.UNSAFE)
+        assert found.ending is Ending.UNSAFE or 0 < found.bound <= shift + 1e-9
 
 
 @pytest.mark.parametrize("norm", [L1(), L2()], ids=["l1", "l2"])
@@ -183,9 +184,9 @@ def test_balls(norm, seed):
     row = generator.normal(size=(1, 5))
     least = float((net.forward(points) @ row.T).min())
     above = Conjunction(row, np.array([least + 1e-3]))
-    assert searched(net, [above], reach).status is SearchStatus.UNSAFE
+    assert searched(net, [above], reach).ending is Ending.UNSAFE
     below = Conjunction(row, np.array([least - 0.5]))
-    assert searched(net, [below], reach).status is SearchStatus.PROVEN
+    assert searched(net, [below], reach).ending is Ending.PROVEN
 
 
 def one_step(at: float, first: float, second: float) -> Network:
@@ -199,18 +200,18 @@ def test_the_first_branch_at_zero_counts(at):
     """Unsafe at a single point, the end of the box, where d = 0."""
     net, safe = one_step(at, -1.0, 1.0), Conjunction(np.ones((1, 1)), np.zeros(1))
     reach = box(np.array([at - 1]), np.array([at]))
-    assert searched(net, [safe], reach).status is not SearchStatus.PROVEN
+    assert searched(net, [safe], reach).ending is not Ending.PROVEN
     beside = box(np.array([at - 1]), np.array([at - 1e-6]))
-    assert searched(net, [safe], beside).status is SearchStatus.PROVEN
+    assert searched(net, [safe], beside).ending is Ending.PROVEN
 
 
 def test_the_second_branch_beside_zero_is_found():
     """No minimum: the margin is -1 for all d < 0, and at d = 0 it is 1."""
     net, safe = one_step(0.3, 1.0, -1.0), Conjunction(np.ones((1, 1)), np.zeros(1))
     found = searched(net, [safe], box(np.array([0.3 - 1e-2]), np.array([1.0])))
-    assert found.status is SearchStatus.UNSAFE
+    assert found.ending is Ending.UNSAFE
     found = searched(net, [safe], box(np.array([0.3]), np.array([1.0])))
-    assert found.status is not SearchStatus.UNSAFE
+    assert found.ending is not Ending.UNSAFE
 
 
 def both(factor: float) -> Network:
@@ -236,9 +237,9 @@ def test_switches_of_one_condition_are_one():
     disjunct = Conjunction(np.ones((1, 2)), np.array([-0.01]))
     reach = box(-np.ones(2), np.ones(2))
     found = searched(net, [disjunct], reach)
-    assert found.status is SearchStatus.PROVEN and found.nodes <= 8
+    assert found.ending is Ending.PROVEN and found.nodes <= 8
     unsafe = Conjunction(np.ones((1, 2)), np.array([0.01]))
-    assert searched(net, [unsafe], reach).status is SearchStatus.UNSAFE
+    assert searched(net, [unsafe], reach).ending is Ending.UNSAFE
 
 
 def test_equal_formulas_are_not_one_condition():
@@ -259,7 +260,7 @@ def test_equal_formulas_are_not_one_condition():
     # The sum is 1 but at 0, where it is 2: unsafe from 1.5 on.
     disjunct = Conjunction(-np.ones((1, 1)), np.array([-1.5]))
     found = searched(net, [disjunct], box(-np.ones(1), np.ones(1)))
-    assert found.status is not SearchStatus.PROVEN
+    assert found.ending is not Ending.PROVEN
 
 
 def test_limits():
@@ -269,11 +270,11 @@ def test_limits():
     least = least_margin(pieces, Conjunction(row, np.zeros(1)), low, high)
     disjunct, net = Conjunction(row, np.array([least - 1e-3])), network_of(3, pieces)
     found = searched(net, [disjunct], box(low, high), nodes=3)
-    assert found.status is SearchStatus.OPEN and found.reason == "its nodes were used up"
+    assert found.is_open and found.reason == "its nodes were used up"
     assert np.isfinite(found.bound) and found.bound <= 1e-3
     late = SwitchSearch(net, box(low, high), Tightening(), [disjunct], lambda x: False)
     found = late.run(Limits(0.0, 100, 1e9))
-    assert found.status is SearchStatus.OPEN and found.reason == "its time was used up"
+    assert found.is_open and found.reason == "its time was used up"
     assert found.bound == -np.inf
 
 
@@ -306,7 +307,7 @@ def test_units_beside_jumps_are_split_too():
     least = float((net.forward(points) @ row.T).min())
     reach = box(-np.ones(3), np.ones(3))
     above = Conjunction(row, np.array([least + 1e-3]))
-    assert searched(net, [above], reach).status is SearchStatus.UNSAFE
+    assert searched(net, [above], reach).ending is Ending.UNSAFE
     below = Conjunction(row, np.array([least - 0.3]))
     found = searched(net, [below], reach)
-    assert found.status is SearchStatus.PROVEN and found.bound <= 0.3 + 1e-9
+    assert found.ending is Ending.PROVEN and found.bound <= 0.3 + 1e-9

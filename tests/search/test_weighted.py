@@ -15,7 +15,8 @@ from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.folding import relaxed_by, states_by
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
-from onnx_lippa.search.base import Limits, SearchStatus, relates_inputs, rows_of
+from onnx_lippa.ending import Ending
+from onnx_lippa.search.base import Limits, margin_rows, relates_inputs
 from onnx_lippa.search.differences import Differences
 from onnx_lippa.search.leaves import Leaves
 from onnx_lippa.search.programs import ProgramSearch
@@ -91,12 +92,12 @@ def test_relations_between_two_runs_are_decided_on_both_sides(seed, delta, kind)
     gap = largest_gap(system, d, delta)
     if gap < 0.05:
         return
-    for factor, status in ((0.9, SearchStatus.UNSAFE), (1.1, SearchStatus.PROVEN)):
+    for factor, status in ((0.9, Ending.UNSAFE), (1.1, Ending.PROVEN)):
         disjunct = lipschitz(d, delta, factor * gap)
         assert relates_inputs(system, [disjunct])
         found = search(system, [disjunct], kind)
-        assert found.status is status
-        if status is SearchStatus.PROVEN:
+        assert found.ending is status
+        if status is Ending.PROVEN:
             assert 0 < found.bound <= least_margin(system, disjunct) + 1e-9
 
 
@@ -105,7 +106,7 @@ def test_weighted_sums_bound_the_margin_as_the_linear_program_does(seed):
     generator = np.random.default_rng(seed)
     system = random_system(generator, 3, (4, 3))
     disjuncts = disjuncts_of(generator, 3, (3, 1, 2), 0.0)
-    rows = rows_of(system, disjuncts)
+    rows = margin_rows(system, disjuncts)
     counts = np.array([3, 1, 2])
     weighted = WeightedRows.of(rows, counts, np.ones(6))
     ascent, relaxed = Ascent(Units.of(system)), relaxed_by(system)
@@ -131,7 +132,7 @@ def test_two_rows_that_no_input_meets_together_are_refuted_without_splitting():
         outputs_on_units=np.array([out[1], -out[1]]), outputs_offset=np.array([0.1, 0.1]),
     )  # fmt: skip
     found = search(system, [Conjunction(np.eye(2), np.zeros(2))])
-    assert found.status is SearchStatus.PROVEN
+    assert found.ending is Ending.PROVEN
     assert found.nodes == 2
     assert 0 < found.bound <= 0.1
 
@@ -198,7 +199,7 @@ def test_what_is_said_of_differences_holds_wherever_the_relations_are_met(seed):
     generator = np.random.default_rng(seed)
     system, d = related(generator, 2, 5)
     delta = float(generator.choice([0.02, 0.3]))
-    rows = rows_of(system, [lipschitz(d, delta, 0.1)])
+    rows = margin_rows(system, [lipschitz(d, delta, 0.1)])
     differences = Differences.of(system, rows.take(np.arange(1, 5)), Ascent(Units.of(system)))
     assert differences.rows.count == 2 * differences.one.size >= 4
     x = generator.uniform(0, 1, (4000, d))
@@ -235,7 +236,7 @@ def test_equations_of_outputs_and_of_inputs_are_refuted():
     rows = np.array([[1.0, -1, 0, 0], [-1.0, 1, 0, 0], [0, 0, 1.0, -1]])
     asked = Conjunction(rows, np.array([0.0, 0.0, -0.1]), strict=False)
     for kind in (SignSearch, ProgramSearch):
-        assert search(system, [asked], kind).status is SearchStatus.PROVEN
+        assert search(system, [asked], kind).ending is Ending.PROVEN
 
 
 def test_two_runs_of_a_monotone_network_take_few_programs():
@@ -252,5 +253,5 @@ def test_two_runs_of_a_monotone_network_take_few_programs():
     rows[1, [2, 4]] = rows[2, [3, 5]] = 1.0, -1.0
     asked = Conjunction(rows, np.array([-0.001, 0.0, 0.0]), strict=False)
     found = search(system, [asked], ProgramSearch)
-    assert found.status is SearchStatus.PROVEN
+    assert found.ending is Ending.PROVEN
     assert found.nodes <= 20

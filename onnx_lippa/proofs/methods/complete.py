@@ -20,13 +20,19 @@ from onnx_lippa.bounds.reduced.folding import Tightening, TooLargeError
 from onnx_lippa.bounds.reduced.pieces import NoRelaxationError
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.clock import OutOfTimeError
+from onnx_lippa.ending import Ending
 from onnx_lippa.proofs.case import Case
 from onnx_lippa.proofs.methods.base import Proving
 from onnx_lippa.proofs.methods.linear import ByLinearBounds
-from onnx_lippa.search.base import Limits, Offer, Search, SearchResult, SearchStatus, relates_inputs
+from onnx_lippa.search.base import Limits, Offer, Search, SearchResult, relates_inputs
 from onnx_lippa.search.boxes import BoxSearch
 from onnx_lippa.search.exact.search import ExactSearch
-from onnx_lippa.search.exact.system import NotExactError, constant_margin, exact_system, margins_at
+from onnx_lippa.search.exact.system import (
+    NotExactError,
+    build_exact_system,
+    compute_margins,
+    find_constant_margin,
+)
 from onnx_lippa.search.programs import ProgramSearch
 from onnx_lippa.search.signs import SignSearch
 from onnx_lippa.search.switches import SwitchSearch
@@ -124,23 +130,23 @@ class Complete(Proving):
         soon = last and not jumps and _may_be_exact(case) and nodes > _FIRST_NODES
         first, share = (_FIRST_NODES if soon else nodes), (_BEFORE_SWITCHES if jumps else 1.0)
         found = self._explore(case, system, disjuncts, search, first, share)
-        if soon and found.status is SearchStatus.OPEN and not found.is_tie:
+        if soon and found.is_open and found.ending is not Ending.TIE:
             # What is not settled soon may be a tie, which no bounds ever settle.
             self._search_exactly(case, share=_EXACT_SHARE)
             if not case.is_open:
                 return True
             found = self._explore(case, system, disjuncts, search, nodes)
-        if last and found.status is SearchStatus.OPEN and jumps:
+        if last and found.is_open and jumps:
             found = self._split_switches(case, disjuncts, search, tightening, found)
-        if found.status is SearchStatus.UNSAFE:
+        if found.ending is Ending.UNSAFE:
             return True
         case.reason = found.reason
         case.prove(found.proven.both(closed), ProvedBy.COMPLETE)
-        if found.status is SearchStatus.PROVEN:
+        if found.ending is Ending.PROVEN:
             if found.bound > 0 and closed.value == 0:
                 case.exclude(ProvedBy.COMPLETE)  # of ties that do not count
             return True
-        if last and found.is_tie:
+        if last and not jumps and found.ending is Ending.TIE:
             self._break_tie(case)
         return last
 
@@ -161,11 +167,11 @@ class Complete(Proving):
         if search is BoxSearch:
             found = SignSearch(system, disjuncts, _offers(case)).run(replace(limits, nodes=0))
             case.nodes += found.nodes
-            if found.status is not SearchStatus.OPEN or found.is_tie:
+            if not found.is_open or found.ending is Ending.TIE:
                 return found
         found = search(system, disjuncts, _offers(case)).run(limits)
         case.nodes += found.nodes
-        case.lp_steps += found.lp_steps
+        case.lp_steps += found.lps
         return found
 
     def _split_switches(
@@ -185,7 +191,7 @@ class Complete(Proving):
             case.model.network, Reach.of(case.stated), tightening, disjuncts, _offers(case), within
         ).run(Limits(case.deadline, nodes, settings.memory_limit))
         case.nodes += found.nodes
-        case.lp_steps += found.lp_steps
+        case.lp_steps += found.lps
         return replace(found, proven=found.proven.better(before.proven))
 
     def _break_tie(self, case: Case) -> None:
@@ -207,7 +213,7 @@ class Complete(Proving):
         deadline = now + share * (case.deadline - now)
 
         try:
-            system = exact_system(case.model.network, case.stated, deadline)
+            system = build_exact_system(case.model.network, case.stated, deadline)
         except NotExactError as error:
             if not case.stated.unbounded:
                 return
@@ -220,9 +226,9 @@ class Complete(Proving):
         limits = Limits(deadline, min(settings.node_limit, nodes), settings.memory_limit)
         found = ExactSearch(system, case.problem.unsafe.disjuncts, _offers(case)).run(limits)
         case.nodes += found.nodes
-        case.lp_steps += found.nodes
+        case.lp_steps += found.lps
         case.reason = found.reason
-        if found.proven:
+        if found.ending is Ending.PROVEN:
             case.exclude(ProvedBy.COMPLETE)
 
 
@@ -242,7 +248,7 @@ def _decided_at_a_point(case: Case) -> bool:
     """A case of a single input, without rounding; False where the network is too large for it."""
     x, disjuncts = case.stated.center, case.problem.unsafe.disjuncts
     try:
-        margins = margins_at(case.model.network, x, disjuncts)
+        margins = compute_margins(case.model.network, x, disjuncts)
     except NotExactError:
         return False
     least = min(margins)
@@ -286,7 +292,7 @@ def _constant_margins(
     sizes = sum(size.sum(axis=1) for _, size in parts)
     for row in np.flatnonzero(depends <= _CONSTANT * sizes).tolist():
         bound = float(disjunct.bound[row])
-        margin = constant_margin(case.model.network, disjunct.matrix[row], bound)
+        margin = find_constant_margin(case.model.network, disjunct.matrix[row], bound)
         if margin is not None and margin >= 0:
             yield margin
 

@@ -18,7 +18,7 @@ from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.mip.decision import MipSettings, MipStatus, decide
 from onnx_lippa.proofs.case import Case
 from onnx_lippa.proofs.methods.base import Proving
-from onnx_lippa.search.base import rows_of
+from onnx_lippa.search.base import margin_rows
 from onnx_lippa.witness import FoundBy
 
 _STEPS: Final = 10
@@ -72,7 +72,7 @@ def _start(case: Case, system: RectifiedSystem) -> Float64:
     if not disjuncts:
         return system.reach.middle
     ascent = Ascent(Units.of(system), case.deadline)
-    points = ascent.run(rows_of(system, disjuncts), relaxed_by(system), _STEPS).points
+    points = ascent.run(margin_rows(system, disjuncts), relaxed_by(system), _STEPS).points
     x = system.reach.at(points)
     margins = case.problem.unsafe.margins(system.outputs(x)).min(axis=1)
     best: Float64 = x[int(margins.argmin())]

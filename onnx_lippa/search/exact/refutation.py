@@ -1,12 +1,12 @@
-"""Whether linear inequalities contradict each other, shown by multipliers and rational arithmetic.
+"""Proofs in rational arithmetic that linear inequalities contradict each other.
 
-Motzkin's transposition theorem: no v has ``A v <= b``, ``C v = d`` (some rows strict) exactly where
-some multipliers, those of inequalities not negative, make
+Motzkin's transposition theorem: no v has ``A v <= b``, ``C v = d`` (some rows strict) if and only
+if there are multipliers, those of inequalities at least 0, with
 
     lambda A + mu C = 0    and    lambda b + mu d < 0,  or = 0 with a strict row of lambda > 0.
 
-A solver's multipliers are nearly such: which of them count is taken from it, their values are
-computed anew without rounding, and then checked. So nothing rests on the solver's word.
+A solver's multipliers are nearly such. Their support is taken from the solver; their values are
+computed anew without rounding, and checked. No solver is believed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.clock import require_time
-from onnx_lippa.search.exact.system import Sum
+from onnx_lippa.search.exact.system import AffineSum
 
 _SHARES: Final = (1e-7, 1e-10, 1e-4)
-"""Multipliers below such a share of the largest one are tried as 0."""
+"""Shares of the largest multiplier below which others are tried as 0."""
 _GRID: Final = 1 << 24
-"""Multipliers that others do not determine are rounded to multiples of one over this."""
+"""Free multipliers are rounded to multiples of one over this."""
 _ZERO: Final = Fraction(0)
 
 
@@ -37,22 +37,22 @@ class Row:
         left: the left side.
         is_equality: whether it is an equation.
         is_strict: whether it is strict.
-        is_soft: whether a candidate is sought inside of it, not on its edge.
+        is_soft: whether candidates are sought inside it, not on its edge.
     """
 
-    left: Sum
+    left: AffineSum
     is_equality: bool = False
     is_strict: bool = False
     is_soft: bool = False
 
 
-def refuted(rows: Sequence[Row], multipliers: Float64, deadline: float) -> bool:
-    """Whether multipliers near to given ones prove that no point meets all rows.
+def proves_contradiction(rows: Sequence[Row], multipliers: Float64, deadline: float) -> bool:
+    """Whether multipliers near given ones prove that no point meets all rows.
 
     Args:
         rows: the rows.
-        multipliers: (rows,) about the values sought; not negative for inequalities.
-        deadline: ``time.monotonic()`` at which this stops.
+        multipliers: (rows,) approximate values; at least 0 for inequalities.
+        deadline: a time of ``time.monotonic()``.
 
     Raises:
         OutOfTimeError: the deadline has passed.
@@ -68,14 +68,14 @@ def refuted(rows: Sequence[Row], multipliers: Float64, deadline: float) -> bool:
             continue
         tried.add(chosen)
         used = [rows[place] for place in chosen]
-        exact = _solved(used, multipliers[list(chosen)] / largest, deadline)
-        if exact is not None and _shows(used, exact):
+        exact = _solve(used, multipliers[list(chosen)] / largest, deadline)
+        if exact is not None and _check(used, exact):
             return True
     return False
 
 
-def _shows(rows: Sequence[Row], multipliers: Sequence[Fraction]) -> bool:
-    """Whether multipliers prove it; nothing about where they come from is assumed."""
+def _check(rows: Sequence[Row], multipliers: Sequence[Fraction]) -> bool:
+    """Whether multipliers prove it, wherever they come from."""
     total: dict[int, Fraction] = {}
     constant, strict = _ZERO, False
     for row, multiplier in zip(rows, multipliers, strict=True):
@@ -90,13 +90,13 @@ def _shows(rows: Sequence[Row], multipliers: Sequence[Fraction]) -> bool:
     return constant > 0 or (constant == 0 and strict)
 
 
-def _solved(rows: Sequence[Row], near: Float64, deadline: float) -> list[Fraction] | None:
-    """Multipliers near to given ones whose combination has no variables left."""
+def _solve(rows: Sequence[Row], near: Float64, deadline: float) -> list[Fraction] | None:
+    """Multipliers near given ones whose combination has no variables."""
     equations: dict[int, dict[int, Fraction]] = {}
     for place, row in enumerate(rows):
         for variable, coefficient in row.left.terms.items():
             equations.setdefault(variable, {})[place] = coefficient
-    # The unknowns come with the largest first: those are solved for, the others are given.
+    # Rows are sorted by multiplier: the largest are solved for, the others given.
     pivots: dict[int, dict[int, Fraction]] = {}
     for equation in equations.values():
         require_time(deadline)

@@ -1,15 +1,14 @@
 """Branch and bound over the signs of a small network's ReLUs, with proofs in rational arithmetic.
 
-A node fixes some signs. Its linear program, solved in floating point, pushes margins and signs in
-as far as they go together. Where they cannot all hold, its multipliers are made exact and checked
-(``refutation.py``); where they can, its point is a candidate, and the search goes on at the ReLU
-that the point is wrong about. Nothing takes a bound of the inputs, so they may have none.
+A node fixes some signs. Its linear program, solved in floating point, maximises the depth of a
+point inside margins and signs. Where they contradict each other, its multipliers are made exact
+and checked (``refutation.py``). Otherwise its point is a candidate, and the node is split at the
+ReLU that the point violates most. Inputs need no bounds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, final
 
@@ -17,51 +16,38 @@ import numpy as np
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, States
+from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.clock import OutOfTimeError, require_time
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.lp.solvers.table import make_solver
-from onnx_lippa.search.base import NODES_USED_UP, Limits, Offer
-from onnx_lippa.search.exact.refutation import Row, refuted
-from onnx_lippa.search.exact.system import ExactSystem, Sum, combined, over_outputs
+from onnx_lippa.search.base import OUT_OF_NODES, OUT_OF_TIME, Limits, Offer, Reason, SearchResult
+from onnx_lippa.search.exact.refutation import Row, proves_contradiction
+from onnx_lippa.search.exact.system import AffineSum, ExactSystem, combine, margin_of
 from onnx_lippa.spec import Conjunction
 
 _DEPTH: Final = 1.0
 _OTHER_DEPTHS: Final = (1e3, 1e6, 1e-2)
-"""How far inside the margins and signs a candidate is sought; far out rounding is coarse, so where
-a replay refuses one it is sought deeper, and less deep."""
+"""Depths of candidates inside margins and signs. Far out rounding is coarse, so after a refusal
+candidates are sought deeper, and less deep."""
 _HOPELESS: Final = 1e-5
-"""Programs with a value above minus this are tried to be refuted: solvers are no more exact."""
+"""A refutation is tried where the value is above minus this: solvers are no more exact."""
 _SECONDS: Final = 10.0
-"""What one program may take."""
+"""Time limit of one program."""
 _ONE: Final = Fraction(1)
-
-
-@dataclass(frozen=True)
-class Refuted:
-    """How a search ended.
-
-    Attributes:
-        unsafe: whether a candidate was accepted.
-        proven: whether every input is proven not to be unsafe.
-        nodes: linear programs solved.
-        reason: why neither.
-    """
-
-    unsafe: bool
-    proven: bool
-    nodes: int
-    reason: str = ""
+_UNDECIDED: Final = Reason(
+    Ending.REFUSED, "a margin is zero but for rounding, or a replay refused a candidate"
+)
 
 
 @final
 class ExactSearch:
-    """The search for one system.
+    """The search of one exact system. It proves signs of margins, and bounds none.
 
     Args:
-        system: the network over the inputs stated.
+        system: the network over the stated inputs.
         disjuncts: the unsafe outputs, with exact coefficients.
-        offer: judges candidates.
+        offer: replays candidates.
     """
 
     def __init__(self, system: ExactSystem, disjuncts: Sequence[Conjunction], offer: Offer) -> None:
@@ -71,44 +57,48 @@ class ExactSearch:
         self._states = _Relations(system)
         self._known: dict[int, tuple[Row, Float64]] = {}
 
-    def run(self, limits: Limits) -> Refuted:
+    def run(self, limits: Limits) -> SearchResult:
         """Searches until all is proven, a candidate is accepted, or a limit is reached."""
-        reason = ""
+        found, reason = False, None
         try:
             for disjunct in self._disjuncts:
-                found, open_ = self._decide(disjunct, limits)
+                found, undecided = self._decide(disjunct, limits)
                 if found:
-                    return Refuted(True, False, self._nodes)
-                reason = reason or open_
-        except OutOfTimeError as error:
-            reason = str(error)
-        return Refuted(False, not reason, self._nodes, reason)
+                    break
+                reason = reason or undecided
+        except OutOfTimeError:
+            reason = OUT_OF_TIME
+        counts = self._solver.counts
+        return SearchResult.of(
+            found, reason, Proven.nothing(), self._nodes, counts.solves, counts.seconds
+        )
 
-    def _decide(self, disjunct: Conjunction, limits: Limits) -> tuple[bool, str]:
-        """Whether a candidate was accepted, and why something is open, if it is."""
+    def _decide(self, disjunct: Conjunction, limits: Limits) -> tuple[bool, Reason | None]:
+        """Whether a candidate was accepted, and otherwise why the disjunct is open, if it is."""
         margins = [
-            Row(over_outputs(self._system, row, bound), is_strict=bool(strict), is_soft=True)
+            Row(margin_of(self._system, row, bound), is_strict=bool(strict), is_soft=True)
             for row, bound, strict in zip(
                 disjunct.matrix, disjunct.bound, disjunct.each_strict, strict=True
             )
         ]
-        pending, reason = [np.zeros(len(self._system.units), np.int8)], ""
+        pending = [np.zeros(len(self._system.units), np.int8)]
+        reason: Reason | None = None
         while pending:
             require_time(limits.deadline)
             if self._nodes >= limits.nodes:
-                return False, NODES_USED_UP
+                return False, OUT_OF_NODES
             state = pending.pop()
             rows = margins + self._states.rows(state)
             point, value, multipliers = self._solve(rows)
-            if value > -_HOPELESS and refuted(rows, multipliers, limits.deadline):
+            if value > -_HOPELESS and proves_contradiction(rows, multipliers, limits.deadline):
                 continue
             if point.size and self._offer(point[: self._system.inputs]):
-                return True, ""
-            unit = self._states.wrong(state, point)
+                return True, None
+            unit = self._states.most_violated(state, point)
             if unit < 0:
-                if point.size and value < -_HOPELESS and self._offered_elsewhere(rows):
-                    return True, ""
-                reason = "a margin is zero but for rounding, or a replay refused a candidate"
+                if point.size and value < -_HOPELESS and self._offer_elsewhere(rows):
+                    return True, None
+                reason = _UNDECIDED
                 continue
             for sign in self._states.order(unit, point):
                 child = state.copy()
@@ -116,8 +106,8 @@ class ExactSearch:
                 pending.append(child)
         return False, reason
 
-    def _offered_elsewhere(self, rows: Sequence[Row]) -> bool:
-        """Whether a candidate deeper inside is accepted, or one less deep."""
+    def _offer_elsewhere(self, rows: Sequence[Row]) -> bool:
+        """Offers candidates of other depths; True where one is accepted."""
         for depth in _OTHER_DEPTHS:
             point, value, _ = self._solve(rows, depth)
             if point.size and value < 0 and self._offer(point[: self._system.inputs]):
@@ -127,7 +117,7 @@ class ExactSearch:
     def _solve(
         self, rows: Sequence[Row], deepest: float = _DEPTH
     ) -> tuple[Float64, float, Float64]:
-        """The point farthest inside, minus how far, and multipliers; nothing where it fails."""
+        """The deepest point, minus its depth, and multipliers; empty where the solve fails."""
         self._nodes += 1
         n = self._system.variables
         try:
@@ -150,7 +140,7 @@ class ExactSearch:
         return solution.values[:n], float(solution.values[n]), multipliers
 
     def _in_floats(self, row: Row) -> Float64:
-        """A row for the solver: coefficients, that of the depth, both sides, and its scale."""
+        """A row for the solver: coefficients, that of the depth, both sides, the scale."""
         known = self._known.get(id(row))
         if known is not None:
             return known[1]
@@ -168,7 +158,7 @@ class ExactSearch:
 
 
 class _Relations:
-    """The rows that signs give, and what is wrong about a point."""
+    """The rows of signs, and their violation by a point."""
 
     def __init__(self, system: ExactSystem) -> None:
         self._system = system
@@ -177,16 +167,16 @@ class _Relations:
             row
             for i in range(d)
             for row in _between(
-                Sum({i: _ONE}), system.lower[i], system.upper[i], *system.is_open[i]
+                AffineSum({i: _ONE}), system.lower[i], system.upper[i], *system.is_open[i]
             )
         ]
-        self._z = [Sum({d + u: _ONE}) for u in range(len(system.units))]
+        self._z = [AffineSum({d + u: _ONE}) for u in range(len(system.units))]
         self._open = [self._relaxed(u) for u in range(len(system.units))]
         pairs = list(zip(self._z, system.units, strict=True))
         self._active = [
             (
                 Row(z.plus(z_hat, -_ONE), is_equality=True),
-                Row(combined([(-_ONE, z_hat)]), is_soft=True),
+                Row(combine([(-_ONE, z_hat)]), is_soft=True),
             )
             for z, z_hat in pairs
         ]
@@ -208,30 +198,30 @@ class _Relations:
         """
         z, z_hat = self._z[u], self._system.units[u]
         low, high = self._system.unit_lower[u], self._system.unit_upper[u]
-        rows = [Row(combined([(-_ONE, z)])), Row(z_hat.plus(z, -_ONE))]
+        rows = [Row(combine([(-_ONE, z)])), Row(z_hat.plus(z, -_ONE))]
         if low is not None and high is not None:
             slope = high / (high - low)
-            line = combined([(_ONE, z), (-slope, z_hat), (slope * low, Sum({}, _ONE))])
+            line = combine([(_ONE, z), (-slope, z_hat), (slope * low, AffineSum({}, _ONE))])
             rows.append(Row(line))
         elif low is not None:
-            rows.append(Row(combined([(_ONE, z), (-_ONE, z_hat), (low, Sum({}, _ONE))])))
+            rows.append(Row(combine([(_ONE, z), (-_ONE, z_hat), (low, AffineSum({}, _ONE))])))
         elif high is not None:
-            rows.append(Row(z.plus(Sum({}, -high))))
+            rows.append(Row(z.plus(AffineSum({}, -high))))
         return rows
 
-    def wrong(self, state: States, point: Float64) -> int:
-        """The undecided unit that a point is most wrong about; -1 where all are decided."""
+    def most_violated(self, state: States, point: Float64) -> int:
+        """The undecided unit that a point violates most; -1 where all are decided."""
         undecided = np.flatnonzero(state == 0)
         if not undecided.size:
             return -1
         if not point.size:
             return int(undecided[0])
         z_hat, z = self._at(point)
-        wrong = np.abs(z - np.maximum(z_hat, 0.0))[undecided] / (1.0 + np.abs(z[undecided]))
-        return int(undecided[wrong.argmax()])
+        violation = np.abs(z - np.maximum(z_hat, 0.0))[undecided] / (1.0 + np.abs(z[undecided]))
+        return int(undecided[violation.argmax()])
 
     def order(self, unit: int, point: Float64) -> tuple[int, int]:
-        """Both signs, the one that a point has last, since that is looked at first."""
+        """Both signs; the point's own comes last, since the last node is popped first."""
         if not point.size:
             return 1, -1
         z_hat, _ = self._at(point)
@@ -248,12 +238,12 @@ class _Relations:
 
 
 def _between(
-    x: Sum, low: Fraction | None, high: Fraction | None, above: bool, below: bool
+    x: AffineSum, low: Fraction | None, high: Fraction | None, above: bool, below: bool
 ) -> list[Row]:
-    """``low <= x <= high``, strictly where said."""
+    """``low <= x <= high``, each side strict or not."""
     rows = []
     if low is not None:
-        rows.append(Row(combined([(-_ONE, x), (low, Sum({}, _ONE))]), is_strict=above))
+        rows.append(Row(combine([(-_ONE, x), (low, AffineSum({}, _ONE))]), is_strict=above))
     if high is not None:
-        rows.append(Row(x.plus(Sum({}, -high)), is_strict=below))
+        rows.append(Row(x.plus(AffineSum({}, -high)), is_strict=below))
     return rows

@@ -28,37 +28,37 @@ from onnx_lippa.ir.passes import forward_pass
 from onnx_lippa.spec import Conjunction, StatedSet
 
 Side: TypeAlias = Fraction | None
-"""A bound; None where there is none."""
+"""A bound; None means unbounded."""
 
 MOST_VARIABLES: Final = 128
-"""Inputs and ReLUs together."""
+"""Inputs that vary and ReLUs together."""
 MOST_INPUTS: Final = 1000
-"""Those that do not vary included."""
+"""All inputs."""
 _MOST_TERMS: Final = 200_000
-"""Terms of all values of a network."""
+"""Terms of all values together."""
 _ZERO: Final = Fraction(0)
 _ONE: Final = Fraction(1)
 
 
 class NotExactError(LippaError):
-    """A network that is too large for rational arithmetic, or has a layer without ReLUs."""
+    """A network too large for rational arithmetic, or with a layer that is no sum of ReLUs."""
 
 
 @dataclass(frozen=True)
-class Sum:
+class AffineSum:
     """``constant + sum of coefficient * variable``.
 
     Attributes:
-        terms: coefficients by variable; inputs first, then ReLUs in order. None of them is 0.
-        constant: what is added.
+        terms: coefficients by variable, inputs before ReLUs; none is 0.
+        constant: the constant.
     """
 
     terms: Mapping[int, Fraction]
     constant: Fraction = _ZERO
 
-    def plus(self, other: Sum, factor: Fraction = _ONE) -> Sum:
+    def plus(self, other: AffineSum, factor: Fraction = _ONE) -> AffineSum:
         """The sum with a multiple of another."""
-        return combined([(_ONE, self), (factor, other)])
+        return combine([(_ONE, self), (factor, other)])
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class ExactSystem:
         inputs: number d of inputs.
         lower: (d,) their lower bounds.
         upper: (d,) their upper bounds.
-        is_open: (d,) for each whether it is never at its lower and its upper bound.
+        is_open: (d,) whether each excludes its lower and its upper bound.
         units: ẑ of every ReLU.
         unit_lower: proven lower bounds of ẑ.
         unit_upper: proven upper bounds of ẑ.
@@ -80,10 +80,10 @@ class ExactSystem:
     lower: Sequence[Side]
     upper: Sequence[Side]
     is_open: Sequence[tuple[bool, bool]]
-    units: Sequence[Sum]
+    units: Sequence[AffineSum]
     unit_lower: Sequence[Side]
     unit_upper: Sequence[Side]
-    outputs: Sequence[Sum]
+    outputs: Sequence[AffineSum]
 
     @property
     def variables(self) -> int:
@@ -91,17 +91,16 @@ class ExactSystem:
         return self.inputs + len(self.units)
 
 
-def exact_system(network: Network, stated: StatedSet, deadline: float) -> ExactSystem:
-    """The system of a small network over the box of a set, with bounds on any sides or none.
+def build_exact_system(network: Network, stated: StatedSet, deadline: float) -> ExactSystem:
+    """The system of a small network over the box of a set; any side may be unbounded.
 
-    A ball counts with how far each feature may move by itself: for ℓ∞ that is the whole set, for
-    other norms more than it.
+    A ball is replaced by its bounding box: equal to it in ℓ∞, larger in other norms.
 
     Raises:
-        NotExactError: it is too large, or has a layer that ReLUs do not state.
+        NotExactError: it is too large, or has a layer that is no sum of ReLUs.
         OutOfTimeError: the deadline has passed.
     """
-    made = _Made(network, stated, deadline)
+    made = _Builder(network, stated, deadline)
     values = [made.first()]
     for step in network.steps:
         layer, operands = step.layer, [values[i] for i in step.inputs]
@@ -116,8 +115,8 @@ def exact_system(network: Network, stated: StatedSet, deadline: float) -> ExactS
     return made.system(values[-1])
 
 
-class _Made:
-    """The system as it grows."""
+class _Builder:
+    """Builds a system layer by layer."""
 
     def __init__(self, network: Network, stated: StatedSet, deadline: float) -> None:
         self._deadline, self._terms = deadline, 0
@@ -126,7 +125,7 @@ class _Made:
         self._lower, self._upper = _box(stated)
         sides = [np.zeros(count, bool) if one is None else one for one in stated.is_open]
         self._open = [(bool(low), bool(high)) for low, high in zip(*sides, strict=True)]
-        self._units: list[Sum] = []
+        self._units: list[AffineSum] = []
         self._least, self._most = list(self._lower), list(self._upper)
         self._unit_bounds: list[tuple[Side, Side]] = []
         layers = [step.layer for step in network.steps]
@@ -138,10 +137,10 @@ class _Made:
                 "rational arithmetic is used for"
             )
 
-    def first(self) -> list[Sum]:
-        return [Sum({i: _ONE}) for i in range(self._count)]
+    def first(self) -> list[AffineSum]:
+        return [AffineSum({i: _ONE}) for i in range(self._count)]
 
-    def affine(self, layer: AffineLayer, operands: Sequence[list[Sum]]) -> list[Sum]:
+    def affine(self, layer: AffineLayer, operands: Sequence[list[AffineSum]]) -> list[AffineSum]:
         offset = layer.offset()
         outputs = size(layer.shape)
         constants = np.zeros(outputs)
@@ -150,34 +149,34 @@ class _Made:
         matrices = [matrix.tocsr() for matrix in layer.matrices()]
         made = []
         for row in range(outputs):
-            parts = [(_ONE, Sum({}, Fraction(float(constants[row]))))]
+            parts = [(_ONE, AffineSum({}, Fraction(float(constants[row]))))]
             for matrix, operand in zip(matrices, operands, strict=True):
                 first, end = matrix.indptr[row], matrix.indptr[row + 1]
                 for place in range(first, end):
                     weight = float(matrix.data[place])
                     if weight:
                         parts.append((Fraction(weight), operand[matrix.indices[place]]))
-            made.append(self._kept(combined(parts)))
+            made.append(self._check_size(combine(parts)))
         return made
 
-    def kinked(self, layer: TwoPiece, operand: list[Sum]) -> list[Sum]:
+    def kinked(self, layer: TwoPiece, operand: list[AffineSum]) -> list[AffineSum]:
         kink, value, below, above = (
             [Fraction(float(one)) for one in np.broadcast_to(part, layer.shape).ravel()]
             for part in (layer.kink, layer.value, layer.below, layer.above)
         )
         made = []
         for place, x in enumerate(operand):
-            moved = x.plus(Sum({}, -kink[place]))
+            moved = x.plus(AffineSum({}, -kink[place]))
             unit = self._relu(moved)
             parts = [
-                (_ONE, Sum({}, value[place])),
+                (_ONE, AffineSum({}, value[place])),
                 (above[place] - below[place], unit),
                 (below[place], moved),
             ]
-            made.append(self._kept(combined(parts)))
+            made.append(self._check_size(combine(parts)))
         return made
 
-    def largest(self, layer: MaxAlong, operand: list[Sum]) -> list[Sum]:
+    def largest(self, layer: MaxAlong, operand: list[AffineSum]) -> list[AffineSum]:
         source = (*layer.shape[: layer.axis], layer.entries, *layer.shape[layer.axis :])
         places = np.moveaxis(np.arange(len(operand)).reshape(source), layer.axis, -1)
         made = []
@@ -185,34 +184,34 @@ class _Made:
             best = operand[entries[0]]
             for other in entries[1:]:
                 best = best.plus(self._relu(operand[other].plus(best, -_ONE)))
-            made.append(self._kept(best))
+            made.append(self._check_size(best))
         return made
 
-    def _relu(self, x: Sum) -> Sum:
+    def _relu(self, x: AffineSum) -> AffineSum:
         lower, upper = self._range(x)
         if lower is not None and lower >= 0:
             return x
         if upper is not None and upper <= 0:
-            return Sum({})
+            return AffineSum({})
         if len(self._units) >= MOST_VARIABLES:
             raise NotExactError(f"it takes more than {MOST_VARIABLES} inputs and ReLUs")
         self._units.append(x)
         self._unit_bounds.append((lower, upper))
         self._least.append(_ZERO)
         self._most.append(upper)
-        return Sum({self._count + len(self._units) - 1: _ONE})
+        return AffineSum({self._count + len(self._units) - 1: _ONE})
 
-    def _range(self, x: Sum) -> tuple[Side, Side]:
+    def _range(self, x: AffineSum) -> tuple[Side, Side]:
         return _extreme(x, self._least, self._most), _extreme(x, self._most, self._least)
 
-    def _kept(self, x: Sum) -> Sum:
+    def _check_size(self, x: AffineSum) -> AffineSum:
         self._terms += 1 + len(x.terms)
         if self._terms > _MOST_TERMS:
             raise NotExactError(f"its values have more than {_MOST_TERMS} terms")
         require_time(self._deadline)
         return x
 
-    def system(self, outputs: list[Sum]) -> ExactSystem:
+    def system(self, outputs: list[AffineSum]) -> ExactSystem:
         return ExactSystem(
             self._count, self._lower, self._upper, self._open, self._units,
             [low for low, _ in self._unit_bounds], [high for _, high in self._unit_bounds],
@@ -220,8 +219,8 @@ class _Made:
         )  # fmt: skip
 
 
-def combined(parts: Sequence[tuple[Fraction, Sum]]) -> Sum:
-    """A sum of multiples of sums."""
+def combine(parts: Sequence[tuple[Fraction, AffineSum]]) -> AffineSum:
+    """A linear combination of sums."""
     terms: dict[int, Fraction] = {}
     constant = _ZERO
     for factor, part in parts:
@@ -230,19 +229,19 @@ def combined(parts: Sequence[tuple[Fraction, Sum]]) -> Sum:
         constant += factor * part.constant
         for variable, coefficient in part.terms.items():
             terms[variable] = terms.get(variable, _ZERO) + factor * coefficient
-    return Sum({variable: value for variable, value in terms.items() if value}, constant)
+    return AffineSum({variable: value for variable, value in terms.items() if value}, constant)
 
 
-def over_outputs(system: ExactSystem, row: Float64, bound: float) -> Sum:
+def margin_of(system: ExactSystem, row: Float64, bound: float) -> AffineSum:
     """``row @ outputs - bound``."""
-    parts = [(_ONE, Sum({}, -Fraction(float(bound))))]
+    parts = [(_ONE, AffineSum({}, -Fraction(float(bound))))]
     for place in np.flatnonzero(row).tolist():
         parts.append((Fraction(float(row[place])), system.outputs[place]))
-    return combined(parts)
+    return combine(parts)
 
 
-def _extreme(x: Sum, least: Sequence[Side], most: Sequence[Side]) -> Side:
-    """The least value of a sum, or the largest one where the two bounds change places."""
+def _extreme(x: AffineSum, least: Sequence[Side], most: Sequence[Side]) -> Side:
+    """The least value of a sum; the largest where the two bounds are swapped."""
     total = x.constant
     for variable, coefficient in x.terms.items():
         bound = least[variable] if coefficient > 0 else most[variable]
@@ -253,7 +252,7 @@ def _extreme(x: Sum, least: Sequence[Side], most: Sequence[Side]) -> Side:
 
 
 def _box(stated: StatedSet) -> tuple[list[Side], list[Side]]:
-    """Where each feature may be by itself, exactly."""
+    """The exact range of each feature."""
     lower = [_side(float(bound)) for bound in stated.lower]
     upper = [_side(float(bound)) for bound in stated.upper]
     if not np.isfinite(stated.eps):
@@ -272,7 +271,7 @@ def _side(bound: float) -> Side:
     return Fraction(bound) if np.isfinite(bound) else None
 
 
-def margins_at(
+def compute_margins(
     network: Network, x: Float64, disjuncts: Sequence[Conjunction]
 ) -> tuple[Fraction, ...]:
     """The margin of every disjunct at one input (d,).
@@ -283,7 +282,7 @@ def margins_at(
         disjuncts: the unsafe outputs; each has at least one row.
 
     Raises:
-        NotExactError: it is too large for numbers without rounding.
+        NotExactError: it is too large for arithmetic without rounding.
     """
     try:
         algebra = ExactAlgebra()
@@ -291,10 +290,10 @@ def margins_at(
         outputs = forward_pass(algebra, network.steps, batch)[-1].fractions()
     except TooManyProductsError as error:
         raise NotExactError(str(error)) from error
-    return tuple(max(_over(outputs, one)) for one in disjuncts)
+    return tuple(max(_compute_rows(outputs, one)) for one in disjuncts)
 
 
-def _over(outputs: Sequence[Fraction], disjunct: Conjunction) -> list[Fraction]:
+def _compute_rows(outputs: Sequence[Fraction], disjunct: Conjunction) -> list[Fraction]:
     """``A y - b`` for each row."""
     return [
         sum((Fraction(row[j]) * outputs[j] for j in np.flatnonzero(row).tolist()), -Fraction(bound))
@@ -302,52 +301,51 @@ def _over(outputs: Sequence[Fraction], disjunct: Conjunction) -> list[Fraction]:
     ]
 
 
-def constant_margin(network: Network, row: Float64, bound: float) -> Fraction | None:
-    """``row @ y - bound`` where it is one number for all inputs; None where that is not shown.
+def find_constant_margin(network: Network, row: Float64, bound: float) -> Fraction | None:
+    """``row @ y - bound`` where it is the same for all inputs; None where that is not proven.
 
-    It is where the row, pulled back through the affine layers at the end, depends on nothing:
-    two outputs that are the same, for instance.
+    It is proven where the vector-Jacobian product of the row with the affine layers at the end is
+    0, as for two equal outputs.
 
     Args:
         network: the network.
         row: (k,) coefficients of the outputs.
-        bound: what is subtracted.
+        bound: the bound of the row.
     """
     steps, algebra = network.steps, ExactAlgebra()
-    pulled: list[Exact | None] = [None] * (len(steps) + 1)
+    weights: list[Exact | None] = [None] * (len(steps) + 1)
     try:
-        pulled[-1] = Exact.of(row.reshape(1, *network.output_shape))
+        weights[-1] = Exact.of(row.reshape(1, *network.output_shape))
         for index in range(len(steps), 0, -1):
-            weighting = pulled[index]
+            weighting = weights[index]
             if weighting is None or not np.any(weighting.whole):
-                pulled[index] = None
+                weights[index] = None
                 continue
             step = steps[index - 1]
             if not isinstance(step.layer, AffineLayer):
                 return None
             shares = step.layer.transpose(algebra, weighting)
             for source, share in zip(step.inputs, shares, strict=True):
-                known = pulled[source]
-                pulled[source] = share if known is None else algebra.add(known, share)
-        first = pulled[0]
+                known = weights[source]
+                weights[source] = share if known is None else algebra.add(known, share)
+        first = weights[0]
         if first is not None and np.any(first.whole):
             return None
-        return _constant(network, pulled) - Fraction(bound)
+        return _weigh_offsets(network, weights) - Fraction(bound)
     except TooManyProductsError:
         return None
 
 
-def _constant(network: Network, pulled: Sequence[Exact | None]) -> Fraction:
-    """The weighted offsets of the layers that a row was pulled back through."""
+def _weigh_offsets(network: Network, weights: Sequence[Exact | None]) -> Fraction:
+    """The sum of the layers' offsets under the weights of their outputs."""
     total = _ZERO
-    for step, weighting in zip(network.steps, pulled[1:], strict=True):
+    for step, weighting in zip(network.steps, weights[1:], strict=True):
         if weighting is None or not isinstance(step.layer, AffineLayer):
             continue
         offset = step.layer.offset()
         if offset is None:
             continue
         whole = Exact.of(np.broadcast_to(offset, step.layer.shape))
-        weights = weighting.whole.reshape(step.layer.shape)
-        product = int(np.sum(weights * whole.whole))
+        product = int(np.sum(weighting.whole.reshape(step.layer.shape) * whole.whole))
         total += product * Fraction(2) ** (whole.exponent + weighting.exponent)
     return total
