@@ -52,7 +52,7 @@ _IN_TURN: Final[tuple[tuple[FreeUnits, ...], ...]] = (
 """Chosen on three to six inputs of one CNN (mnist_cnn_small_ADV, eps 0.14), each run once on a busy
 machine: 120 disagreeing units took the median margin from 0.27 to 0.02 in 30 s an input; 60
 influential ones broke one input of six where 60 disagreeing ones broke none; those nearest their
-faces, and those that bind, did nothing by themselves. ``tools/bench_partial.py`` repeats it."""
+faces, and those that bind, did nothing by themselves. ``tools/bench free_neurons`` repeats it."""
 
 
 @final

@@ -1,17 +1,14 @@
-"""How the ways to choose free units and the sizes of free sets do, in docs/performance.md.
+"""Large neighbourhood search: ways to choose the free neurons, and sizes of their sets.
 
-For every network, the default attack runs on the first inputs; what it leaves unbroken is the
-starting point of each variant of the stage, all from the same end points. Prints Markdown:
-
-    python tools/bench_partial.py MODELS DATA.npz --row NAME EPS [--row NAME EPS ...]
-        [--first N] [--seconds S] [--sizes 15 30 60] [--most INPUTS]
+For every network, the default attack runs on the first inputs. What it leaves unbroken is the
+starting point of each variant of the stage, all from the same end points.
 """
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +20,7 @@ from onnx_lippa.attacks.free_units import FreeUnits
 from onnx_lippa.attacks.ledger import Ledger
 from onnx_lippa.attacks.stages import FreePatterns
 from onnx_lippa.onnx_io import load
-from tools.bench import machine
-from tools.bench_proofs import attacked, problems_of
+from tools.bench.common import attacked, header, problems_of, row
 
 NEAR = 0.3
 """The stage's own closeness in the plan."""
@@ -35,10 +31,10 @@ ALONE = {
     "influential": ((FreeUnits.INFLUENTIAL,),),
     "disagreeing+influential": ((FreeUnits.DISAGREEING, FreeUnits.INFLUENTIAL),),
 }
-HEAD = (
-    "| network | eps | free units | size | open | broken | minutes | broken a minute | programs | "
-    "median margin before | after |"
-)
+COLUMNS = (
+    "network", "eps", "free units", "size", "open", "broken", "minutes", "broken a minute",
+    "programs", "median margin before", "after",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,14 +72,35 @@ def continued(before: Ledger, chosen: list[int]) -> Ledger:
     return ledger
 
 
-def row(name: str, eps: float, options: argparse.Namespace) -> None:
+def add_arguments(parser: ArgumentParser) -> None:
+    """The options of the table."""
+    parser.add_argument("models", type=Path)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--row", nargs=2, action="append", required=True, metavar=("NAME", "EPS"))
+    parser.add_argument("--first", type=int, default=100)
+    parser.add_argument("--most", type=int, help="only so many inputs, those of least margin")
+    parser.add_argument("--seconds", type=float, default=20.0, help="for one input")
+    parser.add_argument("--sizes", type=int, nargs="*", default=[15, 30, 60])
+    parser.add_argument("--ways", nargs="*", help="only these, and 'in' for the default")
+
+
+def run(options: Namespace) -> None:
+    """Prints the table."""
+    header(*COLUMNS)
+    with threadpool_limits(limits=1), np.errstate(all="ignore"):
+        for name, eps in options.row:
+            print_rows(name, float(eps), options)
+
+
+def print_rows(name: str, eps: float, options: Namespace) -> None:
+    """The rows of one network."""
     model = load(options.models / f"{name}.onnx", threads=1)
     problems = problems_of(model, options.data, eps, options.first)
     before = attacked(model, problems)
     chosen = [i for i in before.unbroken() if before.progress[i].closeness() < NEAR]
     chosen = sorted(chosen, key=lambda i: before.progress[i].best_margin)[: options.most]
     if not chosen:
-        print(f"| {name} | {eps} | nothing is left near |" + " |" * 8, flush=True)
+        row(name, eps, "nothing is left near", *[""] * 8)
         return
     margins = statistics.median(before.progress[i].best_margin for i in chosen)
     for variant in variants(options.sizes, options.seconds):
@@ -96,30 +113,7 @@ def row(name: str, eps: float, options: argparse.Namespace) -> None:
         broken = sum(entry.witness is not None for entry in ledger.progress)
         programs = sum(entry.lp_steps for entry in ledger.progress)
         after = statistics.median(entry.best_margin for entry in ledger.progress)
-        print(
-            f"| {name} | {eps} | {variant.name} | {variant.said} | {len(chosen)} | {broken} | "
-            f"{minutes:.2f} | {broken / minutes:.1f} | {programs} | {margins:.4f} | {after:.4f} |",
-            flush=True,
-        )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("models", type=Path)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--row", nargs=2, action="append", required=True, metavar=("NAME", "EPS"))
-    parser.add_argument("--first", type=int, default=100)
-    parser.add_argument("--most", type=int, help="only so many inputs, those of least margin")
-    parser.add_argument("--seconds", type=float, default=20.0, help="for one input")
-    parser.add_argument("--sizes", type=int, nargs="*", default=[15, 30, 60])
-    parser.add_argument("--ways", nargs="*", help="only these, and 'in' for the default")
-    options = parser.parse_args()
-    print(HEAD + "\n" + "| --- " * 11 + "|", flush=True)
-    with threadpool_limits(limits=1), np.errstate(all="ignore"):
-        for name, eps in options.row:
-            row(name, float(eps), options)
-    print(f"\n{machine()}")
-
-
-if __name__ == "__main__":
-    main()
+        row(
+            name, eps, variant.name, variant.said, len(chosen), broken, f"{minutes:.2f}",
+            f"{broken / minutes:.1f}", programs, f"{margins:.4f}", f"{after:.4f}",
+        )  # fmt: skip
