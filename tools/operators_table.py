@@ -14,7 +14,7 @@ from pathlib import Path
 from types import CodeType, FunctionType
 
 from onnx_lippa.ir.layers import Layer, PiecewiseLayer
-from onnx_lippa.ir.readout import Readout
+from onnx_lippa.ir.output_activation import OutputActivation
 from onnx_lippa.onnx_io.operators.registry import converters, refusals
 
 TARGET = Path(__file__).parents[1] / "docs" / "operators.md"
@@ -92,7 +92,7 @@ def kind_of(converter: Callable[..., object]) -> str:
         return "piecewise"
     if "holds" in met:
         return "truth"
-    return "last step" if Readout in met and not layers else "affine"
+    return "last step" if OutputActivation in met and not layers else "affine"
 
 
 def _referred(function: Callable[..., object], seen: set[int]) -> Iterator[object]:

@@ -13,9 +13,9 @@ import numpy as np
 from onnx_lippa.arrays import AnyArray, Float64
 from onnx_lippa.bounds.interval import EPSILON, TINY, Interval, IntervalAlgebra
 from onnx_lippa.ir.layers import PiecewiseLayer
-from onnx_lippa.ir.layers.activation import TwoPiece
-from onnx_lippa.ir.layers.reduce_max import MaxAlong
-from onnx_lippa.ir.layers.select import Switch
+from onnx_lippa.ir.layers.activation import Activation
+from onnx_lippa.ir.layers.reduce_max import ReduceMax
+from onnx_lippa.ir.layers.select import Select
 
 _ALGEBRA: Final = IntervalAlgebra()
 _OPERATIONS: Final = 4.0
@@ -24,7 +24,7 @@ _OPERATIONS: Final = 4.0
 
 def range_of(layer: PiecewiseLayer, x: Interval) -> Interval:
     """Bounds (n, *shape) of the output for bounds (n, *source) of the input."""
-    if isinstance(layer, TwoPiece):
+    if isinstance(layer, Activation):
         return _kinked(layer, x).known()
     return layer.forward(_ALGEBRA, x).known()
 
@@ -42,18 +42,18 @@ def undecided(layer: PiecewiseLayer, x: Interval) -> AnyArray:
     """
     states = states_within(layer, x)
     open_ = np.asarray(states.lower != states.upper)
-    if isinstance(layer, TwoPiece):
+    if isinstance(layer, Activation):
         return np.asarray(open_ & (layer.below != layer.above))
-    if isinstance(layer, MaxAlong):
+    if isinstance(layer, ReduceMax):
         along = layer.axis + 1
         least = x.lower.max(axis=along, keepdims=True)
         return np.asarray((x.upper >= least) & np.expand_dims(open_, along))
-    if isinstance(layer, Switch):
+    if isinstance(layer, Select):
         return np.repeat(open_[:, None], 3, axis=1)
     return np.ones(x.lower.shape, bool)
 
 
-def kinked_at(layer: TwoPiece, x: AnyArray) -> Float64:
+def kinked_at(layer: Activation, x: AnyArray) -> Float64:
     """The function at points (n, *shape), but for the rounding of :func:`kinked_rounding`."""
     if _is_relu(layer):
         return np.maximum(x, 0.0)
@@ -61,7 +61,7 @@ def kinked_at(layer: TwoPiece, x: AnyArray) -> Float64:
     return layer.value + slope * (x - layer.kink)
 
 
-def kinked_rounding(layer: TwoPiece, reach: AnyArray) -> Float64:
+def kinked_rounding(layer: Activation, reach: AnyArray) -> Float64:
     """How much rounding may change the function at points no larger than ``reach``."""
     if _is_exact(layer):
         return np.zeros(1)
@@ -70,7 +70,7 @@ def kinked_rounding(layer: TwoPiece, reach: AnyArray) -> Float64:
     return _OPERATIONS * EPSILON * sizes + TINY
 
 
-def _kinked(layer: TwoPiece, x: Interval) -> Interval:
+def _kinked(layer: Activation, x: Interval) -> Interval:
     """The ends, and the kink where it lies between them."""
     ends = x.mapped(lambda bound: kinked_at(layer, bound))
     z = Interval(ends.lower, ends.lower).hull(Interval(ends.upper, ends.upper))
@@ -80,7 +80,7 @@ def _kinked(layer: TwoPiece, x: Interval) -> Interval:
     return z if _is_exact(layer) else z.widened(kinked_rounding(layer, x.size))
 
 
-def _is_exact(layer: TwoPiece) -> bool:
+def _is_exact(layer: Activation) -> bool:
     """Whether the function is 0, x or -x on its pieces, so that nothing is rounded."""
     if np.any(layer.kink) or np.any(layer.value):
         return False
@@ -90,6 +90,6 @@ def _is_exact(layer: TwoPiece) -> bool:
     )
 
 
-def _is_relu(layer: TwoPiece) -> bool:
+def _is_relu(layer: Activation) -> bool:
     """Whether it is ``max(x, 0)``."""
     return _is_exact(layer) and not np.any(layer.below) and bool(np.all(layer.above == 1.0))

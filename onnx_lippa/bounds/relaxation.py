@@ -26,9 +26,9 @@ from onnx_lippa.arrays import AnyArray, Float64
 from onnx_lippa.bounds.interval import EPSILON, TINY, Interval
 from onnx_lippa.bounds.ranges import kinked_at, kinked_rounding, range_of, states_within
 from onnx_lippa.ir.layers import PiecewiseLayer
-from onnx_lippa.ir.layers.activation import TwoPiece
-from onnx_lippa.ir.layers.reduce_max import MaxAlong
-from onnx_lippa.ir.layers.select import Switch
+from onnx_lippa.ir.layers.activation import Activation
+from onnx_lippa.ir.layers.reduce_max import ReduceMax
+from onnx_lippa.ir.layers.select import Select
 
 _ROOM: Final = 16 * EPSILON
 """Rounding of a line's offset, relative to the sizes it is made of."""
@@ -106,11 +106,11 @@ def lines_of(layer: PiecewiseLayer, x: Interval, alpha: Float64 | None = None) -
         alpha: (n, *shape) in [0, 1], where the free line of a kink lies between its two slopes;
             None for the adaptive choice. Other kinds have no free line.
     """
-    if isinstance(layer, TwoPiece):
+    if isinstance(layer, Activation):
         return _kinked(layer, x, alpha)
-    if isinstance(layer, MaxAlong):
+    if isinstance(layer, ReduceMax):
         return _largest(layer, x)
-    if isinstance(layer, Switch):
+    if isinstance(layer, Select):
         return _switched(layer, x)
     return constant_lines_of(layer, x)
 
@@ -121,7 +121,7 @@ def constant_lines_of(layer: PiecewiseLayer, x: Interval) -> Lines:
     return Lines(None, z.lower, None, z.upper)
 
 
-def _kinked(layer: TwoPiece, x: Interval, alpha: Float64 | None) -> Lines:
+def _kinked(layer: Activation, x: Interval, alpha: Float64 | None) -> Lines:
     l, u = x.lower, x.upper  # noqa: E741  # the letters of the formulas
     kink, value, below, above = layer.kink, layer.value, layer.below, layer.above
     active, inactive = l >= kink, u <= kink
@@ -154,7 +154,7 @@ def _kinked(layer: TwoPiece, x: Interval, alpha: Float64 | None) -> Lines:
     )
 
 
-def _largest(layer: MaxAlong, x: Interval) -> Lines:
+def _largest(layer: ReduceMax, x: Interval) -> Lines:
     l, u = x.lower, x.upper  # noqa: E741
     along = layer.axis + 1
     places = np.arange(layer.entries).reshape(-1, *(1,) * (l.ndim - along - 1))
@@ -177,7 +177,7 @@ def _largest(layer: MaxAlong, x: Interval) -> Lines:
     return Lines(chosen.astype(np.float64), np.zeros(offset.shape), upper_slope, offset, layer.axis)
 
 
-def _switched(layer: Switch, x: Interval) -> Lines:
+def _switched(layer: Select, x: Interval) -> Lines:
     states, z = states_within(layer, x), range_of(layer, x)
     surely, possibly = states.lower, states.upper
     open_ = possibly & ~surely

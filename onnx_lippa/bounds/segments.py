@@ -17,12 +17,12 @@ from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import AffineLayer
 from onnx_lippa.ir.layers.elementwise import ScaleShift
-from onnx_lippa.ir.layers.gather import Taken
-from onnx_lippa.ir.layers.reshape import Permuted, Rearranged
+from onnx_lippa.ir.layers.gather import Gather
+from onnx_lippa.ir.layers.reshape import Reshape, Transpose
 from onnx_lippa.ir.network import Network, Step
 
 _ALGEBRA: Final = NumpyAlgebra()
-_SINGLE: Final = (Rearranged, Permuted, Taken, ScaleShift)
+_SINGLE: Final = (Reshape, Transpose, Gather, ScaleShift)
 """Layers each of whose outputs takes one input."""
 
 

@@ -18,7 +18,7 @@ from onnx_lippa.arrays import AnyArray, Float64
 from onnx_lippa.bounds import Bounds, interval_bounds, linear_bounds, states_within
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import PiecewiseLayer
-from onnx_lippa.ir.layers.reduce_max import MaxAlong
+from onnx_lippa.ir.layers.reduce_max import ReduceMax
 from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.passes import states_of
 from onnx_lippa.spec import InputSet, StatedSet
@@ -133,7 +133,7 @@ def proven(network: Network, bounds: Bounds, row: int) -> Proven:
         states = states_within(layer, bounds.take(slice(row, row + 1)).interval(place))
         fixed = states.lower == states.upper
         unstable += int(np.count_nonzero(~fixed))
-        if isinstance(layer, MaxAlong):
+        if isinstance(layer, ReduceMax):
             decided += int(np.count_nonzero(fixed))
         else:
             active += int(np.count_nonzero(fixed & (states.lower != 0)))

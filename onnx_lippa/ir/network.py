@@ -9,11 +9,11 @@ import numpy as np
 from onnx_lippa.arrays import AnyArray, Float64, Floats, Shape, size
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import Layer, PiecewiseLayer
-from onnx_lippa.ir.layers.concat import Joined
-from onnx_lippa.ir.layers.reshape import Rearranged
+from onnx_lippa.ir.layers.concat import Concat
+from onnx_lippa.ir.layers.reshape import Reshape
+from onnx_lippa.ir.output_activation import OutputActivation
 from onnx_lippa.ir.passes import forward_pass, states_of, transpose_pass
 from onnx_lippa.ir.pattern import ActivationPattern
-from onnx_lippa.ir.readout import Readout
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ class Network:
     Attributes:
         input_shape: sample shape of the input.
         steps: the layers; the last one computes the logits.
-        readout: what the model makes of the logits afterwards.
+        output_activation: the softmax or sigmoid of the model, which the network leaves out.
         notes: what a user should know about the import, one sentence each.
     """
 
     input_shape: Shape
     steps: tuple[Step, ...]
-    readout: Readout = Readout.LOGITS
+    output_activation: OutputActivation = OutputActivation.IDENTITY
     notes: tuple[str, ...] = ()
 
     @property
@@ -110,9 +110,9 @@ class Network:
         k, d = self.output_size, self.input_size
         last = len(self.steps)
         added: list[tuple[str, Layer, tuple[int, ...]]] = [
-            ("Reshape", Rearranged(self.output_shape, (k,)), (last,)),
-            ("Reshape", Rearranged(self.input_shape, (d,)), (0,)),
-            ("Concat", Joined([(k,), (d,)], 0), (last + 1, last + 2)),
+            ("Reshape", Reshape(self.output_shape, (k,)), (last,)),
+            ("Reshape", Reshape(self.input_shape, (d,)), (0,)),
+            ("Concat", Concat([(k,), (d,)], 0), (last + 1, last + 2)),
         ]
         steps = (Step("joint", op, "", layer, inputs) for op, layer, inputs in added)
         return replace(self, steps=(*self.steps, *steps))

@@ -53,7 +53,7 @@ class LinearRegion:
         self._states: list[np.ndarray | None] = [None] * len(network.steps)
         for (index, _, _), state in zip(self._piecewise, pattern.states, strict=True):
             self._states[index] = state.astype(np.bool_) if state.dtype == np.int8 else state
-        sizes = [size(layer.guard_shape) for _, _, layer in self._piecewise]
+        sizes = [size(layer.constraints_shape) for _, _, layer in self._piecewise]
         self._first_face = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
     @classmethod
@@ -75,7 +75,9 @@ class LinearRegion:
             if isinstance(layer, AffineLayer):
                 values.append(layer.forward(self._algebra, *operands))
             elif isinstance(layer, PiecewiseLayer) and state is not None:
-                slacks.append(layer.guard(self._algebra, state, operands[0]).reshape(len(x), -1))
+                slacks.append(
+                    layer.constraints(self._algebra, state, operands[0]).reshape(len(x), -1)
+                )
                 values.append(layer.piece(self._algebra, state, operands[0]))
         joined = np.concatenate(slacks, axis=1) if slacks else np.zeros((len(x), 0))
         return Evaluation(values[-1].reshape(len(x), -1), joined)
@@ -93,13 +95,13 @@ class LinearRegion:
             mine = np.flatnonzero(owner == place)
             if mine.size == 0:
                 continue
-            units = np.zeros((mine.size, size(layer.guard_shape)))
+            units = np.zeros((mine.size, size(layer.constraints_shape)))
             units[np.arange(mine.size), faces[mine] - self._first_face[place]] = 1.0
             state = self._states[index]
             if state is None:
                 continue
-            seed = layer.guard_transpose(
-                self._algebra, state, units.reshape(mine.size, *layer.guard_shape)
+            seed = layer.constraints_transpose(
+                self._algebra, state, units.reshape(mine.size, *layer.constraints_shape)
             )
             rows[mine] = self._transpose(source, seed)
         return rows

@@ -10,7 +10,7 @@ import onnx
 from onnx_lippa.arrays import FLOAT32, AnyArray, Float64, Floats
 from onnx_lippa.errors import ModelError, ModelMismatchError
 from onnx_lippa.ir.network import Network
-from onnx_lippa.ir.readout import Readout
+from onnx_lippa.ir.output_activation import OutputActivation
 from onnx_lippa.onnx_io.reader import Interface
 from onnx_lippa.onnx_io.runtime import Runtime
 from onnx_lippa.spec import Features
@@ -45,10 +45,10 @@ def check_agreement(
     points = _points(lower, upper).astype(interface.dtype)
     theirs = runtime.outputs(points)
     with np.errstate(over="ignore", invalid="ignore"):
-        exact = _with_readout(network, _values(network, points.astype(np.float64)))
+        exact = _with_output_activation(network, _values(network, points.astype(np.float64)))
         rounded = exact  # the runtime may compute in float64 as we do
         if interface.dtype == FLOAT32:
-            rounded = _with_readout(network, _values(network, points))
+            rounded = _with_output_activation(network, _values(network, points))
     if theirs.shape != exact[-1].reshape(len(points), -1).shape:
         raise ModelMismatchError(
             f"the model gives {theirs.shape[1]} outputs a sample in ONNX Runtime, but "
@@ -61,7 +61,7 @@ def check_agreement(
             "inputs"
         )
     agreed = _beyond_rounding(theirs, exact[-1], rounded[-1]) is None
-    if agreed and network.readout is Readout.LOGITS:
+    if agreed and network.output_activation is OutputActivation.IDENTITY:
         return
     places = [place for place, step in enumerate(network.steps) if step.tensor]
     # Saturated probabilities hide the scores behind them, so these are compared as well.
@@ -69,7 +69,7 @@ def check_agreement(
     places = [place for place in places if exact[place + 1].size]
     found = _first_difference(network, places, proto, interface, points, exact, rounded)
     if found is None and not agreed:
-        found = f"the final {network.readout.value} differs from ONNX Runtime"
+        found = f"the final {network.output_activation.value} differs from ONNX Runtime"
     if not agreed and interface.batch_is_free:
         alone = np.concatenate([runtime.outputs(point[None]) for point in points])
         if _beyond_rounding(alone, exact[-1], rounded[-1]) is None:
@@ -112,10 +112,10 @@ def _points(lower: Float64, upper: Float64) -> Float64:
     return np.concatenate([uniform, np.where(high_ones, high, low)])
 
 
-def _with_readout(network: Network, values: list[AnyArray]) -> list[AnyArray]:
-    if network.readout is not Readout.LOGITS:
+def _with_output_activation(network: Network, values: list[AnyArray]) -> list[AnyArray]:
+    if network.output_activation is not OutputActivation.IDENTITY:
         logits = values[-1].reshape(len(values[-1]), -1).astype(np.float64)
-        values = [*values, network.readout.apply(logits)]
+        values = [*values, network.output_activation.apply(logits)]
     return values
 
 

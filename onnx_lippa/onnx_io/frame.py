@@ -10,14 +10,9 @@ import numpy as np
 from onnx_lippa.arrays import AnyArray, Float64, Shape
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.base import Layer
-from onnx_lippa.ir.layers.reduce_sum import Repeated
-from onnx_lippa.ir.layers.reshape import Rearranged
-from onnx_lippa.onnx_io.node import (
-    Computed,
-    Converted,
-    Known,
-    NodeView,
-)
+from onnx_lippa.ir.layers.reduce_sum import Expand
+from onnx_lippa.ir.layers.reshape import Reshape
+from onnx_lippa.onnx_io.node import Computed, Converted, Known, NodeView
 
 
 def met(x: Computed, constant: Known) -> tuple[Frame, Float64]:
@@ -34,7 +29,7 @@ def met(x: Computed, constant: Known) -> tuple[Frame, Float64]:
         missing = value.ndim - len(frame.source)
         if missing > 0:
             wide = (*(1,) * missing, *frame.source)
-            before = (*frame.before, Rearranged(frame.source, wide))
+            before = (*frame.before, Reshape(frame.source, wide))
             frame = replace(frame, before=before, source=wide)
     try:
         np.broadcast_shapes(value.shape, frame.source)
@@ -48,8 +43,8 @@ def met(x: Computed, constant: Known) -> tuple[Frame, Float64]:
 def reshaped(source: Shape, shape: Shape) -> Converted:
     """A sample of shape ``source`` as a tensor that has this shape in the graph."""
     if len(shape) > 1 and shape[0] == 1:  # what is in front can be taken for the batch axis
-        return Converted((Rearranged(source, shape[1:]),), batched=True)
-    return Converted((Rearranged(source, shape),), batched=False)
+        return Converted((Reshape(source, shape[1:]),), batched=True)
+    return Converted((Reshape(source, shape),), batched=False)
 
 
 def without_batch(constant: Float64, rank: int) -> Float64:
@@ -116,7 +111,7 @@ def framed(x: Computed, axes: Sequence[int]) -> Frame:
 
 def whole(x: Computed, axes: Sequence[int] = ()) -> Frame:
     """The tensor with all axes of the graph."""
-    before = (Rearranged(x.shape, x.whole),) if x.batched else ()
+    before = (Reshape(x.shape, x.whole),) if x.batched else ()
     return Frame(before, x.whole, tuple(axes), False)
 
 
@@ -149,7 +144,7 @@ class Meeting:
         if source == self.shape:
             return ()
         wide = (1,) * (len(self.shape) - len(source)) + source
-        return (Rearranged(source, wide), Repeated(wide, self.shape))
+        return (Reshape(source, wide), Expand(wide, self.shape))
 
     def converted(self, *layers: Layer) -> Converted:
         """The node as a chain of layers on the computed operands."""

@@ -9,6 +9,7 @@ from typing import Final, final
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
+from typing_extensions import override
 
 from onnx_lippa.arrays import FLOAT32, AnyArray, Float64, Integers, Shape
 from onnx_lippa.ir.algebra import Algebra, ConvGeometry
@@ -41,36 +42,37 @@ class GraphAlgebra(Algebra[str]):
         """The ONNX number of :attr:`dtype`."""
         return helper.np_dtype_to_tensor_dtype(self.dtype)
 
+    @override
     def add(self, left: str, right: str) -> str:
-        """See :meth:`Algebra.add`."""
         return self._node("Add", left, right)
 
+    @override
     def add_constant(self, x: str, constant: Float64) -> str:
-        """See :meth:`Algebra.add_constant`."""
         return self._node("Add", x, self._float(constant))
 
+    @override
     def scale(self, x: str, constant: Float64) -> str:
-        """See :meth:`Algebra.scale`."""
         if constant.ndim == 0 and constant == -1.0:
             return self._node("Neg", x)
         return self._node("Mul", x, self._float(constant))
 
+    @override
     def matmul(self, x: str, weight: Float64) -> str:
-        """See :meth:`Algebra.matmul`."""
         return self._node("MatMul", x, self._float(weight))
 
+    @override
     def left_matmul(self, weight: Float64, x: str) -> str:
-        """See :meth:`Algebra.left_matmul`."""
         return self._node("MatMul", self._float(weight), x)
 
+    @override
     def conv(self, x: str, weight: Float64, geometry: ConvGeometry) -> str:
-        """See :meth:`Algebra.conv`."""
         return self._node("Conv", x, self._float(weight), **_window(geometry))
 
+    @override
     def conv_transpose(
         self, u: str, weight: Float64, geometry: ConvGeometry, extents: tuple[int, ...]
     ) -> str:
-        """See :meth:`Algebra.conv_transpose`; as a convolution where that is possible."""
+        """As a convolution where that is possible."""
         places = geometry.output_extents(extents)
         form = sub_pixel(weight, geometry, places, extents)
         if form is None:
@@ -107,16 +109,17 @@ class GraphAlgebra(Algebra[str]):
         whole = self.permute(rows, (0, 2, 1, 3))
         return self.reshape(whole, (channels, height * s, width * s))
 
+    @override
     def reshape(self, x: str, shape: Shape) -> str:
-        """See :meth:`Algebra.reshape`."""
         return self._node("Reshape", x, self._integer((-1, *shape)))
 
+    @override
     def permute(self, x: str, axes: tuple[int, ...]) -> str:
-        """See :meth:`Algebra.permute`."""
         return self._node("Transpose", x, perm=[0, *(axis + 1 for axis in axes)])
 
+    @override
     def take(self, x: str, axis: int, source: Shape, indices: Integers) -> str:
-        """See :meth:`Algebra.take`; slices and zeros around them where that is all it is."""
+        """Slices and zeros around them where that is all it is."""
         run = straight_run(indices)
         if run is None:
             pieces = straight_pieces(indices, _MOST_SLICES)
@@ -138,16 +141,16 @@ class GraphAlgebra(Algebra[str]):
             return x
         return self._zeros_around(x, axis, len(source), run.before, run.after)
 
+    @override
     def concatenate(self, parts: Sequence[str], axis: int) -> str:
-        """See :meth:`Algebra.concatenate`."""
         return self._node("Concat", *parts, axis=axis + 1)
 
+    @override
     def broadcast(self, x: str, shape: Shape) -> str:
-        """See :meth:`Algebra.broadcast`."""
         return self._node("Expand", x, self._integer((1, *shape)))
 
+    @override
     def sum_to(self, u: str, source: Shape, shape: Shape) -> str:
-        """See :meth:`Algebra.sum_to`."""
         padded = (1,) * (len(source) - len(shape)) + shape
         axes = tuple(
             i + 1 for i, (s, t) in enumerate(zip(source, padded, strict=True)) if t == 1 != s
@@ -155,37 +158,39 @@ class GraphAlgebra(Algebra[str]):
         total = self._node("ReduceSum", u, self._integer(axes), keepdims=1) if axes else u
         return self.reshape(total, shape)
 
+    @override
     def relu(self, x: str) -> str:
-        """See :meth:`Algebra.relu`."""
         return self._node("Relu", x)
 
+    @override
     def maximum(self, x: str, axis: int) -> str:
-        """See :meth:`Algebra.maximum`."""
         return self._node("ReduceMax", x, self._integer((axis + 1,)), keepdims=0)
 
+    @override
     def at_least(self, x: str, threshold: Float64) -> str:
-        """See :meth:`Algebra.at_least`."""
         return self._node("GreaterOrEqual", x, self._float(threshold))
 
+    @override
     def argmax(self, x: str, axis: int) -> str:
-        """See :meth:`Algebra.argmax`; in 32 bits, which are compared faster than 64."""
+        """In 32 bits, which are compared faster than 64."""
         found = self._node("ArgMax", x, axis=axis + 1, keepdims=0)
         return self._node("Cast", found, to=onnx.TensorProto.INT32)
 
+    @override
     def one_hot(self, positions: str, shape: Shape, axis: int) -> str:
-        """See :meth:`Algebra.one_hot`."""
         places = np.arange(shape[axis], dtype=np.int32)
         column = places.reshape(-1, *(1,) * (len(shape) - axis - 1))
         expanded = self._node("Unsqueeze", positions, self._integer((axis + 1,)))
         return self._node("Equal", expanded, self._constant(column))
 
+    @override
     def where(self, condition: str, if_true: str, if_false: str) -> str:
-        """See :meth:`Algebra.where`; of products, which ONNX Runtime computes ten times as fast."""
+        """Of products, which ONNX Runtime computes ten times as fast."""
         rest = self._node("Sub", if_false, self.mask(condition, if_false))
         return self._node("Add", self.mask(condition, if_true), rest)
 
+    @override
     def mask(self, condition: str, x: str) -> str:
-        """See :meth:`Algebra.mask`."""
         # A product is twice as fast as Where with a broadcast zero.
         return self._node("Mul", x, self._node("Cast", condition, to=self.element))
 

@@ -17,9 +17,9 @@ import onnx
 
 from onnx_lippa.arrays import AnyArray, Shape, size
 from onnx_lippa.errors import ModelError, NodeProblem, Unsupported, UnsupportedModelError
-from onnx_lippa.ir.layers.reshape import Rearranged, merged
+from onnx_lippa.ir.layers.reshape import Reshape, merged
 from onnx_lippa.ir.network import Network, Step
-from onnx_lippa.ir.readout import Readout
+from onnx_lippa.ir.output_activation import OutputActivation
 from onnx_lippa.onnx_io import control_flow, sequences
 from onnx_lippa.onnx_io.budget import Budget
 from onnx_lippa.onnx_io.control_flow import ControlNode
@@ -201,7 +201,7 @@ class _Builder:
     ) -> None:
         sources = [operands[position] for position in converted.inputs]
         computed = [source for source in sources if isinstance(source, Computed)]
-        readout = self._readout(node, computed, converted)
+        output_activation = self._output_activation(node, computed, converted)
         holds = _truth(computed, converted)
         batched = computed[0].batched if converted.batched is None else converted.batched
         shape = computed[0].shape
@@ -211,18 +211,20 @@ class _Builder:
         if not batched and len(shape) > 1 and shape[0] == 1:
             # What has an axis of extent 1 in front can be taken for a batch of one again.
             batched = True
-            layers.append(Rearranged(shape, shape[1:]))
+            layers.append(Reshape(shape, shape[1:]))
             shape = shape[1:]
         layers = merged(layers)
         inputs = tuple(source.index for source in computed)
         for place, layer in enumerate(layers):
             self._require_room(layer.shape)
             # What is read through something is not what the graph calls by that name.
-            as_it_is = readout is Readout.LOGITS and holds is None and self.depth == 0
+            as_it_is = (
+                output_activation is OutputActivation.IDENTITY and holds is None and self.depth == 0
+            )
             named = tensor if as_it_is and place == len(layers) - 1 else ""
             self.steps.append(Step(name, node.op_type, named, layer, inputs))
             inputs = (len(self.steps),)
-        self.operands[tensor] = Computed(inputs[0], shape, batched, readout, holds)
+        self.operands[tensor] = Computed(inputs[0], shape, batched, output_activation, holds)
 
     def _require_room(self, shape: Shape) -> None:
         """Raises Unsupported where one sample of this tensor, or of all so far, is too large."""
@@ -235,19 +237,19 @@ class _Builder:
                 "sample, the most that fit into the memory that loading may take (--load-memory)"
             )
 
-    def _readout(
+    def _output_activation(
         self, node: onnx.NodeProto, computed: list[Computed], converted: Converted
-    ) -> Readout:
+    ) -> OutputActivation:
         """What the result is to be read through, given what the operands are read through."""
-        pending = {source.readout for source in computed} - {Readout.LOGITS}
+        pending = {source.output_activation for source in computed} - {OutputActivation.IDENTITY}
         if not pending:
-            return converted.readout or Readout.LOGITS
+            return converted.output_activation or OutputActivation.IDENTITY
         # Either the node goes on with it (1 - sigmoid) or leaves the scores in their order.
-        keeps = all(isinstance(layer, Rearranged) for layer in converted.layers)
-        goes_on = pending == {converted.readout} and len(converted.layers) > 0
-        if goes_on or (len(pending) == 1 and converted.readout is None and keeps):
+        keeps = all(isinstance(layer, Reshape) for layer in converted.layers)
+        goes_on = pending == {converted.output_activation} and len(converted.layers) > 0
+        if goes_on or (len(pending) == 1 and converted.output_activation is None and keeps):
             return pending.pop()
-        before = ", ".join(sorted(readout.value for readout in pending))
+        before = ", ".join(sorted(output_activation.value for output_activation in pending))
         raise Unsupported(
             f"it takes the result of a {before}, which is supported only as the very last step "
             "of a classifier"
@@ -259,7 +261,7 @@ def _truth(computed: list[Computed], converted: Converted) -> bool | None:
     given = [source.holds for source in computed if source.holds is not None]
     if converted.takes_truth or not given:
         return converted.holds
-    if len(computed) == 1 and all(isinstance(layer, Rearranged) for layer in converted.layers):
+    if len(computed) == 1 and all(isinstance(layer, Reshape) for layer in converted.layers):
         return given[0]
     raise Unsupported(
         "it takes the truth of a comparison, which is supported only as the condition of a Where "
@@ -350,11 +352,11 @@ def _pruned(steps: list[Step], output: Computed, interface: Interface, skipped: 
     kept = sorted(needed - {0})
     position = {0: 0} | {index: place + 1 for place, index in enumerate(kept)}
     notes = []
-    readout = output.readout
-    if readout is not Readout.LOGITS:
+    output_activation = output.output_activation
+    if output_activation is not OutputActivation.IDENTITY:
         notes.append(
-            f"the trailing {readout.value} is dropped for the attack, since it keeps the order "
-            "of the classes; replays use the model as it is"
+            f"the trailing {output_activation.value} is dropped for the attack, since it keeps the "
+            "order of the classes; replays use the model as it is"
         )
     if skipped:
         count = "1 node" if skipped == 1 else f"{skipped} nodes"
@@ -365,7 +367,7 @@ def _pruned(steps: list[Step], output: Computed, interface: Interface, skipped: 
             Step(s.name, s.op, s.tensor, s.layer, tuple(position[i] for i in s.inputs))
             for s in (steps[index - 1] for index in kept)
         ),
-        readout,
+        output_activation,
         tuple(notes),
     )
 

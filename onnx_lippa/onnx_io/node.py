@@ -11,7 +11,7 @@ import numpy as np
 from onnx_lippa.arrays import AnyArray, Float64, Shape
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.base import Layer
-from onnx_lippa.ir.readout import Readout
+from onnx_lippa.ir.output_activation import OutputActivation
 from onnx_lippa.onnx_io.limits import DEFAULT_LIMITS, SizeLimits
 
 
@@ -57,8 +57,7 @@ class Computed:
         shape: its shape for one sample.
         batched: whether the tensor has a batch axis in front of that. It may lack one in a model
             for single samples.
-        readout: what the graph has done to it that the network leaves out: its values are scores
-            before that.
+        output_activation: the activation that the graph has applied and the network leaves out.
         holds: for the truth of a comparison, whether it is true where the network's value is not
             negative, or (False) where it is; None for numbers.
     """
@@ -66,7 +65,7 @@ class Computed:
     index: int
     shape: Shape
     batched: bool = True
-    readout: Readout = Readout.LOGITS
+    output_activation: OutputActivation = OutputActivation.IDENTITY
     holds: bool | None = None
 
     @property
@@ -196,7 +195,7 @@ class Converted:
             of the one before it. Empty where the node passes its operand on.
         inputs: positions of the node's operands that the chain takes, in order.
         batched: whether the result has a batch axis in the graph; None means as the operand.
-        readout: set where the node turns scores into another form that keeps their order.
+        output_activation: set where the node is a softmax or sigmoid.
         holds: set where the result is the truth of a comparison (see :class:`Computed`).
         takes_truth: whether the node can take such a truth.
     """
@@ -204,6 +203,6 @@ class Converted:
     layers: tuple[Layer, ...]
     inputs: tuple[int, ...] = (0,)
     batched: bool | None = None
-    readout: Readout | None = None
+    output_activation: OutputActivation | None = None
     holds: bool | None = None
     takes_truth: bool = False

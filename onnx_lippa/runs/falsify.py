@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from onnx_lippa.attacks import Settings, attack_batch, glance
 from onnx_lippa.errors import InputError
-from onnx_lippa.ir.readout import Readout
+from onnx_lippa.ir.output_activation import OutputActivation
 from onnx_lippa.onnx_io import LoadLimits, Model, load
 from onnx_lippa.runs.finding import Answer, Finding
 from onnx_lippa.spec import REACHES, Conjunction, Features, Problem, Property, UnsafeSet, inputs_of
@@ -278,11 +278,11 @@ def check_fits(model: Model, asked: Property) -> None:
                 f"{asked.source} is about {stated} {kind}s, but {model.file.path.name} has {real}: "
                 "give the property that belongs to this model"
             )
-    if network.readout is not Readout.LOGITS and not _compares_outputs(asked):
+    if network.output_activation is not OutputActivation.IDENTITY and not _compares_outputs(asked):
         raise InputError(
             f"{asked.source} compares outputs with numbers, but {model.file.path.name} ends in a "
-            f"{network.readout.value}, behind which only the order of the outputs is piecewise "
-            "linear: state the property for the model without its last step"
+            f"{network.output_activation.value}, behind which only the order of the outputs is "
+            "piecewise linear: state the property for the model without its last step"
         )
 
 

@@ -8,9 +8,16 @@ import pytest
 from onnx_lippa.bounds import Interval, Lines, lines_of, range_of
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import PiecewiseLayer
-from onnx_lippa.ir.layers.activation import Absolute, LeakyRelu, NotAbove, NotBelow, PRelu, Relu
-from onnx_lippa.ir.layers.reduce_max import MaxAlong
-from onnx_lippa.ir.layers.select import Switch
+from onnx_lippa.ir.layers.activation import (
+    Abs,
+    LeakyRelu,
+    MaxWithConstant,
+    MinWithConstant,
+    PRelu,
+    Relu,
+)
+from onnx_lippa.ir.layers.reduce_max import ReduceMax
+from onnx_lippa.ir.layers.select import Select
 
 ALGEBRA = NumpyAlgebra()
 ONE = (1,)
@@ -20,9 +27,9 @@ KINKS: dict[str, PiecewiseLayer] = {
     "negative leaky": LeakyRelu(ONE, -0.6),
     "steep leaky": LeakyRelu(ONE, 3.0),
     "prelu 1": PRelu(ONE, np.array([1.0])),
-    "abs": Absolute(ONE),
-    "not below": NotBelow(ONE, np.array([0.4])),
-    "not above": NotAbove(ONE, np.array([-0.3])),
+    "abs": Abs(ONE),
+    "not below": MaxWithConstant(ONE, np.array([0.4])),
+    "not above": MinWithConstant(ONE, np.array([-0.3])),
 }
 ENDS = (
     (-1.0, 2.0), (-2.0, 0.7), (0.5, 0.9), (-3.0, -0.5), (0.0, 1.0), (-1.0, 0.0), (0.3, 0.3),
@@ -123,7 +130,7 @@ def test_maxima(seed):
     generator = np.random.default_rng(seed)
     source = tuple(generator.integers(1, 5, 3))
     axis = int(generator.integers(3))
-    layer, bounds = MaxAlong(source, axis), random_box(generator, source)
+    layer, bounds = ReduceMax(source, axis), random_box(generator, source)
     x = points(generator, bounds, 400)
     room = 4e-16 * max(np.max(np.abs(bounds.lower)), np.max(np.abs(bounds.upper)))
     assert_valid(layer, bounds, x, room)
@@ -135,7 +142,7 @@ def test_maxima(seed):
 
 def test_a_decided_maximum_is_its_entry():
     bounds = box(np.array([0.0, 2.0, -1.0]), np.array([1.0, 3.0, 1.9]))
-    lines = lines_of(MaxAlong((3,), 0), bounds)
+    lines = lines_of(ReduceMax((3,), 0), bounds)
     for slope, offset in (
         (lines.lower_slope, lines.lower_offset),
         (lines.upper_slope, lines.upper_offset),
@@ -147,14 +154,14 @@ def test_a_decided_maximum_is_its_entry():
 @pytest.mark.parametrize("seed", range(30))
 def test_switches(seed):
     generator = np.random.default_rng(seed)
-    layer, bounds = Switch((2, 3)), random_box(generator, (3, 2, 3))
+    layer, bounds = Select((2, 3)), random_box(generator, (3, 2, 3))
     assert_valid(layer, bounds, points(generator, bounds, 400))
 
 
 def test_decided_switches_are_their_branches():
     lower = np.array([[0.0, -2.0, -1.0], [1.0, 1.0, 1.0], [5.0, 5.0, 5.0]])
     upper = np.array([[1.0, -1.0, 1.0], [2.0, 2.0, 2.0], [6.0, 6.0, 6.0]])
-    lines = lines_of(Switch((3,)), box(lower, upper))
+    lines = lines_of(Select((3,)), box(lower, upper))
     expected = [[[0, 0, 0], [1, 0, 0], [0, 1, 0]]]
     np.testing.assert_array_equal(lines.lower_slope, expected)
     np.testing.assert_array_equal(lines.upper_slope, expected)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from onnx_lippa.bounds import interval_bounds, linear_bounds
 from onnx_lippa.errors import LippaError
 from onnx_lippa.ir.layers import PiecewiseLayer
-from onnx_lippa.ir.layers.activation import Absolute, LeakyRelu, Relu
-from onnx_lippa.ir.layers.reduce_max import MaxAlong
-from onnx_lippa.ir.layers.reshape import Rearranged
-from onnx_lippa.ir.layers.select import Switch
+from onnx_lippa.ir.layers.activation import Abs, LeakyRelu, Relu
+from onnx_lippa.ir.layers.reduce_max import ReduceMax
+from onnx_lippa.ir.layers.reshape import Reshape
+from onnx_lippa.ir.layers.select import Select
 from onnx_lippa.ir.network import Network
 from onnx_lippa.onnx_io import load
 from onnx_lippa.spec import Conjunction, InputSet, UnsafeSet
@@ -124,7 +124,7 @@ class Unknown(PiecewiseLayer):
         self.inner = inner
 
     shape = property(lambda self: self.inner.shape)
-    guard_shape = property(lambda self: self.inner.guard_shape)
+    constraints_shape = property(lambda self: self.inner.constraints_shape)
 
     def forward(self, algebra, x):
         return self.inner.piece(algebra, self.inner.state(algebra, x), x)
@@ -138,11 +138,11 @@ class Unknown(PiecewiseLayer):
     def piece_transpose(self, algebra, state, u):
         return self.inner.piece_transpose(algebra, state, u)
 
-    def guard(self, algebra, state, x):
-        return self.inner.guard(algebra, state, x)
+    def constraints(self, algebra, state, x):
+        return self.inner.constraints(algebra, state, x)
 
-    def guard_transpose(self, algebra, state, u):
-        return self.inner.guard_transpose(algebra, state, u)
+    def constraints_transpose(self, algebra, state, u):
+        return self.inner.constraints_transpose(algebra, state, u)
 
     def split(self):
         return self.inner.split()
@@ -154,16 +154,16 @@ class Unknown(PiecewiseLayer):
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize(
     "inner",
-    [Relu((6,)), Absolute((6,)), LeakyRelu((6,), -0.4), MaxAlong((2, 3), 0), Switch((2,))],
+    [Relu((6,)), Abs((6,)), LeakyRelu((6,), -0.4), ReduceMax((2, 3), 0), Select((2,))],
     ids=lambda inner: type(inner).__name__,
 )
 def test_unknown_kinds_are_bounded_by_constants(inner, norm):
     generator = np.random.default_rng(0)
-    source = {MaxAlong: (2, 3), Switch: (3, 2)}.get(type(inner), (6,))
+    source = {ReduceMax: (2, 3), Select: (3, 2)}.get(type(inner), (6,))
     outputs = int(np.prod(inner.shape))
     network = chain(
-        (4,), random_dense(generator, 4, 6), Rearranged((6,), source), Unknown(inner),
-        Rearranged(inner.shape, (outputs,)), random_dense(generator, outputs, 5), Relu((5,)),
+        (4,), random_dense(generator, 4, 6), Reshape((6,), source), Unknown(inner),
+        Reshape(inner.shape, (outputs,)), random_dense(generator, outputs, 5), Relu((5,)),
         random_dense(generator, 5, 3),
     )  # fmt: skip
     for largest in (0.02, 0.5):

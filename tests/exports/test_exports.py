@@ -136,7 +136,7 @@ def test_imported_network_gives_what_the_framework_gave(export):
     network = loaded(export).network
     assert network.input_shape == x.shape[1:]
     logits = network.forward(x.astype(np.float64))
-    assert_same(network.readout.apply(logits), outputs)
+    assert_same(network.output_activation.apply(logits), outputs)
 
 
 @parametrized("classifier", "regressor", "conditional")

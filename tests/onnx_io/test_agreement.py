@@ -6,9 +6,9 @@ import pytest
 from onnx_lippa.errors import ModelError, ModelMismatchError
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers.activation import LeakyRelu, Relu
-from onnx_lippa.ir.layers.elementwise import Addition
+from onnx_lippa.ir.layers.elementwise import WeightedSum
 from onnx_lippa.ir.layers.linear_map import LinearMap
-from onnx_lippa.ir.readout import Readout
+from onnx_lippa.ir.output_activation import OutputActivation
 from tests.support.graphs import graph_model, load_model, node, normal, one_op, with_batch
 
 
@@ -60,7 +60,7 @@ def test_a_wrong_layer_is_named(monkeypatch, batch, kind, corrupt, step):
 
 
 def test_a_wrong_sign_in_a_residual_is_named(monkeypatch):
-    monkeypatch.setattr(Addition, "linear", lambda self, algebra, a, b: algebra.add(a, a))
+    monkeypatch.setattr(WeightedSum, "linear", lambda self, algebra, a, b: algebra.add(a, a))
     nodes = [
         node("Gemm", "x w", "a"),
         node("Relu", "a", "b"),
@@ -99,15 +99,15 @@ def test_a_layer_of_the_wrong_inner_size_is_named(monkeypatch):
         load_model(graph_model(nodes, (3,), {"w": np.ones((3, 2), np.float32)}))
 
 
-def test_a_wrong_readout_is_named(monkeypatch):
-    monkeypatch.setattr(Readout, "apply", lambda self, logits: logits)
+def test_a_wrong_output_activation_is_named(monkeypatch):
+    monkeypatch.setattr(OutputActivation, "apply", lambda self, logits: logits)
     nodes = [node("Gemm", "x w", "a"), node("Softmax", "a", "y")]
     with pytest.raises(ModelMismatchError, match="the final Softmax differs"):
         load_model(graph_model(nodes, (3,), {"w": normal(1, 3, 3)}))
 
 
-@pytest.mark.parametrize("readout", ["Softmax", "LogSoftmax"])
-def test_saturated_probabilities_hide_no_fault(monkeypatch, readout):
+@pytest.mark.parametrize("output_activation", ["Softmax", "LogSoftmax"])
+def test_saturated_probabilities_hide_no_fault(monkeypatch, output_activation):
     original = LinearMap.forward
 
     def wrong(self, algebra, x):
@@ -115,7 +115,7 @@ def test_saturated_probabilities_hide_no_fault(monkeypatch, readout):
         return scores * np.where(scores == scores.max(axis=1, keepdims=True), 1.0, 1.1)
 
     monkeypatch.setattr(LinearMap, "forward", wrong)
-    nodes = [node("Gemm", "x w", "a"), node(readout, "a", "y")]
+    nodes = [node("Gemm", "x w", "a"), node(output_activation, "a", "y")]
     weights = 1e4 * np.array([[1, 2, 3]] * 4, np.float32)
     with pytest.raises(ModelMismatchError, match=r"step 1, Gemm 'gemm_a'"):
         load_model(graph_model(nodes, (4,), {"w": weights}), lower=0.5)
@@ -126,12 +126,12 @@ def test_honest_weights_of_every_size(scale):
     load_model(two_layers(scale))
 
 
-@pytest.mark.parametrize("readout", ["Softmax", "LogSoftmax"])
+@pytest.mark.parametrize("output_activation", ["Softmax", "LogSoftmax"])
 @pytest.mark.parametrize("scale", [1.0, 1e3, 1e6])
-def test_honest_readouts_of_large_logits(readout, scale):
+def test_honest_output_activations_of_large_logits(output_activation, scale):
     nodes = [node("Gemm", "x w", "h"), node("Relu", "h", "r"), node("Gemm", "r v", "g")]
     constants = {"w": scale * normal(1, 30, 50), "v": normal(2, 50, 10)}
-    nodes.append(node(readout, "g", "y"))
+    nodes.append(node(output_activation, "g", "y"))
     load_model(graph_model(nodes, (30,), constants))
 
 

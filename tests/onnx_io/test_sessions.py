@@ -210,7 +210,7 @@ def test_float64_tells_apart_what_float32_does_not():
     assert np.all(loaded.runtime.outputs(x) != 0.0)
 
 
-def test_float64_with_a_readout():
+def test_float64_with_an_output_activation():
     nodes = [node("Gemm", "x w", "a"), node("Softmax", "a", "y")]
     check_model(double(*nodes, w=normal(1, 4, 3)))
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from onnx_lippa.errors import ModelError
 from onnx_lippa.ir.algebra import NumpyAlgebra
-from onnx_lippa.ir.layers.activation import NotAbove, NotBelow
+from onnx_lippa.ir.layers.activation import MaxWithConstant, MinWithConstant
 from tests.support.graphs import graph_model, load_model, node, normal, one_op, opsets_of
 from tests.support.layers import assert_near, check_layer, check_model, refusal
 
@@ -102,13 +102,13 @@ def test_the_bounds_may_be_folded():
     assert check_model(graph_model(nodes, (3,), constants)).units == 3
 
 
-@pytest.mark.parametrize("kind", [NotBelow, NotAbove])
+@pytest.mark.parametrize("kind", [MaxWithConstant, MinWithConstant])
 @pytest.mark.parametrize("bound", [0.0, 1.0, -1.0, [1.0, -1.0, 0.0], [[1.0], [0.0]]])
 def test_statements_of_the_layers(kind, bound):
     layer = kind((2, 3), np.array(bound))
     check_layer(layer, ((2, 3),))
     x = normal(1, 4, 2, 3).astype(np.float64)
-    choose = np.maximum if kind is NotBelow else np.minimum
+    choose = np.maximum if kind is MaxWithConstant else np.minimum
     assert_near(layer.forward(NumpyAlgebra(), x), choose(x, np.array(bound)), 0.0)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnx_lippa.ir.layers.linear_map import LeftLinearMap, LinearMap
-from onnx_lippa.ir.layers.reshape import Permuted
+from onnx_lippa.ir.layers.reshape import Transpose
 from tests.support.graphs import graph_model, node, normal, one_op, opsets_of
 from tests.support.layers import check_alone, check_model, refusal
 
@@ -105,7 +105,7 @@ def test_products_move_no_axes_where_they_need_not(equation, kind):
     network = check_model(einsum(equation, sample, shape))
     layers = [step.layer for step in network.steps]
     assert any(isinstance(layer, kind) for layer in layers)
-    assert not any(isinstance(layer, Permuted) for layer in layers)
+    assert not any(isinstance(layer, Transpose) for layer in layers)
 
 
 @pytest.mark.parametrize(

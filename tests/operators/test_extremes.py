@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onnx_lippa.ir.layers.activation import TwoPiece
-from onnx_lippa.ir.layers.reduce_max import MaxAlong
+from onnx_lippa.ir.layers.activation import Activation
+from onnx_lippa.ir.layers.reduce_max import ReduceMax
 from tests.support.graphs import graph_model, load_model, node, normal, one_op, opsets_of
 from tests.support.layers import check_alone, check_model, refusal
 from tests.support.operands import COMPUTED, DIFFERENT_RANKS, MIXED, MIXED_ALONE, together
@@ -26,7 +26,7 @@ def test_every_opset(op, opset):
 @pytest.mark.parametrize("shapes", COMPUTED)
 def test_computed_tensors(op, shapes):
     network = check_model(together(op, shapes))
-    kinds = [step.layer for step in network.steps if isinstance(step.layer, MaxAlong)]
+    kinds = [step.layer for step in network.steps if isinstance(step.layer, ReduceMax)]
     assert len(kinds) == (len(shapes) > 1)
 
 
@@ -39,7 +39,7 @@ def test_tensors_of_different_rank(op, shapes):
 @pytest.mark.parametrize("constants_first", [False, True])
 def test_constants_among_them(op, shapes, constants, constants_first):
     network = check_model(together(op, shapes, constants, constants_first=constants_first))
-    assert sum(isinstance(step.layer, TwoPiece) for step in network.steps) == 1
+    assert sum(isinstance(step.layer, Activation) for step in network.steps) == 1
 
 
 @pytest.mark.parametrize(("shapes", "constants"), MIXED_ALONE)

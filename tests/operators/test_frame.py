@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa.errors import Unsupported
-from onnx_lippa.ir.layers.reshape import Rearranged
+from onnx_lippa.ir.layers.reshape import Reshape
 from onnx_lippa.onnx_io.frame import framed, whole
 from onnx_lippa.onnx_io.node import Computed, Known, NodeView
 
@@ -25,7 +25,7 @@ def test_the_batch_axis_asks_for_all_of_them(axes, expected):
     frame = framed(BATCHED, axes)
     assert (frame.source, frame.axes, frame.batched) == ((1, 2, 3), expected, False)
     (before,) = frame.before
-    assert isinstance(before, Rearranged)
+    assert isinstance(before, Reshape)
     assert before.shape == (1, 2, 3)
 
 
@@ -57,7 +57,7 @@ def test_all_axes():
 
 
 def test_a_chain_begins_with_what_brings_the_operand_there():
-    converted = whole(BATCHED).converted(Rearranged((1, 2, 3), (6,)), position=1)
+    converted = whole(BATCHED).converted(Reshape((1, 2, 3), (6,)), position=1)
     assert [layer.shape for layer in converted.layers] == [(1, 2, 3), (6,)]
     assert (converted.inputs, converted.batched) == ((1,), False)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from onnx_lippa.ir.readout import Readout
+from onnx_lippa.ir.output_activation import OutputActivation
 from tests.support.graphs import graph_model, load_model, node, normal, one_op, opsets_of
 from tests.support.layers import check_model, refusal
 
@@ -19,7 +19,7 @@ def classifier(*nodes, opset=17, **constants):
 @pytest.mark.parametrize("opset", opsets_of("Sigmoid"))
 def test_every_opset(opset):
     network = check_model(classifier(opset=opset))
-    assert network.readout is Readout.SIGMOID
+    assert network.output_activation is OutputActivation.SIGMOID
     assert [step.op for step in network.steps] == ["MatMul"]
     assert any("Sigmoid" in note for note in network.notes)
 
@@ -31,7 +31,7 @@ def test_of_any_shape():
 @pytest.mark.parametrize("one", [ONE, np.ones(3, np.float32), np.ones((1, 1), np.float32)])
 def test_one_minus_it(one):
     network = check_model(classifier(node("Sub", "one p", "y"), one=one))
-    assert network.readout is Readout.SIGMOID
+    assert network.output_activation is OutputActivation.SIGMOID
     x = normal(3, 5, 4).astype(np.float64)
     plain = load_model(classifier()).network
     np.testing.assert_allclose(network.forward(x), -plain.forward(x))
@@ -39,7 +39,7 @@ def test_one_minus_it(one):
 
 def test_one_minus_one_minus_it():
     nodes = [node("Sub", "one p", "q"), node("Sub", "one q", "y")]
-    assert check_model(classifier(*nodes, one=ONE)).readout is Readout.SIGMOID
+    assert check_model(classifier(*nodes, one=ONE)).output_activation is OutputActivation.SIGMOID
 
 
 @pytest.mark.parametrize("order", ["q p", "p q", "p p"])
@@ -47,7 +47,7 @@ def test_both_probabilities_of_two_classes(order):
     """As scikit-learn's exporter writes them."""
     nodes = [node("Sub", "one p", "q"), node("Concat", order, "y", axis=1)]
     network = check_model(classifier(*nodes, one=ONE))
-    assert network.readout is Readout.SIGMOID
+    assert network.output_activation is OutputActivation.SIGMOID
     assert network.output_size == 6
 
 
@@ -77,5 +77,5 @@ def test_keeps_small_differences():
     scores = model.network.forward(x.astype(np.float64))
     assert np.unique(scores).size == scores.size
     np.testing.assert_allclose(
-        model.network.readout.apply(scores), model.runtime.outputs(x), atol=1e-6
+        model.network.output_activation.apply(scores), model.runtime.outputs(x), atol=1e-6
     )

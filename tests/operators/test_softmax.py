@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from onnx_lippa.ir.readout import Readout
+from onnx_lippa.ir.output_activation import OutputActivation
 from tests.support.graphs import (
     graph_model,
     load_model,
@@ -15,7 +15,7 @@ from tests.support.graphs import (
 )
 from tests.support.layers import check_model, refusal
 
-READOUTS = {"Softmax": Readout.SOFTMAX, "LogSoftmax": Readout.LOG_SOFTMAX}
+READOUTS = {"Softmax": OutputActivation.SOFTMAX, "LogSoftmax": OutputActivation.LOG_SOFTMAX}
 
 
 def classifier(op, opset=17, **attributes):
@@ -29,7 +29,7 @@ def classifier(op, opset=17, **attributes):
 )
 def test_every_opset(op, opset):
     network = check_model(classifier(op, opset))
-    assert network.readout is READOUTS[op]
+    assert network.output_activation is READOUTS[op]
     assert [step.op for step in network.steps] == ["MatMul"]
     assert any(op in note for note in network.notes)
 
@@ -53,7 +53,7 @@ def test_refuses_the_batch_axis(op, opset, axis):
 @pytest.mark.parametrize("op", READOUTS)
 def test_over_all_scores_of_several_axes(op):
     network = check_model(one_op(op, (2, 3), flatten=False, opset=11))
-    assert network.readout is READOUTS[op]
+    assert network.output_activation is READOUTS[op]
 
 
 @pytest.mark.parametrize("op", READOUTS)
@@ -81,7 +81,7 @@ def test_scores_may_take_another_shape_behind_it(op):
     nodes = [node("Gemm", "x w", "a"), node(op, "a", "b"), node("Reshape", "b s", "y")]
     constants = {"w": normal(1, 4, 6), "s": np.array([-1, 2, 3])}
     network = check_model(graph_model(nodes, (4,), constants))
-    assert network.readout is READOUTS[op]
+    assert network.output_activation is READOUTS[op]
     assert network.output_shape == (2, 3)
 
 
@@ -115,7 +115,7 @@ def test_does_not_overflow(op):
     nodes = [node("Mul", "x c", "a"), node(op, "a", "y")]
     model = load_model(graph_model(nodes, (4,), {"c": np.float32(1e4)}))
     x = np.array([[1.0, 0.5, -1.0, 0.0]], np.float32)
-    ours = model.network.readout.apply(model.network.forward(x.astype(np.float64)))
+    ours = model.network.output_activation.apply(model.network.forward(x.astype(np.float64)))
     np.testing.assert_allclose(ours, model.runtime.outputs(x), rtol=1e-5)
 
 

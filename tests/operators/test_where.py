@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnx_lippa.errors import ModelError
-from onnx_lippa.ir.layers.concat import Stacked
-from onnx_lippa.ir.layers.select import Switch
+from onnx_lippa.ir.layers.concat import Stack
+from onnx_lippa.ir.layers.select import Select
 from tests.support.graphs import graph_model, load_model, node, normal, one_op, opsets_of
 from tests.support.layers import check_alone, check_layer, check_model, refusal
 from tests.support.operands import computed
@@ -334,7 +334,7 @@ def test_comparisons_with_infinity():
 
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 3)])
 def test_statements_of_the_switch(shape):
-    check_layer(Switch(shape), ((3, *shape),))
+    check_layer(Select(shape), ((3, *shape),))
 
 
 @pytest.mark.parametrize(
@@ -348,4 +348,4 @@ def test_statements_of_the_switch(shape):
     ],
 )
 def test_statements_of_the_stack(sources, parts, shape):
-    check_layer(Stacked(sources, parts, shape), tuple(sources))
+    check_layer(Stack(sources, parts, shape), tuple(sources))

@@ -17,10 +17,10 @@ from onnx_lippa.bounds.reduced.folding import Tightening
 from onnx_lippa.clock import NEVER
 from onnx_lippa.ending import Ending
 from onnx_lippa.ir.layers.activation import Relu
-from onnx_lippa.ir.layers.concat import Stacked
-from onnx_lippa.ir.layers.elementwise import Addition
+from onnx_lippa.ir.layers.concat import Stack
+from onnx_lippa.ir.layers.elementwise import WeightedSum
 from onnx_lippa.ir.layers.linear_map import LinearMap
-from onnx_lippa.ir.layers.select import Switch
+from onnx_lippa.ir.layers.select import Select
 from onnx_lippa.ir.network import Network
 from onnx_lippa.search.base import Limits, SearchResult
 from onnx_lippa.search.switches import SwitchSearch
@@ -46,11 +46,11 @@ def random_pieces(seed: int, d: int, widths: tuple[int, ...], slope: float) -> l
     """Random ones; with a slope of 0 they are steps."""
     generator, pieces = np.random.default_rng(seed), []
     for inputs, outputs in zip((d, *widths), widths, strict=False):
-        guard = affine(generator, inputs, outputs, 1.0, 0.3)
+        constraints = affine(generator, inputs, outputs, 1.0, 0.3)
         a, b = (affine(generator, inputs, outputs, slope, 1.0) for _ in range(2))
         if (seed + outputs) % 3 == 0:  # a ReLU among the jumps
-            a, b = guard, (0 * b[0], 0 * b[1])
-        pieces.append(Piece(guard, a, b))
+            a, b = constraints, (0 * b[0], 0 * b[1])
+        pieces.append(Piece(constraints, a, b))
     return pieces
 
 
@@ -62,8 +62,8 @@ def network_of(d: int, pieces: list[Piece]) -> Network:
         for matrix, offset in (piece.d, piece.a, piece.b):
             steps.append((LinearMap((inputs,), matrix.T, offset), (value,)))
         parts = [(0, 1.0), (1, 1.0), (2, 1.0)]
-        stack = Stacked([(outputs,)] * 3, parts, (outputs,))
-        steps += [(stack, (first, first + 1, first + 2)), (Switch((outputs,)), (first + 3,))]
+        stack = Stack([(outputs,)] * 3, parts, (outputs,))
+        steps += [(stack, (first, first + 1, first + 2)), (Select((outputs,)), (first + 3,))]
         value = first + 4
     return network((d,), *steps)
 
@@ -191,8 +191,8 @@ def test_balls(norm, seed):
 
 def one_step(at: float, first: float, second: float) -> Network:
     """``first where x >= at, second elsewhere``, of one number."""
-    stack = Stacked([(1,)], [(0, 1.0), np.array([first]), np.array([second])], (1,))
-    return network((1,), (dense(1, [[1.0]], [-at]), (0,)), (stack, (1,)), (Switch((1,)), (2,)))
+    stack = Stack([(1,)], [(0, 1.0), np.array([first]), np.array([second])], (1,))
+    return network((1,), (dense(1, [[1.0]], [-at]), (0,)), (stack, (1,)), (Select((1,)), (2,)))
 
 
 @pytest.mark.parametrize("at", (0.0, 0.3, -0.7))
@@ -217,16 +217,16 @@ def test_the_second_branch_beside_zero_is_found():
 def both(factor: float) -> Network:
     """Two switches of one condition, ``step(d) * x0`` and ``factor * step(d) * x0``, summed."""
     shape = (2,)
-    once = Stacked([(1,), shape], [(0, 1.0), (1, 1.0), np.zeros(2)], shape)
-    again = Stacked([(1,), shape], [(0, 1.0), (1, factor), np.zeros(2)], shape)
+    once = Stack([(1,), shape], [(0, 1.0), (1, 1.0), np.zeros(2)], shape)
+    again = Stack([(1,), shape], [(0, 1.0), (1, factor), np.zeros(2)], shape)
     return network(
         shape,
         (dense(2, [[1.0, -0.7]], [0.123]), (0,)),
         (once, (1, 0)),
-        (Switch(shape), (2,)),
+        (Select(shape), (2,)),
         (again, (1, 0)),
-        (Switch(shape), (4,)),
-        (Addition([shape, shape], (1.0, 1.0)), (3, 5)),
+        (Select(shape), (4,)),
+        (WeightedSum([shape, shape], (1.0, 1.0)), (3, 5)),
     )
 
 
@@ -244,17 +244,17 @@ def test_switches_of_one_condition_are_one():
 
 def test_equal_formulas_are_not_one_condition():
     """``x >= 0`` and ``-x >= 0`` are both true at 0; so may be those that rounding makes equal."""
-    stack = Stacked([(1,), (1,)], [(0, 1.0), np.ones(1), np.zeros(1)], (1,))
-    other = Stacked([(1,), (1,)], [(1, 1.0), np.ones(1), np.zeros(1)], (1,))
+    stack = Stack([(1,), (1,)], [(0, 1.0), np.ones(1), np.zeros(1)], (1,))
+    other = Stack([(1,), (1,)], [(1, 1.0), np.ones(1), np.zeros(1)], (1,))
     net = network(
         (1,),
         (dense(1, [[1.0]], [0.0]), (0,)),
         (dense(1, [[-1.0]], [0.0]), (0,)),
         (stack, (1, 2)),
-        (Switch((1,)), (3,)),
+        (Select((1,)), (3,)),
         (other, (1, 2)),
-        (Switch((1,)), (5,)),
-        (Addition([(1,), (1,)], (1.0, 1.0)), (4, 6)),
+        (Select((1,)), (5,)),
+        (WeightedSum([(1,), (1,)], (1.0, 1.0)), (4, 6)),
     )
     assert len(set(shared_conditions(net).tolist())) == 2
     # The sum is 1 but at 0, where it is 2: unsafe from 1.5 on.

@@ -244,7 +244,7 @@ def outcome(content: bytes) -> str:
     except LippaError as error:
         return "refused" if str(error).strip() else "refused without a word"
     x = np.random.default_rng(1).uniform(0.0, 1.0, (3, model.network.input_size))
-    ours = model.network.readout.apply(model.network.forward(x))
+    ours = model.network.output_activation.apply(model.network.forward(x))
     theirs = model.runtime.outputs(x.astype(np.float32))
     scale = float(np.max(np.abs(ours), initial=1e-30))
     if ours.shape != theirs.shape or np.max(np.abs(ours - theirs), initial=0.0) > 1e-3 * scale:

@@ -13,7 +13,7 @@ from onnx_lippa.arrays import Shape, size
 from onnx_lippa.errors import NodeProblem, UnsupportedModelError
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import AffineLayer, Layer, PiecewiseLayer
-from onnx_lippa.ir.layers.select import Switch
+from onnx_lippa.ir.layers.select import Select
 from onnx_lippa.ir.network import Network
 from onnx_lippa.onnx_io import Model, gradient_model
 from onnx_lippa.onnx_io.reader import Batch
@@ -81,7 +81,7 @@ def check_forward(model: Model) -> None:
     assert rounded.dtype == np.float32
     assert_near(rounded, exact, FLOAT32)
     theirs = model.runtime.outputs(x)
-    assert_near(theirs, network.readout.apply(exact), FLOAT32)
+    assert_near(theirs, network.output_activation.apply(exact), FLOAT32)
     assert_near(model.runtime.outputs_alone(x), theirs, FLOAT32)
     alone = np.concatenate([network.forward(row[None].astype(np.float64)) for row in x])
     assert_near(alone, exact, EXACT)
@@ -171,9 +171,9 @@ def check_piecewise(layer: PiecewiseLayer, shape: Shape) -> None:
         exact, state = layer.forward(algebra, x), layer.state(algebra, x)
         for form in (state, state.astype(np.int8)):
             assert_near(layer.piece(algebra, form, x), exact, EXACT)
-            guard = layer.guard(algebra, form, x)
-            assert guard.shape == (len(x), *layer.guard_shape)
-            assert guard.min() >= 0.0
+            constraints = layer.constraints(algebra, form, x)
+            assert constraints.shape == (len(x), *layer.constraints_shape)
+            assert constraints.min() >= 0.0
             _check_piece_is_affine(layer, form, x)
             _check_guard_is_exact(layer, form, x[::-1])
         _check_split(layer, x, exact, state)
@@ -192,7 +192,7 @@ def _check_piece_is_affine(layer: PiecewiseLayer, state: np.ndarray, x: np.ndarr
     w = generator.normal(size=x.shape)
     for whole, transpose, shape in (
         (layer.piece, layer.piece_transpose, layer.shape),
-        (layer.guard, layer.guard_transpose, layer.guard_shape),
+        (layer.constraints, layer.constraints_transpose, layer.constraints_shape),
     ):
         u = generator.normal(size=(len(x), *shape))
         moved = whole(algebra, state, x + w) - whole(algebra, state, x)
@@ -205,12 +205,12 @@ def _check_piece_is_affine(layer: PiecewiseLayer, state: np.ndarray, x: np.ndarr
 def _check_guard_is_exact(layer: PiecewiseLayer, state: np.ndarray, x: np.ndarray) -> None:
     """Elsewhere, the guard is negative unless the pieces give the layer's own value there."""
     algebra = NumpyAlgebra()
-    guard = layer.guard(algebra, state, x).reshape(len(x), -1).min(axis=1)
-    valid = guard >= 0.0
+    constraints = layer.constraints(algebra, state, x).reshape(len(x), -1).min(axis=1)
+    valid = constraints >= 0.0
     piece = layer.piece(algebra, state, x).reshape(len(x), -1)
     same = np.all(np.isclose(piece, layer.forward(algebra, x).reshape(len(x), -1)), axis=1)
     # A switch may jump at its face, and belongs to one side of it only.
-    assert np.all(same[guard > 0.0 if isinstance(layer, Switch) else valid])
+    assert np.all(same[constraints > 0.0 if isinstance(layer, Select) else valid])
     equal = np.all((layer.state(algebra, x) == state).reshape(len(x), -1), axis=1)
     assert np.all(valid[equal])
 

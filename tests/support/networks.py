@@ -12,9 +12,9 @@ from onnx_lippa.ir.algebra import ConvGeometry
 from onnx_lippa.ir.layers import Layer
 from onnx_lippa.ir.layers.activation import LeakyRelu, Relu
 from onnx_lippa.ir.layers.convolution import Conv
-from onnx_lippa.ir.layers.elementwise import Addition
+from onnx_lippa.ir.layers.elementwise import WeightedSum
 from onnx_lippa.ir.layers.linear_map import LinearMap
-from onnx_lippa.ir.layers.reshape import Rearranged
+from onnx_lippa.ir.layers.reshape import Reshape
 from onnx_lippa.ir.network import Network, Step
 
 
@@ -84,7 +84,7 @@ def conv_net(seed: int, side: int = 3, maps: int = 3, classes: int = 3) -> Netwo
         Relu(first.shape),
         second,
         Relu(second.shape),
-        Rearranged(second.shape, (flat,)),
+        Reshape(second.shape, (flat,)),
         random_dense(generator, flat, classes),
     )
 
@@ -102,10 +102,10 @@ def residual_net(
         (random_dense(generator, width, width), (2,)),
         (activation((width,), alpha), (3,)),
         (random_dense(generator, width, width), (4,)),
-        (Addition(both, (1.0, 1.0)), (2, 5)),
+        (WeightedSum(both, (1.0, 1.0)), (2, 5)),
         (activation((width,), alpha), (6,)),
         (random_dense(generator, width, width), (7,)),
-        (Addition(both, (1.0, -1.0)), (8, 6)),
+        (WeightedSum(both, (1.0, -1.0)), (8, 6)),
         (activation((width,), alpha), (9,)),
         (random_dense(generator, width, classes), (10,)),
     )

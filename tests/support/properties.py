@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 
-from onnx_lippa.ir.layers.select import Switch
+from onnx_lippa.ir.layers.select import Select
 from onnx_lippa.lp.engine import Optimum
 from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.onnx_io import Model, gradient_model
@@ -83,7 +83,7 @@ class _Comparison(Comparison):
 
     def check_point(self, case: Asked, optimum: Optimum) -> None:
         """On a face the network may be on the other side of the jump."""
-        if not any(isinstance(step.layer, Switch) for step in self.network.steps):
+        if not any(isinstance(step.layer, Select) for step in self.network.steps):
             super().check_point(case, optimum)
 
 

@@ -14,8 +14,8 @@ from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.algebra.numpy_algebra import identity_batch
 from onnx_lippa.ir.layers import AffineLayer
-from onnx_lippa.ir.layers.activation import TwoPiece
-from onnx_lippa.ir.layers.reduce_max import MaxAlong
+from onnx_lippa.ir.layers.activation import Activation
+from onnx_lippa.ir.layers.reduce_max import ReduceMax
 from onnx_lippa.ir.network import Network
 
 Numbers = list[Fraction]
@@ -67,9 +67,9 @@ class ExactNetwork:
                     wide = fractions(np.broadcast_to(offset, layer.shape))
                     total = [t + o for t, o in zip(total, wide, strict=True)]
                 values.append(total)
-            elif isinstance(layer, TwoPiece):
+            elif isinstance(layer, Activation):
                 values.append(_kinked(layer, operands[0]))
-            elif isinstance(layer, MaxAlong):
+            elif isinstance(layer, ReduceMax):
                 source = (*layer.shape[: layer.axis], layer.entries, *layer.shape[layer.axis :])
                 column = np.array(operands[0], object).reshape(source)
                 values.append(list(column.max(axis=layer.axis).ravel()))
@@ -81,7 +81,7 @@ class ExactNetwork:
         return self.values(x)[-1]
 
 
-def _kinked(layer: TwoPiece, x: Numbers) -> Numbers:
+def _kinked(layer: Activation, x: Numbers) -> Numbers:
     parts = (
         fractions(np.broadcast_to(part, layer.shape))
         for part in (layer.kink, layer.value, layer.below, layer.above)

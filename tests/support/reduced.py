@@ -11,12 +11,12 @@ from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.folding import Tightening
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.ir.algebra import ConvGeometry
-from onnx_lippa.ir.layers.activation import Absolute, LeakyRelu, Relu
+from onnx_lippa.ir.layers.activation import Abs, LeakyRelu, Relu
 from onnx_lippa.ir.layers.convolution import Conv
-from onnx_lippa.ir.layers.elementwise import Addition
+from onnx_lippa.ir.layers.elementwise import WeightedSum
 from onnx_lippa.ir.layers.linear_map import LinearMap
-from onnx_lippa.ir.layers.reduce_max import MaxAlong
-from onnx_lippa.ir.layers.reshape import Rearranged
+from onnx_lippa.ir.layers.reduce_max import ReduceMax
+from onnx_lippa.ir.layers.reshape import Reshape
 from onnx_lippa.ir.network import Network
 from tests.support.networks import chain, network
 
@@ -59,8 +59,8 @@ def convolutions(generator: np.random.Generator, powers: int) -> Network:
         first.shape, cancelling(generator, (2, 3, 2, 2), scales), generator.normal(size=2), geometry
     )
     return chain(
-        (2, 3, 3), first, Relu(first.shape), second, Absolute(second.shape),
-        Rearranged(second.shape, (2,)), dense(generator, 2, 3, 0),
+        (2, 3, 3), first, Relu(first.shape), second, Abs(second.shape),
+        Reshape(second.shape, (2,)), dense(generator, 2, 3, 0),
     )  # fmt: skip
 
 
@@ -72,9 +72,9 @@ def branches(generator: np.random.Generator, powers: int) -> Network:
         (dense(generator, 3, 6, powers), (0,)),
         (Relu((6,)), (1,)),
         (dense(generator, 6, 6, powers), (2,)),
-        (Addition(both, (1.0, -1.0)), (3, 1)),
-        (Rearranged((6,), (2, 3)), (4,)),
-        (MaxAlong((2, 3), 1), (5,)),
+        (WeightedSum(both, (1.0, -1.0)), (3, 1)),
+        (Reshape((6,), (2, 3)), (4,)),
+        (ReduceMax((2, 3), 1), (5,)),
         (dense(generator, 2, 3, powers), (6,)),
     )
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from onnx_lippa.arrays import Integers, Shape, size
 from onnx_lippa.ir.layers import PiecewiseLayer
-from onnx_lippa.ir.layers.concat import Stacked
-from onnx_lippa.ir.layers.reshape import Rearranged
-from onnx_lippa.ir.layers.select import Switch
+from onnx_lippa.ir.layers.concat import Stack
+from onnx_lippa.ir.layers.reshape import Reshape
+from onnx_lippa.ir.layers.select import Select
 from onnx_lippa.ir.network import Network
 
 
@@ -24,7 +24,7 @@ def shared_conditions(network: Network) -> Integers:
         if not isinstance(step.layer, PiecewiseLayer):
             continue
         count = size(step.layer.shape)
-        if isinstance(step.layer, Switch):
+        if isinstance(step.layer, Select):
             source = _source(network, step.inputs[0], step.layer.shape)
             if source is not None:
                 value, entries = source
@@ -39,12 +39,12 @@ def _source(network: Network, stack: int, shape: Shape) -> tuple[int, Integers] 
     if stack == 0:
         return None
     step = network.steps[stack - 1]
-    part = step.layer.source(0) if isinstance(step.layer, Stacked) else None
+    part = step.layer.source(0) if isinstance(step.layer, Stack) else None
     if part is None:
         return None
     operand, source = part
     value = step.inputs[operand]
     entries = np.broadcast_to(np.arange(size(source)).reshape(source), shape)
-    while value > 0 and isinstance(network.steps[value - 1].layer, Rearranged):
+    while value > 0 and isinstance(network.steps[value - 1].layer, Reshape):
         value = network.steps[value - 1].inputs[0]  # entries keep their order
     return value, entries

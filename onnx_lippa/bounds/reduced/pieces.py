@@ -21,9 +21,9 @@ from onnx_lippa.bounds.reduced.affine import EPSILON, Forms
 from onnx_lippa.bounds.reduced.folding import Folding, NoInputsError
 from onnx_lippa.errors import LippaError
 from onnx_lippa.ir.layers import PiecewiseLayer
-from onnx_lippa.ir.layers.activation import TwoPiece
-from onnx_lippa.ir.layers.reduce_max import MaxAlong
-from onnx_lippa.ir.layers.select import Switch
+from onnx_lippa.ir.layers.activation import Activation
+from onnx_lippa.ir.layers.reduce_max import ReduceMax
+from onnx_lippa.ir.layers.select import Select
 
 _MEET: Final = 1e-7
 """A jump of at most this share of the branches' sizes is an error of a kink."""
@@ -50,16 +50,16 @@ def folded(folding: Folding, layer: PiecewiseLayer, operand: Forms, first: int) 
         TooLargeError: as :class:`Folding` raises it.
     """
     origin = first + np.arange(size(layer.shape))
-    if isinstance(layer, TwoPiece):
+    if isinstance(layer, Activation):
         return _kinked(folding, layer, operand, origin)
-    if isinstance(layer, MaxAlong):
+    if isinstance(layer, ReduceMax):
         return _largest(folding, layer, operand, origin)
-    if isinstance(layer, Switch):
+    if isinstance(layer, Select):
         return _switched(folding, layer, operand, origin)
     raise NoRelaxationError(f"there is no relaxation of {type(layer).__name__}")
 
 
-def _kinked(folding: Folding, layer: TwoPiece, operand: Forms, origin: Integers) -> Forms:
+def _kinked(folding: Folding, layer: Activation, operand: Forms, origin: Integers) -> Forms:
     flat: Shape = (size(layer.shape),)
     kink, value, below, above = (
         np.broadcast_to(part, layer.shape).ravel()
@@ -74,7 +74,7 @@ def _kinked(folding: Folding, layer: TwoPiece, operand: Forms, origin: Integers)
     return z.shifted(value).reshaped(layer.shape)
 
 
-def _largest(folding: Folding, layer: MaxAlong, operand: Forms, origin: Integers) -> Forms:
+def _largest(folding: Folding, layer: ReduceMax, operand: Forms, origin: Integers) -> Forms:
     axis = layer.axis
     entries = [operand.along(axis, j).reshaped((origin.size,)) for j in range(layer.entries)]
     while len(entries) > 1:
@@ -93,7 +93,7 @@ def _side_by_side(folding: Folding, parts: list[Forms]) -> Forms:
     return Forms.side_by_side(parts, folding.features, folding.units)
 
 
-def _switched(folding: Folding, layer: Switch, operand: Forms, origin: Integers) -> Forms:
+def _switched(folding: Folding, layer: Select, operand: Forms, origin: Integers) -> Forms:
     wide = operand.padded(folding.features, folding.units)
     d, a, b = (wide.along(0, j).reshaped((size(layer.shape),)) for j in range(3))
     low, high = folding.bounds(d)

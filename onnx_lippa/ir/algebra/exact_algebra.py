@@ -13,6 +13,7 @@ from math import prod
 from typing import Final, final
 
 import numpy as np
+from typing_extensions import override
 
 from onnx_lippa.arrays import AnyArray, Float64, Integers, Shape
 from onnx_lippa.ir.algebra.base import Algebra, ConvGeometry
@@ -98,100 +99,100 @@ class ExactAlgebra(Algebra[Exact]):
         constant = Exact.of(weight)
         return Exact(operate(x.whole, constant.whole), x.exponent + constant.exponent)
 
+    @override
     def add(self, left: Exact, right: Exact) -> Exact:
-        """See :meth:`Algebra.add`."""
         a, b, exponent = self._pair(left, right)
         return Exact(a + b, exponent)
 
+    @override
     def add_constant(self, x: Exact, constant: Float64) -> Exact:
-        """See :meth:`Algebra.add_constant`."""
         a, b, exponent = self._pair(x, Exact.of(constant))
         return Exact(self._at.add_constant(a, b), exponent)
 
+    @override
     def scale(self, x: Exact, constant: Float64) -> Exact:
-        """See :meth:`Algebra.scale`."""
         return self._product(x, constant, max(x.whole.size, constant.size), self._at.scale)
 
+    @override
     def matmul(self, x: Exact, weight: Float64) -> Exact:
-        """See :meth:`Algebra.matmul`."""
         products = x.whole.size * weight.shape[-1]
         return self._product(x, weight, products, self._at.matmul)
 
+    @override
     def left_matmul(self, weight: Float64, x: Exact) -> Exact:
-        """See :meth:`Algebra.left_matmul`."""
         products = x.whole.size * weight.shape[-2]
         return self._product(x, weight, products, lambda v, w: self._at.left_matmul(w, v))
 
+    @override
     def conv(self, x: Exact, weight: Float64, geometry: ConvGeometry) -> Exact:
-        """See :meth:`Algebra.conv`."""
         places = prod(geometry.output_extents(x.whole.shape[2:]))
         products = len(x.whole) * places * weight.size
         return self._product(x, weight, products, lambda v, w: self._at.conv(v, w, geometry))
 
+    @override
     def conv_transpose(
         self, u: Exact, weight: Float64, geometry: ConvGeometry, extents: tuple[int, ...]
     ) -> Exact:
-        """See :meth:`Algebra.conv_transpose`."""
         products = len(u.whole) * prod(u.whole.shape[2:]) * weight.size
         return self._product(
             u, weight, products, lambda v, w: self._at.conv_transpose(v, w, geometry, extents)
         )
 
+    @override
     def reshape(self, x: Exact, shape: Shape) -> Exact:
-        """See :meth:`Algebra.reshape`."""
         return Exact(self._at.reshape(x.whole, shape), x.exponent)
 
+    @override
     def permute(self, x: Exact, axes: tuple[int, ...]) -> Exact:
-        """See :meth:`Algebra.permute`."""
         return Exact(self._at.permute(x.whole, axes), x.exponent)
 
+    @override
     def take(self, x: Exact, axis: int, source: Shape, indices: Integers) -> Exact:
-        """See :meth:`Algebra.take`."""
         return Exact(self._at.take(x.whole, axis, source, indices), x.exponent)
 
+    @override
     def concatenate(self, parts: Sequence[Exact], axis: int) -> Exact:
-        """See :meth:`Algebra.concatenate`."""
         exponent = min(part.exponent for part in parts)
         whole = self._at.concatenate([part.aligned(exponent) for part in parts], axis)
         return Exact(whole, exponent)
 
+    @override
     def broadcast(self, x: Exact, shape: Shape) -> Exact:
-        """See :meth:`Algebra.broadcast`."""
         return Exact(self._at.broadcast(x.whole, shape), x.exponent)
 
+    @override
     def sum_to(self, u: Exact, source: Shape, shape: Shape) -> Exact:
-        """See :meth:`Algebra.sum_to`."""
         return Exact(self._at.sum_to(u.whole, source, shape), u.exponent)
 
+    @override
     def relu(self, x: Exact) -> Exact:
-        """See :meth:`Algebra.relu`."""
         return Exact(self._at.relu(x.whole), x.exponent)
 
+    @override
     def maximum(self, x: Exact, axis: int) -> Exact:
-        """See :meth:`Algebra.maximum`."""
         return Exact(self._at.maximum(x.whole, axis), x.exponent)
 
+    @override
     def at_least(self, x: Exact, threshold: Float64) -> Exact:
-        """See :meth:`Algebra.at_least`."""
         a, b, _ = self._pair(x, Exact.of(threshold))
         return Exact(np.asarray(a >= b, dtype=bool))
 
+    @override
     def argmax(self, x: Exact, axis: int) -> Exact:
-        """See :meth:`Algebra.argmax`."""
         largest = x.whole.max(axis=axis + 1, keepdims=True)
         return Exact(np.asarray(x.whole == largest, dtype=bool).argmax(axis=axis + 1))
 
+    @override
     def one_hot(self, positions: Exact, shape: Shape, axis: int) -> Exact:
-        """See :meth:`Algebra.one_hot`."""
         return Exact(self._at.one_hot(positions.whole, shape, axis))
 
+    @override
     def where(self, condition: Exact, if_true: Exact, if_false: Exact) -> Exact:
-        """See :meth:`Algebra.where`."""
         a, b, exponent = self._pair(if_true, if_false)
         return Exact(self._at.where(condition.whole.astype(bool), a, b), exponent)
 
+    @override
     def mask(self, condition: Exact, x: Exact) -> Exact:
-        """See :meth:`Algebra.mask`."""
         return Exact(np.where(condition.whole.astype(bool), x.whole, 0), x.exponent)
 
 
@@ -202,8 +203,9 @@ class _Objects(NumpyAlgebra):
     def __init__(self) -> None:
         self._dtype = np.dtype(object)
 
+    @override
     def conv(self, x: AnyArray, weight: Float64, geometry: ConvGeometry) -> AnyArray:
-        """See :meth:`Algebra.conv`; zeros that NumPy pads with would be machine integers."""
+        """Zeros that NumPy pads with would be machine integers."""
         extents = x.shape[2:]
         inner = [slice(b, b + e) for e, (b, _) in zip(extents, geometry.pads, strict=True)]
         wide = [e + b + a for e, (b, a) in zip(extents, geometry.pads, strict=True)]

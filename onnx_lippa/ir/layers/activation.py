@@ -7,6 +7,7 @@ from typing import Final, TypeVar, final
 
 import numpy as np
 import scipy.sparse as sp
+from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Shape, States, size
 from onnx_lippa.ir.algebra import Algebra
@@ -21,7 +22,7 @@ _ZERO: Final = np.array(0.0)
 _MINUS: Final = np.array(-1.0)
 
 
-class TwoPiece(PiecewiseLayer):
+class Activation(PiecewiseLayer):
     """``z = value + above * (x - kink)`` where ``x >= kink``, with slope ``below`` elsewhere.
 
     The state of a unit is 1 where ``x >= kink`` and 0 elsewhere (eq. 8). A subclass gives the
@@ -52,25 +53,26 @@ class TwoPiece(PiecewiseLayer):
         """Slope above the kink, broadcast to the sample's shape."""
 
     @property
+    @override
     def shape(self) -> Shape:
-        """See :attr:`Layer.shape`."""
         return self._shape
 
     @property
-    def guard_shape(self) -> Shape:
-        """See :attr:`PiecewiseLayer.guard_shape`: one face a unit."""
+    @override
+    def constraints_shape(self) -> Shape:
+        """One face a unit."""
         return self._shape
 
+    @override
     def forward(self, algebra: Algebra[V], x: V) -> V:
-        """See :meth:`PiecewiseLayer.forward`."""
         return self.piece(algebra, self.state(algebra, x), x)
 
+    @override
     def state(self, algebra: Algebra[V], x: V) -> V:
-        """See :meth:`PiecewiseLayer.state`."""
         return algebra.at_least(x, self.kink)
 
+    @override
     def piece(self, algebra: Algebra[V], state: V, x: V) -> V:
-        """See :meth:`PiecewiseLayer.piece`."""
         z = self.piece_transpose(algebra, state, self._above_kink(algebra, x))  # it is diagonal
         return algebra.add_constant(z, self.value) if np.any(self.value) else z
 
@@ -78,8 +80,8 @@ class TwoPiece(PiecewiseLayer):
         """``x - kink``."""
         return algebra.add_constant(x, -self.kink) if np.any(self.kink) else x
 
+    @override
     def piece_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
-        """See :meth:`PiecewiseLayer.piece_transpose`."""
         if not np.any(self.below):
             return algebra.mask(state, _scaled(algebra, u, self.above))
         lowered = _scaled(algebra, u, self.below)
@@ -87,16 +89,18 @@ class TwoPiece(PiecewiseLayer):
             return algebra.add(lowered, algebra.scale(algebra.mask(state, lowered), _MINUS))
         return algebra.where(state, _scaled(algebra, u, self.above), lowered)
 
-    def guard(self, algebra: Algebra[V], state: V, x: V) -> V:
-        """See :meth:`PiecewiseLayer.guard`: the distance to the kink on the right side of it."""
-        return self.guard_transpose(algebra, state, self._above_kink(algebra, x))
+    @override
+    def constraints(self, algebra: Algebra[V], state: V, x: V) -> V:
+        """The distance to the kink on the right side of it."""
+        return self.constraints_transpose(algebra, state, self._above_kink(algebra, x))
 
-    def guard_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
-        """See :meth:`PiecewiseLayer.guard_transpose`."""
+    @override
+    def constraints_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
         return algebra.where(state, u, algebra.scale(u, _MINUS))
 
+    @override
     def split(self) -> Split:
-        """See :meth:`PiecewiseLayer.split`: ``x = kink + p - n``, ``z = value + a p - b n``."""
+        """``x = kink + p - n``, ``z = value + a p - b n``."""
         units = size(self._shape)
         identity = sp.eye_array(units)
         above, below, kink, value = (
@@ -110,8 +114,9 @@ class TwoPiece(PiecewiseLayer):
             output_offset=value,
         )
 
+    @override
     def split_bounds(self, state: States) -> tuple[Float64, Float64]:
-        """See :meth:`PiecewiseLayer.split_bounds`: p is free above the kink, n below."""
+        """Above the kink p is free and n = 0; below it n is free and p = 0."""
         active = state.ravel() != 0
         upper = np.concatenate([np.where(active, np.inf, 0.0), np.where(active, 0.0, np.inf)])
         return np.zeros(upper.size), upper
@@ -122,26 +127,27 @@ def _scaled(algebra: Algebra[V], u: V, slope: Float64) -> V:
 
 
 @final
-class Relu(TwoPiece):
+class Relu(Activation):
     """``z = max(x, 0)``."""
 
     @property
+    @override
     def below(self) -> Float64:
-        """See :attr:`TwoPiece.below`."""
         return np.array(0.0)
 
     @property
+    @override
     def above(self) -> Float64:
-        """See :attr:`TwoPiece.above`."""
         return np.array(1.0)
 
+    @override
     def forward(self, algebra: Algebra[V], x: V) -> V:
-        """See :meth:`PiecewiseLayer.forward`; the one operation every backend has."""
+        """The one operation every backend has."""
         return algebra.relu(x)
 
 
 @final
-class LeakyRelu(TwoPiece):
+class LeakyRelu(Activation):
     """``z = x`` where ``x >= 0``, ``alpha x`` elsewhere."""
 
     def __init__(self, shape: Shape, alpha: float) -> None:
@@ -149,18 +155,18 @@ class LeakyRelu(TwoPiece):
         self._alpha = np.array(alpha)
 
     @property
+    @override
     def below(self) -> Float64:
-        """See :attr:`TwoPiece.below`."""
         return self._alpha
 
     @property
+    @override
     def above(self) -> Float64:
-        """See :attr:`TwoPiece.above`."""
         return np.array(1.0)
 
 
 @final
-class PRelu(TwoPiece):
+class PRelu(Activation):
     """``z = x`` where ``x >= 0``, ``slope * x`` elsewhere; the slope broadcasts to x."""
 
     def __init__(self, shape: Shape, slope: Float64) -> None:
@@ -168,37 +174,37 @@ class PRelu(TwoPiece):
         self._slope = slope
 
     @property
+    @override
     def parameters(self) -> int:
-        """See :attr:`Layer.parameters`."""
         return self._slope.size
 
     @property
+    @override
     def below(self) -> Float64:
-        """See :attr:`TwoPiece.below`."""
         return self._slope
 
     @property
+    @override
     def above(self) -> Float64:
-        """See :attr:`TwoPiece.above`."""
         return np.array(1.0)
 
 
 @final
-class Absolute(TwoPiece):
+class Abs(Activation):
     """``z = |x|``."""
 
     @property
+    @override
     def below(self) -> Float64:
-        """See :attr:`TwoPiece.below`."""
         return np.array(-1.0)
 
     @property
+    @override
     def above(self) -> Float64:
-        """See :attr:`TwoPiece.above`."""
         return np.array(1.0)
 
 
-class _WithConstant(TwoPiece):
+class _WithConstant(Activation):
     """``z = bound`` on one side of the bound, ``z = x`` on the other.
 
     Args:
@@ -211,13 +217,13 @@ class _WithConstant(TwoPiece):
         self._bound = bound
 
     @property
+    @override
     def kink(self) -> Float64:
-        """See :attr:`TwoPiece.kink`."""
         return self._bound
 
     @property
+    @override
     def value(self) -> Float64:
-        """See :attr:`TwoPiece.value`."""
         return self._bound
 
     def _constant(self, algebra: Algebra[V], x: V) -> V:
@@ -229,44 +235,44 @@ class _WithConstant(TwoPiece):
 
 
 @final
-class NotBelow(_WithConstant):
+class MaxWithConstant(_WithConstant):
     """``z = max(x, bound)``."""
 
     @property
+    @override
     def below(self) -> Float64:
-        """See :attr:`TwoPiece.below`."""
         return np.array(0.0)
 
     @property
+    @override
     def above(self) -> Float64:
-        """See :attr:`TwoPiece.above`."""
         return np.array(1.0)
 
+    @override
     def piece(self, algebra: Algebra[V], state: V, x: V) -> V:
-        """See :meth:`PiecewiseLayer.piece`."""
         if not np.any(self._bound):
             return algebra.mask(state, x)
         return algebra.where(state, x, self._constant(algebra, x))
 
+    @override
     def forward(self, algebra: Algebra[V], x: V) -> V:
-        """See :meth:`PiecewiseLayer.forward`."""
         return super().forward(algebra, x) if np.any(self._bound) else algebra.relu(x)
 
 
 @final
-class NotAbove(_WithConstant):
+class MinWithConstant(_WithConstant):
     """``z = min(x, bound)``."""
 
     @property
+    @override
     def below(self) -> Float64:
-        """See :attr:`TwoPiece.below`."""
         return np.array(1.0)
 
     @property
+    @override
     def above(self) -> Float64:
-        """See :attr:`TwoPiece.above`."""
         return np.array(0.0)
 
+    @override
     def piece(self, algebra: Algebra[V], state: V, x: V) -> V:
-        """See :meth:`PiecewiseLayer.piece`."""
         return algebra.where(state, self._constant(algebra, x), x)

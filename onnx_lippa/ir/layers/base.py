@@ -124,16 +124,16 @@ class PiecewiseLayer(Layer):
         """The transpose of the linear part of the given pieces."""
 
     @abstractmethod
-    def guard(self, algebra: Algebra[V], state: V, x: V) -> V:
+    def constraints(self, algebra: Algebra[V], state: V, x: V) -> V:
         """Slacks, affine in x and not negative exactly where the given pieces are valid."""
 
     @abstractmethod
-    def guard_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
-        """The transpose of the linear part of :meth:`guard`."""
+    def constraints_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
+        """The transpose of the linear part of :meth:`constraints`."""
 
     @property
     @abstractmethod
-    def guard_shape(self) -> Shape:
+    def constraints_shape(self) -> Shape:
         """Shape of the slacks for one sample."""
 
     @abstractmethod

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from typing import TypeAlias, TypeVar, final
 
 import numpy as np
+from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Shape
 from onnx_lippa.ir.algebra import Algebra
 from onnx_lippa.ir.layers.base import AffineLayer
-from onnx_lippa.ir.layers.elementwise import Addition
+from onnx_lippa.ir.layers.elementwise import WeightedSum
 
 V = TypeVar("V")
 
 
 @final
-class Joined(AffineLayer):
+class Concat(AffineLayer):
     """``y = [x_1, c, x_2, ...]`` along one axis of the samples.
 
     Args:
@@ -55,12 +56,12 @@ class Joined(AffineLayer):
         self._constant = constant if np.any(constant) else None
 
     @property
+    @override
     def shape(self) -> Shape:
-        """See :attr:`Layer.shape`."""
         return self._shape
 
+    @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        """See :meth:`AffineLayer.linear`."""
         parts = [
             x if source == part else algebra.reshape(x, part)
             for x, source, part in zip(inputs, self._sources, self._computed, strict=True)
@@ -71,12 +72,13 @@ class Joined(AffineLayer):
         source = (*self._shape[: self._axis], self._extent, *self._shape[self._axis + 1 :])
         return algebra.take(joined, self._axis, source, self._places)
 
+    @override
     def offset(self) -> Float64 | None:
-        """See :meth:`AffineLayer.offset`: the constants in their places."""
+        """The constants in their places."""
         return self._constant
 
+    @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        """See :meth:`AffineLayer.transpose`."""
         shares = [algebra.take(u, self._axis, self._shape, mine) for mine in self._slices]
         return tuple(
             share if source == part else algebra.reshape(share, source)
@@ -89,7 +91,7 @@ Part: TypeAlias = tuple[int, float] | Float64
 
 
 @final
-class Stacked(AffineLayer):
+class Stack(AffineLayer):
     """``y[i] = w_i x_{j(i)}``, or a constant, each broadcast to one shape.
 
     Args:
@@ -103,7 +105,7 @@ class Stacked(AffineLayer):
         self._shape: Shape = (len(parts), *shape)
         whole = np.broadcast_to(0.0, shape)  # a summand of this shape broadcasts the operand
         self._places = np.full(len(parts), -1, dtype=np.int64)
-        self._parts: list[tuple[int, Addition]] = []
+        self._parts: list[tuple[int, WeightedSum]] = []
         self._factors: list[float] = []
         constant = np.zeros(self._shape)
         for place, part in enumerate(parts):
@@ -113,12 +115,12 @@ class Stacked(AffineLayer):
                 index, factor = part
                 self._places[place] = len(self._parts)
                 self._factors.append(factor)
-                self._parts.append((index, Addition([sources[index]], [factor], whole)))
+                self._parts.append((index, WeightedSum([sources[index]], [factor], whole)))
         self._constant = constant if np.any(constant) else None
 
     @property
+    @override
     def shape(self) -> Shape:
-        """See :attr:`Layer.shape`."""
         return self._shape
 
     def source(self, place: int) -> tuple[int, Shape] | None:
@@ -129,8 +131,8 @@ class Stacked(AffineLayer):
         index = self._parts[number][0]
         return index, self._sources[index]
 
+    @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        """See :meth:`AffineLayer.linear`."""
         row = (1, *self._shape[1:])
         rows = [
             algebra.reshape(part.linear(algebra, inputs[index]), row) for index, part in self._parts
@@ -140,12 +142,13 @@ class Stacked(AffineLayer):
             return joined
         return algebra.take(joined, 0, (len(rows), *self._shape[1:]), self._places)
 
+    @override
     def offset(self) -> Float64 | None:
-        """See :meth:`AffineLayer.offset`: the constants in their places."""
+        """The constants in their places."""
         return self._constant
 
+    @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        """See :meth:`AffineLayer.transpose`."""
         total: list[V | None] = [None] * len(self._sources)
         for place, number in enumerate(self._places):
             if number < 0:

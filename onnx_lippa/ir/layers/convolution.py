@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar, final
 
 import numpy as np
+from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Shape, size
 from onnx_lippa.ir.algebra import Algebra, ConvGeometry
@@ -32,30 +33,30 @@ class Conv(AffineLayer):
         self._shape = (weight.shape[0], *geometry.output_extents(self._extents))
 
     @property
+    @override
     def shape(self) -> Shape:
-        """See :attr:`Layer.shape`."""
         return self._shape
 
     @property
+    @override
     def parameters(self) -> int:
-        """See :attr:`Layer.parameters`."""
         return self._weight.size + (0 if self._bias is None else self._bias.size)
 
+    @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        """See :meth:`AffineLayer.linear`."""
         return algebra.conv(inputs[0], self._weight, self._geometry)
 
+    @override
     def offset(self) -> Float64 | None:
-        """See :meth:`AffineLayer.offset`."""
         return self._bias
 
+    @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        """See :meth:`AffineLayer.transpose`."""
         return (algebra.conv_transpose(u, self._weight, self._geometry, self._extents),)
 
 
 @final
-class ConvTransposed(AffineLayer):
+class ConvTranspose(AffineLayer):
     """The transpose of a convolution from (channels, *extents) to (maps, *places), and a bias.
 
     Args:
@@ -77,30 +78,30 @@ class ConvTransposed(AffineLayer):
         self._shape: Shape = (weight.shape[1] * geometry.groups, *extents)
 
     @property
+    @override
     def shape(self) -> Shape:
-        """See :attr:`Layer.shape`."""
         return self._shape
 
     @property
+    @override
     def parameters(self) -> int:
-        """See :attr:`Layer.parameters`."""
         return self._weight.size + (0 if self._bias is None else self._bias.size)
 
+    @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        """See :meth:`AffineLayer.linear`."""
         return algebra.conv_transpose(inputs[0], self._weight, self._geometry, self._extents)
 
+    @override
     def offset(self) -> Float64 | None:
-        """See :meth:`AffineLayer.offset`."""
         return self._bias
 
+    @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        """See :meth:`AffineLayer.transpose`."""
         return (algebra.conv(u, self._weight, self._geometry),)
 
 
 @final
-class Windowed(AffineLayer):
+class DepthwiseConv(AffineLayer):
     """Sums of what a window sees, weighted by each of m kernels, channel by channel.
 
     It is a convolution with one group for each channel: that is what runtimes are fastest at,
@@ -130,17 +131,17 @@ class Windowed(AffineLayer):
         self._shape: Shape = (channels * len(kernels), *places)
 
     @property
+    @override
     def shape(self) -> Shape:
-        """See :attr:`Layer.shape`."""
         return self._shape
 
+    @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        """See :meth:`AffineLayer.linear`."""
         sums = algebra.conv(inputs[0], self._weight, self._geometry)
         return sums if self._factor is None else algebra.scale(sums, self._factor)
 
+    @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        """See :meth:`AffineLayer.transpose`."""
         if self._factor is not None:
             u = algebra.scale(u, self._factor)
         return (algebra.conv_transpose(u, self._weight, self._geometry, self._extents),)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TypeVar, final
 
 import numpy as np
+from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Shape
 from onnx_lippa.ir.algebra import Algebra
@@ -30,36 +31,36 @@ class ScaleShift(AffineLayer):
         self._shape: Shape = np.broadcast_shapes(source, *parts)
 
     @property
+    @override
     def shape(self) -> Shape:
-        """See :attr:`Layer.shape`."""
         return self._shape
 
     @property
+    @override
     def parameters(self) -> int:
-        """See :attr:`Layer.parameters`."""
         return sum(part.size for part in (self._scale, self._shift) if part is not None)
 
+    @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        """See :meth:`AffineLayer.linear`."""
         (x,) = inputs
         if self._shape != self._source:
             wide = (1,) * (len(self._shape) - len(self._source)) + self._source
             x = algebra.broadcast(algebra.reshape(x, wide), self._shape)
         return x if self._scale is None else algebra.scale(x, self._scale)
 
+    @override
     def offset(self) -> Float64 | None:
-        """See :meth:`AffineLayer.offset`."""
         return self._shift
 
+    @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        """See :meth:`AffineLayer.transpose`."""
         if self._scale is not None:
             u = algebra.scale(u, self._scale)
         return (u if self._shape == self._source else algebra.sum_to(u, self._shape, self._source),)
 
 
 @final
-class Addition(AffineLayer):
+class WeightedSum(AffineLayer):
     """``y = w_1 x_1 + w_2 x_2 + ... + c`` for samples of shapes that broadcast together.
 
     Args:
@@ -81,12 +82,12 @@ class Addition(AffineLayer):
         self._shape: Shape = np.broadcast_shapes(*sources, *factors, *constants)
 
     @property
+    @override
     def shape(self) -> Shape:
-        """See :attr:`Layer.shape`."""
         return self._shape
 
+    @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        """See :meth:`AffineLayer.linear`."""
         total: V | None = None
         for x, source, weight in zip(inputs, self._sources, self._weights, strict=True):
             summand = self._wide(algebra, x, source)
@@ -97,12 +98,12 @@ class Addition(AffineLayer):
             raise ValueError("a sum needs at least one summand")
         return total
 
+    @override
     def offset(self) -> Float64 | None:
-        """See :meth:`AffineLayer.offset`."""
         return self._constant
 
+    @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        """See :meth:`AffineLayer.transpose`."""
         return tuple(
             algebra.sum_to(part, self._shape, source) if source != self._shape else part
             for part, source in (

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final, TypeVar, final
 
 import numpy as np
+from typing_extensions import override
 
 from onnx_lippa.arrays import Integers, Shape
 from onnx_lippa.errors import Unsupported
@@ -20,7 +21,7 @@ _FEW = 8
 
 
 @final
-class Taken(AffineLayer):
+class Gather(AffineLayer):
     """``y[i, j, ...] = x[p_0[i], p_1[j], ...]``, 0 where a position is -1.
 
     Args:
@@ -47,12 +48,12 @@ class Taken(AffineLayer):
         return not self._positions
 
     @property
+    @override
     def shape(self) -> Shape:
-        """See :attr:`Layer.shape`."""
         return self._shape
 
+    @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        """See :meth:`AffineLayer.linear`."""
         (x,) = inputs
         reached = self._source
         for axis, positions in self._positions.items():
@@ -60,8 +61,9 @@ class Taken(AffineLayer):
             reached = _with(reached, axis, len(positions))
         return x
 
+    @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        """See :meth:`AffineLayer.transpose`: an entry taken m times collects from m places."""
+        """An entry taken m times collects from m places."""
         reached = self._shape
         for axis, rounds in reversed(self._sources.items()):
             u = self._collected(algebra, u, axis, rounds, reached)
@@ -96,7 +98,7 @@ def _with(shape: Shape, axis: int, extent: int) -> Shape:
 
 def taken(source: Shape, positions: Mapping[int, Integers]) -> tuple[Layer, ...]:
     """The layer that takes these positions, or none where every axis is kept as it is."""
-    layer = Taken(source, positions)
+    layer = Gather(source, positions)
     return () if layer.keeps_all else (layer,)
 
 

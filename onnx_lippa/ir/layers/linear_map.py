@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar, final
 
 import numpy as np
+from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Shape
 from onnx_lippa.ir.algebra import Algebra
@@ -33,25 +34,25 @@ class LinearMap(AffineLayer):
             self._shape = (*front, source[-2], weight.shape[-1])
 
     @property
+    @override
     def shape(self) -> Shape:
-        """See :attr:`Layer.shape`."""
         return self._shape
 
     @property
+    @override
     def parameters(self) -> int:
-        """See :attr:`Layer.parameters`."""
         return self._weight.size + (0 if self._bias is None else self._bias.size)
 
+    @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        """See :meth:`AffineLayer.linear`."""
         return algebra.matmul(inputs[0], self._weight)
 
+    @override
     def offset(self) -> Float64 | None:
-        """See :meth:`AffineLayer.offset`."""
         return self._bias
 
+    @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        """See :meth:`AffineLayer.transpose`."""
         pulled = algebra.matmul(u, self._weight_t)
         return (
             _sum_broadcast(algebra, pulled, (*self._shape[:-1], self._source[-1]), self._source),
@@ -75,21 +76,21 @@ class LeftLinearMap(AffineLayer):
         self._shape: Shape = (*front, weight.shape[-2], source[-1])
 
     @property
+    @override
     def shape(self) -> Shape:
-        """See :attr:`Layer.shape`."""
         return self._shape
 
     @property
+    @override
     def parameters(self) -> int:
-        """See :attr:`Layer.parameters`."""
         return self._weight.size
 
+    @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        """See :meth:`AffineLayer.linear`."""
         return algebra.left_matmul(self._weight, inputs[0])
 
+    @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        """See :meth:`AffineLayer.transpose`."""
         pulled = algebra.left_matmul(self._weight_t, u)
         reached = (*self._shape[:-2], *self._source[-2:])
         return (_sum_broadcast(algebra, pulled, reached, self._source),)
@@ -101,7 +102,7 @@ def _sum_broadcast(algebra: Algebra[V], u: V, reached: Shape, source: Shape) -> 
 
 
 @final
-class AxisMap(AffineLayer):
+class AxisLinearMap(AffineLayer):
     """``y = matrix @ x`` along one axis of the samples.
 
     Args:
@@ -118,16 +119,16 @@ class AxisMap(AffineLayer):
         self._swapped[axis], self._swapped[-1] = self._swapped[-1], self._swapped[axis]
 
     @property
+    @override
     def shape(self) -> Shape:
-        """See :attr:`Layer.shape`."""
         return self._shape
 
+    @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        """See :meth:`AffineLayer.linear`."""
         return self._apply(algebra, inputs[0], self._matrix, self._matrix_t)
 
+    @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        """See :meth:`AffineLayer.transpose`."""
         return (self._apply(algebra, u, self._matrix_t, self._matrix),)
 
     def _apply(self, algebra: Algebra[V], x: V, matrix: Float64, transposed: Float64) -> V:
@@ -141,7 +142,7 @@ class AxisMap(AffineLayer):
 
 
 @final
-class Transposed(AffineLayer):
+class TransposedLayer(AffineLayer):
     """``y = A^T x`` for the linear part ``A`` of a layer with one input.
 
     Args:
@@ -153,14 +154,14 @@ class Transposed(AffineLayer):
         self._layer, self._shape = layer, shape
 
     @property
+    @override
     def shape(self) -> Shape:
-        """See :attr:`Layer.shape`."""
         return self._shape
 
+    @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        """See :meth:`AffineLayer.linear`."""
         return self._layer.transpose(algebra, *inputs)[0]
 
+    @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        """See :meth:`AffineLayer.transpose`."""
         return (self._layer.linear(algebra, u),)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TypeVar, final
 
 import numpy as np
+from typing_extensions import override
 
 from onnx_lippa.arrays import Integers, Shape
 from onnx_lippa.ir.algebra import Algebra
@@ -15,7 +16,7 @@ V = TypeVar("V")
 
 
 @final
-class EdgePadded(AffineLayer):
+class EdgePad(AffineLayer):
     """Each axis with its first entry repeated before it and its last one behind it.
 
     Everything is a slice or a few of them joined, which runtimes copy in long runs; only the
@@ -34,12 +35,12 @@ class EdgePadded(AffineLayer):
         )
 
     @property
+    @override
     def shape(self) -> Shape:
-        """See :attr:`Layer.shape`."""
         return self._shape
 
+    @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        """See :meth:`AffineLayer.linear`."""
         (x,) = inputs
         shape = list(self._source)
         for axis, (before, after) in enumerate(self._pads):
@@ -60,8 +61,9 @@ class EdgePadded(AffineLayer):
         wide = (*shape[:axis], count, *shape[axis + 1 :])
         return entry if count == 1 else algebra.broadcast(entry, wide)
 
+    @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        """See :meth:`AffineLayer.transpose`: the repetitions of an edge are summed into it."""
+        """The repetitions of an edge are summed into it."""
         shape = list(self._shape)
         for axis, (before, after) in reversed(list(enumerate(self._pads))):
             if not before and not after:

@@ -6,6 +6,7 @@ from typing import Final, TypeVar, final
 
 import numpy as np
 import scipy.sparse as sp
+from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Shape, States, size
 from onnx_lippa.ir.algebra import Algebra
@@ -19,7 +20,7 @@ _SHORT: Final = 16
 
 
 @final
-class MaxAlong(PiecewiseLayer):
+class ReduceMax(PiecewiseLayer):
     """``z = max_j x_j`` over one axis of a sample, which is dropped.
 
     The state of a unit is the position of its largest entry, the first one in a tie. Its faces
@@ -37,13 +38,14 @@ class MaxAlong(PiecewiseLayer):
         self._column: Shape = (*source[:axis], 1, *source[axis + 1 :])
 
     @property
+    @override
     def shape(self) -> Shape:
-        """See :attr:`Layer.shape`."""
         return self._shape
 
     @property
-    def guard_shape(self) -> Shape:
-        """See :attr:`PiecewiseLayer.guard_shape`: one face for each entry."""
+    @override
+    def constraints_shape(self) -> Shape:
+        """One face for each entry."""
         return self._source
 
     @property
@@ -56,20 +58,22 @@ class MaxAlong(PiecewiseLayer):
         """Number m of entries compared."""
         return self._m
 
+    @override
     def forward(self, algebra: Algebra[V], x: V) -> V:
-        """See :meth:`PiecewiseLayer.forward`."""
         return algebra.maximum(x, self._axis)
 
+    @override
     def state(self, algebra: Algebra[V], x: V) -> V:
-        """See :meth:`PiecewiseLayer.state`."""
         return algebra.argmax(x, self._axis)
 
+    @override
     def piece(self, algebra: Algebra[V], state: V, x: V) -> V:
-        """See :meth:`PiecewiseLayer.piece`: x_s."""
+        """x_s."""
         return algebra.reshape(self._chosen(algebra, state, x), self._shape)
 
+    @override
     def piece_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
-        """See :meth:`PiecewiseLayer.piece_transpose`: all of u to the entry s."""
+        """All of u to the entry s."""
         if self._axis == 0 or size(self._source[self._axis + 1 :]) >= _SHORT:
             hot = algebra.one_hot(state, self._source, self._axis)
             return algebra.mask(hot, algebra.reshape(u, self._column))
@@ -79,13 +83,13 @@ class MaxAlong(PiecewiseLayer):
         axes.insert(self._axis, 0)
         return algebra.permute(spread, tuple(axes))
 
-    def guard(self, algebra: Algebra[V], state: V, x: V) -> V:
-        """See :meth:`PiecewiseLayer.guard`."""
+    @override
+    def constraints(self, algebra: Algebra[V], state: V, x: V) -> V:
         chosen = algebra.broadcast(self._chosen(algebra, state, x), self._source)
         return algebra.add(chosen, algebra.scale(x, np.array(-1.0)))
 
-    def guard_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
-        """See :meth:`PiecewiseLayer.guard_transpose`."""
+    @override
+    def constraints_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
         total = algebra.sum_to(u, self._source, self._column)
         to_chosen = algebra.mask(algebra.one_hot(state, self._source, self._axis), total)
         return algebra.add(to_chosen, algebra.scale(u, np.array(-1.0)))
@@ -95,8 +99,9 @@ class MaxAlong(PiecewiseLayer):
         masked = algebra.mask(algebra.one_hot(state, self._source, self._axis), x)
         return algebra.sum_to(masked, self._source, self._column)
 
+    @override
     def split(self) -> Split:
-        """See :meth:`PiecewiseLayer.split`: ``x_j = z - d_j`` with d >= 0; auxiliaries (z, d)."""
+        """``x_j = z - d_j`` with d >= 0; auxiliaries (z, d)."""
         units, entries = size(self._shape), size(self._source)
         owner = np.broadcast_to(np.arange(units).reshape(self._column), self._source).ravel()
         spread = sp.csr_array((np.ones(entries), (np.arange(entries), owner)), (entries, units))
@@ -108,8 +113,9 @@ class MaxAlong(PiecewiseLayer):
             output_offset=np.zeros(units),
         )
 
+    @override
     def split_bounds(self, state: States) -> tuple[Float64, Float64]:
-        """See :meth:`PiecewiseLayer.split_bounds`: z is free, and d_s is 0."""
+        """Z is free, and d_s is 0."""
         units, entries = size(self._shape), size(self._source)
         places = np.arange(self._m).reshape(-1, *(1,) * (len(self._shape) - self._axis))
         chosen = state.reshape(self._column) == places

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TypeVar, final
 
+from typing_extensions import override
+
 from onnx_lippa.arrays import Shape
 from onnx_lippa.ir.algebra import Algebra
 from onnx_lippa.ir.layers.base import AffineLayer
@@ -13,7 +15,7 @@ V = TypeVar("V")
 
 
 @final
-class Summed(AffineLayer):
+class ReduceSum(AffineLayer):
     """The sum over some axes of the samples, which keep the extent 1."""
 
     def __init__(self, source: Shape, axes: Collection[int]) -> None:
@@ -21,35 +23,35 @@ class Summed(AffineLayer):
         self._shape = tuple(1 if i in axes else extent for i, extent in enumerate(source))
 
     @property
+    @override
     def shape(self) -> Shape:
-        """See :attr:`Layer.shape`."""
         return self._shape
 
+    @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        """See :meth:`AffineLayer.linear`."""
         return algebra.sum_to(inputs[0], self._source, self._shape)
 
+    @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        """See :meth:`AffineLayer.transpose`."""
         return (algebra.broadcast(u, self._source),)
 
 
 @final
-class Repeated(AffineLayer):
+class Expand(AffineLayer):
     """A sample repeated along its axes of extent 1; the shape has as many axes as the source."""
 
     def __init__(self, source: Shape, shape: Shape) -> None:
         self._source, self._shape = source, shape
 
     @property
+    @override
     def shape(self) -> Shape:
-        """See :attr:`Layer.shape`."""
         return self._shape
 
+    @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        """See :meth:`AffineLayer.linear`."""
         return algebra.broadcast(inputs[0], self._shape)
 
+    @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        """See :meth:`AffineLayer.transpose`."""
         return (algebra.sum_to(u, self._shape, self._source),)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TypeVar, final
 
 import numpy as np
+from typing_extensions import override
 
 from onnx_lippa.arrays import Shape
 from onnx_lippa.ir.algebra import Algebra
@@ -15,15 +16,15 @@ V = TypeVar("V")
 
 
 @final
-class Rearranged(AffineLayer):
+class Reshape(AffineLayer):
     """The same elements in row-major order under another shape."""
 
     def __init__(self, source: Shape, shape: Shape) -> None:
         self._source, self._shape = source, shape
 
     @property
+    @override
     def shape(self) -> Shape:
-        """See :attr:`Layer.shape`."""
         return self._shape
 
     @property
@@ -31,17 +32,17 @@ class Rearranged(AffineLayer):
         """Shape of the input for one sample."""
         return self._source
 
+    @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        """See :meth:`AffineLayer.linear`."""
         return algebra.reshape(inputs[0], self._shape)
 
+    @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        """See :meth:`AffineLayer.transpose`."""
         return (algebra.reshape(u, self._source),)
 
 
 @final
-class Permuted(AffineLayer):
+class Transpose(AffineLayer):
     """Axes in another order; ``axes[i]`` is the source axis of output axis i."""
 
     def __init__(self, source: Shape, axes: tuple[int, ...]) -> None:
@@ -50,16 +51,16 @@ class Permuted(AffineLayer):
         self._shape = tuple(source[axis] for axis in axes)
 
     @property
+    @override
     def shape(self) -> Shape:
-        """See :attr:`Layer.shape`."""
         return self._shape
 
+    @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        """See :meth:`AffineLayer.linear`."""
         return algebra.permute(inputs[0], self._axes)
 
+    @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        """See :meth:`AffineLayer.transpose`."""
         return (algebra.permute(u, self._back),)
 
 
@@ -67,14 +68,14 @@ def merged(layers: Sequence[Layer]) -> list[Layer]:
     """The same chain with reshapes in a row made one, and none that does nothing."""
     kept: list[Layer] = []
     for layer in layers:
-        if not isinstance(layer, Rearranged):
+        if not isinstance(layer, Reshape):
             kept.append(layer)
             continue
         last = kept[-1] if kept else None
         source = layer.source
-        if isinstance(last, Rearranged):
+        if isinstance(last, Reshape):
             source = last.source
             kept.pop()
         if source != layer.shape:
-            kept.append(Rearranged(source, layer.shape))
+            kept.append(Reshape(source, layer.shape))
     return kept

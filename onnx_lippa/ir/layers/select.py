@@ -6,6 +6,7 @@ from typing import Final, TypeVar, final
 
 import numpy as np
 import scipy.sparse as sp
+from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Shape, States, size
 from onnx_lippa.ir.algebra import Algebra
@@ -24,7 +25,7 @@ _SIGN: Final = np.array([0, -1, -1])
 
 
 @final
-class Switch(PiecewiseLayer):
+class Select(PiecewiseLayer):
     """``z = a`` where ``d >= 0`` and ``z = b`` elsewhere, for the stack (d, a, b).
 
     The state of a unit is 1 where ``d >= 0``; its face is d = 0. The two pieces need not meet
@@ -38,42 +39,45 @@ class Switch(PiecewiseLayer):
         self._shape = shape
 
     @property
+    @override
     def shape(self) -> Shape:
-        """See :attr:`Layer.shape`."""
         return self._shape
 
     @property
-    def guard_shape(self) -> Shape:
-        """See :attr:`PiecewiseLayer.guard_shape`: one face a unit."""
+    @override
+    def constraints_shape(self) -> Shape:
+        """One face a unit."""
         return self._shape
 
+    @override
     def forward(self, algebra: Algebra[V], x: V) -> V:
-        """See :meth:`PiecewiseLayer.forward`."""
         return self.piece(algebra, self.state(algebra, x), x)
 
+    @override
     def state(self, algebra: Algebra[V], x: V) -> V:
-        """See :meth:`PiecewiseLayer.state`."""
         return algebra.at_least(self._part(algebra, x, 0), _ZERO)
 
+    @override
     def piece(self, algebra: Algebra[V], state: V, x: V) -> V:
-        """See :meth:`PiecewiseLayer.piece`."""
         return algebra.where(state, self._part(algebra, x, 1), self._part(algebra, x, 2))
 
+    @override
     def piece_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
-        """See :meth:`PiecewiseLayer.piece_transpose`: all of u to the branch that is taken."""
+        """All of u to the branch that is taken."""
         to_a = algebra.mask(state, u)
         to_b = algebra.add(u, algebra.scale(to_a, np.array(-1.0)))
         row = (1, *self._shape)
         rows = [algebra.reshape(part, row) for part in (to_a, to_b)]
         return algebra.take(algebra.concatenate(rows, 0), 0, (2, *self._shape), _BRANCHES)
 
-    def guard(self, algebra: Algebra[V], state: V, x: V) -> V:
-        """See :meth:`PiecewiseLayer.guard`: the size of d on the right side of 0."""
+    @override
+    def constraints(self, algebra: Algebra[V], state: V, x: V) -> V:
+        """The size of d on the right side of 0."""
         d = self._part(algebra, x, 0)
         return algebra.where(state, d, algebra.scale(d, np.array(-1.0)))
 
-    def guard_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
-        """See :meth:`PiecewiseLayer.guard_transpose`."""
+    @override
+    def constraints_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
         signed = algebra.where(state, u, algebra.scale(u, np.array(-1.0)))
         row = (1, *self._shape)
         return algebra.take(algebra.reshape(signed, row), 0, row, _SIGN)
@@ -82,11 +86,9 @@ class Switch(PiecewiseLayer):
         row = algebra.take(x, 0, (3, *self._shape), np.array([place]))
         return algebra.reshape(row, self._shape)
 
+    @override
     def split(self) -> Split:
-        """See :meth:`PiecewiseLayer.split`.
-
-        ``d = p - n``, ``a = z - e``, ``b = z - f``; auxiliaries (p, n, z, e, f).
-        """
+        """``d = p - n``, ``a = z - e``, ``b = z - f``; auxiliaries (p, n, z, e, f)."""
         units = size(self._shape)
         one = sp.eye_array(units)
         link = sp.block_array(
@@ -104,11 +106,9 @@ class Switch(PiecewiseLayer):
             output_offset=np.zeros(units),
         )
 
+    @override
     def split_bounds(self, state: States) -> tuple[Float64, Float64]:
-        """See :meth:`PiecewiseLayer.split_bounds`.
-
-        Where d >= 0, n and e are 0 and p >= 0, f and z are free; elsewhere the other way round.
-        """
+        """``p >= 0``, f free, ``n = e = 0`` where d >= 0; n >= 0, e free, ``p = f = 0`` else."""
         active = state.ravel() != 0
         here, there = np.where(active, np.inf, 0.0), np.where(active, 0.0, np.inf)
         free, none = np.full(active.size, np.inf), np.zeros(active.size)

@@ -10,17 +10,17 @@ import numpy as np
 from onnx_lippa.arrays import Shape
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.activation import (
-    Absolute,
+    Abs,
     LeakyRelu,
-    NotAbove,
-    NotBelow,
+    MaxWithConstant,
+    MinWithConstant,
     PRelu,
     Relu,
 )
 from onnx_lippa.ir.layers.base import Layer
-from onnx_lippa.ir.layers.concat import Stacked
+from onnx_lippa.ir.layers.concat import Stack
 from onnx_lippa.ir.layers.elementwise import ScaleShift
-from onnx_lippa.ir.layers.reduce_max import MaxAlong
+from onnx_lippa.ir.layers.reduce_max import ReduceMax
 from onnx_lippa.onnx_io.frame import met, met_together
 from onnx_lippa.onnx_io.node import Converted, Known, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
@@ -54,7 +54,7 @@ def convert_prelu(node: NodeView) -> Converted:
 @converts("Abs", since=6)
 def convert_abs(node: NodeView) -> Converted:
     """``|x|``."""
-    return Converted((Absolute(node.computed().shape),))
+    return Converted((Abs(node.computed().shape),))
 
 
 _LARGEST: Final = float(np.finfo(np.float32).max)
@@ -82,9 +82,9 @@ def clipped(shape: Shape, low: float, high: float) -> tuple[Layer, ...]:
     """
     layers: list[Layer] = []
     if low > -_LARGEST:
-        layers.append(NotBelow(shape, np.array(low)))
+        layers.append(MaxWithConstant(shape, np.array(low)))
     if high < _LARGEST:
-        layers.append(NotAbove(shape, np.array(high)))
+        layers.append(MinWithConstant(shape, np.array(high)))
     return tuple(layers)
 
 
@@ -125,14 +125,14 @@ def _extreme(node: NodeView, largest: bool) -> Converted:
     else:
         node.limits.require_elements((len(meeting.positions), *meeting.shape), "what it compares")
         parts = [(index, sign) for index in range(len(meeting.positions))]
-        stack = Stacked(meeting.sources, parts, meeting.shape)
-        layers += [stack, MaxAlong(stack.shape, 0)]
+        stack = Stack(meeting.sources, parts, meeting.shape)
+        layers += [stack, ReduceMax(stack.shape, 0)]
         if not largest:
             layers.append(ScaleShift(meeting.shape, np.array(-1.0), None))
     if constants:
         choose = np.maximum if largest else np.minimum
         bound = reduce(choose, (meeting.constant(constant.weight) for constant in constants))
-        kind = NotBelow if largest else NotAbove
+        kind = MaxWithConstant if largest else MinWithConstant
         layers.append(kind(meeting.shape, bound))
     return meeting.converted(*layers)
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.errors import Unsupported
-from onnx_lippa.ir.layers.concat import Part, Stacked
-from onnx_lippa.ir.layers.elementwise import Addition
-from onnx_lippa.ir.layers.select import Switch
+from onnx_lippa.ir.layers.concat import Part, Stack
+from onnx_lippa.ir.layers.elementwise import WeightedSum
+from onnx_lippa.ir.layers.select import Select
 from onnx_lippa.onnx_io.frame import Meeting, met_together
 from onnx_lippa.onnx_io.node import Computed, Converted, Known, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
@@ -33,7 +33,7 @@ def _compare(node: NodeView, sign: float, holds: bool) -> Converted:
     ]
     weights = [signs[place] for place in meeting.positions]
     constant = constants[0] if constants else None
-    converted = meeting.converted(Addition(meeting.sources, weights, constant))
+    converted = meeting.converted(WeightedSum(meeting.sources, weights, constant))
     if weights == [1.0] and not np.any(constants) and meeting.sources[0] == meeting.shape:
         converted = meeting.converted()  # x itself says how it compares with 0
     return replace(converted, holds=holds)
@@ -108,9 +108,9 @@ def _switch(
         raise Unsupported("both its branches are constants, which makes the model jump")
     branches = (if_true, if_false) if condition.holds else (if_false, if_true)
     difference = (meeting.positions.index(place), 1.0)
-    stack = Stacked(meeting.sources, [difference, *branches], meeting.shape)
+    stack = Stack(meeting.sources, [difference, *branches], meeting.shape)
     return Converted(
-        (stack, Switch(meeting.shape)), meeting.positions, meeting.batched, takes_truth=True
+        (stack, Select(meeting.shape)), meeting.positions, meeting.batched, takes_truth=True
     )
 
 
@@ -130,4 +130,4 @@ def convert_where(node: NodeView) -> Converted:
             constant = share * meeting.constant(operand.weight)
         else:
             weights.append(share)
-    return meeting.converted(Addition(meeting.sources, weights, constant))
+    return meeting.converted(WeightedSum(meeting.sources, weights, constant))

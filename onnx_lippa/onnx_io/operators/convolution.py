@@ -6,7 +6,7 @@ import numpy as np
 
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.algebra import ConvGeometry
-from onnx_lippa.ir.layers.convolution import Conv, ConvTransposed
+from onnx_lippa.ir.layers.convolution import Conv, ConvTranspose
 from onnx_lippa.onnx_io.node import Computed, Converted, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
 
@@ -66,7 +66,7 @@ def convert_conv_transpose(node: NodeView) -> Converted:
         if bias.shape != (maps,):
             raise Unsupported(f"its bias of shape {bias.shape} does not fit {maps} maps")
     geometry, extents = _transposed_geometry(node, x, kernel, groups)
-    return Converted((ConvTransposed(weight, bias, geometry, extents),))
+    return Converted((ConvTranspose(weight, bias, geometry, extents),))
 
 
 def _transposed_geometry(

@@ -12,10 +12,10 @@ from onnx_lippa.arrays import Float64, Shape, size
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.base import Layer
 from onnx_lippa.ir.layers.elementwise import ScaleShift
-from onnx_lippa.ir.layers.gather import Taken
+from onnx_lippa.ir.layers.gather import Gather
 from onnx_lippa.ir.layers.linear_map import LeftLinearMap, LinearMap
-from onnx_lippa.ir.layers.reduce_sum import Summed
-from onnx_lippa.ir.layers.reshape import Permuted, Rearranged
+from onnx_lippa.ir.layers.reduce_sum import ReduceSum
+from onnx_lippa.ir.layers.reshape import Reshape, Transpose
 from onnx_lippa.onnx_io.frame import reshaped
 from onnx_lippa.onnx_io.node import Converted, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
@@ -45,7 +45,7 @@ def convert_einsum(node: NodeView) -> Converted:
     output = [label for label in equation.output if label in extents]
 
     chain = _Chain([label for _, label in _wide_axes(x.whole, equation.terms[position])], extents)
-    chain.layers.append(Rearranged(x.shape, chain.shape))
+    chain.layers.append(Reshape(x.shape, chain.shape))
     chain.take_diagonal()
     terms = [(factors[i], equation.terms[i]) for i in factors]
     node.limits.require_matrix(
@@ -109,23 +109,23 @@ class _Chain:
             axes = [unique.index(label) for label in self.labels]
             positions = np.einsum(grid, axes, list(range(len(unique)))).ravel()
             flat = (grid.size,)
-            self.layers += [Rearranged(self.shape, flat), Taken(flat, {0: positions})]
+            self.layers += [Reshape(self.shape, flat), Gather(flat, {0: positions})]
             self.labels = unique
-            self.layers.append(Rearranged((positions.size,), self.shape))
+            self.layers.append(Reshape((positions.size,), self.shape))
 
     def sum_over(self, labels: Collection[str]) -> None:
         """Sums over axes and drops them."""
         axes = [i for i, label in enumerate(self.labels) if label in labels]
         if axes:
-            layer = Summed(self.shape, axes)
+            layer = ReduceSum(self.shape, axes)
             self.labels = [label for label in self.labels if label not in labels]
-            self.layers += [layer, Rearranged(layer.shape, self.shape)]
+            self.layers += [layer, Reshape(layer.shape, self.shape)]
 
     def permute(self, labels: Sequence[str]) -> None:
         """Brings the axes into another order."""
         if list(labels) != self.labels:
             axes = tuple(self.labels.index(label) for label in labels)
-            self.layers.append(Permuted(self.shape, axes))
+            self.layers.append(Transpose(self.shape, axes))
             self.labels = list(labels)
 
     def multiply(self, factor: Float64, labels: list[str], output: Sequence[str]) -> None:
@@ -157,7 +157,7 @@ class _Chain:
             product = LinearMap(source, factor.transpose(axes).reshape(stack))
             self.labels = right[1]
         before = self.layers[-1].shape
-        self.layers += [Rearranged(before, source), product, Rearranged(product.shape, self.shape)]
+        self.layers += [Reshape(before, source), product, Reshape(product.shape, self.shape)]
 
     def _scale(self, factor: Float64, labels: list[str]) -> None:
         """Multiplies elementwise; the constant has none but our axes."""

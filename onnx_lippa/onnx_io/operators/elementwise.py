@@ -10,8 +10,8 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.errors import Unsupported
-from onnx_lippa.ir.layers.elementwise import Addition, ScaleShift
-from onnx_lippa.ir.readout import Readout
+from onnx_lippa.ir.layers.elementwise import ScaleShift, WeightedSum
+from onnx_lippa.ir.output_activation import OutputActivation
 from onnx_lippa.onnx_io.frame import framed, met, met_together
 from onnx_lippa.onnx_io.node import Computed, Converted, Known, NodeView
 from onnx_lippa.onnx_io.operators.comparison import product_with_truth
@@ -27,7 +27,7 @@ def _add(
         Unsupported: the operands do not broadcast.
     """
     meeting = met_together(node)
-    return meeting.converted(Addition(meeting.sources, weights, constant))
+    return meeting.converted(WeightedSum(meeting.sources, weights, constant))
 
 
 @converts("Add", since=7)
@@ -52,10 +52,10 @@ def convert_sub(node: NodeView) -> Converted:
     frame, constant = met(x, node.known(1 - position, "constant"))
     if position == 0:
         return frame.converted(ScaleShift(frame.source, None, -constant))
-    if x.readout is Readout.SIGMOID and np.all(constant == 1.0):
+    if x.output_activation is OutputActivation.SIGMOID and np.all(constant == 1.0):
         # 1 - sigmoid(x) = sigmoid(-x): the other score of a classifier with two classes.
         negated = frame.converted(ScaleShift(frame.source, np.array(-1.0), None), position=1)
-        return replace(negated, readout=Readout.SIGMOID)
+        return replace(negated, output_activation=OutputActivation.SIGMOID)
     return frame.converted(ScaleShift(frame.source, np.array(-1.0), constant), position=1)
 
 
@@ -71,7 +71,7 @@ def _weighted(node: NodeView, weight: float) -> Converted:
     if total is None and len(node.operands) == 1:
         return Converted(())
     weights = [weight] * len(meeting.positions)
-    return meeting.converted(Addition(meeting.sources, weights, total))
+    return meeting.converted(WeightedSum(meeting.sources, weights, total))
 
 
 @converts("Sum", since=6)

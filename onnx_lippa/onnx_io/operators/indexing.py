@@ -9,9 +9,9 @@ import numpy as np
 from onnx_lippa.arrays import Float64, Integers, Shape, size
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.base import Layer
-from onnx_lippa.ir.layers.concat import Joined
+from onnx_lippa.ir.layers.concat import Concat
 from onnx_lippa.ir.layers.gather import taken
-from onnx_lippa.ir.layers.reshape import Rearranged
+from onnx_lippa.ir.layers.reshape import Reshape
 from onnx_lippa.onnx_io.frame import framed, whole
 from onnx_lippa.onnx_io.node import Computed, Converted, Known, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
@@ -71,9 +71,9 @@ def picked(source: Shape, leading: int, positions: Integers) -> tuple[Layer, ...
     """Layers that pick entries of the leading axes, counted as one; positions of any shape."""
     rows, rest = size(source[:leading]), source[leading:]
     return (
-        Rearranged(source, (rows, *rest)),
+        Reshape(source, (rows, *rest)),
         *taken((rows, *rest), {0: positions.ravel()}),
-        Rearranged((positions.size, *rest), (*positions.shape, *rest)),
+        Reshape((positions.size, *rest), (*positions.shape, *rest)),
     )
 
 
@@ -87,7 +87,7 @@ def convert_gather(node: NodeView) -> Converted:
     positions = within(indices, frame.source[axis]).ravel()
     return frame.converted(
         *taken(frame.source, {axis: positions}),
-        Rearranged((*front, indices.size, *behind), (*front, *indices.shape, *behind)),
+        Reshape((*front, indices.size, *behind), (*front, *indices.shape, *behind)),
     )
 
 
@@ -137,7 +137,7 @@ def convert_compress(node: NodeView) -> Converted:
         source, (axis,) = frame.source, frame.axes
     else:
         frame, source, axis = whole(x), (size(x.shape),), 0
-        before = (Rearranged(frame.source, source),)
+        before = (Reshape(frame.source, source),)
     if positions.size == 0 or positions[-1] >= source[axis]:
         raise Unsupported(
             f"its condition does not name some of the {source[axis]} entries of its axis"
@@ -184,8 +184,8 @@ def overwritten(
             sources.append(operand.shape)
         else:
             parts.append(node.known(position, "tensor").weight.reshape(extent, *rest))
-    joined = Joined(parts, 0, sources)
-    layers = (joined, *taken(joined.shape, {0: positions}), Rearranged((rows, *rest), whole))
+    joined = Concat(parts, 0, sources)
+    layers = (joined, *taken(joined.shape, {0: positions}), Reshape((rows, *rest), whole))
     return Converted(layers, node.only_computed(), batched=False)
 
 

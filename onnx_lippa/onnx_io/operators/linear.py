@@ -10,8 +10,8 @@ from onnx_lippa.arrays import Float64, Shape
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.base import Layer
 from onnx_lippa.ir.layers.elementwise import ScaleShift
-from onnx_lippa.ir.layers.linear_map import AxisMap, LeftLinearMap, LinearMap
-from onnx_lippa.ir.layers.reshape import Permuted, Rearranged
+from onnx_lippa.ir.layers.linear_map import AxisLinearMap, LeftLinearMap, LinearMap
+from onnx_lippa.ir.layers.reshape import Reshape, Transpose
 from onnx_lippa.onnx_io.frame import Frame, framed, whole, without_batch
 from onnx_lippa.onnx_io.node import Computed, Converted, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
@@ -41,7 +41,7 @@ def convert_gemm(node: NodeView) -> Converted:
     layers: list[Layer] = []
     source = frame.source
     if transposed[position]:
-        layers.append(Permuted(source, (1, 0)))
+        layers.append(Transpose(source, (1, 0)))
         source = source[::-1]
     # The factors are float32 attributes, so they are rounded as the runtime rounds them.
     alpha, beta = (float(np.float32(node.number(name, 1.0))) for name in ("alpha", "beta"))
@@ -115,11 +115,11 @@ def _right_product(source: Shape, weight: Float64) -> list[Layer]:
     layers: list[Layer] = []
     if matrix.ndim > 2 and len(source) < matrix.ndim:
         wide = (*(1,) * (matrix.ndim - len(source)), *source)
-        layers.append(Rearranged(source, wide))
+        layers.append(Reshape(source, wide))
         source = wide
     layers.append(LinearMap(source, matrix))
     if weight.ndim == 1:
-        layers.append(Rearranged((*source[:-1], 1), source[:-1]))
+        layers.append(Reshape((*source[:-1], 1), source[:-1]))
     return layers
 
 
@@ -129,14 +129,14 @@ def _left_product(source: Shape, weight: Float64) -> list[Layer]:
     if len(source) == 1 and matrix.ndim == 2:
         _require_fits(source, weight, source[0] == matrix.shape[1])
         layers: list[Layer] = [LinearMap(source, matrix.T)]
-        return [*layers, Rearranged((1,), ())] if weight.ndim == 1 else layers
+        return [*layers, Reshape((1,), ())] if weight.ndim == 1 else layers
     _require_fits(source, weight, len(source) > 1 and source[-2] == matrix.shape[-1])
     wide = (*(1,) * (matrix.ndim - len(source)), *source)
-    layers = [] if wide == source else [Rearranged(source, wide)]
+    layers = [] if wide == source else [Reshape(source, wide)]
     left = LeftLinearMap(wide, matrix)
     layers.append(left)
     if weight.ndim == 1:
-        layers.append(Rearranged(left.shape, (*left.shape[:-2], left.shape[-1])))
+        layers.append(Reshape(left.shape, (*left.shape[:-2], left.shape[-1])))
     return layers
 
 
@@ -171,4 +171,4 @@ def convert_cum_sum(node: NodeView) -> Converted:
     matrix = np.tri(extent, k=-1 if node.integer("exclusive", 0) else 0)
     if node.integer("reverse", 0):
         matrix = matrix.T
-    return frame.converted(AxisMap(frame.source, axis, matrix))
+    return frame.converted(AxisLinearMap(frame.source, axis, matrix))

@@ -10,15 +10,15 @@ import numpy as np
 from onnx_lippa.arrays import Float64, Integers, Shape, size
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.algebra import ConvGeometry
-from onnx_lippa.ir.layers.activation import Absolute
+from onnx_lippa.ir.layers.activation import Abs
 from onnx_lippa.ir.layers.base import Layer
-from onnx_lippa.ir.layers.convolution import Windowed, one_tap_each
+from onnx_lippa.ir.layers.convolution import DepthwiseConv, one_tap_each
 from onnx_lippa.ir.layers.elementwise import ScaleShift
-from onnx_lippa.ir.layers.gather import Taken
-from onnx_lippa.ir.layers.pad import EdgePadded
-from onnx_lippa.ir.layers.reduce_max import MaxAlong
-from onnx_lippa.ir.layers.reduce_sum import Summed
-from onnx_lippa.ir.layers.reshape import Permuted, Rearranged
+from onnx_lippa.ir.layers.gather import Gather
+from onnx_lippa.ir.layers.pad import EdgePad
+from onnx_lippa.ir.layers.reduce_max import ReduceMax
+from onnx_lippa.ir.layers.reduce_sum import ReduceSum
+from onnx_lippa.ir.layers.reshape import Reshape, Transpose
 from onnx_lippa.onnx_io.node import Computed, Converted, NodeView
 from onnx_lippa.onnx_io.operators.convolution import resolved_pads, steps
 from onnx_lippa.onnx_io.operators.registry import converts
@@ -45,9 +45,9 @@ class Images:
 
     def converted(self, *layers: Layer) -> Converted:
         """A node whose layers take the images, and give others with the same channels."""
-        before: tuple[Layer, ...] = (Rearranged((*self.leading, *self.extents), self.source),)
+        before: tuple[Layer, ...] = (Reshape((*self.leading, *self.extents), self.source),)
         shape = layers[-1].shape if layers else self.source
-        after = Rearranged(shape, (*self.leading, *shape[1:]))
+        after = Reshape(shape, (*self.leading, *shape[1:]))
         return Converted((*before, *layers, after), batched=self.batched)
 
 
@@ -157,22 +157,22 @@ def window_sums(pool: Pool, factor: Float64 | None = None) -> tuple[Layer, ...]:
     """The sum of every window, multiplied by a factor for each place."""
     source = pool.images.source
     if pool.sees_all:
-        summed = Summed(source, range(1, len(source)))
+        summed = ReduceSum(source, range(1, len(source)))
         if factor is None:
             return (summed,)
         return summed, ScaleShift(summed.shape, factor.reshape(-1)[0], None)
     ones = np.ones((1, *pool.geometry.kernel))
     if factor is not None and np.all(factor == factor.flat[0]):
         ones, factor = factor.flat[0] * ones, None
-    return (Windowed(source, ones, pool.geometry, factor),)
+    return (DepthwiseConv(source, ones, pool.geometry, factor),)
 
 
 def largest_of_all(source: Shape) -> tuple[Layer, ...]:
     """The largest entry of every channel, with spatial axes of extent 1."""
     channels = source[0]
-    largest = MaxAlong((channels, size(source[1:])), 1)
+    largest = ReduceMax((channels, size(source[1:])), 1)
     shape = (channels, *(1 for _ in source[1:]))
-    return Rearranged(source, (channels, size(source[1:]))), largest, Rearranged((channels,), shape)
+    return Reshape(source, (channels, size(source[1:]))), largest, Reshape((channels,), shape)
 
 
 _LARGE: Final = 32
@@ -192,7 +192,7 @@ def convert_max_pool(node: NodeView) -> Converted:
     if pool.taps == 1:
         return images.converted(_gather_windows(images.source, seen))
     layers = list(_window_entries(pool, seen))
-    return images.converted(*layers, MaxAlong(layers[-1].shape, 1))
+    return images.converted(*layers, ReduceMax(layers[-1].shape, 1))
 
 
 def _seen_entries(pool: Pool, axis: int) -> Integers:
@@ -210,8 +210,8 @@ def _seen_entries(pool: Pool, axis: int) -> Integers:
     return np.clip(positions, first[:, None], last[:, None])
 
 
-def _gather_windows(source: Shape, seen: list[Integers]) -> Taken:
-    return Taken(source, {axis + 1: positions.ravel() for axis, positions in enumerate(seen)})
+def _gather_windows(source: Shape, seen: list[Integers]) -> Gather:
+    return Gather(source, {axis + 1: positions.ravel() for axis, positions in enumerate(seen)})
 
 
 def _window_entries(pool: Pool, seen: list[Integers]) -> tuple[Layer, ...]:
@@ -226,20 +226,20 @@ def _window_entries(pool: Pool, seen: list[Integers]) -> tuple[Layer, ...]:
     if pool.taps <= _LARGE and at_edges:
         layers: list[Layer] = []
         if any(map(any, geometry.pads)):
-            layers.append(EdgePadded(source, [(0, 0), *geometry.pads]))
+            layers.append(EdgePad(source, [(0, 0), *geometry.pads]))
             source = layers[-1].shape
         unpadded = replace(geometry, pads=((0, 0),) * spatial)
-        windows = Windowed(source, one_tap_each(geometry.kernel), unpadded)
-        return (*layers, windows, Rearranged(windows.shape, shape))
+        windows = DepthwiseConv(source, one_tap_each(geometry.kernel), unpadded)
+        return (*layers, windows, Reshape(windows.shape, shape))
     taken = _gather_windows(source, seen)
     sides = [n for pair in zip(places, geometry.kernel, strict=True) for n in pair]
     order = (0, *range(2, 2 + 2 * spatial, 2), *range(1, 1 + 2 * spatial, 2))
-    blocks = Permuted((source[0], *sides), order)
+    blocks = Transpose((source[0], *sides), order)
     return (
         taken,
-        Rearranged(taken.shape, (source[0], *sides)),
+        Reshape(taken.shape, (source[0], *sides)),
         blocks,
-        Rearranged(blocks.shape, shape),
+        Reshape(blocks.shape, shape),
     )
 
 
@@ -267,7 +267,7 @@ def convert_lp_pool(node: NodeView) -> Converted:
     """The sum of absolute values in every window."""
     _require_l1(node)
     pool = pool_of(node)
-    return pool.images.converted(Absolute(pool.images.source), *window_sums(pool))
+    return pool.images.converted(Abs(pool.images.source), *window_sums(pool))
 
 
 def _require_l1(node: NodeView) -> None:
@@ -290,7 +290,7 @@ def convert_global_average_pool(node: NodeView) -> Converted:
     """The mean of every channel."""
     x = node.computed()
     images = images_of(x, x.rank - 2)
-    summed = Summed(images.source, range(1, len(images.source)))
+    summed = ReduceSum(images.source, range(1, len(images.source)))
     mean = ScaleShift(summed.shape, np.array(1.0 / size(images.extents)), None)
     return images.converted(summed, mean)
 
@@ -301,5 +301,5 @@ def convert_global_lp_pool(node: NodeView) -> Converted:
     _require_l1(node)
     x = node.computed()
     images = images_of(x, x.rank - 2)
-    absolute = Absolute(images.source)
-    return images.converted(absolute, Summed(images.source, range(1, len(images.source))))
+    absolute = Abs(images.source)
+    return images.converted(absolute, ReduceSum(images.source, range(1, len(images.source))))

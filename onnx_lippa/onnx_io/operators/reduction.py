@@ -9,12 +9,12 @@ import numpy as np
 
 from onnx_lippa.arrays import Shape, size
 from onnx_lippa.errors import Unsupported
-from onnx_lippa.ir.layers.activation import Absolute
+from onnx_lippa.ir.layers.activation import Abs
 from onnx_lippa.ir.layers.base import Layer
 from onnx_lippa.ir.layers.elementwise import ScaleShift
-from onnx_lippa.ir.layers.reduce_max import MaxAlong
-from onnx_lippa.ir.layers.reduce_sum import Summed
-from onnx_lippa.ir.layers.reshape import Permuted, Rearranged
+from onnx_lippa.ir.layers.reduce_max import ReduceMax
+from onnx_lippa.ir.layers.reduce_sum import ReduceSum
+from onnx_lippa.ir.layers.reshape import Reshape, Transpose
 from onnx_lippa.onnx_io.frame import Frame, framed
 from onnx_lippa.onnx_io.node import Converted, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
@@ -48,11 +48,11 @@ class Reduction:
     def converted(self, *layers: Layer) -> Converted:
         """The node as layers on the frame's source, and one that gives the result its shape."""
         shape = layers[-1].shape if layers else self.frame.source
-        return self.frame.converted(*layers, Rearranged(shape, self.shape))
+        return self.frame.converted(*layers, Reshape(shape, self.shape))
 
     def summed(self) -> tuple[Layer, ...]:
         """The sum over the axes, which keep the extent 1."""
-        return () if self.count == 1 else (Summed(self.frame.source, self.frame.axes),)
+        return () if self.count == 1 else (ReduceSum(self.frame.source, self.frame.axes),)
 
     def largest(self, sign: float = 1.0) -> tuple[Layer, ...]:
         """The largest entry over the axes; for sign -1 the smallest."""
@@ -65,11 +65,11 @@ class Reduction:
         first, behind = axes[0], axes[-1] + 1
         if behind - first != len(axes):  # brings them together
             kept = [axis for axis in range(len(source)) if axis not in axes]
-            layers.append(Permuted(source, (*kept, *axes)))
+            layers.append(Transpose(source, (*kept, *axes)))
             source = layers[-1].shape
             first, behind = len(kept), len(source)
         flat = (*source[:first], self.count, *source[behind:])
-        layers += [Rearranged(source, flat), MaxAlong(flat, first)]
+        layers += [Reshape(source, flat), ReduceMax(flat, first)]
         if sign == 1.0:
             return tuple(layers)
         shape = layers[-1].shape
@@ -151,7 +151,7 @@ def convert_reduce_l1(node: NodeView) -> Converted:
 
 
 def _l1(reduction: Reduction) -> Converted:
-    return reduction.converted(Absolute(reduction.frame.source), *reduction.summed())
+    return reduction.converted(Abs(reduction.frame.source), *reduction.summed())
 
 
 @converts("ReduceMax")

@@ -12,12 +12,12 @@ from onnx_lippa.arrays import Float32, Integers, Shape, size
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.algebra import ConvGeometry
 from onnx_lippa.ir.layers.base import Layer
-from onnx_lippa.ir.layers.convolution import Windowed
+from onnx_lippa.ir.layers.convolution import DepthwiseConv
 from onnx_lippa.ir.layers.elementwise import ScaleShift
-from onnx_lippa.ir.layers.gather import Taken
-from onnx_lippa.ir.layers.linear_map import AxisMap, Transposed
-from onnx_lippa.ir.layers.reduce_sum import Repeated
-from onnx_lippa.ir.layers.reshape import Rearranged
+from onnx_lippa.ir.layers.gather import Gather
+from onnx_lippa.ir.layers.linear_map import AxisLinearMap, TransposedLayer
+from onnx_lippa.ir.layers.reduce_sum import Expand
+from onnx_lippa.ir.layers.reshape import Reshape
 from onnx_lippa.onnx_io.frame import framed, normal_axes
 from onnx_lippa.onnx_io.node import Attribute, Converted, Known, NodeView
 from onnx_lippa.onnx_io.operators.interpolation import CROPPING, Axis, Sampling
@@ -194,7 +194,7 @@ def _interpolate(source: Shape, work: Mapping[int, Axis], sampling: Sampling) ->
             continue  # the runtime copies it then, whatever the scale
         matrix = sampling.matrix(axis)
         matrix[sampling.outside(axis)] = 0.0
-        layers.append(AxisMap(source, place, matrix))
+        layers.append(AxisLinearMap(source, place, matrix))
         source = layers[-1].shape
     return layers
 
@@ -212,10 +212,10 @@ def _nearest(source: Shape, work: Mapping[int, Axis], sampling: Sampling) -> lis
     for place, positions in seen.items():
         extent = source[place]
         if extent > _SHORT or len(positions) > _SHORT or _evenly_spaced(positions):
-            layers.append(Taken(source, {place: positions}))
+            layers.append(Gather(source, {place: positions}))
         else:
             chosen = (positions[:, None] == np.arange(extent)).astype(np.float64)
-            layers.append(AxisMap(source, place, chosen))
+            layers.append(AxisLinearMap(source, place, chosen))
         source = layers[-1].shape
     return layers
 
@@ -243,10 +243,10 @@ def _repeat(source: Shape, times: Mapping[int, int]) -> tuple[Layer, ...]:
         spatial = len(kernel)
         geometry = ConvGeometry(kernel, kernel, (1,) * spatial, ((0, 0),) * spatial)
         wide = (channels[0], *(n * k for n, k in zip(channels[1:], kernel, strict=True)))
-        sums = Windowed(wide, np.ones((1, *kernel)), geometry)
-        before = Rearranged(source, channels)
-        after = Rearranged(wide, (*source[:first], *wide[1:]))
-        return before, Transposed(sums, wide), after
+        sums = DepthwiseConv(wide, np.ones((1, *kernel)), geometry)
+        before = Reshape(source, channels)
+        after = Reshape(wide, (*source[:first], *wide[1:]))
+        return before, TransposedLayer(sums, wide), after
     split = tuple(n for axis, extent in enumerate(source) for n in _pair(extent, axis in times, 1))
     grown = tuple(
         n
@@ -254,7 +254,7 @@ def _repeat(source: Shape, times: Mapping[int, int]) -> tuple[Layer, ...]:
         for n in _pair(extent, axis in times, times.get(axis, 1))
     )
     shape = tuple(extent * times.get(axis, 1) for axis, extent in enumerate(source))
-    return Rearranged(source, split), Repeated(split, grown), Rearranged(grown, shape)
+    return Reshape(source, split), Expand(split, grown), Reshape(grown, shape)
 
 
 def _pair(extent: int, splits: bool, times: int) -> tuple[int, ...]:

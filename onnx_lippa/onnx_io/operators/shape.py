@@ -8,8 +8,8 @@ import numpy as np
 
 from onnx_lippa.arrays import Shape, size
 from onnx_lippa.errors import Unsupported
-from onnx_lippa.ir.layers.reduce_sum import Repeated
-from onnx_lippa.ir.layers.reshape import Permuted, Rearranged
+from onnx_lippa.ir.layers.reduce_sum import Expand
+from onnx_lippa.ir.layers.reshape import Reshape, Transpose
 from onnx_lippa.onnx_io.frame import framed, normal_axes, reshaped, whole
 from onnx_lippa.onnx_io.node import Converted, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
@@ -20,7 +20,7 @@ def convert_reshape(node: NodeView) -> Converted:
     """To any constant shape, its 0 and -1 resolved for one sample."""
     x = node.computed()
     wanted = node.known(1, "shape").integers
-    return Converted((Rearranged(x.shape, _whole_shape(x.whole, wanted, node)),), batched=False)
+    return Converted((Reshape(x.shape, _whole_shape(x.whole, wanted, node)),), batched=False)
 
 
 def _whole_shape(source: Shape, wanted: Sequence[int], node: NodeView) -> Shape:
@@ -45,11 +45,11 @@ def convert_flatten(node: NodeView) -> Converted:
     named = node.integer("axis", 1)
     axis = named + x.rank if named < 0 else named
     if x.batched and axis == 1:
-        return Converted((Rearranged(x.shape, (size(x.shape),)),))
+        return Converted((Reshape(x.shape, (size(x.shape),)),))
     if not 0 <= axis <= x.rank:
         raise Unsupported(f"its axis {named} is outside a tensor of rank {x.rank}")
     flat = (size(x.whole[:axis]), size(x.whole[axis:]))
-    return Converted((Rearranged(x.shape, flat),), batched=False)
+    return Converted((Reshape(x.shape, flat),), batched=False)
 
 
 @converts("Squeeze")
@@ -101,9 +101,9 @@ def convert_transpose(node: NodeView) -> Converted:
     if sorted(order) != list(range(x.rank)):
         raise Unsupported(f"its perm {list(order)} does not fit a tensor of rank {x.rank}")
     if x.batched and order[0] == 0:
-        return Converted((Permuted(x.shape, tuple(axis - 1 for axis in order[1:])),))
+        return Converted((Transpose(x.shape, tuple(axis - 1 for axis in order[1:])),))
     frame = whole(x)
-    return frame.converted(Permuted(frame.source, order))
+    return frame.converted(Transpose(frame.source, order))
 
 
 @converts("Expand", since=8)
@@ -123,7 +123,7 @@ def convert_expand(node: NodeView) -> Converted:
     batched = len(shape) > 1 and shape[0] == 1
     if batched:
         source, shape = source[1:], shape[1:]
-    layers = (Rearranged(x.shape, source), *((Repeated(source, shape),) * (source != shape)))
+    layers = (Reshape(x.shape, source), *((Expand(source, shape),) * (source != shape)))
     return Converted(layers, batched=batched)
 
 
@@ -149,9 +149,9 @@ def convert_tile(node: NodeView) -> Converted:
         wide.append(extent)
         shape.append(times.get(axis, 1) * extent)
     layers = (
-        Rearranged(frame.source, tuple(narrow)),
-        Repeated(tuple(narrow), tuple(wide)),
-        Rearranged(tuple(wide), tuple(shape)),
+        Reshape(frame.source, tuple(narrow)),
+        Expand(tuple(narrow), tuple(wide)),
+        Reshape(tuple(wide), tuple(shape)),
     )
     return frame.converted(*(layers if times else ()))
 
@@ -176,9 +176,9 @@ def depth_axes(node: NodeView) -> Shape:
 
 def rearranged(node: NodeView, split: Shape, axes: tuple[int, ...], shape: Shape) -> Converted:
     """The operand with some axes split, put in another order and taken together again."""
-    before = Rearranged(node.computed().shape, split)
-    permuted = Permuted(split, axes)
-    return Converted((before, permuted, Rearranged(permuted.shape, shape)))
+    before = Reshape(node.computed().shape, split)
+    permuted = Transpose(split, axes)
+    return Converted((before, permuted, Reshape(permuted.shape, shape)))
 
 
 @converts("DepthToSpace")

@@ -9,11 +9,11 @@ import numpy as np
 from onnx_lippa.arrays import Float64, Integers, Shape
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.base import Layer
-from onnx_lippa.ir.layers.concat import Joined
+from onnx_lippa.ir.layers.concat import Concat
 from onnx_lippa.ir.layers.elementwise import ScaleShift
 from onnx_lippa.ir.layers.gather import taken
-from onnx_lippa.ir.layers.pad import EdgePadded
-from onnx_lippa.ir.readout import Readout
+from onnx_lippa.ir.layers.pad import EdgePad
+from onnx_lippa.ir.output_activation import OutputActivation
 from onnx_lippa.onnx_io.frame import framed, normal_axes
 from onnx_lippa.onnx_io.node import Computed, Converted, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
@@ -38,15 +38,20 @@ def convert_concat(node: NodeView) -> Converted:
     if len(parts) == 1:
         return Converted((), positions)
     # Both probabilities of two classes: sigmoids are read through one by one.
-    all_sigmoids = all(x.readout is Readout.SIGMOID for x in computed) and len(parts) == len(
-        computed
-    )
-    readout = Readout.SIGMOID if all_sigmoids else None
+    all_sigmoids = all(x.output_activation is OutputActivation.SIGMOID for x in computed) and len(
+        parts
+    ) == len(computed)
+    output_activation = OutputActivation.SIGMOID if all_sigmoids else None
     if axis > 0 and all(x.batched for x in computed):
         parts = [part[0] if isinstance(part, np.ndarray) else part[1:] for part in parts]
-        return Converted((Joined(parts, axis - 1),), positions, readout=readout)
+        return Converted((Concat(parts, axis - 1),), positions, output_activation=output_activation)
     sources = [x.shape for x in computed]
-    return Converted((Joined(parts, axis, sources),), positions, batched=False, readout=readout)
+    return Converted(
+        (Concat(parts, axis, sources),),
+        positions,
+        batched=False,
+        output_activation=output_activation,
+    )
 
 
 def _require_fits(parts: Sequence[Shape | Float64], axis: int) -> None:
@@ -203,7 +208,7 @@ def _padded(node: NodeView, pads: Sequence[int], value: float, axes: Sequence[in
     mode = node.text("mode", "constant")
     if mode == "edge":
         every = [grown.get(axis, (0, 0)) for axis in range(len(source))]
-        layers += [EdgePadded(source, every)] if any(map(any, every)) else []
+        layers += [EdgePad(source, every)] if any(map(any, every)) else []
     else:
         seen = {axis: _pad_positions(mode, source[axis], *pad) for axis, pad in grown.items()}
         layers += taken(source, seen)

@@ -21,8 +21,8 @@ from onnx_lippa.clock import require_time
 from onnx_lippa.errors import LippaError
 from onnx_lippa.ir.algebra.exact_algebra import Exact, ExactAlgebra, TooManyProductsError
 from onnx_lippa.ir.layers import AffineLayer, PiecewiseLayer
-from onnx_lippa.ir.layers.activation import TwoPiece
-from onnx_lippa.ir.layers.reduce_max import MaxAlong
+from onnx_lippa.ir.layers.activation import Activation
+from onnx_lippa.ir.layers.reduce_max import ReduceMax
 from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.passes import forward_pass
 from onnx_lippa.spec import Conjunction, StatedSet
@@ -106,9 +106,9 @@ def build_exact_system(network: Network, stated: StatedSet, deadline: float) -> 
         layer, operands = step.layer, [values[i] for i in step.inputs]
         if isinstance(layer, AffineLayer):
             values.append(made.affine(layer, operands))
-        elif isinstance(layer, TwoPiece):
+        elif isinstance(layer, Activation):
             values.append(made.kinked(layer, operands[0]))
-        elif isinstance(layer, MaxAlong):
+        elif isinstance(layer, ReduceMax):
             values.append(made.largest(layer, operands[0]))
         else:
             raise NotExactError("it has a layer that no ReLUs state")
@@ -159,7 +159,7 @@ class _Builder:
             made.append(self._check_size(combine(parts)))
         return made
 
-    def kinked(self, layer: TwoPiece, operand: list[AffineSum]) -> list[AffineSum]:
+    def kinked(self, layer: Activation, operand: list[AffineSum]) -> list[AffineSum]:
         kink, value, below, above = (
             [Fraction(float(one)) for one in np.broadcast_to(part, layer.shape).ravel()]
             for part in (layer.kink, layer.value, layer.below, layer.above)
@@ -176,7 +176,7 @@ class _Builder:
             made.append(self._check_size(combine(parts)))
         return made
 
-    def largest(self, layer: MaxAlong, operand: list[AffineSum]) -> list[AffineSum]:
+    def largest(self, layer: ReduceMax, operand: list[AffineSum]) -> list[AffineSum]:
         source = (*layer.shape[: layer.axis], layer.entries, *layer.shape[layer.axis :])
         places = np.moveaxis(np.arange(len(operand)).reshape(source), layer.axis, -1)
         made = []

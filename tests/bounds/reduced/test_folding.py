@@ -10,8 +10,8 @@ import pytest
 from onnx_lippa.bounds.dual.ascent import Ascent
 from onnx_lippa.bounds.dual.dual import Units
 from onnx_lippa.bounds.reduced.folding import relaxed_by
-from onnx_lippa.ir.layers.activation import Absolute, LeakyRelu, Relu
-from onnx_lippa.ir.layers.reduce_max import MaxAlong
+from onnx_lippa.ir.layers.activation import Abs, LeakyRelu, Relu
+from onnx_lippa.ir.layers.reduce_max import ReduceMax
 from onnx_lippa.ir.network import Network
 from onnx_lippa.search.base import margin_rows
 from onnx_lippa.spec import Conjunction
@@ -23,10 +23,10 @@ def units_at(net: Network, exact: ExactNetwork, x: Numbers) -> dict[int, Fractio
     """The pre-activation of each scalar unit of kinks, by its number; none for maxima."""
     values, found, first = exact.values(x), {}, 0
     for step in net.steps:
-        if isinstance(step.layer, Relu | LeakyRelu | Absolute):
+        if isinstance(step.layer, Relu | LeakyRelu | Abs):
             for place, value in enumerate(values[step.inputs[0]]):
                 found[first + place] = value
-        if isinstance(step.layer, Relu | LeakyRelu | Absolute | MaxAlong):
+        if isinstance(step.layer, Relu | LeakyRelu | Abs | ReduceMax):
             first += int(np.prod(step.layer.shape))
     return found
 

@@ -11,7 +11,7 @@ from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.folding import Folding, Tightening
 from onnx_lippa.bounds.reduced.pieces import folded
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
-from onnx_lippa.ir.layers.select import Switch
+from onnx_lippa.ir.layers.select import Select
 
 
 def forms_of(matrix: Float64, constants: Float64) -> Forms:
@@ -24,7 +24,7 @@ def forms_of(matrix: Float64, constants: Float64) -> Forms:
 def switched(matrix: Float64, constants: Float64) -> RectifiedSystem:
     d, _, n = matrix.shape
     folding = Folding(Reach(np.zeros(d), np.arange(d), -np.ones(d), np.ones(d)), Tightening())
-    return folding.system(folded(folding, Switch((n,)), forms_of(matrix, constants), 0))
+    return folding.system(folded(folding, Select((n,)), forms_of(matrix, constants), 0))
 
 
 def values(matrix: Float64, constants: Float64, x: Float64) -> Float64:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from onnx_lippa.ir.layers.reduce_max import MaxAlong
+from onnx_lippa.ir.layers.reduce_max import ReduceMax
 from onnx_lippa.ir.network import Network, Step
 from onnx_lippa.onnx_io import gradient_model
 from onnx_lippa.onnx_io.runtime import GradientRuntime
@@ -14,14 +14,14 @@ SOURCES = [((5,), 0), ((1,), 0), ((3, 5), 0), ((3, 5), 1), ((2, 3, 40), 1), ((2,
 
 @pytest.mark.parametrize(("source", "axis"), SOURCES)
 def test_statements(source, axis):
-    layer = MaxAlong(source, axis)
+    layer = ReduceMax(source, axis)
     assert layer.shape == (*source[:axis], *source[axis + 1 :])
     check_layer(layer, (source,))
 
 
 @pytest.mark.parametrize(("source", "axis"), SOURCES)
 def test_compiled_gradient(source, axis):
-    layer = MaxAlong(source, axis)
+    layer = ReduceMax(source, axis)
     network = Network(source, (Step("m", "Max", "m", layer, (0,)),))
     graph = gradient_model(network).SerializeToString()
     compiled = GradientRuntime(graph, source, np.dtype(np.float32), 1)
