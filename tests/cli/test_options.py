@@ -1,18 +1,61 @@
-"""Options per feature on the command line: numbers, fractions, files, lists."""
+"""Groups of options, and values of options: numbers, fractions, files, lists."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from inspect import signature
+from typing import Annotated, get_args
 
 import numpy as np
 import pytest
+import typer
+from typer.models import OptionInfo, ParameterInfo
 
-from onnx_lippa.cli.options import fixed_from, values_from
+from onnx_lippa.cli.app import COMMANDS
+from onnx_lippa.cli.options import BALL, PANELS, RUN, fixed_from, option, spread, values_from
 from onnx_lippa.errors import InputError
 from tests.support.attacks import DIGITS, DIGITS_DATA, mlp_file
 from tests.support.commands import FEW, assert_refused, command
 
 D = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Colours:
+    """A group of two options, in two panels."""
+
+    hue: Annotated[str, option(RUN, "Hue.")] = "red"
+    is_bright: Annotated[bool, option(BALL, "Bright.", "--bright")] = False
+
+
+def test_groups_are_built_from_the_options_of_a_command():
+    seen = []
+
+    @spread
+    def paint(wall: Annotated[int, typer.Argument()], colours: Colours, coats: int = 1) -> None:
+        """Paint."""
+        seen.append((wall, colours, coats))
+
+    app = typer.Typer()
+    app.command()(paint)
+    app(["7", "--bright", "--hue", "blue"], standalone_mode=False)
+    app(["8", "--coats", "2"], standalone_mode=False)
+    assert seen == [(7, Colours(hue="blue", is_bright=True), 1), (8, Colours(), 2)]
+    assert list(signature(paint).parameters) == ["wall", "coats", "is_bright", "hue"]
+    assert paint.__doc__ == "Paint."
+
+
+@pytest.mark.parametrize("one", COMMANDS, ids=lambda one: one.name)
+def test_every_option_says_what_it_is_in_one_sentence(one):
+    """Its panel is one that the help text has, and flags have no --no-FLAG."""
+    for parameter in signature(one.function()).parameters.values():
+        (info,) = [i for i in get_args(parameter.annotation) if isinstance(i, ParameterInfo)]
+        assert info.help.endswith((".", "?"))
+        if isinstance(info, OptionInfo):
+            assert info.rich_help_panel in PANELS
+            is_flag = isinstance(parameter.default, bool)
+            assert not is_flag or info.default.startswith("--")
 
 
 @pytest.mark.parametrize(
