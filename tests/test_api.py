@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from tests.support.attacks import (
 )
 from tests.support.graphs import graph_model, node, normal, saved
 
-FEW = {"restarts": 1, "gradient_steps": 20, "lp_steps": 4}
+FEW: dict[str, Any] = {"restarts": 1, "gradient_steps": 20, "lp_steps": 4}
 NORMS = list(RADII)
 
 

@@ -80,7 +80,7 @@ def _opsets(since: int, end: int | None) -> str:
 
 def _summary(converter: Callable[..., object]) -> str:
     """The first paragraph of a docstring, on one line of Markdown."""
-    first = inspect.getdoc(converter).split("\n\n")[0].replace("\n", " ")
+    first = (inspect.getdoc(converter) or "").split("\n\n")[0].replace("\n", " ")
     return re.sub(r"``(.+?)``", r"`\1`", first).replace("|", r"\|").rstrip(".")
 
 
@@ -95,7 +95,7 @@ def kind_of(converter: Callable[..., object]) -> str:
     return "last step" if OutputActivation in met and not layers else "affine"
 
 
-def _referred(function: Callable[..., object], seen: set[int]) -> Iterator[object]:
+def _referred(function: object, seen: set[int]) -> Iterator[object]:
     """Classes, and names of keyword arguments, that a function and those it calls refer to."""
     if not isinstance(function, FunctionType) or id(function) in seen:
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from tests.support.networks import grid
 
 POINTS = 401
 STEP = 1.0 / (POINTS - 1)
-GENEROUS = {"restarts": 8, "gradient_steps": 60, "lp_steps": 20}
+GENEROUS: dict[str, Any] = {"restarts": 8, "gradient_steps": 60, "lp_steps": 20}
 SEEDS = (2, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (0, 4, 5, 7, 8)))
 DISTANCES = {
     "linf": lambda shift: np.abs(shift).max(axis=1),

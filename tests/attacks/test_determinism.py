@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,7 @@ from tests.support.graphs import normal
 
 QUESTIONS = [*RADII.items(), *((norm, None) for norm in RADII)]
 SOME = [0, 4, 9]
-FEW = {"restarts": 2, "gradient_steps": 8, "lp_steps": 3}
+FEW: dict[str, Any] = {"restarts": 2, "gradient_steps": 8, "lp_steps": 3}
 
 
 @pytest.mark.parametrize(("norm", "eps"), QUESTIONS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from onnx_lippa.witness import FoundBy, Judge
 from tests.support.attacks import DIGITS, RADII, digits, mlp_file, outcomes_of
 from tests.support.faults import Refusing, StubSolver, Untouchable
 
-FEW = {"restarts": 1, "gradient_steps": 12, "lp_steps": 3}
+FEW: dict[str, Any] = {"restarts": 1, "gradient_steps": 12, "lp_steps": 3}
 QUESTIONS = [*RADII.items(), *((norm, None) for norm in RADII)]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ import onnx_lippa
 from onnx_lippa import InputError, Verdict
 from tests.support.attacks import digits, mlp_file
 
-FEW = {"restarts": 1, "gradient_steps": 15, "lp_steps": 2}
+FEW: dict[str, Any] = {"restarts": 1, "gradient_steps": 15, "lp_steps": 2}
 
 
 def test_pixels_of_8_bits():

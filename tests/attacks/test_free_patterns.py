@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ from tests.support.faults import Refusing
 from tests.support.mip import least_margin
 
 SEEDS = range(8)
-FEW = {"restarts": 1, "gradient_steps": 12, "lp_steps": 2}
+FEW: dict[str, Any] = {"restarts": 1, "gradient_steps": 12, "lp_steps": 2}
 CLEAR = 1e-4
 """Margins nearer 0 than this are left to rounding."""
 

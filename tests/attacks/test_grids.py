@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from tests.support.attacks import (
 )
 from tests.support.graphs import graph_model, node, saved
 
-FEW = {"restarts": 1, "gradient_steps": 15, "lp_steps": 3}
+FEW: dict[str, Any] = {"restarts": 1, "gradient_steps": 15, "lp_steps": 3}
 NORMS = ["linf", "l1", "l2"]
 
 

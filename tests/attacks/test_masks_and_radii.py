@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,7 @@ from tests.support.attacks import (
     plain_outputs,
 )
 
-FEW = {"restarts": 1, "gradient_steps": 15, "lp_steps": 3}
+FEW: dict[str, Any] = {"restarts": 1, "gradient_steps": 15, "lp_steps": 3}
 NORMS = list(RADII)
 N = 6
 

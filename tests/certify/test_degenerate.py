@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from tests.support.graphs import dense_model, graph_model, label_of, load_model,
 NORMS = ("linf", "l1", "l2")
 
 
-def proven(model: Model, x: np.ndarray, label: int, norm: str, **features: object) -> Outcome:
+def proven(model: Model, x: np.ndarray, label: int, norm: str, **features: Any) -> Outcome:
     inputs = Features.given(x.size, **features).input_set(x, norm_named(norm))
     unsafe = UnsafeSet.misclassification(label, model.network.output_size)
     settings = CertifySettings(ProofMethod.COMPLETE, time_limit=10.0)

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -21,7 +22,7 @@ ATTACKED = 6
 """Inputs of each export that are attacked."""
 SHARE = 0.1
 """Radius of the attacks, as a share of the width of the domain."""
-FEW = {"restarts": 1, "gradient_steps": 20, "lp_steps": 4}
+FEW: dict[str, Any] = {"restarts": 1, "gradient_steps": 20, "lp_steps": 4}
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 """What rounding explains, relative to the largest output: the frameworks sum in other orders."""
 

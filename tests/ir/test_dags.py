@@ -1,5 +1,7 @@
 """Random directed graphs of layers: forward, gradient and pruning."""
 
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
@@ -13,7 +15,7 @@ def random_dag(seed: int) -> tuple[onnx.ModelProto, int]:
     generator = np.random.default_rng(seed)
     widths, nodes, constants = {"x": 3}, [], {}
 
-    def new(op: str, inputs: list[str], width: int, **attributes: object) -> None:
+    def new(op: str, inputs: list[str], width: int, **attributes: Any) -> None:
         name = f"t{len(nodes)}"
         nodes.append(node(op, inputs, name, **attributes))
         widths[name] = width

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from tests.support.attacks import DIGITS, DIGITS_DATA, digits, fingerprints, out
 from tests.support.commands import ROOT, group_lives, wait_until
 from tests.support.faults import FaultySpecification, count_threads
 
-FEW = {"restarts": 1, "gradient_steps": 8, "lp_steps": 2}
+FEW: dict[str, Any] = {"restarts": 1, "gradient_steps": 8, "lp_steps": 2}
 
 
 def test_one_shard_stays_in_this_process(monkeypatch):

@@ -9,6 +9,7 @@ from fractions import Fraction
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -168,7 +169,7 @@ def outcomes_of(
     workers: int = 1,
     targets: Targets | None = None,
     features: Features | None = None,
-    **settings: object,
+    **settings: Any,
 ) -> list[Outcome]:
     """Outcomes for some inputs of a data set, in the order in which they are settled."""
     options = Settings(**{"minimize": eps is None, **settings})

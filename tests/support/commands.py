@@ -10,6 +10,7 @@ import time
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from onnx_lippa.cli.main import main
@@ -47,7 +48,7 @@ def command(*arguments: object, out: io.TextIOBase | None = None) -> Finished:
     return Finished(code, said, err.getvalue())
 
 
-def spawned(*arguments: object, **options: object) -> subprocess.Popen[str]:
+def spawned(*arguments: object, **options: Any) -> subprocess.Popen[str]:
     """The same in a process of its own, at the head of its own process group."""
     return subprocess.Popen(
         [sys.executable, "-m", "onnx_lippa.cli.main", *map(str, arguments)],

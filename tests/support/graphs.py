@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -23,7 +24,7 @@ FREE = "batch"
 def graph_model(
     nodes: Sequence[onnx.NodeProto],
     sample: Sequence[int | str | None],
-    constants: Mapping[str, np.ndarray] | None = None,
+    constants: Mapping[str, object] | None = None,
     *,
     batch: int | str | None = FREE,
     opset: int = OPSET,
@@ -31,7 +32,10 @@ def graph_model(
     output: str = "y",
     element: int = TensorProto.FLOAT,
 ) -> onnx.ModelProto:
-    """A model with the one input ``x`` of shape (batch, *sample) and one output."""
+    """A model with the one input ``x`` of shape (batch, *sample) and one output.
+
+    Constants are whatever :func:`numpy.asarray` takes.
+    """
     graph = helper.make_graph(
         list(nodes),
         "graph",
@@ -50,7 +54,7 @@ def node(
     outputs: str | Sequence[str] = "y",
     *,
     domain: str = "",
-    **attributes: object,
+    **attributes: Any,
 ) -> onnx.NodeProto:
     """A node named after its first output; names in one string are separated by blanks."""
     names = inputs.split() if isinstance(inputs, str) else list(inputs)
@@ -63,17 +67,18 @@ def node(
 def one_op(
     op: str,
     sample: Sequence[int],
-    *operands: np.ndarray | float | str | None,
+    *operands: object,
     flatten: bool = True,
     opset: int = OPSET,
     batch: int | str = FREE,
-    **attributes: object,
+    **attributes: Any,
 ) -> onnx.ModelProto:
     """A model of one operator, and a Flatten behind it where the output must be a vector.
 
     Operands are constants, ``"x"`` for the input (the default), or None where left out.
     """
-    constants, names = {}, []
+    constants: dict[str, object] = {}
+    names: list[str] = []
     for place, operand in enumerate(operands or ("x",)):
         if isinstance(operand, str):
             names.append(operand)
@@ -101,7 +106,7 @@ def with_batch(model: onnx.ModelProto, batch: int | str) -> onnx.ModelProto:
     return copy
 
 
-def load_model(model: onnx.ModelProto | bytes, **options: object) -> Model:
+def load_model(model: onnx.ModelProto | bytes, **options: Any) -> Model:
     """The model as the package loads it from a file; its runtime is opened at once."""
     content = model if isinstance(model, bytes) else model.SerializeToString()
     with tempfile.NamedTemporaryFile(suffix=".onnx", delete=False) as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import onnx
@@ -67,7 +68,7 @@ def functions(count: int, recursive: bool) -> onnx.ModelProto:
     return model
 
 
-def broken_weight(dims: list[int], raw: bytes = b"", **fields: object) -> onnx.ModelProto:
+def broken_weight(dims: list[int], raw: bytes = b"", **fields: Any) -> onnx.ModelProto:
     model = graph_model([LAST], (4,), FLOATS)
     tensor = model.graph.initializer[0]
     tensor.CopyFrom(TensorProto(name="w", data_type=1, dims=dims, raw_data=raw))
@@ -166,7 +167,7 @@ def twice() -> onnx.ModelProto:
     return made
 
 
-def attribute(**fields: object) -> onnx.ModelProto:
+def attribute(**fields: Any) -> onnx.ModelProto:
     made = graph_model([LAST], (4,), FLOATS)
     made.graph.node[0].attribute.append(onnx.AttributeProto(name="alpha", type=1, **fields))
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import onnx
@@ -236,7 +237,7 @@ def _check_split(
         np.testing.assert_allclose(result, z.ravel(), rtol=0.0, atol=EXACT)
 
 
-def refusal(model: onnx.ModelProto, **options: object) -> NodeProblem:
+def refusal(model: onnx.ModelProto, **options: Any) -> NodeProblem:
     """The one reason for which the package refuses the model."""
     with pytest.raises(UnsupportedModelError) as caught:
         load_model(model, **options)

@@ -1,7 +1,7 @@
 """What the export scripts share: the training data, and how an export is stored and described.
 
 Every script keeps one file ``exports.json`` in its folder below ``tests/exports/``: what each
-file is, who wrote it and from what data. ``python tools/exports/common.py`` writes the tables of
+file is, who wrote it and from what data. ``python -m tools.exports.common`` writes the tables of
 ``tests/exports/README.md`` from these files and prints the operators of every export (it needs
 numpy, onnx and onnxruntime only).
 """
@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -41,9 +42,9 @@ class Split:
     """Data to train on and data to store; inputs are float32."""
 
     train_x: NDArray[np.float32]
-    train_y: NDArray
+    train_y: NDArray[Any]
     test_x: NDArray[np.float32]
-    test_y: NDArray
+    test_y: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,9 @@ class Folder:
         file: str,
         what: str,
         exporter: str,
-        x: NDArray,
-        y: NDArray,
-        outputs: NDArray,
+        x: NDArray[Any],
+        y: NDArray[Any],
+        outputs: NDArray[Any],
         *,
         data: str = DIGITS,
         kind: str = "classifier",
@@ -137,7 +138,7 @@ def digits(shape: tuple[int, ...] = (64,)) -> Split:
     return split((pixels / 16).reshape(-1, *shape), labels)
 
 
-def split(x: NDArray, y: NDArray, train: float = 0.8) -> Split:
+def split(x: NDArray[Any], y: NDArray[Any], train: float = 0.8) -> Split:
     """Shuffles, and leaves a part out of the training."""
     order = np.random.default_rng(SEED).permutation(len(x))
     x, y, edge = x[order].astype(np.float32), y[order], int(train * len(x))
@@ -174,7 +175,7 @@ def _is_trace(text: str) -> bool:
     return "stack_trace" in text or re.search(r"/\S+/\S+", text) is not None
 
 
-def runtime_outputs(path: Path, x: NDArray, output: str | None = None) -> NDArray:
+def runtime_outputs(path: Path, x: NDArray[Any], output: str | None = None) -> NDArray[Any]:
     """What ONNX Runtime gives, one input at a time where the batch is fixed."""
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     entry = session.get_inputs()[0]

@@ -2,7 +2,7 @@
 
     python -m venv ../exports-jax && . ../exports-jax/bin/activate
     pip install jax==0.10.2 flax==0.12.8 jax2onnx==0.17.1 onnxruntime scikit-learn==1.9.0
-    python tools/exports/jax_flax.py
+    python -m tools.exports.jax_flax
 
 The networks classify scikit-learn's 8x8 digits, which have their channel last.
 """
@@ -11,14 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from common import SEED, STORED, Folder, Split, digits, versions
 from flax import linen, nnx
 from jax2onnx import to_onnx
+
+from tools.exports.common import SEED, STORED, Folder, Split, digits, versions
 
 EPOCHS = 40
 BATCH = 64
@@ -92,15 +94,17 @@ def chosen(weights: list[jax.Array], x: jax.Array) -> jax.Array:
     return nnx.hard_tanh(x) @ last
 
 
-def fitted(scores: Callable[[object, jax.Array], jax.Array], weights: object, data: Split):
+def fitted(scores: Callable[[Any, jax.Array], jax.Array], weights: Any, data: Split) -> Any:
     """The weights after a short training; ``scores`` takes them and inputs."""
     optimizer = optax.adam(0.005)
 
-    def loss(now: object, x: jax.Array, y: jax.Array) -> jax.Array:
+    def loss(now: Any, x: jax.Array, y: jax.Array) -> jax.Array:
         return optax.softmax_cross_entropy_with_integer_labels(scores(now, x), y).mean()
 
     @jax.jit
-    def step(now: object, state: optax.OptState, x: jax.Array, y: jax.Array):
+    def step(
+        now: Any, state: optax.OptState, x: jax.Array, y: jax.Array
+    ) -> tuple[Any, optax.OptState]:
         updates, state = optimizer.update(jax.grad(loss)(now, x, y), state)
         return optax.apply_updates(now, updates), state
 

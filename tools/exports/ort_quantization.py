@@ -2,8 +2,8 @@
 
     python -m venv ../exports-torch && . ../exports-torch/bin/activate
     pip install onnx onnxruntime==1.32.0 sympy scikit-learn==1.9.0
-    python tools/exports/pytorch.py  # in the environment it describes: its CNN is quantised
-    python tools/exports/ort_quantization.py
+    python -m tools.exports.pytorch  # in the environment it describes: its CNN is quantised
+    python -m tools.exports.ort_quantization
 
 Static quantisation writes pairs of QuantizeLinear and DequantizeLinear (QDQ) around every
 operator, or operators of its own (QOperator); dynamic quantisation computes the scales at run
@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from common import EXPORTS, STORED, Folder, digits, runtime_outputs, versions
 from onnxruntime.quantization import (
     CalibrationDataReader,
     QuantFormat,
@@ -25,6 +24,8 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from tools.exports.common import EXPORTS, STORED, Folder, digits, runtime_outputs, versions
 
 CALIBRATION = 64
 

@@ -2,7 +2,7 @@
 
     python -m venv ../exports-torch && . ../exports-torch/bin/activate
     pip install torch==2.13.0 onnxscript==0.7.2 onnx onnxruntime scikit-learn==1.9.0
-    python tools/exports/pytorch.py
+    python -m tools.exports.pytorch
 
 The networks classify scikit-learn's 8x8 digits. They are trained for seconds only: good enough
 that attacking them means something, and small enough to be kept.
@@ -17,9 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from common import SEED, STORED, Folder, Split, digits, versions
 from torch import Tensor, nn
 from torch.nn import functional
+
+from tools.exports.common import SEED, STORED, Folder, Split, digits, versions
 
 EPOCHS = 60
 BATCH = 64

@@ -2,7 +2,7 @@
 
     python -m venv ../exports-sklearn && . ../exports-sklearn/bin/activate
     pip install skl2onnx==1.20.0 scikit-learn==1.9.0 onnx onnxruntime
-    python tools/exports/scikit_learn.py
+    python -m tools.exports.scikit_learn
 
 The data are those that come with scikit-learn.
 """
@@ -10,9 +10,9 @@ The data are those that come with scikit-learn.
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
-from common import SEED, STORED, Folder, Split, digits, split, versions
 from numpy.typing import NDArray
 from skl2onnx import to_onnx
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
@@ -20,6 +20,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from tools.exports.common import SEED, STORED, Folder, Split, digits, split, versions
 
 PACKAGES = versions("skl2onnx", "scikit-learn")
 NO_ZIPMAP = {"zipmap": False}
@@ -38,7 +40,7 @@ class Exporter:
         model: MLPClassifier | MLPRegressor,
         data: Split,
         source: str,
-        options: dict[str, object] | None = None,
+        options: dict[str, bool] | None = None,
         domain: tuple[float, float] = (0.0, 1.0),
     ) -> None:
         """Exports a fitted model as a user would."""
@@ -55,12 +57,12 @@ class Exporter:
         )  # fmt: skip
 
 
-def places(classes: NDArray, labels: NDArray) -> NDArray[np.int64]:
+def places(classes: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.int64]:
     """The place of each label among the classes."""
     return np.searchsorted(classes, labels).astype(np.int64)
 
 
-def scaled(x: NDArray) -> NDArray:
+def scaled(x: NDArray[Any]) -> NDArray[Any]:
     """Every feature from 0 to 1."""
     return (x - x.min(axis=0)) / (x.max(axis=0) - x.min(axis=0))
 

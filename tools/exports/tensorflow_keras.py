@@ -2,7 +2,7 @@
 
     python -m venv ../exports-tf && . ../exports-tf/bin/activate
     pip install tensorflow-cpu==2.21.0 keras==3.15.0 tf2onnx==1.17.0 onnxruntime scikit-learn==1.9.0
-    python tools/exports/tensorflow_keras.py
+    python -m tools.exports.tensorflow_keras
 
 The networks classify scikit-learn's 8x8 digits, which have their channel last.
 """
@@ -16,8 +16,9 @@ os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
 import keras
 import tensorflow as tf
 import tf2onnx
-from common import SEED, STORED, Folder, Split, digits, versions
 from keras import layers
+
+from tools.exports.common import SEED, STORED, Folder, Split, digits, versions
 
 EPOCHS = 40
 IMAGE = (8, 8, 1)

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import prod
+from typing import Any
 
 import numpy as np
 import onnx
@@ -126,12 +127,12 @@ class Draft(Draws):
 
     # What families add.
 
-    def add(self, op: str, inputs: Sequence[Tensor | str], **attributes: object) -> str:
+    def add(self, op: str, inputs: Sequence[Tensor | str], **attributes: Any) -> str:
         """Appends a node of one output and returns the output's name."""
         return self.add_many(op, inputs, 1, **attributes)[0]
 
     def add_many(
-        self, op: str, inputs: Sequence[Tensor | str], outputs: int, **attributes: object
+        self, op: str, inputs: Sequence[Tensor | str], outputs: int, **attributes: Any
     ) -> list[str]:
         """Appends a node and returns the names of its outputs."""
         names = [one.name if isinstance(one, Tensor) else one for one in inputs]
@@ -177,7 +178,7 @@ class Draft(Draws):
         x: Tensor | str,
         axes: Sequence[int],
         input_since: int,
-        **attributes: object,
+        **attributes: Any,
     ) -> str:
         """A node whose axes are an attribute before an opset and an input from it on."""
         if self.opset < input_since:

@@ -1,0 +1,1 @@
+"""Exporters of small networks from many frameworks: the ONNX files of tests/exports."""
