@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 
 class Ending(Enum):
@@ -43,6 +45,7 @@ class Ending(Enum):
     NO_BOUNDS = "no bounds", "an input has no bound"
     NO_RELAXATION = "no relaxation", "a layer has no linear relaxation"
     TOO_LARGE = "too large", "the network is too large for this method"
+    UNSUPPORTED = "unsupported", "the method does not support it"
     FAILED = "failed", "no solver finished"
 
     CRASHED = "crashed", "its process ended unexpectedly"
@@ -57,3 +60,27 @@ class Ending(Enum):
 _LIMITS = frozenset(
     {Ending.OUT_OF_TIME, Ending.OUT_OF_NODES, Ending.OUT_OF_MEMORY, Ending.ENOUGH_SOLUTIONS}
 )
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why something stays open.
+
+    Attributes:
+        ending: the kind of reason.
+        detail: a more precise sentence than the ending's own.
+    """
+
+    ending: Ending
+    detail: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The sentence for people."""
+        return self.detail or self.ending.sentence
+
+
+OUT_OF_TIME: Final = Reason(Ending.OUT_OF_TIME)
+OUT_OF_NODES: Final = Reason(Ending.OUT_OF_NODES)
+OUT_OF_MEMORY: Final = Reason(Ending.OUT_OF_MEMORY)
+TIE: Final = Reason(Ending.TIE)

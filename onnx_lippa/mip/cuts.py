@@ -1,14 +1,14 @@
-"""Implications between units: of some pairs, not every pair of signs can occur.
+"""Cuts: implications between the signs of pairs of units.
 
-Two units of one block are functions of the same x and earlier z. Where for their pre-activations
-over the box
+Two units of one block are functions of the same x and earlier z. Where their pre-activations
+satisfy over the box
 
     ẑ_j / r_j - ẑ_i / r_i >= 0     i active makes j active        b_i <= b_j
     ẑ_j / r_j + ẑ_i / r_i <= 0     they are not both active       b_i + b_j <= 1
     ẑ_j / r_j + ẑ_i / r_i >= 0     they are not both inactive     b_i + b_j >= 1
 
-with r half the width of a unit's range, a row says so. In the first block the ranges are exact; in
-later ones they are interval arithmetic over x and the z of earlier units.
+with r half the width of a unit's range, the implication is a row of the program. In the first block
+the ranges are exact; in later ones they come from interval arithmetic over x and earlier z.
 """
 
 from __future__ import annotations
@@ -24,11 +24,10 @@ from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.lp.program import Rows
 
 _MOST_UNITS: Final = 512
-"""Of a larger block only the units with the widest ranges are paired, since pairs cost the square
-of their number."""
+"""Units paired in a block, those with the widest ranges: pairs cost the square of their number."""
 _FIELDS: Final = ("first", "second", "signs", "most", "strength")
 _CERTAIN: Final = 1e-7
-"""By how much a sum or difference, in units of half widths, must keep clear of 0."""
+"""Distance from 0 that a sum or difference must keep, in half widths."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,8 @@ class Cuts:
         first: (cuts,) unit i.
         second: (cuts,) unit j.
         signs: (cuts, 2) coefficients of b_i and b_j.
-        most: (cuts,) what ``signs @ (b_i, b_j)`` is at most.
-        strength: (cuts,) how far the sum or difference stays clear of 0.
+        most: (cuts,) upper bound of ``signs @ (b_i, b_j)``.
+        strength: (cuts,) distance of the sum or difference from 0.
     """
 
     first: Integers
@@ -55,27 +54,27 @@ class Cuts:
         return int(self.first.size)
 
     def take(self, chosen: Integers) -> Cuts:
-        """Some of them."""
+        """The chosen implications."""
         return Cuts(
             self.first[chosen], self.second[chosen], self.signs[chosen],
             self.most[chosen], self.strength[chosen],
         )  # fmt: skip
 
     def among(self, free: Integers, limit: int) -> Cuts:
-        """At most so many, the strongest, between some of the units."""
+        """The strongest implications between free units, at most ``limit``."""
         both = np.isin(self.first, free) & np.isin(self.second, free)
         return self.take(np.flatnonzero(both)[:limit])
 
     def rows(self, units: int) -> Rows:
-        """As rows over the b of all units."""
+        """The rows over the b of all units."""
         places = np.repeat(np.arange(self.count), 2)
         columns = np.stack([self.first, self.second], axis=1).ravel()
         matrix = sp.csr_array((self.signs.ravel(), (places, columns)), shape=(self.count, units))
         return Rows(matrix, np.full(self.count, -np.inf), self.most)
 
 
-def implications(system: RectifiedSystem) -> Cuts:
-    """All implications that are found between the units of one block."""
+def find_cuts(system: RectifiedSystem) -> Cuts:
+    """Finds the implications between units of one block, for all blocks."""
     z_lower, z_upper = np.maximum(system.unit_lower, 0), np.maximum(system.unit_upper, 0)
     lower, upper = np.append(system.lower, z_lower), np.append(system.upper, z_upper)
     both = np.hstack([system.on_input, system.on_units])
@@ -88,17 +87,17 @@ def implications(system: RectifiedSystem) -> Cuts:
         rows, half = both[units], spread[units - first]
         center = (rows @ middle + system.offset[units]) / half
         off = system.error[units] / half
-        found.append(_of_block(units, center, rows * radius / half[:, None], off))
+        found.append(_compare_block(units, center, rows * radius / half[:, None], off))
     if not found:
         return _none()
     cuts = Cuts(*(np.concatenate([getattr(part, name) for part in found]) for name in _FIELDS))
     return cuts.take(np.argsort(-cuts.strength, kind="stable"))
 
 
-def _of_block(units: Integers, center: Float64, rows: Float64, off: Float64) -> Cuts:
-    """Implications between units whose normalised ẑ is ``center + rows e``, e between -1 and 1.
+def _compare_block(units: Integers, center: Float64, rows: Float64, off: Float64) -> Cuts:
+    """Implications between units with normalised ẑ of ``center + rows e``, e between -1 and 1.
 
-    They hold for what is off by as much as is said.
+    They hold for every error of ẑ up to ``off``.
     """
     parts: list[Cuts] = [_none()]
     for place, i in enumerate(units[:-1]):

@@ -6,14 +6,13 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from typing import Final, TypeAlias, final
 
 import numpy as np
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
-from onnx_lippa.ending import Ending
+from onnx_lippa.ending import Ending, Reason
 from onnx_lippa.lp.solver import Solution, SolveLimits
 from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.mip.formulation import BigM, Formulation, margin_program
@@ -23,16 +22,15 @@ from onnx_lippa.spec import Conjunction
 
 @dataclass(frozen=True)
 class MipSettings:
-    """How to state and to solve.
+    """Formulation, solver and limits.
 
     Attributes:
         solver: name of the solver.
-        time_limit: seconds for all programs of one question.
-        node_limit: subproblems of each program, or None.
-        big_m: which constants.
-        cuts: at most so many implications between units are added.
-        wants_bound: whether the least margin itself is wanted; else only its sign, which takes
-            less time.
+        time_limit: seconds for all programs of one property.
+        node_limit: nodes of each program, or None.
+        big_m: the constants of the formulation.
+        cuts: the most implications between units that are added.
+        wants_bound: whether the least margin is computed; otherwise only its sign, in less time.
     """
 
     solver: str = "scip"
@@ -43,41 +41,40 @@ class MipSettings:
     wants_bound: bool = False
 
 
-class MipStatus(Enum):
-    """What a mixed-integer program says of a question."""
-
-    UNSAFE = "unsafe"
-    SAFE = "safe"
-    UNKNOWN = "unknown"
-
-
 @dataclass(frozen=True)
 class MipAnswer:
-    """What is known after the programs of all disjuncts.
+    """The answer of the programs of all disjuncts.
 
     Attributes:
-        status: SAFE is the MIP solver's proof, within its tolerances on rows and integrality: it
-            is asked for a margin above them. UNSAFE is a point of the system, evaluated without
-            the solver, and accepted by a replay where there is one.
-        bound: what no margin is below, by the solver's word.
+        ending: PROVEN on the solver's word, within its tolerances on rows and integrality, above
+            which a margin is required. UNSAFE with a point of the system, evaluated without the
+            solver, and accepted by a replay where there is one. Otherwise why it is open.
+        bound: lower bound of all margins, on the solver's word.
         x: (d,) the point; empty unless UNSAFE.
-        margin: its margin, by evaluating the system (infinite without one).
-        nodes: subproblems solved.
+        margin: its margin, by evaluating the system; infinite without one.
+        nodes: nodes of the solver.
+        mips: programs solved.
         seconds: wall time.
-        reason: why it is UNKNOWN.
+        reason: a sentence that says why it is open.
     """
 
-    status: MipStatus
+    ending: Ending
     bound: float
     x: Float64
     margin: float
     nodes: int
+    mips: int
     seconds: float
     reason: str = ""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether neither a proof nor an unsafe point was found."""
+        return self.ending not in {Ending.PROVEN, Ending.UNSAFE}
+
 
 Accepts: TypeAlias = Callable[[Float64], bool]
-"""Told an input (all features,) that should be unsafe; True where a replay accepts it."""
+"""Replays a candidate (all features,); True where it is a witness."""
 
 _NOTHING: Final = np.zeros(0)
 
@@ -91,53 +88,57 @@ def decide(
 ) -> MipAnswer:
     """Looks for an unsafe input of a system, or has the solver prove that there is none.
 
-    A disjunct is given up as soon as an incumbent is unsafe. It is safe where the solver finds
-    no solution with a margin up to what its tolerances might hide (:attr:`Formulation.tolerance`);
-    a least margin between that and 0 stays unknown.
+    A disjunct ends as soon as an incumbent is unsafe. It is safe where the solver finds no
+    solution with a margin up to what its tolerances may hide (:attr:`Formulation.tolerance`); a
+    least margin between that and 0 stays open.
 
     Args:
         system: the system.
         disjuncts: the unsafe outputs.
-        settings: how to state and solve, and the limits.
-        start: (d,) a point of the system to start from, the best that is known.
-        accepts: a replay of candidates; without one, any point counts whose margin is negative.
-
-    Returns:
-        The answer; UNKNOWN with a reason where the programs cannot be stated, a limit was hit or
-        no solver finished.
+        settings: formulation, solver and limits.
+        start: (d,) the best known point of the system, for a warm start.
+        accepts: replays candidates; without it, any point with a negative margin is accepted.
 
     Raises:
         InputError: there is no such solver.
     """
     started = time.monotonic()
-    search = _Search(system, settings, accepts, started + settings.time_limit)
-    bound, reason = np.inf, ""
+    decision = _Decision(system, settings, accepts, started + settings.time_limit)
+    bound, reason = np.inf, None
     for disjunct in disjuncts:
-        said = search.least(disjunct, start)
-        bound = min(bound, said.bound)
-        if said.x is not None:
-            seconds = time.monotonic() - started
-            return MipAnswer(
-                MipStatus.UNSAFE, bound, said.x, said.margin, search.nodes, seconds
-            )  # fmt: skip
-        reason = reason or said.reason
-    status = MipStatus.UNKNOWN if reason else MipStatus.SAFE
-    seconds = time.monotonic() - started
-    return MipAnswer(status, bound, _NOTHING, np.inf, search.nodes, seconds, reason)
+        answer = decision.decide(disjunct, start)
+        bound = min(bound, answer.bound)
+        if answer.x is not None:
+            reason = None
+            break
+        reason = reason or answer.reason
+    else:
+        answer = _Answer(bound)
+    ending = Ending.PROVEN if reason is None else reason.ending
+    return MipAnswer(
+        Ending.UNSAFE if answer.x is not None else ending,
+        bound,
+        _NOTHING if answer.x is None else answer.x,
+        answer.margin,
+        decision.nodes,
+        decision.mips,
+        time.monotonic() - started,
+        "" if reason is None else reason.sentence,
+    )
 
 
 @dataclass(frozen=True)
-class _Said:
-    """What is known of one disjunct: a point, or a positive bound, or a reason why neither."""
+class _Answer:
+    """The answer about one disjunct: a point, or a positive bound, or a reason why neither."""
 
     bound: float
     x: Float64 | None = None
     margin: float = np.inf
-    reason: str = ""
+    reason: Reason | None = None
 
 
 @final
-class _Search:
+class _Decision:
     def __init__(
         self,
         system: RectifiedSystem,
@@ -148,77 +149,86 @@ class _Search:
         self._system, self._settings = system, settings
         self._accepts, self._deadline = accepts, deadline
         self._solver = make_mip_solver(settings.solver)
-        self.nodes = 0
+        self.nodes, self.mips = 0, 0
 
-    def least(self, disjunct: Conjunction, start: Float64 | None) -> _Said:
+    def decide(self, disjunct: Conjunction, start: Float64 | None) -> _Answer:
         """One disjunct."""
         if not len(disjunct.bound):  # every output is unsafe
-            return self._offered(None, self._system.reach.middle, -np.inf) or _Said(
-                -np.inf, reason="every output is unsafe, and a replay did not confirm it"
+            refused = Reason(
+                Ending.REFUSED, "every output is unsafe, and a replay did not confirm it"
+            )
+            return self._offer(None, self._system.reach.middle, -np.inf) or _Answer(
+                -np.inf, reason=refused
             )
         try:
             stated = margin_program(
                 self._system, disjunct, self._settings.big_m, self._settings.cuts
             )
         except NoProgramError as error:
-            return _Said(-np.inf, reason=str(error))
-        if start is not None and (found := self._offered(stated, start, -np.inf)):
+            return _Answer(-np.inf, reason=Reason(Ending.UNSUPPORTED, str(error)))
+        if start is not None and (found := self._offer(stated, start, -np.inf)):
             return found
-        return self._solved(stated, None if start is None else stated.start(start))
+        return self._solve(stated, None if start is None else stated.start(start))
 
-    def _solved(self, stated: Formulation, warm_start: Float64 | None) -> _Said:
+    def _solve(self, stated: Formulation, warm_start: Float64 | None) -> _Answer:
         session, most = self._solver.open(stated.program), np.inf
         limits = SolveLimits(nodes=self._settings.node_limit)
         if not self._settings.wants_bound:
             most = stated.tolerance
             session.add_rows(stated.cut_off(most))
             first = session.solve(self._left(), warm_start, replace(limits, solutions=1))
-            if said := self._heard(stated, first, most):
-                return said
+            if answer := self._interpret(stated, first, most):
+                return answer
             # The incumbent is as good as 0, or was refused: there may be a better one.
             warm_start = first.values
         solution = session.solve(self._left(), warm_start, limits)
-        if said := self._heard(stated, solution, most):
-            return said
-        reason = "the least margin is zero but for tolerances, or a replay refused it"
+        if answer := self._interpret(stated, solution, most):
+            return answer
+        reason = Reason(
+            Ending.REFUSED, "the least margin is zero but for tolerances, or a replay refused it"
+        )
         if solution.ending.is_limit:
-            reason = self._ran_out()
-        return _Said(solution.bound + stated.constant, reason=reason)
+            reason = self._limit()
+        return _Answer(solution.bound + stated.constant, reason=reason)
 
     def _left(self) -> float:
         return self._deadline - time.monotonic()
 
-    def _heard(self, stated: Formulation, solution: Solution, most: float) -> _Said | None:
-        """What a solve says; None where its incumbent decides nothing and it could go on.
+    def _interpret(self, stated: Formulation, solution: Solution, most: float) -> _Answer | None:
+        """The answer of a solution; None where its incumbent decides nothing and it could go on.
 
         Args:
             stated: the program.
             solution: its solution.
-            most: larger margins were cut off.
+            most: the margin above which solutions were cut off.
         """
-        self.nodes += solution.nodes
+        self.nodes, self.mips = self.nodes + solution.nodes, self.mips + 1
         if solution.ending is Ending.FAILED:
-            return _Said(-np.inf, reason=f"no MIP solver finished: {solution.detail}")
+            detail = f"no MIP solver finished: {solution.detail}"
+            return _Answer(-np.inf, reason=Reason(Ending.FAILED, detail))
         if solution.ending is Ending.INFEASIBLE and most == np.inf:
-            return _Said(-np.inf, reason="the MIP solver finds no input at all, though there are")
-        # Where it is infeasible, no margin is at most what was let through.
+            detail = "the MIP solver finds no input at all, though there are"
+            return _Answer(-np.inf, reason=Reason(Ending.FAILED, detail))
+        # An infeasible program has no margin up to the cut-off.
         bound = min(solution.bound + stated.constant, most)
         if solution.values.size:
-            found = self._offered(stated, stated.x(solution.values), bound)
+            found = self._offer(stated, stated.x(solution.values), bound)
             if found is not None:
                 return found
         if bound >= stated.tolerance:
-            return _Said(bound)
-        return None if solution.values.size else _Said(bound, reason=self._ran_out())
+            return _Answer(bound)
+        return None if solution.values.size else _Answer(bound, reason=self._limit())
 
-    def _ran_out(self) -> str:
-        return f"the MIP solver ran out of {'time' if self._left() <= 0 else 'nodes'}"
+    def _limit(self) -> Reason:
+        if self._left() <= 0:
+            return Reason(Ending.OUT_OF_TIME, "the MIP solver ran out of time")
+        return Reason(Ending.OUT_OF_NODES, "the MIP solver ran out of nodes")
 
-    def _offered(self, stated: Formulation | None, x: Float64, bound: float) -> _Said | None:
+    def _offer(self, stated: Formulation | None, x: Float64, bound: float) -> _Answer | None:
         """The point as an answer, where it is unsafe and a replay accepts it."""
         margin = -np.inf if stated is None else stated.margin(x)
         if not margin < 0:
             return None
         if self._accepts is not None and not self._accepts(self._system.whole(x[None])[0]):
             return None
-        return _Said(min(bound, margin), x, margin)
+        return _Answer(min(bound, margin), x, margin)

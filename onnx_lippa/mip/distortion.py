@@ -21,15 +21,16 @@ from onnx_lippa.spec import Conjunction, StatedSet
 
 @dataclass(frozen=True)
 class Distortion:
-    """The least distance at which an output is unsafe, between two bounds.
+    """Bounds of the least distance at which an output is unsafe.
 
     Attributes:
-        lower: no unsafe input is nearer, by the solver's word and within its tolerances; infinite
+        lower: no unsafe input is nearer, on the solver's word within its tolerances; infinite
             where no input of the system is unsafe.
-        upper: distance of the nearest one found; infinite without one. It is unsafe but for the
-            solver's tolerances, so only a replay makes a witness of it.
+        upper: distance of the nearest one found; infinite without one. It is unsafe up to the
+            solver's tolerances, so only a replay makes it a witness.
         x: (d,) that input, or empty.
-        nodes: subproblems solved.
+        nodes: nodes of the solver.
+        mips: programs solved.
         seconds: wall time.
         reason: why the bounds differ; empty where they meet.
     """
@@ -38,6 +39,7 @@ class Distortion:
     upper: float
     x: Float64
     nodes: int
+    mips: int
     seconds: float
     reason: str = ""
 
@@ -49,16 +51,16 @@ def least_distortion(
     settings: MipSettings,
     start: Float64 | None = None,
 ) -> Distortion:
-    """The least distance to the centre at which an output is unsafe, with bounds on it.
+    """Bounds the least distance to the centre at which an output is unsafe.
 
-    Only inputs of the system count, so nothing is said beyond the radius it was made for. A
-    disjunct is of no interest beyond the nearest input found for those before it.
+    Only inputs of the system count, so the bounds hold up to the radius that it was built for. A
+    disjunct is searched up to the nearest input of those before it.
 
     Args:
         system: the system, over a ball that holds an unsafe input if the distance is to be found.
         disjuncts: the unsafe outputs.
-        question: whose norm and centre count.
-        settings: how to state and solve, and the limits.
+        question: the set whose norm and centre define the distance.
+        settings: formulation, solver and limits.
         start: (d,) an unsafe point of the system to start from.
 
     Raises:
@@ -67,7 +69,7 @@ def least_distortion(
     started = time.monotonic()
     deadline = started + settings.time_limit
     solver = make_mip_solver(settings.solver)
-    lower, upper, best, nodes, reason = np.inf, np.inf, np.zeros(0), 0, ""
+    lower, upper, best, nodes, mips, reason = np.inf, np.inf, np.zeros(0), 0, 0, ""
     for disjunct in disjuncts:
         try:
             stated = distance_program(
@@ -86,7 +88,7 @@ def least_distortion(
         solution = session.solve(
             deadline - time.monotonic(), warm_start, SolveLimits(nodes=settings.node_limit)
         )
-        nodes += solution.nodes
+        nodes, mips = nodes + solution.nodes, mips + 1
         if solution.values.size:
             x = stated.x(solution.values)
             distance = question.distance(system.whole(x[None])[0])
@@ -97,4 +99,5 @@ def least_distortion(
             reason = reason or f"no MIP solver finished: {solution.detail}"
         elif solution.ending.is_limit:
             reason = reason or "the MIP solver ran out of its limits"
-    return Distortion(min(lower, upper), upper, best, nodes, time.monotonic() - started, reason)
+    seconds = time.monotonic() - started
+    return Distortion(min(lower, upper), upper, best, nodes, mips, seconds, reason)

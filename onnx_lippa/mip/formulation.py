@@ -1,12 +1,12 @@
-"""The paper's mixed-integer program (7) over a rectified system, and parts of it.
+"""The paper's mixed-integer program (7) over a reduced network, with some signs fixed.
 
-For every unit whose sign is not given, with ``l <= ẑ <= u`` and b in {0, 1},
+For every free unit, with ``l <= ẑ <= u`` and b in {0, 1},
 
     z >= 0,    z >= ẑ,    z <= u b,    z <= ẑ - l (1 - b)
 
-where ẑ is substituted by what it is in x and the z of earlier units. A unit whose sign is given
-has no b: its z is replaced by ẑ or 0, and one row on ẑ keeps the sign. With all signs given this is
-the linear program (12), with none the program (7).
+where ẑ is a function of x and the z of earlier units. A unit with a fixed sign has no b: its z is
+replaced by ẑ or 0, and one row on ẑ keeps the sign. With all signs fixed this is the linear
+program (12), with none the program (7).
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ import scipy.sparse as sp
 from onnx_lippa.arrays import Float64, States
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.mip.cuts import implications
+from onnx_lippa.mip.cuts import find_cuts
 from onnx_lippa.mip.variables import InputVariables, Substituted, least_and_most
 from onnx_lippa.spec import Conjunction, StatedSet
 
 FREE: Final = -1
-"""Of a unit in a pattern: its sign is not given."""
+"""The state of a unit whose sign is not fixed."""
 _NEGLIGIBLE: Final = 1e-14
-"""Coefficients below this share of a row's largest one are rounding: solvers want none."""
+"""Coefficients below this share of a row's largest one are rounding, and dropped for the solver."""
 _TOLERANCE: Final = 1e-6
-"""What solvers allow rows and integers to be off."""
+"""The solvers' tolerance of rows and integers."""
 
 
 class BigM(Enum):
@@ -46,16 +46,16 @@ class BigM(Enum):
 
 @dataclass(frozen=True)
 class Formulation:
-    """A program over (p, z of free units, b of free units, perhaps τ), and the way back from it.
+    """A program over (p, z of free units, b of free units, perhaps τ), and the way back to x.
 
     Attributes:
         program: the program.
-        system: what it is about.
-        disjunct: whose margin.
-        fixed: (units,) signs given: 1 active, 0 inactive, -1 free.
-        inputs: the variables p that stand for x.
-        constant: what the objective lacks: the margin or distance is the objective plus this.
-        tolerance: how much of a margin may be due to the solver's tolerances.
+        system: the reduced network.
+        disjunct: the disjunct of the margin.
+        fixed: (units,) fixed signs: 1 active, 0 inactive, -1 free.
+        inputs: the variables p of x.
+        constant: the margin or distance less the objective.
+        tolerance: the part of a margin that may be due to the solver's tolerances.
     """
 
     program: Program
@@ -67,7 +67,7 @@ class Formulation:
     tolerance: float
 
     def x(self, values: Float64) -> Float64:
-        """The point (d,) of the system that a solution stands for, moved into its box."""
+        """The point (d,) of a solution, clipped to the box of the system."""
         x = self.inputs.offset + self.inputs.matrix @ values[: self.inputs.count]
         return np.clip(x, self.system.lower, self.system.upper)
 
@@ -83,10 +83,10 @@ class Formulation:
         return pattern
 
     def start(self, x: Float64, distance: float = 0.0) -> Float64:
-        """Values that a point (d,) of the system gives the variables, for a warm start.
+        """The variables at a point (d,) of the system, for a warm start.
 
         Args:
-            x: the point; should its pattern not be the one given, the start is not feasible.
+            x: the point; the start is infeasible where its signs differ from the fixed ones.
             distance: its distance, where that is minimised.
         """
         free = self.fixed == FREE
@@ -102,7 +102,7 @@ class Formulation:
         return float(self.disjunct.margins(self.system.outputs(x[None]))[0])
 
     def cut_off(self, most: float) -> Rows:
-        """The row that only lets values of at most so much of margin or distance through."""
+        """The row that bounds margin or distance from above."""
         cost = sp.csr_array(self.program.cost[None])
         return Rows(cost, np.array([-np.inf]), np.array([most - self.constant]))
 
@@ -118,8 +118,8 @@ def margin_program(
     Args:
         system: the system.
         disjunct: the unsafe outputs; at least one row.
-        big_m: which constants.
-        cuts: at most so many implications between units.
+        big_m: the constants.
+        cuts: the most implications between units.
 
     Raises:
         NoProgramError: the ball is not given by linear inequalities.
@@ -134,14 +134,14 @@ def partial_program(
     big_m: BigM = BigM.OF_EACH_UNIT,
     cuts: int = 0,
 ) -> Formulation:
-    """The same over the inputs whose pattern agrees with one that is given in part.
+    """:func:`margin_program` over the inputs with some fixed signs.
 
     Args:
         system: the system.
         disjunct: the unsafe outputs; at least one row.
         fixed: (units,) 1 active, 0 inactive, -1 free.
-        big_m: which constants.
-        cuts: at most so many implications between free units.
+        big_m: the constants.
+        cuts: the most implications between free units.
 
     Raises:
         NoProgramError: the ball is not given by linear inequalities.
@@ -156,7 +156,7 @@ def partial_program(
         cost = np.concatenate([common.over_variables(margins).toarray()[0], np.zeros(common.free)])
         program = common.program(cost, None)
     else:
-        # min τ with every margin at most τ; its own bounds are what interval arithmetic allows.
+        # min τ with every margin at most τ; the bounds of τ come from interval arithmetic.
         least, most = least_and_most(margins, offset, *common.box)
         ties = sp.csr_array((len(margins), common.free)), np.full((len(margins), 1), -1.0)
         rows = _rows(
@@ -183,10 +183,10 @@ def distance_program(
     Args:
         system: the system.
         disjunct: the unsafe outputs.
-        question: whose norm and centre count.
+        question: the set whose norm and centre define the distance.
         margin: how far below 0 every row must be.
-        big_m: which constants.
-        cuts: at most so many implications between units.
+        big_m: the constants.
+        cuts: the most implications between units.
 
     Raises:
         NoProgramError: the distance is not linear.
@@ -206,12 +206,12 @@ def distance_program(
 
 
 def all_free(system: RectifiedSystem) -> States:
-    """The pattern that gives no sign."""
+    """The signs of a program without fixed units."""
     return np.full(system.units, FREE, dtype=np.int8)
 
 
 class _Common:
-    """What all these programs share: the variables (p, z, b) and the rows of the units."""
+    """The common part of all these programs: the variables (p, z, b) and the rows of units."""
 
     def __init__(
         self,
@@ -237,13 +237,13 @@ class _Common:
         self.half_widths: Float64 = (self.box[1] - self.box[0]) / 2
 
     def over_variables(self, rows: Float64) -> sp.csr_array:
-        """Rows over x and z of free units as rows over p and z; their constants go elsewhere."""
+        """Rows over x and z of free units as rows over p and z, without their constants."""
         d = self._system.inputs
         on_input = sp.csr_array(rows[:, :d]) @ self._inputs.matrix
         return sp.csr_array(sp.hstack([on_input, sp.csr_array(rows[:, d:])], format="csr"))
 
     def shift(self, rows: Float64) -> Float64:
-        """The constants that :meth:`over_variables` leaves out."""
+        """The constants that :meth:`over_variables` drops."""
         return rows[:, : self._system.inputs] @ self._inputs.offset
 
     def margins(self, disjunct: Conjunction) -> tuple[Float64, Float64]:
@@ -258,7 +258,7 @@ class _Common:
     def program(
         self, cost: Float64, further: Rows | None, tau: tuple[float, float] | None = None
     ) -> Program:
-        """All of it; the last variable is τ where it has bounds."""
+        """The whole program; the last variable is τ where that has bounds."""
         extra = np.zeros(0 if tau is None else 1)
         low, high = (extra, extra) if tau is None else (extra + tau[0], extra + tau[1])
         inputs, nothing, one = self._inputs, np.zeros(self.free), np.ones(self.free)
@@ -303,7 +303,7 @@ class _Common:
         return blocks[2].stacked_on(blocks[1]).stacked_on(blocks[0])
 
     def _of_fixed_units(self) -> Rows:
-        """``ẑ >= 0`` or ``ẑ <= 0``, but where the box alone sees to it."""
+        """``ẑ >= 0`` or ``ẑ <= 0``, unless the box implies it."""
         units = np.flatnonzero(self._fixed != FREE)
         sign = np.where(self._fixed[units] == 1, 1.0, -1.0)
         rows = sign[:, None] * self._units.z_hat[units]
@@ -320,7 +320,7 @@ class _Common:
         p = self._inputs.count + self.free
         if self._cuts == 0:
             return Rows.none(p)
-        cuts = implications(self._system).among(self._units.free, self._cuts)
+        cuts = find_cuts(self._system).among(self._units.free, self._cuts)
         rows = cuts.rows(self._system.units)
         on_b = rows.matrix[:, self._units.free]
         matrix = sp.hstack([sp.csr_array((cuts.count, p)), on_b], format="csr")
@@ -328,7 +328,7 @@ class _Common:
 
 
 def _rows(matrix: sp.sparray, lower: Float64, upper: Float64) -> Rows:
-    """Rows without coefficients that are but rounding."""
+    """Rows without the coefficients that are only rounding."""
     entries = sp.csr_array(matrix)
     largest = np.zeros(entries.shape[0])
     places = entries.tocoo()

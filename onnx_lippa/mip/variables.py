@@ -16,11 +16,11 @@ from onnx_lippa.lp.program import Rows
 from onnx_lippa.spec import Embedding, StatedSet
 
 _ROOM: Final = 1 + 1e-9
-"""The rounding of a radius must not cut the ball off."""
+"""Factor of a radius, so that rounding cuts nothing off the ball."""
 
 
 class NoProgramError(LippaError):
-    """A question that no mixed-integer program states."""
+    """There is no mixed-integer linear program of a problem."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class InputVariables:
         lower: (variables,) lower bounds.
         upper: (variables,) upper bounds.
         rows: constraints.
-        cost: (variables,) the distance; zeros where it is none of the program's business.
+        cost: (variables,) the distance; zeros where it is not minimised.
     """
 
     offset: Float64
@@ -50,7 +50,7 @@ class InputVariables:
 
     @classmethod
     def within(cls, reach: Reach) -> InputVariables:
-        """The inputs of a reach: its box, cut with its ball.
+        """The inputs of a reach: the intersection of its box and its ball.
 
         Raises:
             NoProgramError: the ball is not given by linear inequalities.
@@ -61,17 +61,17 @@ class InputVariables:
                 np.zeros(d), sp.csr_array(sp.eye_array(d)), reach.lower, reach.upper,
                 Rows.none(d), np.zeros(d),
             )  # fmt: skip
-        # Features that do not vary stay where they are.
+        # Features that do not vary keep their values.
         lower, upper = _whole_box(reach)
         return _restricted(reach, ball.norm.ball(ball.center, ball.eps * _ROOM, lower, upper))
 
     @classmethod
     def measured(cls, reach: Reach, inputs: StatedSet) -> InputVariables:
-        """The same with the distance to the centre as cost, for inputs of the reach.
+        """The inputs of a reach, with the distance to the centre as cost.
 
         Args:
             reach: the box.
-            inputs: whose norm and centre count; the ball of the reach is of this norm.
+            inputs: the set whose norm and centre define the distance; the reach has its norm.
 
         Raises:
             NoProgramError: the distance is not linear in any variables.
@@ -81,7 +81,7 @@ class InputVariables:
         measured = _restricted(reach, embedding, inputs.eps * _ROOM)
         if reach.ball is None:
             return measured
-        # Bounds of the system's units may hold within the ball alone, so beyond it is nothing.
+        # Bounds of units may hold only within the ball.
         radius = Rows(
             sp.csr_array(measured.cost[None]),
             np.array([-np.inf]),
@@ -90,9 +90,11 @@ class InputVariables:
         return replace(measured, rows=radius.stacked_on(measured.rows))
 
     def at(self, x: Float64, distance: float) -> Float64:
-        """Variables (variables,) that stand for a point (d,) at this distance."""
+        """The variables (variables,) of a point (d,) at this distance."""
         columns = self.matrix.tocsc()
-        values = np.full(self.count, distance)  # what x does not depend on is the distance itself
+        values = np.full(
+            self.count, distance
+        )  # a variable that x does not depend on is the distance
         entries = columns.tocoo()
         shift = (x - self.offset)[entries.row]
         values[entries.col] = shift / np.where(entries.data != 0, entries.data, 1.0)
@@ -100,14 +102,14 @@ class InputVariables:
 
 
 def _whole_box(reach: Reach) -> tuple[Float64, Float64]:
-    """Bounds of all features, those that do not vary included."""
+    """Bounds of all features, including those that do not vary."""
     lower, upper, free = reach.base.copy(), reach.base.copy(), reach.free
     lower[free], upper[free] = reach.lower[: free.size], reach.upper[: free.size]
     return lower, upper
 
 
 def _restricted(reach: Reach, embedding: Embedding, most: float = np.inf) -> InputVariables:
-    """The features of a reach out of an embedding of all, and further ones behind them."""
+    """The embedding of all features restricted to those of a reach, and its further variables."""
     if embedding.radius is not None or embedding.quadratic_cost is not None:
         raise NoProgramError("the ball of its norm is round, and the programs here are linear")
     further = reach.lower.size - reach.free.size

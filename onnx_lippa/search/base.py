@@ -13,7 +13,7 @@ from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.bounds.dual.dual import Objectives, Units
 from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.reduced.system import RectifiedSystem, difference
-from onnx_lippa.ending import Ending
+from onnx_lippa.ending import TIE, Ending, Reason
 from onnx_lippa.spec import Conjunction
 
 Offer: TypeAlias = Callable[[Float64], bool]
@@ -26,30 +26,6 @@ _EXACT: Final = 1e-12
 _TINY: Final = 1e-280
 _NOISE: Final = 1e-6
 """Share of the outputs' sizes that a float32 model may be off by."""
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why a search or a node stays open.
-
-    Attributes:
-        ending: the kind of reason.
-        detail: a more precise sentence than the ending's own.
-    """
-
-    ending: Ending
-    detail: str = ""
-
-    @property
-    def sentence(self) -> str:
-        """The sentence for people."""
-        return self.detail or self.ending.sentence
-
-
-OUT_OF_TIME: Final = Reason(Ending.OUT_OF_TIME)
-OUT_OF_NODES: Final = Reason(Ending.OUT_OF_NODES)
-OUT_OF_MEMORY: Final = Reason(Ending.OUT_OF_MEMORY)
-TIE: Final = Reason(Ending.TIE)
 
 
 @dataclass(frozen=True)

@@ -23,20 +23,8 @@ from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.reduced.folding import states_by
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.clock import NEVER, OutOfTimeError, require_time
-from onnx_lippa.ending import Ending
-from onnx_lippa.search.base import (
-    OUT_OF_MEMORY,
-    OUT_OF_NODES,
-    OUT_OF_TIME,
-    TIE,
-    Candidates,
-    Limits,
-    Offer,
-    Reason,
-    Search,
-    SearchResult,
-    margin_rows,
-)
+from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, TIE, Ending, Reason
+from onnx_lippa.search.base import Candidates, Limits, Offer, Search, SearchResult, margin_rows
 from onnx_lippa.spec import Conjunction
 
 _BATCH: Final = 64

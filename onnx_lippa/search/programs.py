@@ -28,21 +28,11 @@ from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.reduced.folding import states_by
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.ending import Ending
+from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, Ending, Reason
 from onnx_lippa.lp.duality import certified_bound, violation_program, without_cost
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.lp.solvers.table import make_solver
-from onnx_lippa.search.base import (
-    OUT_OF_MEMORY,
-    OUT_OF_NODES,
-    OUT_OF_TIME,
-    Limits,
-    Offer,
-    Reason,
-    Search,
-    SearchResult,
-    margin_rows,
-)
+from onnx_lippa.search.base import Limits, Offer, Search, SearchResult, margin_rows
 from onnx_lippa.search.differences import Differences
 from onnx_lippa.spec import Conjunction
 

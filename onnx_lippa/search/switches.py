@@ -29,19 +29,9 @@ from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.folding import NoInputsError, Tightening, TooLargeError, relaxed_by
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.clock import OutOfTimeError, require_time
-from onnx_lippa.ending import Ending
+from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, Ending, Reason
 from onnx_lippa.ir.network import Network
-from onnx_lippa.search.base import (
-    OUT_OF_MEMORY,
-    OUT_OF_NODES,
-    OUT_OF_TIME,
-    Limits,
-    Offer,
-    Reason,
-    Search,
-    SearchResult,
-    margin_rows,
-)
+from onnx_lippa.search.base import Limits, Offer, Search, SearchResult, margin_rows
 from onnx_lippa.search.leaves import Leaves
 from onnx_lippa.search.signs import SignSearch
 from onnx_lippa.spec import Conjunction

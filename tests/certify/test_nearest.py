@@ -117,7 +117,7 @@ def test_a_domain_without_another_class(tmp_path):
 
 def lying(lower):
     """A MIP solver that found nothing and says that nothing is nearer."""
-    return lambda *_args, **_options: Distortion(lower, np.inf, np.zeros(0), 1, 0.0, "")
+    return lambda *_args, **_options: Distortion(lower, np.inf, np.zeros(0), 1, 1, 0.0, "")
 
 
 def test_a_solver_that_lies_is_corrected(tmp_path, monkeypatch):

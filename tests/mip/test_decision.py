@@ -12,7 +12,7 @@ from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solver import NO_LIMITS, Session, Solution, SolveLimits, Solver
-from onnx_lippa.mip.decision import MipSettings, MipStatus, decide
+from onnx_lippa.mip.decision import MipSettings, decide
 from onnx_lippa.mip.distortion import least_distortion
 from onnx_lippa.mip.formulation import BigM
 from onnx_lippa.spec import Conjunction
@@ -48,14 +48,14 @@ def test_decisions(settings: MipSettings, seed: int) -> None:
         disjunct = moved(given, wanted - least)
         answer = decide(system, [disjunct], settings)
         if wanted < 0:
-            assert answer.status is MipStatus.UNSAFE
+            assert answer.ending is Ending.UNSAFE
             margin = disjunct.margins(system.outputs(answer.x[None]))[0]
             assert answer.margin == pytest.approx(float(margin), abs=1e-12)
             assert margin < 0
             assert question.distance(answer.x) <= question.eps + 1e-6
             assert answer.bound <= wanted + 1e-6
         else:
-            assert answer.status is MipStatus.SAFE
+            assert answer.ending is Ending.PROVEN
             assert 0 < answer.bound <= wanted + 1e-5
             assert answer.x.size == 0
             if settings.wants_bound:
@@ -70,11 +70,11 @@ def test_the_bound_is_the_least_of_all_disjuncts() -> None:
     leasts = [least_margin(system, disjunct, question) for disjunct in given]
     safe = [moved(d, s - least) for d, s, least in zip(given, (0.4, 0.1, 0.3), leasts, strict=True)]
     answer = decide(system, safe, MipSettings(wants_bound=True))
-    assert answer.status is MipStatus.SAFE
+    assert answer.ending is Ending.PROVEN
     assert answer.bound == pytest.approx(0.1, abs=1e-5)
     one_unsafe = [safe[0], moved(given[1], -0.2 - leasts[1]), safe[2]]
-    assert decide(system, one_unsafe, MipSettings()).status is MipStatus.UNSAFE
-    assert decide(system, [], MipSettings()).status is MipStatus.SAFE
+    assert decide(system, one_unsafe, MipSettings()).ending is Ending.UNSAFE
+    assert decide(system, [], MipSettings()).ending is Ending.PROVEN
 
 
 def test_a_margin_of_zero_is_unknown() -> None:
@@ -85,8 +85,8 @@ def test_a_margin_of_zero_is_unknown() -> None:
     disjunct = moved(given, 1e-9 - least_margin(system, given, question))
     for settings in (MipSettings(), MipSettings(wants_bound=True)):
         answer = decide(system, [disjunct], settings)
-        assert answer.status is not MipStatus.SAFE
-        if answer.status is MipStatus.UNKNOWN:
+        assert answer.ending is not Ending.PROVEN
+        if answer.is_open:
             assert "tolerances" in answer.reason
 
 
@@ -97,7 +97,7 @@ def test_a_start_that_is_unsafe_is_the_answer() -> None:
     x = generator.uniform(system.lower, system.upper)
     disjunct = moved(disjunct, -0.1 - disjunct.margins(system.outputs(x[None]))[0])
     answer = decide(system, [disjunct], MipSettings(), start=x)
-    assert answer.status is MipStatus.UNSAFE
+    assert answer.ending is Ending.UNSAFE
     np.testing.assert_array_equal(answer.x, x)
     assert answer.nodes == 0
 
@@ -114,7 +114,7 @@ def test_a_replay_has_the_last_word() -> None:
         return False
 
     answer = decide(system, [disjunct], MipSettings(), accepts=refuses)
-    assert answer.status is MipStatus.UNKNOWN
+    assert answer.is_open
     assert "replay refused" in answer.reason
     assert seen
     assert all(x.shape == (question.size,) for x in seen)
@@ -122,22 +122,22 @@ def test_a_replay_has_the_last_word() -> None:
     margin = disjunct.margins(system.outputs(system.reduced(seen[-1][None])))[0]
     assert margin == pytest.approx(-0.2, abs=1e-4)
     accepted = decide(system, [disjunct], MipSettings(), accepts=lambda _: True)
-    assert accepted.status is MipStatus.UNSAFE
+    assert accepted.ending is Ending.UNSAFE
 
 
 def test_without_rows_every_output_is_unsafe() -> None:
     system, _ = random_system(np.random.default_rng(75))
     nothing = Conjunction(np.zeros((0, 3)), np.zeros(0))
-    assert decide(system, [nothing], MipSettings()).status is MipStatus.UNSAFE
+    assert decide(system, [nothing], MipSettings()).ending is Ending.UNSAFE
     refused = decide(system, [nothing], MipSettings(), accepts=lambda _: False)
-    assert refused.status is MipStatus.UNKNOWN
+    assert refused.is_open
 
 
 def test_a_round_ball_is_unknown_with_a_reason() -> None:
     generator = np.random.default_rng(76)
     system, question = random_system(generator, norm=L2())
     answer = decide(system, [random_disjunct(generator, 1)], MipSettings())
-    assert answer.status is MipStatus.UNKNOWN
+    assert answer.is_open
     assert "round" in answer.reason
     distortion = least_distortion(system, [random_disjunct(generator, 1)], question, MipSettings())
     assert (distortion.lower, distortion.upper) == (0.0, np.inf)
@@ -149,9 +149,9 @@ def test_limits_leave_it_unknown() -> None:
     system, question = random_system(generator, d=6, blocks=(14, 14), eps=1.0)
     given = random_disjunct(generator, 1)
     safe = moved(given, 1e3)
-    assert decide(system, [safe], MipSettings(time_limit=0.0)).status is MipStatus.UNKNOWN
+    assert decide(system, [safe], MipSettings(time_limit=0.0)).is_open
     answer = decide(system, [given], MipSettings(node_limit=1, wants_bound=True))
-    if answer.status is MipStatus.UNKNOWN:
+    if answer.is_open:
         assert "nodes" in answer.reason
     no_time = least_distortion(system, [given], question, MipSettings(time_limit=0.0))
     assert no_time.lower == 0.0
@@ -197,7 +197,7 @@ def test_a_failure_proves_nothing(monkeypatch: pytest.MonkeyPatch, wants_bound: 
     system, _ = random_system(generator)
     disjunct = random_disjunct(generator, 1)
     answer = decide(system, [disjunct], MipSettings(wants_bound=wants_bound))
-    assert answer.status is MipStatus.UNKNOWN
+    assert answer.is_open
     assert answer.bound == -np.inf
     assert "on purpose" in answer.reason
 
@@ -210,7 +210,7 @@ def test_a_program_without_any_input_is_not_believed(monkeypatch: pytest.MonkeyP
     generator = np.random.default_rng(79)
     system, _ = random_system(generator)
     answer = decide(system, [random_disjunct(generator, 1)], MipSettings(wants_bound=True))
-    assert answer.status is MipStatus.UNKNOWN
+    assert answer.is_open
     assert answer.bound == -np.inf
 
 

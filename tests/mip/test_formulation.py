@@ -11,7 +11,7 @@ from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.solver import Solution
 from onnx_lippa.lp.solvers.table import make_mip_solver
-from onnx_lippa.mip.cuts import implications
+from onnx_lippa.mip.cuts import find_cuts
 from onnx_lippa.mip.formulation import (
     FREE,
     BigM,
@@ -221,7 +221,7 @@ def grid(system: RectifiedSystem, steps: int = 60) -> np.ndarray:
 def test_no_pattern_that_occurs_violates_an_implication(seed: int) -> None:
     generator = np.random.default_rng([seed, 58])
     system = related_system(generator)
-    cuts = implications(system)
+    cuts = find_cuts(system)
     patterns = system.pre_activations(grid(system)) >= 0
     rows = cuts.rows(system.units)
     assert np.all(patterns @ rows.matrix.T <= rows.upper + 1e-12)
@@ -236,7 +236,7 @@ def test_in_the_first_block_they_are_all_that_parallel_units_allow() -> None:
     system.on_input[:] = [[1.0], [1.0], [1.0], [-1.0]]
     center = system.reach.middle[0]
     system.offset[:] = np.array([-0.3, 0.0, 0.3, -0.5]) - system.on_input[:, 0] * center
-    cuts = implications(system)
+    cuts = find_cuts(system)
     stated = {
         (int(i), int(j), *signs.tolist(), float(most))
         for i, j, signs, most in zip(cuts.first, cuts.second, cuts.signs, cuts.most, strict=True)

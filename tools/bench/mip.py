@@ -17,7 +17,8 @@ from onnx_lippa.bounds.reduced.build import rectified
 from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.folding import Tightening
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
-from onnx_lippa.mip.decision import MipSettings, MipStatus, decide
+from onnx_lippa.ending import Ending
+from onnx_lippa.mip.decision import MipSettings, decide
 from onnx_lippa.mip.formulation import BigM
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.spec import Problem
@@ -60,19 +61,19 @@ def run(options: Namespace) -> None:
         model = load(options.models / f"{name}.onnx", threads=1)
         problems = problems_of(model, options.data, eps, options.inputs)
         for variant in VARIANTS:
-            times, nodes, statuses = measure(model, problems, variant, options.seconds)
+            times, nodes, endings = measure(model, problems, variant, options.seconds)
             row(
-                name, eps, variant.name, len(problems) - statuses[MipStatus.UNKNOWN],
-                statuses[MipStatus.UNSAFE], len(problems), f"{statistics.median(times):.2f}",
+                name, eps, variant.name, endings[Ending.PROVEN] + endings[Ending.UNSAFE],
+                endings[Ending.UNSAFE], len(problems), f"{statistics.median(times):.2f}",
                 f"{sum(times):.0f}", nodes,
             )  # fmt: skip
 
 
 def measure(
     model: Model, problems: list[Problem], variant: Variant, limit: float
-) -> tuple[list[float], int, Counter[MipStatus]]:
+) -> tuple[list[float], int, Counter[Ending]]:
     """Seconds of each input, nodes of all of them, and how often a solve ended how."""
-    times, nodes, statuses = [], 0, Counter[MipStatus]()
+    times, nodes, endings = [], 0, Counter[Ending]()
     for problem in problems:
         started = time.perf_counter()
         with threadpool_limits(limits=1):
@@ -84,8 +85,8 @@ def measure(
             )  # fmt: skip
         times.append(time.perf_counter() - started)
         nodes += answer.nodes
-        statuses[answer.status] += 1
-    return times, nodes, statuses
+        endings[answer.ending] += 1
+    return times, nodes, endings
 
 
 def best_of_attack(model: Model, problem: Problem, system: RectifiedSystem) -> Float64:

@@ -15,7 +15,8 @@ from onnx_lippa.bounds.reduced.folding import Tightening, TooLargeError, relaxed
 from onnx_lippa.bounds.reduced.pieces import NoRelaxationError
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
 from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.mip.decision import MipSettings, MipStatus, decide
+from onnx_lippa.ending import Ending
+from onnx_lippa.mip.decision import MipSettings, decide
 from onnx_lippa.proofs.case import Case
 from onnx_lippa.proofs.methods.base import Proving
 from onnx_lippa.search.base import margin_rows
@@ -60,9 +61,9 @@ class ByMip(Proving):
             return
         answer = decide(system, case.problem.unsafe.disjuncts, asked, start, offer)
         case.nodes += answer.nodes
-        if answer.status is not MipStatus.UNSAFE:
+        if answer.ending is not Ending.UNSAFE:
             case.reason = answer.reason
-        if answer.status is MipStatus.SAFE:
+        if answer.ending is Ending.PROVEN:
             case.believe(answer.bound)
 
 

@@ -18,10 +18,10 @@ import scipy.sparse as sp
 from onnx_lippa.arrays import Float64, States
 from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.clock import OutOfTimeError, require_time
-from onnx_lippa.ending import Ending
+from onnx_lippa.ending import OUT_OF_NODES, OUT_OF_TIME, Ending, Reason
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.lp.solvers.table import make_solver
-from onnx_lippa.search.base import OUT_OF_NODES, OUT_OF_TIME, Limits, Offer, Reason, SearchResult
+from onnx_lippa.search.base import Limits, Offer, SearchResult
 from onnx_lippa.search.exact.refutation import Row, proves_contradiction
 from onnx_lippa.search.exact.system import AffineSum, ExactSystem, combine, margin_of
 from onnx_lippa.spec import Conjunction
