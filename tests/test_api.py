@@ -96,7 +96,7 @@ def test_lippa_is_never_weaker_than_pgd(norm):
     pgd = result_of(norm, minimize=False, with_eps=True, method="pgd")
     check_result(DIGITS, *some_digits(), pgd, norm, RADII[norm])
     assert not np.any(pgd.success & ~lippa.success)
-    assert all(outcome.lp_steps == 0 for outcome in pgd.outcomes)
+    assert all(outcome.effort.lp_steps == 0 for outcome in pgd.outcomes)
 
 
 @pytest.mark.parametrize("norm", NORMS)

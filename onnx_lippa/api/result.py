@@ -23,7 +23,7 @@ from onnx_lippa.runs.audit import AuditEvent, AuditSettings
 from onnx_lippa.runs.specification import RunSpecification, Targets
 from onnx_lippa.runs.tasks import events
 from onnx_lippa.spec import Features, Norm, Problem, norm_named
-from onnx_lippa.witness import Outcome, Verdict
+from onnx_lippa.witness import Result, Verdict
 
 E = TypeVar("E", bound=Enum)
 
@@ -47,7 +47,7 @@ class AttackResult:
     adversarials: Floats
     distances: Float64
     verdicts: tuple[Verdict, ...]
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[Result, ...]
 
     @property
     def robust_error(self) -> tuple[float, float]:
@@ -143,7 +143,7 @@ def attack_inputs(
     inputs: Floats,
     labels: Integers,
     clean: Floats,
-) -> Iterator[Outcome]:
+) -> Iterator[Result]:
     """Outcomes of an attack as they are settled; see :func:`run_inputs`."""
     for event in run_inputs(
         model, specification, specification.settings, indices, inputs, labels, clean
@@ -213,7 +213,7 @@ def _batch(model: Model, x: Floats, y: npt.ArrayLike | None) -> tuple[Floats, In
     return to_floats(values.reshape(len(values), -1), "x", model.interface.dtype), labels
 
 
-def _result(model: Model, inputs: Floats, found: list[Outcome]) -> AttackResult:
+def _result(model: Model, inputs: Floats, found: list[Result]) -> AttackResult:
     adversarials = inputs.copy()
     distances = np.full(len(inputs), np.inf)
     for row, outcome in enumerate(found):

@@ -13,15 +13,13 @@ from onnx_lippa.lp.engines import make_engine
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.spec import Problem
-from onnx_lippa.witness import Outcome
+from onnx_lippa.witness import Result
 
 
-def attack_batch(
-    model: Model, problems: Sequence[Problem], settings: Settings
-) -> Iterator[Outcome]:
-    """Attacks some inputs and yields each outcome as soon as it is settled.
+def attack_batch(model: Model, problems: Sequence[Problem], settings: Settings) -> Iterator[Result]:
+    """Attacks some inputs and yields each result as soon as it is settled.
 
-    The outcome of an input depends on the seed and the input, not on the others in the batch.
+    The result of an input depends on the seed and the input, not on the others in the batch.
 
     Args:
         model: the model.
@@ -45,7 +43,7 @@ def attack_batch(
         stage.run(ledger)
     for position in range(len(problems)):
         if position not in reported:
-            yield ledger.outcome(position)
+            yield ledger.progress[position].state.result()
 
 
 def engine_for(model: Model, problem: Problem, settings: Settings) -> RegionEngine:
@@ -54,9 +52,9 @@ def engine_for(model: Model, problem: Problem, settings: Settings) -> RegionEngi
     return make_engine(settings.engine, model.network, make_solver(solver))
 
 
-def _newly_settled(ledger: Ledger, reported: set[int]) -> Iterator[Outcome]:
+def _newly_settled(ledger: Ledger, reported: set[int]) -> Iterator[Result]:
     open_ = set(ledger.unsettled())
     for position in range(len(ledger.progress)):
         if position not in open_ and position not in reported:
             reported.add(position)
-            yield ledger.outcome(position)
+            yield ledger.progress[position].state.result()

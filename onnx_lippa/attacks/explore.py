@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnx_lippa.arrays import Floats
+from onnx_lippa.arrays import Floats, Integers
 from onnx_lippa.attacks.methods import GradientMethod, Walk
 from onnx_lippa.attacks.rows import RowBatch
 from onnx_lippa.clock import OutOfTimeError
@@ -28,12 +28,12 @@ class Explored:
     Attributes:
         best: (n, d) point of least margin each row met.
         margin: (n,) its margin in the type of the rows.
-        steps: gradient evaluations made, summed over rows.
+        gradients: (n,) gradients evaluated for each row.
     """
 
     best: Floats
     margin: Floats
-    steps: int
+    gradients: Integers
 
 
 def explore(
@@ -58,7 +58,7 @@ def explore(
     least = np.full(rows.count, np.inf, dtype=rows.start.dtype)
     alive = np.arange(rows.count)
     current, x, previous = rows, rows.start.copy(), rows.start
-    project, evaluations = rows.projector(), 0
+    project, evaluated = rows.projector(), np.zeros(rows.count, dtype=np.int64)
     matrix = rows.matrix[:, 0]
     for step in range(steps + 1):
         try:
@@ -66,10 +66,11 @@ def explore(
         except OutOfTimeError:
             _accepted(current, best[alive], least[alive], accept)
             break
-        evaluations += len(x)
+        evaluated[alive] += 1
         margin, weighting = current.margins(logits)
         if current.matrix.shape[1] > 1 and not np.array_equal(weighting, matrix):
             # Another inequality of the conjunction is now the worst one: its gradient counts.
+            evaluated[alive] += np.any(weighting != matrix, axis=1)
             matrix = weighting
             gradient = runtime.logits_and_gradient(x, matrix)[1]
         better = np.flatnonzero(margin < least[alive])
@@ -88,7 +89,7 @@ def explore(
         box = current.lower, current.upper
         walk = Walk(x, previous, gradient, current.eps, *box, current.norm, project, step, steps)
         previous, x = x, method.move(walk)
-    return Explored(best, least, evaluations)
+    return Explored(best, least, evaluated)
 
 
 def _accepted(rows: RowBatch, best: Floats, least: Floats, accept: Candidate) -> set[int]:

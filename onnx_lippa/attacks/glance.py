@@ -14,7 +14,7 @@ from onnx_lippa.attacks.batches import points_at_once
 from onnx_lippa.attacks.stages import MOST_FEATURES
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.spec import Problem
-from onnx_lippa.witness import Judge, Witness
+from onnx_lippa.witness import Witness, check_candidate
 
 _POINTS: Final = 64
 _FEW_POINTS: Final = 4
@@ -50,7 +50,7 @@ def glance(model: Model, problems: Iterable[Problem], seed: int) -> Iterator[Gli
         problems: the boxes; each is only asked for when its turn comes.
         seed: where random points come from.
     """
-    judge, coming = Judge(model.runtime), iter(problems)
+    coming = iter(problems)
     together = points_at_once(model.network, _AT_MOST)
     while batch := list(islice(coming, max(1, together // _POINTS))):
         points = [_points(problem, seed) for problem in batch]
@@ -59,7 +59,7 @@ def glance(model: Model, problems: Iterable[Problem], seed: int) -> Iterator[Gli
         for problem, x, part in zip(batch, points, np.split(logits, ends[:-1]), strict=True):
             margins = problem.unsafe.margins(part).min(axis=1, initial=np.inf)
             margins[np.isnan(margins)] = np.inf
-            yield Glimpse(problem, float(margins.min()), _held(judge, problem, x, margins))
+            yield Glimpse(problem, float(margins.min()), _held(model, problem, x, margins))
 
 
 def _points(problem: Problem, seed: int) -> Float64:
@@ -69,12 +69,14 @@ def _points(problem: Problem, seed: int) -> Float64:
     return np.concatenate([inputs.center[None], drawn])
 
 
-def _held(judge: Judge, problem: Problem, x: Float64, margins: Float64) -> Witness | None:
+def _held(model: Model, problem: Problem, x: Float64, margins: Float64) -> Witness | None:
     """The witness that one of the best points is."""
     for row in np.argsort(margins, kind="stable")[:_OFFERED]:
         if margins[row] > 0:
             return None
-        witness = judge.witness(x[row], problem.inputs, problem.unsafe, problem.asked)
+        witness = check_candidate(
+            model.runtime, x[row], problem.inputs, problem.unsafe, problem.asked
+        )
         if witness is not None:
             return witness
     return None

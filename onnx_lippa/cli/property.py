@@ -116,8 +116,11 @@ def _as_json(found: Finding, seconds: float) -> dict[str, object]:
         "outputs": None if found.outputs is None else [float(value) for value in found.outputs],
         "rounded_inputs": list(found.rounded),
         "found_by": found.found_by.value,
-        "lp_steps": found.lp_steps,
-        "nodes": found.nodes,
+        "gradients": found.effort.gradients,
+        "lp_steps": found.effort.lp_steps,
+        "lps": found.effort.lps,
+        "mips": found.effort.mips,
+        "nodes": found.effort.nodes,
         "reason": found.reason,
         "seconds": seconds,
     }

@@ -30,7 +30,7 @@ from onnx_lippa.runs.inputs import Selection, select
 from onnx_lippa.runs.specification import RunSpecification, Targets
 from onnx_lippa.runs.summary import RunFacts, Summary, summarise
 from onnx_lippa.spec import norm_named
-from onnx_lippa.witness import Outcome
+from onnx_lippa.witness import Result
 
 Budgets: TypeAlias = Settings | CertifySettings | AuditSettings
 
@@ -124,7 +124,7 @@ def _curve(
 ) -> list[Summary]:
     """One run for each radius, verdicts carried over; summaries in the order of the radii."""
     radii = radii_from(arguments.eps)
-    done: dict[int, list[Outcome]] = {}
+    done: dict[int, list[Result]] = {}
     summaries: dict[int, Summary] = {}
     sizes = [float(str(s.features.eps)) for s in specifications]
     share = replace_budget(budgets, len(radii))
@@ -181,16 +181,16 @@ class Run:
     ) -> None:
         self._model, self._specification, self._chosen = model, specification, chosen
         self._budgets, self._folder, self._started = budgets, folder, started
-        self._outcomes: list[Outcome] = [] if folder is None else folder.finished
+        self._outcomes: list[Result] = [] if folder is None else folder.finished
         self._last: Summary | None = None
 
     @property
-    def outcomes(self) -> list[Outcome]:
+    def outcomes(self) -> list[Result]:
         """What is finished. An interrupt may fall between the two: the folder's list is that of
         its files."""
         return self._outcomes if self._folder is None else self._folder.finished
 
-    def take_over(self, outcomes: list[Outcome]) -> None:
+    def take_over(self, outcomes: list[Result]) -> None:
         """Verdicts that are known already."""
         done = {outcome.index for outcome in self._outcomes}
         for outcome in outcomes:
@@ -222,7 +222,7 @@ class Run:
             if self._folder is not None:
                 self._folder.close(self._last)
 
-    def _finish(self, outcome: Outcome) -> None:
+    def _finish(self, outcome: Result) -> None:
         self._outcomes.append(outcome)
         if self._folder is not None:
             self._folder.add(outcome)

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.runs.summary import RunFacts, Summary
-from onnx_lippa.witness import Outcome, Verdict
+from onnx_lippa.witness import Result, Verdict
 
 NORMS: Final = {"linf": "ℓ∞", "l1": "ℓ1", "l2": "ℓ2"}
 """How the norms are written."""
@@ -80,7 +80,7 @@ class LiveProgress:
         """Shows the stage of the run."""
         self._progress.update(self._task, description=name)
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: Result) -> None:
         """Counts an input that is finished."""
         self._broken += outcome.verdict in (Verdict.ADVERSARIAL, Verdict.MISCLASSIFIED)
         self._proven += outcome.verdict is Verdict.ROBUST
@@ -132,11 +132,17 @@ def _rows(summary: Summary) -> Iterator[tuple[str, str | Text]]:
     ):
         if seconds is not None:
             yield f"mean time per {verdict} input", f"{seconds:.3f} s"
-    if summary.lp_steps:
-        rate = summary.lp_steps / summary.lp_seconds if summary.lp_seconds > 0 else 0.0
-        yield "LPSteps", f"{summary.lp_steps:,} ({rate:,.0f} per second of LP time)"
-    if summary.nodes:
-        yield "branch-and-bound nodes", f"{summary.nodes:,}"
+    effort = summary.effort
+    if effort.lp_steps:
+        rate = effort.lp_steps / effort.lp_seconds if effort.lp_seconds > 0 else 0.0
+        yield "LPSteps", f"{effort.lp_steps:,} ({rate:,.0f} per second of LP time)"
+    for name, count in (
+        ("linear programs of proofs", effort.lps),
+        ("MIPs", effort.mips),
+        ("branch-and-bound nodes", effort.nodes),
+    ):
+        if count:
+            yield name, f"{count:,}"
     workers = "1 worker" if facts.workers == 1 else f"{facts.workers} workers"
     yield "total time", f"{summary.seconds:.1f} s, {workers}"
 

@@ -17,7 +17,7 @@ from onnx_lippa.clock import NEVER
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs.settings import CertifySettings
 from onnx_lippa.spec import Problem, StatedSet
-from onnx_lippa.witness import FoundBy, Judge, Outcome, ProvedBy, Verdict, Witness
+from onnx_lippa.witness import Effort, FoundBy, ProvedBy, Result, Verdict, Witness, check_candidate
 
 
 @final
@@ -82,8 +82,8 @@ class Case:
 
     def offer(self, x: Float64, found_by: FoundBy) -> bool:
         """Replays a candidate (all features,), and keeps it where it is a witness."""
-        problem, judge = self.problem, Judge(self.model.runtime)
-        witness = judge.witness(x, problem.inputs, problem.unsafe, problem.asked)
+        problem, runtime = self.problem, self.model.runtime
+        witness = check_candidate(runtime, x, problem.inputs, problem.unsafe, problem.asked)
         if witness is None:
             return False
         self.witness, self.found_by = witness, found_by
@@ -108,7 +108,7 @@ class Case:
         self.is_excluded, self.bound = True, max(self.bound, 0.0)
         self.proved_by, self.reason = proved_by, ""
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> Result:
         """What can be said now."""
         verdict, target, margin = Verdict.UNKNOWN, -1, np.inf
         if self.misclassified:
@@ -121,9 +121,10 @@ class Case:
         elif self.is_robust:
             verdict = Verdict.ROBUST
         reason = self.reason if verdict is Verdict.UNKNOWN else ""
-        return Outcome(
-            self.problem.index, verdict, self.witness, target, self.found_by, self.lp_steps,
-            self.seconds, 0.0, margin, self.bound, self.proved_by, self.nodes, reason,
+        effort = Effort(lps=self.lp_steps, nodes=self.nodes, seconds=self.seconds)
+        return Result(
+            self.problem.index, verdict, self.witness, target, self.found_by, margin, self.bound,
+            self.proved_by, effort, reason,
         )  # fmt: skip
 
 

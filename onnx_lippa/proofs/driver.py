@@ -12,12 +12,12 @@ from onnx_lippa.proofs.case import Case, timed
 from onnx_lippa.proofs.methods import Proving, methods_for
 from onnx_lippa.proofs.settings import CertifySettings
 from onnx_lippa.spec import Problem
-from onnx_lippa.witness import FoundBy, Outcome
+from onnx_lippa.witness import FoundBy, Result
 
 
 def certify_batch(
     model: Model, problems: Sequence[Problem], settings: CertifySettings
-) -> Iterator[Outcome]:
+) -> Iterator[Result]:
     """Proves some inputs robust, or finds that they are not, and yields each as it is settled.
 
     The outcome of an input depends on the input and the budgets, not on the others in the batch.

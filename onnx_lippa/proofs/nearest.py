@@ -24,7 +24,7 @@ from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs.driver import certify_batch
 from onnx_lippa.proofs.settings import CertifySettings, ProofMethod
 from onnx_lippa.spec import InputSet, Problem
-from onnx_lippa.witness import Judge, ProvedBy, Verdict, Witness
+from onnx_lippa.witness import ProvedBy, Verdict, Witness, check_candidate
 
 _STEPS: Final = 10
 """Steps of ascent for bounds of ẑ."""
@@ -109,7 +109,7 @@ def nearest(
     witness = known
     if found.x.size:
         whole = system.whole(found.x[None])[0]
-        replayed = Judge(model.runtime).witness(whole, searched, problem.unsafe)
+        replayed = check_candidate(model.runtime, whole, searched, problem.unsafe)
         if replayed is not None and replayed.distance < upper:
             witness, upper = replayed, replayed.distance
     lower = min(found.lower, upper, radius)
@@ -140,10 +140,10 @@ def _checked(
         # A witness must lie within the ball; where there is none, the whole of it is proven.
         share = 1.0 if bracket.witness is None else 1.0 - tolerance
         radius = share * min(bracket.lower, bracket.upper)
-        asked = replace(problem, inputs=problem.inputs.with_eps(radius))
+        asked = replace(problem, inputs=problem.inputs.with_eps(radius), minimize=False)
         complete = replace(settings, method=ProofMethod.COMPLETE, time_limit=left)
         (outcome,) = certify_batch(model, [asked], complete)
-        bracket = replace(bracket, nodes=bracket.nodes + outcome.nodes)
+        bracket = replace(bracket, nodes=bracket.nodes + outcome.effort.nodes)
         if outcome.verdict is Verdict.ROBUST:
             return replace(bracket, lower=radius, proved_by=ProvedBy.COMPLETE)
         if outcome.witness is None:

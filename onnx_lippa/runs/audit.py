@@ -23,7 +23,7 @@ from onnx_lippa.runs.contradiction import merged
 from onnx_lippa.runs.specification import chosen_of, indices_of
 from onnx_lippa.runs.workers import Budgets, Workers, jobs_of, stopping_time, worth_starting
 from onnx_lippa.spec import Problem
-from onnx_lippa.witness import Outcome, Verdict
+from onnx_lippa.witness import Result, Verdict
 
 _SHARD: Final = 25
 """Inputs worked on together by gradients and bounds."""
@@ -93,7 +93,7 @@ class AuditEvent:
     """
 
     stage: AuditStage
-    outcome: Outcome
+    outcome: Result
     final: bool
 
 
@@ -132,7 +132,7 @@ class _Audit:
         self._model, self._settings, self._workers, self._pool = model, settings, workers, pool
         self._problems = problems
         self._places = {index: place for place, index in enumerate(indices_of(problems))}
-        self._known = {i: Outcome(i, Verdict.UNKNOWN) for i in self._places}
+        self._known = {i: Result(i, Verdict.UNKNOWN) for i in self._places}
         started = time.monotonic()
         self._end = started + settings.budget
         self._last = started + stopping_time(settings.budget)
@@ -174,7 +174,7 @@ class _Audit:
         proof = self._settings.proof
         searched = replace(proof, method=ProofMethod.COMPLETE, time_limit=seconds)
         tried = self._open()[: _TRIED * self._workers]
-        nodes = {i: self._known[i].nodes for i in tried}
+        nodes = {i: self._known[i].effort.nodes for i in tried}
         yield from self._stage(AuditStage.SEARCH, searched, 1, 1.0, tried)
         stuck = [i for i in tried if self._is_stuck(i, nodes[i])]
         if 2 * len(stuck) > len(tried):
@@ -194,7 +194,7 @@ class _Audit:
     def _is_stuck(self, index: int, nodes: int) -> bool:
         """Whether an input is open after a search that did hardly more than begin."""
         known = self._known[index]
-        return known.verdict is Verdict.UNKNOWN and known.nodes - nodes < _HARDLY_ANY
+        return known.verdict is Verdict.UNKNOWN and known.effort.nodes - nodes < _HARDLY_ANY
 
     def _stage(
         self,

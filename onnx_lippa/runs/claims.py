@@ -34,7 +34,7 @@ from onnx_lippa.runs.record import JOURNAL, Record, read_records
 from onnx_lippa.runs.specification import RunSpecification, Targets
 from onnx_lippa.runs.summary import RunFacts, complete, summarise
 from onnx_lippa.spec import Problem, UnsafeSet, norm_named
-from onnx_lippa.witness import FoundBy, Judge, Outcome, ProvedBy, Verdict, Witness
+from onnx_lippa.witness import FoundBy, ProvedBy, Result, Verdict, Witness, check_stored
 
 _NOT_CHECKED: Final = ("versions",)
 """Fields of a summary that neither the question nor the results determine."""
@@ -267,12 +267,11 @@ def _witnesses(
             f"{model.interface.dtype}: run the attack again with another --out"
         )
     together = model.runtime.outputs(stored.inputs) if len(stored.index) else stored.outputs
-    judge = Judge(model.runtime)
     stated = {record.index: record for record in records}
     found = {}
     for row, index in enumerate(stored.index.tolist()):
         problem, require = clean.problem(index), _requirement(index)
-        witness = judge.replay(stored.inputs[row], problem.inputs, problem.unsafe)
+        witness = check_stored(model.runtime, stored.inputs[row], problem.inputs, problem.unsafe)
         if witness is None:
             raise FalseClaimError(
                 f"input {index}: its stored adversarial input does not replay: it is not "
@@ -324,7 +323,7 @@ def _check_summary(
     for name in ("model_sha256", "norm", "features", "targets"):
         facts[name] = getattr(run.identity, name)
     facts["requested"] = len(run.identity.indices)
-    outcomes: list[Outcome] = [record.outcome(witnesses.get(record.index)) for record in records]
+    outcomes: list[Result] = [record.outcome(witnesses.get(record.index)) for record in records]
     expected = summarise(RunFacts(**facts), outcomes, seconds).as_json()
     for name, value in expected.items():
         if name not in _NOT_CHECKED and stored.get(name) != value:

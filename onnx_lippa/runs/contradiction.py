@@ -11,7 +11,7 @@ from onnx_lippa.arrays import Floats
 from onnx_lippa.errors import ContradictionError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.spec import Problem, UnsafeSet
-from onnx_lippa.witness import Outcome, Verdict
+from onnx_lippa.witness import Result, Verdict
 
 _EXACT: Final = 1e-9
 """Rounding of float64, as a share of the margin's size plus 1."""
@@ -43,7 +43,7 @@ def contradict(x: Floats, outputs: Floats, bound: float, unsafe: UnsafeSet, mode
 _CLAIMS: Final = (Verdict.MISCLASSIFIED, Verdict.ADVERSARIAL, Verdict.ROBUST)
 
 
-def merged(before: Outcome, after: Outcome, problem: Problem, model: Model) -> Outcome:
+def merged(before: Result, after: Result, problem: Problem, model: Model) -> Result:
     """The verdict of either, times and counts of both.
 
     Args:
@@ -68,17 +68,14 @@ def merged(before: Outcome, after: Outcome, problem: Problem, model: Model) -> O
         bound = 0.0
     return replace(
         claim,
-        lp_steps=before.lp_steps + after.lp_steps,
-        seconds=before.seconds + after.seconds,
-        lp_seconds=before.lp_seconds + after.lp_seconds,
         best_margin=min(before.best_margin, after.best_margin),
         bound=bound,
-        nodes=before.nodes + after.nodes,
+        effort=before.effort + after.effort,
         reason=claim.reason or ("" if claim.verdict in _CLAIMS else before.reason),
     )
 
 
-def _broken(before: Outcome, after: Outcome) -> Outcome:
+def _broken(before: Result, after: Result) -> Result:
     """The one with the witness: what ONNX Runtime computes decides where rounding does."""
     return before if before.verdict is Verdict.ADVERSARIAL else after
 

@@ -18,7 +18,7 @@ from onnx_lippa.runs.folder import SUMMARY
 from onnx_lippa.runs.identity import CURVE, LIST, RUN
 from onnx_lippa.runs.summary import Summary
 from onnx_lippa.spec import Problem
-from onnx_lippa.witness import Judge, Outcome, Verdict
+from onnx_lippa.witness import Effort, Result, Verdict, check_stored
 
 
 def order_of(
@@ -48,8 +48,8 @@ def _halved(places: list[int]) -> list[int]:
 
 
 def carried(
-    model: Model, problems: Sequence[Problem], known: Mapping[float, Sequence[Outcome]]
-) -> list[Outcome]:
+    model: Model, problems: Sequence[Problem], known: Mapping[float, Sequence[Result]]
+) -> list[Result]:
     """Verdicts at one radius that follow from those at others.
 
     A witness of a smaller ball is replayed in this one; a proof for a larger ball holds here.
@@ -59,13 +59,13 @@ def carried(
         problems: the inputs at this radius.
         known: outcomes at other radii.
     """
-    judge, found = Judge(model.runtime), []
+    found = []
     by_index = {other: {o.index: o for o in outcomes} for other, outcomes in known.items()}
     for problem in problems:
         eps = problem.inputs.eps
         for other in sorted(by_index):
             outcome = by_index[other].get(problem.index)
-            taken = None if outcome is None else _taken(judge, problem, outcome, other, eps)
+            taken = None if outcome is None else _taken(model, problem, outcome, other, eps)
             if taken is not None:
                 found.append(taken)
                 break
@@ -73,16 +73,16 @@ def carried(
 
 
 def _taken(
-    judge: Judge, problem: Problem, outcome: Outcome, other: float, eps: float
-) -> Outcome | None:
+    model: Model, problem: Problem, outcome: Result, other: float, eps: float
+) -> Result | None:
     """An outcome as one of this problem, at no further cost; None where it says nothing here."""
-    free = replace(outcome, seconds=0.0, lp_steps=0, lp_seconds=0.0, nodes=0)
+    free = replace(outcome, effort=Effort())
     if outcome.verdict is Verdict.MISCLASSIFIED:
         return free
     if outcome.verdict is Verdict.ROBUST and other >= eps:
         return free
     if outcome.witness is not None and other <= eps:
-        witness = judge.replay(outcome.witness.x, problem.inputs, problem.unsafe)
+        witness = check_stored(model.runtime, outcome.witness.x, problem.inputs, problem.unsafe)
         if witness is not None:
             return replace(free, witness=witness, bound=float("-inf"))
     return None

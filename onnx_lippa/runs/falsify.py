@@ -17,7 +17,7 @@ from onnx_lippa.ir.output_activation import OutputActivation
 from onnx_lippa.onnx_io import LoadLimits, Model, load
 from onnx_lippa.runs.finding import Answer, Finding
 from onnx_lippa.spec import REACHES, Conjunction, Features, Problem, Property, UnsafeSet, inputs_of
-from onnx_lippa.witness import FoundBy, Witness
+from onnx_lippa.witness import Effort, FoundBy, Witness
 
 _GLANCE_SHARE: Final = 0.1
 _QUICK_SHARE: Final = 0.2
@@ -42,7 +42,7 @@ class Search:
     def __init__(self, model: Model, asked: Property, settings: Settings, started: float) -> None:
         self._model = model.joint() if asked.joint else model
         self._asked, self._settings, self._started = asked, settings, started
-        self._lp_steps = 0
+        self._effort = Effort()
         self._margins = np.full(len(asked.cases), np.inf)
         """(cases,) the least margin met in each."""
 
@@ -130,11 +130,11 @@ class Search:
             seconds = max((end - time.monotonic()) / (len(reaches) - place), _LEAST_SECONDS)
             limited = replace(settings, time_limit=seconds)
             for outcome in attack_batch(self._model, [problem], limited):
-                self._lp_steps += outcome.lp_steps
+                self._effort += outcome.effort
                 self._margins[case] = min(self._margins[case], outcome.best_margin)
                 if outcome.witness is not None and self._is_real(problem, outcome.witness):
                     return self._sat(problem, outcome.witness, outcome.found_by), True
-                whole &= outcome.seconds < seconds
+                whole &= outcome.effort.seconds < seconds
         return None, whole
 
     def _by_promise(self) -> list[int]:
@@ -179,8 +179,7 @@ class Search:
     def _finding(self, answer: Answer) -> Finding:
         return Finding(
             answer,
-            seconds=time.monotonic() - self._started,
-            lp_steps=self._lp_steps,
+            effort=replace(self._effort, seconds=time.monotonic() - self._started),
             best_margin=float(self._margins.min()),
         )
 

@@ -11,7 +11,7 @@ import numpy as np
 from onnx_lippa.arrays import Floats
 from onnx_lippa.errors import InputError
 from onnx_lippa.runs.files import replace_file
-from onnx_lippa.witness import FoundBy
+from onnx_lippa.witness import Effort, FoundBy
 
 
 class Answer(Enum):
@@ -34,11 +34,9 @@ class Finding:
         rounded: inputs that stand for a number no float of the model's type equals, since the
             property leaves them no other; the nearest float is taken for it.
         found_by: which part of the attack found it.
-        seconds: wall time of the search.
-        lp_steps: LPSteps spent.
+        effort: the work spent; its seconds are wall time of the whole search.
         best_margin: the least margin met by any point.
         bound: proven lower bound of the margin over all cases; -inf without one.
-        nodes: subproblems bounded for a proof.
         reason: why nothing was proven, where a proof was tried.
         contradiction: why no input whatever meets the property, where it contradicts itself.
     """
@@ -48,11 +46,9 @@ class Finding:
     outputs: Floats | None = None
     rounded: tuple[int, ...] = ()
     found_by: FoundBy = FoundBy.NOTHING
-    seconds: float = 0.0
-    lp_steps: int = 0
+    effort: Effort = Effort()  # noqa: RUF009 - it is frozen
     best_margin: float = np.inf
     bound: float = -np.inf
-    nodes: int = 0
     reason: str = ""
     contradiction: str = ""
 

@@ -28,7 +28,7 @@ from onnx_lippa.runs.files import (
 from onnx_lippa.runs.identity import CURVE, LIST, RUN, Identity, Place, RunFile, Sealed, read_run
 from onnx_lippa.runs.record import JOURNAL, Entry, Journal, Record, parse_records, read_journal
 from onnx_lippa.runs.summary import Summary
-from onnx_lippa.witness import Outcome, Verdict, Witness
+from onnx_lippa.witness import Result, Verdict, Witness
 
 SUMMARY: Final = "summary.json"
 RESULTS: Final = "results.jsonl"
@@ -170,7 +170,7 @@ class RunFolder:
 
     def __init__(self, path: Path, sample_shape: Shape) -> None:
         self.path, self._shape = path, sample_shape
-        self._outcomes: dict[int, Outcome] = {}
+        self._outcomes: dict[int, Result] = {}
         self._labels: dict[int, int] = {}
         self._predictions: dict[int, int] = {}
         self._run: RunFile | None = None
@@ -244,11 +244,11 @@ class RunFolder:
         self._run = run
 
     @property
-    def finished(self) -> list[Outcome]:
+    def finished(self) -> list[Result]:
         """Outcomes that are known, by index."""
         return [self._outcomes[index] for index in sorted(self._outcomes)]
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: Result) -> None:
         """Writes one outcome and its witness.
 
         Raises:
@@ -321,7 +321,7 @@ class RunFolder:
         replace_file(self.path / RESULTS, "".join(record.line() for record in records).encode())
         self._checks, self._is_torn = [record.checksum() for record in records], False
 
-    def _record(self, outcome: Outcome) -> Record:
+    def _record(self, outcome: Result) -> Record:
         index = outcome.index
         return Record.of(outcome, self._labels[index], self._predictions[index])
 

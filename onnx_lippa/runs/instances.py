@@ -318,5 +318,5 @@ def _work(charge: _Charge, turn: _Turn) -> Iterator[_Step | InstanceResult]:
     by, text = found.found_by.value, counterexample_text(found)
     answer, shown = found.answer.value, text if found.answer is Answer.SAT else ""
     yield InstanceResult(
-        instance, answer, seconds, loaded, by, found.lp_steps, note, *digests, shown
+        instance, answer, seconds, loaded, by, found.effort.lp_steps, note, *digests, shown
     )

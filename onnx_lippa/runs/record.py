@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import NoneType
 from typing import Any, Final, final
@@ -17,7 +17,7 @@ import numpy as np
 from onnx_lippa.arrays import Floats
 from onnx_lippa.errors import DamagedFolderError
 from onnx_lippa.runs.files import LineFile, checksum, reading, seal_line, unseal_line, whole_lines
-from onnx_lippa.witness import FoundBy, Outcome, ProvedBy, Verdict, Witness
+from onnx_lippa.witness import Effort, FoundBy, ProvedBy, Result, Verdict, Witness
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,12 @@ class Record:
         verdict: what is known.
         target: class the witness was sought for.
         distance: distance of the witness; 0 where the clean input is misclassified.
-        seconds: wall time spent.
+        effort: the work spent; its fields stand beside the others in the file, those of
+            :data:`JOINED` only where they are not 0.
         found_by: which part of the attack found the witness.
-        lp_steps: LPSteps spent.
-        lp_seconds: time in them.
         best_margin: the least margin met.
         bound: proven lower bound of the margin.
         proved_by: which method proved an input robust.
-        nodes: subproblems bounded on the way.
         reason: why an input is unknown, where there is more to say.
     """
 
@@ -48,18 +46,15 @@ class Record:
     verdict: Verdict
     target: int | None
     distance: float | None
-    seconds: float
+    effort: Effort
     found_by: FoundBy
-    lp_steps: int
-    lp_seconds: float
     best_margin: float | None
     bound: float | None = None
     proved_by: ProvedBy = ProvedBy.NOTHING
-    nodes: int = 0
     reason: str = ""
 
     @classmethod
-    def of(cls, outcome: Outcome, label: int, prediction: int) -> Record:
+    def of(cls, outcome: Result, label: int, prediction: int) -> Record:
         """The record of an outcome."""
         distance = 0.0 if outcome.verdict is Verdict.MISCLASSIFIED else None
         if outcome.witness is not None:
@@ -71,14 +66,11 @@ class Record:
             verdict=outcome.verdict,
             target=outcome.target if outcome.target >= 0 else None,
             distance=distance,
-            seconds=outcome.seconds,
+            effort=outcome.effort,
             found_by=outcome.found_by,
-            lp_steps=outcome.lp_steps,
-            lp_seconds=outcome.lp_seconds,
             best_margin=outcome.best_margin if math.isfinite(outcome.best_margin) else None,
             bound=outcome.bound if math.isfinite(outcome.bound) else None,
             proved_by=outcome.proved_by,
-            nodes=outcome.nodes,
             reason=outcome.reason,
         )
 
@@ -100,14 +92,16 @@ class Record:
         """
         if not isinstance(values, dict):
             raise ValueError("not an object")
-        values = _SINCE_PROOFS | values
+        values = _SINCE_PROOFS | dict.fromkeys(JOINED, 0) | values
         for name, kinds in _KINDS.items():
             if name not in values or not _is_one(values[name], kinds):
                 raise ValueError(f"'{name}' is missing or of the wrong type")
             if name in _SIZES and values[name] is not None and values[name] < 0:
                 raise ValueError(f"'{name}' is negative")
         fields = {name: values[name] for name in _KINDS}
+        effort = {name: fields.pop(name) for name in _EFFORT}
         fields |= {
+            "effort": Effort(**effort),
             "verdict": Verdict(fields["verdict"]),
             "found_by": FoundBy(fields["found_by"]),
             "proved_by": ProvedBy(fields["proved_by"]),
@@ -124,30 +118,39 @@ class Record:
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain JSON values."""
-        values: dict[str, Any] = vars(self) | {
+        values: dict[str, Any] = {k: v for k, v in vars(self).items() if k != "effort"}
+        values |= effort_as_json(self.effort) | {
             "verdict": self.verdict.value,
             "found_by": self.found_by.value,
             "proved_by": self.proved_by.value,
         }
         return values
 
-    def outcome(self, witness: Witness | None) -> Outcome:
+    def outcome(self, witness: Witness | None) -> Result:
         """The outcome again, with the witness that is stored elsewhere."""
-        return Outcome(
-            self.index,
-            self.verdict,
-            witness,
-            -1 if self.target is None else self.target,
-            self.found_by,
-            self.lp_steps,
-            self.seconds,
-            self.lp_seconds,
-            math.inf if self.best_margin is None else self.best_margin,
-            -math.inf if self.bound is None else self.bound,
-            self.proved_by,
-            self.nodes,
-            self.reason,
+        return Result(
+            index=self.index,
+            verdict=self.verdict,
+            witness=witness,
+            target=-1 if self.target is None else self.target,
+            found_by=self.found_by,
+            best_margin=math.inf if self.best_margin is None else self.best_margin,
+            bound=-math.inf if self.bound is None else self.bound,
+            proved_by=self.proved_by,
+            effort=self.effort,
+            reason=self.reason,
         )
+
+
+JOINED: Final = ("gradients", "lps", "mips", "gradient_seconds", "mip_seconds")
+"""Fields of an effort that files written before they were counted lack. They are left out where
+they are 0, so that such a file says the same, with the same checksum, when it is written again."""
+_EFFORT: Final = tuple(field.name for field in fields(Effort))
+
+
+def effort_as_json(effort: Effort) -> dict[str, Any]:
+    """An effort as plain JSON values."""
+    return {name: v for name, v in vars(effort).items() if v or name not in JOINED}
 
 
 _KINDS: Final[dict[str, tuple[type, ...]]] = {
@@ -157,19 +160,16 @@ _KINDS: Final[dict[str, tuple[type, ...]]] = {
     "verdict": (str,),
     "target": (int, NoneType),
     "distance": (int, float, NoneType),
-    "seconds": (int, float),
     "found_by": (str,),
-    "lp_steps": (int,),
-    "lp_seconds": (int, float),
     "best_margin": (int, float, NoneType),
     "bound": (int, float, NoneType),
     "proved_by": (str,),
-    "nodes": (int,),
     "reason": (str,),
+} | {
+    field.name: (int,) if isinstance(field.default, int) else (int, float)
+    for field in fields(Effort)
 }
-_SIZES: Final = frozenset(
-    {"index", "label", "prediction", "distance", "seconds", "lp_steps", "lp_seconds", "nodes"}
-)
+_SIZES: Final = frozenset({"index", "label", "prediction", "distance", *_EFFORT})
 """Numbers that are not negative."""
 _MOST: Final = 2**63
 _SINCE_PROOFS: Final[dict[str, Any]] = {

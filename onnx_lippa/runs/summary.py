@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any, Final
 
+from onnx_lippa.runs.record import effort_as_json
 from onnx_lippa.spec import Features, PerFeature
-from onnx_lippa.witness import FoundBy, Outcome, ProvedBy, Verdict
+from onnx_lippa.witness import Effort, FoundBy, ProvedBy, Result, Verdict, total_effort
 
 SCHEMA_VERSION: Final = 1
 _OF_BEFORE: Final = {
@@ -114,9 +115,8 @@ class Summary:
         seconds_per_broken: mean time of an adversarial input, None without any.
         seconds_per_unbroken: mean time of an unknown input, None without any.
         seconds_per_proven: mean time of a robust input, None without any.
-        lp_steps: LPSteps in all.
-        lp_seconds: time in LPSteps, summed over workers.
-        nodes: subproblems bounded in all.
+        effort: the work spent on all inputs, summed over workers; its fields stand beside the
+            others in the file, but for its seconds.
         versions: versions of the packages used.
     """
 
@@ -132,9 +132,7 @@ class Summary:
     seconds_per_broken: float | None
     seconds_per_unbroken: float | None
     seconds_per_proven: float | None
-    lp_steps: int
-    lp_seconds: float
-    nodes: int
+    effort: Effort
     versions: dict[str, str]
 
     def as_json(self) -> dict[str, Any]:
@@ -144,6 +142,8 @@ class Summary:
         """
         figures = asdict(self)
         facts = figures.pop("facts")
+        del figures["effort"]
+        figures = effort_as_json(self.effort) | figures
         said = self.facts.features
         facts |= {
             "eps": None if said.eps is None else _brief(said.eps),
@@ -156,7 +156,7 @@ class Summary:
         return {"schema_version": SCHEMA_VERSION} | facts | figures
 
 
-def summarise(facts: RunFacts, outcomes: Sequence[Outcome], seconds: float) -> Summary:
+def summarise(facts: RunFacts, outcomes: Sequence[Result], seconds: float) -> Summary:
     """The summary of a run, finished or not."""
     verdicts = Counter(outcome.verdict for outcome in outcomes)
     broken = [o for o in outcomes if o.verdict is Verdict.ADVERSARIAL]
@@ -183,12 +183,12 @@ def summarise(facts: RunFacts, outcomes: Sequence[Outcome], seconds: float) -> S
         ),
         median_distance=_median(o.witness.distance for o in broken if o.witness is not None),
         seconds=seconds,
-        seconds_per_broken=_mean(o.seconds for o in broken),
-        seconds_per_unbroken=_mean(o.seconds for o in outcomes if o.verdict is Verdict.UNKNOWN),
-        seconds_per_proven=_mean(o.seconds for o in outcomes if o.verdict is Verdict.ROBUST),
-        lp_steps=sum(o.lp_steps for o in outcomes),
-        lp_seconds=math.fsum(o.lp_seconds for o in outcomes),
-        nodes=sum(o.nodes for o in outcomes),
+        seconds_per_broken=_mean(o.effort.seconds for o in broken),
+        seconds_per_unbroken=_mean(
+            o.effort.seconds for o in outcomes if o.verdict is Verdict.UNKNOWN
+        ),
+        seconds_per_proven=_mean(o.effort.seconds for o in outcomes if o.verdict is Verdict.ROBUST),
+        effort=total_effort(o.effort for o in outcomes),
         versions=versions(),
     )
 

@@ -17,7 +17,7 @@ from onnx_lippa.runs.contradiction import contradict
 from onnx_lippa.runs.falsify import falsify, problem_of
 from onnx_lippa.runs.finding import Answer, Finding
 from onnx_lippa.spec import FARTHEST, Problem, Property
-from onnx_lippa.witness import Outcome, Verdict
+from onnx_lippa.witness import Effort, Result, Verdict
 
 _QUICK_SECONDS: Final = 1.0
 _QUICK_SHARE: Final = 0.1
@@ -67,7 +67,7 @@ class _Proof:
         self._proof, self._deadline = proof, deadline
         self._bounds = np.full(len(asked.cases), -np.inf)
         self._proven = np.zeros(len(asked.cases), bool)
-        self._nodes, self._lp_steps, self._reason = 0, 0, ""
+        self._effort, self._reason = Effort(), ""
 
     def run(self, before: Finding, started: float) -> Finding:
         """Rounds of proofs of the open cases, with a thorough search between them."""
@@ -82,11 +82,11 @@ class _Proof:
                 found = falsify(self._original, self._asked, limited)
                 if found.answer is Answer.SAT:
                     self._require_consistent(found)
-                    return replace(found, seconds=time.monotonic() - started, nodes=self._nodes)
+                    return replace(found, effort=self._spent(before.effort + found.effort, started))
         out = self._left() <= _LEAST_SECONDS
         return self._ended(Answer.TIMEOUT if out else Answer.UNKNOWN, before, started)
 
-    def _round(self, share: float) -> Outcome | None:
+    def _round(self, share: float) -> Result | None:
         """Tries to prove each open case; an outcome with a witness ends the round."""
         open_ = np.flatnonzero(~self._proven).tolist()
         end = time.monotonic() + share * self._left()
@@ -99,8 +99,7 @@ class _Proof:
             problem = self._problem(case)
             limited = replace(self._proof, time_limit=seconds)
             (outcome,) = certify_batch(self._model, [problem], limited)
-            self._nodes += outcome.nodes
-            self._lp_steps += outcome.lp_steps
+            self._effort += outcome.effort
             if outcome.witness is not None:
                 return outcome
             self._bounds[case] = max(self._bounds[case], outcome.bound)
@@ -130,10 +129,14 @@ class _Proof:
         # A proof may come upon a counterexample anywhere.
         return problem_of(self._model, self._asked, case, FARTHEST)
 
+    def _spent(self, attacks: Effort, started: float) -> Effort:
+        """The work of attacks and of the proofs so far, with the wall time of all."""
+        return replace(attacks + self._effort, seconds=time.monotonic() - started)
+
     def _left(self) -> float:
         return self._deadline - time.monotonic()
 
-    def _sat(self, outcome: Outcome, before: Finding, started: float) -> Finding:
+    def _sat(self, outcome: Result, before: Finding, started: float) -> Finding:
         found = self._ended(Answer.SAT, before, started)
         if outcome.witness is None:
             return found
@@ -150,9 +153,7 @@ class _Proof:
         return replace(
             before,
             answer=answer,
-            seconds=time.monotonic() - started,
-            lp_steps=before.lp_steps + self._lp_steps,
+            effort=self._spent(before.effort, started),
             bound=float(self._bounds.min()),
-            nodes=self._nodes,
             reason="" if proven or answer is Answer.SAT else self._reason,
         )

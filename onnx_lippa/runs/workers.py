@@ -23,7 +23,7 @@ from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.runs.processes import Died, Replied, WorkerPool
 from onnx_lippa.runs.specification import chosen_of, indices_of
 from onnx_lippa.spec import Problem
-from onnx_lippa.witness import Outcome, Verdict
+from onnx_lippa.witness import Effort, Result, Verdict
 
 Budgets: TypeAlias = Settings | CertifySettings
 """What is done with problems: an attack or a proof, and how much of it."""
@@ -88,7 +88,7 @@ class Workers:
 
     def __init__(self, model: Model, count: int) -> None:
         self._model, self._count = model, count
-        self._pool: WorkerPool[_Attempt, Outcome] | None = None
+        self._pool: WorkerPool[_Attempt, Result] | None = None
 
     def __enter__(self) -> Workers:
         if self._count > 1:
@@ -112,7 +112,7 @@ class Workers:
         deadline: float = math.inf,
         last: float = math.inf,
         slack: float = 0.0,
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[Result]:
         """Outcomes as they are settled, one for each problem of a job that was begun.
 
         Args:
@@ -142,7 +142,7 @@ class _Round:
 
     def __init__(
         self,
-        pool: WorkerPool[_Attempt, Outcome],
+        pool: WorkerPool[_Attempt, Result],
         jobs: Iterator[Job],
         deadline: float,
         last: float,
@@ -152,7 +152,7 @@ class _Round:
         self._last, self._slack = last, slack
         self._again: deque[_Attempt] = deque()
 
-    def outcomes(self) -> Iterator[Outcome]:
+    def outcomes(self) -> Iterator[Result]:
         while self._fill():
             for event in self._pool.wait():
                 if isinstance(event, Replied):
@@ -177,7 +177,7 @@ class _Round:
         job = next(self._jobs, None)
         return None if job is None else _Attempt(job)
 
-    def _mourn(self, died: Died[_Attempt]) -> Iterator[Outcome]:
+    def _mourn(self, died: Died[_Attempt]) -> Iterator[Result]:
         """What becomes of the job of a worker that died: smaller jobs, or outcomes that say so."""
         attempt = died.task
         left = _unreported(attempt.job, attempt.reported)
@@ -209,7 +209,7 @@ class _Attempt:
     reported: set[int] = field(default_factory=set)
 
 
-def _settled(model: Model, job: Job, deadline: float) -> Iterator[Outcome]:
+def _settled(model: Model, job: Job, deadline: float) -> Iterator[Result]:
     """Outcomes of a job, whatever its problems raise; none where it is too late.
 
     Raises:
@@ -237,7 +237,7 @@ def _settled(model: Model, job: Job, deadline: float) -> Iterator[Outcome]:
             yield from _settled(model, half, deadline)
 
 
-def _outcomes(model: Model, job: Job, left: float) -> Iterator[Outcome]:
+def _outcomes(model: Model, job: Job, left: float) -> Iterator[Result]:
     """Outcomes of a job within so many seconds, which its problems share; none where it is late."""
     if left <= 0 or not job.problems:
         return iter(())
@@ -259,9 +259,9 @@ def _unreported(job: Job, reported: set[int]) -> Job:
     return replace(job, problems=chosen_of(job.problems, places))
 
 
-def _failed(job: Job, reason: str, seconds: float) -> Iterator[Outcome]:
+def _failed(job: Job, reason: str, seconds: float) -> Iterator[Result]:
     for index in indices_of(job.problems):
-        yield Outcome(index, Verdict.UNKNOWN, seconds=seconds, reason=reason)
+        yield Result(index, Verdict.UNKNOWN, effort=Effort(seconds=seconds), reason=reason)
 
 
 def _halves(job: Job) -> list[Job]:
@@ -275,7 +275,7 @@ def _begin(source: ModelSource) -> Model:
     return source.open()
 
 
-def _work(model: Model, attempt: _Attempt) -> Iterator[Outcome]:
+def _work(model: Model, attempt: _Attempt) -> Iterator[Result]:
     return _settled(model, attempt.job, time.monotonic() + attempt.left)
 
 
@@ -287,7 +287,7 @@ _BATCHED: Final = (ProofMethod.INTERVAL, ProofMethod.LINEAR)
 
 def outcomes(
     model: Model, problems: Sequence[Problem], budgets: Budgets, workers: int
-) -> Iterator[Outcome]:
+) -> Iterator[Result]:
     """The outcome of every problem, in the order in which they are settled.
 
     Outcomes do not depend on the number of workers (but for a time limit). An input whose work

@@ -24,6 +24,7 @@ class Problem:
             the unsafe ones where only some classes are sought.
         asked: the property that this is a case of, whose exact formula decides; None for a
             classifier.
+        minimize: whether the nearest unsafe input is sought instead of any.
     """
 
     index: int
@@ -31,6 +32,7 @@ class Problem:
     unsafe: UnsafeSet
     wrong: UnsafeSet
     asked: Asked | None = None
+    minimize: bool = False
 
     @property
     def stated(self) -> StatedSet:

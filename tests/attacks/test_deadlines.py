@@ -42,4 +42,4 @@ def test_a_walk_keeps_what_it_has_when_time_is_up():
         model.gradient, batch, MomentumPgd(), 20, lambda *_: False, time.monotonic() - 1
     )
     assert walked.best.shape == batch.start.shape
-    assert walked.steps < 2 * ROWS
+    assert walked.gradients.sum() < 2 * ROWS

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
 
-from onnx_lippa import Verdict
-from onnx_lippa.attacks import Method, Settings, attack_batch, driver, ledger
+from onnx_lippa import Verdict, state
+from onnx_lippa.attacks import Method, Settings, attack_batch, driver
 from onnx_lippa.ending import Ending
 from onnx_lippa.onnx_io import load
 from onnx_lippa.spec import Conjunction, InputSet, LInf, Problem, UnsafeSet
-from onnx_lippa.witness import FoundBy, Judge
+from onnx_lippa.witness import FoundBy, check_candidate
 from tests.support.attacks import DIGITS, RADII, digits, mlp_file, outcomes_of
-from tests.support.faults import Refusing, StubSolver, Untouchable
+from tests.support.faults import StubSolver, Untouchable
 
 FEW: dict[str, Any] = {"restarts": 1, "gradient_steps": 12, "lp_steps": 3}
 QUESTIONS = [*RADII.items(), *((norm, None) for norm in RADII)]
@@ -32,7 +32,7 @@ def test_misclassified_inputs_are_not_attacked(eps):
         assert outcome.verdict is Verdict.MISCLASSIFIED
         assert outcome.found_by is FoundBy.CLEAN
         assert outcome.witness is None
-        assert outcome.lp_steps == 0
+        assert outcome.effort.lp_steps == 0
         assert outcome.target == -1
 
 
@@ -47,8 +47,8 @@ def test_every_input_gets_one_outcome(norm, eps):
     outcomes = outcomes_of(model, x, y, wanted, norm, eps, **FEW)
     assert sorted(outcome.index for outcome in outcomes) == sorted(wanted)
     for outcome in outcomes:
-        assert outcome.seconds >= outcome.lp_seconds >= 0
-        assert outcome.lp_steps >= 0
+        assert outcome.effort.seconds >= outcome.effort.lp_seconds >= 0
+        assert outcome.effort.lp_steps >= 0
         assert np.isfinite(outcome.best_margin)
 
 
@@ -62,7 +62,7 @@ def test_hardly_any_time(norm, eps):
     assert len(outcomes) == 8
     for outcome in outcomes:
         assert outcome.verdict is not Verdict.ROBUST
-        assert outcome.lp_steps <= 1
+        assert outcome.effort.lp_steps <= 1
 
 
 @pytest.mark.parametrize(
@@ -136,13 +136,13 @@ def test_solver_that_lies(monkeypatch, lie, engine, norm, eps):
             assert outcome.witness.distance <= (np.inf if eps is None else eps)
 
 
-# Judges
+# Checks of candidates
 
 
 @pytest.mark.parametrize("method", ["lippa", "pgd"])
 @pytest.mark.parametrize(("norm", "eps"), [("linf", 0.05), ("l1", None)])
-def test_a_judge_that_rejects_everything(monkeypatch, norm, eps, method):
-    monkeypatch.setattr(ledger, "Judge", Refusing)
+def test_a_check_that_rejects_everything(monkeypatch, norm, eps, method):
+    monkeypatch.setattr(state, "check_candidate", lambda *_: None)
     model, x, y = digits()
     outcomes = outcomes_of(model, x, y, range(5), norm, eps, method=Method(method), **FEW)
     for outcome in outcomes:
@@ -152,30 +152,22 @@ def test_a_judge_that_rejects_everything(monkeypatch, norm, eps, method):
         assert outcome.target == -1
 
 
-class Watching:
-    """The judge itself, with a note of every witness."""
-
-    seen: ClassVar[dict[bytes, list[float]]] = {}
-
-    def __init__(self, runtime):
-        self.judge = Judge(runtime)
-
-    def witness(self, candidate, inputs, unsafe, asked=None):
-        found = self.judge.witness(candidate, inputs, unsafe, asked)
-        if found is not None:
-            self.seen.setdefault(inputs.center.tobytes(), []).append(found.distance)
-        return found
-
-
 @pytest.mark.parametrize("norm", list(RADII))
 def test_only_nearer_witnesses_replace_one(monkeypatch, norm):
-    monkeypatch.setattr(Watching, "seen", {})
-    monkeypatch.setattr(ledger, "Judge", Watching)
+    seen: dict[bytes, list[float]] = {}
+
+    def check(runtime, candidate, inputs, unsafe, asked=None):
+        found = check_candidate(runtime, candidate, inputs, unsafe, asked)
+        if found is not None:
+            seen.setdefault(inputs.center.tobytes(), []).append(found.distance)
+        return found
+
+    monkeypatch.setattr(state, "check_candidate", check)
     model, x, y = digits()
     outcomes = outcomes_of(model, x, y, range(5), norm, None, **FEW)
-    assert Watching.seen
+    assert seen
     for outcome in outcomes:
-        distances = Watching.seen.get(x[outcome.index].astype(np.float64).tobytes(), [])
+        distances = seen.get(x[outcome.index].astype(np.float64).tobytes(), [])
         assert all(nearer < farther for farther, nearer in pairwise(distances))
         if outcome.witness is not None:
             assert outcome.witness.distance == distances[-1]

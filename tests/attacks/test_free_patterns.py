@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnx_lippa import InputError, Verdict, attack
+from onnx_lippa import InputError, Verdict, attack, state
 from onnx_lippa.api import method_named
-from onnx_lippa.attacks import Method, Settings, ledger
+from onnx_lippa.attacks import Method, Settings
 from onnx_lippa.attacks.driver import engine_for
 from onnx_lippa.attacks.free_units import FreeUnits, Standpoint, free_set
 from onnx_lippa.attacks.ledger import Ledger
@@ -27,7 +27,6 @@ from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.spec import InputSet, Problem, UnsafeSet, norm_named
 from onnx_lippa.witness import FoundBy
 from tests.support.attacks import RADII, digits, fingerprints, mlp_file, outcomes_of, plain_outputs
-from tests.support.faults import Refusing
 from tests.support.mip import least_margin
 
 SEEDS = range(8)
@@ -67,12 +66,12 @@ def test_all_units_free_is_brute_force(tmp_path, monkeypatch, norm):
         mine = books(model, problem)
         FreePatterns(size=99, largest=99).run(mine)
         (entry,) = mine.progress
-        assert (entry.witness is not None) == (least < 0), seed
-        assert entry.best_margin >= least - 1e-5
-        if entry.witness is None:
-            assert entry.best_margin == pytest.approx(least, abs=1e-5)
-        elif not entry.misclassified:
-            assert entry.found_by is FoundBy.MIP
+        assert (entry.state.witness is not None) == (least < 0), seed
+        assert entry.state.best_margin >= least - 1e-5
+        if entry.state.witness is None:
+            assert entry.state.best_margin == pytest.approx(least, abs=1e-5)
+        elif not entry.state.is_misclassified:
+            assert entry.state.found_by is FoundBy.MIP
             broken += 1
     assert broken > 1
 
@@ -94,13 +93,13 @@ def test_a_witness_within_the_neighbourhood_is_found(tmp_path, monkeypatch):
         least = least_margin(system, disjunct, problem.inputs, fixed)
         FreePatterns(size=3, largest=3, disjuncts=1, rounds=1, ways=(ways,)).run(mine)
         (entry,) = mine.progress
-        assert entry.lp_steps == 1
+        assert entry.state.effort.mips == 1
         if least < -CLEAR:
-            assert entry.found_by is FoundBy.MIP
+            assert entry.state.found_by is FoundBy.MIP
             broken += 1
         elif least > CLEAR:
-            assert entry.witness is None
-            assert entry.least_optimum == pytest.approx(least, abs=1e-5)
+            assert entry.state.witness is None
+            assert entry.state.best_margin == pytest.approx(least, abs=1e-5)
     assert broken > 0
 
 
@@ -115,18 +114,18 @@ def test_a_small_set_moves_on(tmp_path):
         )
         mine = books(model, problem)
         FreePatterns(size=2, largest=4).run(mine)
-        missed += least < -CLEAR and mine.progress[0].witness is None
+        missed += least < -CLEAR and mine.progress[0].state.witness is None
     assert missed <= 1
 
 
-def test_a_judge_that_rejects_everything(tmp_path, monkeypatch):
-    monkeypatch.setattr(ledger, "Judge", Refusing)
+def test_a_check_that_rejects_everything(tmp_path, monkeypatch):
+    monkeypatch.setattr(state, "check_candidate", lambda *_: None)
     for seed in SEEDS:
         model, problem = case(tmp_path, seed)
         mine = books(model, problem)
         FreePatterns().run(mine)
-        assert mine.progress[0].witness is None
-        assert mine.outcome(0).verdict is Verdict.UNKNOWN
+        assert mine.progress[0].state.witness is None
+        assert mine.progress[0].state.result().verdict is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize(("norm", "eps"), [*RADII.items(), ("linf", 0.04), ("linf", None)])
@@ -172,7 +171,7 @@ def test_no_time_no_program(tmp_path):
     model, problem = case(tmp_path, 1)
     mine = books(model, problem)
     FreePatterns(seconds=1e-9).run(mine)
-    assert mine.progress[0].lp_steps == 0
+    assert mine.progress[0].state.effort.mips == 0
 
 
 @pytest.mark.parametrize("error", [TooLargeError, OutOfTimeError, NoRelaxationError])
@@ -184,8 +183,8 @@ def test_what_cannot_be_stated_is_left_out(tmp_path, monkeypatch, error):
     model, problem = case(tmp_path, 2)
     mine = books(model, problem)
     FreePatterns().run(mine)
-    assert mine.progress[0].lp_steps == 0
-    assert mine.progress[0].witness is None
+    assert mine.progress[0].state.effort.mips == 0
+    assert mine.progress[0].state.witness is None
 
 
 def test_what_is_not_exact_is_left_out(tmp_path, monkeypatch):
@@ -195,21 +194,21 @@ def test_what_is_not_exact_is_left_out(tmp_path, monkeypatch):
     model, problem = case(tmp_path, 2)
     mine = books(model, problem)
     FreePatterns().run(mine)
-    assert mine.progress[0].lp_steps == 0
+    assert mine.progress[0].state.effort.mips == 0
 
 
 def test_round_balls_are_left_out(tmp_path):
     model, problem = case(tmp_path, 2, norm="l2")
     mine = books(model, problem)
     FreePatterns().run(mine)
-    assert mine.progress[0].lp_steps == 0
+    assert mine.progress[0].state.effort.mips == 0
 
 
 def test_far_disjuncts_are_left_out(tmp_path):
     model, problem = case(tmp_path, 0, eps=0.01)
     mine = books(model, problem)
     FreePatterns(closeness=0.3).run(mine)
-    assert mine.progress[0].lp_steps == 0
+    assert mine.progress[0].state.effort.mips == 0
 
 
 def test_plans():

@@ -11,13 +11,13 @@ import pytest
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.spec import Conjunction, Features, Problem, UnsafeSet, norm_named
-from onnx_lippa.witness import Outcome, Verdict
+from onnx_lippa.witness import Result, Verdict
 from tests.support.graphs import dense_model, graph_model, label_of, load_model, node
 
 NORMS = ("linf", "l1", "l2")
 
 
-def proven(model: Model, x: np.ndarray, label: int, norm: str, **features: Any) -> Outcome:
+def proven(model: Model, x: np.ndarray, label: int, norm: str, **features: Any) -> Result:
     inputs = Features.given(x.size, **features).input_set(x, norm_named(norm))
     unsafe = UnsafeSet.misclassification(label, model.network.output_size)
     settings = CertifySettings(ProofMethod.COMPLETE, time_limit=10.0)
@@ -117,4 +117,4 @@ def test_a_least_value_of_exactly_0_ends_at_once(norm):
             problem = Problem(0, inputs, unsafe, UnsafeSet(()))
             (found,) = certify_batch(model, [problem], CertifySettings(time_limit=10.0))
             assert found.verdict is verdict, (d, strict, found)
-            assert found.nodes < 500
+            assert found.effort.nodes < 500

@@ -95,8 +95,8 @@ def test_an_outcome_does_not_depend_on_its_batch():
     for problem in asked:
         alone = verdicts(model, [problem], ProofMethod.COMPLETE)[problem.index]
         other = together[problem.index]
-        assert (alone.verdict, alone.bound, alone.nodes) == (
-            other.verdict, other.bound, other.nodes,
+        assert (alone.verdict, alone.bound, alone.effort.nodes) == (
+            other.verdict, other.bound, other.effort.nodes,
         )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from onnx_lippa.mip.distortion import Distortion
 from onnx_lippa.onnx_io import load
 from onnx_lippa.proofs import CertifySettings, ProofMethod
 from onnx_lippa.spec import Features, Problem, UnsafeSet, norm_named
-from onnx_lippa.witness import Outcome, ProvedBy
+from onnx_lippa.witness import ProvedBy, Result
 from tests.support.attacks import digits, linear_file, plain_outputs
 from tests.support.one_hidden_layer import layers_file, least_distance, one_hidden_layer
 
@@ -140,7 +140,7 @@ def test_a_word_that_cannot_be_checked_is_called_one(tmp_path, monkeypatch):
     layers = one_hidden_layer(1)
     path = layers_file(tmp_path, layers)
     x = np.random.default_rng(1).uniform(size=(1, len(layers[0][0]))).astype(np.float32)
-    undecided = lambda model, problems, settings: [Outcome(0, Verdict.UNKNOWN)]  # noqa: E731
+    undecided = lambda model, problems, settings: [Result(0, Verdict.UNKNOWN)]  # noqa: E731
     monkeypatch.setattr(certify_nearest, "certify_batch", undecided)
     found = minimal_distortion(path, x)
     assert found.details[0].proved_by is ProvedBy.MIP

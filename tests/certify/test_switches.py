@@ -53,7 +53,7 @@ def test_where_takes_the_effort_of_leaky_relu(seed, tmp_path):
         found.append(proofs)
     for where, leaky in zip(*found, strict=True):
         assert where.verdict is leaky.verdict
-        assert where.nodes <= 2 * leaky.nodes + 10
+        assert where.effort.nodes <= 2 * leaky.effort.nodes + 10
 
 
 def jumping(path, seed: int, is_shared: bool = False):

@@ -21,7 +21,7 @@ from onnx_lippa.runs.curve import carried, order_of
 from onnx_lippa.runs.finding import Answer
 from onnx_lippa.runs.workers import Job, Workers
 from onnx_lippa.spec import Property
-from onnx_lippa.witness import Outcome, ProvedBy
+from onnx_lippa.witness import Effort, ProvedBy, Result
 from tests.support.attacks import digits, mlp_file, plain_outputs, problems_of
 
 BUDGETS = AuditSettings(Settings(restarts=1), CertifySettings(time_limit=20.0))
@@ -59,7 +59,7 @@ def test_a_settled_input_is_left_alone():
 def test_verdicts_do_not_depend_on_the_workers():
     def settled(events):
         return {
-            e.outcome.index: (e.outcome.verdict, e.outcome.bound, e.outcome.nodes)
+            e.outcome.index: (e.outcome.verdict, e.outcome.bound, e.outcome.effort.nodes)
             for e in events
             if e.final
         }
@@ -102,7 +102,7 @@ def test_a_witness_and_a_proof_stop_the_run():
     model, x, y = digits()
     adversarial = next(e.outcome for e in run() if e.outcome.verdict is Verdict.ADVERSARIAL)
     problem = problems_of(model, x, y, [adversarial.index], 0.07)[0]
-    robust = Outcome(adversarial.index, Verdict.ROBUST, bound=0.5, proved_by=ProvedBy.COMPLETE)
+    robust = Result(adversarial.index, Verdict.ROBUST, bound=0.5, proved_by=ProvedBy.COMPLETE)
     for pair in ((adversarial, robust), (robust, adversarial)):
         with pytest.raises(ContradictionError, match=r"input \d+ .*report.*SHA-256"):
             merged(*pair, problem, model)
@@ -131,7 +131,7 @@ def test_a_witness_by_rounding_alone_is_no_contradiction():
     rounded[rival], rounded[label] = rounded[label] + np.float32(1e-6), rounded[rival]
     witness = replace(adversarial.witness, x=thin, outputs=rounded)
     broken = replace(adversarial, witness=witness)
-    proven = Outcome(
+    proven = Result(
         broken.index, Verdict.ROBUST, bound=margin(thin) / 2, proved_by=ProvedBy.COMPLETE
     )
     for pair in ((broken, proven), (proven, broken)):
@@ -150,13 +150,19 @@ def test_a_witness_by_rounding_alone_is_no_contradiction():
 def test_merging_adds_up():
     model, x, y = digits()
     problem = problems_of(model, x, y, [0])[0]
-    one = Outcome(0, Verdict.UNKNOWN, lp_steps=2, seconds=1.0, best_margin=0.5, nodes=3)
-    other = Outcome(
-        0, Verdict.ROBUST, lp_steps=1, seconds=2.0, bound=0.1, proved_by=ProvedBy.LINEAR, nodes=4
+    one = Result(
+        0, Verdict.UNKNOWN, best_margin=0.5, effort=Effort(lp_steps=2, seconds=1.0, nodes=3)
     )
+    spent = Effort(lps=1, seconds=2.0, nodes=4)
+    other = Result(0, Verdict.ROBUST, bound=0.1, proved_by=ProvedBy.LINEAR, effort=spent)
     both = merged(one, other, problem, model)
     assert (both.verdict, both.proved_by, both.bound) == (Verdict.ROBUST, ProvedBy.LINEAR, 0.1)
-    assert (both.lp_steps, both.seconds, both.nodes, both.best_margin) == (3, 3.0, 7, 0.5)
+    assert (both.effort.lp_steps, both.effort.seconds, both.effort.nodes, both.best_margin) == (
+        2,
+        3.0,
+        7,
+        0.5,
+    )
 
 
 def test_contradictions_come_through_the_whole_run(monkeypatch):
@@ -164,14 +170,14 @@ def test_contradictions_come_through_the_whole_run(monkeypatch):
 
     def lying(model, asked, settings):
         for problem in asked:
-            yield Outcome(problem.index, Verdict.UNKNOWN, bound=1.0)
+            yield Result(problem.index, Verdict.UNKNOWN, bound=1.0)
 
     real = workers_module.attack_batch
 
     def slow_to_start(model, asked, settings):
         """Finds nothing in the first, quick stage."""
         if settings.restarts == 0:
-            return (Outcome(problem.index, Verdict.UNKNOWN) for problem in asked)
+            return (Result(problem.index, Verdict.UNKNOWN) for problem in asked)
         return real(model, asked, settings)
 
     monkeypatch.setattr(workers_module, "certify_batch", lying)
@@ -189,11 +195,11 @@ def test_partial_patterns_come_where_searches_stall(monkeypatch, method, kinds):
     asked: list[Settings] = []
 
     def nothing(model, problems, settings):
-        return [Outcome(problem.index, Verdict.UNKNOWN, reason="limit") for problem in problems]
+        return [Result(problem.index, Verdict.UNKNOWN, reason="limit") for problem in problems]
 
     def noted(model, problems, settings):
         asked.append(settings)
-        return [Outcome(problem.index, Verdict.UNKNOWN) for problem in problems]
+        return [Result(problem.index, Verdict.UNKNOWN) for problem in problems]
 
     monkeypatch.setattr(workers_module, "certify_batch", nothing)
     monkeypatch.setattr(workers_module, "attack_batch", noted)
@@ -214,8 +220,8 @@ def test_partial_patterns_come_where_searches_stall(monkeypatch, method, kinds):
 def test_a_reason_outlives_an_attack_without_one():
     model, x, y = digits()
     problem = problems_of(model, x, y, [0])[0]
-    limit, silent = (Outcome(0, Verdict.UNKNOWN, reason=said) for said in ("limit", ""))
-    robust = Outcome(0, Verdict.ROBUST, bound=0.1, proved_by=ProvedBy.LINEAR)
+    limit, silent = (Result(0, Verdict.UNKNOWN, reason=said) for said in ("limit", ""))
+    robust = Result(0, Verdict.ROBUST, bound=0.1, proved_by=ProvedBy.LINEAR)
     assert merged(limit, silent, problem, model).reason == "limit"
     assert merged(limit, robust, problem, model).reason == ""
 
@@ -245,7 +251,7 @@ def test_a_job_gets_no_more_time_than_is_left(monkeypatch):
     def noted(model, problems, settings):
         limits.append(settings.time_limit)
         time.sleep(0.1)
-        return [Outcome(problem.index, Verdict.UNKNOWN) for problem in problems]
+        return [Result(problem.index, Verdict.UNKNOWN) for problem in problems]
 
     monkeypatch.setattr(workers_module, "certify_batch", noted)
     one, two = (tuple(problems_of(model, x, y, range(n))) for n in (1, 2))
@@ -277,7 +283,7 @@ def test_what_carries_over():
     smaller = carried(model, problems_of(model, x, y, range(20), 0.03), known)
     kinds = {Verdict.MISCLASSIFIED, Verdict.ADVERSARIAL}
     assert {o.index for o in larger} == {i for i, o in by_index.items() if o.verdict in kinds}
-    assert all(o.seconds == 0.0 for o in larger)
+    assert all(o.effort.seconds == 0.0 for o in larger)
     kinds = {Verdict.MISCLASSIFIED, Verdict.ROBUST}
     assert {o.index for o in smaller} >= {i for i, o in by_index.items() if o.verdict in kinds}
     for outcome in larger:
@@ -327,7 +333,7 @@ def test_a_lying_proof_of_a_case_is_caught(tmp_path, monkeypatch):
         (problem,) = asked
         bound = 1.0 if float(problem.unsafe.disjuncts[0].bound[0]) > 0 else -1.0
         verdict = Verdict.ROBUST if bound > 0 else Verdict.UNKNOWN
-        return [Outcome(problem.index, verdict, bound=bound)]
+        return [Result(problem.index, verdict, bound=bound)]
 
     monkeypatch.setattr(verify_module, "falsify", slow_to_start)
     monkeypatch.setattr(verify_module, "certify_batch", lying)

@@ -19,7 +19,7 @@ from onnx_lippa.attacks import Settings
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.runs.specification import RunSpecification, Targets
 from onnx_lippa.spec import Features, Problem, UnsafeSet, norm_named
-from onnx_lippa.witness import Outcome, Verdict
+from onnx_lippa.witness import Result, Verdict
 from tests.support.graphs import graph_model, node, saved
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -145,7 +145,7 @@ def check_result(
         if verdict is Verdict.MISCLASSIFIED:
             assert clean[i].argmax() != label
             assert result.distances[i] == 0.0
-            assert outcome.lp_steps == 0
+            assert outcome.effort.lp_steps == 0
             assert outcome.found_by.value == "clean"
         if verdict is Verdict.UNKNOWN:
             assert result.distances[i] == math.inf
@@ -170,7 +170,7 @@ def outcomes_of(
     targets: Targets | None = None,
     features: Features | None = None,
     **settings: Any,
-) -> list[Outcome]:
+) -> list[Result]:
     """Outcomes for some inputs of a data set, in the order in which they are settled."""
     options = Settings(**{"minimize": eps is None, **settings})
     asked = RunSpecification(
@@ -182,7 +182,7 @@ def outcomes_of(
     return list(attack_inputs(model, asked, chosen, x[chosen], y[chosen], outputs))
 
 
-def fingerprint(outcome: Outcome) -> tuple[object, ...]:
+def fingerprint(outcome: Result) -> tuple[object, ...]:
     """Everything about an outcome that a seed determines, floats bit by bit."""
     witness = outcome.witness
     return (
@@ -190,13 +190,13 @@ def fingerprint(outcome: Outcome) -> tuple[object, ...]:
         outcome.verdict,
         outcome.target,
         outcome.found_by,
-        outcome.lp_steps,
+        outcome.effort.lp_steps,
         outcome.best_margin,
         None if witness is None else (witness.x.tobytes(), witness.distance),
     )
 
 
-def fingerprints(outcomes: Sequence[Outcome]) -> dict[int, tuple[object, ...]]:
+def fingerprints(outcomes: Sequence[Result]) -> dict[int, tuple[object, ...]]:
     """Fingerprints by index."""
     return {outcome.index: fingerprint(outcome) for outcome in outcomes}
 

@@ -113,19 +113,6 @@ def count_threads(_state: Any, _task: Any) -> Iterator[int]:
     yield max(library["num_threads"] for library in threadpool_info())
 
 
-class Refusing:
-    """A judge that no candidate convinces."""
-
-    def __init__(self, runtime):
-        self.runtime = runtime
-
-    def witness(self, candidate, inputs, unsafe, asked=None):
-        return None
-
-    def replay(self, x, inputs, unsafe, asked=None):
-        return None
-
-
 class FakeSession(Session):
     """Ends as the script says, then solves with GLOP."""
 

@@ -43,7 +43,7 @@ def run(options: Namespace) -> None:
             with threadpool_limits(limits=1):
                 found = list(certify_batch(model, problems, settings))
             proven = sum(one.verdict is Verdict.ROBUST for one in found)
-            seconds = statistics.median(one.seconds for one in found)
+            seconds = statistics.median(one.effort.seconds for one in found)
             said = "dual of the reduced network" if limit == 1 else method.value
             row(name, eps, said, proven, len(found), f"{seconds:.4f}")
 

@@ -63,11 +63,11 @@ def variants(sizes: Sequence[int], seconds: float) -> list[Variant]:
 
 def continued(before: Ledger, chosen: list[int]) -> Ledger:
     """The books of some inputs, again from where the default attack left them."""
-    problems = [before.progress[i].problem for i in chosen]
+    problems = [before.progress[i].state.problem for i in chosen]
     ledger = Ledger(problems, before.model, before.engine, before.settings)
     for entry, i in zip(ledger.progress, chosen, strict=True):
         entry.end_points = list(before.progress[i].end_points)
-        entry.least_optimum = before.progress[i].least_optimum
+        entry.state.observe(before.progress[i].state.best_margin)
         entry.visited = set(before.progress[i].visited)
     return ledger
 
@@ -98,11 +98,11 @@ def print_rows(name: str, eps: float, options: Namespace) -> None:
     problems = problems_of(model, options.data, eps, options.first)
     before = attacked(model, problems)
     chosen = [i for i in before.unbroken() if before.progress[i].closeness() < NEAR]
-    chosen = sorted(chosen, key=lambda i: before.progress[i].best_margin)[: options.most]
+    chosen = sorted(chosen, key=lambda i: before.progress[i].state.best_margin)[: options.most]
     if not chosen:
         row(name, eps, "nothing is left near", *[""] * 8)
         return
-    margins = statistics.median(before.progress[i].best_margin for i in chosen)
+    margins = statistics.median(before.progress[i].state.best_margin for i in chosen)
     for variant in variants(options.sizes, options.seconds):
         if options.ways and variant.name.split()[0] not in options.ways:
             continue
@@ -110,9 +110,9 @@ def print_rows(name: str, eps: float, options: Namespace) -> None:
         started = time.perf_counter()
         variant.stage.run(ledger)
         minutes = (time.perf_counter() - started) / 60
-        broken = sum(entry.witness is not None for entry in ledger.progress)
-        programs = sum(entry.lp_steps for entry in ledger.progress)
-        after = statistics.median(entry.best_margin for entry in ledger.progress)
+        broken = sum(entry.state.witness is not None for entry in ledger.progress)
+        programs = sum(entry.state.effort.mips for entry in ledger.progress)
+        after = statistics.median(entry.state.best_margin for entry in ledger.progress)
         row(
             name, eps, variant.name, variant.said, len(chosen), broken, f"{minutes:.2f}",
             f"{broken / minutes:.1f}", programs, f"{margins:.4f}", f"{after:.4f}",

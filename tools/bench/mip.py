@@ -92,9 +92,9 @@ def measure(
 def best_of_attack(model: Model, problem: Problem, system: RectifiedSystem) -> Float64:
     """The attack's witness; its best end point where it found none."""
     entry = attacked(model, [problem], Settings(restarts=1)).progress[0]
-    best: Floats = entry.problem.inputs.center
-    if entry.witness is not None:
-        best = entry.witness.x
+    best: Floats = entry.state.problem.inputs.center
+    if entry.state.witness is not None:
+        best = entry.state.witness.x
     elif entry.end_points:
         best = entry.end_points[0].x
     return system.reduced(best[None].astype(np.float64))[0]

@@ -50,19 +50,19 @@ class Algorithm1(Stage):
 
     def _search(self, ledger: Ledger, position: int) -> None:
         entry = ledger.progress[position]
-        last = entry.lp_steps + self.lp_steps
+        last = entry.state.effort.lp_steps + self.lp_steps
         restart = fruitless = 0
         starts = self._best_starts(entry)
-        starts.append((entry.problem.inputs.center, entry.nearest_disjuncts(1)[0]))
-        while entry.lp_steps < last and position in ledger.unbroken():
-            before = entry.lp_steps
+        starts.append((entry.state.problem.inputs.center, entry.nearest_disjuncts(1)[0]))
+        while entry.state.effort.lp_steps < last and position in ledger.unbroken():
+            before = entry.state.effort.lp_steps
             if starts:
                 x, disjunct = starts.pop(0)
             else:
                 restart += 1
                 x, disjunct = self._random_start(entry, ledger.settings.seed, restart)
             self._descend(ledger, position, x, disjunct, last)
-            fruitless = 0 if entry.lp_steps > before or restart == 0 else fruitless + 1
+            fruitless = 0 if entry.state.effort.lp_steps > before or restart == 0 else fruitless + 1
             if fruitless == _FRUITLESS:
                 return  # not even random starts give a new region
 
@@ -78,8 +78,8 @@ class Algorithm1(Stage):
         ]
 
     def _random_start(self, entry: Progress, seed: int, restart: int) -> tuple[Float64, int]:
-        inputs = entry.problem.inputs
-        generator = entry.problem.generator(seed, "Algorithm 1", restart)
+        inputs = entry.state.problem.inputs
+        generator = entry.state.problem.generator(seed, "Algorithm 1", restart)
         x = inputs.center + inputs.eps * inputs.norm.sample(generator, inputs.size)
         nearest = entry.nearest_disjuncts(3)
         return np.clip(x, inputs.lower, inputs.upper), nearest[restart % len(nearest)]
@@ -97,7 +97,7 @@ class Algorithm1(Stage):
                 x = optimum.x
                 stalled = 0 if optimum.margin < least - 1e-9 else stalled + 1
                 least = min(least, optimum.margin)
-            if entry.lp_steps >= last or position not in ledger.unbroken():
+            if entry.state.effort.lp_steps >= last or position not in ledger.unbroken():
                 return
             with ledger.timed([position]):
                 step = self._gradient_step(ledger, entry, x, disjunct)
@@ -109,7 +109,10 @@ class Algorithm1(Stage):
         self, ledger: Ledger, entry: Progress, x: Float64, disjunct: int
     ) -> tuple[Float64, ActivationPattern] | None:
         """Walks until the pattern is one not seen before; None where it never is."""
-        inputs, conjunction = entry.problem.inputs, entry.problem.unsafe.disjuncts[disjunct]
+        inputs, conjunction = (
+            entry.state.problem.inputs,
+            entry.state.problem.unsafe.disjuncts[disjunct],
+        )
         eps = np.array([inputs.eps])
         project = inputs.norm.projector(inputs.center[None], eps, inputs.lower, inputs.upper)
         row = conjunction.matrix[0]

@@ -49,7 +49,7 @@ class Descend(Stage):
         """See :meth:`Stage.run`."""
         for position in ledger.unbroken():
             entry = ledger.progress[position]
-            if entry.problem.inputs.free_features > self.most_features:
+            if entry.state.problem.inputs.free_features > self.most_features:
                 continue
             points = list(entry.end_points)
             # One start for each disjunct before a second one for any.
@@ -62,9 +62,9 @@ class Descend(Stage):
 
     def _descend(self, ledger: Ledger, position: int, x: Float64, disjunct: int) -> None:
         entry = ledger.progress[position]
-        last = entry.lp_steps + self.lp_steps
+        last = entry.state.effort.lp_steps + self.lp_steps
         frontier, least = [x], np.inf
-        while frontier and entry.lp_steps < last and position in ledger.unbroken():
+        while frontier and entry.state.effort.lp_steps < last and position in ledger.unbroken():
             point = frontier.pop(0)
             with ledger.timed([position]):
                 pattern = ledger.model.network.pattern(point)
@@ -81,8 +81,10 @@ class Descend(Stage):
     ) -> list[Float64]:
         """Points of the least margin around x, in different regions not solved before."""
         entry = ledger.progress[position]
-        inputs, unsafe = entry.problem.inputs, entry.problem.unsafe.disjuncts[disjunct]
-        generator = entry.problem.generator(ledger.settings.seed, "neighbours", entry.lp_steps)
+        inputs, unsafe = entry.state.problem.inputs, entry.state.problem.unsafe.disjuncts[disjunct]
+        generator = entry.state.problem.generator(
+            ledger.settings.seed, "neighbours", entry.state.effort.lp_steps
+        )
         sizes = np.geomspace(_NARROWEST, _WIDEST, _NEIGHBOURS)[:, None]
         steps = inputs.sampled(generator, _NEIGHBOURS) - inputs.center
         around = inputs.projected(x + sizes * steps)

@@ -15,6 +15,7 @@ from onnx_lippa.attacks.methods import MomentumPgd
 from onnx_lippa.attacks.rows import rows_for
 from onnx_lippa.attacks.stages.base import Stage
 from onnx_lippa.spec import InputSet
+from onnx_lippa.state import Work
 from onnx_lippa.witness import FoundBy
 
 _PROBLEMS: Final = 64
@@ -58,7 +59,7 @@ class Enclose(Stage):
                     pairs.append((i, int(j)))
                     radii.append(1.5 * float(distances[j]))
         failed, reached = np.zeros(len(pairs)), np.full(len(pairs), np.inf)
-        problems = [entry.problem for entry in ledger.progress]
+        problems = [entry.state.problem for entry in ledger.progress]
         sets = [problems[i].inputs for i, _ in pairs]
         most = np.array([min(one.widest, one.eps) for one in sets])
         eps = np.minimum(np.array(radii), most)
@@ -69,8 +70,8 @@ class Enclose(Stage):
             live = [
                 place
                 for place, (i, _) in enumerate(pairs)
-                if ledger.remaining(entries[i]) > 0
-                and (round_ < self.rounds or entries[i].witness is None)
+                if entries[i].state.seconds_left > 0
+                and (round_ < self.rounds or entries[i].state.witness is None)
             ]
             if not live:
                 return
@@ -87,16 +88,17 @@ class Enclose(Stage):
             def accept(row: int, x: Floats) -> bool:
                 i = mine[row][0]  # noqa: B023  # called only inside this round
                 held = ledger.accept(i, x, FoundBy.GRADIENT)
-                if not held and ledger.progress[i].witness is None:
+                if not held and ledger.progress[i].state.witness is None:
                     return False
                 # A point that holds, or only fails to improve on a nearer witness.
                 reached_now[row] = problems[i].inputs.length(x.astype(np.float64))  # noqa: B023
                 return True
 
-            with ledger.timed([i for i, _ in mine]) as deadline:
+            with ledger.timed([i for i, _ in mine], Work.GRADIENTS) as deadline:
                 walked = explore(
                     ledger.model.gradient, rows, MomentumPgd(), self.steps, accept, deadline
                 )
+            ledger.count_gradients([i for i, _ in mine], walked.gradients)
             for row, place in enumerate(live):
                 points[place] = walked.best[row]
                 i, j = pairs[place]
@@ -121,14 +123,14 @@ def _inside(inputs: InputSet, x: Floats, eps: float) -> Floats:
 
 
 def _random_point(ledger: Ledger, position: int, disjunct: int, round_: int, eps: float) -> Float64:
-    problem = ledger.progress[position].problem
+    problem = ledger.progress[position].state.problem
     generator = problem.generator(ledger.settings.seed, "bracket", round_, disjunct)
     return problem.inputs.with_eps(eps).sampled(generator, 1)[0]
 
 
 def _linear_distances(ledger: Ledger, position: int) -> Float64:
     """Distance at which the clean input's own affine map reaches each disjunct."""
-    problem, network = ledger.progress[position].problem, ledger.model.network
+    problem, network = ledger.progress[position].state.problem, ledger.model.network
     inputs = problem.inputs
     distances = []
     for disjunct in problem.unsafe.disjuncts:

@@ -43,7 +43,7 @@ class EnumerateGrid(Stage):
 
     def _enumerate(self, ledger: Ledger, position: int) -> None:
         entry = ledger.progress[position]
-        inputs = ledger.wanted(entry)
+        inputs = entry.state.improving
         moving = np.flatnonzero(inputs.lower < inputs.upper)
         values = values_on_grid(inputs, moving, self.most)
         if values is None:
@@ -63,7 +63,7 @@ class EnumerateGrid(Stage):
                     points[:, i] = one[places]
             if _offer(ledger, position, points) and not ledger.settings.minimize:
                 return
-        entry.exhausted = True
+        entry.state.is_exhausted = True
 
 
 def values_on_grid(inputs: InputSet, features: Integers, most: int) -> Sequence[Float64] | None:
@@ -95,7 +95,7 @@ def values_on_grid(inputs: InputSet, features: Integers, most: int) -> Sequence[
 def _offer(ledger: Ledger, position: int, points: Float64) -> bool:
     """Offers the unsafe ones among some points, the best first; True where one is a witness."""
     entry = ledger.progress[position]
-    inputs, unsafe = ledger.wanted(entry), entry.problem.unsafe
+    inputs, unsafe = entry.state.improving, entry.state.problem.unsafe
     logits = ledger.model.values.logits(points)
     margins = unsafe.margins(logits).min(axis=1)
     lengths = inputs.norm.lengths(points - inputs.center)

@@ -27,7 +27,8 @@ from onnx_lippa.lp.solver import Solution, SolveLimits, Solver
 from onnx_lippa.lp.solvers.table import make_partial_solver
 from onnx_lippa.mip.formulation import FREE, Formulation, partial_program
 from onnx_lippa.mip.variables import NoProgramError
-from onnx_lippa.witness import FoundBy
+from onnx_lippa.state import Work
+from onnx_lippa.witness import Effort, FoundBy
 
 _GAIN: Final = 0.01
 """Improvements below this share of the margin are none: another way may do better."""
@@ -99,7 +100,7 @@ class FreePatterns(Stage):
     def _search(self, ledger: Ledger, position: int, solver: Solver) -> None:
         """The disjuncts in turn, until none of them improves."""
         entry = ledger.progress[position]
-        end = min(self.seconds, ledger.remaining(entry)) + entry.seconds
+        end = min(self.seconds, entry.state.seconds_left) + entry.state.effort.seconds
         with ledger.timed([position]) as deadline:
             system = _system(ledger, entry, min(deadline, time.monotonic() + self.seconds))
             if system is None:
@@ -113,7 +114,7 @@ class FreePatterns(Stage):
 
     def _is_hopeful(self, entry: Progress, disjunct: int) -> bool:
         """Whether a disjunct has rows, and a walk came near it."""
-        conjunction = entry.problem.unsafe.disjuncts[disjunct]
+        conjunction = entry.state.problem.unsafe.disjuncts[disjunct]
         met = [point.margin for point in entry.end_points if point.disjunct == disjunct]
         clean = float(entry.clean_margins[disjunct])
         return bool(len(conjunction.bound)) and min([clean, *met]) <= self.closeness * abs(clean)
@@ -125,10 +126,10 @@ class FreePatterns(Stage):
         entry, rounds = ledger.progress[position], 0
         while searches:
             for search in list(searches):
-                if rounds == self.rounds or entry.seconds >= end:
+                if rounds == self.rounds or entry.state.effort.seconds >= end:
                     return
                 rounds += 1
-                goes_on = search.improve(end - entry.seconds)
+                goes_on = search.improve(end - entry.state.effort.seconds)
                 if position not in ledger.unbroken():
                     return
                 if not goes_on:
@@ -137,7 +138,7 @@ class FreePatterns(Stage):
 
 def _system(ledger: Ledger, entry: Progress, deadline: float) -> RectifiedSystem | None:
     """The rectified system of an input, where there is one that equals the network."""
-    reach = Reach.searched(entry.problem.inputs)
+    reach = Reach.searched(entry.state.problem.inputs)
     try:
         system = rectified(ledger.model.network, reach, Tightening(deadline=deadline))
     except (TooLargeError, NoRelaxationError, OutOfTimeError):
@@ -161,11 +162,11 @@ class _Search:
         self._stage, self._ledger, self._position = stage, ledger, position
         self._entry, self._system, self._solver = ledger.progress[position], system, solver
         self._number = disjunct
-        self._disjunct = self._entry.problem.unsafe.disjuncts[disjunct]
+        self._disjunct = self._entry.state.problem.unsafe.disjuncts[disjunct]
         self._sizes, self._turn = [stage.size] * len(stage.ways), 0
         self._spent: set[int] = set()
         points = sorted(self._entry.end_points, key=lambda point: point.disjunct != disjunct)
-        center = self._entry.problem.inputs.center
+        center = self._entry.state.problem.inputs.center
         self._others = self._inside(np.array([*(point.x for point in points), center]))
         x = self._others[0]
         self._x, self._pattern, self._margin = x, self._pattern_at(x), self._margin_at(x)
@@ -177,7 +178,7 @@ class _Search:
             seconds: that are left.
         """
         before = self._margin
-        with self._ledger.timed([self._position], lp=True) as deadline:
+        with self._ledger.timed([self._position], Work.MIPS) as deadline:
             at = Standpoint(self._system, self._disjunct, self._x, self._pattern, self._others)
             free = free_set(self._stage.ways[self._turn], at, self._sizes[self._turn])
             fixed = self._pattern.copy()
@@ -190,7 +191,7 @@ class _Search:
             solution = self._solver.open(stated.program).solve(
                 max(left, 0.0), stated.start(self._x), SolveLimits(nodes=_NODES)
             )
-        self._entry.lp_steps += 1
+        self._entry.state.effort += Effort(mips=1)
         if self._took(stated, solution):
             return False
         if free.size == self._system.units and solution.ending is Ending.OPTIMAL:
@@ -216,10 +217,11 @@ class _Search:
 
         with ledger.timed([position]) as deadline:
             start = self._system.whole(self._x[None])[0]
-            rows = rows_for([self._entry.problem], [(0, self._number)], [start])
+            rows = rows_for([self._entry.state.problem], [(0, self._number)], [start])
             walked = explore(
                 ledger.model.gradient, rows, self._stage.method, _WALK, accept, deadline
             )
+            self._entry.state.effort += Effort(gradients=int(walked.gradients[0]))
             end = walked.best[0].astype(np.float64)
             pattern = ledger.model.network.pattern(end)
         if position not in ledger.unbroken():
@@ -251,7 +253,7 @@ class _Search:
 
     def _move(self, x: Float64, pattern: States) -> None:
         margin = self._margin_at(x)
-        self._entry.least_optimum = min(self._entry.least_optimum, margin)
+        self._entry.state.observe(margin)
         if margin < self._margin:
             self._x, self._pattern, self._margin = x, pattern, margin
 

@@ -53,10 +53,10 @@ class GridSearch(Stage):
             with ledger.timed([position]):
                 entry = ledger.progress[position]
                 deadline = ledger.deadline([position])
-                if entry.witness is None:
+                if entry.state.witness is None:
                     for x, disjunct in self._starts(entry):
                         if self._descend(
-                            ledger, position, entry.problem.inputs, x, disjunct, deadline
+                            ledger, position, entry.state.problem.inputs, x, disjunct, deadline
                         ):
                             break
                 if ledger.settings.minimize:
@@ -64,7 +64,7 @@ class GridSearch(Stage):
 
     def _starts(self, entry: Progress) -> list[tuple[Float64, int]]:
         clean = entry.clean_margins
-        few = entry.problem.inputs.free_features <= _FEW_FEATURES
+        few = entry.state.problem.inputs.free_features <= _FEW_FEATURES
         near = _NEAR if few else 0.0
         points = [
             point
@@ -75,7 +75,7 @@ class GridSearch(Stage):
         chosen = [points[i] for i in order[: self.starts]]
         starts = [(point.x.astype(np.float64), point.disjunct) for point in chosen]
         if self.clean and few:
-            center = entry.problem.inputs.center
+            center = entry.state.problem.inputs.center
             starts += [(center, j) for j in entry.nearest_disjuncts(self.starts)]
         return starts
 
@@ -89,7 +89,7 @@ class GridSearch(Stage):
         deadline: float,
     ) -> bool:
         """Greedy moves from the grid points next to x; True where they end in a witness."""
-        unsafe = ledger.progress[position].problem.unsafe
+        unsafe = ledger.progress[position].state.problem.unsafe
         search = Coordinates(ledger.model, inputs, unsafe.disjuncts[disjunct])
         point, margin = search.start(x)
         for left in range(self.steps, 0, -1):
@@ -106,25 +106,27 @@ class GridSearch(Stage):
     def _shrink(self, ledger: Ledger, position: int, deadline: float) -> None:
         """Searches smaller and smaller balls, each from the last witness."""
         entry = ledger.progress[position]
-        inputs = entry.problem.inputs
+        inputs = entry.state.problem.inputs
         anywhere = (inputs.lower < inputs.upper) & inputs.takes_any_value
         shares = _SHRINKS if anywhere.any() else (*_SHRINKS, 1.0)
         for _ in range(_ROUNDS):
-            if entry.witness is None or entry.witness.distance == entry.stuck:
+            if entry.state.witness is None or entry.state.witness.distance == entry.stuck:
                 return
             if not any(self._nearer(ledger, position, share, deadline) for share in shares):
-                entry.stuck = entry.witness.distance
+                entry.stuck = entry.state.witness.distance
 
     def _nearer(self, ledger: Ledger, position: int, share: float, deadline: float) -> bool:
         entry = ledger.progress[position]
-        if entry.witness is None or time.monotonic() > deadline:
+        if entry.state.witness is None or time.monotonic() > deadline:
             return False
-        inputs = entry.problem.inputs.with_eps(
-            float(np.nextafter(share * entry.witness.distance, 0.0))
+        inputs = entry.state.problem.inputs.with_eps(
+            float(np.nextafter(share * entry.state.witness.distance, 0.0))
         )
-        x = entry.witness.x.astype(np.float64)
-        targets = [disjunct.target for disjunct in entry.problem.unsafe.disjuncts]
-        return self._descend(ledger, position, inputs, x, targets.index(entry.target), deadline)
+        x = entry.state.witness.x.astype(np.float64)
+        targets = [disjunct.target for disjunct in entry.state.problem.unsafe.disjuncts]
+        return self._descend(
+            ledger, position, inputs, x, targets.index(entry.state.target), deadline
+        )
 
 
 def _turn(before: list[EndPoint], point: EndPoint) -> int:

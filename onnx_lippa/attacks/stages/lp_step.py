@@ -12,7 +12,8 @@ from onnx_lippa.attacks.ledger import Ledger
 from onnx_lippa.ir.pattern import ActivationPattern
 from onnx_lippa.lp.engine import Optimum
 from onnx_lippa.lp.region import LinearRegion
-from onnx_lippa.witness import FoundBy
+from onnx_lippa.state import Work
+from onnx_lippa.witness import Effort, FoundBy
 
 _ROUNDING: Final = 1e-9
 """In a property a tie may count. An optimum that is one may come out this much above it."""
@@ -32,16 +33,16 @@ def margin_step(
     if (pattern.key, disjunct) in entry.visited:
         return None
     entry.visited.add((pattern.key, disjunct))
-    with ledger.timed([position], lp=True) as deadline:
+    with ledger.timed([position], Work.LPS) as deadline:
         region = LinearRegion(ledger.model.network, pattern)
         optimum = ledger.session(entry).least_margin(
-            region, entry.problem.unsafe.disjuncts[disjunct], deadline - time.monotonic()
+            region, entry.state.problem.unsafe.disjuncts[disjunct], deadline - time.monotonic()
         )
-    entry.lp_steps += 1
+    entry.state.effort += Effort(lp_steps=1)
     if optimum.found:
-        if optimum.margin <= (0.0 if entry.problem.asked is None else _ROUNDING):
+        if optimum.margin <= (0.0 if entry.state.problem.asked is None else _ROUNDING):
             ledger.accept(position, optimum.x, FoundBy.LP)
-        entry.least_optimum = min(entry.least_optimum, optimum.margin)
+        entry.state.observe(optimum.margin)
     return optimum
 
 
@@ -57,18 +58,18 @@ def distance_step(
         return None
     entry.visited.add((pattern.key, disjunct))
     region = LinearRegion(ledger.model.network, pattern)
-    conjunction = entry.problem.unsafe.disjuncts[disjunct]
-    logits = region.evaluate(entry.problem.inputs.center[None]).outputs
+    conjunction = entry.state.problem.unsafe.disjuncts[disjunct]
+    logits = region.evaluate(entry.state.problem.inputs.center[None]).outputs
     scale = max(1.0, float(np.abs(logits).max()))
     for share in _MARGINS:
-        with ledger.timed([position], lp=True):
+        with ledger.timed([position], Work.LPS):
             optimum = ledger.session(entry).least_distance(
-                region, conjunction, share * scale, ledger.remaining(entry)
+                region, conjunction, share * scale, entry.state.seconds_left
             )
-        entry.lp_steps += 1
+        entry.state.effort += Effort(lp_steps=1)
         if not optimum.found:
             return None
-        best = np.inf if entry.witness is None else entry.witness.distance
+        best = np.inf if entry.state.witness is None else entry.state.witness.distance
         if optimum.distance >= best:
             return None
         if ledger.accept(position, optimum.x, FoundBy.LP):

@@ -47,20 +47,24 @@ class NearestRegions(Stage):
     def run(self, ledger: Ledger) -> None:
         """See :meth:`Stage.run`."""
         for position in ledger.unsettled():
-            if ledger.progress[position].problem.inputs.free_features <= self.most_features:
+            if ledger.progress[position].state.problem.inputs.free_features <= self.most_features:
                 self._search(ledger, position)
 
     def _search(self, ledger: Ledger, position: int) -> None:
         entry = ledger.progress[position]
-        generator = entry.problem.generator(ledger.settings.seed, "nearest regions")
-        last, fruitless = entry.lp_steps + self.lp_steps, 0
-        while fruitless < _PATIENCE and entry.lp_steps < last and ledger.remaining(entry) > 0:
+        generator = entry.state.problem.generator(ledger.settings.seed, "nearest regions")
+        last, fruitless = entry.state.effort.lp_steps + self.lp_steps, 0
+        while (
+            fruitless < _PATIENCE
+            and entry.state.effort.lp_steps < last
+            and entry.state.seconds_left > 0
+        ):
             with ledger.timed([position]):
                 regions = self._regions(ledger, position, generator)
             fruitless = 0 if regions else fruitless + 1
             for bound, pattern, disjunct in regions:
-                nearest = np.inf if entry.witness is None else entry.witness.distance
-                over = entry.lp_steps >= last or ledger.remaining(entry) <= 0
+                nearest = np.inf if entry.state.witness is None else entry.state.witness.distance
+                over = entry.state.effort.lp_steps >= last or entry.state.seconds_left <= 0
                 if over or bound >= nearest:
                     break
                 distance_step(ledger, position, pattern, disjunct)
@@ -70,14 +74,16 @@ class NearestRegions(Stage):
     ) -> list[tuple[float, ActivationPattern, int]]:
         """Regions not solved yet that may be nearer than the witness: bound, pattern, disjunct."""
         entry, network = ledger.progress[position], ledger.model.network
-        wanted = ledger.wanted(entry)
+        wanted = entry.state.improving
         inputs = wanted.with_eps(min(wanted.eps, wanted.widest))
-        points = _points(inputs, None if entry.witness is None else entry.witness.x, generator)
+        points = _points(
+            inputs, None if entry.state.witness is None else entry.state.witness.x, generator
+        )
         patterns = _patterns(network, points)
         x = points[list(patterns)]
         keys = [pattern.key for pattern in patterns.values()]
         found: list[tuple[float, int, int]] = []
-        for j, disjunct in enumerate(entry.problem.unsafe.disjuncts):
+        for j, disjunct in enumerate(entry.state.problem.unsafe.disjuncts):
             bounds = np.zeros(len(x))
             for row, right in zip(disjunct.matrix, disjunct.bound, strict=True):
                 logits, gradient = network.vector_jacobian(x, np.repeat(row[None], len(x), axis=0))

@@ -29,15 +29,19 @@ class Polish(Stage):
     def run(self, ledger: Ledger) -> None:
         """See :meth:`Stage.run`."""
         for position in ledger.unsettled():
-            if ledger.progress[position].witness is not None:
+            if ledger.progress[position].state.witness is not None:
                 self._polish(ledger, position)
 
     def _polish(self, ledger: Ledger, position: int) -> None:
         entry, network = ledger.progress[position], ledger.model.network
-        last = entry.lp_steps + self.lp_steps
-        while entry.lp_steps < last and ledger.remaining(entry) > 0 and entry.witness is not None:
+        last = entry.state.effort.lp_steps + self.lp_steps
+        while (
+            entry.state.effort.lp_steps < last
+            and entry.state.seconds_left > 0
+            and entry.state.witness is not None
+        ):
             disjunct = _sought(entry)
-            x = entry.witness.x.astype(np.float64)
+            x = entry.state.witness.x.astype(np.float64)
             with ledger.timed([position]):
                 pattern = network.pattern(x)
             nearest = distance_step(ledger, position, pattern, disjunct)
@@ -45,16 +49,16 @@ class Polish(Stage):
                 return
             # The optimum lies on faces: the region just across them, towards the clean input,
             # may hold a nearer one.
-            center = entry.problem.inputs.center
+            center = entry.state.problem.inputs.center
             with ledger.timed([position]):
                 across = network.pattern(nearest + _CROSSINGS * (center - nearest))
                 beyond = network.pattern(nearest)
             for other in (beyond, across):
-                if entry.lp_steps < last:
+                if entry.state.effort.lp_steps < last:
                     distance_step(ledger, position, other, disjunct)
 
 
 def _sought(entry: Progress) -> int:
     """The disjunct the best witness was found for."""
-    targets = [disjunct.target for disjunct in entry.problem.unsafe.disjuncts]
-    return targets.index(entry.target)
+    targets = [disjunct.target for disjunct in entry.state.problem.unsafe.disjuncts]
+    return targets.index(entry.state.target)

@@ -47,17 +47,17 @@ class Scatter(Stage):
         """See :meth:`Stage.run`."""
         if ledger.settings.minimize:
             for position in ledger.unsettled():
-                if ledger.progress[position].problem.inputs.free_features <= MOST_FEATURES:
+                if ledger.progress[position].state.problem.inputs.free_features <= MOST_FEATURES:
                     with ledger.timed([position]):
                         self._scatter_at_all_distances(ledger, position)
             return
         for position in ledger.unbroken():
-            if ledger.progress[position].problem.inputs.free_features <= MOST_FEATURES:
+            if ledger.progress[position].state.problem.inputs.free_features <= MOST_FEATURES:
                 with ledger.timed([position]) as deadline:
                     self._scatter(ledger, position, deadline)
 
     def _scatter(self, ledger: Ledger, position: int, deadline: float) -> None:
-        problem = ledger.progress[position].problem
+        problem = ledger.progress[position].state.problem
         generator = problem.generator(ledger.settings.seed, "scatter")
         most = points_at_once(ledger.model.network, _AT_MOST)
         network = ledger.model.values  # compiled on first use, which is no part of the seconds
@@ -78,9 +78,9 @@ class Scatter(Stage):
 
     def _scatter_at_all_distances(self, ledger: Ledger, position: int) -> None:
         entry, count = ledger.progress[position], self._affordable(ledger)
-        inputs = entry.problem.inputs
+        inputs = entry.state.problem.inputs
         inputs = inputs.with_eps(min(inputs.eps, inputs.widest))
-        generator = entry.problem.generator(ledger.settings.seed, "scatter")
+        generator = entry.state.problem.generator(ledger.settings.seed, "scatter")
         # Nearer ones are drawn as often as far ones: as shares of the ball, and of the box.
         points = inputs.sampled(generator, count)
         box = np.isfinite(inputs.upper - inputs.lower)
@@ -92,7 +92,7 @@ class Scatter(Stage):
         points = inputs.center + shares * (points - inputs.center)
         if not count:
             return
-        margins = entry.problem.unsafe.margins(ledger.model.values.logits(points))
+        margins = entry.state.problem.unsafe.margins(ledger.model.values.logits(points))
         margins = np.where(np.isnan(margins), np.inf, margins)
         lengths = inputs.norm.lengths(points - inputs.center)
         for j in range(margins.shape[1]):

@@ -37,10 +37,10 @@ def starting_points(kind: Start, ledger: Ledger, pairs: list[Pair], round_: int)
     Random numbers depend on the seed, the input, the round, the disjunct and the copy only.
     """
     if kind is Start.CLEAN:
-        return [ledger.progress[i].problem.inputs.center for i, _, _ in pairs]
+        return [ledger.progress[i].state.problem.inputs.center for i, _, _ in pairs]
     seed = ledger.settings.seed
     generators = [
-        ledger.progress[i].problem.generator(seed, "start of a walk", round_, j, copy)
+        ledger.progress[i].state.problem.generator(seed, "start of a walk", round_, j, copy)
         for i, j, copy in pairs
     ]
     points = [
@@ -56,7 +56,7 @@ def _random_point(
     kind: Start, ledger: Ledger, position: int, generator: np.random.Generator
 ) -> Float64:
     entry = ledger.progress[position]
-    inputs = entry.problem.inputs
+    inputs = entry.state.problem.inputs
     if kind is Start.FAR:
         x = inputs.center + inputs.eps * inputs.norm.sample_extreme(generator, inputs.size)
     else:
@@ -79,7 +79,7 @@ def _diversified(
     generators: list[np.random.Generator],
 ) -> list[Float64]:
     """The points after some full-length steps that make random combinations of logits grow."""
-    inputs = [ledger.progress[i].problem.inputs for i, _, _ in pairs]
+    inputs = [ledger.progress[i].state.problem.inputs for i, _, _ in pairs]
     k = ledger.model.network.output_size
     weighting = np.array([g.uniform(-1.0, 1.0, k) for g in generators])
     center = np.array([q.center for q in inputs])

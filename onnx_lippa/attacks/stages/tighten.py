@@ -13,6 +13,7 @@ from onnx_lippa.attacks.ledger import Ledger
 from onnx_lippa.attacks.methods import MomentumPgd
 from onnx_lippa.attacks.rows import rows_for
 from onnx_lippa.attacks.stages.base import Stage
+from onnx_lippa.state import Work
 from onnx_lippa.witness import FoundBy
 
 _SHRINK: Final = 0.02
@@ -38,28 +39,28 @@ class Tighten(Stage):
 
     def run(self, ledger: Ledger) -> None:
         """See :meth:`Stage.run`."""
-        positions = [i for i in ledger.unsettled() if ledger.progress[i].witness is not None]
+        positions = [i for i in ledger.unsettled() if ledger.progress[i].state.witness is not None]
         for first in range(0, len(positions), _PROBLEMS):
             self._tighten(ledger, positions[first : first + _PROBLEMS])
 
     def _tighten(self, ledger: Ledger, positions: list[int]) -> None:
-        problems = [entry.problem for entry in ledger.progress]
+        problems = [entry.state.problem for entry in ledger.progress]
         pairs, starts, radii = [], [], []
         for i in positions:
             entry = ledger.progress[i]
-            if entry.witness is None:
+            if entry.state.witness is None:
                 continue
-            radius = (1.0 - _SHRINK * 0.5**self.round) * entry.witness.distance
-            inputs = entry.problem.inputs
+            radius = (1.0 - _SHRINK * 0.5**self.round) * entry.state.witness.distance
+            inputs = entry.state.problem.inputs
             project = inputs.norm.projector(
                 inputs.center[None], np.array([radius]), inputs.lower, inputs.upper
             )
             for j in entry.nearest_disjuncts(self.disjuncts or len(entry.clean_margins)):
                 seed = ledger.settings.seed
-                generator = entry.problem.generator(seed, "smaller ball", self.round, j)
+                generator = entry.state.problem.generator(seed, "smaller ball", self.round, j)
                 far = inputs.norm.sample_extreme(generator, inputs.size)
                 for start in (
-                    entry.witness.x.astype(np.float64),
+                    entry.state.witness.x.astype(np.float64),
                     inputs.center,
                     inputs.center + radius * far,
                 ):
@@ -70,6 +71,9 @@ class Tighten(Stage):
         def accept(position: int, x: Floats) -> bool:
             return ledger.accept(position, x, FoundBy.GRADIENT)
 
-        with ledger.timed([i for i, _ in pairs]) as deadline:
+        with ledger.timed([i for i, _ in pairs], Work.GRADIENTS) as deadline:
             rows = rows_for(problems, pairs, starts, np.array(radii))
-            explore(ledger.model.gradient, rows, MomentumPgd(), self.steps, accept, deadline)
+            walked = explore(
+                ledger.model.gradient, rows, MomentumPgd(), self.steps, accept, deadline
+            )
+        ledger.count_gradients([i for i, _ in pairs], walked.gradients)

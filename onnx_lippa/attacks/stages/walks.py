@@ -15,6 +15,7 @@ from onnx_lippa.attacks.methods import GradientMethod, MomentumPgd
 from onnx_lippa.attacks.rows import rows_for
 from onnx_lippa.attacks.stages.base import Stage
 from onnx_lippa.attacks.stages.starts import Pair, Start, starting_points
+from onnx_lippa.state import Work
 from onnx_lippa.witness import FoundBy
 
 _ROWS: Final = 384
@@ -52,7 +53,7 @@ class Walks(Stage):
             entry = ledger.progress[i]
             if entry.closeness() >= self.closeness:
                 continue
-            if entry.problem.asked is not None:
+            if entry.state.problem.asked is not None:
                 self._search(ledger, i)
                 continue
             # An input's walks stay together: which one settles it must not depend on others.
@@ -73,7 +74,7 @@ class Walks(Stage):
 
     def _pairs(self, ledger: Ledger, position: int) -> list[Pair]:
         entry = ledger.progress[position]
-        count = self.disjuncts or len(entry.problem.unsafe.disjuncts)
+        count = self.disjuncts or len(entry.state.problem.unsafe.disjuncts)
         return [
             (position, j, copy)
             for j in entry.nearest_disjuncts(count)
@@ -87,12 +88,13 @@ class Walks(Stage):
         def accept(position: int, x: Floats) -> bool:
             return ledger.accept(position, x, FoundBy.GRADIENT)
 
-        with ledger.timed(owners) as deadline:
+        with ledger.timed(owners, Work.GRADIENTS) as deadline:
             starts = starting_points(self.start, ledger, pairs, self.round)
             rows = rows_for(
-                [entry.problem for entry in entries], [(i, j) for i, j, _ in pairs], starts
+                [entry.state.problem for entry in entries], [(i, j) for i, j, _ in pairs], starts
             )
             walked = explore(ledger.model.gradient, rows, self.method, self.steps, accept, deadline)
+        ledger.count_gradients(owners, walked.gradients)
         for place, (i, j, _) in enumerate(pairs):
             point = EndPoint(float(walked.margin[place]), j, walked.best[place], self.round)
             entries[i].remember([point])

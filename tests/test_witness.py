@@ -1,8 +1,9 @@
-"""The judge, on models small enough to know every answer: the logits are two of the inputs."""
+"""The check of witnesses, on models whose answers are known: the logits are two of the inputs."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -11,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from onnx_lippa.onnx_io import load
+from onnx_lippa.onnx_io import Runtime, load
 from onnx_lippa.spec import Conjunction, InputSet, Norm, UnsafeSet, norm_named
-from onnx_lippa.witness import Judge, Witness
+from onnx_lippa.witness import Witness, check_candidate, check_stored
 
 WRONG = UnsafeSet.misclassification(0, 2)
 NORMS = pytest.mark.parametrize("norm", ["linf", "l1", "l2"])
@@ -43,8 +44,8 @@ def saved_model(folder: Path, shape: tuple[int, ...], batch: int | str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
-    return Judge(load(saved_model(tmp_path_factory.mktemp("model"), (2,), "batch")).runtime)
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+    return load(saved_model(tmp_path_factory.mktemp("model"), (2,), "batch")).runtime
 
 
 def around(center: list[float], eps: float, norm: str | Norm = "linf") -> InputSet:
@@ -61,25 +62,25 @@ def step(value: float, towards: float) -> np.float32:
 
 
 @NORMS
-def test_a_clean_input_that_is_right_is_no_witness(judge: Judge, norm: str) -> None:
+def test_a_clean_input_that_is_right_is_no_witness(runtime: Runtime, norm: str) -> None:
     inputs = around([0.6, 0.4], 0.3, norm)
-    assert judge.witness(inputs.center, inputs, WRONG) is None
-    assert judge.replay(inputs.center.astype(np.float32), inputs, WRONG) is None
+    assert check_candidate(runtime, inputs.center, inputs, WRONG) is None
+    assert check_stored(runtime, inputs.center.astype(np.float32), inputs, WRONG) is None
 
 
 @NORMS
-def test_a_clean_input_that_is_wrong_is_one_at_distance_zero(judge: Judge, norm: str) -> None:
+def test_a_clean_input_that_is_wrong_is_one_at_distance_zero(runtime: Runtime, norm: str) -> None:
     inputs = around([0.4, 0.6], 0.0, norm)
-    witness = judge.witness(inputs.center, inputs, WRONG)
+    witness = check_candidate(runtime, inputs.center, inputs, WRONG)
     assert witness is not None
     assert witness.distance == 0.0
 
 
 @NORMS
-def test_a_true_adversarial_is_accepted_as_it_is(judge: Judge, norm: str) -> None:
+def test_a_true_adversarial_is_accepted_as_it_is(runtime: Runtime, norm: str) -> None:
     inputs = around([0.6, 0.4], 0.3, norm)
     x = f32(0.47, 0.53)
-    witness = judge.replay(x, inputs, WRONG)
+    witness = check_stored(runtime, x, inputs, WRONG)
     assert isinstance(witness, Witness)
     assert witness.x.dtype == witness.outputs.dtype == np.float32
     np.testing.assert_array_equal(witness.x, x)
@@ -87,28 +88,28 @@ def test_a_true_adversarial_is_accepted_as_it_is(judge: Judge, norm: str) -> Non
     assert witness.prediction == 1
     assert witness.distance == inputs.distance(x)
     assert 0 < witness.distance <= 0.3
-    same = judge.witness(x.astype(np.float64), inputs, WRONG)
+    same = check_candidate(runtime, x.astype(np.float64), inputs, WRONG)
     assert same is not None
     np.testing.assert_array_equal(same.x, x)
 
 
 @NORMS
-def test_one_ulp_outside_of_the_ball_is_rejected(judge: Judge, norm: str) -> None:
+def test_one_ulp_outside_of_the_ball_is_rejected(runtime: Runtime, norm: str) -> None:
     """Along one axis all norms have the same edge: 0.25, which float32 holds."""
     inputs = around([0.5, 0.375], 0.25, norm)
     edge = f32(0.5, 0.625)
-    assert judge.replay(edge, inputs, WRONG) is not None
+    assert check_stored(runtime, edge, inputs, WRONG) is not None
     outside = f32(0.5, step(0.625, 1))
     assert WRONG.contains(outside)
-    assert judge.replay(outside, inputs, WRONG) is None
-    # Judged as a candidate it is moved in first.
-    moved = judge.witness(outside.astype(np.float64), inputs, WRONG)
+    assert check_stored(runtime, outside, inputs, WRONG) is None
+    # Offered as a candidate it is moved in first.
+    moved = check_candidate(runtime, outside.astype(np.float64), inputs, WRONG)
     assert moved is not None
     assert inputs.contains(moved.x)
 
 
 @pytest.mark.parametrize("eps", [0.1, 0.05, 8 / 255])
-def test_a_radius_that_float32_cannot_hold_is_not_exceeded(judge: Judge, eps: float) -> None:
+def test_a_radius_that_float32_cannot_hold_is_not_exceeded(runtime: Runtime, eps: float) -> None:
     """float32(center + eps) may lie outside of the ball; then it is no witness."""
     rejected = 0
     for pixel in range(30, 200, 7):
@@ -118,63 +119,63 @@ def test_a_radius_that_float32_cannot_hold_is_not_exceeded(judge: Judge, eps: fl
         assert WRONG.contains(x)
         if float(x[1]) - inputs.center[1] > eps:
             rejected += 1
-            assert judge.replay(x, inputs, WRONG) is None
-        witness = judge.witness(x.astype(np.float64), inputs, WRONG)
+            assert check_stored(runtime, x, inputs, WRONG) is None
+        witness = check_candidate(runtime, x.astype(np.float64), inputs, WRONG)
         assert witness is not None
         assert abs(float(witness.x[1]) - inputs.center[1]) <= eps
     assert rejected > 10
 
 
-def test_one_ulp_outside_of_the_box_is_rejected(judge: Judge) -> None:
+def test_one_ulp_outside_of_the_box_is_rejected(runtime: Runtime) -> None:
     inputs = around([0.9, 0.8], 5.0)
-    assert judge.replay(f32(0.9, 1.0), inputs, WRONG) is not None
-    assert judge.replay(f32(0.9, step(1.0, 2)), inputs, WRONG) is None
-    assert judge.replay(f32(0.0, 0.5), inputs, WRONG) is not None
-    assert judge.replay(f32(step(0.0, -1), 0.5), inputs, WRONG) is None
+    assert check_stored(runtime, f32(0.9, 1.0), inputs, WRONG) is not None
+    assert check_stored(runtime, f32(0.9, step(1.0, 2)), inputs, WRONG) is None
+    assert check_stored(runtime, f32(0.0, 0.5), inputs, WRONG) is not None
+    assert check_stored(runtime, f32(step(0.0, -1), 0.5), inputs, WRONG) is None
 
 
 @NORMS
-def test_a_tie_is_not_adversarial(judge: Judge, norm: str) -> None:
+def test_a_tie_is_not_adversarial(runtime: Runtime, norm: str) -> None:
     inputs = around([0.5, 0.25], 0.5, norm)
-    assert judge.replay(f32(0.5, 0.5), inputs, WRONG) is None
-    assert judge.witness(np.array([0.5, 0.5]), inputs, WRONG) is None
-    broken = judge.replay(f32(0.5, step(0.5, 1)), inputs, WRONG)
+    assert check_stored(runtime, f32(0.5, 0.5), inputs, WRONG) is None
+    assert check_candidate(runtime, np.array([0.5, 0.5]), inputs, WRONG) is None
+    broken = check_stored(runtime, f32(0.5, step(0.5, 1)), inputs, WRONG)
     assert broken is not None
     assert broken.prediction == 1
     # The same the other way round, where the label is the second class.
     other = UnsafeSet.misclassification(1, 2)
-    assert judge.replay(f32(0.5, 0.5), around([0.5, 0.5], 0.5, norm), other) is None
+    assert check_stored(runtime, f32(0.5, 0.5), around([0.5, 0.5], 0.5, norm), other) is None
 
 
-def test_a_tie_in_float32_is_a_tie_whatever_the_solver_says(judge: Judge) -> None:
+def test_a_tie_in_float32_is_a_tie_whatever_the_solver_says(runtime: Runtime) -> None:
     """A solution that is adversarial by less than float32 can hold is none."""
     inputs = around([0.5, 0.25], 0.5)
-    assert judge.witness(np.array([0.5, 0.5 + 1e-10]), inputs, WRONG) is None
-    assert judge.witness(np.array([0.5, 0.5 + 1e-7]), inputs, WRONG) is not None
+    assert check_candidate(runtime, np.array([0.5, 0.5 + 1e-10]), inputs, WRONG) is None
+    assert check_candidate(runtime, np.array([0.5, 0.5 + 1e-7]), inputs, WRONG) is not None
 
 
-def test_a_closed_property_counts_ties(judge: Judge) -> None:
+def test_a_closed_property_counts_ties(runtime: Runtime) -> None:
     closed = UnsafeSet((Conjunction(np.array([[1.0, -1.0]]), np.zeros(1), strict=False),))
     inputs = around([0.5, 0.25], 0.5)
-    witness = judge.replay(f32(0.5, 0.5), inputs, closed)
+    witness = check_stored(runtime, f32(0.5, 0.5), inputs, closed)
     assert witness is not None
-    assert judge.replay(f32(step(0.5, 1), 0.5), inputs, closed) is None
+    assert check_stored(runtime, f32(step(0.5, 1), 0.5), inputs, closed) is None
 
 
-def test_only_what_is_asked_counts(judge: Judge) -> None:
+def test_only_what_is_asked_counts(runtime: Runtime) -> None:
     inputs = around([0.6, 0.4], 0.3)
     nothing = UnsafeSet.misclassification(0, 2, [0])
     both = UnsafeSet((Conjunction(np.array([[1.0, 0.0], [0.0, -1.0]]), np.array([0.5, -0.55])),))
-    assert judge.replay(f32(0.4, 0.6), inputs, nothing) is None
-    assert judge.replay(f32(0.4, 0.6), inputs, both) is not None
-    assert judge.replay(f32(0.4, 0.5), inputs, both) is None
+    assert check_stored(runtime, f32(0.4, 0.6), inputs, nothing) is None
+    assert check_stored(runtime, f32(0.4, 0.6), inputs, both) is not None
+    assert check_stored(runtime, f32(0.4, 0.5), inputs, both) is None
 
 
-def test_what_is_not_a_number_is_no_witness(judge: Judge) -> None:
+def test_what_is_not_a_number_is_no_witness(runtime: Runtime) -> None:
     inputs = around([0.6, 0.4], np.inf)
-    assert judge.replay(f32(np.nan, 0.9), inputs, WRONG) is None
-    assert judge.witness(np.array([np.nan, 0.9]), inputs, WRONG) is None
-    assert judge.witness(np.array([np.nan, np.nan]), inputs, WRONG) is None
+    assert check_stored(runtime, f32(np.nan, 0.9), inputs, WRONG) is None
+    assert check_candidate(runtime, np.array([np.nan, 0.9]), inputs, WRONG) is None
+    assert check_candidate(runtime, np.array([np.nan, np.nan]), inputs, WRONG) is None
 
 
 @settings(derandomize=True, deadline=None, max_examples=60)
@@ -185,20 +186,20 @@ def test_what_is_not_a_number_is_no_witness(judge: Judge) -> None:
     norm=st.sampled_from(["linf", "l1", "l2"]),
 )
 def test_whatever_is_accepted_is_real(
-    judge: Judge,
+    runtime: Runtime,
     center: tuple[int, int],
     candidate: tuple[float, float],
     eps: float,
     norm: str,
 ) -> None:
     inputs = around([value / 255 for value in center], eps, norm)
-    witness = judge.witness(np.array(candidate), inputs, WRONG)
+    witness = check_candidate(runtime, np.array(candidate), inputs, WRONG)
     if witness is not None:
         x = witness.x.astype(np.float64)
         assert x[1] > x[0]
         assert np.all((x >= 0) & (x <= 1))
         assert norm_named(norm).distance(x, inputs.center) == witness.distance <= eps
-        assert judge.replay(witness.x, inputs, WRONG) is not None
+        assert check_stored(runtime, witness.x, inputs, WRONG) is not None
 
 
 @pytest.mark.parametrize("batch", ["batch", 1])
@@ -208,28 +209,28 @@ def test_models_of_any_batch_size_and_shape(
 ) -> None:
     model = load(saved_model(tmp_path, shape, batch))
     assert model.interface.batch_is_free == (batch == "batch")
-    judge, rest = Judge(model.runtime), [0.5] * (int(np.prod(shape)) - 2)
+    runtime, rest = model.runtime, [0.5] * (int(np.prod(shape)) - 2)
     inputs = around([0.6, 0.4, *rest], 0.3)
-    assert judge.replay(inputs.center.astype(np.float32), inputs, WRONG) is None
-    assert judge.replay(f32(0.5, 0.5, *rest), inputs, WRONG) is None
-    witness = judge.witness(np.array([0.45, 0.55, *rest]), inputs, WRONG)
+    assert check_stored(runtime, inputs.center.astype(np.float32), inputs, WRONG) is None
+    assert check_stored(runtime, f32(0.5, 0.5, *rest), inputs, WRONG) is None
+    witness = check_candidate(runtime, np.array([0.45, 0.55, *rest]), inputs, WRONG)
     assert witness is not None
     np.testing.assert_allclose(witness.outputs, [0.45, 0.55], rtol=1e-6)
-    shaped = judge.witness(np.array([0.45, 0.55, *rest]).reshape(shape), inputs, WRONG)
+    shaped = check_candidate(runtime, np.array([0.45, 0.55, *rest]).reshape(shape), inputs, WRONG)
     assert shaped is not None
     assert shaped.x.shape == (inputs.size,)
 
 
-def test_a_witness_survives_being_saved(judge: Judge, tmp_path: Path) -> None:
+def test_a_witness_survives_being_saved(runtime: Runtime, tmp_path: Path) -> None:
     inputs = around([0.6, 0.4], 0.1)
-    witness = judge.witness(np.array([0.0, 1.0]), inputs, WRONG)
+    witness = check_candidate(runtime, np.array([0.0, 1.0]), inputs, WRONG)
     assert witness is None  # the ball is too small: 0.5 against 0.5 at best
     inputs = around([0.6, 0.41], 0.1)
-    witness = judge.witness(np.array([0.0, 1.0]), inputs, WRONG)
+    witness = check_candidate(runtime, np.array([0.0, 1.0]), inputs, WRONG)
     assert witness is not None
     np.savez(tmp_path / "saved.npz", x=witness.x)
     with np.load(tmp_path / "saved.npz") as saved:
-        again = judge.replay(saved["x"], inputs, WRONG)
+        again = check_stored(runtime, saved["x"], inputs, WRONG)
     assert again is not None
     assert again.distance == witness.distance
     np.testing.assert_array_equal(again.outputs, witness.outputs)
@@ -260,6 +261,6 @@ class Disagreeing:
 def test_it_must_hold_alone_and_in_a_batch(
     alone: list[float], together: list[float], holds: bool
 ) -> None:
-    judge = Judge(Disagreeing(alone, together))  # type: ignore[arg-type]
+    runtime: Any = Disagreeing(alone, together)
     inputs = around([0.6, 0.4], 0.3)
-    assert (judge.replay(f32(0.45, 0.55), inputs, WRONG) is not None) == holds
+    assert (check_stored(runtime, f32(0.45, 0.55), inputs, WRONG) is not None) == holds
