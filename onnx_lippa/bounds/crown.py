@@ -22,8 +22,8 @@ from typing import ClassVar, Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers, size
-from onnx_lippa.bounds.interval import EPSILON
 from onnx_lippa.bounds.relaxation import Lines
+from onnx_lippa.bounds.rounding import EPSILON
 from onnx_lippa.bounds.segments import Form, form_of, pulled_back, rounding_share, shape_of
 from onnx_lippa.bounds.sets import InputSets
 from onnx_lippa.clock import NEVER, require_time

@@ -20,12 +20,9 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import AnyArray, Float64, Integers, Shape, size
+from onnx_lippa.bounds.rounding import EPSILON, TINY
 from onnx_lippa.ir.algebra import Algebra, ConvGeometry, NumpyAlgebra
 
-EPSILON: Final = float(np.finfo(np.float64).eps)
-"""Relative rounding of one operation, twice over."""
-TINY: Final = 1e-300
-"""Absolute rounding of products that underflow, with room."""
 _FEW: Final = 4
 """Operations beside the sum itself, for which the share of ε leaves room."""
 

@@ -9,10 +9,11 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers
 from onnx_lippa.bounds.crown import Rows, Substitution
-from onnx_lippa.bounds.interval import EPSILON, Interval
+from onnx_lippa.bounds.interval import Interval
 from onnx_lippa.bounds.propagation import Bounds, interval_bounds, linear_bounds, runs
 from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.relaxation import Lines, constant_lines_of, lines_of
+from onnx_lippa.bounds.rounding import EPSILON
 from onnx_lippa.bounds.sets import InputSets
 from onnx_lippa.bounds.walk import Walk
 from onnx_lippa.clock import NEVER

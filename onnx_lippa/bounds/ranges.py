@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 
 from onnx_lippa.arrays import AnyArray, Float64
-from onnx_lippa.bounds.interval import EPSILON, TINY, Interval, IntervalAlgebra
+from onnx_lippa.bounds.interval import Interval, IntervalAlgebra
+from onnx_lippa.bounds.rounding import EPSILON, TINY
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.layers.activation import Activation
 from onnx_lippa.ir.layers.reduce_max import ReduceMax

@@ -23,8 +23,9 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import AnyArray, Float64
-from onnx_lippa.bounds.interval import EPSILON, TINY, Interval
+from onnx_lippa.bounds.interval import Interval
 from onnx_lippa.bounds.ranges import kinked_at, kinked_rounding, range_of, states_within
+from onnx_lippa.bounds.rounding import EPSILON, TINY
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.layers.activation import Activation
 from onnx_lippa.ir.layers.reduce_max import ReduceMax

@@ -10,11 +10,10 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats
-from onnx_lippa.bounds.interval import EPSILON, TINY, Interval
+from onnx_lippa.bounds.interval import Interval
+from onnx_lippa.bounds.rounding import EPSILON, OUTWARD, TINY
 from onnx_lippa.spec import StatedSet
 
-_OUTWARD: Final = 8 * EPSILON
-"""Rounding of a distance, which :meth:`InputSet.contains` compares with the radius."""
 _UNDERFLOW: Final = 1e-150
 """A distance whose squares underflow is smaller, and so is a dual norm."""
 
@@ -42,7 +41,7 @@ class InputSets:
     def of(cls, sets: Sequence[StatedSet]) -> InputSets:
         """From sets with a finite radius; those without one have infinite bounds."""
         center = np.array([one.center for one in sets])
-        reach = np.array([one.reach for one in sets]) * (1 + _OUTWARD)
+        reach = np.array([one.reach for one in sets]) * OUTWARD
         moves = reach > 0
         low = np.where(moves, np.nextafter(center - reach, -np.inf), center)
         high = np.where(moves, np.nextafter(center + reach, np.inf), center)
@@ -76,7 +75,7 @@ class InputSets:
         if one.norm.order == np.inf:
             return value
         share = (rows.shape[1] + 8) * EPSILON
-        radius = one.eps * (1 + _OUTWARD) + _UNDERFLOW
+        radius = one.eps * OUTWARD + _UNDERFLOW
         drop = radius * one.norm.dual(rows)
         over_ball = rows @ one.center - drop
         over_ball = over_ball - share * (sizes @ np.abs(one.center) + drop)

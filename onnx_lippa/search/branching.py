@@ -8,8 +8,8 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Floats, Integers
-from onnx_lippa.bounds.dual.dual import Objectives, Units, eliminate, lower_bounds
-from onnx_lippa.bounds.dual.relaxed import Relaxed
+from onnx_lippa.bounds.dual.dual import Objectives, Units
+from onnx_lippa.bounds.dual.relaxed import Relaxed, eliminate, lower_bounds
 from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.search.frontier import Nodes
 

@@ -17,10 +17,11 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers, States
 from onnx_lippa.bounds.dual.ascent import Ascent
-from onnx_lippa.bounds.dual.dual import EPSILON, Objectives
+from onnx_lippa.bounds.dual.dual import Objectives
 from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.reduced.folding import relaxed_by, states_by
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.rounding import EPSILON
 
 _POINTS: Final = 128
 _ROUNDS: Final = 30

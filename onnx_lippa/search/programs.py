@@ -21,12 +21,13 @@ from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, States
 from onnx_lippa.bounds.dual.ascent import Ascent
-from onnx_lippa.bounds.dual.dual import EPSILON, Objectives, Units
+from onnx_lippa.bounds.dual.dual import Objectives, Units
 from onnx_lippa.bounds.dual.relaxed import Relaxed
 from onnx_lippa.bounds.dual.weighted import objective_of
 from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.reduced.folding import states_by
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.rounding import EPSILON
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, Ending, Reason
 from onnx_lippa.lp.duality import certified_bound, violation_program, without_cost

@@ -20,8 +20,8 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers, States
 from onnx_lippa.bounds.dual.ascent import Ascent
-from onnx_lippa.bounds.dual.dual import Eliminated, Units
-from onnx_lippa.bounds.dual.relaxed import Relaxed
+from onnx_lippa.bounds.dual.dual import Units
+from onnx_lippa.bounds.dual.relaxed import Eliminated, Relaxed
 from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.reduced.build import rectified
 from onnx_lippa.bounds.reduced.conditions import shared_conditions

@@ -10,8 +10,8 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.bounds.dual.certificate import prove
-from onnx_lippa.bounds.dual.dual import Eliminated, Objectives, Units, eliminate, relaxed_values
-from onnx_lippa.bounds.dual.relaxed import Relaxed
+from onnx_lippa.bounds.dual.dual import Objectives, Units
+from onnx_lippa.bounds.dual.relaxed import Eliminated, Relaxed, eliminate, relaxed_values
 from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.reduced.local import Group, groups_of

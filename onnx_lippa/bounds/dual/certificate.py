@@ -43,14 +43,13 @@ from typing import Final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats
-from onnx_lippa.bounds.dual.dual import Eliminated, Objectives, Units, eliminate
-from onnx_lippa.bounds.dual.relaxed import Relaxed
+from onnx_lippa.bounds.dual.dual import Objectives, Units
+from onnx_lippa.bounds.dual.relaxed import Eliminated, Relaxed, eliminate
 from onnx_lippa.bounds.proven import Proven
+from onnx_lippa.bounds.rounding import EPSILON, UNDERFLOW
 
 _ROOM: Final = 1.03
 """For what γ is more than t ε, and for the rounding of the allowance itself."""
-_EPSILON: Final = float(np.finfo(np.float64).eps)
-_TINY: Final = 1e-290
 
 
 @dataclass(frozen=True)
@@ -110,5 +109,5 @@ def _least(rows: Floats, boxes: Boxes) -> Float64:
     value = np.einsum("nd,nd->n", rows, boxes.middle, dtype=np.float64)
     sizes = np.abs(rows)
     value -= np.einsum("nd,nd->n", sizes, boxes.radius, dtype=np.float64)
-    slack = (2 * rows.shape[1] + 16) * _EPSILON * sizes.sum(axis=1, dtype=np.float64) + _TINY
+    slack = (2 * rows.shape[1] + 16) * EPSILON * sizes.sum(axis=1, dtype=np.float64) + UNDERFLOW
     return value - slack

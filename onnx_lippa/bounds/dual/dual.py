@@ -25,13 +25,10 @@ from typing import Final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers
-from onnx_lippa.bounds.dual.relaxed import Relaxed
 from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.rounding import EPSILON, ROOM
 
-EPSILON: Final = float(np.finfo(np.float64).eps)
-_ROOM: Final = 1 + 1e-9
-"""Sums of sizes are rounded themselves, by far less than this."""
 _MOST_SHARE: Final = 0.01
 """Sums that might be off by more are not bounded."""
 _FEW: Final = 8
@@ -264,80 +261,6 @@ class Objectives:
         return len(self.offset)
 
 
-@dataclass(frozen=True)
-class Eliminated:
-    """Objectives with all units eliminated.
-
-    Attributes:
-        rows: (n, d) what is left, linear in e.
-        constant: (n,) and the constant.
-        coefficients: m, (n, units).
-        multipliers: ν, (n, units).
-        drop: (n,) what upper lines took from the constant; not negative.
-    """
-
-    rows: Floats
-    constant: Floats
-    coefficients: Floats
-    multipliers: Floats
-    drop: Floats
-
-
-def eliminate(
-    units: Units, objectives: Objectives, relaxed: Relaxed, alpha: Floats, beta: Floats | None
-) -> Eliminated:
-    """Replaces the units, the last block first.
-
-    Args:
-        units: the units.
-        objectives: the functions to be bounded; n of them.
-        relaxed: what the units are replaced by.
-        alpha: (n, units) or (1, units) slopes of lower lines, as :meth:`Relaxed.alphas` gives.
-        beta: (n, units) multipliers of ``ẑ >= 0`` or ``ẑ <= 0``, not negative; None for none.
-    """
-    m = objectives.on_units.copy()
-    nu = np.empty_like(m)
-    drop = np.zeros(len(m), m.dtype)
-    for block in reversed(units.blocks):
-        above, below = np.maximum(m[:, block], 0), np.minimum(m[:, block], 0)
-        drop -= np.einsum("nu,nu->n", below, np.broadcast_to(relaxed.height[:, block], below.shape))
-        part = above * alpha[:, block] + below * relaxed.slope[:, block]
-        if beta is not None:
-            part -= relaxed.state[:, block] * beta[:, block]
-        nu[:, block] = part
-        if block.start:
-            m[:, : block.start] += part @ units.on_units[block, : block.start]
-    constant = objectives.offset - drop + nu @ units.offset
-    rows = nu @ units.on_input
-    rows += objectives.on_input
-    return Eliminated(rows, constant, m, nu, drop)
-
-
-def lower_bounds(units: Units, left: Eliminated) -> Floats:
-    """Lower bounds (n,) of the objectives, but for rounding: they guide, and prove nothing."""
-    bounds: Floats = units.reach.least(left.rows) + left.constant
-    return bounds
-
-
-def relaxed_values(
-    units: Units, relaxed: Relaxed, alpha: Floats, left: Eliminated, points: Floats
-) -> tuple[Floats, Floats]:
-    """ẑ and z (n, units) at points e (n, d), z as the relaxation has it.
-
-    Where the points are the minimisers, ẑ is the derivative of the bound by ν, and z by m.
-    """
-    z_hat = points @ units.on_input.T
-    z_hat += units.offset
-    z = np.empty_like(z_hat)
-    for block in units.blocks:
-        if block.start:
-            z_hat[:, block] += z[:, : block.start] @ units.on_units[block, : block.start].T
-        part, m = z_hat[:, block], left.coefficients[:, block]
-        upper_line = relaxed.slope[:, block] * part + relaxed.height[:, block]
-        z[:, block] = np.where(m >= 0, alpha[:, block] * part, upper_line)
-    return z_hat, z
-
-
 def over_unit_box(
     reach: Reach, on_input: Float64, offset: Float64, error: Float64
 ) -> tuple[Float64, Float64, Float64]:
@@ -354,7 +277,7 @@ def over_unit_box(
     share = (on_input.shape[1] + _FEW) * EPSILON
     lost = float(np.finfo(np.float64).tiny) * (2 * on_input.shape[1] + 2)
     moved = offset + on_input @ reach.middle
-    return scaled, moved, error + _ROOM * share * sizes + lost
+    return scaled, moved, error + ROOM * share * sizes + lost
 
 
 def _cast_error(sizes: Float64, dtype: type[np.floating]) -> Float64:
@@ -363,7 +286,7 @@ def _cast_error(sizes: Float64, dtype: type[np.floating]) -> Float64:
     But for those that underflow, of which each is off by less than the least normal number.
     """
     epsilon = float(np.finfo(dtype).eps)
-    return np.zeros(sizes.shape) if epsilon <= EPSILON else _ROOM * epsilon * sizes
+    return np.zeros(sizes.shape) if epsilon <= EPSILON else ROOM * epsilon * sizes
 
 
 def _least(dtype: type[np.floating]) -> float:
@@ -376,4 +299,4 @@ def _sizes(on_input: Floats, on_units: Floats, offset: Floats, most: Float64) ->
     total = np.abs(on_input).sum(axis=1, dtype=np.float64) + np.abs(offset.astype(np.float64))
     if on_units.shape[1]:
         total += np.abs(on_units) @ most
-    return _ROOM * total
+    return ROOM * total

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from onnx_lippa.arrays import Floats, Integers, States
+from onnx_lippa.bounds.dual.dual import Objectives, Units
 
 _FEW: Final = 8
 """Roundings of a line's height, with room."""
@@ -86,3 +87,77 @@ class Relaxed:
     def adaptive(self) -> Floats:
         """Lower lines of the smaller area (DeepPoly: Singh et al., POPL 2019)."""
         return self.alphas((self.slope > 0.5).astype(self.slope.dtype))
+
+
+@dataclass(frozen=True)
+class Eliminated:
+    """Objectives with all units eliminated.
+
+    Attributes:
+        rows: (n, d) what is left, linear in e.
+        constant: (n,) and the constant.
+        coefficients: m, (n, units).
+        multipliers: ν, (n, units).
+        drop: (n,) what upper lines took from the constant; not negative.
+    """
+
+    rows: Floats
+    constant: Floats
+    coefficients: Floats
+    multipliers: Floats
+    drop: Floats
+
+
+def eliminate(
+    units: Units, objectives: Objectives, relaxed: Relaxed, alpha: Floats, beta: Floats | None
+) -> Eliminated:
+    """Replaces the units, the last block first.
+
+    Args:
+        units: the units.
+        objectives: the functions to be bounded; n of them.
+        relaxed: what the units are replaced by.
+        alpha: (n, units) or (1, units) slopes of lower lines, as :meth:`Relaxed.alphas` gives.
+        beta: (n, units) multipliers of ``ẑ >= 0`` or ``ẑ <= 0``, not negative; None for none.
+    """
+    m = objectives.on_units.copy()
+    nu = np.empty_like(m)
+    drop = np.zeros(len(m), m.dtype)
+    for block in reversed(units.blocks):
+        above, below = np.maximum(m[:, block], 0), np.minimum(m[:, block], 0)
+        drop -= np.einsum("nu,nu->n", below, np.broadcast_to(relaxed.height[:, block], below.shape))
+        part = above * alpha[:, block] + below * relaxed.slope[:, block]
+        if beta is not None:
+            part -= relaxed.state[:, block] * beta[:, block]
+        nu[:, block] = part
+        if block.start:
+            m[:, : block.start] += part @ units.on_units[block, : block.start]
+    constant = objectives.offset - drop + nu @ units.offset
+    rows = nu @ units.on_input
+    rows += objectives.on_input
+    return Eliminated(rows, constant, m, nu, drop)
+
+
+def lower_bounds(units: Units, left: Eliminated) -> Floats:
+    """Lower bounds (n,) of the objectives, but for rounding: they guide, and prove nothing."""
+    bounds: Floats = units.reach.least(left.rows) + left.constant
+    return bounds
+
+
+def relaxed_values(
+    units: Units, relaxed: Relaxed, alpha: Floats, left: Eliminated, points: Floats
+) -> tuple[Floats, Floats]:
+    """ẑ and z (n, units) at points e (n, d), z as the relaxation has it.
+
+    Where the points are the minimisers, ẑ is the derivative of the bound by ν, and z by m.
+    """
+    z_hat = points @ units.on_input.T
+    z_hat += units.offset
+    z = np.empty_like(z_hat)
+    for block in units.blocks:
+        if block.start:
+            z_hat[:, block] += z[:, : block.start] @ units.on_units[block, : block.start].T
+        part, m = z_hat[:, block], left.coefficients[:, block]
+        upper_line = relaxed.slope[:, block] * part + relaxed.height[:, block]
+        z[:, block] = np.where(m >= 0, alpha[:, block] * part, upper_line)
+    return z_hat, z

@@ -15,12 +15,9 @@ from typing import Final, NoReturn, final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers, Shape, size
+from onnx_lippa.bounds.rounding import EPSILON, UNDERFLOW
 from onnx_lippa.ir.algebra import Algebra, ConvGeometry, NumpyAlgebra
 
-EPSILON: Final = float(np.finfo(np.float64).eps)
-"""Relative rounding of one operation, twice over."""
-_TINY: Final = 1e-290
-"""What products that underflow may lose of a sum, with room."""
 _FEW: Final = 6
 """Operations beside the sum itself, those of sizes and errors included."""
 
@@ -136,4 +133,4 @@ def _rounded(pair: Float64, terms: int) -> Float64:
     """Adds what sums of so many terms are off, those of the pair itself included."""
     share = (terms + _FEW) * EPSILON
     sizes, errors = pair[0] * (1 + share), pair[1] * (1 + share)
-    return np.stack([sizes, errors + share * sizes + _TINY])
+    return np.stack([sizes, errors + share * sizes + UNDERFLOW])

@@ -21,10 +21,8 @@ import scipy.sparse as sp
 from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.bounds.dual.dual import Objectives
 from onnx_lippa.bounds.proven import Proven
+from onnx_lippa.bounds.rounding import EPSILON, UNDERFLOW
 
-_TINY: Final = 1e-290
-"""What products that underflow may lose of a sum, with room."""
-_UNIT: Final = float(np.finfo(np.float64).eps)
 _ROUGH: Final = 64
 """Rows of an objective are scaled where they differ by more than this factor."""
 _FEW: Final = 4
@@ -146,8 +144,8 @@ class WeightedRows:
     def weighted(self, weights: Floats) -> Objectives:
         """The same where conjunctions of one row are weighted, too."""
         blended = self._summed(np.maximum(weights, 0))
-        room = 2 * (self.members.shape[1] + 2) * _UNIT
-        lost = room * blended.sizes + _TINY * (1 + blended.on_units.shape[1])
+        room = 2 * (self.members.shape[1] + 2) * EPSILON
+        lost = room * blended.sizes + UNDERFLOW * (1 + blended.on_units.shape[1])
         error, sizes = blended.error * (1 + room) + lost, blended.sizes * (1 + room)
         return replace(blended, error=error, sizes=sizes)
 
@@ -160,7 +158,7 @@ class WeightedRows:
             return proven
         bounds = proven.bounds
         total = (np.maximum(weights, 0).astype(np.float64) / self.scale[self.members]).sum(axis=1)
-        room = 2 * (self.members.shape[1] + 4) * _UNIT
+        room = 2 * (self.members.shape[1] + 4) * EPSILON
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             margins = bounds / (total * np.where(bounds > 0, 1 + room, 1 - room))
             margins = np.where((total > 0) & ~np.isnan(margins), margins, -np.inf)

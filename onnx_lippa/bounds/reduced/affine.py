@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers, Shape
-
-EPSILON: Final = float(np.finfo(np.float64).eps)
-_TINY: Final = 1e-290
-"""What products that underflow may lose, with room."""
+from onnx_lippa.bounds.rounding import EPSILON, UNDERFLOW
 
 
 @dataclass(frozen=True)
@@ -109,7 +105,7 @@ class Forms:
     def scaled(self, by: Float64, off: Float64 | float = 0.0) -> Forms:
         """Forms times constants, which may be off by so much themselves."""
         size, error = (part * np.abs(by) for part in (self.size, self.error))
-        rounding = np.where(np.abs(by) == 1, 0.0, 4 * EPSILON * (size + error) + _TINY)
+        rounding = np.where(np.abs(by) == 1, 0.0, 4 * EPSILON * (size + error) + UNDERFLOW)
         rounding += off * (self.size + self.error)
         return Forms(self.on_input * by, self.on_units * by, size, error + rounding)
 

@@ -10,14 +10,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, Floats, Integers
+from onnx_lippa.bounds.rounding import EPSILON, OUTWARD, UNDERFLOW
 from onnx_lippa.lp.program import Rows
 from onnx_lippa.spec import InputSet, Norm, StatedSet
 
-_EPSILON: Final = float(np.finfo(np.float64).eps)
-_OUTWARD: Final = 1 + 8 * _EPSILON
-"""Rounding of radii and distances."""
-_TINY: Final = 1e-290
-"""What products that underflow may lose of a sum, with room."""
 _ROUNDS: Final = 60
 """Bound on the rounds in which the multiplier of an ℓ2 ball is found; a handful as a rule."""
 
@@ -126,13 +122,13 @@ class Reach:
     def of(cls, inputs: StatedSet) -> Reach:
         """The reach of a set with bounds on all sides."""
         # A centre plus a radius that was rounded down would miss the ball's end: outward.
-        far = inputs.reach * _OUTWARD
+        far = inputs.reach * OUTWARD
         lower = np.maximum(np.nextafter(inputs.center - far, -np.inf), inputs.lower)
         upper = np.minimum(np.nextafter(inputs.center + far, np.inf), inputs.upper)
         free = np.flatnonzero((inputs.lower < inputs.upper) & (inputs.reach > 0))
         ball = None
         if inputs.norm.order != np.inf:
-            ball = Ball(inputs.norm, inputs.center, inputs.eps * _OUTWARD)
+            ball = Ball(inputs.norm, inputs.center, inputs.eps * OUTWARD)
         return cls(inputs.center, free, lower[free], upper[free], ball)
 
     @classmethod
@@ -149,7 +145,7 @@ class Reach:
     def radius(self) -> Float64:
         """(d,) how far the box reaches from its middle, rounded up."""
         middle = self.middle
-        return np.maximum(self.upper - middle, middle - self.lower) * _OUTWARD
+        return np.maximum(self.upper - middle, middle - self.lower) * OUTWARD
 
     def with_features(self, lower: Float64, upper: Float64) -> Reach:
         """The same with further features between these bounds."""
@@ -203,7 +199,7 @@ class Reach:
             value = -np.abs(rows).sum(axis=1, dtype=np.float64)
         else:
             value = self._optima(rows.astype(np.float64), self.ball)[0]
-        return value - _slack(rows) - _TINY
+        return value - _slack(rows) - UNDERFLOW
 
     def minimisers(self, rows: Floats) -> Floats:
         """Points e (n, d) of ball and box at which ``rows @ e`` is least, but for rounding."""
@@ -313,5 +309,5 @@ def _slack(rows: Floats) -> Float64:
     at most 5 times the sum of the ``|r_j|``.
     """
     sizes = np.abs(rows).sum(axis=1, dtype=np.float64)
-    slack: Float64 = (3 * rows.shape[1] + 32) * _EPSILON * sizes
+    slack: Float64 = (3 * rows.shape[1] + 32) * EPSILON * sizes
     return slack

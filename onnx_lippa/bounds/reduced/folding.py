@@ -21,10 +21,11 @@ from onnx_lippa.arrays import Float64, Floats, Integers, States, size
 from onnx_lippa.bounds.dual.ascent import Ascent
 from onnx_lippa.bounds.dual.dual import Objectives, Units
 from onnx_lippa.bounds.dual.relaxed import Relaxed
-from onnx_lippa.bounds.dual.rounding import EPSILON, RoundingAlgebra
+from onnx_lippa.bounds.dual.rounding import RoundingAlgebra
 from onnx_lippa.bounds.reduced.affine import Forms
 from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.rounding import EPSILON, ROOM, UNDERFLOW
 from onnx_lippa.clock import require_time
 from onnx_lippa.errors import LippaError
 from onnx_lippa.ir.algebra import NumpyAlgebra
@@ -41,10 +42,6 @@ _FLOOR: Final = 1e-200
 _BYTES_AT_ONCE: Final = 2.0**26
 """Bytes of coefficients that a layer maps before the clock is looked at."""
 _ALGEBRA: Final = RoundingAlgebra()
-_ROOM: Final = 1 + 1e-9
-"""Sums of sizes are rounded themselves, by far less than this."""
-_TINY: Final = 1e-290
-"""What products that underflow may lose of a sum, with room."""
 
 
 class NoInputsError(LippaError):
@@ -159,7 +156,7 @@ class Folding:
             self._blocks.append((forms.take(new), lower[new], upper[new], origin[new]))
             self.units += new.size
         sizes = np.where(kept, forms.size, np.where(unstable, np.maximum(upper, 0.0), 0.0))
-        errors = np.where(kept, (forms.error + np.maximum(-lower, 0.0)) * _ROOM, 0.0)
+        errors = np.where(kept, (forms.error + np.maximum(-lower, 0.0)) * ROOM, 0.0)
         errors = np.where(nothing, upper, errors)
         return Forms(np.where(kept, forms.on_input, 0.0), on_units, sizes, errors)
 
@@ -173,7 +170,7 @@ class Folding:
         ends, most = np.split(self.largest()[1:], [self.features])
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             sizes = np.abs(forms.on_input[0]) + ends @ np.abs(forms.on_input[1:])
-            sizes = (sizes + most @ np.abs(forms.on_units)) * _ROOM
+            sizes = (sizes + most @ np.abs(forms.on_units)) * ROOM
         return replace(forms, size=np.fmin(forms.size, sizes))
 
     def signs(self, origin: Integers) -> States:
@@ -269,7 +266,7 @@ class Folding:
             upper += most @ positive + least @ negative
             # Each sum has terms no larger than those of the size, twice.
             share = 2 * (self.features + self.units + 16) * EPSILON
-            slack = share * forms.size + forms.error + _TINY
+            slack = share * forms.size + forms.error + UNDERFLOW
             lower, upper = lower - slack, upper + slack
         return np.where(np.isnan(lower), -np.inf, lower), np.where(np.isnan(upper), np.inf, upper)
 

@@ -17,8 +17,9 @@ from typing import Final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers, Shape, size
-from onnx_lippa.bounds.reduced.affine import EPSILON, Forms
+from onnx_lippa.bounds.reduced.affine import Forms
 from onnx_lippa.bounds.reduced.folding import Folding, NoInputsError
+from onnx_lippa.bounds.rounding import EPSILON
 from onnx_lippa.errors import LippaError
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.layers.activation import Activation

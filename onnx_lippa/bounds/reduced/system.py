@@ -22,14 +22,10 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers
 from onnx_lippa.bounds.reduced.domain import Reach
+from onnx_lippa.bounds.rounding import EPSILON, ROOM, UNDERFLOW
 
-_EPSILON: Final = float(np.finfo(np.float64).eps)
-_ROOM: Final = 1 + 1e-9
-"""Sums of errors are rounded themselves, by far less than this."""
 _FEW: Final = 8
 """Operations of a sum beside its products."""
-_TINY: Final = 1e-290
-"""What products that underflow may lose of a sum, with room."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +109,7 @@ class RectifiedSystem:
         total = np.abs(offset) + np.abs(on_input) @ largest
         if self.units:
             total += np.abs(on_units) @ np.maximum(self.unit_upper, 0)
-        return total * _ROOM
+        return total * ROOM
 
     def functions(self, matrix: Float64) -> tuple[Float64, Float64, Float64, Float64]:
         """Linear functions ``matrix @ f``: coefficients of x and of z, constants, and errors.
@@ -126,10 +122,10 @@ class RectifiedSystem:
             input.
         """
         sizes = self.sizes(self.outputs_on_input, self.outputs_on_units, self.outputs_offset)
-        error = np.abs(matrix) @ (self.output_error + (matrix.shape[1] + _FEW) * _EPSILON * sizes)
+        error = np.abs(matrix) @ (self.output_error + (matrix.shape[1] + _FEW) * EPSILON * sizes)
         return (
             matrix @ self.outputs_on_input, matrix @ self.outputs_on_units,
-            matrix @ self.outputs_offset, error * _ROOM + _TINY,
+            matrix @ self.outputs_offset, error * ROOM + UNDERFLOW,
         )  # fmt: skip
 
     def pre_activations(self, x: Float64) -> Float64:
@@ -164,4 +160,4 @@ class RectifiedSystem:
 def difference(left: Float64, right: Float64, error: Float64) -> tuple[Float64, Float64]:
     """``left - right``, and an error that its rounding is added to."""
     value = left - right
-    return value, error + _EPSILON * np.abs(value)
+    return value, error + EPSILON * np.abs(value)

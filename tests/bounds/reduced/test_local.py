@@ -9,8 +9,8 @@ import pytest
 
 from onnx_lippa.bounds.dual import ascent
 from onnx_lippa.bounds.dual.ascent import Ascent
-from onnx_lippa.bounds.dual.dual import Objectives, Units, eliminate, lower_bounds
-from onnx_lippa.bounds.dual.relaxed import Relaxed
+from onnx_lippa.bounds.dual.dual import Objectives, Units
+from onnx_lippa.bounds.dual.relaxed import Relaxed, eliminate, lower_bounds
 from onnx_lippa.bounds.reduced.build import rectified
 from onnx_lippa.bounds.reduced.domain import Reach
 from onnx_lippa.bounds.reduced.folding import Tightening, states_by
