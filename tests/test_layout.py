@@ -233,7 +233,7 @@ def test_sets_for_proofs_are_made_in_few_places():
         "spec/problem.py",  # around a clean input, where nothing is invented
         "spec/asked.py",  # the case of a property
         "bounds/stability.py",  # counts of units, which are no verdict
-        "bounds/reduced/domain.py",  # Reach.searched, for attacks
+        "bounds/domain.py",  # Reach.searched, for attacks
     }
 
 

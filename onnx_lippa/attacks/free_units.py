@@ -11,7 +11,7 @@ import numpy as np
 import scipy.optimize
 
 from onnx_lippa.arrays import Float64, Integers, States
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.spec import Conjunction
 
 _ON_FACE: Final = 1e-6
@@ -44,7 +44,7 @@ class Standpoint:
     """Where a search over patterns is.
 
     Attributes:
-        system: the rectified system.
+        reduced: the reduced network.
         disjunct: the unsafe outputs sought.
         x: (d,) the point.
         pattern: (units,) its pattern, 1 active and 0 inactive; carried along, since the sign of
@@ -52,7 +52,7 @@ class Standpoint:
         others: (n, d) other points, the best first.
     """
 
-    system: RectifiedSystem
+    reduced: ReducedNetwork
     disjunct: Conjunction
     x: Float64
     pattern: States
@@ -68,7 +68,7 @@ def free_set(ways: Sequence[FreeUnits], at: Standpoint, size: int) -> Integers:
         size: how many units.
     """
     scores = [_scores(way, at) for way in ways]
-    chosen = np.zeros(at.system.units, bool)
+    chosen = np.zeros(at.reduced.units, bool)
     for score in scores:
         order = np.argsort(-score, kind="stable")
         wanted = order[(score[order] > 0) & ~chosen[order]]
@@ -78,12 +78,12 @@ def free_set(ways: Sequence[FreeUnits], at: Standpoint, size: int) -> Integers:
 
 def influences(at: Standpoint) -> Float64:
     """(units,) by how much the margin grows with z of each unit, the others' pattern given."""
-    system = at.system
-    worst = at.disjunct.matrix @ system.outputs(at.x[None])[0] - at.disjunct.bound
-    on_z = at.disjunct.matrix[int(worst.argmax())] @ system.outputs_on_units
-    for first, end in reversed(list(zip(system.starts, system.starts[1:], strict=False))):
+    reduced = at.reduced
+    worst = at.disjunct.matrix @ reduced.outputs(at.x[None])[0] - at.disjunct.bound
+    on_z = at.disjunct.matrix[int(worst.argmax())] @ reduced.outputs_on_units
+    for first, end in reversed(list(zip(reduced.starts, reduced.starts[1:], strict=False))):
         active = on_z[first:end] * at.pattern[first:end]
-        on_z[:first] += active @ system.on_units[first:end, :first]
+        on_z[:first] += active @ reduced.on_units[first:end, :first]
     return on_z
 
 
@@ -94,15 +94,15 @@ def multipliers(at: Standpoint) -> Float64:
     signs, in all features that are not at a bound. It is solved by least squares, so it is an
     estimate where the point is no optimum or a ball that is no box binds.
     """
-    system, on_z = at.system, influences(at)
+    reduced, on_z = at.reduced, influences(at)
     rows, row = _in_x(at, on_z)
-    width = system.unit_upper - system.unit_lower
-    distance = np.abs(system.pre_activations(at.x[None])[0])
+    width = reduced.unit_upper - reduced.unit_lower
+    distance = np.abs(reduced.pre_activations(at.x[None])[0])
     faces = np.flatnonzero(distance <= _ON_FACE * np.maximum(width, 1e-12))
     faces = faces[np.argsort(distance[faces], kind="stable")][:_MOST_BINDING]
-    room = _AT_BOUND + _AT_BOUND * (system.upper - system.lower)
-    moves = (at.x > system.lower + room) & (at.x < system.upper - room)
-    found = np.zeros(system.units)
+    room = _AT_BOUND + _AT_BOUND * (reduced.upper - reduced.lower)
+    moves = (at.x > reduced.lower + room) & (at.x < reduced.upper - room)
+    found = np.zeros(reduced.units)
     if faces.size and moves.any():
         sign = np.where(at.pattern[faces] == 1, 1.0, -1.0)
         columns = (sign[:, None] * rows[np.ix_(faces, np.flatnonzero(moves))]).T
@@ -114,14 +114,14 @@ def multipliers(at: Standpoint) -> Float64:
 
 def _scores(way: FreeUnits, at: Standpoint) -> Float64:
     """(units,) how much each unit is wanted; 0 where not at all."""
-    system = at.system
+    reduced = at.reduced
     if way is FreeUnits.DISAGREEING:
-        differ = (system.pre_activations(at.others) >= 0) != (at.pattern == 1)
+        differ = (reduced.pre_activations(at.others) >= 0) != (at.pattern == 1)
         weight = 1.0 / (1.0 + np.arange(len(at.others)))
         scores: Float64 = weight @ differ
         return scores
-    width = np.maximum(system.unit_upper - system.unit_lower, 1e-12)
-    share = np.abs(system.pre_activations(at.x[None])[0]) / width
+    width = np.maximum(reduced.unit_upper - reduced.unit_lower, 1e-12)
+    share = np.abs(reduced.pre_activations(at.x[None])[0]) / width
     if way is FreeUnits.NEAREST:
         return 1.0 / (1.0 + share)
     if way is FreeUnits.BINDING:
@@ -131,15 +131,15 @@ def _scores(way: FreeUnits, at: Standpoint) -> Float64:
 
 def _in_x(at: Standpoint, on_z: Float64) -> tuple[Float64, Float64]:
     """With the pattern given: rows of all ẑ in x (units, d), and the margin's gradient (d,)."""
-    system = at.system
-    rows = system.on_input.copy()
-    for first, end in zip(system.starts, system.starts[1:], strict=False):
+    reduced = at.reduced
+    rows = reduced.on_input.copy()
+    for first, end in zip(reduced.starts, reduced.starts[1:], strict=False):
         if first > 0:
-            weights = system.on_units[first:end, :first] * at.pattern[:first]
+            weights = reduced.on_units[first:end, :first] * at.pattern[:first]
             rows[first:end] += weights @ rows[:first]
-    worst = at.disjunct.matrix @ system.outputs(at.x[None])[0] - at.disjunct.bound
-    direct = at.disjunct.matrix[int(worst.argmax())] @ system.outputs_on_input
-    return rows, direct + (on_z * at.pattern) @ system.on_input
+    worst = at.disjunct.matrix @ reduced.outputs(at.x[None])[0] - at.disjunct.bound
+    direct = at.disjunct.matrix[int(worst.argmax())] @ reduced.outputs_on_input
+    return rows, direct + (on_z * at.pattern) @ reduced.on_input
 
 
 def _least_squares(columns: Float64, target: Float64) -> Float64:

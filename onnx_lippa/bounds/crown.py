@@ -1,35 +1,127 @@
-"""Backward substitution: linear functions of any value, bounded in terms of the input.
+"""Values as affine functions of what is not affine: the outputs of piecewise layers, the input.
 
-A function ``a @ z`` of a layer's output is not less than the same with the lower line of every
-unit whose coefficient is positive and the upper line of the others; affine layers are substituted
-as they are. What is left is linear in the input, and its least value over an input set bounds the
-function from below (CROWN: Zhang et al., NeurIPS 2018; DeepPoly: Singh et al., POPL 2019).
-
-Rounding: each transpose in float64 is off by less than a share of ``|u| M``, with M the sizes of
-the value that u weighs (:class:`~onnx_lippa.bounds.walk.Walk`). Substituting affine layers
-does not increase ``|u| M``, so it is summed up where lines have been put in, times the share of
-the whole network, and subtracted. So is the least normal number for each product that may have
-underflown, times M.
+Between those a network is affine whatever its input, so this part of a substitution is done once
+for all inputs.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64, Integers, size
-from onnx_lippa.bounds.relaxation import Lines
+from onnx_lippa.arrays import Float64, Integers, Shape, size
+from onnx_lippa.bounds.propagation import InputSets
+from onnx_lippa.bounds.relaxation import LinearRelaxation
 from onnx_lippa.bounds.rounding import EPSILON
-from onnx_lippa.bounds.segments import Form, form_of, pulled_back, rounding_share, shape_of
-from onnx_lippa.bounds.sets import InputSets
 from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.errors import LippaError
+from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import AffineLayer
-from onnx_lippa.ir.network import Network
+from onnx_lippa.ir.layers.elementwise import ScaleShift
+from onnx_lippa.ir.layers.gather import Gather
+from onnx_lippa.ir.layers.reshape import Reshape, Transpose
+from onnx_lippa.ir.network import Network, Step
+
+_ALGEBRA: Final = NumpyAlgebra()
+_SINGLE: Final = (Reshape, Transpose, Gather, ScaleShift)
+"""Layers each of whose outputs takes one input."""
+
+
+@final
+@dataclass(frozen=True)
+class Form:
+    """Some linear functions of a value, in terms of what is not affine.
+
+    Attributes:
+        start: index of the value.
+        seeds: (functions, *shape) their coefficients at the value itself.
+        parts: coefficients (functions, *shape) at the values that are not affine, by index.
+        constant: (functions,) what is added.
+    """
+
+    start: int
+    seeds: Float64
+    parts: Mapping[int, Float64]
+    constant: Float64
+
+
+def shape_of(network: Network, index: int) -> Shape:
+    """Sample shape of a value: 0 is the input, i + 1 the result of step i."""
+    return network.input_shape if index == 0 else network.steps[index - 1].layer.shape
+
+
+def vector_jacobian_product(step: Step, u: Float64, into: dict[int, Float64]) -> Float64:
+    """Coefficients of an affine step's output, as those of its inputs.
+
+    Args:
+        step: the step.
+        u: (rows, *shape) the coefficients.
+        into: coefficients by index of the value, to which the results are added.
+
+    Returns:
+        The constants (rows,) that its offset gives.
+    """
+    layer = step.layer
+    if not isinstance(layer, AffineLayer):
+        raise TypeError(f"{type(layer).__name__} is not affine")
+    for source, share in zip(step.inputs, layer.transpose(_ALGEBRA, u), strict=True):
+        into[source] = share if source not in into else into[source] + share
+    offset = layer.offset()
+    if offset is None:
+        return np.zeros(len(u))
+    return u.reshape(len(u), -1) @ np.broadcast_to(offset, layer.shape).ravel()
+
+
+def expand(network: Network, start: int, seeds: Float64, deadline: float = NEVER) -> Form:
+    """Linear functions (functions, *shape) of a value in terms of what is not affine.
+
+    Raises:
+        OutOfTimeError: the deadline has passed.
+    """
+    open_, parts = {start: seeds}, {}
+    constant = np.zeros(len(seeds))
+    for index in range(start, -1, -1):
+        u = open_.pop(index, None)
+        if u is None:
+            continue
+        require_time(deadline)
+        if index == 0 or not isinstance(network.steps[index - 1].layer, AffineLayer):
+            parts[index] = u
+        else:
+            constant += vector_jacobian_product(network.steps[index - 1], u, open_)
+    return Form(start, seeds, parts, constant)
+
+
+def is_exact_in_intervals(network: Network, index: int) -> bool:
+    """Whether interval arithmetic has the exact bounds of a value over a box of inputs.
+
+    It has where at most one layer between the two sums up what it takes.
+    """
+    sums = 0
+    while index > 0:
+        step = network.steps[index - 1]
+        if not isinstance(step.layer, AffineLayer) or len(step.inputs) != 1:
+            return False
+        sums += not isinstance(step.layer, _SINGLE)
+        (index,) = step.inputs
+    return sums <= 1
+
+
+def rounding_share(network: Network) -> float:
+    """Relative rounding of a substitution through the whole network, for the sums of all layers.
+
+    No inner product in a layer has more terms than it has inputs and outputs.
+    """
+    terms = sum(
+        size(step.layer.shape) + sum(size(shape_of(network, i)) for i in step.inputs) + 16
+        for step in network.steps
+    )
+    return (terms + 16) * float(np.finfo(np.float64).eps)
+
 
 AT_ONCE: Final = 2.0**25
 """Bytes that the rows substituted at once may take: small, so that most of it stays in caches."""
@@ -95,7 +187,7 @@ class Substitution:
 
     def __init__(self, network: Network, sets: InputSets, deadline: float = NEVER) -> None:
         self._network, self._sets, self._deadline = network, sets, deadline
-        self._lines: dict[int, Lines] = {}
+        self._lines: dict[int, LinearRelaxation] = {}
         self._sizes: dict[int, Float64] = {}
         self._share = rounding_share(network)
         self._spans = np.ones(sets.count)
@@ -109,7 +201,7 @@ class Substitution:
             )
         self.rows_at_once = max(1, int(AT_ONCE / row))
 
-    def relax(self, index: int, lines: Lines, sizes: Float64) -> None:
+    def relax(self, index: int, lines: LinearRelaxation, sizes: Float64) -> None:
         """Takes the lines of a piecewise layer.
 
         Args:
@@ -126,7 +218,7 @@ class Substitution:
         Raises:
             OutOfTimeError: the deadline has passed.
         """
-        return form_of(self._network, start, seeds, self._deadline)
+        return expand(self._network, start, seeds, self._deadline)
 
     def lower(self, form: Form, rows: Rows, sizes: Float64, sign: float = 1.0) -> Float64:
         """Lower bounds (rows,) of ``sign`` times functions of a value over input sets.
@@ -157,7 +249,7 @@ class Substitution:
             if isinstance(step.layer, AffineLayer):
                 u = pulled.pop(index, None)
                 if u is not None:
-                    total += pulled_back(step, u, pulled)
+                    total += vector_jacobian_product(step, u, pulled)
             elif index in pulled or index in form.parts:
                 self._through_lines(index, form, rows, sign, pulled, total, sizes)
         least = np.zeros(rows.count)

@@ -10,12 +10,11 @@ import numpy as np
 from onnx_lippa.arrays import Float64, Integers
 from onnx_lippa.bounds.crown import Rows, Substitution
 from onnx_lippa.bounds.interval import Interval
-from onnx_lippa.bounds.propagation import Bounds, interval_bounds, linear_bounds, runs
+from onnx_lippa.bounds.pre_activations import Bounds, interval_bounds, linear_bounds, runs
+from onnx_lippa.bounds.propagation import InputSets, Walk
 from onnx_lippa.bounds.proven import Proven
-from onnx_lippa.bounds.relaxation import Lines, constant_lines_of, lines_of
+from onnx_lippa.bounds.relaxation import LinearRelaxation, relax, relax_to_constants
 from onnx_lippa.bounds.rounding import EPSILON
-from onnx_lippa.bounds.sets import InputSets
-from onnx_lippa.bounds.walk import Walk
 from onnx_lippa.clock import NEVER
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.network import Network
@@ -25,7 +24,7 @@ from onnx_lippa.spec.unsafe_set import distinct_rows
 _FEW_ROWS: Final = 256
 """Of more rows for each set it is worth to see which are the same."""
 
-_Relax: TypeAlias = Callable[[PiecewiseLayer, Interval], Lines]
+_Relax: TypeAlias = Callable[[PiecewiseLayer, Interval], LinearRelaxation]
 
 
 def interval_margins(
@@ -52,7 +51,7 @@ def interval_margins(
         OutOfTimeError: the deadline has passed.
     """
     known = interval_bounds(network, inputs, deadline) if bounds is None else bounds
-    return _margins(network, inputs, unsafe, known, (constant_lines_of,), deadline)
+    return _margins(network, inputs, unsafe, known, (relax_to_constants,), deadline)
 
 
 def linear_margins(
@@ -79,7 +78,7 @@ def linear_margins(
         OutOfTimeError: the deadline has passed.
     """
     known = linear_bounds(network, inputs, None, deadline) if bounds is None else bounds
-    return _margins(network, inputs, unsafe, known, (constant_lines_of, lines_of), deadline)
+    return _margins(network, inputs, unsafe, known, (relax_to_constants, relax), deadline)
 
 
 def _margins(
@@ -147,7 +146,7 @@ def _least(
     layers = 0
     for place, step in enumerate(network.steps):
         if isinstance(step.layer, PiecewiseLayer):
-            x = walk.operand(step).met(bounds.interval(layers))
+            x = walk.operand(step).intersect(bounds.interval(layers))
             layers += 1
             sizes = walk.sizes(step.inputs[0])
             substitution.relax(place + 1, relax(step.layer, x), sizes)

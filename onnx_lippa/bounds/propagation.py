@@ -1,199 +1,180 @@
-"""Bounds of all pre-activations over input sets: by intervals, and by backward substitution."""
+"""Several input sets at once: the box around each, and least values of linear functions over it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from functools import cached_property
+from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import AnyArray, Float64, size
-from onnx_lippa.bounds.crown import LARGEST, BoundsTooLargeError, Rows, Substitution
-from onnx_lippa.bounds.interval import Interval
-from onnx_lippa.bounds.ranges import undecided
-from onnx_lippa.bounds.relaxation import lines_of
-from onnx_lippa.bounds.segments import is_exact_in_intervals, shape_of
-from onnx_lippa.bounds.sets import InputSets
-from onnx_lippa.bounds.walk import Walk
-from onnx_lippa.clock import NEVER
+from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.bounds.interval import Interval, IntervalAlgebra, bound_output
+from onnx_lippa.bounds.rounding import EPSILON, OUTWARD, TINY
+from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.ir.layers import AffineLayer, PiecewiseLayer
-from onnx_lippa.ir.network import Network
+from onnx_lippa.ir.network import Network, Step
 from onnx_lippa.spec import StatedSet
 
-_NUMBERS_KEPT = 12
-"""Numbers kept for each value of an input: bounds, sizes, lines."""
+_UNDERFLOW: Final = 1e-150
+"""A distance whose squares underflow is smaller, and so is a dual norm."""
 
 
 @final
 @dataclass(frozen=True)
-class Bounds:
-    """Proven bounds of what the piecewise-linear layers of a network take.
+class InputSets:
+    """The sets, and the box of each: where a feature of it may be by itself, rounded outward.
 
-    They hold in real arithmetic for every input of the set, and for float64 passes as well.
+    For ℓ∞, scaled or not, a set is its box and least values are exact. For other norms a least
+    value is the better of two valid bounds: over the box alone, and over the ball alone (the dual
+    norm).
 
     Attributes:
-        lower: for each such layer in network order, (n, *source) lower bounds.
-        upper: for each, (n, *source) upper bounds.
+        sets: the n sets.
+        lower: (n, d) lower ends of the boxes.
+        upper: (n, d) upper ends.
     """
 
-    lower: tuple[Float64, ...]
-    upper: tuple[Float64, ...]
-
-    def interval(self, layer: int) -> Interval:
-        """The bounds of one layer."""
-        return Interval(self.lower[layer], self.upper[layer])
-
-    def take(self, rows: slice) -> Bounds:
-        """Those of some of the input sets."""
-        return Bounds(
-            tuple(bound[rows] for bound in self.lower), tuple(bound[rows] for bound in self.upper)
-        )
+    sets: tuple[StatedSet, ...]
+    lower: Float64
+    upper: Float64
 
     @classmethod
-    def of_none(cls, network: Network) -> Bounds:
-        """Those of no input sets at all."""
-        shapes = [
-            shape_of(network, step.inputs[0])
-            for step in network.steps
-            if isinstance(step.layer, PiecewiseLayer)
-        ]
-        nothing = tuple(np.zeros((0, *shape)) for shape in shapes)
-        return cls(nothing, nothing)
+    def of(cls, sets: Sequence[StatedSet]) -> InputSets:
+        """From sets with a finite radius; those without one have infinite bounds."""
+        center = np.array([one.center for one in sets])
+        reach = np.array([one.reach for one in sets]) * OUTWARD
+        moves = reach > 0
+        low = np.where(moves, np.nextafter(center - reach, -np.inf), center)
+        high = np.where(moves, np.nextafter(center + reach, np.inf), center)
+        lower = np.maximum(low, np.array([one.lower for one in sets]))
+        return cls(tuple(sets), lower, np.minimum(high, np.array([one.upper for one in sets])))
 
-    @classmethod
-    def joined(cls, parts: Sequence[Bounds]) -> Bounds:
-        """Those of all input sets, from runs of them; at least one."""
-        return cls(
-            tuple(np.concatenate(bounds) for bounds in zip(*(p.lower for p in parts), strict=True)),
-            tuple(np.concatenate(bounds) for bounds in zip(*(p.upper for p in parts), strict=True)),
+    @property
+    def count(self) -> int:
+        """Number n of sets."""
+        return len(self.sets)
+
+    @property
+    def are_boxes(self) -> bool:
+        """Whether every set is its box."""
+        return all(one.norm.order == np.inf for one in self.sets)
+
+    def interval(self, shape: tuple[int, ...]) -> Interval:
+        """The boxes as bounds of inputs of this sample shape."""
+        return Interval(self.lower.reshape(-1, *shape), self.upper.reshape(-1, *shape))
+
+    @cached_property
+    def _columns(self) -> Float64:
+        """The boxes as :func:`box_columns` gives them."""
+        return box_columns(self.lower, self.upper)
+
+    def least(self, row: int, rows: Float64) -> Float64:
+        """Lower bounds (r,) of ``rows @ x`` over one of the sets, rounded down; rows (r, d)."""
+        sizes = np.abs(rows)
+        value = least_over_box(rows, sizes, self._columns[row])
+        one = self.sets[row]
+        if one.norm.order == np.inf:
+            return value
+        share = (rows.shape[1] + 8) * EPSILON
+        radius = one.eps * OUTWARD + _UNDERFLOW
+        drop = radius * one.norm.dual(rows)
+        over_ball = rows @ one.center - drop
+        over_ball = over_ball - share * (sizes @ np.abs(one.center) + drop)
+        over_ball = over_ball - _UNDERFLOW * rows.shape[1] * (
+            1 + radius * one.norm.widths(one.size).max()
         )
+        return np.fmax(value, over_ball)
 
 
-def interval_bounds(
-    network: Network, inputs: Sequence[StatedSet], deadline: float = NEVER
-) -> Bounds:
-    """Bounds by interval arithmetic over the box of each input set.
+def box_columns(lower: Floats, upper: Floats) -> Float64:
+    """Middle, radius and largest size of boxes (n, d), as columns (n, d, 3)."""
+    middle = lower / 2 + upper / 2
+    radius = np.maximum(upper - middle, middle - lower)
+    return np.stack([middle, radius, np.abs(middle) + radius], axis=2)
+
+
+def least_over_box(rows: Float64, sizes: Float64, columns: Float64) -> Float64:
+    """Least values (r,) of ``rows @ x`` over one box, rounded down.
+
+    Args:
+        rows: (r, d) coefficients.
+        sizes: (r, d) their sizes.
+        columns: (d, 3) the box, as :func:`box_columns` gives it.
+    """
+    share = (rows.shape[1] + 8) * EPSILON
+    reached = sizes @ columns[:, 1:]
+    least: Float64 = rows @ columns[:, 0] - reached[:, 0] - (share * reached[:, 1] + TINY)
+    return least
+
+
+_ALGEBRA: Final = IntervalAlgebra()
+
+
+@final
+class Walk:
+    """Bounds of the values of a network for several input sets, from the first to the last.
+
+    The sizes of an affine value are |A| |x| + |c| for the values x that it is affine in: what the
+    terms of any linear function of it sum up to, which rounding is relative to.
 
     Args:
         network: the network.
-        inputs: n input sets with finite radii.
-        deadline: ``time.monotonic()`` from which on no more is begun.
-
-    Raises:
-        BoundsTooLargeError: they do not fit into memory.
-        OutOfTimeError: the deadline has passed.
+        sets: the n input sets.
+        deadline: ``time.monotonic()`` from which on no step is taken.
     """
-    if not inputs:
-        return Bounds.of_none(network)
-    parts = []
-    for run in runs(network, len(inputs)):
-        walk = Walk(network, InputSets.of(inputs[run]), deadline)
-        found: list[Interval] = []
-        with np.errstate(invalid="ignore", over="ignore"):
-            for place, step in enumerate(network.steps):
-                if isinstance(step.layer, AffineLayer):
-                    walk.pass_affine(place)
-                else:
-                    found.append(walk.operand(step))
-                    walk.pass_piecewise(place, found[-1])
-        parts.append(_as_bounds(found))
-    return Bounds.joined(parts)
 
+    def __init__(self, network: Network, sets: InputSets, deadline: float = NEVER) -> None:
+        self.network, self.sets, self._deadline = network, sets, deadline
+        first = sets.interval(network.input_shape)
+        self._values: dict[int, Interval] = {0: first}
+        self._sizes: dict[int, Float64] = {0: first.size}
+        self._last_use = {i: place for place, step in enumerate(network.steps) for i in step.inputs}
 
-def linear_bounds(
-    network: Network,
-    inputs: Sequence[StatedSet],
-    known: Bounds | None = None,
-    deadline: float = NEVER,
-) -> Bounds:
-    """Bounds by backward substitution, layer by layer, where intervals leave a piece open.
+    def operand(self, step: Step) -> Interval:
+        """Bounds of what a piecewise step takes."""
+        return self._values[step.inputs[0]].known()
 
-    But for rounding never looser than those of :func:`interval_bounds`, nor than the known ones.
+    def value(self, index: int) -> Interval:
+        """Bounds of a value that is still needed."""
+        return self._values[index]
 
-    Args:
-        network: the network.
-        inputs: n input sets with finite radii, all of one norm.
-        known: valid bounds to start from.
-        deadline: ``time.monotonic()`` from which on no more is begun.
+    def sizes(self, index: int) -> Float64:
+        """Sizes (n, units) of a value that is still needed."""
+        return self._sizes[index].reshape(self.sets.count, -1)
 
-    Raises:
-        BoundsTooLargeError: not even those of one input fit into memory.
-        OutOfTimeError: the deadline has passed.
-    """
-    if not inputs:
-        return Bounds.of_none(network)
-    parts = []
-    for run in runs(network, len(inputs)):
-        sets = InputSets.of(inputs[run])
-        own = None if known is None else known.take(run)
-        with np.errstate(invalid="ignore", over="ignore"):
-            parts.append(_as_bounds(_linear(network, sets, own, deadline)))
-    return Bounds.joined(parts)
+    def pass_affine(self, place: int) -> None:
+        """Takes an affine step.
 
+        Raises:
+            OutOfTimeError: the deadline has passed.
+        """
+        require_time(self._deadline)
+        step = self.network.steps[place]
+        if not isinstance(step.layer, AffineLayer):
+            raise TypeError(f"{type(step.layer).__name__} is not affine")
+        operands = [self._values[i] for i in step.inputs]
+        around = [Interval(-self._sizes[i], self._sizes[i]) for i in step.inputs]
+        self._values[place + 1] = step.layer.forward(_ALGEBRA, *operands)
+        self._sizes[place + 1] = step.layer.forward(_ALGEBRA, *around).size
+        self._forget(place)
 
-def runs(network: Network, count: int) -> Iterator[slice]:
-    """Runs of inputs whose bounds fit into memory together.
+    def pass_piecewise(self, place: int, x: Interval) -> None:
+        """Takes a piecewise step, with these bounds of its operand.
 
-    Raises:
-        BoundsTooLargeError: those of a single input do not.
-    """
-    values = sum(size(shape_of(network, i)) for i in range(len(network.steps) + 1))
-    each = 8.0 * _NUMBERS_KEPT * values
-    if each > LARGEST:
-        raise BoundsTooLargeError(
-            f"bounds of one input take {each / 1e9:.1f} GB, more than the "
-            f"{LARGEST / 1e9:.1f} GB allowed: the network has {values:,} values"
-        )
-    most = int(LARGEST / each)
-    for start in range(0, count, most):
-        yield slice(start, min(start + most, count))
+        Raises:
+            OutOfTimeError: the deadline has passed.
+        """
+        require_time(self._deadline)
+        step = self.network.steps[place]
+        if not isinstance(step.layer, PiecewiseLayer):
+            raise TypeError(f"{type(step.layer).__name__} is not piecewise linear")
+        z = bound_output(step.layer, x)
+        self._values[place + 1], self._sizes[place + 1] = z, z.size
+        self._forget(place)
 
-
-def _linear(
-    network: Network, sets: InputSets, known: Bounds | None, deadline: float
-) -> list[Interval]:
-    walk = Walk(network, sets, deadline)
-    substitution = Substitution(network, sets, deadline)
-    found: list[Interval] = []
-    for place, step in enumerate(network.steps):
-        layer = step.layer
-        if not isinstance(layer, PiecewiseLayer):
-            walk.pass_affine(place)
-            continue
-        x, (source,) = walk.operand(step), step.inputs
-        if known is not None:
-            x = x.met(known.interval(len(found)))
-        sizes = walk.sizes(source)
-        if not (sets.are_boxes and is_exact_in_intervals(network, source)):
-            x = _tightened(substitution, source, sizes, x, undecided(layer, x))
-        found.append(x)
-        substitution.relax(place + 1, lines_of(layer, x), sizes)
-        walk.pass_piecewise(place, x)
-    return found
-
-
-def _tightened(
-    substitution: Substitution, index: int, sizes: Float64, x: Interval, open_: AnyArray
-) -> Interval:
-    """Bounds of a value, by substitution where they are open."""
-    count, shape = len(open_), open_.shape[1:]
-    lower, upper = (bound.reshape(count, -1).copy() for bound in (x.lower, x.upper))
-    flat = open_.reshape(count, -1)
-    units = np.flatnonzero(flat.any(axis=0))
-    for start in range(0, units.size, substitution.rows_at_once):
-        chosen = units[start : start + substitution.rows_at_once]
-        seeds = np.zeros((chosen.size, flat.shape[1]))
-        seeds[np.arange(chosen.size), chosen] = 1.0
-        form = substitution.form(index, seeds.reshape(-1, *shape))
-        owner, function = np.nonzero(flat[:, chosen])
-        rows, columns = Rows(function, owner), chosen[function]
-        least = substitution.lower(form, rows, sizes)
-        most = -substitution.lower(form, rows, sizes, -1.0)
-        lower[owner, columns] = np.fmax(lower[owner, columns], least)
-        upper[owner, columns] = np.fmin(upper[owner, columns], most)
-    return Interval(lower.reshape(x.lower.shape), upper.reshape(x.upper.shape))
-
-
-def _as_bounds(found: Sequence[Interval]) -> Bounds:
-    return Bounds(tuple(x.lower for x in found), tuple(x.upper for x in found))
+    def _forget(self, place: int) -> None:
+        for index in set(self.network.steps[place].inputs):
+            if self._last_use[index] == place:
+                del self._values[index], self._sizes[index]

@@ -23,8 +23,13 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import AnyArray, Float64
-from onnx_lippa.bounds.interval import Interval
-from onnx_lippa.bounds.ranges import kinked_at, kinked_rounding, range_of, states_within
+from onnx_lippa.bounds.interval import (
+    Interval,
+    bound_output,
+    bound_states,
+    kinked_at,
+    kinked_rounding,
+)
 from onnx_lippa.bounds.rounding import EPSILON, TINY
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.layers.activation import Activation
@@ -37,7 +42,7 @@ _ROOM: Final = 16 * EPSILON
 
 @final
 @dataclass(frozen=True)
-class Lines:
+class LinearRelaxation:
     """``sum_j lower_slope_j x_j + lower_offset <= z <= sum_j upper_slope_j x_j + upper_offset``.
 
     The sum runs over an axis of the input that the output does not have, or over the one entry
@@ -98,7 +103,7 @@ class Lines:
         return above, constants
 
 
-def lines_of(layer: PiecewiseLayer, x: Interval, alpha: Float64 | None = None) -> Lines:
+def relax(layer: PiecewiseLayer, x: Interval, alpha: Float64 | None = None) -> LinearRelaxation:
     """Lines of a layer for bounds (n, *source) of its input.
 
     Args:
@@ -113,16 +118,16 @@ def lines_of(layer: PiecewiseLayer, x: Interval, alpha: Float64 | None = None) -
         return _largest(layer, x)
     if isinstance(layer, Select):
         return _switched(layer, x)
-    return constant_lines_of(layer, x)
+    return relax_to_constants(layer, x)
 
 
-def constant_lines_of(layer: PiecewiseLayer, x: Interval) -> Lines:
+def relax_to_constants(layer: PiecewiseLayer, x: Interval) -> LinearRelaxation:
     """The bounds (n, *shape) of a layer's output as lines."""
-    z = range_of(layer, x)
-    return Lines(None, z.lower, None, z.upper)
+    z = bound_output(layer, x)
+    return LinearRelaxation(None, z.lower, None, z.upper)
 
 
-def _kinked(layer: Activation, x: Interval, alpha: Float64 | None) -> Lines:
+def _kinked(layer: Activation, x: Interval, alpha: Float64 | None) -> LinearRelaxation:
     l, u = x.lower, x.upper  # noqa: E741  # the letters of the formulas
     kink, value, below, above = layer.kink, layer.value, layer.below, layer.above
     active, inactive = l >= kink, u <= kink
@@ -147,7 +152,7 @@ def _kinked(layer: Activation, x: Interval, alpha: Float64 | None) -> Lines:
     at_ends = at_ends + kinked_rounding(layer, x.size)
     convex = np.asarray(above >= below)
     free_below, free_above = free_offset - at_kink, free_offset + at_kink
-    return Lines(
+    return LinearRelaxation(
         np.where(convex, free, chord),
         np.where(convex, free_below, chord_offset - at_ends),
         np.where(convex, chord, free),
@@ -155,7 +160,7 @@ def _kinked(layer: Activation, x: Interval, alpha: Float64 | None) -> Lines:
     )
 
 
-def _largest(layer: ReduceMax, x: Interval) -> Lines:
+def _largest(layer: ReduceMax, x: Interval) -> LinearRelaxation:
     l, u = x.lower, x.upper  # noqa: E741
     along = layer.axis + 1
     places = np.arange(layer.entries).reshape(-1, *(1,) * (l.ndim - along - 1))
@@ -171,19 +176,21 @@ def _largest(layer: ReduceMax, x: Interval) -> Lines:
         slope = np.where(np.isfinite(width), slope, np.nan)
         offset = base - slope * top_l
         offset = offset + _ROOM * (np.abs(base) + np.abs(top_l) + np.abs(top_u)) + TINY
-    states = states_within(layer, x)
+    states = bound_states(layer, x)
     decided = states.lower == states.upper
     slope, offset = np.where(decided, 1.0, slope), np.where(decided, 0.0, offset)
     upper_slope = np.where(top, np.expand_dims(slope, along), 0.0)
-    return Lines(chosen.astype(np.float64), np.zeros(offset.shape), upper_slope, offset, layer.axis)
+    return LinearRelaxation(
+        chosen.astype(np.float64), np.zeros(offset.shape), upper_slope, offset, layer.axis
+    )
 
 
-def _switched(layer: Select, x: Interval) -> Lines:
-    states, z = states_within(layer, x), range_of(layer, x)
+def _switched(layer: Select, x: Interval) -> LinearRelaxation:
+    states, z = bound_states(layer, x), bound_output(layer, x)
     surely, possibly = states.lower, states.upper
     open_ = possibly & ~surely
     branches = np.stack([np.zeros(surely.shape), surely, ~possibly], axis=1)
-    return Lines(
+    return LinearRelaxation(
         branches,
         np.where(open_, z.lower, 0.0),
         branches,

@@ -15,7 +15,8 @@ from typing import Final
 import numpy as np
 
 from onnx_lippa.arrays import AnyArray, Float64
-from onnx_lippa.bounds import Bounds, interval_bounds, linear_bounds, states_within
+from onnx_lippa.bounds.interval import bound_states
+from onnx_lippa.bounds.pre_activations import Bounds, interval_bounds, linear_bounds
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.layers.reduce_max import ReduceMax
@@ -130,7 +131,7 @@ def proven(network: Network, bounds: Bounds, row: int) -> Proven:
     layers = [step.layer for step in network.steps if isinstance(step.layer, PiecewiseLayer)]
     active, inactive, decided, unstable = 0, 0, 0, 0
     for place, layer in enumerate(layers):
-        states = states_within(layer, bounds.take(slice(row, row + 1)).interval(place))
+        states = bound_states(layer, bounds.take(slice(row, row + 1)).interval(place))
         fixed = states.lower == states.upper
         unstable += int(np.count_nonzero(~fixed))
         if isinstance(layer, ReduceMax):

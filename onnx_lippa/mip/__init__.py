@@ -1,1 +1,1 @@
-"""Mixed-integer programs of a system: the paper's (7), whole or with signs given, and proofs."""
+"""Mixed-integer programs of a reduced network: the paper's (7), with or without signs given."""

@@ -20,7 +20,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, Integers
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.lp.program import Rows
 
 _MOST_UNITS: Final = 512
@@ -73,20 +73,20 @@ class Cuts:
         return Rows(matrix, np.full(self.count, -np.inf), self.most)
 
 
-def find_cuts(system: RectifiedSystem) -> Cuts:
+def find_cuts(reduced: ReducedNetwork) -> Cuts:
     """Finds the implications between units of one block, for all blocks."""
-    z_lower, z_upper = np.maximum(system.unit_lower, 0), np.maximum(system.unit_upper, 0)
-    lower, upper = np.append(system.lower, z_lower), np.append(system.upper, z_upper)
-    both = np.hstack([system.on_input, system.on_units])
+    z_lower, z_upper = np.maximum(reduced.unit_lower, 0), np.maximum(reduced.unit_upper, 0)
+    lower, upper = np.append(reduced.lower, z_lower), np.append(reduced.upper, z_upper)
+    both = np.hstack([reduced.on_input, reduced.on_units])
     middle, radius = lower / 2 + upper / 2, upper / 2 - lower / 2
     found: list[Cuts] = []
-    for first, end in zip(system.starts, system.starts[1:], strict=False):
+    for first, end in zip(reduced.starts, reduced.starts[1:], strict=False):
         spread = np.abs(both[first:end]) @ radius
         units = first + np.sort(np.argsort(-spread, kind="stable")[:_MOST_UNITS])
         units = units[spread[units - first] > 0]
         rows, half = both[units], spread[units - first]
-        center = (rows @ middle + system.offset[units]) / half
-        off = system.error[units] / half
+        center = (rows @ middle + reduced.offset[units]) / half
+        off = reduced.error[units] / half
         found.append(_compare_block(units, center, rows * radius / half[:, None], off))
     if not found:
         return _none()

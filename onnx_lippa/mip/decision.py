@@ -1,4 +1,4 @@
-"""Whether any input of a system is unsafe, by one mixed-integer program for each disjunct."""
+"""Whether any input of a reduced network is unsafe: one mixed-integer program for each disjunct."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final, TypeAlias, final
 import numpy as np
 
 from onnx_lippa.arrays import Float64
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.ending import Ending, Reason
 from onnx_lippa.lp.solver import Solution, SolveLimits
 from onnx_lippa.lp.solvers.table import make_mip_solver
@@ -47,11 +47,12 @@ class MipAnswer:
 
     Attributes:
         ending: PROVEN on the solver's word, within its tolerances on rows and integrality, above
-            which a margin is required. UNSAFE with a point of the system, evaluated without the
-            solver, and accepted by a replay where there is one. Otherwise why it is open.
+            which a margin is required. UNSAFE with a point of the reduced network, evaluated
+            without the solver, and accepted by a replay where there is one. Otherwise why it is
+            open.
         bound: lower bound of all margins, on the solver's word.
         x: (d,) the point; empty unless UNSAFE.
-        margin: its margin, by evaluating the system; infinite without one.
+        margin: its margin, by evaluating the reduced network; infinite without one.
         nodes: nodes of the solver.
         mips: programs solved.
         seconds: wall time.
@@ -80,30 +81,30 @@ _NOTHING: Final = np.zeros(0)
 
 
 def decide(
-    system: RectifiedSystem,
+    reduced: ReducedNetwork,
     disjuncts: Sequence[Conjunction],
     settings: MipSettings,
     start: Float64 | None = None,
     accepts: Accepts | None = None,
 ) -> MipAnswer:
-    """Looks for an unsafe input of a system, or has the solver prove that there is none.
+    """Looks for an unsafe input of a reduced network, or has the solver prove that there is none.
 
     A disjunct ends as soon as an incumbent is unsafe. It is safe where the solver finds no
     solution with a margin up to what its tolerances may hide (:attr:`Formulation.tolerance`); a
     least margin between that and 0 stays open.
 
     Args:
-        system: the system.
+        reduced: the reduced network.
         disjuncts: the unsafe outputs.
         settings: formulation, solver and limits.
-        start: (d,) the best known point of the system, for a warm start.
+        start: (d,) the best known point of the reduced network, for a warm start.
         accepts: replays candidates; without it, any point with a negative margin is accepted.
 
     Raises:
         InputError: there is no such solver.
     """
     started = time.monotonic()
-    decision = _Decision(system, settings, accepts, started + settings.time_limit)
+    decision = _Decision(reduced, settings, accepts, started + settings.time_limit)
     bound, reason = np.inf, None
     for disjunct in disjuncts:
         answer = decision.decide(disjunct, start)
@@ -141,12 +142,12 @@ class _Answer:
 class _Decision:
     def __init__(
         self,
-        system: RectifiedSystem,
+        reduced: ReducedNetwork,
         settings: MipSettings,
         accepts: Accepts | None,
         deadline: float,
     ) -> None:
-        self._system, self._settings = system, settings
+        self._reduced, self._settings = reduced, settings
         self._accepts, self._deadline = accepts, deadline
         self._solver = make_mip_solver(settings.solver)
         self.nodes, self.mips = 0, 0
@@ -157,12 +158,12 @@ class _Decision:
             refused = Reason(
                 Ending.REFUSED, "every output is unsafe, and a replay did not confirm it"
             )
-            return self._offer(None, self._system.reach.middle, -np.inf) or _Answer(
+            return self._offer(None, self._reduced.domain.middle, -np.inf) or _Answer(
                 -np.inf, reason=refused
             )
         try:
             stated = margin_program(
-                self._system, disjunct, self._settings.big_m, self._settings.cuts
+                self._reduced, disjunct, self._settings.big_m, self._settings.cuts
             )
         except NoProgramError as error:
             return _Answer(-np.inf, reason=Reason(Ending.UNSUPPORTED, str(error)))
@@ -229,6 +230,6 @@ class _Decision:
         margin = -np.inf if stated is None else stated.margin(x)
         if not margin < 0:
             return None
-        if self._accepts is not None and not self._accepts(self._system.whole(x[None])[0]):
+        if self._accepts is not None and not self._accepts(self._reduced.embed(x[None])[0]):
             return None
         return _Answer(min(bound, margin), x, margin)

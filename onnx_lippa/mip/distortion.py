@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from onnx_lippa.arrays import Float64
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.solver import SolveLimits
 from onnx_lippa.lp.solvers.table import make_mip_solver
@@ -25,7 +25,7 @@ class Distortion:
 
     Attributes:
         lower: no unsafe input is nearer, on the solver's word within its tolerances; infinite
-            where no input of the system is unsafe.
+            where no input of the reduced network is unsafe.
         upper: distance of the nearest one found; infinite without one. It is unsafe up to the
             solver's tolerances, so only a replay makes it a witness.
         x: (d,) that input, or empty.
@@ -45,7 +45,7 @@ class Distortion:
 
 
 def least_distortion(
-    system: RectifiedSystem,
+    reduced: ReducedNetwork,
     disjuncts: Sequence[Conjunction],
     question: StatedSet,
     settings: MipSettings,
@@ -53,15 +53,15 @@ def least_distortion(
 ) -> Distortion:
     """Bounds the least distance to the centre at which an output is unsafe.
 
-    Only inputs of the system count, so the bounds hold up to the radius that it was built for. A
-    disjunct is searched up to the nearest input of those before it.
+    Only inputs of the reduced network count, so the bounds hold up to the radius that it was built
+    for. A disjunct is searched up to the nearest input of those before it.
 
     Args:
-        system: the system, over a ball that holds an unsafe input if the distance is to be found.
+        reduced: the reduced network, over a ball that holds an unsafe input if one is to be found.
         disjuncts: the unsafe outputs.
         question: the set whose norm and centre define the distance.
         settings: formulation, solver and limits.
-        start: (d,) an unsafe point of the system to start from.
+        start: (d,) an unsafe point of the reduced network to start from.
 
     Raises:
         InputError: there is no such solver.
@@ -73,7 +73,7 @@ def least_distortion(
     for disjunct in disjuncts:
         try:
             stated = distance_program(
-                system, disjunct, question, big_m=settings.big_m, cuts=settings.cuts
+                reduced, disjunct, question, big_m=settings.big_m, cuts=settings.cuts
             )
         except NoProgramError as error:
             lower, reason = 0.0, reason or str(error)
@@ -83,7 +83,7 @@ def least_distortion(
             session.add_rows(stated.cut_off(upper))
         warm_start = None
         if start is not None:
-            distance = question.distance(system.whole(start[None])[0])
+            distance = question.distance(reduced.embed(start[None])[0])
             warm_start = stated.start(start, distance)
         solution = session.solve(
             deadline - time.monotonic(), warm_start, SolveLimits(nodes=settings.node_limit)
@@ -91,7 +91,7 @@ def least_distortion(
         nodes, mips = nodes + solution.nodes, mips + 1
         if solution.values.size:
             x = stated.x(solution.values)
-            distance = question.distance(system.whole(x[None])[0])
+            distance = question.distance(reduced.embed(x[None])[0])
             if distance < upper:
                 upper, best = distance, x
         lower = min(lower, max(solution.bound, 0.0))

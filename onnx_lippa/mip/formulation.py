@@ -19,7 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, States
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.mip.cuts import find_cuts
 from onnx_lippa.mip.variables import InputVariables, Substituted, least_and_most
@@ -50,7 +50,7 @@ class Formulation:
 
     Attributes:
         program: the program.
-        system: the reduced network.
+        reduced: the reduced network.
         disjunct: the disjunct of the margin.
         fixed: (units,) fixed signs: 1 active, 0 inactive, -1 free.
         inputs: the variables p of x.
@@ -59,7 +59,7 @@ class Formulation:
     """
 
     program: Program
-    system: RectifiedSystem
+    reduced: ReducedNetwork
     disjunct: Conjunction
     fixed: States
     inputs: InputVariables
@@ -67,9 +67,9 @@ class Formulation:
     tolerance: float
 
     def x(self, values: Float64) -> Float64:
-        """The point (d,) of a solution, clipped to the box of the system."""
+        """The point (d,) of a solution, clipped to the box of the reduced network."""
         x = self.inputs.offset + self.inputs.matrix @ values[: self.inputs.count]
-        return np.clip(x, self.system.lower, self.system.upper)
+        return np.clip(x, self.reduced.lower, self.reduced.upper)
 
     def pattern(self, values: Float64) -> States:
         """The pattern (units,) of a solution: 1 active, 0 inactive; int8.
@@ -83,14 +83,14 @@ class Formulation:
         return pattern
 
     def start(self, x: Float64, distance: float = 0.0) -> Float64:
-        """The variables at a point (d,) of the system, for a warm start.
+        """The variables at a point (d,) of the reduced network, for a warm start.
 
         Args:
             x: the point; the start is infeasible where its signs differ from the fixed ones.
             distance: its distance, where that is minimised.
         """
         free = self.fixed == FREE
-        z_hat = self.system.pre_activations(x[None])[0][free]
+        z_hat = self.reduced.pre_activations(x[None])[0][free]
         parts = [self.inputs.at(x, distance), np.maximum(z_hat, 0), (z_hat >= 0).astype(float)]
         values = np.concatenate(parts)
         if values.size < self.program.variables:
@@ -98,8 +98,8 @@ class Formulation:
         return values
 
     def margin(self, x: Float64) -> float:
-        """The margin at a point (d,), by evaluating the system."""
-        return float(self.disjunct.margins(self.system.outputs(x[None]))[0])
+        """The margin at a point (d,), by evaluating the reduced network."""
+        return float(self.disjunct.margins(self.reduced.outputs(x[None]))[0])
 
     def cut_off(self, most: float) -> Rows:
         """The row that bounds margin or distance from above."""
@@ -108,15 +108,15 @@ class Formulation:
 
 
 def margin_program(
-    system: RectifiedSystem,
+    reduced: ReducedNetwork,
     disjunct: Conjunction,
     big_m: BigM = BigM.OF_EACH_UNIT,
     cuts: int = 0,
 ) -> Formulation:
-    """``min max_i (A f(x) - b)_i`` over all inputs of the system.
+    """``min max_i (A f(x) - b)_i`` over all inputs of the reduced network.
 
     Args:
-        system: the system.
+        reduced: the reduced network.
         disjunct: the unsafe outputs; at least one row.
         big_m: the constants.
         cuts: the most implications between units.
@@ -124,11 +124,11 @@ def margin_program(
     Raises:
         NoProgramError: the ball is not given by linear inequalities.
     """
-    return partial_program(system, disjunct, all_free(system), big_m, cuts)
+    return partial_program(reduced, disjunct, all_free(reduced), big_m, cuts)
 
 
 def partial_program(
-    system: RectifiedSystem,
+    reduced: ReducedNetwork,
     disjunct: Conjunction,
     fixed: States,
     big_m: BigM = BigM.OF_EACH_UNIT,
@@ -137,7 +137,7 @@ def partial_program(
     """:func:`margin_program` over the inputs with some fixed signs.
 
     Args:
-        system: the system.
+        reduced: the reduced network.
         disjunct: the unsafe outputs; at least one row.
         fixed: (units,) 1 active, 0 inactive, -1 free.
         big_m: the constants.
@@ -146,9 +146,9 @@ def partial_program(
     Raises:
         NoProgramError: the ball is not given by linear inequalities.
     """
-    inputs = InputVariables.within(system.reach)
-    units = Substituted.of(system, fixed)
-    common = _Common(system, inputs, units, fixed, big_m, cuts)
+    inputs = InputVariables.within(reduced.domain)
+    units = Substituted.of(reduced, fixed)
+    common = _Common(reduced, inputs, units, fixed, big_m, cuts)
     margins, offset = common.margins(disjunct)
     tolerance = _TOLERANCE * max(1.0, float((np.abs(margins) @ common.half_widths).max()))
     if len(margins) == 1:
@@ -167,21 +167,21 @@ def partial_program(
         cost = np.zeros(inputs.count + 2 * common.free + 1)
         cost[-1], constant = 1.0, 0.0
         program = common.program(cost, rows, (float(least.max()) - 1, float(most.max()) + 1))
-    return Formulation(program, system, disjunct, fixed, inputs, constant, tolerance)
+    return Formulation(program, reduced, disjunct, fixed, inputs, constant, tolerance)
 
 
 def distance_program(
-    system: RectifiedSystem,
+    reduced: ReducedNetwork,
     disjunct: Conjunction,
     question: StatedSet,
     margin: float = 0.0,
     big_m: BigM = BigM.OF_EACH_UNIT,
     cuts: int = 0,
 ) -> Formulation:
-    """``min ||x - center||`` over the inputs of the system with a margin of at most ``-margin``.
+    """``min ||x - center||`` over inputs of the network with a margin of at most ``-margin``.
 
     Args:
-        system: the system.
+        reduced: the reduced network.
         disjunct: the unsafe outputs.
         question: the set whose norm and centre define the distance.
         margin: how far below 0 every row must be.
@@ -191,9 +191,9 @@ def distance_program(
     Raises:
         NoProgramError: the distance is not linear.
     """
-    inputs = InputVariables.measured(system.reach, question)
-    fixed = all_free(system)
-    common = _Common(system, inputs, Substituted.of(system, fixed), fixed, big_m, cuts)
+    inputs = InputVariables.measured(reduced.domain, question)
+    fixed = all_free(reduced)
+    common = _Common(reduced, inputs, Substituted.of(reduced, fixed), fixed, big_m, cuts)
     margins, offset = common.margins(disjunct)
     rows = _rows(
         sp.hstack([common.over_variables(margins), sp.csr_array((len(margins), common.free))]),
@@ -202,12 +202,12 @@ def distance_program(
     )
     cost = np.concatenate([inputs.cost, np.zeros(2 * common.free)])
     program = common.program(cost, rows)
-    return Formulation(program, system, disjunct, fixed, inputs, 0.0, _TOLERANCE)
+    return Formulation(program, reduced, disjunct, fixed, inputs, 0.0, _TOLERANCE)
 
 
-def all_free(system: RectifiedSystem) -> States:
+def all_free(reduced: ReducedNetwork) -> States:
     """The signs of a program without fixed units."""
-    return np.full(system.units, FREE, dtype=np.int8)
+    return np.full(reduced.units, FREE, dtype=np.int8)
 
 
 class _Common:
@@ -215,40 +215,40 @@ class _Common:
 
     def __init__(
         self,
-        system: RectifiedSystem,
+        reduced: ReducedNetwork,
         inputs: InputVariables,
         units: Substituted,
         fixed: States,
         big_m: BigM,
         cuts: int,
     ) -> None:
-        self._system, self._inputs, self._units, self._fixed = system, inputs, units, fixed
+        self._reduced, self._inputs, self._units, self._fixed = reduced, inputs, units, fixed
         self.free = units.free.size
-        lower = np.minimum(system.unit_lower[units.free], 0.0)
-        upper = np.maximum(system.unit_upper[units.free], 0.0)
+        lower = np.minimum(reduced.unit_lower[units.free], 0.0)
+        upper = np.maximum(reduced.unit_upper[units.free], 0.0)
         if big_m is BigM.ONE:
             largest = max(upper.max(initial=0.0), -lower.min(initial=0.0))
             lower, upper = np.full_like(lower, -largest), np.full_like(upper, largest)
         self._lower, self._upper, self._cuts = lower, upper, cuts
         self.box = (
-            np.append(system.lower, np.zeros(self.free)),
-            np.append(system.upper, upper),
+            np.append(reduced.lower, np.zeros(self.free)),
+            np.append(reduced.upper, upper),
         )
         self.half_widths: Float64 = (self.box[1] - self.box[0]) / 2
 
     def over_variables(self, rows: Float64) -> sp.csr_array:
         """Rows over x and z of free units as rows over p and z, without their constants."""
-        d = self._system.inputs
+        d = self._reduced.inputs
         on_input = sp.csr_array(rows[:, :d]) @ self._inputs.matrix
         return sp.csr_array(sp.hstack([on_input, sp.csr_array(rows[:, d:])], format="csr"))
 
     def shift(self, rows: Float64) -> Float64:
         """The constants that :meth:`over_variables` drops."""
-        return rows[:, : self._system.inputs] @ self._inputs.offset
+        return rows[:, : self._reduced.inputs] @ self._inputs.offset
 
     def margins(self, disjunct: Conjunction) -> tuple[Float64, Float64]:
         """``A f - b`` as rows over x and z of free units, and their constants."""
-        s, units = self._system, self._units
+        s, units = self._reduced, self._units
         on_units = disjunct.matrix @ s.outputs_on_units
         rows = on_units @ units.z
         rows[:, : s.inputs] += disjunct.matrix @ s.outputs_on_input
@@ -288,7 +288,7 @@ class _Common:
         rows = -self._units.z_hat[free]
         offset = self._units.z_hat_offset[free] - self.shift(rows)
         place = np.arange(self.free)
-        rows[place, self._system.inputs + place] += 1.0  # z - ẑ
+        rows[place, self._reduced.inputs + place] += 1.0  # z - ẑ
         z_minus = self.over_variables(rows)
         p, infinite = self._inputs.count, np.full(self.free, np.inf)
         z_only = sp.csr_array(
@@ -320,8 +320,8 @@ class _Common:
         p = self._inputs.count + self.free
         if self._cuts == 0:
             return Rows.none(p)
-        cuts = find_cuts(self._system).among(self._units.free, self._cuts)
-        rows = cuts.rows(self._system.units)
+        cuts = find_cuts(self._reduced).among(self._units.free, self._cuts)
+        rows = cuts.rows(self._reduced.units)
         on_b = rows.matrix[:, self._units.free]
         matrix = sp.hstack([sp.csr_array((cuts.count, p)), on_b], format="csr")
         return Rows(sp.csr_array(matrix), rows.lower, rows.upper)

@@ -9,8 +9,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, Integers, States
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.domain import InputDomain
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.errors import LippaError
 from onnx_lippa.lp.program import Rows
 from onnx_lippa.spec import Embedding, StatedSet
@@ -49,43 +49,43 @@ class InputVariables:
         return int(self.lower.size)
 
     @classmethod
-    def within(cls, reach: Reach) -> InputVariables:
-        """The inputs of a reach: the intersection of its box and its ball.
+    def within(cls, domain: InputDomain) -> InputVariables:
+        """The inputs of a domain: the intersection of its box and its ball.
 
         Raises:
             NoProgramError: the ball is not given by linear inequalities.
         """
-        ball, d = reach.ball, reach.lower.size
+        ball, d = domain.ball, domain.lower.size
         if ball is None:
             return cls(
-                np.zeros(d), sp.csr_array(sp.eye_array(d)), reach.lower, reach.upper,
+                np.zeros(d), sp.csr_array(sp.eye_array(d)), domain.lower, domain.upper,
                 Rows.none(d), np.zeros(d),
             )  # fmt: skip
         # Features that do not vary keep their values.
-        lower, upper = _whole_box(reach)
-        return _restricted(reach, ball.norm.ball(ball.center, ball.eps * _ROOM, lower, upper))
+        lower, upper = _whole_box(domain)
+        return _restricted(domain, ball.norm.ball(ball.center, ball.eps * _ROOM, lower, upper))
 
     @classmethod
-    def measured(cls, reach: Reach, inputs: StatedSet) -> InputVariables:
-        """The inputs of a reach, with the distance to the centre as cost.
+    def measured(cls, domain: InputDomain, inputs: StatedSet) -> InputVariables:
+        """The inputs of a domain, with the distance to the centre as cost.
 
         Args:
-            reach: the box.
-            inputs: the set whose norm and centre define the distance; the reach has its norm.
+            domain: the box.
+            inputs: the set whose norm and centre define the distance; the domain has its norm.
 
         Raises:
             NoProgramError: the distance is not linear in any variables.
         """
-        lower, upper = _whole_box(reach)
+        lower, upper = _whole_box(domain)
         embedding = inputs.norm.epigraph(inputs.center, lower, upper)
-        measured = _restricted(reach, embedding, inputs.eps * _ROOM)
-        if reach.ball is None:
+        measured = _restricted(domain, embedding, inputs.eps * _ROOM)
+        if domain.ball is None:
             return measured
         # Bounds of units may hold only within the ball.
         radius = Rows(
             sp.csr_array(measured.cost[None]),
             np.array([-np.inf]),
-            np.array([reach.ball.eps * _ROOM]),
+            np.array([domain.ball.eps * _ROOM]),
         )
         return replace(measured, rows=radius.stacked_on(measured.rows))
 
@@ -101,27 +101,27 @@ class InputVariables:
         return np.clip(values, self.lower, self.upper)
 
 
-def _whole_box(reach: Reach) -> tuple[Float64, Float64]:
+def _whole_box(domain: InputDomain) -> tuple[Float64, Float64]:
     """Bounds of all features, including those that do not vary."""
-    lower, upper, free = reach.base.copy(), reach.base.copy(), reach.free
-    lower[free], upper[free] = reach.lower[: free.size], reach.upper[: free.size]
+    lower, upper, free = domain.base.copy(), domain.base.copy(), domain.free
+    lower[free], upper[free] = domain.lower[: free.size], domain.upper[: free.size]
     return lower, upper
 
 
-def _restricted(reach: Reach, embedding: Embedding, most: float = np.inf) -> InputVariables:
-    """The embedding of all features restricted to those of a reach, and its further variables."""
+def _restricted(domain: InputDomain, embedding: Embedding, most: float = np.inf) -> InputVariables:
+    """The embedding of all features restricted to those of a domain, and its further variables."""
     if embedding.radius is not None or embedding.quadratic_cost is not None:
         raise NoProgramError("the ball of its norm is round, and the programs here are linear")
-    further = reach.lower.size - reach.free.size
-    offset = np.concatenate([embedding.offset[reach.free], np.zeros(further)])
-    own = sp.csr_array(embedding.matrix[reach.free])
+    further = domain.lower.size - domain.free.size
+    offset = np.concatenate([embedding.offset[domain.free], np.zeros(further)])
+    own = sp.csr_array(embedding.matrix[domain.free])
     matrix = sp.block_diag([own, sp.eye_array(further)], format="csr") if further else own
     rows, none = embedding.rows, sp.csr_array((embedding.rows.shape[0], further))
     return InputVariables(
         offset,
         sp.csr_array(matrix),
-        np.concatenate([embedding.lower, reach.lower[reach.free.size :]]),
-        np.concatenate([np.minimum(embedding.upper, most), reach.upper[reach.free.size :]]),
+        np.concatenate([embedding.lower, domain.lower[domain.free.size :]]),
+        np.concatenate([np.minimum(embedding.upper, most), domain.upper[domain.free.size :]]),
         Rows(
             sp.csr_array(sp.hstack([rows, none], format="csr")),
             embedding.row_lower,
@@ -150,22 +150,22 @@ class Substituted:
     z_offset: Float64
 
     @classmethod
-    def of(cls, system: RectifiedSystem, fixed: States) -> Substituted:
+    def of(cls, reduced: ReducedNetwork, fixed: States) -> Substituted:
         """Fixed units replaced by ẑ where they are active and by 0 where they are not.
 
         Args:
-            system: the system.
+            reduced: the reduced network.
             fixed: (units,) 1 active, 0 inactive, -1 free.
         """
-        d, units = system.inputs, system.units
+        d, units = reduced.inputs, reduced.units
         free = np.flatnonzero(fixed == -1)
-        z_hat = np.hstack([system.on_input, np.zeros((units, free.size))])
-        offset = system.offset.copy()
+        z_hat = np.hstack([reduced.on_input, np.zeros((units, free.size))])
+        offset = reduced.offset.copy()
         z, z_offset = np.zeros((units, d + free.size)), np.zeros(units)
         z[free, d + np.arange(free.size)] = 1.0
-        for first, end in zip(system.starts, system.starts[1:], strict=False):
+        for first, end in zip(reduced.starts, reduced.starts[1:], strict=False):
             if first > 0:
-                weights = system.on_units[first:end, :first]
+                weights = reduced.on_units[first:end, :first]
                 z_hat[first:end] += weights @ z[:first]
                 offset[first:end] += weights @ z_offset[:first]
             active = first + np.flatnonzero(fixed[first:end] == 1)

@@ -13,10 +13,9 @@ from typing import Final
 
 import numpy as np
 
-from onnx_lippa.bounds.reduced.build import rectified
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.folding import Tightening, TooLargeError
-from onnx_lippa.bounds.reduced.pieces import NoRelaxationError
+from onnx_lippa.bounds.domain import InputDomain
+from onnx_lippa.bounds.reduced.build import NoRelaxationError, reduce_network
+from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.mip.decision import MipSettings
 from onnx_lippa.mip.distortion import least_distortion
@@ -95,20 +94,20 @@ def nearest(
     deadline = started + settings.time_limit
     try:
         tightening = Tightening(steps=_STEPS, deadline=deadline)
-        system = rectified(model.network, Reach.of(ball), tightening)
+        reduced = reduce_network(model.network, InputDomain.of(ball), tightening)
     except (TooLargeError, OutOfTimeError, NoRelaxationError) as error:
         return Nearest(
             index, 0.0, upper, known, seconds=time.monotonic() - started, reason=str(error)
         )
     start = None
-    if known is not None and system.exact:
-        start = system.reduced(known.x[None].astype(np.float64))[0]
+    if known is not None and reduced.exact:
+        start = reduced.restrict(known.x[None].astype(np.float64))[0]
     nodes = None if np.isinf(settings.node_limit) else int(settings.node_limit)
     asked = MipSettings(settings.solver, max(deadline - time.monotonic(), 1e-3), nodes)
-    found = least_distortion(system, problem.unsafe.disjuncts, ball, asked, start)
+    found = least_distortion(reduced, problem.unsafe.disjuncts, ball, asked, start)
     witness = known
     if found.x.size:
-        whole = system.whole(found.x[None])[0]
+        whole = reduced.embed(found.x[None])[0]
         replayed = check_candidate(model.runtime, whole, searched, problem.unsafe)
         if replayed is not None and replayed.distance < upper:
             witness, upper = replayed, replayed.distance

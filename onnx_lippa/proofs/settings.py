@@ -10,7 +10,7 @@ from onnx_lippa.errors import InputError
 
 
 class ProofMethod(Enum):
-    """How to prove. AUTO is COMPLETE, which begins with the bounds of the rectified system anyway,
+    """How to prove. AUTO is COMPLETE, which begins with the bounds of the reduced network anyway,
     and LINEAR where that does not fit into memory."""
 
     AUTO = "auto"

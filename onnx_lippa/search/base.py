@@ -10,9 +10,9 @@ from typing import Final, TypeAlias, final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers
-from onnx_lippa.bounds.dual.dual import Objectives, Units
+from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from onnx_lippa.bounds.proven import Proven
-from onnx_lippa.bounds.reduced.system import RectifiedSystem, difference
+from onnx_lippa.bounds.reduced.network import ReducedNetwork, difference
 from onnx_lippa.ending import TIE, Ending, Reason
 from onnx_lippa.spec import Conjunction
 
@@ -96,15 +96,15 @@ class Search(ABC):
     """A complete search of one reduced network.
 
     Args:
-        system: the network over the allowed inputs.
+        reduced: the network over the allowed inputs.
         disjuncts: the unsafe outputs; each has at least one row.
         offer: replays candidates.
     """
 
     def __init__(
-        self, system: RectifiedSystem, disjuncts: Sequence[Conjunction], offer: Offer
+        self, reduced: ReducedNetwork, disjuncts: Sequence[Conjunction], offer: Offer
     ) -> None:
-        self._system, self._disjuncts, self._offer = system, disjuncts, offer
+        self._reduced, self._disjuncts, self._offer = reduced, disjuncts, offer
 
     @abstractmethod
     def run(self, limits: Limits) -> SearchResult:
@@ -112,28 +112,28 @@ class Search(ABC):
 
 
 def margin_rows(
-    system: RectifiedSystem, disjuncts: Sequence[Conjunction], units: Units | None = None
+    reduced: ReducedNetwork, disjuncts: Sequence[Conjunction], units: Units | None = None
 ) -> Objectives:
     """The margins ``A f(x) - b`` of all rows of all disjuncts as objectives.
 
     Args:
-        system: the system.
+        reduced: the reduced network.
         disjuncts: the unsafe outputs.
         units: its units, if known.
     """
-    units = Units.of(system) if units is None else units
+    units = Units.of(reduced) if units is None else units
     matrix = np.concatenate([disjunct.matrix for disjunct in disjuncts])
     bound = np.concatenate([disjunct.bound for disjunct in disjuncts])
-    on_input, on_units, offset, error = system.functions(matrix)
+    on_input, on_units, offset, error = reduced.functions(matrix)
     return Objectives.of(units, on_input, on_units, *difference(offset, bound, error))
 
 
-def relates_inputs(system: RectifiedSystem, disjuncts: Sequence[Conjunction]) -> bool:
+def relates_inputs(reduced: ReducedNetwork, disjuncts: Sequence[Conjunction]) -> bool:
     """Whether a conjunction has rows over inputs alone beside rows over units."""
-    if system.units == 0:
+    if reduced.units == 0:
         return False
     for disjunct in disjuncts:
-        seen = np.any(disjunct.matrix @ system.outputs_on_units != 0, axis=1)
+        seen = np.any(disjunct.matrix @ reduced.outputs_on_units != 0, axis=1)
         if seen.any() and not seen.all():
             return True
     return False
@@ -144,18 +144,18 @@ class Candidates:
     """Offers the candidates of one search, and keeps the least margins met.
 
     Args:
-        system: the system.
+        reduced: the reduced network.
         disjuncts: the unsafe outputs.
         offer: replays candidates.
     """
 
     def __init__(
-        self, system: RectifiedSystem, disjuncts: Sequence[Conjunction], offer: Offer
+        self, reduced: ReducedNetwork, disjuncts: Sequence[Conjunction], offer: Offer
     ) -> None:
-        self._system, self._disjuncts, self._offer = system, disjuncts, offer
+        self._reduced, self._disjuncts, self._offer = reduced, disjuncts, offer
         self._least = np.full(len(disjuncts), np.inf)
         self._sizes = np.zeros(len(disjuncts))
-        self._largest = max(_largest_terms(system, one) for one in disjuncts)
+        self._largest = max(_largest_terms(reduced, one) for one in disjuncts)
 
     def accept(self, disjunct: Integers, points: Floats) -> bool:
         """Offers the best of some candidates; True where one is accepted.
@@ -164,15 +164,15 @@ class Candidates:
             disjunct: (n,) the disjunct of each point.
             points: (n, d) the candidates e.
         """
-        x = self._system.reach.at(points)
+        x = self._reduced.domain.at(points)
         margins = self._margins(disjunct, x)
         best = np.argsort(margins, kind="stable")[:_OFFERED]
-        return any(self._offer(one) for one in self._system.whole(x[best[margins[best] <= 0]]))
+        return any(self._offer(one) for one in self._reduced.embed(x[best[margins[best] <= 0]]))
 
     def accept_leaf(self, disjunct: int, x: Float64) -> bool:
         """Offers the minimiser x (d,) of a linear region; True where it is accepted."""
         self._margins(np.array([disjunct]), x[None])
-        return self._offer(self._system.whole(x[None])[0])
+        return self._offer(self._reduced.embed(x[None])[0])
 
     def are_tied(self, least_open: float) -> bool:
         """Whether some margin is 0 and none is far below it, so that searching on is of no use.
@@ -183,14 +183,14 @@ class Candidates:
         Args:
             least_open: proven lower bound of the margins of all open nodes.
         """
-        if not self._system.exact:  # its points need not be outputs of the network
+        if not self._reduced.exact:  # its points need not be outputs of the network
             return False
         hopeless = self._least <= _EXACT * self._sizes
         return bool(np.any(hopeless)) and least_open >= -self._noise(self._sizes.max())
 
     def explain(self, disjunct: int, bound: float, margin: float) -> Reason:
         """Why a linear region with this bound and this margin at its minimiser stays open."""
-        if self._system.jumps is not None:
+        if self._reduced.jumps is not None:
             return Reason(
                 Ending.LOOSE_BOUNDS,
                 "a comparison that may go both ways is not told apart by signs of units",
@@ -214,7 +214,7 @@ class Candidates:
 
     def _margins(self, disjunct: Integers, x: Float64) -> Float64:
         """The margin (n,) of each point's disjunct; the least ones are kept."""
-        outputs, margins = self._system.outputs(x), np.empty(len(x))
+        outputs, margins = self._reduced.outputs(x), np.empty(len(x))
         for j in np.unique(disjunct).tolist():
             one, mine = self._disjuncts[j], disjunct == j
             margins[mine] = one.margins(outputs[mine])
@@ -224,11 +224,13 @@ class Candidates:
         return margins
 
 
-def _largest_terms(system: RectifiedSystem, disjunct: Conjunction) -> float:
+def _largest_terms(reduced: ReducedNetwork, disjunct: Conjunction) -> float:
     """The largest sum of sizes of the terms that a margin is made of."""
     matrix = np.abs(disjunct.matrix)
-    terms = np.abs(system.outputs_on_input) @ np.maximum(np.abs(system.lower), np.abs(system.upper))
-    terms += np.abs(system.outputs_on_units) @ np.maximum(system.unit_upper, 0.0)
+    terms = np.abs(reduced.outputs_on_input) @ np.maximum(
+        np.abs(reduced.lower), np.abs(reduced.upper)
+    )
+    terms += np.abs(reduced.outputs_on_units) @ np.maximum(reduced.unit_upper, 0.0)
     return float(
-        (matrix @ (terms + np.abs(system.outputs_offset))).max() + np.abs(disjunct.bound).max()
+        (matrix @ (terms + np.abs(reduced.outputs_offset))).max() + np.abs(disjunct.bound).max()
     )

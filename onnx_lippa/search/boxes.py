@@ -16,12 +16,12 @@ import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import AnyArray, Float64, Floats, Integers, States
+from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation
 from onnx_lippa.bounds.dual.certificate import Boxes, prove
-from onnx_lippa.bounds.dual.dual import Objectives, Units
-from onnx_lippa.bounds.dual.relaxed import Relaxed
+from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from onnx_lippa.bounds.proven import Proven
-from onnx_lippa.bounds.reduced.folding import states_by
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced.reduction import decide_signs
 from onnx_lippa.clock import NEVER, OutOfTimeError, require_time
 from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, TIE, Ending, Reason
 from onnx_lippa.search.base import Candidates, Limits, Offer, Search, SearchResult, margin_rows
@@ -86,12 +86,12 @@ class BoxSearch(Search):
     """Branch and bound over the input box of a reduced network without another ball."""
 
     def __init__(
-        self, system: RectifiedSystem, disjuncts: Sequence[Conjunction], offer: Offer
+        self, reduced: ReducedNetwork, disjuncts: Sequence[Conjunction], offer: Offer
     ) -> None:
-        super().__init__(system, disjuncts, offer)
-        self._candidates = Candidates(system, disjuncts, offer)
-        self._units = Units.of(system)
-        self._rows = margin_rows(system, disjuncts, self._units)
+        super().__init__(reduced, disjuncts, offer)
+        self._candidates = Candidates(reduced, disjuncts, offer)
+        self._units = Units.of(reduced)
+        self._rows = margin_rows(reduced, disjuncts, self._units)
         counts = [len(disjunct.bound) for disjunct in disjuncts]
         self._first_row = np.concatenate([[0], np.cumsum(counts)])
         self._earlier = [
@@ -99,7 +99,7 @@ class BoxSearch(Search):
         ]
         self._nodes, self._proven, self._found = 0, Proven.of_empty(), False
         self._deadline = NEVER
-        work = system.units * (system.units + system.inputs)
+        work = reduced.units * (reduced.units + reduced.inputs)
         self._rows_at_once = int(np.clip(_PRODUCTS / max(work, 1), 1, _ROWS))
 
     @override
@@ -120,7 +120,7 @@ class BoxSearch(Search):
 
     def _root(self) -> _Boxes:
         """The whole box, once for each disjunct."""
-        s, count = self._system, len(self._disjuncts)
+        s, count = self._reduced, len(self._disjuncts)
         ends, infinite = np.ones((count, s.inputs)), np.float32(np.inf)
         lower, upper = s.unit_lower.astype(np.float32), s.unit_upper.astype(np.float32)
         return _Boxes(
@@ -131,7 +131,7 @@ class BoxSearch(Search):
 
     def _stop(self, open_: _Boxes, limits: Limits) -> Reason | None:
         """Why no further box is halved; None to go on."""
-        each = 16 * self._system.inputs + 8 * self._system.units + 24
+        each = 16 * self._reduced.inputs + 8 * self._reduced.units + 24
         if time.monotonic() > limits.deadline:
             return OUT_OF_TIME
         if self._nodes >= limits.nodes:
@@ -144,7 +144,7 @@ class BoxSearch(Search):
         if (open_.high[worst] - open_.low[worst]).max(initial=0.0) >= 2 * _NARROWEST:
             return None
         detail = "a comparison that may go both ways is not told apart by boxes"
-        if self._system.exact:
+        if self._reduced.exact:
             bound = float(open_.proven.bounds[worst])
             detail = f"its boxes became too narrow to halve, with a bound of {bound:.3g}"
         return Reason(Ending.LOOSE_BOUNDS, detail)
@@ -160,7 +160,7 @@ class BoxSearch(Search):
             require_time(self._deadline)
             mine = np.flatnonzero(boxes.disjunct == disjunct)
             lower, upper = (b[mine].astype(np.float64) for b in (boxes.lower, boxes.upper))
-            relaxed = Relaxed.of(lower, upper, state[mine])
+            relaxed = ReluRelaxation.of(lower, upper, state[mine])
             reached = Boxes(middle[mine], radius[mine])
             for row in range(self._first_row[disjunct], self._first_row[disjunct + 1]):
                 objectives = self._rows.take(np.full(mine.size, row))
@@ -189,7 +189,7 @@ class BoxSearch(Search):
         Returns:
             (n, units) the states under the new bounds.
         """
-        state = states_by(boxes.lower, boxes.upper)
+        state = decide_signs(boxes.lower, boxes.upper)
         for units, block in self._earlier:
             nodes, places = np.nonzero(state[:, block] == 0)
             for first in range(0, nodes.size, self._rows_at_once):
@@ -198,7 +198,7 @@ class BoxSearch(Search):
                 self._bound_units(
                     units, boxes, state, nodes[part], block.start + places[part], middle, radius
                 )
-            state[:, block] = states_by(boxes.lower[:, block], boxes.upper[:, block])
+            state[:, block] = decide_signs(boxes.lower[:, block], boxes.upper[:, block])
         return state
 
     def _bound_units(
@@ -214,7 +214,7 @@ class BoxSearch(Search):
         """Bounds units, given by box and number, over the units of earlier blocks."""
         before = slice(0, units.starts[-1])
         lower, upper = (b[nodes, before].astype(np.float64) for b in (boxes.lower, boxes.upper))
-        relaxed = Relaxed.of(lower, upper, state[nodes, before])
+        relaxed = ReluRelaxation.of(lower, upper, state[nodes, before])
         alpha, infinite = relaxed.adaptive(), np.float32(np.inf)
         for sign in (1.0, -1.0):
             objectives = Objectives.of_units(self._units, places, before.stop, sign)

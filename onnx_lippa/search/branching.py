@@ -8,8 +8,8 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Floats, Integers
-from onnx_lippa.bounds.dual.dual import Objectives, Units
-from onnx_lippa.bounds.dual.relaxed import Relaxed, eliminate, lower_bounds
+from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation, back_substitute, lower_bounds
+from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.search.frontier import Nodes
 
@@ -63,7 +63,7 @@ class Branching:
     """Chooses units by the cost of their upper lines, then by the bounds of their children.
 
     Args:
-        units: the units of a system.
+        units: the units of a reduced network.
         rows: the rows of the disjuncts, float64.
     """
 
@@ -80,12 +80,12 @@ class Branching:
         if nodes.state.shape[1] == 0:
             nothing = np.zeros(nodes.state.shape, np.float32)
             return Choice(np.full(nodes.count, -1), nothing, nothing, nothing)
-        relaxed = Relaxed.of(
+        relaxed = ReluRelaxation.of(
             nodes.lower.astype(np.float32), nodes.upper.astype(np.float32), nodes.state
         )
         objectives = nodes.objectives(self._rows)
         alpha, beta = relaxed.alphas(nodes.multipliers.alpha), nodes.multipliers.beta
-        m = eliminate(self._units, objectives, relaxed, alpha, beta).coefficients
+        m = back_substitute(self._units, objectives, relaxed, alpha, beta).coefficients
         worth: Floats = np.abs(m) * relaxed.height
         above = np.maximum(m, 0)
         kept: Floats = alpha * above
@@ -107,7 +107,7 @@ class Branching:
     def _gains(
         self,
         nodes: Nodes,
-        relaxed: Relaxed,
+        relaxed: ReluRelaxation,
         objectives: Objectives,
         top: Integers,
         kept: Floats,
@@ -126,6 +126,6 @@ class Branching:
             beta = nodes.multipliers.beta[rows]
             at = rows, unit[part]
             beta[places, unit[part]] = np.where(sign[part] > 0, lost[at], kept[at])
-            left = eliminate(self._units, objectives.take(rows), child, alpha, beta)
+            left = back_substitute(self._units, objectives.take(rows), child, alpha, beta)
             values[part] = lower_bounds(self._units, left)
         return np.minimum(values, 0).reshape(n, tried, 2).sum(axis=2)

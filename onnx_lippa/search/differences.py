@@ -17,10 +17,10 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers, States
 from onnx_lippa.bounds.dual.ascent import Ascent
-from onnx_lippa.bounds.dual.dual import Objectives
+from onnx_lippa.bounds.dual.objectives import Objectives
 from onnx_lippa.bounds.dual.weighted import WeightedRows
-from onnx_lippa.bounds.reduced.folding import relaxed_by, states_by
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced.reduction import decide_signs, relax_units
 from onnx_lippa.bounds.rounding import EPSILON
 
 _POINTS: Final = 128
@@ -59,20 +59,20 @@ class Differences:
     high: Float64
 
     @classmethod
-    def of(cls, system: RectifiedSystem, relations: Objectives, ascent: Ascent) -> Differences:
+    def of(cls, reduced: ReducedNetwork, relations: Objectives, ascent: Ascent) -> Differences:
         """Pairs the units that are most alike, block by block.
 
         Args:
-            system: the system.
+            reduced: the reduced network.
             relations: rows over inputs alone; met where they are at most 0.
-            ascent: the ascent of the system's units.
+            ascent: the ascent of the reduced network's units.
         """
-        z_hat = system.pre_activations(system.reach.at(_sample(system, relations)))
+        z_hat = reduced.pre_activations(reduced.domain.at(_sample(reduced, relations)))
         known, found = relations, [cls(relations.take(_NONE), _NONE, _NONE, _NOTHING, _NOTHING)]
         for block in ascent.exact.blocks:
             one, other = _pair(z_hat[:, block], block.start)
             if one.size:
-                found.append(_bound(system, one, other, known, ascent))
+                found.append(_bound(reduced, one, other, known, ascent))
                 known = known.with_others(found[-1].rows)
         parts = zip(*(list(vars(one).values())[1:] for one in found), strict=True)
         rows = known.take(np.arange(relations.count, known.count))
@@ -88,13 +88,13 @@ class Differences:
                 most = np.nextafter(upper[:, from_] - up, np.inf)
                 lower[:, unit] = np.maximum(lower[:, unit], least)
                 upper[:, unit] = np.minimum(upper[:, unit], most)
-        decided = states_by(lower, upper)
+        decided = decide_signs(lower, upper)
         np.copyto(state, np.where(state == 0, decided, state))
 
 
-def _sample(system: RectifiedSystem, relations: Objectives) -> Float64:
+def _sample(reduced: ReducedNetwork, relations: Objectives) -> Float64:
     """Points e (n, d) that meet the relations, or nearly."""
-    e = np.random.default_rng(0).uniform(-1, 1, (_POINTS, system.inputs))
+    e = np.random.default_rng(0).uniform(-1, 1, (_POINTS, reduced.inputs))
     norms = np.maximum((relations.on_input**2).sum(axis=1), _TINY)
     for _ in range(_ROUNDS):
         for row, offset, norm in zip(relations.on_input, relations.offset, norms, strict=True):
@@ -131,7 +131,7 @@ def _pair(z_hat: Float64, first: int) -> tuple[Integers, Integers]:
 
 
 def _bound(
-    system: RectifiedSystem, one: Integers, other: Integers, known: Objectives, ascent: Ascent
+    reduced: ReducedNetwork, one: Integers, other: Integers, known: Objectives, ascent: Ascent
 ) -> Differences:
     """Bounds the differences of pairs, and states the two lines of each."""
     units, pairs = ascent.exact, one.size
@@ -142,7 +142,7 @@ def _bound(
     error += 4 * EPSILON * (units.sizes[one] + units.sizes[other])
     both = Objectives.within(units, on_input, on_units, offset, error)
     minus = Objectives.within(units, -on_input, -on_units, -offset, error)
-    rows, relaxed = WeightedRows.under(both.with_others(minus), known), relaxed_by(system)
+    rows, relaxed = WeightedRows.under(both.with_others(minus), known), relax_units(reduced)
     multipliers = ascent.weigh(rows, relaxed, _STEPS, None).multipliers
     weights = rows.equal() if multipliers.weights is None else multipliers.weights
     weights[:, 0] = 1.0  # a bound of the sum is one of the row itself

@@ -9,7 +9,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers, States
 from onnx_lippa.bounds.dual.ascent import Multipliers
-from onnx_lippa.bounds.dual.dual import Objectives
+from onnx_lippa.bounds.dual.objectives import Objectives
 from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.proven import Proven
 

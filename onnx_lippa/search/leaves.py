@@ -13,12 +13,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, States
+from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation
 from onnx_lippa.bounds.dual.certificate import prove
-from onnx_lippa.bounds.dual.dual import Units
-from onnx_lippa.bounds.dual.relaxed import Relaxed
+from onnx_lippa.bounds.dual.objectives import Units
 from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.proven import Proven
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.duality import elastic_program, violation_program
 from onnx_lippa.lp.program import BallConstraint, Program, Rows
@@ -39,7 +39,7 @@ class LeafAnswer:
         proven: (1,) lower bound of the disjunct's margin; infinite where the node is empty, -inf
             where nothing is proven.
         x: (d,) the minimiser of the margin; None without one.
-        margin: the margin of the system there, in float64; NaN without one.
+        margin: the margin of the reduced network there, in float64; NaN without one.
         failed: whether no solver finished.
     """
 
@@ -72,12 +72,12 @@ class Leaves:
     """The programs of one system, over its ball and box.
 
     Args:
-        system: the system.
+        reduced: the reduced network.
     """
 
-    def __init__(self, system: RectifiedSystem) -> None:
-        self._system, self._units = system, Units.of(system)
-        self._inputs = system.reach.variables()
+    def __init__(self, reduced: ReducedNetwork) -> None:
+        self._reduced, self._units = reduced, Units.of(reduced)
+        self._inputs = reduced.domain.variables()
         self._solver = make_solver("glop" if self._inputs.radius is None else "clarabel")
 
     @property
@@ -115,7 +115,7 @@ class Leaves:
             return LeafAnswer(Proven.nothing(), None, failed=True)
         proven = self._proven(disjunct, *node, solution.duals)
         x = self._inputs.at(solution.values[: self._inputs.count])
-        return LeafAnswer(proven, x, float(disjunct.margins(self._system.outputs(x[None]))[0]))
+        return LeafAnswer(proven, x, float(disjunct.margins(self._reduced.outputs(x[None]))[0]))
 
     def _decide_empty(
         self,
@@ -134,7 +134,7 @@ class Leaves:
         if solution.ending is not Ending.OPTIMAL:
             return LeafAnswer(Proven.nothing(), None, failed=True)
         x = self._inputs.at(solution.values[: self._inputs.count])
-        margin = float(disjunct.margins(self._system.outputs(x[None]))[0])
+        margin = float(disjunct.margins(self._reduced.outputs(x[None]))[0])
         return LeafAnswer(self._proven(disjunct, *node, solution.duals), x, margin)
 
     def _solve(self, program: Program, time_limit: float) -> Solution:
@@ -160,12 +160,12 @@ class Leaves:
         weights = np.zeros(rows) if empty else found.weights
         if not empty and not weights.sum() > 0:
             return Proven.nothing()
-        every = margin_rows(self._system, [disjunct], self._units)
+        every = margin_rows(self._reduced, [disjunct], self._units)
         summed = WeightedRows.of(every, np.array([rows]), np.ones(rows))
         # The weight of a single row is 1, unless 0 is bounded.
         objectives = summed.weighted(weights[None])
-        relaxed = Relaxed.of(lower[None], upper[None], state[None])
-        m = objectives.on_units[0] + found.nu @ self._system.on_units
+        relaxed = ReluRelaxation.of(lower[None], upper[None], state[None])
+        m = objectives.on_units[0] + found.nu @ self._reduced.on_units
         # ν is m - β where a unit is active, β where it is not, and α m on a lower line.
         beta = np.maximum(np.where(state == 1, m - found.nu, found.nu), 0.0)[None]
         alpha = relaxed.alphas(np.clip(found.nu / np.where(m > 0, m, 1.0), 0.0, 1.0)[None])
@@ -194,7 +194,7 @@ class Leaves:
         self, disjunct: Conjunction, lower: Float64, upper: Float64, state: States
     ) -> Program:
         """``min τ`` with every margin at most τ, over (p, z, τ) for ``x = offset + matrix @ p``."""
-        s, inputs = self._system, self._inputs
+        s, inputs = self._reduced, self._inputs
         count, units = inputs.count, s.units
         on_input, offset = inputs.rows(s.on_input), s.offset + s.on_input @ inputs.offset
         active, inactive, undecided = (np.flatnonzero(state == k) for k in (1, -1, 0))

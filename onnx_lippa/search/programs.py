@@ -21,12 +21,12 @@ from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, States
 from onnx_lippa.bounds.dual.ascent import Ascent
-from onnx_lippa.bounds.dual.dual import Objectives, Units
-from onnx_lippa.bounds.dual.relaxed import Relaxed
+from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation
+from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from onnx_lippa.bounds.dual.weighted import objective_of
 from onnx_lippa.bounds.proven import Proven
-from onnx_lippa.bounds.reduced.folding import states_by
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced.reduction import decide_signs
 from onnx_lippa.bounds.rounding import EPSILON
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, Ending, Reason
@@ -89,10 +89,10 @@ class ProgramSearch(Search):
     """Branch and bound by linear programs over a box."""
 
     def __init__(
-        self, system: RectifiedSystem, disjuncts: Sequence[Conjunction], offer: Offer
+        self, reduced: ReducedNetwork, disjuncts: Sequence[Conjunction], offer: Offer
     ) -> None:
-        super().__init__(system, disjuncts, offer)
-        self._units, self._solver = Units.of(system), make_solver("glop")
+        super().__init__(reduced, disjuncts, offer)
+        self._units, self._solver = Units.of(reduced), make_solver("glop")
         self._nodes, self._found = 0, False
         self._undecided: Reason | None = None
 
@@ -115,7 +115,7 @@ class ProgramSearch(Search):
 
     def _refute(self, disjunct: Conjunction, limits: Limits) -> Reason | None:
         """Proves that no input meets a conjunction, or says which limit was reached."""
-        s = self._system
+        s = self._reduced
         rows = margin_rows(s, [disjunct], self._units)
         objective = objective_of(rows, np.arange(rows.count))
         relations = rows.take(np.flatnonzero(~np.any(rows.on_units != 0, axis=1)))
@@ -124,7 +124,7 @@ class ProgramSearch(Search):
         task = _Task(rows, objective, differences, rounding)
         lower, upper = s.unit_lower.copy(), s.unit_upper.copy()
         open_: list[tuple[_Node, _Content]] = []
-        self._bound(task, lower, upper, states_by(lower, upper), -np.inf, open_, limits)
+        self._bound(task, lower, upper, decide_signs(lower, upper), -np.inf, open_, limits)
         while open_ and not self._found:
             if time.monotonic() > limits.deadline:
                 return OUT_OF_TIME
@@ -159,7 +159,7 @@ class ProgramSearch(Search):
 
     def _gap(self, content: _Content) -> Float64:
         """(units,) how far undecided units are from their ReLUs; -1 for others."""
-        d = self._system.inputs
+        d = self._reduced.inputs
         e, z = content.optimum[:d], content.optimum[d:]
         z_hat = self._units.on_input @ e + self._units.on_units @ z + self._units.offset
         gap: Float64 = np.where(content.state == 0, np.abs(z - np.maximum(z_hat, 0)), -1.0)
@@ -185,7 +185,7 @@ class ProgramSearch(Search):
             if bound > 0:
                 return
             optimum = solution.values[:-1]
-            self._found = self._found or self._accept(task, optimum[: self._system.inputs])
+            self._found = self._found or self._accept(task, optimum[: self._reduced.inputs])
             content = _Content(lower, upper, state, optimum)
             heapq.heappush(open_, (_Node(bound, self._nodes), content))
         elif not (solution.ending is Ending.INFEASIBLE and self._is_empty(program, left)):
@@ -205,25 +205,25 @@ class ProgramSearch(Search):
 
     def _accept(self, task: _Task, e: Float64) -> bool:
         """Offers a point whose rows are at most 0, or nearly."""
-        x = self._system.reach.at(e[None])
-        z = np.maximum(self._system.pre_activations(x), 0.0)[0]
+        x = self._reduced.domain.at(e[None])
+        z = np.maximum(self._reduced.pre_activations(x), 0.0)[0]
         rows = task.rows
         margins = rows.on_input @ e + rows.on_units @ z + rows.offset
         near = np.all(margins <= _NEAR * (1 + rows.sizes))
-        return bool(near) and self._offer(self._system.whole(x)[0])
+        return bool(near) and self._offer(self._reduced.embed(x)[0])
 
     def _program(self, task: _Task, lower: Float64, upper: Float64, state: States) -> Program:
         """``min τ`` with the objective's rows at most τ and the others at most 0, over (e, z, τ).
 
         The rows are relaxed by the errors of their coefficients.
         """
-        u, d, n = self._units, self._system.inputs, self._system.units
+        u, d, n = self._units, self._reduced.inputs, self._reduced.units
         lines = task.differences.rows
         known = task.rows.with_others(lines)
         tau = np.concatenate([-task.objective.astype(np.float64), np.zeros(lines.count)])
         z_hat, z = np.hstack([u.on_input, u.on_units]), np.eye(n, d + n, d)
         active, inactive, undecided = (np.flatnonzero(state == k) for k in (1, -1, 0))
-        line = Relaxed.of(lower[undecided], upper[undecided], state[undecided])
+        line = ReluRelaxation.of(lower[undecided], upper[undecided], state[undecided])
         room = u.error + 4 * EPSILON * (u.sizes + u.most)
         above = line.slope * (u.offset[undecided] + room[undecided]) + line.height
         above += 8 * EPSILON * (np.abs(u.offset[undecided]) + u.sizes[undecided] + line.height)

@@ -9,12 +9,11 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers, States
 from onnx_lippa.bounds.dual.ascent import Ascent
+from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation
 from onnx_lippa.bounds.dual.certificate import prove
-from onnx_lippa.bounds.dual.dual import Objectives, Units
-from onnx_lippa.bounds.dual.relaxed import Relaxed
-from onnx_lippa.bounds.reduced.folding import states_by
-from onnx_lippa.bounds.reduced.local import see_through
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.dual.objectives import Objectives, Units, see_through
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced.reduction import decide_signs
 from onnx_lippa.clock import NEVER
 
 _AT_ONCE: Final = 192
@@ -50,7 +49,7 @@ class Refinement:
     takes half the time of float64.
 
     Args:
-        system: the system.
+        reduced: the reduced network.
         steps: steps of the ascent at the root.
         deadline: a time of ``time.monotonic()``.
 
@@ -58,22 +57,22 @@ class Refinement:
         OutOfTimeError: the deadline has passed.
     """
 
-    def __init__(self, system: RectifiedSystem, steps: int, deadline: float = NEVER) -> None:
+    def __init__(self, reduced: ReducedNetwork, steps: int, deadline: float = NEVER) -> None:
         self._blocks: list[_Block] = []
-        lower, upper = system.unit_lower.copy(), system.unit_upper.copy()
-        for number, first in enumerate(system.starts[1:-1], start=1):
-            end = system.starts[number + 1]
-            units = Units.of(system, number)
+        lower, upper = reduced.unit_lower.copy(), reduced.unit_upper.copy()
+        for number, first in enumerate(reduced.starts[1:-1], start=1):
+            end = reduced.starts[number + 1]
+            units = Units.of(reduced, number)
             sides = (1.0, -1.0)
             objectives = Objectives.of(
                 units,
-                np.concatenate([sign * system.on_input[first:end] for sign in sides]),
-                np.concatenate([sign * system.on_units[first:end, :first] for sign in sides]),
-                np.concatenate([sign * system.offset[first:end] for sign in sides]),
-                np.tile(system.error[first:end], 2),
+                np.concatenate([sign * reduced.on_input[first:end] for sign in sides]),
+                np.concatenate([sign * reduced.on_units[first:end, :first] for sign in sides]),
+                np.concatenate([sign * reduced.offset[first:end] for sign in sides]),
+                np.tile(reduced.error[first:end], 2),
             )
             low, high = lower[None, :first], upper[None, :first]
-            relaxed = Relaxed.of(low, high, states_by(low, high))
+            relaxed = ReluRelaxation.of(low, high, decide_signs(low, high))
             found = Ascent(units, deadline).run(objectives, relaxed, steps)
             below, above = np.split(found.bounds, 2)
             lower[first:end] = np.maximum(lower[first:end], below)
@@ -87,8 +86,8 @@ class Refinement:
                 )
             )
         self.lower, self.upper = lower, upper
-        self._sees = system.on_units != 0
-        see_through(system.on_units, system.starts, self._sees)
+        self._sees = reduced.on_units != 0
+        see_through(reduced.on_units, reduced.starts, self._sees)
 
     @property
     def is_idle(self) -> bool:
@@ -124,7 +123,7 @@ class Refinement:
                     block, nodes[part : part + _AT_ONCE], units[part : part + _AT_ONCE],
                     lower, upper, state,
                 )  # fmt: skip
-            decided = states_by(lower[:, here], upper[:, here])
+            decided = decide_signs(lower[:, here], upper[:, here])
             state[:, here] = np.where(state[:, here] == 0, decided, state[:, here])
 
     def _bound(
@@ -137,7 +136,7 @@ class Refinement:
         state: States,
     ) -> None:
         before = slice(0, block.first)
-        relaxed = Relaxed.of(
+        relaxed = ReluRelaxation.of(
             lower[nodes, before].astype(np.float32),
             upper[nodes, before].astype(np.float32),
             state[nodes, before],

@@ -17,13 +17,13 @@ import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Integers
-from onnx_lippa.bounds.dual.ascent import Ascended, Ascent
-from onnx_lippa.bounds.dual.dual import Units
-from onnx_lippa.bounds.dual.relaxed import Relaxed
+from onnx_lippa.bounds.dual.ascent import Ascent, DualBounds
+from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation
+from onnx_lippa.bounds.dual.objectives import Units
 from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.proven import Proven
-from onnx_lippa.bounds.reduced.folding import relaxed_by, states_by
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced.reduction import decide_signs, relax_units
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, TIE, Ending, Reason
 from onnx_lippa.search.base import Candidates, Limits, Offer, Search, SearchResult, margin_rows
@@ -58,19 +58,19 @@ class SignSearch(Search):
     """Branch and bound over signs of units."""
 
     def __init__(
-        self, system: RectifiedSystem, disjuncts: Sequence[Conjunction], offer: Offer
+        self, reduced: ReducedNetwork, disjuncts: Sequence[Conjunction], offer: Offer
     ) -> None:
-        super().__init__(system, disjuncts, offer)
-        self._candidates = Candidates(system, disjuncts, offer)
+        super().__init__(reduced, disjuncts, offer)
+        self._candidates = Candidates(reduced, disjuncts, offer)
         self._counts = np.array([len(disjunct.bound) for disjunct in disjuncts])
-        self._units = Units.of(system)
-        work = system.units * (system.units + system.inputs)
+        self._units = Units.of(reduced)
+        work = reduced.units * (reduced.units + reduced.inputs)
         self._batch = int(np.clip(_PRODUCTS / max(work, 1), 1, _BATCH))
         self._frontier: Frontier | None = None
         self._nodes, self._proven = 0, Proven.of_empty()
         self._least_open, self._least_taken = Proven.nothing(), Proven.of_empty()
         """The least bound of the nodes being split, which are not in the frontier."""
-        self._leaves = Leaves(system)
+        self._leaves = Leaves(reduced)
         self._undecided: Reason | None = None
         self._found = False
 
@@ -101,7 +101,7 @@ class SignSearch(Search):
                 return None
             if reason := self._stop(limits, self._least_open.value):
                 return reason
-            frontier = Frontier(self._system.units, limits.memory, int(self._counts.max()))
+            frontier = Frontier(self._reduced.units, limits.memory, int(self._counts.max()))
             self._open_roots(frontier, open_, best, limits.deadline)
             self._frontier = frontier
         frontier = self._frontier
@@ -126,8 +126,8 @@ class SignSearch(Search):
         Returns:
             The disjuncts without a row that is positive everywhere, and the best row of each.
         """
-        rows = margin_rows(self._system, self._disjuncts, self._units)
-        first = self._ascent.run(rows, relaxed_by(self._system), _ROOT_STEPS, goal=0.0)
+        rows = margin_rows(self._reduced, self._disjuncts, self._units)
+        first = self._ascent.run(rows, relax_units(self._reduced), _ROOT_STEPS, goal=0.0)
         self._nodes += rows.count
         best = self._best_rows(first.bounds)
         self._close(first.proven.take(best))
@@ -144,13 +144,13 @@ class SignSearch(Search):
         self, frontier: Frontier, left: Integers, best: Integers, deadline: float
     ) -> None:
         """Makes one node of each open disjunct, with better bounds of later units."""
-        self._refiner = Refinement(self._system, _UNIT_STEPS, deadline)
+        self._refiner = Refinement(self._reduced, _UNIT_STEPS, deadline)
         lower, upper = (
             np.repeat(side[None], left.size, axis=0)
             for side in (self._refiner.lower, self._refiner.upper)
         )
-        state = states_by(lower, upper)
-        rows, relaxed = self._rows.take(left), Relaxed.of(lower, upper, state)
+        state = decide_signs(lower, upper)
+        rows, relaxed = self._rows.take(left), ReluRelaxation.of(lower, upper, state)
         weights = rows.only(best)
         found = self._ascent.run(rows.below(weights), relaxed, _ROOT_STEPS, goal=0.0)
         if not rows.is_single:
@@ -188,7 +188,7 @@ class SignSearch(Search):
         )
         return False
 
-    def _ascend(self, children: Nodes) -> Ascended:
+    def _ascend(self, children: Nodes) -> DualBounds:
         """Bounds children, with further steps for those no better than their parents.
 
         Without them, bounds would fall behind from one generation to the next.
@@ -205,16 +205,16 @@ class SignSearch(Search):
         """Bounds later units anew in the children whose split affects them; in place."""
         if self._refiner.is_idle:
             return
-        told = np.flatnonzero(split < self._system.starts[-2])
+        told = np.flatnonzero(split < self._reduced.starts[-2])
         lower, upper = children.lower[told], children.upper[told]
         state = children.state[told]
-        most = max(_FEWEST_REFINED, min(_REFINED, _ROW_UNITS // self._system.units))
+        most = max(_FEWEST_REFINED, min(_REFINED, _ROW_UNITS // self._reduced.units))
         self._refiner.run(split[told], lower, upper, state, worth[told], most)
         children.lower[told], children.upper[told], children.state[told] = lower, upper, state
 
-    def _bound(self, nodes: Nodes, steps: int) -> Ascended:
+    def _bound(self, nodes: Nodes, steps: int) -> DualBounds:
         """Bounds nodes, starting from their own multipliers."""
-        relaxed = Relaxed.of(nodes.lower, nodes.upper, nodes.state)
+        relaxed = ReluRelaxation.of(nodes.lower, nodes.upper, nodes.state)
         rows = self._rows.take(nodes.disjunct)
         return self._ascent.weigh(rows, relaxed, steps, nodes.multipliers, goal=0.0)
 
@@ -222,7 +222,7 @@ class SignSearch(Search):
         self,
         frontier: Frontier,
         disjunct: Integers,
-        found: Ascended,
+        found: DualBounds,
         lower: Float64,
         upper: Float64,
         state: np.ndarray,

@@ -19,15 +19,19 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers, States
+from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.dual.ascent import Ascent
-from onnx_lippa.bounds.dual.dual import Units
-from onnx_lippa.bounds.dual.relaxed import Eliminated, Relaxed
+from onnx_lippa.bounds.dual.back_substitution import BackSubstitution, ReluRelaxation
+from onnx_lippa.bounds.dual.objectives import Units
 from onnx_lippa.bounds.proven import Proven
-from onnx_lippa.bounds.reduced.build import rectified
-from onnx_lippa.bounds.reduced.conditions import shared_conditions
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.folding import NoInputsError, Tightening, TooLargeError, relaxed_by
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.reduced.build import find_shared_conditions, reduce_network
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced.reduction import (
+    ContradictorySignsError,
+    Tightening,
+    TooLargeError,
+    relax_units,
+)
 from onnx_lippa.clock import OutOfTimeError, require_time
 from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, Ending, Reason
 from onnx_lippa.ir.network import Network
@@ -68,7 +72,7 @@ class SwitchSearch:
 
     Args:
         network: the network.
-        reach: the inputs.
+        domain: the inputs.
         tightening: how pre-activations are bounded in each node.
         disjuncts: the unsafe outputs; each has at least one row.
         offer: replays candidates.
@@ -78,15 +82,15 @@ class SwitchSearch:
     def __init__(
         self,
         network: Network,
-        reach: Reach,
+        domain: InputDomain,
         tightening: Tightening,
         disjuncts: Sequence[Conjunction],
         offer: Offer,
         within: type[Search] = SignSearch,
     ) -> None:
-        self._network, self._reach, self._tightening = network, reach, tightening
+        self._network, self._domain, self._tightening = network, domain, tightening
         self._disjuncts, self._offer, self._within = disjuncts, offer, within
-        self._shared = shared_conditions(network)
+        self._shared = find_shared_conditions(network)
         self._open: list[tuple[float, int, _Node]] = []
         self._nodes, self._lps, self._lp_seconds, self._age = 0, 0, 0.0, 0
         self._proven, self._found = Proven.of_empty(), False
@@ -145,30 +149,30 @@ class SwitchSearch:
         self._nodes += 1
         tightening = replace(self._tightening, deadline=limits.deadline)
         try:
-            system = rectified(self._network, self._reach, tightening, signs)
-        except NoInputsError:
+            reduced = reduce_network(self._network, self._domain, tightening, signs)
+        except ContradictorySignsError:
             return
-        if system.jumps is None:
-            self._decide(system, disjuncts, parent, limits)
+        if reduced.jumps is None:
+            self._decide(reduced, disjuncts, parent, limits)
             return
-        proven, part = self._bound_margins(system, disjuncts, parent, limits)
+        proven, part = self._bound_margins(reduced, disjuncts, parent, limits)
         self._proven = self._proven.both(proven.take(proven.bounds > 0)).least
         left = np.flatnonzero(proven.bounds <= 0)
         if left.size and not self._found:
             worst = int(proven.bounds.argmin())
-            switch = int(system.jumps[part[worst].argmax()])
+            switch = int(reduced.jumps[part[worst].argmax()])
             kept, open_ = proven.take(left), tuple(disjuncts[i] for i in left.tolist())
             self._age += 1
             node = _Node(signs, open_, kept, switch)
             heapq.heappush(self._open, (kept.value, self._age, node))
 
     def _bound_margins(
-        self, system: RectifiedSystem, disjuncts: tuple[int, ...], parent: Proven, limits: Limits
+        self, reduced: ReducedNetwork, disjuncts: tuple[int, ...], parent: Proven, limits: Limits
     ) -> tuple[Proven, Float64]:
         """Bounds of the margins of disjuncts, and (n, jumps) the cost of each jump."""
         conjunctions = [self._disjuncts[number] for number in disjuncts]
-        units = Units.of(system)
-        rows, relaxed = margin_rows(system, conjunctions, units), relaxed_by(system)
+        units = Units.of(reduced)
+        rows, relaxed = margin_rows(reduced, conjunctions, units), relax_units(reduced)
         found = Ascent(units, limits.deadline).run(rows, relaxed, _STEPS, goal=0.0)
         counts = [len(one.bound) for one in conjunctions]
         ends = np.cumsum(counts)
@@ -178,21 +182,21 @@ class SwitchSearch:
         ])  # fmt: skip
         # A bound of a node holds for its children.
         proven = found.proven.take(best).better(parent)
-        points = system.whole(system.reach.at(found.points[best]))
-        part = _jump_costs(system, found.left, relaxed, best)
-        finite = np.isfinite(system.unit_lower).all() and np.isfinite(system.unit_upper).all()
-        if finite and system.units + system.inputs <= _FEW_UNITS:
-            leaves = Leaves(system)
+        points = reduced.embed(reduced.domain.at(found.points[best]))
+        part = _jump_costs(reduced, found.left, relaxed, best)
+        finite = np.isfinite(reduced.unit_lower).all() and np.isfinite(reduced.unit_upper).all()
+        if finite and reduced.units + reduced.inputs <= _FEW_UNITS:
+            leaves = Leaves(reduced)
             for place in np.flatnonzero(proven.bounds <= 0).tolist():
                 require_time(limits.deadline)
                 answer = leaves.decide(
-                    conjunctions[place], system.unit_lower, system.unit_upper, relaxed.state[0],
+                    conjunctions[place], reduced.unit_lower, reduced.unit_upper, relaxed.state[0],
                     limits.deadline - time.monotonic(),
                 )  # fmt: skip
                 one = np.array([place])
                 proven = proven.replaced(one, proven.take(one).better(answer.proven))
                 if answer.x is not None:
-                    points[place] = system.whole(answer.x[None])[0]
+                    points[place] = reduced.embed(answer.x[None])[0]
             self._lps, self._lp_seconds = (
                 self._lps + leaves.solved, self._lp_seconds + leaves.seconds,
             )  # fmt: skip
@@ -201,51 +205,51 @@ class SwitchSearch:
         return proven, part
 
     def _decide(
-        self, system: RectifiedSystem, disjuncts: tuple[int, ...], parent: Proven, limits: Limits
+        self, reduced: ReducedNetwork, disjuncts: tuple[int, ...], parent: Proven, limits: Limits
     ) -> None:
         """Decides a node without jumps."""
         conjunctions = [self._disjuncts[number] for number in disjuncts]
         left = replace(limits, nodes=max(limits.nodes - self._nodes, 1))
-        found = self._search(system, conjunctions, left)
+        found = self._search(reduced, conjunctions, left)
         self._found = found.ending is Ending.UNSAFE
         self._proven = self._proven.both(found.proven.better(parent.least)).least
         if found.is_open:
             self._undecided = Reason(found.ending, found.reason)
             if self._stop(limits) is None:
-                self._look_inside(system, conjunctions, limits)
+                self._look_inside(reduced, conjunctions, limits)
 
     def _search(
-        self, system: RectifiedSystem, conjunctions: Sequence[Conjunction], limits: Limits
+        self, reduced: ReducedNetwork, conjunctions: Sequence[Conjunction], limits: Limits
     ) -> SearchResult:
-        found = self._within(system, conjunctions, self._offer).run(limits)
+        found = self._within(reduced, conjunctions, self._offer).run(limits)
         self._nodes += found.nodes
         self._lps, self._lp_seconds = self._lps + found.lps, self._lp_seconds + found.lp_seconds
         return found
 
     def _look_inside(
-        self, system: RectifiedSystem, conjunctions: Sequence[Conjunction], limits: Limits
+        self, reduced: ReducedNetwork, conjunctions: Sequence[Conjunction], limits: Limits
     ) -> None:
         """Looks for witnesses away from d = 0, where minimisers lie and the other branch may hold.
 
         The moved system proves nothing.
         """
-        lower, upper = system.unit_lower, system.unit_upper
+        lower, upper = reduced.unit_lower, reduced.unit_upper
         known = (lower >= 0).astype(float) - ((upper <= 0) & (lower < 0))
         few = replace(limits, nodes=_WITNESS_NODES)
         for share in _INWARD:
             if self._found or not np.any(known):
                 return
             inward = known * share * np.maximum(upper, -lower)
-            moved = replace(system, offset=system.offset - inward)
+            moved = replace(reduced, offset=reduced.offset - inward)
             self._found = self._search(moved, conjunctions, few).ending is Ending.UNSAFE
 
 
 def _jump_costs(
-    system: RectifiedSystem, left: Eliminated, relaxed: Relaxed, rows: Integers
+    reduced: ReducedNetwork, left: BackSubstitution, relaxed: ReluRelaxation, rows: Integers
 ) -> Float64:
     """(n, jumps) the cost of each jump, and of the kink beside it, to the bounds of some rows."""
-    jumps = np.zeros(0, np.int64) if system.jumps is None else system.jumps
-    parts = np.abs(left.rows[rows, system.reach.free.size :]).astype(np.float64)
+    jumps = np.zeros(0, np.int64) if reduced.jumps is None else reduced.jumps
+    parts = np.abs(left.rows[rows, reduced.domain.free.size :]).astype(np.float64)
     kinks = np.maximum(-left.coefficients[rows], 0) * relaxed.height
-    beside: Float64 = kinks @ (system.origin[:, None] == jumps)
+    beside: Float64 = kinks @ (reduced.origin[:, None] == jumps)
     return parts + beside

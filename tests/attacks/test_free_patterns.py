@@ -17,10 +17,9 @@ from onnx_lippa.attacks.free_units import FreeUnits, Standpoint, free_set
 from onnx_lippa.attacks.ledger import Ledger
 from onnx_lippa.attacks.plan import plan_for
 from onnx_lippa.attacks.stages import FreePatterns, free_patterns
-from onnx_lippa.bounds.reduced.build import rectified
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.folding import Tightening, TooLargeError
-from onnx_lippa.bounds.reduced.pieces import NoRelaxationError
+from onnx_lippa.bounds.domain import InputDomain
+from onnx_lippa.bounds.reduced.build import NoRelaxationError, reduce_network
+from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.mip.formulation import FREE
 from onnx_lippa.onnx_io import Model, load
@@ -57,9 +56,9 @@ def test_all_units_free_is_brute_force(tmp_path, monkeypatch, norm):
     broken = 0
     for seed in SEEDS:
         model, problem = case(tmp_path, seed, 0.25, norm)
-        system = rectified(model.network, Reach.of(problem.inputs), Tightening())
+        reduced = reduce_network(model.network, InputDomain.of(problem.inputs), Tightening())
         least = min(
-            least_margin(system, disjunct, problem.inputs) for disjunct in problem.unsafe.disjuncts
+            least_margin(reduced, disjunct, problem.inputs) for disjunct in problem.unsafe.disjuncts
         )
         if abs(least) < CLEAR:
             continue
@@ -82,15 +81,15 @@ def test_a_witness_within_the_neighbourhood_is_found(tmp_path, monkeypatch):
     for seed in SEEDS:
         model, problem = case(tmp_path, seed, 0.3)
         mine = books(model, problem)
-        system = rectified(model.network, Reach.of(problem.inputs), Tightening())
-        x = np.clip(problem.inputs.center, system.lower, system.upper)
-        pattern = (system.pre_activations(x[None])[0] >= 0).astype(np.int8)
+        reduced = reduce_network(model.network, InputDomain.of(problem.inputs), Tightening())
+        x = np.clip(problem.inputs.center, reduced.lower, reduced.upper)
+        pattern = (reduced.pre_activations(x[None])[0] >= 0).astype(np.int8)
         j = mine.progress[0].nearest_disjuncts(1)[0]
         disjunct = problem.unsafe.disjuncts[j]
-        free = free_set(ways, Standpoint(system, disjunct, x, pattern, x[None]), 3)
+        free = free_set(ways, Standpoint(reduced, disjunct, x, pattern, x[None]), 3)
         fixed = pattern.copy()
         fixed[free] = FREE
-        least = least_margin(system, disjunct, problem.inputs, fixed)
+        least = least_margin(reduced, disjunct, problem.inputs, fixed)
         FreePatterns(size=3, largest=3, disjuncts=1, rounds=1, ways=(ways,)).run(mine)
         (entry,) = mine.progress
         assert entry.state.effort.mips == 1
@@ -108,9 +107,9 @@ def test_a_small_set_moves_on(tmp_path):
     missed = 0
     for seed in SEEDS:
         model, problem = case(tmp_path, seed)
-        system = rectified(model.network, Reach.of(problem.inputs), Tightening())
+        reduced = reduce_network(model.network, InputDomain.of(problem.inputs), Tightening())
         least = min(
-            least_margin(system, disjunct, problem.inputs) for disjunct in problem.unsafe.disjuncts
+            least_margin(reduced, disjunct, problem.inputs) for disjunct in problem.unsafe.disjuncts
         )
         mine = books(model, problem)
         FreePatterns(size=2, largest=4).run(mine)
@@ -179,7 +178,7 @@ def test_what_cannot_be_stated_is_left_out(tmp_path, monkeypatch, error):
     def refuse(*_):
         raise error("for a test")
 
-    monkeypatch.setattr(free_patterns, "rectified", refuse)
+    monkeypatch.setattr(free_patterns, "reduce_network", refuse)
     model, problem = case(tmp_path, 2)
     mine = books(model, problem)
     FreePatterns().run(mine)
@@ -189,7 +188,7 @@ def test_what_cannot_be_stated_is_left_out(tmp_path, monkeypatch, error):
 
 def test_what_is_not_exact_is_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        free_patterns, "rectified", lambda *given: replace(rectified(*given), exact=False)
+        free_patterns, "reduce_network", lambda *given: replace(reduce_network(*given), exact=False)
     )
     model, problem = case(tmp_path, 2)
     mine = books(model, problem)

@@ -17,10 +17,10 @@ WAYS = list(FreeUnits)
 
 def standpoint(seed: int, d: int = 3, blocks: tuple[int, ...] = (5, 4), others: int = 6):
     generator = np.random.default_rng([70, seed])
-    system, _ = random_system(generator, d, blocks)
-    points = generator.uniform(system.lower, system.upper, (1 + others, d))
-    pattern = (system.pre_activations(points[:1])[0] >= 0).astype(np.int8)
-    return Standpoint(system, random_disjunct(generator, 2), points[0], pattern, points[1:])
+    reduced, _ = random_system(generator, d, blocks)
+    points = generator.uniform(reduced.lower, reduced.upper, (1 + others, d))
+    pattern = (reduced.pre_activations(points[:1])[0] >= 0).astype(np.int8)
+    return Standpoint(reduced, random_disjunct(generator, 2), points[0], pattern, points[1:])
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -29,17 +29,17 @@ def test_sizes(seed, way):
     at = standpoint(seed)
     for size in (0, 1, 4, 9, 100):
         free = free_set((way,), at, size)
-        assert free.size <= min(size, at.system.units)
+        assert free.size <= min(size, at.reduced.units)
         assert np.all(np.diff(free) > 0)
         filled = free_set((way, FreeUnits.NEAREST), at, size)
-        assert filled.size == min(size, at.system.units)
+        assert filled.size == min(size, at.reduced.units)
         assert set(free) <= set(filled)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_disagreeing(seed):
     at = standpoint(seed)
-    signs = at.system.pre_activations(at.others) >= 0
+    signs = at.reduced.pre_activations(at.others) >= 0
     differ = np.flatnonzero((signs != (at.pattern == 1)).any(axis=0))
     np.testing.assert_array_equal(free_set((FreeUnits.DISAGREEING,), at, 99), differ)
     # A unit that differs at every point counts as much as any can.
@@ -50,8 +50,8 @@ def test_disagreeing(seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_nearest(seed):
     at = standpoint(seed)
-    width = at.system.unit_upper - at.system.unit_lower
-    share = np.abs(at.system.pre_activations(at.x[None])[0]) / width
+    width = at.reduced.unit_upper - at.reduced.unit_lower
+    share = np.abs(at.reduced.pre_activations(at.x[None])[0]) / width
     chosen = free_set((FreeUnits.NEAREST,), at, 4)
     np.testing.assert_array_equal(chosen, np.sort(np.argsort(share)[:4]))
 
@@ -60,7 +60,7 @@ def test_nearest(seed):
 def test_influences(seed):
     """By a difference of z of one unit, the signs of the others kept."""
     at = standpoint(seed)
-    s, x = at.system, at.x
+    s, x = at.reduced, at.x
     row = at.disjunct.matrix[np.argmax(at.disjunct.matrix @ s.outputs(x[None])[0]
                                        - at.disjunct.bound)]  # fmt: skip
 
@@ -79,15 +79,15 @@ def test_influences(seed):
 def test_multipliers(seed):
     """Units whose face has a multiplier are those whose row, taken away, lets the optimum fall."""
     at = standpoint(seed, d=4, blocks=(8,))
-    at = Standpoint(at.system, random_disjunct(np.random.default_rng(seed), 1), at.x, at.pattern,
+    at = Standpoint(at.reduced, random_disjunct(np.random.default_rng(seed), 1), at.x, at.pattern,
                     at.others)  # fmt: skip
-    stated = partial_program(at.system, at.disjunct, at.pattern)
+    stated = partial_program(at.reduced, at.disjunct, at.pattern)
     solution = make_solver("glop").open(stated.program).solve()
     assert solution.ending is Ending.OPTIMAL
-    optimum = Standpoint(at.system, at.disjunct, stated.x(solution.values), at.pattern, at.others)
+    optimum = Standpoint(at.reduced, at.disjunct, stated.x(solution.values), at.pattern, at.others)
     found = multipliers(optimum)
     assert np.all(found >= 0)
-    z_hat = at.system.pre_activations(optimum.x[None])[0]
+    z_hat = at.reduced.pre_activations(optimum.x[None])[0]
     assert np.all(np.abs(z_hat[found > 0]) < 1e-5)
     duals = np.sort(np.abs(solution.duals[np.abs(solution.duals) > 1e-7]))
     assert np.count_nonzero(found > 1e-7) == duals.size
@@ -99,4 +99,4 @@ def test_ways_fill_up_in_order():
     at = standpoint(3)
     first = free_set((FreeUnits.DISAGREEING,), at, 99)
     both = free_set((FreeUnits.DISAGREEING, FreeUnits.INFLUENTIAL), at, first.size + 1)
-    assert set(first) < set(both) or first.size == at.system.units
+    assert set(first) < set(both) or first.size == at.reduced.units

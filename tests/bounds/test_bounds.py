@@ -8,14 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnx_lippa.arrays import size
-from onnx_lippa.bounds import (
-    BoundsTooLargeError,
-    Interval,
-    IntervalAlgebra,
-    interval_bounds,
-    linear_bounds,
-)
 from onnx_lippa.bounds import crown as substitution
+from onnx_lippa.bounds.crown import BoundsTooLargeError
+from onnx_lippa.bounds.interval import Interval, IntervalAlgebra
+from onnx_lippa.bounds.pre_activations import interval_bounds, linear_bounds
 from onnx_lippa.ir.algebra import ConvGeometry, NumpyAlgebra
 from onnx_lippa.ir.layers.activation import Relu
 from onnx_lippa.spec import Conjunction, InputSet, LInf, UnsafeSet
@@ -217,7 +213,7 @@ def test_small_runs_give_the_same(monkeypatch):
     unsafe = [UnsafeSet.misclassification(0, 3)] * 4
     bounds, margins = linear_bounds(network, sets), linear_margins(network, sets, unsafe)
     monkeypatch.setattr(substitution, "AT_ONCE", 8.0 * 16 * 27 * 2)
-    monkeypatch.setattr("onnx_lippa.bounds.propagation.LARGEST", 8.0 * 12 * 200)
+    monkeypatch.setattr("onnx_lippa.bounds.pre_activations.LARGEST", 8.0 * 12 * 200)
     again = linear_bounds(network, sets)
     for layer in range(len(bounds.lower)):
         np.testing.assert_allclose(again.lower[layer], bounds.lower[layer], rtol=0, atol=1e-11)
@@ -231,7 +227,7 @@ def test_what_does_not_fit_is_refused(monkeypatch):
     monkeypatch.setattr(substitution, "LARGEST", 8.0 * 16 * 26)
     with pytest.raises(BoundsTooLargeError, match=r"one row .* largest layer has 27 values"):
         linear_bounds(network, sets)
-    monkeypatch.setattr("onnx_lippa.bounds.propagation.LARGEST", 100.0)
+    monkeypatch.setattr("onnx_lippa.bounds.pre_activations.LARGEST", 100.0)
     for bounds in (interval_bounds, linear_bounds):
         with pytest.raises(BoundsTooLargeError, match="bounds of one input"):
             bounds(network, sets)

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from onnx_lippa.bounds import interval_bounds, linear_bounds
+from onnx_lippa.bounds.pre_activations import interval_bounds, linear_bounds
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.network import Network
 from onnx_lippa.spec import L1, L2, Conjunction, LInf, StatedSet, UnsafeSet

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnx_lippa.bounds import Interval, Lines, lines_of, range_of
+from onnx_lippa.bounds.interval import Interval, bound_output
+from onnx_lippa.bounds.relaxation import LinearRelaxation, relax
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.layers.activation import (
@@ -37,7 +38,7 @@ ENDS = (
 TOUCH = 1e-12
 
 
-def values_of(lines: Lines, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def values_of(lines: LinearRelaxation, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper lines (n, *shape) at inputs (n, *source), one row of lines for all."""
     found = []
     for slope, offset in (
@@ -58,11 +59,11 @@ def box(lower: np.ndarray, upper: np.ndarray) -> Interval:
 
 def assert_valid(layer: PiecewiseLayer, bounds: Interval, x: np.ndarray, room: float = 0.0):
     z = layer.forward(ALGEBRA, x)
-    lower, upper = values_of(lines_of(layer, bounds), x)
+    lower, upper = values_of(relax(layer, bounds), x)
     assert np.all(lower <= z + room)
     assert np.all(z <= upper + room)
-    hull = range_of(layer, bounds)
-    assert np.all((hull.lower <= z) & (z <= hull.upper))
+    union = bound_output(layer, bounds)
+    assert np.all((union.lower <= z) & (z <= union.upper))
 
 
 @pytest.mark.parametrize("name", KINKS)
@@ -76,16 +77,16 @@ def test_kinks(name, ends):
     bounds = box(np.array([low]), np.array([high]))
     assert_valid(layer, bounds, x, room=1e-15)
     z = layer.forward(ALGEBRA, x)
-    lower, upper = values_of(lines_of(layer, bounds), x)
+    lower, upper = values_of(relax(layer, bounds), x)
     # The chord meets both ends, the free line at least one point.
     gaps = sorted((z - lower, upper - z), key=lambda gap: gap.max())
     assert all(gap.min() < 2e-3 for gap in gaps)
     assert min(gap[0] + gap[-1] for gap in gaps) < TOUCH
     if high <= layer.kink or low >= layer.kink:
         assert gaps[1].max() < TOUCH
-    hull = range_of(layer, bounds)
-    np.testing.assert_allclose(hull.lower.item(), z.min(), atol=2e-3)
-    np.testing.assert_allclose(hull.upper.item(), z.max(), atol=2e-3)
+    union = bound_output(layer, bounds)
+    np.testing.assert_allclose(union.lower.item(), z.min(), atol=2e-3)
+    np.testing.assert_allclose(union.upper.item(), z.max(), atol=2e-3)
 
 
 @pytest.mark.parametrize("name", KINKS)
@@ -94,13 +95,13 @@ def test_any_free_line_of_a_kink(name, alpha):
     layer, bounds = KINKS[name], box(np.array([-1.0]), np.array([2.0]))
     x = np.linspace(-1.0, 2.0, 501)[:, None]
     z = layer.forward(ALGEBRA, x)
-    lower, upper = values_of(lines_of(layer, bounds, np.full((1, 1), alpha)), x)
+    lower, upper = values_of(relax(layer, bounds, np.full((1, 1), alpha)), x)
     assert np.all((lower <= z + 1e-15) & (z <= upper + 1e-15))
 
 
 def test_relu_lines_are_those_of_deeppoly():
     bounds = Interval(np.array([[-1.0, -3.0, 1.0, -2.0]]), np.array([[3.0, 1.0, 2.0, -1.0]]))
-    lines = lines_of(Relu((4,)), bounds)
+    lines = relax(Relu((4,)), bounds)
     np.testing.assert_array_equal(lines.lower_slope, [[1.0, 0.0, 1.0, 0.0]])
     np.testing.assert_array_equal(lines.lower_offset, np.zeros((1, 4)))
     np.testing.assert_allclose(lines.upper_slope, [[0.75, 0.25, 1.0, 0.0]], rtol=1e-15)
@@ -134,7 +135,7 @@ def test_maxima(seed):
     x = points(generator, bounds, 400)
     room = 4e-16 * max(np.max(np.abs(bounds.lower)), np.max(np.abs(bounds.upper)))
     assert_valid(layer, bounds, x, room)
-    lines = lines_of(layer, bounds)
+    lines = relax(layer, bounds)
     # Never above the constant that DeepPoly takes.
     _, upper = values_of(lines, x)
     assert np.all(upper <= bounds.upper.max(axis=axis + 1) + 100 * room)
@@ -142,7 +143,7 @@ def test_maxima(seed):
 
 def test_a_decided_maximum_is_its_entry():
     bounds = box(np.array([0.0, 2.0, -1.0]), np.array([1.0, 3.0, 1.9]))
-    lines = lines_of(ReduceMax((3,), 0), bounds)
+    lines = relax(ReduceMax((3,), 0), bounds)
     for slope, offset in (
         (lines.lower_slope, lines.lower_offset),
         (lines.upper_slope, lines.upper_offset),
@@ -161,7 +162,7 @@ def test_switches(seed):
 def test_decided_switches_are_their_branches():
     lower = np.array([[0.0, -2.0, -1.0], [1.0, 1.0, 1.0], [5.0, 5.0, 5.0]])
     upper = np.array([[1.0, -1.0, 1.0], [2.0, 2.0, 2.0], [6.0, 6.0, 6.0]])
-    lines = lines_of(Select((3,)), box(lower, upper))
+    lines = relax(Select((3,)), box(lower, upper))
     expected = [[[0, 0, 0], [1, 0, 0], [0, 1, 0]]]
     np.testing.assert_array_equal(lines.lower_slope, expected)
     np.testing.assert_array_equal(lines.upper_slope, expected)

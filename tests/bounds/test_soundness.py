@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onnx_lippa.bounds import interval_bounds, linear_bounds
+from onnx_lippa.bounds.pre_activations import interval_bounds, linear_bounds
 from onnx_lippa.errors import LippaError
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.layers.activation import Abs, LeakyRelu, Relu

@@ -7,10 +7,11 @@ import time
 import numpy as np
 import pytest
 
-from onnx_lippa.bounds import interval_bounds, interval_margins, linear_bounds, linear_margins
-from onnx_lippa.bounds.reduced.build import rectified
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.folding import Folding, Tightening, inputs_as_forms
+from onnx_lippa.bounds.domain import InputDomain
+from onnx_lippa.bounds.margins import interval_margins, linear_margins
+from onnx_lippa.bounds.pre_activations import interval_bounds, linear_bounds
+from onnx_lippa.bounds.reduced.build import reduce_network
+from onnx_lippa.bounds.reduced.reduction import Reduction, Tightening, express_inputs
 from onnx_lippa.clock import NEVER, OutOfTimeError, require_time
 from onnx_lippa.search.base import Limits
 from onnx_lippa.search.boxes import BoxSearch
@@ -51,7 +52,7 @@ def test_margins_look_at_the_clock(margins):
 def test_folding_looks_at_the_clock():
     network = conv_net(0)
     with pytest.raises(OutOfTimeError):
-        rectified(network, Reach.of(box(network)), Tightening(deadline=past()))
+        reduce_network(network, InputDomain.of(box(network)), Tightening(deadline=past()))
 
 
 class Clock:
@@ -71,14 +72,14 @@ class Clock:
 def test_a_search_cut_short_anywhere_claims_nothing_false(search, seed, monkeypatch):
     """Nodes that are being split when time is up are neither in the frontier nor closed."""
     generator = np.random.default_rng([seed, 4711])
-    system = random_system(generator, 2, (3, 3))
+    reduced = random_system(generator, 2, (3, 3))
     disjuncts = disjuncts_of(generator, 3, (1, 1), 1.0)
-    truth = min(least_margin(system, disjunct) for disjunct in disjuncts)
+    truth = min(least_margin(reduced, disjunct) for disjunct in disjuncts)
     for looks in range(40):
         clock = Clock(looks)
         monkeypatch.setattr("onnx_lippa.bounds.dual.ascent.require_time", clock)
         monkeypatch.setattr("onnx_lippa.search.boxes.require_time", clock)
-        one = search(system, disjuncts, lambda x: False)
+        one = search(reduced, disjuncts, lambda x: False)
         found = one.run(Limits(NEVER, 2000, 1e9))
         assert found.bound <= truth + 1e-9
         if clock.looks < 0:
@@ -90,12 +91,12 @@ def test_a_search_cut_short_anywhere_claims_nothing_false(search, seed, monkeypa
 @pytest.mark.parametrize("seed", range(6))
 def test_a_search_without_room_claims_nothing_false(seed, monkeypatch):
     generator = np.random.default_rng([seed, 4712])
-    system = random_system(generator, 2, (4, 4))
+    reduced = random_system(generator, 2, (4, 4))
     disjuncts = disjuncts_of(generator, 3, (1, 1), 1.0)
-    truth = min(least_margin(system, disjunct) for disjunct in disjuncts)
+    truth = min(least_margin(reduced, disjunct) for disjunct in disjuncts)
     for room in range(6):
         monkeypatch.setattr("onnx_lippa.search.frontier._FIRST_ROOM", room)
-        found = SignSearch(system, disjuncts, lambda x: False).run(Limits(NEVER, 2000, 1.0))
+        found = SignSearch(reduced, disjuncts, lambda x: False).run(Limits(NEVER, 2000, 1.0))
         assert found.bound <= truth + 1e-9
 
 
@@ -110,9 +111,11 @@ def test_intervals_of_a_layer_look_at_the_clock():
     """Over an ℓ1 ball the least values of one large layer took tens of seconds."""
     network = conv_net(0)
     d = network.input_size
-    reach = Reach.of(StatedSet(np.full(d, 0.5), norm_named("l1"), 0.5, np.zeros(d), np.ones(d)))
-    forms = inputs_as_forms(reach, network).reshaped((d,))
-    lower, upper = Folding(reach, Tightening(deadline=NEVER)).bounds(forms)
+    domain = InputDomain.of(
+        StatedSet(np.full(d, 0.5), norm_named("l1"), 0.5, np.zeros(d), np.ones(d))
+    )
+    forms = express_inputs(domain, network).reshaped((d,))
+    lower, upper = Reduction(domain, Tightening(deadline=NEVER)).bounds(forms)
     assert np.all(lower <= 0.0) and np.all(upper >= 1.0)
     with pytest.raises(OutOfTimeError):
-        Folding(reach, Tightening(deadline=past())).bounds(forms)
+        Reduction(domain, Tightening(deadline=past())).bounds(forms)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa.attacks import Settings, attack_batch
-from onnx_lippa.bounds.reduced.folding import TooLargeError
+from onnx_lippa.bounds.reduced.reduction import TooLargeError
 from onnx_lippa.errors import InputError
 from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.spec import (
@@ -177,7 +177,7 @@ def test_without_memory_an_input_stays_unknown(monkeypatch):
         raise MemoryError
 
     model, x, y = digits()
-    monkeypatch.setattr("onnx_lippa.proofs.methods.complete.rectified", starved)
+    monkeypatch.setattr("onnx_lippa.proofs.methods.complete.reduce_network", starved)
     (outcome,) = certify_batch(
         model, problems_of(model, x, y, [0]), CertifySettings(method=ProofMethod.COMPLETE)
     )
@@ -187,12 +187,12 @@ def test_without_memory_an_input_stays_unknown(monkeypatch):
 
 def test_what_does_not_fit_is_bounded_by_lines(monkeypatch):
     def too_large(*arguments):
-        raise TooLargeError("its system is too large")
+        raise TooLargeError("its reduced network is too large")
 
     model, x, y = digits()
     asked = problems_of(model, x, y, range(6), 0.02)
     by_lines = verdicts(model, asked, ProofMethod.LINEAR)
-    monkeypatch.setattr("onnx_lippa.proofs.methods.complete.rectified", too_large)
+    monkeypatch.setattr("onnx_lippa.proofs.methods.complete.reduce_network", too_large)
     found = verdicts(model, asked, ProofMethod.AUTO)
     assert {i: o.verdict for i, o in found.items()} == {i: o.verdict for i, o in by_lines.items()}
     for outcome in found.values():

@@ -41,15 +41,15 @@ def moved(disjunct: Conjunction, by: float) -> Conjunction:
 @pytest.mark.parametrize("seed", range(3))
 def test_decisions(settings: MipSettings, seed: int) -> None:
     generator = np.random.default_rng([seed, 70])
-    system, question = random_system(generator, norm=L1() if seed == 2 else None)
+    reduced, question = random_system(generator, norm=L1() if seed == 2 else None)
     given = random_disjunct(generator, 1 + seed % 2)
-    least = least_margin(system, given, question)
+    least = least_margin(reduced, given, question)
     for wanted in (-0.05, 0.05, 0.5):
         disjunct = moved(given, wanted - least)
-        answer = decide(system, [disjunct], settings)
+        answer = decide(reduced, [disjunct], settings)
         if wanted < 0:
             assert answer.ending is Ending.UNSAFE
-            margin = disjunct.margins(system.outputs(answer.x[None]))[0]
+            margin = disjunct.margins(reduced.outputs(answer.x[None]))[0]
             assert answer.margin == pytest.approx(float(margin), abs=1e-12)
             assert margin < 0
             assert question.distance(answer.x) <= question.eps + 1e-6
@@ -65,26 +65,26 @@ def test_decisions(settings: MipSettings, seed: int) -> None:
 
 def test_the_bound_is_the_least_of_all_disjuncts() -> None:
     generator = np.random.default_rng(71)
-    system, question = random_system(generator)
+    reduced, question = random_system(generator)
     given = [random_disjunct(generator, rows) for rows in (1, 2, 1)]
-    leasts = [least_margin(system, disjunct, question) for disjunct in given]
+    leasts = [least_margin(reduced, disjunct, question) for disjunct in given]
     safe = [moved(d, s - least) for d, s, least in zip(given, (0.4, 0.1, 0.3), leasts, strict=True)]
-    answer = decide(system, safe, MipSettings(wants_bound=True))
+    answer = decide(reduced, safe, MipSettings(wants_bound=True))
     assert answer.ending is Ending.PROVEN
     assert answer.bound == pytest.approx(0.1, abs=1e-5)
     one_unsafe = [safe[0], moved(given[1], -0.2 - leasts[1]), safe[2]]
-    assert decide(system, one_unsafe, MipSettings()).ending is Ending.UNSAFE
-    assert decide(system, [], MipSettings()).ending is Ending.PROVEN
+    assert decide(reduced, one_unsafe, MipSettings()).ending is Ending.UNSAFE
+    assert decide(reduced, [], MipSettings()).ending is Ending.PROVEN
 
 
 def test_a_margin_of_zero_is_unknown() -> None:
     """Within the solver's tolerances neither is true."""
     generator = np.random.default_rng(72)
-    system, question = random_system(generator)
+    reduced, question = random_system(generator)
     given = random_disjunct(generator, 1)
-    disjunct = moved(given, 1e-9 - least_margin(system, given, question))
+    disjunct = moved(given, 1e-9 - least_margin(reduced, given, question))
     for settings in (MipSettings(), MipSettings(wants_bound=True)):
-        answer = decide(system, [disjunct], settings)
+        answer = decide(reduced, [disjunct], settings)
         assert answer.ending is not Ending.PROVEN
         if answer.is_open:
             assert "tolerances" in answer.reason
@@ -92,11 +92,11 @@ def test_a_margin_of_zero_is_unknown() -> None:
 
 def test_a_start_that_is_unsafe_is_the_answer() -> None:
     generator = np.random.default_rng(73)
-    system, _ = random_system(generator)
+    reduced, _ = random_system(generator)
     disjunct = random_disjunct(generator, 1)
-    x = generator.uniform(system.lower, system.upper)
-    disjunct = moved(disjunct, -0.1 - disjunct.margins(system.outputs(x[None]))[0])
-    answer = decide(system, [disjunct], MipSettings(), start=x)
+    x = generator.uniform(reduced.lower, reduced.upper)
+    disjunct = moved(disjunct, -0.1 - disjunct.margins(reduced.outputs(x[None]))[0])
+    answer = decide(reduced, [disjunct], MipSettings(), start=x)
     assert answer.ending is Ending.UNSAFE
     np.testing.assert_array_equal(answer.x, x)
     assert answer.nodes == 0
@@ -104,56 +104,56 @@ def test_a_start_that_is_unsafe_is_the_answer() -> None:
 
 def test_a_replay_has_the_last_word() -> None:
     generator = np.random.default_rng(74)
-    system, question = random_system(generator)
+    reduced, question = random_system(generator)
     given = random_disjunct(generator, 1)
-    disjunct = moved(given, -0.2 - least_margin(system, given, question))
+    disjunct = moved(given, -0.2 - least_margin(reduced, given, question))
     seen: list[np.ndarray] = []
 
     def refuses(x: np.ndarray) -> bool:
         seen.append(x)
         return False
 
-    answer = decide(system, [disjunct], MipSettings(), accepts=refuses)
+    answer = decide(reduced, [disjunct], MipSettings(), accepts=refuses)
     assert answer.is_open
     assert "replay refused" in answer.reason
     assert seen
     assert all(x.shape == (question.size,) for x in seen)
     # The last one offered is the least margin there is.
-    margin = disjunct.margins(system.outputs(system.reduced(seen[-1][None])))[0]
+    margin = disjunct.margins(reduced.outputs(reduced.restrict(seen[-1][None])))[0]
     assert margin == pytest.approx(-0.2, abs=1e-4)
-    accepted = decide(system, [disjunct], MipSettings(), accepts=lambda _: True)
+    accepted = decide(reduced, [disjunct], MipSettings(), accepts=lambda _: True)
     assert accepted.ending is Ending.UNSAFE
 
 
 def test_without_rows_every_output_is_unsafe() -> None:
-    system, _ = random_system(np.random.default_rng(75))
+    reduced, _ = random_system(np.random.default_rng(75))
     nothing = Conjunction(np.zeros((0, 3)), np.zeros(0))
-    assert decide(system, [nothing], MipSettings()).ending is Ending.UNSAFE
-    refused = decide(system, [nothing], MipSettings(), accepts=lambda _: False)
+    assert decide(reduced, [nothing], MipSettings()).ending is Ending.UNSAFE
+    refused = decide(reduced, [nothing], MipSettings(), accepts=lambda _: False)
     assert refused.is_open
 
 
 def test_a_round_ball_is_unknown_with_a_reason() -> None:
     generator = np.random.default_rng(76)
-    system, question = random_system(generator, norm=L2())
-    answer = decide(system, [random_disjunct(generator, 1)], MipSettings())
+    reduced, question = random_system(generator, norm=L2())
+    answer = decide(reduced, [random_disjunct(generator, 1)], MipSettings())
     assert answer.is_open
     assert "round" in answer.reason
-    distortion = least_distortion(system, [random_disjunct(generator, 1)], question, MipSettings())
+    distortion = least_distortion(reduced, [random_disjunct(generator, 1)], question, MipSettings())
     assert (distortion.lower, distortion.upper) == (0.0, np.inf)
     assert "round" in distortion.reason
 
 
 def test_limits_leave_it_unknown() -> None:
     generator = np.random.default_rng(77)
-    system, question = random_system(generator, d=6, blocks=(14, 14), eps=1.0)
+    reduced, question = random_system(generator, d=6, blocks=(14, 14), eps=1.0)
     given = random_disjunct(generator, 1)
     safe = moved(given, 1e3)
-    assert decide(system, [safe], MipSettings(time_limit=0.0)).is_open
-    answer = decide(system, [given], MipSettings(node_limit=1, wants_bound=True))
+    assert decide(reduced, [safe], MipSettings(time_limit=0.0)).is_open
+    answer = decide(reduced, [given], MipSettings(node_limit=1, wants_bound=True))
     if answer.is_open:
         assert "nodes" in answer.reason
-    no_time = least_distortion(system, [given], question, MipSettings(time_limit=0.0))
+    no_time = least_distortion(reduced, [given], question, MipSettings(time_limit=0.0))
     assert no_time.lower == 0.0
     assert no_time.upper == np.inf
     assert "limits" in no_time.reason
@@ -194,9 +194,9 @@ class FailingSession(Session):
 def test_a_failure_proves_nothing(monkeypatch: pytest.MonkeyPatch, wants_bound: bool) -> None:
     monkeypatch.setattr("onnx_lippa.mip.decision.make_mip_solver", lambda _: Failing(Ending.FAILED))
     generator = np.random.default_rng(78)
-    system, _ = random_system(generator)
+    reduced, _ = random_system(generator)
     disjunct = random_disjunct(generator, 1)
-    answer = decide(system, [disjunct], MipSettings(wants_bound=wants_bound))
+    answer = decide(reduced, [disjunct], MipSettings(wants_bound=wants_bound))
     assert answer.is_open
     assert answer.bound == -np.inf
     assert "on purpose" in answer.reason
@@ -208,32 +208,32 @@ def test_a_program_without_any_input_is_not_believed(monkeypatch: pytest.MonkeyP
         "onnx_lippa.mip.decision.make_mip_solver", lambda _: Failing(Ending.INFEASIBLE)
     )
     generator = np.random.default_rng(79)
-    system, _ = random_system(generator)
-    answer = decide(system, [random_disjunct(generator, 1)], MipSettings(wants_bound=True))
+    reduced, _ = random_system(generator)
+    answer = decide(reduced, [random_disjunct(generator, 1)], MipSettings(wants_bound=True))
     assert answer.is_open
     assert answer.bound == -np.inf
 
 
 def test_unknown_solvers_are_refused() -> None:
-    system, _ = random_system(np.random.default_rng(80))
+    reduced, _ = random_system(np.random.default_rng(80))
     with pytest.raises(InputError, match="scip"):
-        decide(system, [], MipSettings(solver="glop"))
+        decide(reduced, [], MipSettings(solver="glop"))
 
 
 @pytest.mark.parametrize("norm", [None, L1()], ids=["linf", "l1"])
 @pytest.mark.parametrize("seed", range(3))
 def test_least_distortion(norm: L1 | None, seed: int) -> None:
     generator = np.random.default_rng([seed, 81])
-    system, question = random_system(generator, blocks=(3, 2), norm=norm)
+    reduced, question = random_system(generator, blocks=(3, 2), norm=norm)
     disjuncts = [random_disjunct(generator, rows, shift=0.5) for rows in (1, 2, 1)]
-    least = min(least_distance(system, disjunct, question) for disjunct in disjuncts)
+    least = min(least_distance(reduced, disjunct, question) for disjunct in disjuncts)
     for settings in (MipSettings(cuts=9), MipSettings(solver="highs")):
-        found = least_distortion(system, disjuncts, question, settings)
+        found = least_distortion(reduced, disjuncts, question, settings)
         assert found.reason == ""
         if least > question.eps:
             assert found.lower == np.inf
             continue
         assert found.lower == pytest.approx(least, abs=1e-5)
         assert found.upper == pytest.approx(least, abs=1e-5)
-        again = least_distortion(system, disjuncts, question, settings, start=found.x)
+        again = least_distortion(reduced, disjuncts, question, settings, start=found.x)
         assert again.lower == pytest.approx(least, abs=1e-5)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.solver import Solution
 from onnx_lippa.lp.solvers.table import make_mip_solver
@@ -54,7 +54,7 @@ def assert_minimum(stated: Formulation, least: float, warm_start: np.ndarray | N
     pattern = stated.pattern(solution.values)
     given_signs = stated.fixed != FREE
     np.testing.assert_array_equal(pattern[given_signs], stated.fixed[given_signs])
-    z_hat = stated.system.pre_activations(stated.x(solution.values)[None])[0]
+    z_hat = stated.reduced.pre_activations(stated.x(solution.values)[None])[0]
     assert np.all(z_hat[pattern == 1] >= -1e-4)
     assert np.all(z_hat[pattern == 0] <= 1e-4)
 
@@ -63,14 +63,14 @@ def assert_minimum(stated: Formulation, least: float, warm_start: np.ndarray | N
 @pytest.mark.parametrize("seed", range(4))
 def test_every_way_to_state_it_has_the_optimum_over_all_patterns(seed: int, rows: int) -> None:
     generator = np.random.default_rng([seed, 50])
-    system, question = random_system(generator, blocks=((3, 3), (5,), (2, 2, 2), (4, 1))[seed])
+    reduced, question = random_system(generator, blocks=((3, 3), (5,), (2, 2, 2), (4, 1))[seed])
     disjunct = random_disjunct(generator, rows)
-    least = least_margin(system, disjunct, question)
+    least = least_margin(reduced, disjunct, question)
     for big_m in BigM:
         for cuts in (0, 3, 1000):
-            assert_minimum(margin_program(system, disjunct, big_m, cuts), least)
-    stated = margin_program(system, disjunct)
-    for x in (system.lower, system.reach.middle, stated.x(solved(stated).values)):
+            assert_minimum(margin_program(reduced, disjunct, big_m, cuts), least)
+    stated = margin_program(reduced, disjunct)
+    for x in (reduced.lower, reduced.domain.middle, stated.x(solved(stated).values)):
         assert_minimum(stated, least, stated.start(x))
     assert solved(stated, solver="highs").objective + stated.constant == pytest.approx(
         least, abs=2e-5
@@ -82,75 +82,75 @@ def test_every_way_to_state_it_has_the_optimum_over_all_patterns(seed: int, rows
 def test_balls_of_other_norms(norm: Norm, rows: int) -> None:
     generator = np.random.default_rng([rows, 51])
     for _ in range(3):
-        system, question = random_system(generator, blocks=(3, 1), norm=norm, eps=0.6)
+        reduced, question = random_system(generator, blocks=(3, 1), norm=norm, eps=0.6)
         disjunct = random_disjunct(generator, rows)
-        stated = margin_program(system, disjunct)
+        stated = margin_program(reduced, disjunct)
         solution = solved(stated)
         if isinstance(norm, Scaled):
             points = question.sampled(generator, 3000)
-            sampled = disjunct.margins(system.outputs(system.reduced(points))).min()
+            sampled = disjunct.margins(reduced.outputs(reduced.restrict(points))).min()
             assert solution.objective + stated.constant <= sampled + 1e-6
             x = stated.x(solution.values)
-            assert question.distance(system.whole(x[None])[0]) <= question.eps + 1e-5
+            assert question.distance(reduced.embed(x[None])[0]) <= question.eps + 1e-5
             assert stated.margin(x) == pytest.approx(solution.objective + stated.constant, abs=1e-4)
         else:
-            assert_minimum(stated, least_margin(system, disjunct, question))
+            assert_minimum(stated, least_margin(reduced, disjunct, question))
 
 
 def test_a_round_ball_is_refused() -> None:
     generator = np.random.default_rng(52)
-    system, question = random_system(generator, norm=L2())
+    reduced, question = random_system(generator, norm=L2())
     with pytest.raises(NoProgramError, match="round"):
-        margin_program(system, random_disjunct(generator, 1))
+        margin_program(reduced, random_disjunct(generator, 1))
     with pytest.raises(NoProgramError, match="round"):
-        distance_program(system, random_disjunct(generator, 1), question)
+        distance_program(reduced, random_disjunct(generator, 1), question)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_partial_patterns(seed: int) -> None:
     """Of a point's pattern, as a neighbourhood search has it, and of any other."""
     generator = np.random.default_rng([seed, 53])
-    system, question = random_system(generator, blocks=(3, 2, 1))
+    reduced, question = random_system(generator, blocks=(3, 2, 1))
     disjunct = random_disjunct(generator, 1 + seed % 2)
-    x = generator.uniform(system.lower, system.upper)
-    of_point = (system.pre_activations(x[None])[0] >= 0).astype(np.int8)
+    x = generator.uniform(reduced.lower, reduced.upper)
+    of_point = (reduced.pre_activations(x[None])[0] >= 0).astype(np.int8)
     for share in (0.0, 0.4, 1.0):
-        fixed = np.where(generator.uniform(size=system.units) < share, FREE, of_point)
-        stated = partial_program(system, disjunct, fixed, cuts=4)
-        least = least_margin(system, disjunct, question, fixed)
+        fixed = np.where(generator.uniform(size=reduced.units) < share, FREE, of_point)
+        stated = partial_program(reduced, disjunct, fixed, cuts=4)
+        least = least_margin(reduced, disjunct, question, fixed)
         assert least <= stated.margin(x) + 1e-7
         assert_minimum(stated, least, stated.start(x))
         free = int(np.count_nonzero(fixed == FREE))
         assert np.count_nonzero(stated.program.integers) == free
-    anything = generator.integers(-1, 2, system.units).astype(np.int8)
+    anything = generator.integers(-1, 2, reduced.units).astype(np.int8)
     assert_minimum(
-        partial_program(system, disjunct, anything),
-        least_margin(system, disjunct, question, anything),
+        partial_program(reduced, disjunct, anything),
+        least_margin(reduced, disjunct, question, anything),
     )
 
 
 def test_a_pattern_that_is_given_in_full_is_a_linear_program() -> None:
     generator = np.random.default_rng(54)
-    system, _ = random_system(generator)
-    fixed = (system.pre_activations(system.reach.middle[None])[0] >= 0).astype(np.int8)
-    stated = partial_program(system, random_disjunct(generator, 1), fixed)
+    reduced, _ = random_system(generator)
+    fixed = (reduced.pre_activations(reduced.domain.middle[None])[0] >= 0).astype(np.int8)
+    stated = partial_program(reduced, random_disjunct(generator, 1), fixed)
     assert stated.program.is_linear
-    assert stated.program.variables == system.inputs
+    assert stated.program.variables == reduced.inputs
 
 
 def test_the_start_is_feasible_and_has_the_margin_of_its_point() -> None:
     generator = np.random.default_rng(55)
     for norm in (LInf(), L1()):
         for rows in (1, 2):
-            system, question = random_system(generator, norm=norm)
-            x = system.reduced(question.sampled(generator, 1))[0]
-            stated = margin_program(system, random_disjunct(generator, rows), cuts=100)
+            reduced, question = random_system(generator, norm=norm)
+            x = reduced.restrict(question.sampled(generator, 1))[0]
+            stated = margin_program(reduced, random_disjunct(generator, rows), cuts=100)
             start = stated.start(x)
             assert_feasible(stated, start)
             value = stated.program.cost @ start + stated.constant
             assert value == pytest.approx(stated.margin(x), abs=1e-9)
             np.testing.assert_allclose(stated.x(start), x, atol=1e-12)
-            expected = system.pre_activations(x[None])[0] >= 0
+            expected = reduced.pre_activations(x[None])[0] >= 0
             np.testing.assert_array_equal(stated.pattern(start), expected)
 
 
@@ -167,12 +167,12 @@ def assert_feasible(stated: Formulation, values: np.ndarray) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_least_distance(norm: Norm, seed: int) -> None:
     generator = np.random.default_rng([seed, 56])
-    system, question = random_system(generator, blocks=(3, 2), norm=norm)
+    reduced, question = random_system(generator, blocks=(3, 2), norm=norm)
     disjunct = random_disjunct(generator, 1 + seed % 2, shift=1.0)
     for big_m in BigM:
-        stated = distance_program(system, disjunct, question, big_m=big_m, cuts=5)
+        stated = distance_program(reduced, disjunct, question, big_m=big_m, cuts=5)
         solution = solved(stated)
-        least = least_distance(system, disjunct, question)
+        least = least_distance(reduced, disjunct, question)
         if least > question.eps + 1e-6:
             assert solution.ending is Ending.INFEASIBLE
         else:
@@ -182,37 +182,37 @@ def test_the_least_distance(norm: Norm, seed: int) -> None:
 
 def test_fewer_distances_are_cut_off_by_a_margin() -> None:
     generator = np.random.default_rng(57)
-    system, question = random_system(generator, blocks=(3, 2))
+    reduced, question = random_system(generator, blocks=(3, 2))
     disjunct = random_disjunct(generator, 1)
-    low = margin_program(system, disjunct)
+    low = margin_program(reduced, disjunct)
     least = solved(low).objective + low.constant
-    middle = low.margin(system.reach.middle)
+    middle = low.margin(reduced.domain.middle)
     wanted = -(0.3 * least + 0.7 * middle)  # a margin strictly between
-    stated = distance_program(system, disjunct, question, margin=wanted)
+    stated = distance_program(reduced, disjunct, question, margin=wanted)
     solution = solved(stated)
     assert stated.margin(stated.x(solution.values)) <= -wanted + 1e-4
     assert solution.objective > 0
-    too_much = distance_program(system, disjunct, question, margin=-least + 0.01)
+    too_much = distance_program(reduced, disjunct, question, margin=-least + 0.01)
     assert solved(too_much).ending is Ending.INFEASIBLE
 
 
-def related_system(generator: np.random.Generator) -> RectifiedSystem:
-    """A system whose units are often parallel, as those of a convolution are."""
-    system, _ = random_system(generator, blocks=(6, 4))
+def related_system(generator: np.random.Generator) -> ReducedNetwork:
+    """A reduced network whose units are often parallel, as those of a convolution are."""
+    reduced, _ = random_system(generator, blocks=(6, 4))
     for i in range(1, 6):
         if generator.uniform() < 0.7:
             factor = generator.choice([-1.0, 1.0, 0.5])
-            system.on_input[i] = factor * system.on_input[0] + 0.1 * generator.normal(size=2)
-            system.offset[i] = factor * system.offset[0] + generator.normal()
-    z_hat = system.pre_activations(grid(system))
+            reduced.on_input[i] = factor * reduced.on_input[0] + 0.1 * generator.normal(size=2)
+            reduced.offset[i] = factor * reduced.offset[0] + generator.normal()
+    z_hat = reduced.pre_activations(grid(reduced))
     spare = 0.1
-    system.unit_lower[:] = z_hat.min(axis=0) - spare
-    system.unit_upper[:] = z_hat.max(axis=0) + spare
-    return system
+    reduced.unit_lower[:] = z_hat.min(axis=0) - spare
+    reduced.unit_upper[:] = z_hat.max(axis=0) + spare
+    return reduced
 
 
-def grid(system: RectifiedSystem, steps: int = 60) -> np.ndarray:
-    axes = [np.linspace(lo, hi, steps) for lo, hi in zip(system.lower, system.upper, strict=True)]
+def grid(reduced: ReducedNetwork, steps: int = 60) -> np.ndarray:
+    axes = [np.linspace(lo, hi, steps) for lo, hi in zip(reduced.lower, reduced.upper, strict=True)]
     return np.stack([axis.ravel() for axis in np.meshgrid(*axes)], axis=1)
 
 
@@ -220,10 +220,10 @@ def grid(system: RectifiedSystem, steps: int = 60) -> np.ndarray:
 @settings(max_examples=40, deadline=None, derandomize=True)
 def test_no_pattern_that_occurs_violates_an_implication(seed: int) -> None:
     generator = np.random.default_rng([seed, 58])
-    system = related_system(generator)
-    cuts = find_cuts(system)
-    patterns = system.pre_activations(grid(system)) >= 0
-    rows = cuts.rows(system.units)
+    reduced = related_system(generator)
+    cuts = find_cuts(reduced)
+    patterns = reduced.pre_activations(grid(reduced)) >= 0
+    rows = cuts.rows(reduced.units)
     assert np.all(patterns @ rows.matrix.T <= rows.upper + 1e-12)
     assert np.all(np.diff(cuts.strength) <= 0)
     assert np.all(cuts.strength > 0)
@@ -232,11 +232,11 @@ def test_no_pattern_that_occurs_violates_an_implication(seed: int) -> None:
 def test_in_the_first_block_they_are_all_that_parallel_units_allow() -> None:
     """ẑ = x + c for c in (-0.3, 0, 0.3), and its mirror image -x - 0.5."""
     generator = np.random.default_rng(59)
-    system, _ = random_system(generator, d=1, blocks=(4,), eps=1.0)
-    system.on_input[:] = [[1.0], [1.0], [1.0], [-1.0]]
-    center = system.reach.middle[0]
-    system.offset[:] = np.array([-0.3, 0.0, 0.3, -0.5]) - system.on_input[:, 0] * center
-    cuts = find_cuts(system)
+    reduced, _ = random_system(generator, d=1, blocks=(4,), eps=1.0)
+    reduced.on_input[:] = [[1.0], [1.0], [1.0], [-1.0]]
+    center = reduced.domain.middle[0]
+    reduced.offset[:] = np.array([-0.3, 0.0, 0.3, -0.5]) - reduced.on_input[:, 0] * center
+    cuts = find_cuts(reduced)
     stated = {
         (int(i), int(j), *signs.tolist(), float(most))
         for i, j, signs, most in zip(cuts.first, cuts.second, cuts.signs, cuts.most, strict=True)
@@ -254,17 +254,17 @@ def test_in_the_first_block_they_are_all_that_parallel_units_allow() -> None:
 
 
 def test_the_reference_covers_the_system() -> None:
-    """The patterns' maps agree with the system at the points that have the pattern."""
+    """The patterns' maps agree with the reduced network at the points that have the pattern."""
     generator = np.random.default_rng(60)
-    system, _ = random_system(generator)
-    points = generator.uniform(system.lower, system.upper, (50, system.inputs))
-    z_hat, outputs = system.pre_activations(points), system.outputs(points)
-    for pattern, rows, offset, f_rows, f_offset in pieces(system):
+    reduced, _ = random_system(generator)
+    points = generator.uniform(reduced.lower, reduced.upper, (50, reduced.inputs))
+    z_hat, outputs = reduced.pre_activations(points), reduced.outputs(points)
+    for pattern, rows, offset, f_rows, f_offset in pieces(reduced):
         here = np.all((z_hat >= 0) == pattern, axis=1)
         np.testing.assert_allclose(points[here] @ rows.T + offset, z_hat[here], atol=1e-12)
         np.testing.assert_allclose(points[here] @ f_rows.T + f_offset, outputs[here], atol=1e-12)
 
 
 def test_all_free_gives_no_sign() -> None:
-    system, _ = random_system(np.random.default_rng(61))
-    assert set(all_free(system)) == {FREE}
+    reduced, _ = random_system(np.random.default_rng(61))
+    assert set(all_free(reduced)) == {FREE}

@@ -7,14 +7,14 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.folding import states_by
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.domain import InputDomain
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced.reduction import decide_signs
 from onnx_lippa.search.refinement import Refinement
 from tests.support.search import random_system
 
 
-def cancelling(generator: np.random.Generator, size: float) -> tuple[RectifiedSystem, Fraction]:
+def cancelling(generator: np.random.Generator, size: float) -> tuple[ReducedNetwork, Fraction]:
     """x and y in two units, two units of their difference, and what is left of those in a fifth.
 
     Where the first two differ upward the fifth is ``D (z_0 - z_1)`` for a D of some units in the
@@ -25,13 +25,13 @@ def cancelling(generator: np.random.Generator, size: float) -> tuple[RectifiedSy
     on_input, on_units = np.zeros((5, 2)), np.zeros((5, 5))
     on_input[0, 0] = on_input[1, 1] = 1
     on_units[2, :2], on_units[3, :2], on_units[4, 2:4] = (a, -a), (b, -b), (c, -d)
-    reach = Reach(np.zeros(2), np.arange(2), -np.ones(2), np.ones(2))
+    domain = InputDomain(np.zeros(2), np.arange(2), -np.ones(2), np.ones(2))
     lower, upper = np.array([-1, -1, -a, -b, -d * b]), np.array([1, 1, a, b, c * a])
-    system = RectifiedSystem(
-        reach, on_input, on_units, np.zeros(5), (0, 2, 4, 5), lower, upper,
+    reduced = ReducedNetwork(
+        domain, on_input, on_units, np.zeros(5), (0, 2, 4, 5), lower, upper,
         np.zeros((1, 2)), np.eye(1, 5, 4), np.zeros(1), np.arange(5),
     )  # fmt: skip
-    return system, Fraction(c) * Fraction(a) - Fraction(d) * Fraction(b)
+    return reduced, Fraction(c) * Fraction(a) - Fraction(d) * Fraction(b)
 
 
 @pytest.mark.parametrize("power", range(-3, 7))
@@ -39,11 +39,11 @@ def test_no_bound_is_tighter_than_the_truth(power):
     """The third unit is split and the fourth follows it, so the fifth is all that cancels."""
     generator = np.random.default_rng(power + 10)
     for _ in range(20):
-        system, left = cancelling(generator, 10.0**power)
-        refiner = Refinement(system, 0)
+        reduced, left = cancelling(generator, 10.0**power)
+        refiner = Refinement(reduced, 0)
         lower, upper = refiner.lower[None].copy(), refiner.upper[None].copy()
         lower[0, 2] = lower[0, 3] = 0.0
-        state = states_by(lower, upper)
+        state = decide_signs(lower, upper)
         refiner.run(np.array([2]), lower, upper, state, np.ones((1, 5)), 32)
         assert Fraction(lower[0, 4]) <= min(left, 0)
         assert Fraction(upper[0, 4]) >= max(left, 0)
@@ -53,11 +53,11 @@ def test_no_bound_is_tighter_than_the_truth(power):
 @pytest.mark.parametrize("seed", range(20))
 def test_bounds_hold_under_the_signs_of_a_node(seed):
     generator = np.random.default_rng(seed)
-    system = random_system(generator, 3, (4, 3, 3))
-    refiner = Refinement(system, 5)
-    x = generator.uniform(system.lower, system.upper, (4000, 3))
-    z_hat = system.pre_activations(x)
-    base = states_by(refiner.lower[None], refiner.upper[None])
+    reduced = random_system(generator, 3, (4, 3, 3))
+    refiner = Refinement(reduced, 5)
+    x = generator.uniform(reduced.lower, reduced.upper, (4000, 3))
+    z_hat = reduced.pre_activations(x)
+    base = decide_signs(refiner.lower[None], refiner.upper[None])
     for unit in np.flatnonzero(base[0, :4] == 0):
         for sign in (1, -1):
             lower, upper = refiner.lower[None].copy(), refiner.upper[None].copy()

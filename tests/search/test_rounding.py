@@ -8,13 +8,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.dual.ascent import Multipliers
+from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation
 from onnx_lippa.bounds.dual.certificate import prove
-from onnx_lippa.bounds.dual.dual import Objectives, Units
-from onnx_lippa.bounds.dual.relaxed import Relaxed
+from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from onnx_lippa.bounds.dual.weighted import WeightedRows
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.folding import states_by
+from onnx_lippa.bounds.reduced.reduction import decide_signs
 from onnx_lippa.search.base import Limits
 from onnx_lippa.search.boxes import BoxSearch
 from onnx_lippa.search.leaves import Leaves
@@ -30,15 +30,15 @@ from tests.support.search import disjuncts_of, random_system
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_no_search_proves_more_than_there_is(name, seed, search):
     """Whatever ended it: margins are not below its bound, at points without rounding."""
-    net, system, generator = systems(name, seed)
-    if search is BoxSearch and system.inputs == 0:
+    net, reduced, generator = systems(name, seed)
+    if search is BoxSearch and reduced.inputs == 0:
         return
     exact = ExactNetwork(net)
     rows = [Conjunction(generator.normal(size=(r, 3)), generator.normal(size=r)) for r in (1, 2)]
     offered: list[np.ndarray] = []
     limits = Limits(time.monotonic() + 20, 300, 1e8)
-    found = search(system, rows, lambda x: bool(offered.append(x))).run(limits)
-    points = [inside(system.reach, generator) for _ in range(5)]
+    found = search(reduced, rows, lambda x: bool(offered.append(x))).run(limits)
+    points = [inside(reduced.domain, generator) for _ in range(5)]
     points += [fractions(x) for x in offered[:8]]
     for x in points:
         outputs = exact.outputs(x)
@@ -53,20 +53,20 @@ def test_no_search_proves_more_than_there_is(name, seed, search):
 @pytest.mark.parametrize("seed", range(15))
 def test_any_duals_of_a_leaf_prove_no_more_than_there_is(seed):
     generator = np.random.default_rng(seed)
-    system = random_system(generator, 3, (4, 3))
+    reduced = random_system(generator, 3, (4, 3))
     (disjunct,) = disjuncts_of(generator, 3, ((1,), (3,))[seed % 2], 0.0)
-    leaves, x = Leaves(system), generator.uniform(system.lower, system.upper, (4000, 3))
-    z_hat, margins = system.pre_activations(x), disjunct.margins(system.outputs(x))
-    state = states_by(system.unit_lower, system.unit_upper)
+    leaves, x = Leaves(reduced), generator.uniform(reduced.lower, reduced.upper, (4000, 3))
+    z_hat, margins = reduced.pre_activations(x), disjunct.margins(reduced.outputs(x))
+    state = decide_signs(reduced.unit_lower, reduced.unit_upper)
     free = np.flatnonzero(state == 0)
     state[free[::2]] = generator.choice([-1, 1], free[::2].size)
     there = np.all((state == 0) | (state * z_hat >= 0), axis=1)
-    count = leaves.program(disjunct, system.unit_lower, system.unit_upper, state).rows.count
+    count = leaves.program(disjunct, reduced.unit_lower, reduced.unit_upper, state).rows.count
     for _ in range(30):
         duals = generator.normal(size=count) * 10.0 ** generator.integers(-6, 7, count)
         for empty in (False, True):
             proven = leaves._proven(
-                disjunct, system.unit_lower, system.unit_upper, state, duals, empty
+                disjunct, reduced.unit_lower, reduced.unit_upper, state, duals, empty
             )
             if np.any(there):
                 most = 0.0 if empty else margins[there].min()
@@ -77,15 +77,15 @@ def test_any_duals_of_a_leaf_prove_no_more_than_there_is(seed):
 def test_any_weights_prove_no_more_than_the_largest_row(seed):
     """Rows that are constants of many sizes, and weights of any size and sign."""
     generator = np.random.default_rng(seed)
-    r, reach = 4, Reach(np.zeros(1), np.arange(1), -np.ones(1), np.ones(1))
+    r, domain = 4, InputDomain(np.zeros(1), np.arange(1), -np.ones(1), np.ones(1))
     units = Units(
-        reach, np.zeros((1, 1)), np.zeros((1, 1)), np.zeros(1), (0, 1), np.ones(1), np.zeros(1)
+        domain, np.zeros((1, 1)), np.zeros((1, 1)), np.zeros(1), (0, 1), np.ones(1), np.zeros(1)
     )
     values = generator.normal(size=r) * 10.0 ** generator.integers(-6, 7, r)
     rows = Objectives.within(units, np.zeros((r, 1)), np.zeros((r, 1)), values)
     spans = 10.0 ** generator.uniform(-6, 6, r)
     weighted = WeightedRows.of(rows, np.array([r]), spans)
-    line = Relaxed.of(-np.ones((1, 1)), np.ones((1, 1)), np.zeros((1, 1), np.int8))
+    line = ReluRelaxation.of(-np.ones((1, 1)), np.ones((1, 1)), np.zeros((1, 1), np.int8))
     for _ in range(20):
         weights = generator.normal(size=(1, r)) * 10.0 ** generator.integers(-8, 9, (1, r))
         start = Multipliers(np.ones((1, 1)), np.zeros((1, 1)), weights.astype(np.float32))

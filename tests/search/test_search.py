@@ -9,10 +9,10 @@ import pytest
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.bounds.dual.ascent import Ascent, Multipliers
-from onnx_lippa.bounds.dual.dual import Units
-from onnx_lippa.bounds.dual.relaxed import Relaxed
+from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation
+from onnx_lippa.bounds.dual.objectives import Units
 from onnx_lippa.bounds.dual.weighted import WeightedRows
-from onnx_lippa.bounds.reduced.folding import relaxed_by, states_by
+from onnx_lippa.bounds.reduced.reduction import decide_signs, relax_units
 from onnx_lippa.ending import Ending
 from onnx_lippa.search.base import Limits, margin_rows
 from onnx_lippa.search.boxes import BoxSearch
@@ -31,15 +31,15 @@ def limits(seconds: float = 20.0) -> Limits:
     return Limits(time.monotonic() + seconds, np.inf, 1e8)
 
 
-def searched(search, system, disjuncts):
+def searched(search, reduced, disjuncts):
     offered: list[Float64] = []
 
     def offer(x: Float64) -> bool:
-        outputs = system.outputs(system.reduced(x[None]))[0]
+        outputs = reduced.outputs(reduced.restrict(x[None]))[0]
         offered.append(x)
         return any(disjunct.contains(outputs) for disjunct in disjuncts)
 
-    return search(system, disjuncts, offer).run(limits()), offered
+    return search(reduced, disjuncts, offer).run(limits()), offered
 
 
 @pytest.mark.parametrize("search", SEARCHES)
@@ -47,17 +47,17 @@ def searched(search, system, disjuncts):
 def test_verdict_is_that_of_brute_force(search, seed):
     generator = np.random.default_rng(seed)
     shape = SHAPES[seed % len(SHAPES)]
-    system = random_system(generator, int(generator.integers(1, 4)), shape)
+    reduced = random_system(generator, int(generator.integers(1, 4)), shape)
     rows = ((1,), (1, 1), (2,), (1, 3))[seed % 4]
     disjuncts = disjuncts_of(generator, 3, rows, float(generator.uniform(0, 8)))
-    least = min(least_margin(system, disjunct) for disjunct in disjuncts)
-    found, offered = searched(search, system, disjuncts)
+    least = min(least_margin(reduced, disjunct) for disjunct in disjuncts)
+    found, offered = searched(search, reduced, disjuncts)
     if abs(least) < 1e-6:
         pytest.skip("brute force itself cannot tell")
     assert found.ending is (Ending.PROVEN if least > 0 else Ending.UNSAFE)
     assert found.nodes > 0
     for x in offered:
-        assert np.all(x >= system.lower) and np.all(x <= system.upper)
+        assert np.all(x >= reduced.lower) and np.all(x <= reduced.upper)
     if least > 0:
         assert 0 < found.bound <= least + 1e-9
 
@@ -69,11 +69,11 @@ def test_pairs_just_inside_and_just_outside(search, side):
     tried = 0
     for seed in range(12):
         generator = np.random.default_rng(1000 + seed)
-        system = random_system(generator, 2, (3, 2))
+        reduced = random_system(generator, 2, (3, 2))
         (disjunct,) = disjuncts_of(generator, 3, (1,), 0.0)
-        least = least_margin(system, disjunct)
+        least = least_margin(reduced, disjunct)
         moved = type(disjunct)(disjunct.matrix, disjunct.bound + least - side * 1e-6)
-        found, _ = searched(search, system, [moved])
+        found, _ = searched(search, reduced, [moved])
         tried += 1
         assert found.ending is (Ending.PROVEN if side > 0 else Ending.UNSAFE), seed
     assert tried == 12
@@ -82,13 +82,13 @@ def test_pairs_just_inside_and_just_outside(search, side):
 @pytest.mark.parametrize("search", SEARCHES)
 def test_limits_leave_it_open(search):
     generator = np.random.default_rng(5)
-    system = random_system(generator, 4, (6, 6, 4))
+    reduced = random_system(generator, 4, (6, 6, 4))
     (disjunct,) = disjuncts_of(generator, 3, (1,), 0.0)
-    least = search(system, [disjunct], lambda x: False)
+    least = search(reduced, [disjunct], lambda x: False)
     found = least.run(Limits(time.monotonic() - 1.0, np.inf, 1e8))
     assert found.is_open
     assert "time" in found.reason
-    found = search(system, [disjunct], lambda x: False).run(Limits(np.inf, 1, 1e8))
+    found = search(reduced, [disjunct], lambda x: False).run(Limits(np.inf, 1, 1e8))
     assert found.is_open
     assert "nodes" in found.reason
     assert found.bound <= 0
@@ -96,9 +96,9 @@ def test_limits_leave_it_open(search):
 
 def test_memory_is_a_limit():
     generator = np.random.default_rng(11)
-    system = random_system(generator, 6, (14, 14))
+    reduced = random_system(generator, 6, (14, 14))
     (disjunct,) = disjuncts_of(generator, 3, (1,), -2.0)
-    found = SignSearch(system, [disjunct], lambda x: False).run(
+    found = SignSearch(reduced, [disjunct], lambda x: False).run(
         Limits(time.monotonic() + 60, 4000, 1)
     )
     assert found.is_open
@@ -106,22 +106,22 @@ def test_memory_is_a_limit():
 
 @pytest.mark.parametrize("seed", range(30))
 def test_dual_bounds_hold_at_every_step_of_the_ascent(seed):
-    """Bounds are below sampled values, rise with ascent, and reach the linear program's."""
+    """Bounds are below sampled values, rise with ascent, and domain the linear program's."""
     generator = np.random.default_rng(seed)
-    system = random_system(generator, 3, (4, 3, 2))
+    reduced = random_system(generator, 3, (4, 3, 2))
     disjuncts = disjuncts_of(generator, 3, (1, 1, 1), 0.0)
-    rows, ascent = margin_rows(system, disjuncts), Ascent(Units.of(system))
-    x = generator.uniform(system.lower, system.upper, (3000, 3))
-    outputs = system.outputs(x)
+    rows, ascent = margin_rows(reduced, disjuncts), Ascent(Units.of(reduced))
+    x = generator.uniform(reduced.lower, reduced.upper, (3000, 3))
+    outputs = reduced.outputs(x)
     values = np.array([disjunct.margins(outputs).min() for disjunct in disjuncts])
-    bounds = [ascent.run(rows, relaxed_by(system), steps).bounds for steps in (0, 5, 60)]
+    bounds = [ascent.run(rows, relax_units(reduced), steps).bounds for steps in (0, 5, 60)]
     assert np.all(bounds[0] <= values + 1e-9)
     assert np.all(bounds[2] <= values + 1e-9)
     assert np.all(bounds[1] >= bounds[0] - 1e-4)
     assert np.all(bounds[2] >= bounds[1] - 1e-4)
-    state = states_by(system.unit_lower, system.unit_upper)
+    state = decide_signs(reduced.unit_lower, reduced.unit_upper)
     for disjunct, bound in zip(disjuncts, bounds[2], strict=True):
-        answer = Leaves(system).decide(disjunct, system.unit_lower, system.unit_upper, state)
+        answer = Leaves(reduced).decide(disjunct, reduced.unit_lower, reduced.unit_upper, state)
         assert bound <= answer.bound + 1e-6
         assert bound >= answer.bound - 0.3 * (1 + abs(answer.bound))
 
@@ -129,34 +129,34 @@ def test_dual_bounds_hold_at_every_step_of_the_ascent(seed):
 @pytest.mark.parametrize("seed", range(20))
 def test_split_bounds_hold_where_the_signs_do(seed):
     generator = np.random.default_rng(seed)
-    system = random_system(generator, 3, (4, 3))
+    reduced = random_system(generator, 3, (4, 3))
     disjuncts = disjuncts_of(generator, 3, (1,), 0.0)
-    x = generator.uniform(system.lower, system.upper, (4000, 3))
-    z_hat = system.pre_activations(x)
-    base = states_by(system.unit_lower, system.unit_upper)
-    unit = int(generator.integers(system.units))
+    x = generator.uniform(reduced.lower, reduced.upper, (4000, 3))
+    z_hat = reduced.pre_activations(x)
+    base = decide_signs(reduced.unit_lower, reduced.unit_upper)
+    unit = int(generator.integers(reduced.units))
     for sign in (1, -1):
         state = base.copy()
         if state[unit] not in (0, sign):
             continue
         state[unit] = sign
-        relaxed = Relaxed.of(system.unit_lower[None], system.unit_upper[None], state[None])
-        found = Ascent(Units.of(system)).run(margin_rows(system, disjuncts), relaxed, 40)
+        relaxed = ReluRelaxation.of(reduced.unit_lower[None], reduced.unit_upper[None], state[None])
+        found = Ascent(Units.of(reduced)).run(margin_rows(reduced, disjuncts), relaxed, 40)
         inside = sign * z_hat[:, unit] >= 0
-        margins = disjuncts[0].margins(system.outputs(x[inside]))
+        margins = disjuncts[0].margins(reduced.outputs(x[inside]))
         assert found.bounds[0] <= margins.min(initial=np.inf) + 1e-9
 
 
 def test_a_leaf_that_is_empty_is_proven_to_be():
     generator = np.random.default_rng(0)
-    system = random_system(generator, 2, (3,))
-    x = generator.uniform(system.lower, system.upper, (20000, 2))
-    met = {tuple(row) for row in (system.pre_activations(x) >= 0).tolist()}
+    reduced = random_system(generator, 2, (3,))
+    x = generator.uniform(reduced.lower, reduced.upper, (20000, 2))
+    met = {tuple(row) for row in (reduced.pre_activations(x) >= 0).tolist()}
     (disjunct,) = disjuncts_of(generator, 3, (1,), 0.0)
     empty = 0
     for pattern in np.ndindex(2, 2, 2):
         state = np.where(np.array(pattern) == 1, 1, -1).astype(np.int8)
-        answer = Leaves(system).decide(disjunct, system.unit_lower, system.unit_upper, state)
+        answer = Leaves(reduced).decide(disjunct, reduced.unit_lower, reduced.unit_upper, state)
         if tuple(bool(p) for p in pattern) in met:
             assert np.isfinite(answer.bound)
         elif answer.bound == np.inf:
@@ -168,15 +168,15 @@ def test_a_leaf_that_is_empty_is_proven_to_be():
 def test_a_child_begins_no_worse_than_its_parent(seed):
     """Whatever unit is split: with β = 0, one on its lower line would lose what it kept."""
     generator = np.random.default_rng(seed)
-    system = random_system(generator, 3, (5,) if seed % 2 else (4, 4))
+    reduced = random_system(generator, 3, (5,) if seed % 2 else (4, 4))
     disjuncts = disjuncts_of(generator, 3, (1,), 0.0)
-    units, rows = Units.of(system), margin_rows(system, disjuncts)
-    lower, upper = system.unit_lower[None], system.unit_upper[None]
-    state = states_by(lower, upper)
-    root = Ascent(units).run(rows, Relaxed.of(lower, upper, state), 20)
+    units, rows = Units.of(reduced), margin_rows(reduced, disjuncts)
+    lower, upper = reduced.unit_lower[None], reduced.unit_upper[None]
+    state = decide_signs(lower, upper)
+    root = Ascent(units).run(rows, ReluRelaxation.of(lower, upper, state), 20)
     alpha = generator.uniform(0, 1, root.multipliers.alpha.shape).astype(np.float32)
     start = Multipliers(alpha, root.multipliers.beta)
-    root = Ascent(units).run(rows, Relaxed.of(lower, upper, state), 0, start)
+    root = Ascent(units).run(rows, ReluRelaxation.of(lower, upper, state), 0, start)
     parent = Nodes(np.zeros(1, np.int64), root.proven, lower, upper, state, root.multipliers)
     weighed = WeightedRows.of(rows, np.ones(1, np.int64), np.ones(1))
     choice = Branching(units, weighed).choose(parent)
@@ -187,11 +187,11 @@ def test_a_child_begins_no_worse_than_its_parent(seed):
             child.state[0, unit] = sign
             beta = choice.first_beta(parent, child, np.zeros(1, np.int64))
             lower_line += int(beta[0, unit] > 0)
-            relaxed = Relaxed.of(lower, upper, child.state)
+            relaxed = ReluRelaxation.of(lower, upper, child.state)
             begun = Multipliers(child.multipliers.alpha, beta)
             found = Ascent(units).run(rows, relaxed, 0, begun)
             # From an upper line, the units before may come to be relaxed otherwise.
-            if len(system.starts) == 2 or choice.kept[0, unit] + choice.lost[0, unit] > 0:
+            if len(reduced.starts) == 2 or choice.kept[0, unit] + choice.lost[0, unit] > 0:
                 room = 1e-5 * (1 + abs(float(root.bounds[0])))
                 assert found.bounds[0] >= root.bounds[0] - room
     assert lower_line > 0 or seed not in (0, 1, 2, 3)
@@ -202,11 +202,11 @@ def test_leaves_are_closed_without_programs():
     generator = np.random.default_rng(3)
     solved = nodes = 0
     for _ in range(10):
-        system = random_system(generator, 3, (4, 3))
+        reduced = random_system(generator, 3, (4, 3))
         (disjunct,) = disjuncts_of(generator, 3, (1,), 0.0)
-        least = least_margin(system, disjunct)
+        least = least_margin(reduced, disjunct)
         moved = type(disjunct)(disjunct.matrix, disjunct.bound + least - 1e-3)
-        found, _ = searched(SignSearch, system, [moved])
+        found, _ = searched(SignSearch, reduced, [moved])
         assert found.ending is Ending.PROVEN
         solved, nodes = solved + found.lps, nodes + found.nodes
     assert nodes > 100

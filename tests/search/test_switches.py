@@ -10,10 +10,9 @@ import pytest
 from scipy.optimize import linprog
 
 from onnx_lippa.arrays import Float64
-from onnx_lippa.bounds.reduced.build import rectified
-from onnx_lippa.bounds.reduced.conditions import shared_conditions
-from onnx_lippa.bounds.reduced.domain import Ball, Reach
-from onnx_lippa.bounds.reduced.folding import Tightening
+from onnx_lippa.bounds.domain import Ball, InputDomain
+from onnx_lippa.bounds.reduced.build import find_shared_conditions, reduce_network
+from onnx_lippa.bounds.reduced.reduction import Tightening
 from onnx_lippa.clock import NEVER
 from onnx_lippa.ending import Ending
 from onnx_lippa.ir.layers.activation import Relu
@@ -112,21 +111,21 @@ def least_margin(pieces: list[Piece], disjunct: Conjunction, low: Float64, high:
 
 
 def searched(
-    net: Network, disjuncts: list[Conjunction], reach: Reach, nodes: float = 5000.0
+    net: Network, disjuncts: list[Conjunction], domain: InputDomain, nodes: float = 5000.0
 ) -> SearchResult:
     """The search; a witness is an input of ball and box that the network itself says is unsafe."""
 
     def offer(x: Float64) -> bool:
-        assert np.all((x[reach.free] >= reach.lower) & (x[reach.free] <= reach.upper))
+        assert np.all((x[domain.free] >= domain.lower) & (x[domain.free] <= domain.upper))
         margins = [one.margins(net.forward(x[None]))[0] for one in disjuncts]
         return bool(min(margins) <= 0)
 
-    search = SwitchSearch(net, reach, Tightening(), disjuncts, offer)
+    search = SwitchSearch(net, domain, Tightening(), disjuncts, offer)
     return search.run(Limits(NEVER, nodes, 1e9))
 
 
-def box(low: Float64, high: Float64) -> Reach:
-    return Reach((low + high) / 2, np.arange(low.size), low, high)
+def box(low: Float64, high: Float64) -> InputDomain:
+    return InputDomain((low + high) / 2, np.arange(low.size), low, high)
 
 
 SHAPES = [(2, (4,), 0.4), (3, (5,), 0.0), (3, (6,), 1.0), (2, (3, 3), 0.5), (4, (4, 2), 0.3),
@@ -179,14 +178,14 @@ def test_balls(norm, seed):
     generator = np.random.default_rng([seed, 5])
     pieces, eps = random_pieces(seed, 3, (5,), 0.5), 0.6
     net, center = network_of(3, pieces), generator.uniform(-0.3, 0.3, 3)
-    reach = Reach(center, np.arange(3), center - eps, center + eps, Ball(norm, center, eps))
+    domain = InputDomain(center, np.arange(3), center - eps, center + eps, Ball(norm, center, eps))
     points = center + eps * norm.samples(generator, 20_000, 3)
     row = generator.normal(size=(1, 5))
     least = float((net.forward(points) @ row.T).min())
     above = Conjunction(row, np.array([least + 1e-3]))
-    assert searched(net, [above], reach).ending is Ending.UNSAFE
+    assert searched(net, [above], domain).ending is Ending.UNSAFE
     below = Conjunction(row, np.array([least - 0.5]))
-    assert searched(net, [below], reach).ending is Ending.PROVEN
+    assert searched(net, [below], domain).ending is Ending.PROVEN
 
 
 def one_step(at: float, first: float, second: float) -> Network:
@@ -199,8 +198,8 @@ def one_step(at: float, first: float, second: float) -> Network:
 def test_the_first_branch_at_zero_counts(at):
     """Unsafe at a single point, the end of the box, where d = 0."""
     net, safe = one_step(at, -1.0, 1.0), Conjunction(np.ones((1, 1)), np.zeros(1))
-    reach = box(np.array([at - 1]), np.array([at]))
-    assert searched(net, [safe], reach).ending is not Ending.PROVEN
+    domain = box(np.array([at - 1]), np.array([at]))
+    assert searched(net, [safe], domain).ending is not Ending.PROVEN
     beside = box(np.array([at - 1]), np.array([at - 1e-6]))
     assert searched(net, [safe], beside).ending is Ending.PROVEN
 
@@ -232,14 +231,14 @@ def both(factor: float) -> Network:
 
 def test_switches_of_one_condition_are_one():
     net = both(-1.0)
-    assert shared_conditions(net).tolist() == [0, 0, 0, 0]
+    assert find_shared_conditions(net).tolist() == [0, 0, 0, 0]
     # Their sum is 0; told apart they would differ wherever d = 0.
     disjunct = Conjunction(np.ones((1, 2)), np.array([-0.01]))
-    reach = box(-np.ones(2), np.ones(2))
-    found = searched(net, [disjunct], reach)
+    domain = box(-np.ones(2), np.ones(2))
+    found = searched(net, [disjunct], domain)
     assert found.ending is Ending.PROVEN and found.nodes <= 8
     unsafe = Conjunction(np.ones((1, 2)), np.array([0.01]))
-    assert searched(net, [unsafe], reach).ending is Ending.UNSAFE
+    assert searched(net, [unsafe], domain).ending is Ending.UNSAFE
 
 
 def test_equal_formulas_are_not_one_condition():
@@ -256,7 +255,7 @@ def test_equal_formulas_are_not_one_condition():
         (Select((1,)), (5,)),
         (WeightedSum([(1,), (1,)], (1.0, 1.0)), (4, 6)),
     )
-    assert len(set(shared_conditions(net).tolist())) == 2
+    assert len(set(find_shared_conditions(net).tolist())) == 2
     # The sum is 1 but at 0, where it is 2: unsafe from 1.5 on.
     disjunct = Conjunction(-np.ones((1, 1)), np.array([-1.5]))
     found = searched(net, [disjunct], box(-np.ones(1), np.ones(1)))
@@ -280,12 +279,12 @@ def test_limits():
 
 def test_given_signs_are_units_of_known_sign():
     net = network_of(3, random_pieces(2, 3, (5,), 0.5))
-    reach = box(-np.ones(3), np.ones(3))
-    whole = rectified(net, reach, Tightening())
+    domain = box(-np.ones(3), np.ones(3))
+    whole = reduce_network(net, domain, Tightening())
     assert whole.jumps is not None and not whole.exact
     signs = np.zeros(net.units, np.int8)
     signs[whole.jumps[0]], signs[whole.jumps[1]] = 1, -1
-    some = rectified(net, reach, Tightening(), signs)
+    some = reduce_network(net, domain, Tightening(), signs)
     kept = np.array([] if some.jumps is None else some.jumps)
     assert set(kept.tolist()) == set(whole.jumps.tolist()) - set(whole.jumps[:2].tolist())
     assert some.units == whole.units + 2 and not some.exact
@@ -305,9 +304,9 @@ def test_units_beside_jumps_are_split_too():
     points = generator.uniform(-1, 1, (50_000, 3))
     row = generator.normal(size=(1, 4))
     least = float((net.forward(points) @ row.T).min())
-    reach = box(-np.ones(3), np.ones(3))
+    domain = box(-np.ones(3), np.ones(3))
     above = Conjunction(row, np.array([least + 1e-3]))
-    assert searched(net, [above], reach).ending is Ending.UNSAFE
+    assert searched(net, [above], domain).ending is Ending.UNSAFE
     below = Conjunction(row, np.array([least - 0.3]))
-    found = searched(net, [below], reach)
+    found = searched(net, [below], domain)
     assert found.ending is Ending.PROVEN and found.bound <= 0.3 + 1e-9

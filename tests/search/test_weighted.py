@@ -9,12 +9,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.dual.ascent import Ascent
-from onnx_lippa.bounds.dual.dual import Objectives, Units
+from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from onnx_lippa.bounds.dual.weighted import WeightedRows
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.folding import relaxed_by, states_by
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced.reduction import decide_signs, relax_units
 from onnx_lippa.ending import Ending
 from onnx_lippa.search.base import Limits, margin_rows, relates_inputs
 from onnx_lippa.search.differences import Differences
@@ -25,22 +25,22 @@ from onnx_lippa.spec import Conjunction
 from tests.support.search import disjuncts_of, least_margin, random_system
 
 
-def related(generator: np.random.Generator, d: int, units: int) -> tuple[RectifiedSystem, int]:
+def related(generator: np.random.Generator, d: int, units: int) -> tuple[ReducedNetwork, int]:
     """Two runs of one network, side by side, whose outputs are followed by the inputs."""
     on_input, offset = generator.normal(size=(units, d)), 0.3 * generator.normal(size=units)
     out, nothing = generator.normal(size=(1, units)), np.zeros((units, d))
     both = np.block([[on_input, nothing], [nothing, on_input]])
-    reach = Reach(np.full(2 * d, 0.5), np.arange(2 * d), np.zeros(2 * d), np.ones(2 * d))
+    domain = InputDomain(np.full(2 * d, 0.5), np.arange(2 * d), np.zeros(2 * d), np.ones(2 * d))
     offset = np.tile(offset - on_input.sum(axis=1) / 2, 2)
     spread, middle = np.abs(both).sum(axis=1) / 2, both.sum(axis=1) / 2 + offset
     none = np.zeros((1, units))
     outputs = np.block([[out, none], [none, out], [np.zeros((2 * d, 2 * units))]])
-    system = RectifiedSystem(
-        reach, both, np.zeros((2 * units,) * 2), offset, (0, 2 * units), middle - spread,
+    reduced = ReducedNetwork(
+        domain, both, np.zeros((2 * units,) * 2), offset, (0, 2 * units), middle - spread,
         middle + spread, np.vstack([np.zeros((2, 2 * d)), np.eye(2 * d)]), outputs,
         np.zeros(2 + 2 * d), np.arange(2 * units),
     )  # fmt: skip
-    return system, d
+    return reduced, d
 
 
 def lipschitz(d: int, delta: float, gap: float) -> Conjunction:
@@ -57,19 +57,19 @@ def lipschitz(d: int, delta: float, gap: float) -> Conjunction:
     return Conjunction(np.array(rows), np.array(bound), strict=False)
 
 
-def search(system, disjuncts, kind=SignSearch):
+def search(reduced, disjuncts, kind=SignSearch):
     offered = []
 
     def offer(x):
-        margins = [one.margins(system.outputs(x[None]))[0] for one in disjuncts]
+        margins = [one.margins(reduced.outputs(x[None]))[0] for one in disjuncts]
         offered.append(x)
         return min(margins) <= 1e-9
 
     limits = Limits(time.monotonic() + 20, 20_000, 1e8)
-    return kind(system, disjuncts, offer).run(limits)
+    return kind(reduced, disjuncts, offer).run(limits)
 
 
-def largest_gap(system: RectifiedSystem, d: int, delta: float) -> float:
+def largest_gap(reduced: ReducedNetwork, d: int, delta: float) -> float:
     """The largest difference of outputs, by a linear program for each pattern."""
     asked = lipschitz(d, delta, 0.0)
     wide = replace(asked, bound=asked.bound + np.where(np.arange(len(asked.bound)) == 0, 9.0, 0))
@@ -78,7 +78,7 @@ def largest_gap(system: RectifiedSystem, d: int, delta: float) -> float:
         middle = (low + high) / 2
         bound = asked.bound.copy()
         bound[0] = -middle
-        there = least_margin(system, replace(wide, bound=bound)) <= 1e-9
+        there = least_margin(reduced, replace(wide, bound=bound)) <= 1e-9
         low, high = (middle, high) if there else (low, middle)
     return low
 
@@ -88,50 +88,52 @@ def largest_gap(system: RectifiedSystem, d: int, delta: float) -> float:
 @pytest.mark.parametrize("delta", (0.1, 0.3))
 def test_relations_between_two_runs_are_decided_on_both_sides(seed, delta, kind):
     generator = np.random.default_rng(seed)
-    system, d = related(generator, 2, 3)
-    gap = largest_gap(system, d, delta)
+    reduced, d = related(generator, 2, 3)
+    gap = largest_gap(reduced, d, delta)
     if gap < 0.05:
         return
     for factor, status in ((0.9, Ending.UNSAFE), (1.1, Ending.PROVEN)):
         disjunct = lipschitz(d, delta, factor * gap)
-        assert relates_inputs(system, [disjunct])
-        found = search(system, [disjunct], kind)
+        assert relates_inputs(reduced, [disjunct])
+        found = search(reduced, [disjunct], kind)
         assert found.ending is status
         if status is Ending.PROVEN:
-            assert 0 < found.bound <= least_margin(system, disjunct) + 1e-9
+            assert 0 < found.bound <= least_margin(reduced, disjunct) + 1e-9
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_weighted_sums_bound_the_margin_as_the_linear_program_does(seed):
     generator = np.random.default_rng(seed)
-    system = random_system(generator, 3, (4, 3))
+    reduced = random_system(generator, 3, (4, 3))
     disjuncts = disjuncts_of(generator, 3, (3, 1, 2), 0.0)
-    rows = margin_rows(system, disjuncts)
+    rows = margin_rows(reduced, disjuncts)
     counts = np.array([3, 1, 2])
     weighted = WeightedRows.of(rows, counts, np.ones(6))
-    ascent, relaxed = Ascent(Units.of(system)), relaxed_by(system)
+    ascent, relaxed = Ascent(Units.of(reduced)), relax_units(reduced)
     found = ascent.weigh(weighted, relaxed, 60, None)
     margins = found.bounds
-    state = states_by(system.unit_lower, system.unit_upper)
+    state = decide_signs(reduced.unit_lower, reduced.unit_upper)
     for number, disjunct in enumerate(disjuncts):
-        exact = Leaves(system).decide(disjunct, system.unit_lower, system.unit_upper, state).bound
+        exact = (
+            Leaves(reduced).decide(disjunct, reduced.unit_lower, reduced.unit_upper, state).bound
+        )
         assert margins[number] <= exact + 1e-6
         assert margins[number] >= exact - 0.6 * (1 + abs(exact))
-    x = generator.uniform(system.lower, system.upper, (3000, 3))
+    x = generator.uniform(reduced.lower, reduced.upper, (3000, 3))
     for number, disjunct in enumerate(disjuncts):
-        assert margins[number] <= disjunct.margins(system.outputs(x)).min() + 1e-9
+        assert margins[number] <= disjunct.margins(reduced.outputs(x)).min() + 1e-9
 
 
 def test_two_rows_that_no_input_meets_together_are_refuted_without_splitting():
     """Each row alone is met; their sum is 0.2 everywhere."""
     generator = np.random.default_rng(0)
-    system = random_system(generator, 4, (6, 6), k=2)
-    out = system.outputs_on_input[0], system.outputs_on_units[0]
-    system = replace(
-        system, outputs_on_input=np.array([out[0], -out[0]]),
+    reduced = random_system(generator, 4, (6, 6), k=2)
+    out = reduced.outputs_on_input[0], reduced.outputs_on_units[0]
+    reduced = replace(
+        reduced, outputs_on_input=np.array([out[0], -out[0]]),
         outputs_on_units=np.array([out[1], -out[1]]), outputs_offset=np.array([0.1, 0.1]),
     )  # fmt: skip
-    found = search(system, [Conjunction(np.eye(2), np.zeros(2))])
+    found = search(reduced, [Conjunction(np.eye(2), np.zeros(2))])
     assert found.ending is Ending.PROVEN
     assert found.nodes == 2
     assert 0 < found.bound <= 0.1
@@ -142,9 +144,9 @@ def objectives(
 ) -> Objectives:
     """Functions of e and of units between 0 and bounds."""
     d, count = on_input.shape[1], most.size
-    reach = Reach(np.zeros(d), np.arange(d), -np.ones(d), np.ones(d))
+    domain = InputDomain(np.zeros(d), np.arange(d), -np.ones(d), np.ones(d))
     nothing = np.zeros((count, d)), np.zeros((count, count)), np.zeros(count)
-    units = Units(reach, *nothing, (0, count), most, np.zeros(count))
+    units = Units(domain, *nothing, (0, count), most, np.zeros(count))
     return Objectives.within(units, on_input, on_units, offset)
 
 
@@ -197,16 +199,16 @@ def test_weights_of_the_objective_sum_to_one_and_constraints_are_free():
 @pytest.mark.parametrize("seed", range(10))
 def test_what_is_said_of_differences_holds_wherever_the_relations_are_met(seed):
     generator = np.random.default_rng(seed)
-    system, d = related(generator, 2, 5)
+    reduced, d = related(generator, 2, 5)
     delta = float(generator.choice([0.02, 0.3]))
-    rows = margin_rows(system, [lipschitz(d, delta, 0.1)])
-    differences = Differences.of(system, rows.take(np.arange(1, 5)), Ascent(Units.of(system)))
+    rows = margin_rows(reduced, [lipschitz(d, delta, 0.1)])
+    differences = Differences.of(reduced, rows.take(np.arange(1, 5)), Ascent(Units.of(reduced)))
     assert differences.rows.count == 2 * differences.one.size >= 4
     x = generator.uniform(0, 1, (4000, d))
     moved = x.copy()
     moved[:, 0] = np.clip(x[:, 0] + generator.choice([-delta, delta, 0.0], 4000), 0, 1)
     both = np.concatenate([x, moved], axis=1)
-    e, z_hat = 2 * both - 1, system.pre_activations(both)
+    e, z_hat = 2 * both - 1, reduced.pre_activations(both)
     z, said = np.maximum(z_hat, 0), differences.rows
     values = e @ said.on_input.T + z @ said.on_units.T + said.offset
     assert values.max() <= 1e-9
@@ -225,33 +227,33 @@ def test_what_is_said_of_differences_holds_wherever_the_relations_are_met(seed):
 def test_equations_of_outputs_and_of_inputs_are_refuted():
     """Outputs that are equal for two inputs a distance apart: a monotone network has none."""
     generator = np.random.default_rng(3)
-    system, _ = related(generator, 1, 4)
-    system = replace(
-        system,
-        on_input=np.abs(system.on_input),
-        outputs_on_units=np.abs(system.outputs_on_units),
-        offset=np.abs(system.offset),
-        unit_upper=system.unit_upper + 2 * np.abs(system.offset) + 2,
+    reduced, _ = related(generator, 1, 4)
+    reduced = replace(
+        reduced,
+        on_input=np.abs(reduced.on_input),
+        outputs_on_units=np.abs(reduced.outputs_on_units),
+        offset=np.abs(reduced.offset),
+        unit_upper=reduced.unit_upper + 2 * np.abs(reduced.offset) + 2,
     )
     rows = np.array([[1.0, -1, 0, 0], [-1.0, 1, 0, 0], [0, 0, 1.0, -1]])
     asked = Conjunction(rows, np.array([0.0, 0.0, -0.1]), strict=False)
     for kind in (SignSearch, ProgramSearch):
-        assert search(system, [asked], kind).ending is Ending.PROVEN
+        assert search(reduced, [asked], kind).ending is Ending.PROVEN
 
 
 def test_two_runs_of_a_monotone_network_take_few_programs():
     """Differences of one sign are paired too, however large they are."""
-    system, _ = related(np.random.default_rng(1), 2, 4)
-    system = replace(
-        system,
-        on_input=np.abs(system.on_input),
-        offset=system.offset + (system.on_input - np.abs(system.on_input)).sum(axis=1) / 2,
-        outputs_on_units=np.abs(system.outputs_on_units),
+    reduced, _ = related(np.random.default_rng(1), 2, 4)
+    reduced = replace(
+        reduced,
+        on_input=np.abs(reduced.on_input),
+        offset=reduced.offset + (reduced.on_input - np.abs(reduced.on_input)).sum(axis=1) / 2,
+        outputs_on_units=np.abs(reduced.outputs_on_units),
     )
     rows = np.zeros((3, 6))
     rows[0, :2] = -1.0, 1.0
     rows[1, [2, 4]] = rows[2, [3, 5]] = 1.0, -1.0
     asked = Conjunction(rows, np.array([-0.001, 0.0, 0.0]), strict=False)
-    found = search(system, [asked], ProgramSearch)
+    found = search(reduced, [asked], ProgramSearch)
     assert found.ending is Ending.PROVEN
     assert found.nodes <= 20

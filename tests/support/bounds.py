@@ -8,9 +8,9 @@ from functools import cache
 import numpy as np
 import onnx
 
-from onnx_lippa import bounds as proven
 from onnx_lippa.arrays import Float64
-from onnx_lippa.bounds import Bounds
+from onnx_lippa.bounds import margins as proven
+from onnx_lippa.bounds.pre_activations import Bounds
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.network import Network

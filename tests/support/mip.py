@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.optimize
 
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.domain import InputDomain
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.spec import Conjunction, InputSet
 from onnx_lippa.spec.norms.base import Norm
 from onnx_lippa.spec.norms.linf import LInf
@@ -25,12 +25,12 @@ def random_system(
     blocks: tuple[int, ...] = (3, 3),
     norm: Norm | None = None,
     eps: float = 0.7,
-) -> tuple[RectifiedSystem, InputSet]:
+) -> tuple[ReducedNetwork, InputSet]:
     """A random system with bounds by interval arithmetic, and the question it is about."""
     units, k = sum(blocks), 3
     center = np.round(generator.uniform(-1, 1, d), 2)
     question = question_of(norm or LInf(), center, eps)
-    reach = Reach.of(question)
+    domain = InputDomain.of(question)
     starts = (0, *np.cumsum(blocks).tolist())
     on_input = generator.normal(size=(units, d))
     on_units = np.zeros((units, units))
@@ -41,16 +41,16 @@ def random_system(
     for i in range(units):
         z_low, z_high = np.maximum(lower[:i], 0), np.maximum(upper[:i], 0)
         row = np.concatenate([on_input[i], on_units[i, :i]])
-        low, high = np.append(reach.lower, z_low), np.append(reach.upper, z_high)
+        low, high = np.append(domain.lower, z_low), np.append(domain.upper, z_high)
         positive, negative = np.maximum(row, 0), np.minimum(row, 0)
         lower[i] = positive @ low + negative @ high + offset[i]
         upper[i] = positive @ high + negative @ low + offset[i]
-    system = RectifiedSystem(
-        reach, on_input, on_units, offset, starts, lower, upper,
+    reduced = ReducedNetwork(
+        domain, on_input, on_units, offset, starts, lower, upper,
         generator.normal(size=(k, d)), generator.normal(size=(k, units)),
         generator.normal(size=k), np.arange(units),
     )  # fmt: skip
-    return system, question
+    return reduced, question
 
 
 def random_disjunct(generator: np.random.Generator, rows: int, shift: float = 0.0) -> Conjunction:
@@ -59,40 +59,40 @@ def random_disjunct(generator: np.random.Generator, rows: int, shift: float = 0.
 
 
 def pieces(
-    system: RectifiedSystem, fixed: np.ndarray | None = None
+    reduced: ReducedNetwork, fixed: np.ndarray | None = None
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Of every pattern that agrees with ``fixed``: ẑ and f as maps of x, and the pattern.
 
     Yields:
         (pattern, rows of ẑ, offset of ẑ, rows of f, offset of f).
     """
-    for pattern in itertools.product((0, 1), repeat=system.units):
+    for pattern in itertools.product((0, 1), repeat=reduced.units):
         if fixed is not None and any(
             given not in (-1, sign) for given, sign in zip(fixed, pattern, strict=True)
         ):
             continue
-        rows, offset = system.on_input.copy(), system.offset.copy()
-        for i in range(system.units):
-            weights = system.on_units[i, :i] * pattern[:i]
+        rows, offset = reduced.on_input.copy(), reduced.offset.copy()
+        for i in range(reduced.units):
+            weights = reduced.on_units[i, :i] * pattern[:i]
             rows[i] += weights @ rows[:i]
             offset[i] += weights @ offset[:i]
-        mixed = system.outputs_on_units * pattern
+        mixed = reduced.outputs_on_units * pattern
         yield (
             np.array(pattern), rows, offset,
-            system.outputs_on_input + mixed @ rows, system.outputs_offset + mixed @ offset,
+            reduced.outputs_on_input + mixed @ rows, reduced.outputs_offset + mixed @ offset,
         )  # fmt: skip
 
 
 def least_margin(
-    system: RectifiedSystem,
+    reduced: ReducedNetwork,
     disjunct: Conjunction,
     question: InputSet,
     fixed: np.ndarray | None = None,
 ) -> float:
     """``min max_i (A f - b)_i`` over all patterns, over x, |x - center| and τ; inf if none is."""
-    d, best = system.inputs, np.inf
+    d, best = reduced.inputs, np.inf
     l1 = question.norm.order == 1
-    for pattern, rows, offset, f_rows, f_offset in pieces(system, fixed):
+    for pattern, rows, offset, f_rows, f_offset in pieces(reduced, fixed):
         sign = np.where(pattern == 1, 1.0, -1.0)
         margins = disjunct.matrix @ f_rows
         a, b = _rows_over(d, sign, rows, offset, question)
@@ -103,14 +103,14 @@ def least_margin(
             a, b = np.vstack([a, total]), np.append(b, question.eps)
         cost = np.zeros(2 * d + 1)
         cost[-1] = 1.0
-        best = min(best, _optimum(cost, a, b, system))
+        best = min(best, _optimum(cost, a, b, reduced))
     return best
 
 
-def least_distance(system: RectifiedSystem, disjunct: Conjunction, question: InputSet) -> float:
+def least_distance(reduced: ReducedNetwork, disjunct: Conjunction, question: InputSet) -> float:
     """The least distance at which every margin is at most 0, over all patterns."""
-    d, best = system.inputs, np.inf
-    for pattern, rows, offset, f_rows, f_offset in pieces(system):
+    d, best = reduced.inputs, np.inf
+    for pattern, rows, offset, f_rows, f_offset in pieces(reduced):
         sign = np.where(pattern == 1, 1.0, -1.0)
         margins = disjunct.matrix @ f_rows
         a, b = _rows_over(d, sign, rows, offset, question)
@@ -122,7 +122,7 @@ def least_distance(system: RectifiedSystem, disjunct: Conjunction, question: Inp
             cost[-1] = 1.0  # τ >= |x - center| of every feature
             most = np.hstack([np.zeros((d, d)), np.eye(d), -np.ones((d, 1))])
             a, b = np.vstack([a, most]), np.append(b, np.zeros(d))
-        best = min(best, _optimum(cost, a, b, system))
+        best = min(best, _optimum(cost, a, b, reduced))
     return best
 
 
@@ -146,10 +146,10 @@ def _rows_over(
     return a, np.concatenate([sign * offset, question.center, -question.center])
 
 
-def _optimum(cost: np.ndarray, a: np.ndarray, b: np.ndarray, system: RectifiedSystem) -> float:
+def _optimum(cost: np.ndarray, a: np.ndarray, b: np.ndarray, reduced: ReducedNetwork) -> float:
     bounds = [
-        *zip(system.lower, system.upper, strict=True),
-        *[(0, None)] * system.inputs,
+        *zip(reduced.lower, reduced.upper, strict=True),
+        *[(0, None)] * reduced.inputs,
         (None, None),
     ]
     result = scipy.optimize.linprog(cost, A_ub=a, b_ub=b, bounds=bounds)

@@ -8,9 +8,9 @@ from fractions import Fraction
 import numpy as np
 
 from onnx_lippa.arrays import size
-from onnx_lippa.bounds.dual.dual import Objectives, Units
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.domain import InputDomain
+from onnx_lippa.bounds.dual.objectives import Objectives, Units
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.algebra.numpy_algebra import identity_batch
 from onnx_lippa.ir.layers import AffineLayer
@@ -89,10 +89,10 @@ def _kinked(layer: Activation, x: Numbers) -> Numbers:
     return [v + (a if t >= k else b) * (t - k) for t, k, v, b, a in zip(x, *parts, strict=True)]
 
 
-def inside(reach: Reach, generator: np.random.Generator) -> Numbers:
+def inside(domain: InputDomain, generator: np.random.Generator) -> Numbers:
     """A point of a box with coordinates that are ends, or between them."""
-    e = [Fraction(int(n), 4) for n in generator.integers(0, 5, reach.lower.size)]
-    low, high = fractions(reach.lower), fractions(reach.upper)
+    e = [Fraction(int(n), 4) for n in generator.integers(0, 5, domain.lower.size)]
+    low, high = fractions(domain.lower), fractions(domain.upper)
     return [low_ + t * (high_ - low_) for low_, high_, t in zip(low, high, e, strict=True)]
 
 
@@ -130,12 +130,12 @@ def dual_value(
     return total
 
 
-def pre_activations(system: RectifiedSystem, x: Numbers, z: Numbers) -> tuple[Numbers, Numbers]:
+def pre_activations(reduced: ReducedNetwork, x: Numbers, z: Numbers) -> tuple[Numbers, Numbers]:
     """The forms of all ẑ and of all outputs at x and z, in rational numbers."""
     found = []
     for on_input, on_units, offset in (
-        (system.on_input, system.on_units, system.offset),
-        (system.outputs_on_input, system.outputs_on_units, system.outputs_offset),
+        (reduced.on_input, reduced.on_units, reduced.offset),
+        (reduced.outputs_on_input, reduced.outputs_on_units, reduced.outputs_offset),
     ):
         found.append(
             [

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from onnx_lippa.bounds.reduced.build import rectified
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.folding import Tightening
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.domain import InputDomain
+from onnx_lippa.bounds.reduced.build import reduce_network
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced.reduction import Tightening
 from onnx_lippa.ir.algebra import ConvGeometry
 from onnx_lippa.ir.layers.activation import Abs, LeakyRelu, Relu
 from onnx_lippa.ir.layers.convolution import Conv
@@ -82,11 +82,11 @@ def branches(generator: np.random.Generator, powers: int) -> Network:
 NETWORKS = {"deep": deep, "convolutions": convolutions, "branches": branches}
 
 
-def systems(name: str, seed: int) -> tuple[Network, RectifiedSystem, np.random.Generator]:
+def systems(name: str, seed: int) -> tuple[Network, ReducedNetwork, np.random.Generator]:
     generator = np.random.default_rng([seed, *name.encode()])
     net = NETWORKS[name](generator, (0, 2, 6)[seed % 3])
     d = net.input_size
     center = generator.normal(size=d) * 10.0 ** generator.integers(-2, 3)
     radius = generator.uniform(0, 0.3, d) * 10.0 ** generator.integers(-3, 2)
-    reach = Reach(center, np.arange(d), center - radius, center + radius)
-    return net, rectified(net, reach, WAYS[seed % len(WAYS)]), generator
+    domain = InputDomain(center, np.arange(d), center - radius, center + radius)
+    return net, reduce_network(net, domain, WAYS[seed % len(WAYS)]), generator

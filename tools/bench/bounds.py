@@ -9,9 +9,9 @@ from argparse import ArgumentParser, Namespace
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from onnx_lippa.bounds.reduced.build import rectified
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.folding import Tightening, states_by
+from onnx_lippa.bounds.domain import InputDomain
+from onnx_lippa.bounds.reduced.build import reduce_network
+from onnx_lippa.bounds.reduced.reduction import Tightening, decide_signs
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.search.leaves import Leaves
@@ -62,9 +62,9 @@ def print_relaxation(name: str, eps: float, model: Model, problems: list[Problem
 
 def relaxation_proves(model: Model, problem: Problem) -> bool:
     """Whether the linear program with every undecided ReLU as a triangle proves an input."""
-    system = rectified(model.network, Reach.of(problem.stated), Tightening())
-    lower, upper, leaves = system.unit_lower, system.unit_upper, Leaves(system)
-    state = states_by(lower, upper)
+    reduced = reduce_network(model.network, InputDomain.of(problem.stated), Tightening())
+    lower, upper, leaves = reduced.unit_lower, reduced.unit_upper, Leaves(reduced)
+    state = decide_signs(lower, upper)
     return all(
         leaves.decide(disjunct, lower, upper, state).bound > 0
         for disjunct in problem.unsafe.disjuncts

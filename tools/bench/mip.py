@@ -13,10 +13,10 @@ from threadpoolctl import threadpool_limits
 
 from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.attacks import Settings
-from onnx_lippa.bounds.reduced.build import rectified
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.folding import Tightening
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.domain import InputDomain
+from onnx_lippa.bounds.reduced.build import reduce_network
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced.reduction import Tightening
 from onnx_lippa.ending import Ending
 from onnx_lippa.mip.decision import MipSettings, decide
 from onnx_lippa.mip.formulation import BigM
@@ -77,11 +77,13 @@ def measure(
     for problem in problems:
         started = time.perf_counter()
         with threadpool_limits(limits=1):
-            system = rectified(model.network, Reach.of(problem.stated), variant.tightening)
+            reduced = reduce_network(
+                model.network, InputDomain.of(problem.stated), variant.tightening
+            )
             answer = decide(
-                system, problem.unsafe.disjuncts,
+                reduced, problem.unsafe.disjuncts,
                 MipSettings(time_limit=limit, big_m=variant.big_m, cuts=variant.cuts),
-                best_of_attack(model, problem, system) if variant.warm else None,
+                best_of_attack(model, problem, reduced) if variant.warm else None,
             )  # fmt: skip
         times.append(time.perf_counter() - started)
         nodes += answer.nodes
@@ -89,7 +91,7 @@ def measure(
     return times, nodes, endings
 
 
-def best_of_attack(model: Model, problem: Problem, system: RectifiedSystem) -> Float64:
+def best_of_attack(model: Model, problem: Problem, reduced: ReducedNetwork) -> Float64:
     """The attack's witness; its best end point where it found none."""
     entry = attacked(model, [problem], Settings(restarts=1)).progress[0]
     best: Floats = entry.state.problem.inputs.center
@@ -97,4 +99,4 @@ def best_of_attack(model: Model, problem: Problem, system: RectifiedSystem) -> F
         best = entry.state.witness.x
     elif entry.end_points:
         best = entry.end_points[0].x
-    return system.reduced(best[None].astype(np.float64))[0]
+    return reduced.restrict(best[None].astype(np.float64))[0]

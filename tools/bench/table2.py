@@ -6,14 +6,7 @@ import subprocess
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from tools.bench.common import (
-    ROWS,
-    add_models_and_data,
-    header,
-    peak_megabytes,
-    row,
-    run_command,
-)
+from tools.bench.common import ROWS, add_models_and_data, header, peak_megabytes, row, run_command
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -16,11 +16,10 @@ from onnx_lippa.attacks.methods import GradientMethod, MomentumPgd
 from onnx_lippa.attacks.rows import rows_for
 from onnx_lippa.attacks.stages.base import Stage
 from onnx_lippa.attacks.stages.lp_step import margin_step
-from onnx_lippa.bounds.reduced.build import rectified
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.folding import Tightening, TooLargeError
-from onnx_lippa.bounds.reduced.pieces import NoRelaxationError
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.domain import InputDomain
+from onnx_lippa.bounds.reduced.build import NoRelaxationError, reduce_network
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.solver import Solution, SolveLimits, Solver
@@ -66,7 +65,7 @@ class FreePatterns(Stage):
     there, and chooses the free set anew. Where that brought nothing, it turns to the next of
     several ways to choose, each with a size of its own that grows while solves are easy and
     shrinks when one hits its limits. It ends when no way brings anything at the largest size that
-    can be solved. Inputs whose network has no exact rectified system that fits, and norms whose
+    can be solved. Inputs whose network has no exact reduced network that fits, and norms whose
     ball is round, are left out.
 
     Attributes:
@@ -102,11 +101,11 @@ class FreePatterns(Stage):
         entry = ledger.progress[position]
         end = min(self.seconds, entry.state.seconds_left) + entry.state.effort.seconds
         with ledger.timed([position]) as deadline:
-            system = _system(ledger, entry, min(deadline, time.monotonic() + self.seconds))
-            if system is None:
+            reduced = _reduced(ledger, entry, min(deadline, time.monotonic() + self.seconds))
+            if reduced is None:
                 return
             searches = [
-                _Search(self, ledger, position, system, j, solver)
+                _Search(self, ledger, position, reduced, j, solver)
                 for j in entry.nearest_disjuncts(self.disjuncts)
                 if self._is_hopeful(entry, j)
             ]
@@ -136,14 +135,14 @@ class FreePatterns(Stage):
                     searches.remove(search)
 
 
-def _system(ledger: Ledger, entry: Progress, deadline: float) -> RectifiedSystem | None:
-    """The rectified system of an input, where there is one that equals the network."""
-    reach = Reach.searched(entry.state.problem.inputs)
+def _reduced(ledger: Ledger, entry: Progress, deadline: float) -> ReducedNetwork | None:
+    """The reduced network of an input, where there is one that equals the network."""
+    domain = InputDomain.for_search(entry.state.problem.inputs)
     try:
-        system = rectified(ledger.model.network, reach, Tightening(deadline=deadline))
+        reduced = reduce_network(ledger.model.network, domain, Tightening(deadline=deadline))
     except (TooLargeError, NoRelaxationError, OutOfTimeError):
         return None
-    return system if system.exact else None
+    return reduced if reduced.exact else None
 
 
 @final
@@ -155,12 +154,12 @@ class _Search:
         stage: FreePatterns,
         ledger: Ledger,
         position: int,
-        system: RectifiedSystem,
+        reduced: ReducedNetwork,
         disjunct: int,
         solver: Solver,
     ) -> None:
         self._stage, self._ledger, self._position = stage, ledger, position
-        self._entry, self._system, self._solver = ledger.progress[position], system, solver
+        self._entry, self._reduced, self._solver = ledger.progress[position], reduced, solver
         self._number = disjunct
         self._disjunct = self._entry.state.problem.unsafe.disjuncts[disjunct]
         self._sizes, self._turn = [stage.size] * len(stage.ways), 0
@@ -179,12 +178,12 @@ class _Search:
         """
         before = self._margin
         with self._ledger.timed([self._position], Work.MIPS) as deadline:
-            at = Standpoint(self._system, self._disjunct, self._x, self._pattern, self._others)
+            at = Standpoint(self._reduced, self._disjunct, self._x, self._pattern, self._others)
             free = free_set(self._stage.ways[self._turn], at, self._sizes[self._turn])
             fixed = self._pattern.copy()
             fixed[free] = FREE
             try:
-                stated = partial_program(self._system, self._disjunct, fixed)
+                stated = partial_program(self._reduced, self._disjunct, fixed)
             except NoProgramError:
                 return False
             left = min(seconds, _SECONDS, deadline - time.monotonic())
@@ -194,7 +193,7 @@ class _Search:
         self._entry.state.effort += Effort(mips=1)
         if self._took(stated, solution):
             return False
-        if free.size == self._system.units and solution.ending is Ending.OPTIMAL:
+        if free.size == self._reduced.units and solution.ending is Ending.OPTIMAL:
             return False  # nothing was left out
         if self._walked():
             return False
@@ -216,7 +215,7 @@ class _Search:
             return ledger.accept(position, x, FoundBy.GRADIENT)
 
         with ledger.timed([position]) as deadline:
-            start = self._system.whole(self._x[None])[0]
+            start = self._reduced.embed(self._x[None])[0]
             rows = rows_for([self._entry.state.problem], [(0, self._number)], [start])
             walked = explore(
                 ledger.model.gradient, rows, self._stage.method, _WALK, accept, deadline
@@ -260,15 +259,15 @@ class _Search:
     def _offered(self, x: Float64, found_by: FoundBy) -> bool:
         if self._margin_at(x) > 0:
             return False
-        return self._ledger.accept(self._position, self._system.whole(x[None])[0], found_by)
+        return self._ledger.accept(self._position, self._reduced.embed(x[None])[0], found_by)
 
     def _inside(self, full: Float64) -> Float64:
-        """The points (n, d) of the system that inputs (n, all features) are, but for rounding."""
-        points = self._system.reduced(full.astype(np.float64))
-        return np.clip(points, self._system.lower, self._system.upper)
+        """Inputs (n, all features) as points (n, d) of the reduced network, but for rounding."""
+        points = self._reduced.restrict(full.astype(np.float64))
+        return np.clip(points, self._reduced.lower, self._reduced.upper)
 
     def _pattern_at(self, x: Float64) -> States:
-        return (self._system.pre_activations(x[None])[0] >= 0).astype(np.int8)
+        return (self._reduced.pre_activations(x[None])[0] >= 0).astype(np.int8)
 
     def _margin_at(self, x: Float64) -> float:
-        return float(self._disjunct.margins(self._system.outputs(x[None]))[0])
+        return float(self._disjunct.margins(self._reduced.outputs(x[None]))[0])

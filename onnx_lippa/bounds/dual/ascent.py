@@ -9,12 +9,16 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers
+from onnx_lippa.bounds.dual.back_substitution import (
+    BackSubstitution,
+    ReluRelaxation,
+    back_substitute,
+    evaluate_relaxation,
+)
 from onnx_lippa.bounds.dual.certificate import prove
-from onnx_lippa.bounds.dual.dual import Objectives, Units
-from onnx_lippa.bounds.dual.relaxed import Eliminated, Relaxed, eliminate, relaxed_values
+from onnx_lippa.bounds.dual.objectives import Group, Objectives, Units, group_objectives
 from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.proven import Proven
-from onnx_lippa.bounds.reduced.local import Group, groups_of
 from onnx_lippa.clock import NEVER, require_time
 
 _FIRST_MOMENT: Final = 0.9
@@ -60,7 +64,7 @@ class Multipliers:
 
 
 @dataclass(frozen=True)
-class Ascended:
+class DualBounds:
     """What an ascent reached.
 
     Attributes:
@@ -73,14 +77,14 @@ class Ascended:
     proven: Proven
     multipliers: Multipliers
     points: Floats
-    left: Eliminated
+    left: BackSubstitution
 
     @property
     def bounds(self) -> Float64:
         """(n,) the bounds as numbers."""
         return self.proven.bounds
 
-    def with_rows(self, rows: Integers, other: Ascended) -> Ascended:
+    def with_rows(self, rows: Integers, other: DualBounds) -> DualBounds:
         """The same but for some objectives, of which another ascent went on."""
         proven, points = self.proven.replaced(rows, other.proven), self.points.copy()
         points[rows] = other.points
@@ -88,7 +92,7 @@ class Ascended:
         for part, new in zip(parts, vars(other.left).values(), strict=True):
             part[rows] = new
         multipliers = self.multipliers.with_rows(rows, other.multipliers)
-        return Ascended(proven, multipliers, points, Eliminated(*parts))
+        return DualBounds(proven, multipliers, points, BackSubstitution(*parts))
 
 
 @final
@@ -96,7 +100,7 @@ class Ascent:
     """Adam with projection, in float32; what it finds is proven in float64.
 
     Args:
-        units: the units of a system.
+        units: the units of a reduced network.
         deadline: ``time.monotonic()`` from which on no bound is begun and no step is taken.
     """
 
@@ -107,11 +111,11 @@ class Ascent:
     def run(
         self,
         objectives: Objectives,
-        relaxed: Relaxed,
+        relaxed: ReluRelaxation,
         steps: int,
         start: Multipliers | None = None,
         goal: float = np.inf,
-    ) -> Ascended:
+    ) -> DualBounds:
         """Improves the bounds of some objectives.
 
         Args:
@@ -126,7 +130,7 @@ class Ascent:
         """
         require_time(self._deadline)
         count = objectives.count
-        if start is None and (groups := groups_of(self.exact, objectives)):
+        if start is None and (groups := group_objectives(self.exact, objectives)):
             return self._in_groups(groups, objectives, relaxed, steps, goal)
         known = start or self._start(relaxed, count)
         alpha = relaxed.alphas(known.alpha)
@@ -143,11 +147,11 @@ class Ascent:
     def weigh(
         self,
         rows: WeightedRows,
-        relaxed: Relaxed,
+        relaxed: ReluRelaxation,
         steps: int,
         start: Multipliers | None,
         goal: float = np.inf,
-    ) -> Ascended:
+    ) -> DualBounds:
         """Improves bounds of the largest row of conjunctions, by sums of rows and their weights.
 
         Args:
@@ -177,10 +181,10 @@ class Ascent:
         self,
         groups: list[Group],
         objectives: Objectives,
-        relaxed: Relaxed,
+        relaxed: ReluRelaxation,
         steps: int,
         goal: float,
-    ) -> Ascended:
+    ) -> DualBounds:
         """The same from no β, each group over what it sees.
 
         The sign of a unit that a group does not see may still tell something of the inputs, so
@@ -204,24 +208,26 @@ class Ascent:
             whole.coefficients[at] = found.left.coefficients
             whole.multipliers[at] = found.left.multipliers
             whole.drop[group.rows] = found.left.drop
-        return Ascended(proven, Multipliers(alpha, beta), points, whole)
+        return DualBounds(proven, Multipliers(alpha, beta), points, whole)
 
-    def _start(self, relaxed: Relaxed, count: int) -> Multipliers:
+    def _start(self, relaxed: ReluRelaxation, count: int) -> Multipliers:
         """The adaptive α and no β for some objectives."""
         alpha = np.broadcast_to(relaxed.adaptive(), (count, relaxed.state.shape[1]))
         return Multipliers(alpha, np.zeros(alpha.shape, np.float32))
 
-    def _exactly(self, objectives: Objectives, relaxed: Relaxed, found: Multipliers) -> Ascended:
+    def _exactly(
+        self, objectives: Objectives, relaxed: ReluRelaxation, found: Multipliers
+    ) -> DualBounds:
         alpha, beta = found.alpha.astype(np.float64), found.beta.astype(np.float64)
         proven, left = prove(self.exact, objectives, relaxed, alpha, beta)
-        points = self.exact.reach.minimisers(left.rows)
-        return Ascended(proven, found, points, left)
+        points = self.exact.domain.minimisers(left.rows)
+        return DualBounds(proven, found, points, left)
 
     @np.errstate(over="ignore", invalid="ignore", under="ignore")
     def _improve(
         self,
         objectives: Objectives,
-        relaxed: Relaxed,
+        relaxed: ReluRelaxation,
         alpha: Floats,
         beta: Floats,
         steps: int,
@@ -239,8 +245,8 @@ class Ascent:
         for step in range(steps + 1):
             if weighing is not None and step > 0:
                 objectives = weighing.objectives()
-            left = eliminate(self._units, objectives, relaxed, a, b)
-            least, points = self._units.reach.optima(left.rows)
+            left = back_substitute(self._units, objectives, relaxed, a, b)
+            least, points = self._units.domain.optima(left.rows)
             value = least + left.constant
             better = np.flatnonzero((value > best[alive]) & (value < np.inf))
             won = alive[better]
@@ -249,7 +255,7 @@ class Ascent:
                 weighing.keep(won, better)
             if step == steps or time.monotonic() > self._deadline:
                 return
-            z_hat, z = relaxed_values(self._units, relaxed, a, left, points)
+            z_hat, z = evaluate_relaxation(self._units, relaxed, a, left, points)
             if step % _LOOK_EVERY == 0 and goal < np.inf:
                 kept = np.flatnonzero(best[alive] <= goal)
                 if kept.size == 0:
@@ -322,9 +328,9 @@ def _adam(first: Floats, second: Floats, gradient: Floats, step: int) -> Floats:
     return direction
 
 
-def _nothing_eliminated(objectives: Objectives) -> Eliminated:
+def _nothing_eliminated(objectives: Objectives) -> BackSubstitution:
     """Room for what is left of some objectives."""
-    return Eliminated(
+    return BackSubstitution(
         np.zeros(objectives.on_input.shape),
         np.zeros(objectives.count),
         np.zeros(objectives.on_units.shape),
@@ -333,5 +339,5 @@ def _nothing_eliminated(objectives: Objectives) -> Eliminated:
     )
 
 
-def _only(left: Eliminated, kept: np.ndarray) -> Eliminated:
-    return Eliminated(*(part[kept] for part in vars(left).values()))
+def _only(left: BackSubstitution, kept: np.ndarray) -> BackSubstitution:
+    return BackSubstitution(*(part[kept] for part in vars(left).values()))

@@ -25,7 +25,7 @@ Stability of Numerical Algorithms, chapter 3). So
       * -ε |ν_i| u_i where it is active: z = ẑ >= 0, and ν is m̂ - β rounded once, β >= 0;
       * 0 where it is undecided and m̂ >= 0: ν is α m̂ rounded, hence in [0, m̂], and z >= 0, z >= ẑ;
       * m̂ h - ε |ν_i| u_i where it is undecided and m̂ < 0: ν is s m̂ rounded once, and
-        z <= s ẑ + h for the line of slope s and height h (:class:`Relaxed`), z >= 0;
+        z <= s ẑ + h for the line of slope s and height h (:class:`ReluRelaxation`), z >= 0;
   - the coefficients of e, the constant and the sum of the m̂ h are such sums as well.
 
 All of this is at most ``γ (|ν| w + |m⁰| u + |a| 1 + |γ| + Σ |m̂ h|)`` with
@@ -43,8 +43,12 @@ from typing import Final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats
-from onnx_lippa.bounds.dual.dual import Objectives, Units
-from onnx_lippa.bounds.dual.relaxed import Eliminated, Relaxed, eliminate
+from onnx_lippa.bounds.dual.back_substitution import (
+    BackSubstitution,
+    ReluRelaxation,
+    back_substitute,
+)
+from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.rounding import EPSILON, UNDERFLOW
 
@@ -68,11 +72,11 @@ class Boxes:
 def prove(
     units: Units,
     objectives: Objectives,
-    relaxed: Relaxed,
+    relaxed: ReluRelaxation,
     alpha: Floats,
     beta: Floats | None,
     boxes: Boxes | None = None,
-) -> tuple[Proven, Eliminated]:
+) -> tuple[Proven, BackSubstitution]:
     """Proven lower bounds of functions of units, from any multipliers.
 
     Args:
@@ -89,14 +93,14 @@ def prove(
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         alpha = relaxed.alphas(np.clip(alpha, 0, 1))
         beta = None if beta is None else np.maximum(beta, 0)
-        left = eliminate(units, objectives, relaxed, alpha, beta)
-        least = units.reach.least(left.rows) if boxes is None else _least(left.rows, boxes)
+        left = back_substitute(units, objectives, relaxed, alpha, beta)
+        least = units.domain.least(left.rows) if boxes is None else _least(left.rows, boxes)
         bounds = least + left.constant.astype(np.float64) - _allowance(units, objectives, left)
         bounds = np.where(np.isfinite(bounds), bounds, -np.inf)
     return Proven(bounds), left
 
 
-def _allowance(units: Units, objectives: Objectives, left: Eliminated) -> Float64:
+def _allowance(units: Units, objectives: Objectives, left: BackSubstitution) -> Float64:
     """What all rounding may have added, and how far what is meant may be from the functions."""
     rounding = units.rounding
     sizes = objectives.sizes + left.drop

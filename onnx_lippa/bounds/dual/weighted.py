@@ -19,7 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, Floats, Integers
-from onnx_lippa.bounds.dual.dual import Objectives
+from onnx_lippa.bounds.dual.objectives import Objectives
 from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.rounding import EPSILON, UNDERFLOW
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final, NoReturn, final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64, Integers, Shape
+from onnx_lippa.arrays import Float64, Integers, Shape, size
 from onnx_lippa.bounds.rounding import EPSILON, UNDERFLOW
+from onnx_lippa.ir.algebra import Algebra, ConvGeometry, NumpyAlgebra
 
 
 @dataclass(frozen=True)
-class Forms:
+class AffineExpressions:
     """One form for every number of a value.
 
     For every input of the set, with the z that the network has there, the number is the form but
@@ -31,8 +33,8 @@ class Forms:
     error: Float64
 
     @classmethod
-    def constant(cls, values: Float64) -> Forms:
-        """Forms that depend on nothing."""
+    def constant(cls, values: Float64) -> AffineExpressions:
+        """Constants."""
         nothing = np.zeros((0, *values.shape))
         return cls(values[None], nothing, np.abs(values), np.zeros(values.shape))
 
@@ -41,7 +43,7 @@ class Forms:
         """Number of forms of a flat value."""
         return int(self.on_input.shape[1])
 
-    def padded(self, features: int, units: int) -> Forms:
+    def padded(self, features: int, units: int) -> AffineExpressions:
         """The same among more features and units."""
         wanted = (1 + features, units)
         parts = (self.on_input, self.on_units)
@@ -53,48 +55,48 @@ class Forms:
         )
         return replace(self, on_input=on_input, on_units=on_units)
 
-    def reshaped(self, shape: Shape) -> Forms:
+    def reshaped(self, shape: Shape) -> AffineExpressions:
         """The same numbers in another shape."""
-        return Forms(
+        return AffineExpressions(
             self.on_input.reshape(len(self.on_input), *shape),
             self.on_units.reshape(len(self.on_units), *shape),
             self.size.reshape(shape),
             self.error.reshape(shape),
         )
 
-    def take(self, chosen: Integers) -> Forms:
+    def take(self, chosen: Integers) -> AffineExpressions:
         """Some of flat forms."""
-        return Forms(
+        return AffineExpressions(
             self.on_input[:, chosen], self.on_units[:, chosen],
             self.size[chosen], self.error[chosen],
         )  # fmt: skip
 
-    def along(self, axis: int, place: int) -> Forms:
+    def along(self, axis: int, place: int) -> AffineExpressions:
         """The forms in one place of an axis of the value, which is dropped."""
         on_input, on_units = (
             np.take(part, place, axis=axis + 1) for part in (self.on_input, self.on_units)
         )
-        return Forms(
+        return AffineExpressions(
             on_input,
             on_units,
             np.take(self.size, place, axis=axis),
             np.take(self.error, place, axis=axis),
         )
 
-    def where(self, condition: np.ndarray, other: Forms) -> Forms:
+    def where(self, condition: np.ndarray, other: AffineExpressions) -> AffineExpressions:
         """These flat forms where a condition (m,) holds, others elsewhere."""
         pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Forms(*(np.where(condition, mine, theirs) for mine, theirs in pairs))
+        return AffineExpressions(*(np.where(condition, mine, theirs) for mine, theirs in pairs))
 
-    def replaced(self, places: Integers, other: Forms) -> Forms:
+    def replaced(self, places: Integers, other: AffineExpressions) -> AffineExpressions:
         """Flat forms with others in some places."""
         parts = [part.copy() for part in vars(self).values()]
         for part, new in zip(parts, vars(other).values(), strict=True):
             part[..., places] = new
-        return Forms(*parts)
+        return AffineExpressions(*parts)
 
-    def shifted(self, by: Float64) -> Forms:
-        """Forms plus constants."""
+    def shifted(self, by: Float64) -> AffineExpressions:
+        """The expressions plus constants."""
         on_input = self.on_input.copy()
         on_input[0] += by
         rounding = np.where(by == 0, 0.0, EPSILON * np.abs(on_input[0]))
@@ -102,20 +104,20 @@ class Forms:
             self, on_input=on_input, size=self.size + np.abs(by), error=self.error + rounding
         )
 
-    def scaled(self, by: Float64, off: Float64 | float = 0.0) -> Forms:
-        """Forms times constants, which may be off by so much themselves."""
+    def scaled(self, by: Float64, off: Float64 | float = 0.0) -> AffineExpressions:
+        """The expressions times constants, which have relative errors ``off`` themselves."""
         size, error = (part * np.abs(by) for part in (self.size, self.error))
         rounding = np.where(np.abs(by) == 1, 0.0, 4 * EPSILON * (size + error) + UNDERFLOW)
         rounding += off * (self.size + self.error)
-        return Forms(self.on_input * by, self.on_units * by, size, error + rounding)
+        return AffineExpressions(self.on_input * by, self.on_units * by, size, error + rounding)
 
-    def plus(self, other: Forms) -> Forms:
+    def plus(self, other: AffineExpressions) -> AffineExpressions:
         """Sums, over the features and units of both."""
         features = max(len(self.on_input), len(other.on_input)) - 1
         units = max(len(self.on_units), len(other.on_units))
         mine, theirs = self.padded(features, units), other.padded(features, units)
         size = self.size + other.size
-        return Forms(
+        return AffineExpressions(
             mine.on_input + theirs.on_input,
             mine.on_units + theirs.on_units,
             size,
@@ -123,7 +125,127 @@ class Forms:
         )
 
     @classmethod
-    def side_by_side(cls, parts: Sequence[Forms], features: int, units: int) -> Forms:
+    def side_by_side(
+        cls, parts: Sequence[AffineExpressions], features: int, units: int
+    ) -> AffineExpressions:
         """Flat forms one behind the other, among so many features and units."""
         wide = [vars(part.padded(features, units)).values() for part in parts]
         return cls(*(np.concatenate(each, axis=-1) for each in zip(*wide, strict=True)))
+
+
+_FEW: Final = 6
+"""Operations beside the sum itself, those of sizes and errors included."""
+
+
+@final
+class RoundingAlgebra(Algebra[Float64]):
+    """Evaluates pairs (size, error), the two samples of a batch; for affine operations alone."""
+
+    def __init__(self) -> None:
+        self._at = NumpyAlgebra()
+
+    def add(self, left: Float64, right: Float64) -> Float64:
+        """See :meth:`Algebra.add`."""
+        return _rounded(left + right, 1)
+
+    def add_constant(self, x: Float64, constant: Float64) -> Float64:
+        """See :meth:`Algebra.add_constant`."""
+        both = np.stack([np.abs(constant), np.zeros(constant.shape)])
+        missing = constant.ndim - (x.ndim - 1)
+        wide = x.reshape(2, *(1,) * max(0, missing), *x.shape[1:])
+        return _rounded(wide + both.reshape(2, *(1,) * max(0, -missing), *constant.shape), 1)
+
+    def scale(self, x: Float64, constant: Float64) -> Float64:
+        """See :meth:`Algebra.scale`."""
+        scaled = self._at.scale(x, np.abs(constant))
+        exact = np.all((constant == 0.0) | (np.abs(constant) == 1.0))
+        return scaled if exact else _rounded(scaled, 1)
+
+    def matmul(self, x: Float64, weight: Float64) -> Float64:
+        """See :meth:`Algebra.matmul`."""
+        return _summed(weight, weight.shape[-2], lambda w: self._at.matmul(x, w))
+
+    def left_matmul(self, weight: Float64, x: Float64) -> Float64:
+        """See :meth:`Algebra.left_matmul`."""
+        return _summed(weight, weight.shape[-1], lambda w: self._at.left_matmul(w, x))
+
+    def conv(self, x: Float64, weight: Float64, geometry: ConvGeometry) -> Float64:
+        """See :meth:`Algebra.conv`."""
+        terms = size(weight.shape[1:])
+        return _summed(weight, terms, lambda w: self._at.conv(x, w, geometry))
+
+    def conv_transpose(
+        self, u: Float64, weight: Float64, geometry: ConvGeometry, extents: tuple[int, ...]
+    ) -> Float64:
+        """See :meth:`Algebra.conv_transpose`."""
+        terms = weight.shape[0] * size(weight.shape[2:])
+        return _summed(weight, terms, lambda w: self._at.conv_transpose(u, w, geometry, extents))
+
+    def reshape(self, x: Float64, shape: Shape) -> Float64:
+        """See :meth:`Algebra.reshape`."""
+        return self._at.reshape(x, shape)
+
+    def permute(self, x: Float64, axes: tuple[int, ...]) -> Float64:
+        """See :meth:`Algebra.permute`."""
+        return self._at.permute(x, axes)
+
+    def take(self, x: Float64, axis: int, source: Shape, indices: Integers) -> Float64:
+        """See :meth:`Algebra.take`."""
+        return self._at.take(x, axis, source, indices)
+
+    def concatenate(self, parts: Sequence[Float64], axis: int) -> Float64:
+        """See :meth:`Algebra.concatenate`."""
+        return self._at.concatenate(parts, axis)
+
+    def broadcast(self, x: Float64, shape: Shape) -> Float64:
+        """See :meth:`Algebra.broadcast`."""
+        return self._at.broadcast(x, shape)
+
+    def sum_to(self, u: Float64, source: Shape, shape: Shape) -> Float64:
+        """See :meth:`Algebra.sum_to`."""
+        terms = size(source) // max(1, size(shape))
+        total = self._at.sum_to(u, source, shape)
+        return total if terms == 1 else _rounded(total, terms)
+
+    def relu(self, x: Float64) -> NoReturn:
+        """Not affine."""
+        raise _NOT_AFFINE
+
+    def maximum(self, x: Float64, axis: int) -> NoReturn:
+        """Not affine."""
+        raise _NOT_AFFINE
+
+    def at_least(self, x: Float64, threshold: Float64) -> NoReturn:
+        """Not affine."""
+        raise _NOT_AFFINE
+
+    def argmax(self, x: Float64, axis: int) -> NoReturn:
+        """Not affine."""
+        raise _NOT_AFFINE
+
+    def one_hot(self, positions: Float64, shape: Shape, axis: int) -> NoReturn:
+        """Not affine."""
+        raise _NOT_AFFINE
+
+    def where(self, condition: Float64, if_true: Float64, if_false: Float64) -> NoReturn:
+        """Not affine."""
+        raise _NOT_AFFINE
+
+    def mask(self, condition: Float64, x: Float64) -> NoReturn:
+        """Not affine."""
+        raise _NOT_AFFINE
+
+
+_NOT_AFFINE: Final = TypeError("an affine layer uses an operation that is not affine")
+
+
+def _summed(weight: Float64, terms: int, operate: Callable[[Float64], Float64]) -> Float64:
+    """An operation whose results are sums of so many terms."""
+    return _rounded(operate(np.abs(weight)), terms)
+
+
+def _rounded(pair: Float64, terms: int) -> Float64:
+    """Adds what sums of so many terms are off, those of the pair itself included."""
+    share = (terms + _FEW) * EPSILON
+    sizes, errors = pair[0] * (1 + share), pair[1] * (1 + share)
+    return np.stack([sizes, errors + share * sizes + UNDERFLOW])

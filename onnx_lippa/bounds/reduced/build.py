@@ -1,27 +1,244 @@
-"""The rectified system of a network over a set of inputs."""
+"""Piecewise-linear layers in terms of ReLUs, as forms.
+
+- A kink: ``z = value + below (x - kink) + (above - below) max(x - kink, 0)``.
+- A maximum: ``max(a, b) = a + max(b - a, 0)``, in rounds of pairs.
+- A switch whose condition is decided is one of its branches. Elsewhere, where the branches meet
+  at d = 0, it is ``b + k max(d, 0)``. One that jumps has no ReLUs: the jump beside such a kink may
+  be anything up to its bounds, or where it is no small part, the switch anything between the bounds
+  of both branches. Where the sign of d is given (``search/switches.py``) the switch is one of its
+  branches, and d is a unit of this sign.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final
+
 import numpy as np
 
-from onnx_lippa.arrays import States, size
-from onnx_lippa.bounds.reduced.affine import Forms
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.folding import Folding, Tightening, inputs_as_forms
-from onnx_lippa.bounds.reduced.pieces import folded
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.arrays import Float64, Integers, Shape, States, size
+from onnx_lippa.bounds.domain import InputDomain
+from onnx_lippa.bounds.reduced.affine import AffineExpressions
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced.reduction import (
+    ContradictorySignsError,
+    Reduction,
+    Tightening,
+    express_inputs,
+)
+from onnx_lippa.bounds.rounding import EPSILON
+from onnx_lippa.errors import LippaError
 from onnx_lippa.ir.layers import AffineLayer, PiecewiseLayer
+from onnx_lippa.ir.layers.activation import Activation
+from onnx_lippa.ir.layers.concat import Stack
+from onnx_lippa.ir.layers.reduce_max import ReduceMax
+from onnx_lippa.ir.layers.reshape import Reshape
+from onnx_lippa.ir.layers.select import Select
 from onnx_lippa.ir.network import Network
 
+_MEET: Final = 1e-7
+"""A jump of at most this share of the branches' sizes is an error of a kink."""
+_SMALL: Final = 0.5
+"""A jump whose bounds are narrower than this share of the branches' is one beside a kink."""
 
-def rectified(
-    network: Network, reach: Reach, tightening: Tightening, signs: States | None = None
-) -> RectifiedSystem:
+
+class NoRelaxationError(LippaError):
+    """A piecewise-linear layer of a kind that is not known here."""
+
+
+def folded(
+    reduction: Reduction, layer: PiecewiseLayer, operand: AffineExpressions, first: int
+) -> AffineExpressions:
+    """The layer on forms.
+
+    Args:
+        folding: the reduced network so far.
+        layer: the layer.
+        operand: forms of its input, shaped.
+        first: number of its first scalar unit among those of the network.
+
+    Raises:
+        NoRelaxationError: a kind of layer that is not known here.
+        NoInputsError: no input has the signs that are given of its switches.
+        TooLargeError: as :class:`Reduction` raises it.
+    """
+    origin = first + np.arange(size(layer.shape))
+    if isinstance(layer, Activation):
+        return _kinked(reduction, layer, operand, origin)
+    if isinstance(layer, ReduceMax):
+        return _largest(reduction, layer, operand, origin)
+    if isinstance(layer, Select):
+        return _switched(reduction, layer, operand, origin)
+    raise NoRelaxationError(f"there is no relaxation of {type(layer).__name__}")
+
+
+def _kinked(
+    reduction: Reduction, layer: Activation, operand: AffineExpressions, origin: Integers
+) -> AffineExpressions:
+    flat: Shape = (size(layer.shape),)
+    kink, value, below, above = (
+        np.broadcast_to(part, layer.shape).ravel()
+        for part in (layer.kink, layer.value, layer.below, layer.above)
+    )
+    x = operand.reshaped(flat).shifted(-kink)
+    z = reduction.relu(x, origin)
+    if np.any(below):
+        z = z.scaled(above - below, EPSILON * np.abs(above - below)).plus(x.scaled(below))
+    else:
+        z = z.scaled(above)
+    return z.shifted(value).reshaped(layer.shape)
+
+
+def _largest(
+    reduction: Reduction, layer: ReduceMax, operand: AffineExpressions, origin: Integers
+) -> AffineExpressions:
+    axis = layer.axis
+    entries = [operand.along(axis, j).reshaped((origin.size,)) for j in range(layer.entries)]
+    while len(entries) > 1:
+        pairs = list(zip(entries[::2], entries[1::2], strict=False))
+        left_over = entries[2 * len(pairs) :]
+        a = _side_by_side(reduction, [pair[0] for pair in pairs])
+        b = _side_by_side(reduction, [pair[1] for pair in pairs])
+        difference = b.plus(a.scaled(np.array(-1.0)))
+        larger = a.plus(reduction.relu(difference, np.tile(origin, len(pairs))))
+        columns = np.arange(len(pairs) * origin.size).reshape(len(pairs), -1)
+        entries = [larger.take(chosen) for chosen in columns] + left_over
+    return entries[0].reshaped(layer.shape)
+
+
+def _side_by_side(reduction: Reduction, parts: list[AffineExpressions]) -> AffineExpressions:
+    return AffineExpressions.side_by_side(parts, reduction.features, reduction.units)
+
+
+def _switched(
+    reduction: Reduction, layer: Select, operand: AffineExpressions, origin: Integers
+) -> AffineExpressions:
+    wide = operand.padded(reduction.features, reduction.units)
+    d, a, b = (wide.along(0, j).reshaped((size(layer.shape),)) for j in range(3))
+    low, high = reduction.bounds(d)
+    # d = 0 takes the first branch: only what is surely below takes the second one.
+    signs = reduction.signs(origin)
+    if np.any((signs > 0) & (high < 0)) or np.any((signs < 0) & (low >= 0)):
+        raise ContradictorySignsError("no input has these signs")
+    unsure = (low < 0) & (high >= 0)
+    if np.any(signs != 0):
+        known = np.flatnonzero(unsure & (signs != 0))
+        reduction.restrict(d.take(known), low[known], high[known], signs[known], origin[known])
+        d, a, b = (part.padded(reduction.features, reduction.units) for part in (d, a, b))
+    takes_a, open_ = (low >= 0) | (signs > 0), np.flatnonzero(unsure & (signs == 0))
+    z = a.where(takes_a, b)
+    if open_.size:
+        either = _either(reduction, d.take(open_), a.take(open_), b.take(open_), origin[open_])
+        z = z.padded(reduction.features, reduction.units).replaced(open_, either)
+    return z.reshaped(layer.shape)
+
+
+@np.errstate(over="ignore", invalid="ignore", under="ignore")
+def _either(
+    reduction: Reduction,
+    d: AffineExpressions,
+    a: AffineExpressions,
+    b: AffineExpressions,
+    origin: Integers,
+) -> AffineExpressions:
+    """a where d >= 0, b elsewhere, of flat forms: ``b + k max(d, 0)`` and what that leaves.
+
+    Where d >= 0 it leaves ``a - b - k d``, elsewhere nothing. Where the branches meet wherever
+    d = 0, that is 0 for the right k, but for the rounding of weights, which counts as an error.
+    """
+    slope = _slope(reduction, d, a, b)
+    rest = a.plus(b.scaled(np.array(-1.0))).plus(d.scaled(-slope))
+    least, most = reduction.bounds(rest)
+    least, most = np.minimum(least, 0.0), np.maximum(most, 0.0)
+    jump = np.maximum(most, -least)
+    sizes = np.maximum(a.size, b.size)
+    meet = np.isfinite(sizes) & (jump <= _MEET * sizes)
+    (a_low, a_high), (b_low, b_high) = (reduction.bounds(part) for part in (a, b))
+    low, high = np.minimum(a_low, b_low), np.maximum(a_high, b_high)
+    near = meet | (np.isfinite(jump) & (most - least < _SMALL * (high - low)))
+    kinked = np.flatnonzero(near)
+    z = b
+    if kinked.size:
+        bent = reduction.relu(d.take(kinked), origin[kinked]).scaled(slope[kinked])
+        z = z.padded(reduction.features, reduction.units)
+        bent = b.take(kinked).plus(bent)
+        bent = replace(bent, error=bent.error + np.where(meet, jump, 0.0)[kinked])
+        z = z.replaced(kinked, bent)
+    jumps = np.flatnonzero(~meet)
+    if jumps.size:
+        low, high = np.where(near, least, low), np.where(near, most, high)
+        anything = reduction.further_features(low[jumps], high[jumps], origin[jumps])
+        z = z.padded(reduction.features, reduction.units)
+        beside = z.take(jumps).plus(anything).where(near[jumps], anything)
+        z = z.replaced(jumps, beside)
+    return z
+
+
+@np.errstate(over="ignore", invalid="ignore", under="ignore")
+def _slope(
+    reduction: Reduction, d: AffineExpressions, a: AffineExpressions, b: AffineExpressions
+) -> Float64:
+    """The k of each with which ``k d`` varies most as ``a - b`` does, by their coefficients."""
+    weights = reduction.largest()
+    weights[0] = 0.0  # what constants differ by is the jump
+    by_input, by_unit = weights[: 1 + reduction.features], weights[1 + reduction.features :]
+    condition, difference = (
+        np.concatenate([by_input[:, None] * part.on_input, by_unit[:, None] * part.on_units])
+        for part in (d, a.plus(b.scaled(np.array(-1.0))))
+    )
+    largest = np.abs(condition).max(axis=0)
+    condition /= np.where(largest > 0, largest, 1.0)
+    norm = (condition**2).sum(axis=0) * np.where(largest > 0, largest, 1.0)
+    slope: Float64 = (condition * difference).sum(axis=0) / np.where(norm > 0, norm, 1.0)
+    return np.where(np.isfinite(slope), slope, 0.0)
+
+
+def find_shared_conditions(network: Network) -> Integers:
+    """(scalar units,) the first switch whose d is the same value; others have their own number.
+
+    Equal formulas would not do: where two values differ by a rounding, both branches may be met.
+    """
+    first = np.arange(network.units)
+    known: dict[tuple[int, int], int] = {}
+    unit = 0
+    for step in network.steps:
+        if not isinstance(step.layer, PiecewiseLayer):
+            continue
+        count = size(step.layer.shape)
+        if isinstance(step.layer, Select):
+            source = _source(network, step.inputs[0], step.layer.shape)
+            if source is not None:
+                value, entries = source
+                for place, entry in enumerate(entries.ravel().tolist()):
+                    first[unit + place] = known.setdefault((value, entry), unit + place)
+        unit += count
+    return first
+
+
+def _source(network: Network, stack: int, shape: Shape) -> tuple[int, Integers] | None:
+    """The value that the d of a switch is, and (*shape) which of its entries; None if unknown."""
+    if stack == 0:
+        return None
+    step = network.steps[stack - 1]
+    part = step.layer.source(0) if isinstance(step.layer, Stack) else None
+    if part is None:
+        return None
+    operand, source = part
+    value = step.inputs[operand]
+    entries = np.broadcast_to(np.arange(size(source)).reshape(source), shape)
+    while value > 0 and isinstance(network.steps[value - 1].layer, Reshape):
+        value = network.steps[value - 1].inputs[0]  # entries keep their order
+    return value, entries
+
+
+def reduce_network(
+    network: Network, domain: InputDomain, tightening: Tightening, signs: States | None = None
+) -> ReducedNetwork:
     """Everything that the inputs decide folded into affine maps between undecided ReLUs.
 
     Args:
         network: the network.
-        reach: the inputs.
+        domain: the inputs.
         tightening: what to do for the bounds of pre-activations, and what it may take.
         signs: (scalar units,) of switches: 1 or -1 where only inputs with ``d >= 0`` or ``d < 0``
             count, 0 elsewhere; None where all of them count.
@@ -31,18 +248,18 @@ def rectified(
         TooLargeError, OutOfTimeError: the forms do not fit, or take too long.
         NoRelaxationError: a layer of a kind that is not known.
     """
-    folding = Folding(reach, tightening, signs)
+    reduction = Reduction(domain, tightening, signs)
     last_use = {i: place for place, step in enumerate(network.steps) for i in step.inputs}
-    values: list[Forms] = [inputs_as_forms(reach, network)]
+    values: list[AffineExpressions] = [express_inputs(domain, network)]
     first = 0
     for place, step in enumerate(network.steps):
         layer, operands = step.layer, [values[i] for i in step.inputs]
         if isinstance(layer, AffineLayer):
-            values.append(folding.affine(layer, operands))
+            values.append(reduction.affine(layer, operands))
         elif isinstance(layer, PiecewiseLayer):
-            values.append(folded(folding, layer, operands[0], first))
+            values.append(folded(reduction, layer, operands[0], first))
             first += size(layer.shape)
         for i in step.inputs:
             if last_use[i] == place:
-                values[i] = Forms.constant(np.zeros(0))  # no longer needed
-    return folding.system(values[-1].reshaped((network.output_size,)))
+                values[i] = AffineExpressions.constant(np.zeros(0))  # no longer needed
+    return reduction.network(values[-1].reshaped((network.output_size,)))

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-from onnx_lippa.bounds import BoundsTooLargeError
+from onnx_lippa.bounds.crown import BoundsTooLargeError
 from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ir.network import Network

@@ -1,4 +1,4 @@
-"""Branch and bound on the rectified system of each case."""
+"""Branch and bound on the reduced network of each case."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.bounds import BoundsTooLargeError, linear_margins
+from onnx_lippa.bounds.crown import BoundsTooLargeError
+from onnx_lippa.bounds.domain import InputDomain
+from onnx_lippa.bounds.margins import linear_margins
 from onnx_lippa.bounds.proven import Proven
-from onnx_lippa.bounds.reduced.build import rectified
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.folding import Tightening, TooLargeError
-from onnx_lippa.bounds.reduced.pieces import NoRelaxationError
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.reduced.build import NoRelaxationError, reduce_network
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import Ending
 from onnx_lippa.proofs.case import Case
@@ -73,7 +73,7 @@ class Complete(Proving):
     def _search(self, case: Case) -> None:
         if case.stated.unbounded:
             self._search_exactly(case)
-        elif not (Reach.of(case.stated).free.size == 0 and _decided_at_a_point(case)):
+        elif not (InputDomain.of(case.stated).free.size == 0 and _decided_at_a_point(case)):
             self._search_within_bounds(case)
 
     def _search_within_bounds(self, case: Case) -> None:
@@ -85,7 +85,9 @@ class Complete(Proving):
             if not disjuncts:
                 break
             try:
-                system = rectified(case.model.network, Reach.of(case.stated), tightening)
+                reduced = reduce_network(
+                    case.model.network, InputDomain.of(case.stated), tightening
+                )
             except TooLargeError as error:
                 ByLinearBounds().run([case])  # they take memory for a few rows at a time
                 case.reason = f"{case.reason}, and {error}" if case.reason else ""
@@ -94,9 +96,9 @@ class Complete(Proving):
                 case.reason = str(error)
                 return
             if tightening.steps == 0:
-                disjuncts, constant = _without_constants(case, system, disjuncts)
+                disjuncts, constant = _without_constants(case, reduced, disjuncts)
                 closed = closed.both(constant)
-            if disjuncts and self._branch(case, system, disjuncts, closed, tightening):
+            if disjuncts and self._branch(case, reduced, disjuncts, closed, tightening):
                 return
         if not disjuncts:
             _settle(case, closed)
@@ -104,38 +106,38 @@ class Complete(Proving):
     def _branch(
         self,
         case: Case,
-        system: RectifiedSystem,
+        reduced: ReducedNetwork,
         disjuncts: Sequence[Conjunction],
         closed: Proven,
         tightening: Tightening,
     ) -> bool:
-        """Searches a system; True where no better one would help."""
+        """Searches a reduced network; True where no better one would help."""
         last = tightening.steps > 0
         settings = case.settings
         # A box without width cannot be halved.
-        few = 0 < system.inputs <= _FEW_FEATURES and system.reach.ball is None
+        few = 0 < reduced.inputs <= _FEW_FEATURES and reduced.domain.ball is None
         # Inputs that are related to each other lie askew to boxes, along edges without end.
-        related = system.reach.ball is None and relates_inputs(system, disjuncts)
+        related = reduced.domain.ball is None and relates_inputs(reduced, disjuncts)
         few &= not related
         search: type[Search]
         search = BoxSearch if few else SignSearch
-        if related and system.units <= _FEW_UNITS:
+        if related and reduced.units <= _FEW_UNITS:
             search = ProgramSearch
         # The first bounds suffice for many inputs, and the better ones may take much longer.
-        last |= few or system.units == 0
+        last |= few or reduced.units == 0
         nodes = settings.node_limit if last else 0
-        if jumps := system.jumps is not None:
+        if jumps := reduced.jumps is not None:
             # It does not tell the branches of switches that jump apart, and may not need to.
             nodes = min(nodes, _FIRST_NODES)
         soon = last and not jumps and _may_be_exact(case) and nodes > _FIRST_NODES
         first, share = (_FIRST_NODES if soon else nodes), (_BEFORE_SWITCHES if jumps else 1.0)
-        found = self._explore(case, system, disjuncts, search, first, share)
+        found = self._explore(case, reduced, disjuncts, search, first, share)
         if soon and found.is_open and found.ending is not Ending.TIE:
             # What is not settled soon may be a tie, which no bounds ever settle.
             self._search_exactly(case, share=_EXACT_SHARE)
             if not case.is_open:
                 return True
-            found = self._explore(case, system, disjuncts, search, nodes)
+            found = self._explore(case, reduced, disjuncts, search, nodes)
         if last and found.is_open and jumps:
             found = self._split_switches(case, disjuncts, search, tightening, found)
         if found.ending is Ending.UNSAFE:
@@ -153,7 +155,7 @@ class Complete(Proving):
     def _explore(
         self,
         case: Case,
-        system: RectifiedSystem,
+        reduced: ReducedNetwork,
         disjuncts: Sequence[Conjunction],
         search: type[Search],
         nodes: float,
@@ -165,11 +167,11 @@ class Complete(Proving):
         limits = Limits(deadline, nodes, case.settings.memory_limit)
 
         if search is BoxSearch:
-            found = SignSearch(system, disjuncts, _offers(case)).run(replace(limits, nodes=0))
+            found = SignSearch(reduced, disjuncts, _offers(case)).run(replace(limits, nodes=0))
             case.nodes += found.nodes
             if not found.is_open or found.ending is Ending.TIE:
                 return found
-        found = search(system, disjuncts, _offers(case)).run(limits)
+        found = search(reduced, disjuncts, _offers(case)).run(limits)
         case.nodes += found.nodes
         case.lp_steps += found.lps
         return found
@@ -188,7 +190,12 @@ class Complete(Proving):
         settings = case.settings
         nodes = max(settings.node_limit - case.nodes, 1)
         found = SwitchSearch(
-            case.model.network, Reach.of(case.stated), tightening, disjuncts, _offers(case), within
+            case.model.network,
+            InputDomain.of(case.stated),
+            tightening,
+            disjuncts,
+            _offers(case),
+            within,
         ).run(Limits(case.deadline, nodes, settings.memory_limit))
         case.nodes += found.nodes
         case.lp_steps += found.lps
@@ -213,7 +220,7 @@ class Complete(Proving):
         deadline = now + share * (case.deadline - now)
 
         try:
-            system = build_exact_system(case.model.network, case.stated, deadline)
+            reduced = build_exact_system(case.model.network, case.stated, deadline)
         except NotExactError as error:
             if not case.stated.unbounded:
                 return
@@ -224,7 +231,7 @@ class Complete(Proving):
             case.reason = str(error)
             return
         limits = Limits(deadline, min(settings.node_limit, nodes), settings.memory_limit)
-        found = ExactSearch(system, case.problem.unsafe.disjuncts, _offers(case)).run(limits)
+        found = ExactSearch(reduced, case.problem.unsafe.disjuncts, _offers(case)).run(limits)
         case.nodes += found.nodes
         case.lp_steps += found.lps
         case.reason = found.reason
@@ -263,7 +270,7 @@ def _decided_at_a_point(case: Case) -> bool:
 
 
 def _without_constants(
-    case: Case, system: RectifiedSystem, disjuncts: Sequence[Conjunction]
+    case: Case, reduced: ReducedNetwork, disjuncts: Sequence[Conjunction]
 ) -> tuple[tuple[Conjunction, ...], Proven]:
     """Disjuncts but for those with a safe margin that is one number for all inputs.
 
@@ -271,7 +278,7 @@ def _without_constants(
     """
     left, safe = [], []
     for one in disjuncts:
-        margins = [_ZERO, *_constant_margins(case, system, one)]
+        margins = [_ZERO, *_constant_margins(case, reduced, one)]
         margin = max(margins)
         if margin > 0 or (len(margins) > 1 and one.strict):
             safe.append(margin)
@@ -281,12 +288,12 @@ def _without_constants(
 
 
 def _constant_margins(
-    case: Case, system: RectifiedSystem, disjunct: Conjunction
+    case: Case, reduced: ReducedNetwork, disjunct: Conjunction
 ) -> Iterator[Fraction]:
     """The margins that are not negative of rows that depend on no input."""
     parts = [
         (disjunct.matrix @ part, np.abs(disjunct.matrix) @ np.abs(part))
-        for part in (system.outputs_on_input, system.outputs_on_units)
+        for part in (reduced.outputs_on_input, reduced.outputs_on_units)
     ]
     depends = sum(np.abs(product).sum(axis=1) for product, _ in parts)
     sizes = sum(size.sum(axis=1) for _, size in parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, final
 
-from onnx_lippa.bounds import linear_margins
+from onnx_lippa.bounds.margins import linear_margins
 from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.ir.network import Network
 from onnx_lippa.proofs.methods.bounds import ByBounds

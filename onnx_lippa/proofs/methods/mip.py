@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from typing import Final, final
 
 from onnx_lippa.arrays import Float64
+from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.dual.ascent import Ascent
-from onnx_lippa.bounds.dual.dual import Units
-from onnx_lippa.bounds.reduced.build import rectified
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.folding import Tightening, TooLargeError, relaxed_by
-from onnx_lippa.bounds.reduced.pieces import NoRelaxationError
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.dual.objectives import Units
+from onnx_lippa.bounds.reduced.build import NoRelaxationError, reduce_network
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError, relax_units
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import Ending
 from onnx_lippa.mip.decision import MipSettings, decide
@@ -42,7 +41,7 @@ class ByMip(Proving):
             return
         try:
             tightening = Tightening(steps=_STEPS, deadline=deadline)
-            system = rectified(case.model.network, Reach.of(case.stated), tightening)
+            reduced = reduce_network(case.model.network, InputDomain.of(case.stated), tightening)
         except (TooLargeError, OutOfTimeError, NoRelaxationError) as error:
             case.reason = str(error)
             return
@@ -55,11 +54,11 @@ class ByMip(Proving):
             settings.solver, case.left(deadline), None if math.isinf(limit) else int(limit)
         )
         try:
-            start = _start(case, system) if system.exact else None
+            start = _start(case, reduced) if reduced.exact else None
         except OutOfTimeError as error:
             case.reason = str(error)
             return
-        answer = decide(system, case.problem.unsafe.disjuncts, asked, start, offer)
+        answer = decide(reduced, case.problem.unsafe.disjuncts, asked, start, offer)
         case.nodes += answer.nodes
         if answer.ending is not Ending.UNSAFE:
             case.reason = answer.reason
@@ -67,14 +66,14 @@ class ByMip(Proving):
             case.believe(answer.bound)
 
 
-def _start(case: Case, system: RectifiedSystem) -> Float64:
+def _start(case: Case, reduced: ReducedNetwork) -> Float64:
     """The best of the points where the dual bounds of the rows are attained."""
     disjuncts = [one for one in case.problem.unsafe.disjuncts if len(one.bound)]
     if not disjuncts:
-        return system.reach.middle
-    ascent = Ascent(Units.of(system), case.deadline)
-    points = ascent.run(margin_rows(system, disjuncts), relaxed_by(system), _STEPS).points
-    x = system.reach.at(points)
-    margins = case.problem.unsafe.margins(system.outputs(x)).min(axis=1)
+        return reduced.domain.middle
+    ascent = Ascent(Units.of(reduced), case.deadline)
+    points = ascent.run(margin_rows(reduced, disjuncts), relax_units(reduced), _STEPS).points
+    x = reduced.domain.at(points)
+    margins = case.problem.unsafe.margins(reduced.outputs(x)).min(axis=1)
     best: Float64 = x[int(margins.argmin())]
     return best

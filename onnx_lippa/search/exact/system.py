@@ -3,7 +3,7 @@
     ẑ_u = sum of coefficients times (x, earlier z) + constant,     z_u = max(ẑ_u, 0)
 
 Weights are floats, so every number is rational, and nothing here is rounded. Kinks and maxima are
-stated by ReLUs, as in ``bounds/reduced/pieces.py``. Margins at single
+stated by ReLUs, as in ``bounds/reduced/build.py``. Margins at single
 points and constant margins are exact for networks of any size.
 """
 

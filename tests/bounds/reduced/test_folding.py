@@ -1,4 +1,4 @@
-"""Coefficients of a rectified system are off by no more than it says, in rational numbers."""
+"""Coefficients of a reduced network are off by no more than it says, in rational numbers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from onnx_lippa.bounds.dual.ascent import Ascent
-from onnx_lippa.bounds.dual.dual import Units
-from onnx_lippa.bounds.reduced.folding import relaxed_by
+from onnx_lippa.bounds.dual.objectives import Units
+from onnx_lippa.bounds.reduced.reduction import relax_units
 from onnx_lippa.ir.layers.activation import Abs, LeakyRelu, Relu
 from onnx_lippa.ir.layers.reduce_max import ReduceMax
 from onnx_lippa.ir.network import Network
@@ -34,34 +34,34 @@ def units_at(net: Network, exact: ExactNetwork, x: Numbers) -> dict[int, Fractio
 @pytest.mark.parametrize("seed", range(9))
 @pytest.mark.parametrize("name", ["deep", "convolutions"])
 def test_forms_are_off_by_no_more_than_their_error(name, seed):
-    net, system, generator = systems(name, seed)
+    net, reduced, generator = systems(name, seed)
     exact = ExactNetwork(net)
     for _ in range(6):
-        x = inside(system.reach, generator)
+        x = inside(reduced.domain, generator)
         values = units_at(net, exact, x)
-        z_hat = [values[int(number)] for number in system.origin]
+        z_hat = [values[int(number)] for number in reduced.origin]
         z = [max(value, Fraction(0)) for value in z_hat]
-        forms, outputs = pre_activations(system, x, z)
-        for true, form, off in zip(z_hat, forms, system.error, strict=True):
+        forms, outputs = pre_activations(reduced, x, z)
+        for true, form, off in zip(z_hat, forms, reduced.error, strict=True):
             assert abs(true - form) <= Fraction(float(off))
-        for true, form, off in zip(exact.outputs(x), outputs, system.output_error, strict=True):
+        for true, form, off in zip(exact.outputs(x), outputs, reduced.output_error, strict=True):
             assert abs(true - form) <= Fraction(float(off))
-        for true, low, high in zip(z_hat, system.unit_lower, system.unit_upper, strict=True):
+        for true, low, high in zip(z_hat, reduced.unit_lower, reduced.unit_upper, strict=True):
             assert Fraction(float(low)) <= true <= Fraction(float(high))
 
 
 @pytest.mark.parametrize("seed", range(9))
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_no_margin_is_below_what_is_proven(name, seed):
-    net, system, generator = systems(name, seed)
+    net, reduced, generator = systems(name, seed)
     exact = ExactNetwork(net)
     rows = [Conjunction(generator.normal(size=(1, 3)), generator.normal(size=1)) for _ in range(4)]
-    units = Units.of(system)
-    found = Ascent(units).run(margin_rows(system, rows, units), relaxed_by(system), 10)
+    units = Units.of(reduced)
+    found = Ascent(units).run(margin_rows(reduced, rows, units), relax_units(reduced), 10)
     for point in range(8):
-        x = inside(system.reach, generator)
+        x = inside(reduced.domain, generator)
         if point < 4:  # where the bound is attained, but for the relaxation
-            x = fractions(system.reach.at(found.points[point : point + 1])[0])
+            x = fractions(reduced.domain.at(found.points[point : point + 1])[0])
         outputs = exact.outputs(x)
         for row, bound in zip(rows, found.bounds, strict=True):
             margin = dot(fractions(row.matrix[0]), outputs) - Fraction(float(row.bound[0]))
@@ -72,6 +72,6 @@ def test_errors_are_those_of_rounding():
     """They are small beside what forms are made of, so that nothing is lost where it matters."""
     for name in ("deep", "convolutions"):
         for seed in range(0, 9, 3):  # of weights of one size
-            _, system, _ = systems(name, seed)
-            sizes = system.sizes(system.on_input, system.on_units, system.offset)
-            assert np.all(system.error <= 1e-12 * (1 + sizes))
+            _, reduced, _ = systems(name, seed)
+            sizes = reduced.sizes(reduced.on_input, reduced.on_units, reduced.offset)
+            assert np.all(reduced.error <= 1e-12 * (1 + sizes))

@@ -7,20 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.dual import ascent
 from onnx_lippa.bounds.dual.ascent import Ascent
-from onnx_lippa.bounds.dual.dual import Objectives, Units
-from onnx_lippa.bounds.dual.relaxed import Relaxed, eliminate, lower_bounds
-from onnx_lippa.bounds.reduced.build import rectified
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.folding import Tightening, states_by
-from onnx_lippa.bounds.reduced.local import groups_of
+from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation, back_substitute, lower_bounds
+from onnx_lippa.bounds.dual.objectives import Objectives, Units, group_objectives
+from onnx_lippa.bounds.reduced.build import reduce_network
+from onnx_lippa.bounds.reduced.reduction import Tightening, decide_signs
 from onnx_lippa.ir.network import Network
 from onnx_lippa.spec import L2, Features, LInf
 from tests.support.graphs import graph_model, load_model, node, normal
 
 
-def banded(seed: int, count: int = 30, blocks: int = 3) -> tuple[Units, Relaxed, Objectives]:
+def banded(seed: int, count: int = 30, blocks: int = 3) -> tuple[Units, ReluRelaxation, Objectives]:
     """Units that take their neighbours only, and objectives on the last ones, in mixed order."""
     rng = np.random.default_rng(seed)
     near = np.abs(np.subtract.outer(np.arange(count), np.arange(count))) <= 1
@@ -32,11 +31,11 @@ def banded(seed: int, count: int = 30, blocks: int = 3) -> tuple[Units, Relaxed,
         on_units[rows, before] = rng.normal(size=near.shape) * near
     on_input = np.zeros((total, count))
     on_input[:count] = rng.normal(size=near.shape) * near
-    reach = Reach(np.zeros(count), np.arange(count), -np.ones(count), np.ones(count))
+    domain = InputDomain(np.zeros(count), np.arange(count), -np.ones(count), np.ones(count))
     width = np.abs(on_input).sum(axis=1) + 3 * (np.abs(on_units).sum(axis=1)) + 1
     lower, upper = -width[None], width[None]
     units = Units(
-        reach, on_input, on_units, rng.normal(size=total) / 4,
+        domain, on_input, on_units, rng.normal(size=total) / 4,
         tuple(range(0, total + 1, count)), width, np.zeros(total),
     )  # fmt: skip
     chosen = rng.permutation(np.repeat(np.arange(count), 8))
@@ -44,12 +43,12 @@ def banded(seed: int, count: int = 30, blocks: int = 3) -> tuple[Units, Relaxed,
     wanted[np.arange(chosen.size), (blocks - 1) * count + chosen] = rng.normal(size=chosen.size)
     nothing, constant = np.zeros((chosen.size, count)), rng.normal(size=chosen.size)
     objectives = Objectives.within(units, nothing, wanted, constant)
-    return units, Relaxed.of(lower, upper, states_by(lower, upper)), objectives
+    return units, ReluRelaxation.of(lower, upper, decide_signs(lower, upper)), objectives
 
 
 def over_all(monkeypatch, *arguments, **named):
     with monkeypatch.context() as patch:
-        patch.setattr(ascent, "groups_of", lambda *_: [])
+        patch.setattr(ascent, "group_objectives", lambda *_: [])
         return Ascent(arguments[0]).run(*arguments[1:], **named)
 
 
@@ -57,7 +56,7 @@ def over_all(monkeypatch, *arguments, **named):
 @pytest.mark.parametrize("steps", [0, 12])
 def test_bounds_are_those_over_all(seed, steps, monkeypatch):
     units, relaxed, objectives = banded(seed)
-    groups = groups_of(units, objectives)
+    groups = group_objectives(units, objectives)
     assert len(groups) > 2
     assert sorted(np.concatenate([g.rows for g in groups])) == list(range(objectives.count))
     if seed % 2:  # a row for each objective
@@ -69,7 +68,7 @@ def test_bounds_are_those_over_all(seed, steps, monkeypatch):
     # What is returned is what gives the bound.
     alpha = relaxed.alphas(found.multipliers.alpha.astype(np.float64))
     beta = np.where(relaxed.state == 0, 0, found.multipliers.beta.astype(np.float64))
-    left = eliminate(units, objectives, relaxed, alpha, beta)
+    left = back_substitute(units, objectives, relaxed, alpha, beta)
     np.testing.assert_allclose(lower_bounds(units, left), found.bounds, atol=1e-9 * size.max())
     np.testing.assert_allclose(left.rows, found.left.rows, atol=1e-9 * size.max())
     np.testing.assert_allclose(left.multipliers, found.left.multipliers, atol=1e-9)
@@ -94,13 +93,13 @@ def test_no_groups_where_everything_is_seen_or_the_reach_is_no_box():
     units, relaxed, objectives = banded(0)
     ones = np.ones_like(objectives.on_units)
     dense = Objectives.within(units, objectives.on_input, ones, objectives.offset)
-    assert groups_of(units, dense) == []
+    assert group_objectives(units, dense) == []
     nothing = objectives.take(np.zeros(0, np.int64))
-    assert groups_of(units, nothing) == []
+    assert group_objectives(units, nothing) == []
     features = Features.given(30, lower=0.0, upper=1.0, eps=0.3)
-    ball = Reach.of(features.input_set(np.full(30, 0.5), L2()))
-    round_ = replace(units, reach=ball)
-    assert groups_of(round_, objectives) == []
+    ball = InputDomain.of(features.input_set(np.full(30, 0.5), L2()))
+    round_ = replace(units, domain=ball)
+    assert group_objectives(round_, objectives) == []
     assert relaxed.state.shape == (1, 90)
 
 
@@ -121,25 +120,25 @@ def test_a_network_of_convolutions_is_bounded_in_groups(seed, monkeypatch):
     network = convolutions(seed)
     features = Features.given(network.input_size, lower=0.0, upper=1.0, eps=0.05)
     rng = np.random.default_rng(seed)
-    reach = Reach.of(features.input_set(rng.random(network.input_size), LInf()))
+    domain = InputDomain.of(features.input_set(rng.random(network.input_size), LInf()))
     used = []
 
     def counted(*arguments):
-        groups = groups_of(*arguments)
+        groups = group_objectives(*arguments)
         used.append(len(groups))
         return groups
 
     for tightening in (Tightening(), Tightening(steps=6)):
-        monkeypatch.setattr(ascent, "groups_of", counted)
-        grouped = rectified(network, reach, tightening)
+        monkeypatch.setattr(ascent, "group_objectives", counted)
+        grouped = reduce_network(network, domain, tightening)
         assert max(used) > 2
-        monkeypatch.setattr(ascent, "groups_of", lambda *_: [])
-        whole = rectified(network, reach, tightening)
+        monkeypatch.setattr(ascent, "group_objectives", lambda *_: [])
+        whole = reduce_network(network, domain, tightening)
         if tightening.steps == 0:
             assert grouped.starts == whole.starts
             np.testing.assert_allclose(grouped.unit_lower, whole.unit_lower, atol=1e-9)
             np.testing.assert_allclose(grouped.unit_upper, whole.unit_upper, atol=1e-9)
-        x = rng.uniform(reach.lower, reach.upper, (500, reach.lower.size))
+        x = rng.uniform(domain.lower, domain.upper, (500, domain.lower.size))
         z_hat = grouped.pre_activations(x)
         assert np.all(z_hat >= grouped.unit_lower - 1e-9)
         assert np.all(z_hat <= grouped.unit_upper + 1e-9)

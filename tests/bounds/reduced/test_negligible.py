@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnx_lippa.bounds.reduced.build import rectified
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.folding import Tightening
+from onnx_lippa.bounds.domain import InputDomain
+from onnx_lippa.bounds.reduced.build import reduce_network
+from onnx_lippa.bounds.reduced.reduction import Tightening
 from onnx_lippa.spec import StatedSet, norm_named
 from tests.support.graphs import graph_model, load_model, node, normal
 
@@ -24,8 +24,8 @@ def test_the_larger_of_two_equal_values(scale):
     constants = {"w": scale * normal(1, 4, 5), "v": normal(2, 5, 3)}
     network = load_model(graph_model(nodes, (4,), constants)).network
     inputs = StatedSet(np.full(4, 0.5), norm_named("linf"), 0.25, np.zeros(4), np.ones(4))
-    system = rectified(network, Reach.of(inputs), Tightening())
-    assert system.units == 0
+    reduced = reduce_network(network, InputDomain.of(inputs), Tightening())
+    assert reduced.units == 0
     x = np.random.default_rng(0).uniform(0.25, 0.75, (50, 4))
-    off = np.abs(system.outputs(x) - network.forward(x))
-    assert np.all(off <= system.outputs_error + 1e-12 * scale)
+    off = np.abs(reduced.outputs(x) - network.forward(x))
+    assert np.all(off <= reduced.outputs_error + 1e-12 * scale)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from onnx_lippa.bounds.domain import InputDomain
+from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation
 from onnx_lippa.bounds.dual.certificate import Boxes, prove
-from onnx_lippa.bounds.dual.dual import Objectives, Units
-from onnx_lippa.bounds.dual.relaxed import Relaxed
-from onnx_lippa.bounds.reduced.domain import Reach
+from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from tests.support.rationals import dot, dual_value, fractions
 
 KINDS = {"float64": np.float64, "float32": np.float32}
@@ -48,8 +48,8 @@ def units_of(
             lower[k] = offset[k] - width + minus @ most - 1e-9
             upper[k] = offset[k] + width + plus @ most + 1e-9
     lower, upper = np.minimum(1.01 * lower, -1e-6), np.maximum(1.01 * upper, 1e-6)
-    reach = Reach(np.zeros(d), np.arange(d), -np.ones(d), np.ones(d))
-    units = Units(reach, on_input, on_units, offset, starts, upper, np.zeros(count))
+    domain = InputDomain(np.zeros(d), np.arange(d), -np.ones(d), np.ones(d))
+    units = Units(domain, on_input, on_units, offset, starts, upper, np.zeros(count))
     return units, lower, upper
 
 
@@ -75,7 +75,7 @@ def test_any_multipliers_prove_no_more_than_they_do_exactly(seed, name, powers):
     )  # fmt: skip
     kind = KINDS[name]
     rounded, asked = units.astype(kind), objectives.astype(kind)
-    relaxed = Relaxed.of(low.astype(kind), high.astype(kind), state)
+    relaxed = ReluRelaxation.of(low.astype(kind), high.astype(kind), state)
     alpha = outward(generator, (n, count)).astype(kind)
     beta = outward(generator, (n, count)).astype(kind)
     if seed % 2:
@@ -102,7 +102,7 @@ def test_no_point_is_below_what_is_proven(seed, name):
     units, lower, upper = units_of(generator, 2, (3, 2), 1 + seed % 5)
     error = np.abs(units.offset) * 1e-3
     units = Units(
-        units.reach, units.on_input, units.on_units, units.offset, units.starts, 2 * units.most,
+        units.domain, units.on_input, units.on_units, units.offset, units.starts, 2 * units.most,
         error,
     )  # fmt: skip
     objectives = Objectives.within(
@@ -111,7 +111,7 @@ def test_no_point_is_below_what_is_proven(seed, name):
     )  # fmt: skip
     kind = KINDS[name]
     lower, upper = 2 * lower, 2 * upper
-    relaxed = Relaxed.of(
+    relaxed = ReluRelaxation.of(
         lower[None].astype(kind), upper[None].astype(kind), np.zeros((1, 5), np.int8)
     )
     end = generator.uniform(-1, 1, (3, 2, 2))
@@ -154,7 +154,7 @@ def test_lines_are_above_the_kink_whatever_was_rounded(seed, name):
     lower, upper, kind = -sizes[0][None], sizes[1][None], KINDS[name]
     with np.errstate(over="ignore"):
         low, high = lower.astype(kind), upper.astype(kind)
-        relaxed = Relaxed.of(low, high, np.zeros((1, 6), np.int8))
+        relaxed = ReluRelaxation.of(low, high, np.zeros((1, 6), np.int8))
     for l, u, s, h in zip(lower[0], upper[0], relaxed.slope[0], relaxed.height[0], strict=True):  # noqa: E741
         if not (np.isfinite(s) and np.isfinite(h)):
             continue
@@ -180,15 +180,15 @@ def test_numbers_that_are_none_prove_nothing(name, bad):
     low, high = (np.repeat(b[None], 2, axis=0).astype(kind) for b in (lower, upper))
     rounded, asked = units.astype(kind), objectives.astype(kind)
     alpha, beta = np.full((2, 5), 0.5, kind), np.zeros((2, 5), kind)
-    fine, _ = prove(rounded, asked, Relaxed.of(low, high, state), alpha, beta)
+    fine, _ = prove(rounded, asked, ReluRelaxation.of(low, high, state), alpha, beta)
     assert np.all(np.isfinite(fine.bounds))
     beta[0, 0] = bad
-    found, _ = prove(rounded, asked, Relaxed.of(low, high, state), alpha, beta)
+    found, _ = prove(rounded, asked, ReluRelaxation.of(low, high, state), alpha, beta)
     assert found.bounds[0] <= fine.bounds[0] + 1e-3
     assert found.bounds[1] == fine.bounds[1]
     broken = asked.take(np.arange(2))
     broken.on_units[0, 1] = bad
-    found, _ = prove(rounded, broken, Relaxed.of(low, high, state), alpha, None)
+    found, _ = prove(rounded, broken, ReluRelaxation.of(low, high, state), alpha, None)
     assert found.bounds[0] == -np.inf
     assert np.isfinite(found.bounds[1])
 
@@ -200,11 +200,11 @@ def test_sums_that_overflow_prove_nothing():
     state = np.zeros((1, 4), np.int8)
     low, high = (b[None].astype(np.float32) for b in (lower, upper))
     wide = Units(
-        units.reach, units.on_input, 1e6 * units.on_units, units.offset, units.starts, units.most,
+        units.domain, units.on_input, 1e6 * units.on_units, units.offset, units.starts, units.most,
         units.error,
     )  # fmt: skip
     found, _ = prove(
-        wide.astype(np.float32), objectives.astype(np.float32), Relaxed.of(low, high, state),
+        wide.astype(np.float32), objectives.astype(np.float32), ReluRelaxation.of(low, high, state),
         np.ones((1, 4), np.float32), None,
     )  # fmt: skip
     assert found.bounds[0] == -np.inf

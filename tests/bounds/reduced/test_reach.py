@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from onnx_lippa.bounds.reduced.domain import Reach
+from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.spec import Features, InputSet, norm_named
 from onnx_lippa.spec.norms import L1, L2, Scaled
 
@@ -54,23 +54,23 @@ def test_the_least_value_is_that_of_ball_and_box_together(norm, scaled):
     for seed in range(60):
         generator = np.random.default_rng(seed)
         inputs = drawn(generator, norm, scaled)
-        reach = Reach.searched(inputs)
-        rows = rows_for(generator, reach.free.size)
-        least, (guess, points) = reach.least(rows), reach.optima(rows)
+        domain = InputDomain.for_search(inputs)
+        rows = rows_for(generator, domain.free.size)
+        least, (guess, points) = domain.least(rows), domain.optima(rows)
         accuracy = 1e-5 if rows.dtype == np.float32 else 1e-12
         assert np.all(np.abs(guess - least) <= accuracy * np.abs(rows).sum(axis=1) + 1e-30)
         sizes = np.abs(rows).sum(axis=1)
         for row, value, point, size in zip(rows, least, points, sizes, strict=True):
             cost = np.zeros(inputs.size)
-            cost[reach.free] = row / reach.radius
+            cost[domain.free] = row / domain.radius
             best = inputs.norm.least_linear(
                 cost, inputs.center, inputs.eps, inputs.lower, inputs.upper
             )
-            truth = row @ ((best[reach.free] - reach.middle) / reach.radius)
+            truth = row @ ((best[domain.free] - domain.middle) / domain.radius)
             assert truth - 1e-9 * size - 1e-280 <= value <= truth + 1e-12 * size
             assert abs(row @ point - value) <= 1e-9 * size + 1e-280
             x = inputs.center.copy()
-            x[reach.free] = reach.at(point[None])[0]
+            x[domain.free] = domain.at(point[None])[0]
             assert inputs.norm.distance(x, inputs.center) <= inputs.eps * (1 + 1e-12)
 
 
@@ -82,16 +82,16 @@ def test_no_point_of_the_exact_set_is_below_the_least_value(norm, dtype):
     for seed in range(40):
         generator = np.random.default_rng(100 + seed)
         inputs = drawn(generator, norm, seed % 2 == 0)
-        reach = Reach.searched(inputs)
-        rows = rows_for(generator, reach.free.size).astype(dtype)
-        least, (guess, points) = reach.least(rows), reach.optima(rows)
+        domain = InputDomain.for_search(inputs)
+        rows = rows_for(generator, domain.free.size).astype(dtype)
+        least, (guess, points) = domain.least(rows), domain.optima(rows)
         accuracy = 1e-5 if rows.dtype == np.float32 else 1e-12
         assert np.all(np.abs(guess - least) <= accuracy * np.abs(rows).sum(axis=1) + 1e-30)
         for row, value, point in zip(rows, least, points, strict=True):
             for shrink in (1.0, 1 - 1e-15, 1 - 1e-12):
                 x = inputs.center.copy()
-                inside = reach.at(point[None])[0] - inputs.center[reach.free]
-                x[reach.free] = inputs.center[reach.free] + shrink * inside
+                inside = domain.at(point[None])[0] - inputs.center[domain.free]
+                x[domain.free] = inputs.center[domain.free] + shrink * inside
                 exact = [Fraction(v) for v in x.tolist()]
                 if not is_inside(inputs, exact):
                     continue
@@ -100,7 +100,7 @@ def test_no_point_of_the_exact_set_is_below_the_least_value(norm, dtype):
                     (
                         Fraction(float(r)) * (exact[i] - Fraction(m)) / Fraction(w)
                         for r, i, m, w in zip(
-                            row, reach.free, reach.middle.tolist(), reach.radius.tolist(),
+                            row, domain.free, domain.middle.tolist(), domain.radius.tolist(),
                             strict=True,
                         )
                     ),
@@ -115,8 +115,8 @@ def test_a_ball_that_holds_the_box_changes_nothing_and_one_of_no_room_leaves_its
     x = generator.uniform(0, 1, 5).astype(np.float32)
     rows = generator.normal(size=(4, 5))
     for norm in (L1(), L2()):
-        wide = Reach.searched(Features.given(5, eps=100.0).input_set(x, norm))
+        wide = InputDomain.for_search(Features.given(5, eps=100.0).input_set(x, norm))
         assert np.allclose(wide.least(rows), -np.abs(rows).sum(axis=1), rtol=1e-12)
-        narrow = Reach.searched(Features.given(5, eps=0.0).input_set(x, norm))
+        narrow = InputDomain.for_search(Features.given(5, eps=0.0).input_set(x, norm))
         assert narrow.free.size == 0
         assert np.all(np.abs(narrow.least(np.zeros((2, 0)))) < 1e-280)

@@ -6,25 +6,29 @@ import numpy as np
 import pytest
 
 from onnx_lippa.arrays import Float64
-from onnx_lippa.bounds.reduced.affine import Forms
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.folding import Folding, Tightening
-from onnx_lippa.bounds.reduced.pieces import folded
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.domain import InputDomain
+from onnx_lippa.bounds.reduced.affine import AffineExpressions
+from onnx_lippa.bounds.reduced.build import folded
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced.reduction import Reduction, Tightening
 from onnx_lippa.ir.layers.select import Select
 
 
-def forms_of(matrix: Float64, constants: Float64) -> Forms:
+def forms_of(matrix: Float64, constants: Float64) -> AffineExpressions:
     """(3, n) forms of x, with coefficients (d, 3, n)."""
     size = np.abs(constants) + np.abs(matrix).sum(axis=0)
     on_input = np.concatenate([constants[None], matrix])
-    return Forms(on_input, np.zeros((0, *constants.shape)), size, np.zeros(constants.shape))
+    return AffineExpressions(
+        on_input, np.zeros((0, *constants.shape)), size, np.zeros(constants.shape)
+    )
 
 
-def switched(matrix: Float64, constants: Float64) -> RectifiedSystem:
+def switched(matrix: Float64, constants: Float64) -> ReducedNetwork:
     d, _, n = matrix.shape
-    folding = Folding(Reach(np.zeros(d), np.arange(d), -np.ones(d), np.ones(d)), Tightening())
-    return folding.system(folded(folding, Select((n,)), forms_of(matrix, constants), 0))
+    reduction = Reduction(
+        InputDomain(np.zeros(d), np.arange(d), -np.ones(d), np.ones(d)), Tightening()
+    )
+    return reduction.network(folded(reduction, Select((n,)), forms_of(matrix, constants), 0))
 
 
 def values(matrix: Float64, constants: Float64, x: Float64) -> Float64:
@@ -40,13 +44,13 @@ def test_branches_that_meet_are_a_kink(seed):
     slope = generator.normal(size=6)
     matrix[:, 1] = (matrix[:, 2] + slope * matrix[:, 0]).astype(np.float32 if seed % 2 else float)
     constants[1] = constants[2] + slope * constants[0]
-    system = switched(matrix, constants)
-    assert system.inputs == 3 and system.exact
-    assert 0 < system.units <= 6
+    reduced = switched(matrix, constants)
+    assert reduced.inputs == 3 and reduced.exact
+    assert 0 < reduced.units <= 6
     x = generator.uniform(-1, 1, (2000, 3))
-    off = np.abs(system.outputs(x) - values(matrix, constants, x))
-    assert np.all(off <= system.output_error + 1e-12)
-    assert system.output_error.max() < (1e-5 if seed % 2 else 1e-12)
+    off = np.abs(reduced.outputs(x) - values(matrix, constants, x))
+    assert np.all(off <= reduced.output_error + 1e-12)
+    assert reduced.output_error.max() < (1e-5 if seed % 2 else 1e-12)
 
 
 @pytest.mark.parametrize("gap", (1e-3, 0.1, 3.0))
@@ -59,18 +63,18 @@ def test_a_jump_holds_all_that_it_may_be(seed, gap):
     constants[1] = constants[2] + slope * constants[0] + gap * generator.choice([-1, 1], 5)
     if seed % 3 == 0:
         matrix[:, 1] = generator.normal(size=(3, 5))
-    system = switched(matrix, constants)
+    reduced = switched(matrix, constants)
     x = generator.uniform(-1, 1, (500, 3))
     wanted = values(matrix, constants, x)
-    free = system.inputs - 3
-    widths = system.upper[3:] - system.lower[3:]
-    assert not system.exact and 0 < free <= 5
+    free = reduced.inputs - 3
+    widths = reduced.upper[3:] - reduced.lower[3:]
+    assert not reduced.exact and 0 < free <= 5
     if seed % 3 and gap < 1:
         assert widths.max() <= gap * 1.001  # no more than the jump itself
     # Each output has a feature of its own at most: between its ends lies what is wanted.
     ends = [
-        system.outputs(np.hstack([x, np.tile(end[3:], (len(x), 1))]))
-        for end in (system.lower, system.upper)
+        reduced.outputs(np.hstack([x, np.tile(end[3:], (len(x), 1))]))
+        for end in (reduced.lower, reduced.upper)
     ]
     assert np.all(np.minimum(*ends) <= wanted + 1e-9)
     assert np.all(wanted <= np.maximum(*ends) + 1e-9)

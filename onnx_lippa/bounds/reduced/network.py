@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers
-from onnx_lippa.bounds.reduced.domain import Reach
+from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.rounding import EPSILON, ROOM, UNDERFLOW
 
 _FEW: Final = 8
@@ -29,11 +29,11 @@ _FEW: Final = 8
 
 
 @dataclass(frozen=True)
-class RectifiedSystem:
+class ReducedNetwork:
     """One network over one box.
 
     Attributes:
-        reach: the inputs; x stands for those of their features that vary.
+        domain: the inputs; x stands for those of their features that vary.
         on_input: A, (units, d).
         on_units: L, (units, units), zero on and above its blocks' diagonal.
         offset: c, (units,).
@@ -46,16 +46,15 @@ class RectifiedSystem:
         outputs_offset: γ, (k,).
         origin: (units,) number of the unit among the scalar units of all piecewise-linear layers
             in network order.
-        exact: whether the system equals the network, but for its errors. Where a switch jumps, its
-            output is a further feature behind those of the input, and the system holds more than
-            the network does; where its sign was given, d is a unit of this sign, and the system is
-            the network for those inputs only.
+        exact: whether it equals the network, up to its errors. Where a switch jumps, its output is
+            a further feature behind those of the input, and this relaxes the network; where its
+            sign was given, d is a unit of this sign, and this is the network for those inputs.
         unit_error: (units,) how far ẑ may be from ``A x + L z + c``; None for 0.
         outputs_error: (k,) how far f may be from ``Γ x + M z + γ``; None for 0.
         jumps: the switches (as in ``origin``) that its further features stand for; None for none.
     """
 
-    reach: Reach
+    domain: InputDomain
     on_input: Float64
     on_units: Float64
     offset: Float64
@@ -96,12 +95,12 @@ class RectifiedSystem:
     @property
     def lower(self) -> Float64:
         """(d,) lower bounds of x."""
-        return self.reach.lower
+        return self.domain.lower
 
     @property
     def upper(self) -> Float64:
         """(d,) upper bounds of x."""
-        return self.reach.upper
+        return self.domain.upper
 
     def sizes(self, on_input: Float64, on_units: Float64, offset: Float64) -> Float64:
         """(n,) what the sizes of the terms of functions of x and z sum up to at most."""
@@ -145,15 +144,15 @@ class RectifiedSystem:
         )
         return outputs
 
-    def whole(self, x: Float64) -> Float64:
+    def embed(self, x: Float64) -> Float64:
         """The inputs of the network (n, all features) that points x (n, d) stand for."""
-        full = np.repeat(self.reach.base[None], len(x), axis=0)
-        full[:, self.reach.free] = x[:, : self.reach.free.size]
+        full = np.repeat(self.domain.base[None], len(x), axis=0)
+        full[:, self.domain.free] = x[:, : self.domain.free.size]
         return full
 
-    def reduced(self, full: Float64) -> Float64:
-        """The points x (n, d) of inputs (n, all features); only where the system is exact."""
-        points: Float64 = full[:, self.reach.free]
+    def restrict(self, full: Float64) -> Float64:
+        """The points x (n, d) of inputs (n, all features); only where it is exact."""
+        points: Float64 = full[:, self.domain.free]
         return points
 
 

@@ -1,4 +1,4 @@
-"""From a network and a set of inputs to its rectified system, one layer after the other.
+"""From a network and a set of inputs to its reduced network, one layer after the other.
 
 Every value of the network is held as an affine form of x and the unstable units met so far, with
 one sample for each coefficient: an affine layer maps all of them at once by its own ``linear``,
@@ -18,13 +18,12 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers, States, size
+from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.dual.ascent import Ascent
-from onnx_lippa.bounds.dual.dual import Objectives, Units
-from onnx_lippa.bounds.dual.relaxed import Relaxed
-from onnx_lippa.bounds.dual.rounding import RoundingAlgebra
-from onnx_lippa.bounds.reduced.affine import Forms
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation
+from onnx_lippa.bounds.dual.objectives import Objectives, Units
+from onnx_lippa.bounds.reduced.affine import AffineExpressions, RoundingAlgebra
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.rounding import EPSILON, ROOM, UNDERFLOW
 from onnx_lippa.clock import require_time
 from onnx_lippa.errors import LippaError
@@ -44,12 +43,12 @@ _BYTES_AT_ONCE: Final = 2.0**26
 _ALGEBRA: Final = RoundingAlgebra()
 
 
-class NoInputsError(LippaError):
+class ContradictorySignsError(LippaError):
     """Signs of switches that no input has: this is proven."""
 
 
 class TooLargeError(LippaError):
-    """A network whose rectified system would not fit into the memory allowed."""
+    """A network whose reduced network would not fit into the memory allowed."""
 
 
 @dataclass(frozen=True)
@@ -73,29 +72,31 @@ class Tightening:
 
 
 @final
-class Folding:
-    """The system as it grows.
+class Reduction:
+    """The reduced network as it grows.
 
     Args:
-        reach: the inputs.
+        domain: the inputs.
         tightening: what to do for bounds.
         signs: (scalar units,) of switches: 1 or -1 where only inputs with ``d >= 0`` or ``d < 0``
             count, 0 elsewhere; None where all of them count.
     """
 
-    def __init__(self, reach: Reach, tightening: Tightening, signs: States | None = None) -> None:
-        self.reach, self._tightening, self._signs = reach, tightening, signs
+    def __init__(
+        self, domain: InputDomain, tightening: Tightening, signs: States | None = None
+    ) -> None:
+        self.domain, self._tightening, self._signs = domain, tightening, signs
         self._jumps: list[Integers] = []
         self.exact = True
-        self._blocks: list[tuple[Forms, Float64, Float64, Integers]] = []
+        self._blocks: list[tuple[AffineExpressions, Float64, Float64, Integers]] = []
         self.units = 0
 
     @property
     def features(self) -> int:
-        """Number of features of the system so far."""
-        return int(self.reach.lower.size)
+        """Number of features of the reduced network so far."""
+        return int(self.domain.lower.size)
 
-    def affine(self, layer: AffineLayer, operands: list[Forms]) -> Forms:
+    def affine(self, layer: AffineLayer, operands: list[AffineExpressions]) -> AffineExpressions:
         """An affine layer on forms.
 
         Raises:
@@ -115,7 +116,7 @@ class Folding:
                 on_input[0] += offset
                 errors += np.where(offset == 0, 0.0, EPSILON * np.abs(on_input[0]))
                 sizes += np.abs(offset)
-        return Forms(on_input, on_units, sizes, errors)
+        return AffineExpressions(on_input, on_units, sizes, errors)
 
     def _linear(self, layer: AffineLayer, operands: list[Float64]) -> Float64:
         """The linear part of a layer on coefficients (m, *shape), a part of them at a time."""
@@ -129,7 +130,7 @@ class Folding:
             result[part] = layer.linear(algebra, *(one[part] for one in operands))
         return result
 
-    def relu(self, forms: Forms, origin: Integers) -> Forms:
+    def relu(self, forms: AffineExpressions, origin: Integers) -> AffineExpressions:
         """``max(form, 0)`` of flat forms (m), those that are undecided as new units.
 
         Args:
@@ -158,14 +159,14 @@ class Folding:
         sizes = np.where(kept, forms.size, np.where(unstable, np.maximum(upper, 0.0), 0.0))
         errors = np.where(kept, (forms.error + np.maximum(-lower, 0.0)) * ROOM, 0.0)
         errors = np.where(nothing, upper, errors)
-        return Forms(np.where(kept, forms.on_input, 0.0), on_units, sizes, errors)
+        return AffineExpressions(np.where(kept, forms.on_input, 0.0), on_units, sizes, errors)
 
     def largest(self) -> Float64:
         """(1 + d + units,) the largest sizes of what coefficients multiply; 1 for the constant."""
-        ends = np.maximum(np.abs(self.reach.lower), np.abs(self.reach.upper))
+        ends = np.maximum(np.abs(self.domain.lower), np.abs(self.domain.upper))
         return np.concatenate([[1.0], ends, np.maximum(self._unit_bounds()[1], 0.0)])
 
-    def _measured(self, forms: Forms) -> Forms:
+    def _measured(self, forms: AffineExpressions) -> AffineExpressions:
         """The same with sizes as small as the coefficients allow."""
         ends, most = np.split(self.largest()[1:], [self.features])
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
@@ -178,7 +179,12 @@ class Folding:
         return np.zeros(origin.size, np.int8) if self._signs is None else self._signs[origin]
 
     def restrict(
-        self, forms: Forms, lower: Float64, upper: Float64, signs: States, origin: Integers
+        self,
+        forms: AffineExpressions,
+        lower: Float64,
+        upper: Float64,
+        signs: States,
+        origin: Integers,
     ) -> None:
         """Lets only inputs count for which flat forms (m) have these signs, 0 included.
 
@@ -191,7 +197,9 @@ class Folding:
             self._blocks.append((forms.padded(self.features, self.units), lower, upper, origin))
             self.units += forms.count
 
-    def further_features(self, lower: Float64, upper: Float64, origin: Integers) -> Forms:
+    def further_features(
+        self, lower: Float64, upper: Float64, origin: Integers
+    ) -> AffineExpressions:
         """Forms (m) of features that stand for what has no ReLUs: anything between bounds.
 
         Args:
@@ -202,21 +210,21 @@ class Folding:
         self.exact = False
         self._jumps.append(origin)
         first = self.features
-        self.reach = self.reach.with_features(lower, upper)
+        self.domain = self.domain.with_features(lower, upper)
         on_input = np.zeros((1 + self.features, lower.size))
         on_input[1 + first + np.arange(lower.size), np.arange(lower.size)] = 1.0
         sizes = np.maximum(np.abs(lower), np.abs(upper))
         on_units = np.zeros((self.units, lower.size))
-        return Forms(on_input, on_units, sizes, np.zeros(lower.size))
+        return AffineExpressions(on_input, on_units, sizes, np.zeros(lower.size))
 
-    def bounds(self, forms: Forms) -> tuple[Float64, Float64]:
+    def bounds(self, forms: AffineExpressions) -> tuple[Float64, Float64]:
         """Proven lower and upper bounds (m,) of what flat forms stand for, over all inputs."""
         forms = forms.padded(self.features, self.units)
         lower, upper = self._interval(forms)
         if self.units == 0 or not self._tightening.linear:
             return lower, upper
-        system = self.system(Forms.constant(np.zeros(0)))
-        units, relaxed = Units.of(system), relaxed_by(system)
+        reduced = self.network(AffineExpressions.constant(np.zeros(0)))
+        units, relaxed = Units.of(reduced), relax_units(reduced)
         ascent = Ascent(units, self._tightening.deadline)
         undecided = np.flatnonzero((lower < 0) & (upper > 0))
         for steps in sorted({0, self._tightening.steps}):
@@ -243,7 +251,7 @@ class Folding:
         each = self.units * (self.units + self.features)
         return int(np.clip(_PRODUCTS / max(each, 1), 1, _ROWS))
 
-    def _interval(self, forms: Forms) -> tuple[Float64, Float64]:
+    def _interval(self, forms: AffineExpressions) -> tuple[Float64, Float64]:
         """Bounds by interval arithmetic over x and z, of a part of the forms at a time."""
         lower, upper = np.empty(forms.count), np.empty(forms.count)
         at_once = max(1, int(_BYTES_AT_ONCE / (8 * (1 + self.features + self.units))))
@@ -253,13 +261,13 @@ class Folding:
             lower[part], upper[part] = self._interval_of(forms.take(part))
         return lower, upper
 
-    def _interval_of(self, forms: Forms) -> tuple[Float64, Float64]:
+    def _interval_of(self, forms: AffineExpressions) -> tuple[Float64, Float64]:
         """Bounds of some forms; infinite where numbers overflow."""
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            objectives = forms.on_input[1:].T * self.reach.radius
-            middle = forms.on_input[0] + forms.on_input[1:].T @ self.reach.middle
-            lower = middle + self.reach.least(objectives)
-            upper = middle - self.reach.least(-objectives)
+            objectives = forms.on_input[1:].T * self.domain.radius
+            middle = forms.on_input[0] + forms.on_input[1:].T @ self.domain.middle
+            lower = middle + self.domain.least(objectives)
+            upper = middle - self.domain.least(-objectives)
             least, most = (np.maximum(side, 0.0) for side in self._unit_bounds())
             positive, negative = np.maximum(forms.on_units, 0), np.minimum(forms.on_units, 0)
             lower += least @ positive + most @ negative
@@ -277,8 +285,8 @@ class Folding:
             np.concatenate([nothing, *(block[2] for block in self._blocks)]),
         )
 
-    def system(self, outputs: Forms) -> RectifiedSystem:
-        """The system so far, with some flat forms as its outputs."""
+    def network(self, outputs: AffineExpressions) -> ReducedNetwork:
+        """The reduced network so far, with some flat forms as its outputs."""
         outputs = outputs.padded(self.features, self.units)
         on_input, on_units = np.zeros((self.units, self.features)), np.zeros((self.units,) * 2)
         offset, error, starts = np.zeros(self.units), np.zeros(self.units), [0]
@@ -290,8 +298,8 @@ class Folding:
             starts.append(end)
         lower, upper = self._unit_bounds()
         origin = [block[3] for block in self._blocks]
-        return RectifiedSystem(
-            self.reach, on_input, on_units, offset, tuple(starts), lower, upper,
+        return ReducedNetwork(
+            self.domain, on_input, on_units, offset, tuple(starts), lower, upper,
             outputs.on_input[1:].T.copy(), outputs.on_units.T.copy(), outputs.on_input[0].copy(),
             np.concatenate([np.zeros(0, np.int64), *origin]), self.exact, error, outputs.error,
             np.concatenate(self._jumps) if self._jumps else None,
@@ -308,25 +316,27 @@ class Folding:
             )
 
 
-def relaxed_by(system: RectifiedSystem) -> Relaxed:
-    """The units of a system replaced by what its own bounds allow; one row."""
-    lower, upper = system.unit_lower[None], system.unit_upper[None]
-    return Relaxed.of(lower, upper, states_by(lower, upper))
+def relax_units(reduced: ReducedNetwork) -> ReluRelaxation:
+    """The units of a reduced network replaced by what its own bounds allow; one row."""
+    lower, upper = reduced.unit_lower[None], reduced.unit_upper[None]
+    return ReluRelaxation.of(lower, upper, decide_signs(lower, upper))
 
 
-def states_by(lower: Floats, upper: Floats) -> States:
+def decide_signs(lower: Floats, upper: Floats) -> States:
     """1 where bounds make a unit active, -1 where inactive, 0 elsewhere; int8."""
     return (lower >= 0).astype(np.int8) - ((upper <= 0) & (lower < 0)).astype(np.int8)
 
 
-def inputs_as_forms(reach: Reach, network: Network) -> Forms:
+def express_inputs(domain: InputDomain, network: Network) -> AffineExpressions:
     """The input of a network as forms of those of its features that vary."""
-    d = reach.free.size
+    d = domain.free.size
     on_input = np.zeros((1 + d, network.input_size))
-    on_input[0] = reach.base
-    on_input[0, reach.free] = 0.0
-    on_input[1 + np.arange(d), reach.free] = 1.0
-    sizes = np.abs(reach.base)
-    sizes[reach.free] = np.maximum(np.abs(reach.lower[:d]), np.abs(reach.upper[:d]))
+    on_input[0] = domain.base
+    on_input[0, domain.free] = 0.0
+    on_input[1 + np.arange(d), domain.free] = 1.0
+    sizes = np.abs(domain.base)
+    sizes[domain.free] = np.maximum(np.abs(domain.lower[:d]), np.abs(domain.upper[:d]))
     nothing = np.zeros((0, network.input_size))
-    return Forms(on_input, nothing, sizes, np.zeros(sizes.shape)).reshaped(network.input_shape)
+    return AffineExpressions(on_input, nothing, sizes, np.zeros(sizes.shape)).reshaped(
+        network.input_shape
+    )

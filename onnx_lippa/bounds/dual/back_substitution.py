@@ -8,14 +8,14 @@ from typing import Final
 import numpy as np
 
 from onnx_lippa.arrays import Floats, Integers, States
-from onnx_lippa.bounds.dual.dual import Objectives, Units
+from onnx_lippa.bounds.dual.objectives import Objectives, Units
 
 _FEW: Final = 8
 """Roundings of a line's height, with room."""
 
 
 @dataclass(frozen=True)
-class Relaxed:
+class ReluRelaxation:
     """What the units are replaced by; one row for each objective, or a single one for all.
 
     Attributes:
@@ -32,7 +32,7 @@ class Relaxed:
     height: Floats
 
     @classmethod
-    def of(cls, lower: Floats, upper: Floats, state: States) -> Relaxed:
+    def of(cls, lower: Floats, upper: Floats, state: States) -> ReluRelaxation:
         """From bounds (n, units) of ẑ; those of units that are not unstable do not matter.
 
         Bounds may have been rounded to float32 before, up or down.
@@ -55,30 +55,30 @@ class Relaxed:
         kind = lower.dtype
         return cls(state, slope.astype(kind, copy=False), height.astype(kind, copy=False))
 
-    def astype(self, dtype: type[np.floating]) -> Relaxed:
+    def astype(self, dtype: type[np.floating]) -> ReluRelaxation:
         """The same in another floating-point type."""
-        return Relaxed(self.state, self.slope.astype(dtype), self.height.astype(dtype))
+        return ReluRelaxation(self.state, self.slope.astype(dtype), self.height.astype(dtype))
 
-    def take(self, rows: np.ndarray) -> Relaxed:
+    def take(self, rows: np.ndarray) -> ReluRelaxation:
         """Some rows, in this order; a single row for all stays as it is."""
         return self if len(self.state) == 1 else self.each(rows)
 
-    def each(self, rows: np.ndarray) -> Relaxed:
+    def each(self, rows: np.ndarray) -> ReluRelaxation:
         """These rows, in this order, whether or not there is but one."""
-        return Relaxed(self.state[rows], self.slope[rows], self.height[rows])
+        return ReluRelaxation(self.state[rows], self.slope[rows], self.height[rows])
 
-    def only(self, rows: Integers, units: Integers) -> Relaxed:
+    def only(self, rows: Integers, units: Integers) -> ReluRelaxation:
         """Some units for some rows; a single row for all stays one."""
         if len(self.state) == 1:
             rows = np.zeros(1, np.int64)
         at = np.ix_(rows, units)
-        return Relaxed(self.state[at], self.slope[at], self.height[at])
+        return ReluRelaxation(self.state[at], self.slope[at], self.height[at])
 
-    def with_sign(self, rows: Integers, units: Integers, sign: States) -> Relaxed:
+    def with_sign(self, rows: Integers, units: Integers, sign: States) -> ReluRelaxation:
         """A copy in which some units, given by row and unit, are active (1) or inactive (-1)."""
         state, slope, height = self.state.copy(), self.slope.copy(), self.height.copy()
         state[rows, units], slope[rows, units], height[rows, units] = sign, sign > 0, 0
-        return Relaxed(state, slope, height)
+        return ReluRelaxation(state, slope, height)
 
     def alphas(self, alpha: Floats) -> Floats:
         """Slopes of the lower lines: α where unstable, 1 if active, 0 if inactive."""
@@ -90,7 +90,7 @@ class Relaxed:
 
 
 @dataclass(frozen=True)
-class Eliminated:
+class BackSubstitution:
     """Objectives with all units eliminated.
 
     Attributes:
@@ -108,9 +108,13 @@ class Eliminated:
     drop: Floats
 
 
-def eliminate(
-    units: Units, objectives: Objectives, relaxed: Relaxed, alpha: Floats, beta: Floats | None
-) -> Eliminated:
+def back_substitute(
+    units: Units,
+    objectives: Objectives,
+    relaxed: ReluRelaxation,
+    alpha: Floats,
+    beta: Floats | None,
+) -> BackSubstitution:
     """Replaces the units, the last block first.
 
     Args:
@@ -135,17 +139,17 @@ def eliminate(
     constant = objectives.offset - drop + nu @ units.offset
     rows = nu @ units.on_input
     rows += objectives.on_input
-    return Eliminated(rows, constant, m, nu, drop)
+    return BackSubstitution(rows, constant, m, nu, drop)
 
 
-def lower_bounds(units: Units, left: Eliminated) -> Floats:
+def lower_bounds(units: Units, left: BackSubstitution) -> Floats:
     """Lower bounds (n,) of the objectives, but for rounding: they guide, and prove nothing."""
-    bounds: Floats = units.reach.least(left.rows) + left.constant
+    bounds: Floats = units.domain.least(left.rows) + left.constant
     return bounds
 
 
-def relaxed_values(
-    units: Units, relaxed: Relaxed, alpha: Floats, left: Eliminated, points: Floats
+def evaluate_relaxation(
+    units: Units, relaxed: ReluRelaxation, alpha: Floats, left: BackSubstitution, points: Floats
 ) -> tuple[Floats, Floats]:
     """ẑ and z (n, units) at points e (n, d), z as the relaxation has it.
 

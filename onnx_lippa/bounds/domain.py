@@ -92,7 +92,7 @@ class Variables:
 
 @final
 @dataclass(frozen=True)
-class Reach:
+class InputDomain:
     """Ball and box of an input set, in the features that vary.
 
     For ℓ∞, scaled or not, the two are one box. For ℓ1 and ℓ2 least values are those over the
@@ -119,8 +119,8 @@ class Reach:
     ball: Ball | None = None
 
     @classmethod
-    def of(cls, inputs: StatedSet) -> Reach:
-        """The reach of a set with bounds on all sides."""
+    def of(cls, inputs: StatedSet) -> InputDomain:
+        """The domain of a set with bounds on all sides."""
         # A centre plus a radius that was rounded down would miss the ball's end: outward.
         far = inputs.reach * OUTWARD
         lower = np.maximum(np.nextafter(inputs.center - far, -np.inf), inputs.lower)
@@ -132,8 +132,8 @@ class Reach:
         return cls(inputs.center, free, lower[free], upper[free], ball)
 
     @classmethod
-    def searched(cls, inputs: InputSet) -> Reach:
-        """The reach of what is searched: what is bounded over it guides and proves nothing."""
+    def for_search(cls, inputs: InputSet) -> InputDomain:
+        """The domain of what is searched: what is bounded over it guides and proves nothing."""
         return cls.of(StatedSet(inputs.center, inputs.norm, inputs.eps, inputs.lower, inputs.upper))
 
     @property
@@ -147,12 +147,12 @@ class Reach:
         middle = self.middle
         return np.maximum(self.upper - middle, middle - self.lower) * OUTWARD
 
-    def with_features(self, lower: Float64, upper: Float64) -> Reach:
+    def with_features(self, lower: Float64, upper: Float64) -> InputDomain:
         """The same with further features between these bounds."""
         lower = np.concatenate([self.lower, lower])
         return replace(self, lower=lower, upper=np.concatenate([self.upper, upper]))
 
-    def only(self, features: Integers) -> Reach:
+    def only(self, features: Integers) -> InputDomain:
         """Some features of a box, to bound functions of these alone."""
         free = self.free[features[features < self.free.size]]
         return replace(self, free=free, lower=self.lower[features], upper=self.upper[features])
@@ -227,7 +227,7 @@ class Reach:
     def _rooms(self) -> tuple[_Room, _Room]:
         """The ball within the box, in float64 and in float32."""
         if self.ball is None:
-            raise ValueError("a reach without a ball")
+            raise ValueError("a domain without a ball")
         count, ball = self.free.size, self.ball
         center, widths = ball.center[self.free], ball.norm.widths(ball.center.size)[self.free]
         lower, upper = self.lower[:count], self.upper[:count]

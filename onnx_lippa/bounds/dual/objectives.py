@@ -1,4 +1,4 @@
-"""Lower bounds of linear functions of a rectified system, by Lagrangian duality.
+"""Lower bounds of linear functions of a reduced network, by Lagrangian duality.
 
 For an objective ``g = a x + m z + γ`` the units are eliminated from the last to the first. With
 ``m`` the coefficient of z of one unit when all later ones are gone, and ``l < 0 < u`` its bounds,
@@ -18,15 +18,17 @@ multipliers.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers
-from onnx_lippa.bounds.reduced.domain import Reach
-from onnx_lippa.bounds.reduced.system import RectifiedSystem
+from onnx_lippa.bounds.domain import InputDomain
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.rounding import EPSILON, ROOM
 
 _MOST_SHARE: Final = 0.01
@@ -52,13 +54,13 @@ class Rounding:
 
 @dataclass(frozen=True)
 class Units:
-    """The units of a system, or those of its first blocks, over ``x = middle + radius e``.
+    """The units of a reduced network, or those of its first blocks, over ``x = middle + radius e``.
 
     For every input, ẑ is ``A e + L z + c`` but for an error of at most ``error``, and z is at most
     ``most``.
 
     Attributes:
-        reach: the inputs.
+        domain: the inputs.
         on_input: A, (units, d), for e.
         on_units: L, (units, units).
         offset: c, (units,).
@@ -67,7 +69,7 @@ class Units:
         error: (units,) how far ẑ may be from its form; float64.
     """
 
-    reach: Reach
+    domain: InputDomain
     on_input: Floats
     on_units: Floats
     offset: Floats
@@ -76,15 +78,15 @@ class Units:
     error: Float64
 
     @classmethod
-    def of(cls, system: RectifiedSystem, blocks: int | None = None) -> Units:
-        """The units of the first blocks of a system, of all of them when None."""
-        starts = system.starts if blocks is None else system.starts[: blocks + 1]
-        end, reach = starts[-1], system.reach
+    def of(cls, reduced: ReducedNetwork, blocks: int | None = None) -> Units:
+        """The units of the first blocks of a reduced network, of all of them when None."""
+        starts = reduced.starts if blocks is None else reduced.starts[: blocks + 1]
+        end, domain = starts[-1], reduced.domain
         on_input, offset, error = over_unit_box(
-            reach, system.on_input[:end], system.offset[:end], system.error[:end]
+            domain, reduced.on_input[:end], reduced.offset[:end], reduced.error[:end]
         )
-        most = np.maximum(system.unit_upper[:end], 0.0)
-        return cls(reach, on_input, system.on_units[:end, :end], offset, starts, most, error)
+        most = np.maximum(reduced.unit_upper[:end], 0.0)
+        return cls(domain, on_input, reduced.on_units[:end, :end], offset, starts, most, error)
 
     def astype(self, dtype: type[np.floating]) -> Units:
         """The same in another floating-point type, whose rounding adds to the error."""
@@ -98,9 +100,9 @@ class Units:
             )
 
     def only(self, units: Integers, features: Integers) -> Units:
-        """Some units, in order, over some features; the reach is to be a box."""
+        """Some units, in order, over some features; the domain is to be a box."""
         return Units(
-            self.reach.only(features),
+            self.domain.only(features),
             self.on_input[np.ix_(units, features)],
             self.on_units[np.ix_(units, units)],
             self.offset[units],
@@ -113,7 +115,7 @@ class Units:
         """The units of the first blocks."""
         end = self.starts[blocks]
         return Units(
-            self.reach, self.on_input[:end], self.on_units[:end, :end], self.offset[:end],
+            self.domain, self.on_input[:end], self.on_units[:end, :end], self.offset[:end],
             self.starts[: blocks + 1], self.most[:end], self.error[:end],
         )  # fmt: skip
 
@@ -187,7 +189,7 @@ class Objectives:
             error: (n,) how far what is to be bounded may be from the function; None for 0.
         """
         error = np.zeros(len(offset)) if error is None else error
-        parts = over_unit_box(units.reach, on_input, offset, error)
+        parts = over_unit_box(units.domain, on_input, offset, error)
         return cls.within(units, parts[0], on_units, *parts[1:])
 
     @classmethod
@@ -262,21 +264,21 @@ class Objectives:
 
 
 def over_unit_box(
-    reach: Reach, on_input: Float64, offset: Float64, error: Float64
+    domain: InputDomain, on_input: Float64, offset: Float64, error: Float64
 ) -> tuple[Float64, Float64, Float64]:
     """Functions (n) of x as functions of e: coefficients, constants, and what they may be off.
 
     Args:
-        reach: the inputs, ``x = middle + radius e``.
+        domain: the inputs, ``x = middle + radius e``.
         on_input: (n, d) coefficients of x.
         offset: (n,) constants.
         error: (n,) how far what is meant may be from the functions.
     """
-    scaled = on_input * reach.radius
-    sizes = np.abs(offset) + np.abs(on_input) @ (np.abs(reach.middle) + reach.radius)
+    scaled = on_input * domain.radius
+    sizes = np.abs(offset) + np.abs(on_input) @ (np.abs(domain.middle) + domain.radius)
     share = (on_input.shape[1] + _FEW) * EPSILON
     lost = float(np.finfo(np.float64).tiny) * (2 * on_input.shape[1] + 2)
-    moved = offset + on_input @ reach.middle
+    moved = offset + on_input @ domain.middle
     return scaled, moved, error + ROOM * share * sizes + lost
 
 
@@ -300,3 +302,82 @@ def _sizes(on_input: Floats, on_units: Floats, offset: Floats, most: Float64) ->
     if on_units.shape[1]:
         total += np.abs(on_units) @ most
     return ROOM * total
+
+
+_TOGETHER: Final = 64
+"""Objectives of a group, at least: fewer would not be worth the calls."""
+_WORTH: Final = 0.4
+"""Groups that take more than this share of the work of all at once are not formed."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Some objectives, and the part of a reduced network that they see.
+
+    Attributes:
+        rows: which objectives.
+        units: the units that any of them sees, by themselves or through later units.
+        features: the features that any of them or of these units sees.
+    """
+
+    rows: Integers
+    units: Integers
+    features: Integers
+
+    @property
+    def work(self) -> int:
+        """What bounding them costs, up to a factor."""
+        return self.rows.size * (self.units.size + 1) * (self.features.size + self.units.size + 1)
+
+
+def group_objectives(units: Units, objectives: Objectives) -> list[Group]:
+    """Groups of all objectives; none where they would not save much, or the domain is no box.
+
+    Args:
+        units: the units.
+        objectives: the objectives over them.
+    """
+    if units.domain.ball is not None or objectives.count == 0 or not units.starts[-1]:
+        return []
+    seen = objectives.on_units != 0
+    if seen.mean() > _WORTH:
+        return []
+    see_through(units.on_units, units.starts, seen)
+    if seen.mean() > _WORTH:
+        return []
+    groups = [_group(units, objectives, seen, rows) for rows in _alike(seen)]
+    whole = Group(*(np.arange(n) for n in (*seen.shape, units.on_input.shape[1])))
+    return groups if sum(group.work for group in groups) < _WORTH * whole.work else []
+
+
+def see_through(on_units: Floats, starts: Sequence[int], seen: np.ndarray) -> None:
+    """Adds the units that are seen through units of later blocks, in place.
+
+    Args:
+        on_units: L, (units, units).
+        starts: first unit of each block, and the number of units.
+        seen: (n, units) bool.
+    """
+    for first, end in reversed(list(pairwise(starts))):
+        if first:
+            linked = (on_units[first:end, :first] != 0).astype(np.float32)
+            seen[:, :first] |= seen[:, first:end].astype(np.float32) @ linked > 0
+
+
+def _alike(seen: np.ndarray) -> Iterator[Integers]:
+    """Rows that see the same units, and those next to them in order until there are enough."""
+    _, of_row, count = np.unique(
+        np.packbits(seen, axis=1), axis=0, return_inverse=True, return_counts=True
+    )
+    rows, first = np.argsort(of_row.ravel(), kind="stable"), 0
+    for end in np.cumsum(count):
+        if end - first >= _TOGETHER or end == rows.size:
+            yield rows[first:end]
+            first = int(end)
+
+
+def _group(units: Units, objectives: Objectives, seen: np.ndarray, rows: Integers) -> Group:
+    chosen = np.flatnonzero(seen[rows].any(axis=0))
+    features = (objectives.on_input[rows] != 0).any(axis=0)
+    features |= (units.on_input[chosen] != 0).any(axis=0)
+    return Group(rows, chosen, np.flatnonzero(features))
