@@ -120,8 +120,8 @@ class InputState:
 
     def offer(self, x: Floats, found_by: FoundBy) -> bool:
         """Checks a candidate (d,); True where it is a witness, nearer than the last one."""
-        unsafe, asked = self.problem.unsafe, self.problem.asked
-        witness = check_candidate(self.model.runtime, x, self.improving, unsafe, asked)
+        unsafe, claim = self.problem.unsafe, self.problem.claim
+        witness = check_candidate(self.model.runtime, x, self.improving, unsafe, claim)
         if witness is None:
             return False
         self.witness, self.found_by = witness, found_by

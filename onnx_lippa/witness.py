@@ -17,7 +17,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Floats
 from onnx_lippa.onnx_io import Runtime
-from onnx_lippa.spec import Asked, InputSet, UnsafeSet
+from onnx_lippa.spec import ExactClaim, InputSet, UnsafeSet
 
 
 class Verdict(Enum):
@@ -158,7 +158,7 @@ def check_candidate(
     candidate: Floats,
     inputs: InputSet,
     unsafe: UnsafeSet,
-    asked: Asked | None = None,
+    claim: ExactClaim | None = None,
 ) -> Witness | None:
     """The witness that a candidate (d,) rounds to, or None where it is none.
 
@@ -170,11 +170,11 @@ def check_candidate(
         candidate: (d,) the candidate.
         inputs: the allowed inputs.
         unsafe: the unsafe outputs.
-        asked: the property, whose exact formula decides in place of the unsafe set, whose numbers
+        claim: the property, whose exact formula decides in place of the unsafe set, whose numbers
             are rounded; None for a classifier.
     """
     x = inputs.to_model_type(candidate.astype(np.float64).ravel())
-    return check_stored(runtime, x, inputs, unsafe, asked)
+    return check_stored(runtime, x, inputs, unsafe, claim)
 
 
 def check_stored(
@@ -182,20 +182,20 @@ def check_stored(
     x: Floats,
     inputs: InputSet,
     unsafe: UnsafeSet,
-    asked: Asked | None = None,
+    claim: ExactClaim | None = None,
 ) -> Witness | None:
     """The witness that a stored input (d,) is, unchanged, or None; see :func:`check_candidate`."""
     if not inputs.contains(x):
         return None
     alone = runtime.outputs_alone(x[None])[0]
-    if not _is_unsafe(x, alone, unsafe, asked):
+    if not _is_unsafe(x, alone, unsafe, claim):
         return None
     clean = inputs.center.astype(inputs.dtype)
     beside = runtime.outputs(np.stack([clean, x]))[1]
-    if not _is_unsafe(x, beside, unsafe, asked):
+    if not _is_unsafe(x, beside, unsafe, claim):
         return None
     return Witness(x, alone, inputs.distance(x))
 
 
-def _is_unsafe(x: Floats, outputs: Floats, unsafe: UnsafeSet, asked: Asked | None) -> bool:
-    return unsafe.contains(outputs) if asked is None else asked.holds(x, outputs)
+def _is_unsafe(x: Floats, outputs: Floats, unsafe: UnsafeSet, claim: ExactClaim | None) -> bool:
+    return unsafe.contains(outputs) if claim is None else claim.holds(x, outputs)

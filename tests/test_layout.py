@@ -230,8 +230,7 @@ def test_sets_for_proofs_are_made_in_few_places():
         and call.func.id == "StatedSet"
     }
     assert made <= {
-        "spec/problem.py",  # around a clean input, where nothing is invented
-        "spec/asked.py",  # the case of a property
+        "spec/problem.py",  # around a clean input and for the case of a property
         "bounds/stability.py",  # counts of units, which are no verdict
         "bounds/domain.py",  # Reach.searched, for attacks
     }

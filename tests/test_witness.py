@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from onnx_lippa.onnx_io import Runtime, load
-from onnx_lippa.spec import Conjunction, InputSet, Norm, UnsafeSet, norm_named
+from onnx_lippa.spec import Conjunction, InputSet, Norm, UnsafeSet, get_norm
 from onnx_lippa.witness import Witness, check_candidate, check_stored
 
 WRONG = UnsafeSet.misclassification(0, 2)
@@ -50,7 +50,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
 
 def around(center: list[float], eps: float, norm: str | Norm = "linf") -> InputSet:
     exact = np.array(center, dtype=np.float32).astype(np.float64)
-    return InputSet(exact, norm_named(norm), eps, np.zeros(exact.size), np.ones(exact.size))
+    return InputSet(exact, get_norm(norm), eps, np.zeros(exact.size), np.ones(exact.size))
 
 
 def f32(*values: float) -> np.ndarray:
@@ -198,7 +198,7 @@ def test_whatever_is_accepted_is_real(
         x = witness.x.astype(np.float64)
         assert x[1] > x[0]
         assert np.all((x >= 0) & (x <= 1))
-        assert norm_named(norm).distance(x, inputs.center) == witness.distance <= eps
+        assert get_norm(norm).distance(x, inputs.center) == witness.distance <= eps
         assert check_stored(runtime, witness.x, inputs, WRONG) is not None
 
 

@@ -22,7 +22,7 @@ from onnx_lippa.proofs import CertifySettings, ProofMethod
 from onnx_lippa.runs.audit import AuditEvent, AuditSettings
 from onnx_lippa.runs.specification import RunSpecification, Targets
 from onnx_lippa.runs.tasks import events
-from onnx_lippa.spec import Features, Norm, Problem, norm_named
+from onnx_lippa.spec import InputSpecification, Norm, Problem, get_norm
 from onnx_lippa.witness import Result, Verdict
 
 E = TypeVar("E", bound=Enum)
@@ -78,12 +78,12 @@ def specified(
     """The model, loaded where a path is given, and the question as a caller states it."""
     model = network if isinstance(network, Model) else load(network, lower=lower, upper=upper)
     model.require_classes()
-    features = Features.given(
+    features = InputSpecification.build(
         model.network.input_size, lower=lower, upper=upper, eps=eps, fixed=fixed, grid=grid
     )
     chosen = Targets.parse(targets) if isinstance(targets, str) else Targets(classes=tuple(targets))
     path = model.file.path
-    return model, RunSpecification(path, norm_named(norm), features, chosen, settings, workers)
+    return model, RunSpecification(path, get_norm(norm), features, chosen, settings, workers)
 
 
 def run_batch(

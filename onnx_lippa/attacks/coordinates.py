@@ -202,8 +202,8 @@ class Coordinates:
     @cached_property
     def _range(self) -> tuple[Float64, Float64]:
         inputs = self.inputs
-        low = np.maximum(inputs.lower, inputs.center - inputs.reach)
-        return low, np.minimum(inputs.upper, inputs.center + inputs.reach)
+        low = np.maximum(inputs.lower, inputs.center - inputs.radii)
+        return low, np.minimum(inputs.upper, inputs.center + inputs.radii)
 
     @cached_property
     def _shares(self) -> Float64:

@@ -36,7 +36,7 @@ def attack_batch(model: Model, problems: Sequence[Problem], settings: Settings) 
     first = problems[0]
     cheap = is_cheap(model.network)
     grid = first.inputs.grid is not None
-    for stage in plan_for(settings, first.asked is not None, grid, cheap):
+    for stage in plan_for(settings, first.claim is not None, grid, cheap):
         yield from _newly_settled(ledger, reported)
         if not ledger.unsettled():
             break

@@ -65,7 +65,7 @@ def glance(model: Model, problems: Iterable[Problem], seed: int) -> Iterator[Gli
 def _points(problem: Problem, seed: int) -> Float64:
     inputs = problem.inputs
     count = _POINTS if inputs.free_features <= MOST_FEATURES else _FEW_POINTS
-    drawn = inputs.sampled(problem.generator(seed, "glance"), count - 1)
+    drawn = inputs.sample(problem.inputs.generator(seed, "glance"), count - 1)
     return np.concatenate([inputs.center[None], drawn])
 
 
@@ -75,7 +75,7 @@ def _held(model: Model, problem: Problem, x: Float64, margins: Float64) -> Witne
         if margins[row] > 0:
             return None
         witness = check_candidate(
-            model.runtime, x[row], problem.inputs, problem.unsafe, problem.asked
+            model.runtime, x[row], problem.inputs, problem.unsafe, problem.claim
         )
         if witness is not None:
             return witness

@@ -114,7 +114,7 @@ class Ledger:
             state.observe(least)
             if not state.problem.unsafe.disjuncts:
                 state.is_exhausted = True
-            elif not state.is_decided and state.problem.asked is not None and least <= 0:
+            elif not state.is_decided and state.problem.claim is not None and least <= 0:
                 state.offer(center, FoundBy.CLEAN)
 
     def unsettled(self) -> list[int]:

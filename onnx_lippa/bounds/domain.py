@@ -122,10 +122,10 @@ class InputDomain:
     def of(cls, inputs: StatedSet) -> InputDomain:
         """The domain of a set with bounds on all sides."""
         # A centre plus a radius that was rounded down would miss the ball's end: outward.
-        far = inputs.reach * OUTWARD
+        far = inputs.radii * OUTWARD
         lower = np.maximum(np.nextafter(inputs.center - far, -np.inf), inputs.lower)
         upper = np.minimum(np.nextafter(inputs.center + far, np.inf), inputs.upper)
-        free = np.flatnonzero((inputs.lower < inputs.upper) & (inputs.reach > 0))
+        free = np.flatnonzero((inputs.lower < inputs.upper) & (inputs.radii > 0))
         ball = None
         if inputs.norm.order != np.inf:
             ball = Ball(inputs.norm, inputs.center, inputs.eps * OUTWARD)
@@ -229,7 +229,7 @@ class InputDomain:
         if self.ball is None:
             raise ValueError("a domain without a ball")
         count, ball = self.free.size, self.ball
-        center, widths = ball.center[self.free], ball.norm.widths(ball.center.size)[self.free]
+        center, widths = ball.center[self.free], ball.norm.unit_radii(ball.center.size)[self.free]
         lower, upper = self.lower[:count], self.upper[:count]
         middle, radius = self.middle[:count], self.radius[:count]
         radius = np.where(radius > 0, radius, 1.0)

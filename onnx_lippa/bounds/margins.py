@@ -19,7 +19,7 @@ from onnx_lippa.clock import NEVER
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.network import Network
 from onnx_lippa.spec import StatedSet, UnsafeSet
-from onnx_lippa.spec.unsafe_set import distinct_rows
+from onnx_lippa.spec.output_set import distinct_rows
 
 _FEW_ROWS: Final = 256
 """Of more rows for each set it is worth to see which are the same."""

@@ -44,7 +44,7 @@ class InputSets:
     def of(cls, sets: Sequence[StatedSet]) -> InputSets:
         """From sets with a finite radius; those without one have infinite bounds."""
         center = np.array([one.center for one in sets])
-        reach = np.array([one.reach for one in sets]) * OUTWARD
+        reach = np.array([one.radii for one in sets]) * OUTWARD
         moves = reach > 0
         low = np.where(moves, np.nextafter(center - reach, -np.inf), center)
         high = np.where(moves, np.nextafter(center + reach, np.inf), center)
@@ -83,7 +83,7 @@ class InputSets:
         over_ball = rows @ one.center - drop
         over_ball = over_ball - share * (sizes @ np.abs(one.center) + drop)
         over_ball = over_ball - _UNDERFLOW * rows.shape[1] * (
-            1 + radius * one.norm.widths(one.size).max()
+            1 + radius * one.norm.unit_radii(one.size).max()
         )
         return np.fmax(value, over_ball)
 

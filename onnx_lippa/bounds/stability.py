@@ -152,8 +152,8 @@ def points_within(inputs: InputSet, samples: int, generator: np.random.Generator
     outer = np.array([inputs.norm.sample_extreme(generator, inputs.size) for _ in range(far)])
     tried = np.concatenate(
         [
-            inputs.sampled(generator, samples - far),
-            inputs.projected(inputs.center + inputs.eps * outer.reshape(far, inputs.size)),
+            inputs.sample(generator, samples - far),
+            inputs.project(inputs.center + inputs.eps * outer.reshape(far, inputs.size)),
         ]
     )
     inside = inputs.center + (1 - _INWARD) * (tried - inputs.center)

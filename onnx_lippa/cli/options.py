@@ -27,7 +27,7 @@ from onnx_lippa.data.npz import read_member
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import LoadLimits
 from onnx_lippa.onnx_io.limits import DEFAULT_MEMORY
-from onnx_lippa.spec import Features
+from onnx_lippa.spec import InputSpecification
 from onnx_lippa.text import listed
 
 BALL: Final = "Specification"
@@ -266,13 +266,13 @@ def _place(parameter: Parameter) -> int:
 
 def features_from(
     d: int, eps: str | None, lower: str, upper: str, fixed: str | None, grid: str
-) -> Features:
+) -> InputSpecification:
     """The features' radii, bounds, fixed ones and grid, as the options state them.
 
     Raises:
         InputError: an option that is not understood, or does not fit the model.
     """
-    return Features.given(
+    return InputSpecification.build(
         d,
         lower=values_from("--lower", lower),
         upper=values_from("--upper", upper),

@@ -31,7 +31,7 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import load
 from onnx_lippa.runs.files import replace_file
 from onnx_lippa.runs.inputs import select
-from onnx_lippa.spec import norm_named
+from onnx_lippa.spec import get_norm
 
 _SHOWN: Final = 20
 """Inputs listed on the terminal; the medians and --out cover all of them."""
@@ -69,7 +69,7 @@ def regions(
         raise InputError(f"--out {out} has an unknown suffix: give a .csv or a .json file")
     if out is not None and not out.parent.is_dir():
         raise InputError(f"cannot write {out}: there is no folder {out.parent}")
-    wanted, method = norm_named(inputs.norm), _method_named(bounds)
+    wanted, method = get_norm(inputs.norm), _method_named(bounds)
     loaded = load(
         inputs.model,
         output=inputs.output,

@@ -29,7 +29,7 @@ from onnx_lippa.runs.identity import Identity, state_options
 from onnx_lippa.runs.inputs import Selection, select
 from onnx_lippa.runs.specification import RunSpecification, Targets
 from onnx_lippa.runs.summary import RunFacts, Summary, summarise
-from onnx_lippa.spec import norm_named
+from onnx_lippa.spec import get_norm
 from onnx_lippa.witness import Result
 
 Budgets: TypeAlias = Settings | CertifySettings | AuditSettings
@@ -51,7 +51,7 @@ def carry_out(arguments: Arguments, budgets: Budgets, settings: Settings) -> Non
         raise InputError("there is no MODEL: give the path of an ONNX file")
     terminal = console(quiet=arguments.quiet or arguments.as_json)
     radii = radii_from(arguments.eps)
-    norm, targets = norm_named(arguments.norm), Targets.parse(arguments.targets)
+    norm, targets = get_norm(arguments.norm), Targets.parse(arguments.targets)
     low = values_from("--lower", arguments.lower)
     high = values_from("--upper", arguments.upper)
     loaded = load(

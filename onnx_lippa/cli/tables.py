@@ -184,12 +184,8 @@ def _title(facts: RunFacts) -> str:
         what = f"attack ({method}): nearest adversarial examples"
     else:
         what = f"attack ({method}): adversarial examples"
+    scale = facts.features.scale
     norm = NORMS[facts.norm]
-    if eps is None:
-        return f"{what} in {norm} distance"
-    if isinstance(eps, tuple):
-        return (
-            f"{what} within {norm} distance 1, in units of each feature's eps "
-            f"({min(eps):g} to {max(eps):g})"
-        )
-    return f"{what} within {norm} distance {eps:g}"
+    where = f"in {norm} distance" if eps is None else f"within {norm} distance {eps:g}"
+    scaled = "" if scale is None else f", scaled by {min(scale):g} to {max(scale):g}"
+    return f"{what} {where}{scaled}"

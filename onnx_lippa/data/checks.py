@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from onnx_lippa.arrays import Float64, Floats, InputRows, Integers
 from onnx_lippa.errors import InputError
-from onnx_lippa.spec import Features, Grid
+from onnx_lippa.spec import Grid, InputSpecification
 
 _BLOCK: Final = 1024
 """Inputs compared with a grid at once; more only cost memory."""
@@ -82,7 +82,7 @@ def check_grid(inputs: InputRows, grid: Grid) -> None:
     )
 
 
-def check_inputs(inputs: InputRows, features: Features) -> None:
+def check_inputs(inputs: InputRows, features: InputSpecification) -> None:
     """Checks clean inputs (n, d) against domain and grid; features that do not move are free.
 
     Raises:

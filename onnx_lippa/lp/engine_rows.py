@@ -55,7 +55,7 @@ class _RowsSession(EngineSession):
         q = self._inputs
         margins = _AffineMargins(region, disjunct, q.center)
         if margins.count == 1:
-            corner = q.norm.least_linear(margins.rows[0], q.center, q.eps, q.lower, q.upper)
+            corner = q.norm.minimize_linear(margins.rows[0], q.center, q.eps, q.lower, q.upper)
             evaluation = region.evaluate(corner[None])
             if not _violated(evaluation.slacks[0]).size:
                 # The optimum over the ball lies in the region.

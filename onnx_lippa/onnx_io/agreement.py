@@ -13,7 +13,7 @@ from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.output_activation import OutputActivation
 from onnx_lippa.onnx_io.reader import Interface
 from onnx_lippa.onnx_io.runtime import Runtime
-from onnx_lippa.spec import Features
+from onnx_lippa.spec import InputSpecification
 
 _POINTS = 8
 _SEED = 0
@@ -30,7 +30,7 @@ def check_agreement(
     runtime: Runtime,
     proto: onnx.ModelProto,
     interface: Interface,
-    domain: Features,
+    domain: InputSpecification,
 ) -> None:
     """Compares network and runtime on points drawn from the domain, corners included.
 

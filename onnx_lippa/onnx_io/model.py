@@ -25,7 +25,7 @@ from onnx_lippa.onnx_io.sessions import (
     value_runtime,
 )
 from onnx_lippa.onnx_io.trial import tried
-from onnx_lippa.spec import Features
+from onnx_lippa.spec import InputSpecification
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Model:
     threads: int = 1
     limits: SizeLimits = DEFAULT_LIMITS
 
-    def check(self, domain: Features) -> None:
+    def check(self, domain: InputSpecification) -> None:
         """Compares the import with ONNX Runtime on points of a domain.
 
         Raises:
@@ -216,7 +216,7 @@ def _loaded(
     network = import_network(file, declared, limits)
     model = Model(file, _settled(file, declared, network), network, threads, limits)
     if check:
-        model.check(Features.given(network.input_size, lower=lower, upper=upper))
+        model.check(InputSpecification.build(network.input_size, lower=lower, upper=upper))
     return model
 
 

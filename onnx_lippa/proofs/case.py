@@ -83,7 +83,7 @@ class Case:
     def offer(self, x: Float64, found_by: FoundBy) -> bool:
         """Replays a candidate (all features,), and keeps it where it is a witness."""
         problem, runtime = self.problem, self.model.runtime
-        witness = check_candidate(runtime, x, problem.inputs, problem.unsafe, problem.asked)
+        witness = check_candidate(runtime, x, problem.inputs, problem.unsafe, problem.claim)
         if witness is None:
             return False
         self.witness, self.found_by = witness, found_by

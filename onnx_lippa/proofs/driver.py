@@ -34,7 +34,7 @@ def certify_batch(
     for case, output in zip(cases, outputs, strict=True):
         if case.problem.wrong.contains(output):
             case.misclassified, case.found_by = True, FoundBy.CLEAN
-        elif case.problem.asked is None and not np.isfinite(case.problem.inputs.eps):
+        elif case.problem.claim is None and not np.isfinite(case.problem.inputs.eps):
             case.reason, case.is_hopeless = "without a radius there is nothing to prove", True
         elif not all(one.exact for one in case.problem.unsafe.disjuncts):
             case.reason = "a coefficient of the property has more digits than float64 holds"

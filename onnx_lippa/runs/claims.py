@@ -33,7 +33,7 @@ from onnx_lippa.runs.identity import RunFile
 from onnx_lippa.runs.record import JOURNAL, Record, read_records
 from onnx_lippa.runs.specification import RunSpecification, Targets
 from onnx_lippa.runs.summary import RunFacts, complete, summarise
-from onnx_lippa.spec import Problem, UnsafeSet, norm_named
+from onnx_lippa.spec import Problem, UnsafeSet, get_norm
 from onnx_lippa.witness import FoundBy, ProvedBy, Result, Verdict, Witness, check_stored
 
 _NOT_CHECKED: Final = ("versions",)
@@ -307,7 +307,7 @@ def _specification(run: RunFile) -> RunSpecification:
     identity = run.identity
     settings = Settings(minimize=identity.features.eps is None)
     return RunSpecification(
-        Path(run.model.path), norm_named(identity.norm), identity.features,
+        Path(run.model.path), get_norm(identity.norm), identity.features,
         Targets.parse(identity.targets), settings,
     )  # fmt: skip
 

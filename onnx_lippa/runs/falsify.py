@@ -16,7 +16,15 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.ir.output_activation import OutputActivation
 from onnx_lippa.onnx_io import LoadLimits, Model, load
 from onnx_lippa.runs.finding import Answer, Finding
-from onnx_lippa.spec import REACHES, Conjunction, Features, Problem, Property, UnsafeSet, inputs_of
+from onnx_lippa.spec import (
+    SEARCH_DISTANCES,
+    Conjunction,
+    InputSpecification,
+    Problem,
+    Property,
+    UnsafeSet,
+    build_inputs,
+)
 from onnx_lippa.witness import Effort, FoundBy, Witness
 
 _GLANCE_SHARE: Final = 0.1
@@ -162,7 +170,7 @@ class Search:
 
     def _reaches(self, case: int) -> tuple[float, ...]:
         """How far is searched where an input has no bound: near, and then farther and farther."""
-        return REACHES[:1] if self._asked.cases[case].is_bounded else REACHES
+        return SEARCH_DISTANCES[:1] if self._asked.cases[case].is_bounded else SEARCH_DISTANCES
 
     def _problem(self, index: int, reach: float) -> Problem:
         """The problem of one case; not kept, since there may be very many."""
@@ -171,7 +179,7 @@ class Search:
     def _sat(self, problem: Problem, witness: Witness, found_by: FoundBy) -> Finding:
         margins = problem.unsafe.margins(witness.outputs[None])
         self._margins[problem.index] = min(self._margins[problem.index], margins.min())
-        rounded = () if problem.asked is None else tuple(sorted(problem.asked.meant))
+        rounded = () if problem.claim is None else tuple(sorted(problem.claim.exact_values))
         found = self._finding(Answer.SAT)
         outputs = witness.outputs[: self._asked.outputs]
         return replace(found, x=witness.x, outputs=outputs, rounded=rounded, found_by=found_by)
@@ -184,7 +192,9 @@ class Search:
         )
 
 
-def problem_of(model: Model, asked: Property, index: int, reach: float = REACHES[0]) -> Problem:
+def problem_of(
+    model: Model, asked: Property, index: int, reach: float = SEARCH_DISTANCES[0]
+) -> Problem:
     """The problem of one case of a property, for its model (joint where the property needs it).
 
     Args:
@@ -194,7 +204,7 @@ def problem_of(model: Model, asked: Property, index: int, reach: float = REACHES
         reach: how far is searched where there is no bound; a proof covers all there is.
     """
     case = asked.cases[index]
-    inputs, claim = inputs_of(asked, case, model.interface.dtype, reach)
+    inputs, claim = build_inputs(asked, case, model.interface.dtype, reach)
     sought = case.unsafe
     if not all(len(one.bound) for one in sought.disjuncts):
         sought = UnsafeSet(tuple(_with_a_row(one) for one in sought.disjuncts))
@@ -255,13 +265,13 @@ def load_for(
     model = load(path, output=output, threads=threads, check=False, limits=limits)
     check_fits(model, asked)
     if not asked.cases:
-        model.check(Features.given(asked.inputs, lower=-np.inf, upper=np.inf))
+        model.check(InputSpecification.build(asked.inputs, lower=-np.inf, upper=np.inf))
         return model
     lower = np.min([case.lower for case in asked.cases], axis=0)
     upper = np.max([case.upper for case in asked.cases], axis=0)
     lower, upper = np.where(lower < -_FAR, -np.inf, lower), np.where(upper > _FAR, np.inf, upper)
     above = np.nextafter(lower, np.inf)  # a domain needs some width
-    model.check(Features.given(lower.size, lower=lower, upper=np.maximum(upper, above)))
+    model.check(InputSpecification.build(lower.size, lower=lower, upper=np.maximum(upper, above)))
     return model
 
 

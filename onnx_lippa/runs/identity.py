@@ -17,11 +17,10 @@ import numpy as np
 from onnx_lippa.arrays import InputRows, Integers
 from onnx_lippa.errors import InputError
 from onnx_lippa.runs.files import CHECK, checksum, reading
-from onnx_lippa.spec import Features
+from onnx_lippa.spec import InputSpecification
 
 _AT_ONCE: Final = 1024
 """Rows of inputs that are digested together."""
-_FEATURES: Final = tuple(field.name for field in fields(Features))
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Identity:
     inputs_sha256: str
     indices: tuple[int, ...]
     norm: str
-    features: Features
+    features: InputSpecification
     targets: str
     options: str
     version: str
@@ -55,7 +54,7 @@ class Identity:
     def as_json(self) -> dict[str, Any]:
         """The same as plain JSON values, the features' fields among the others."""
         own = {name: value for name, value in vars(self).items() if name != "features"}
-        return own | vars(self.features)
+        return own | self.features.as_json()
 
     @classmethod
     def parse(cls, values: dict[str, Any]) -> Identity:
@@ -66,36 +65,26 @@ class Identity:
                 be asked.
         """
         words: dict[str, Any] = {
-            "fixed": [],
-            "grid": 0.0,
             "output": "",
             "inputs_sha256": "",
             "version": "",
         }
         words |= {name: value for name, value in values.items() if name in _NAMES}
-        said = {name: words.pop(name) for name in _FEATURES}
-        for name, value in said.items():
-            numbers = value if isinstance(value, list) else [value]
-            kinds = (int,) if name == "fixed" else (int, float)
-            if not (name == "eps" and value is None) and not _are(numbers, kinds):
-                raise TypeError(f"{name} is of the wrong type")
-            if any(isinstance(one, int) and abs(one) >= 2**63 for one in numbers):
-                raise ValueError(f"{name} has a number that no run can have")
-            said[name] = tuple(value) if isinstance(value, list) else value
         indices = tuple(words.pop("indices"))
         if not indices or not _are(indices, (int,)) or not _are(words.values(), (str,)):
             raise TypeError("a field is of the wrong type")
         if not all(0 <= index < 2**63 for index in indices):
             raise ValueError("an index is no place in the data")
-        return cls(**words, indices=indices, features=Features(**said))
+        return cls(**words, indices=indices, features=InputSpecification.parse(values))
 
     def difference(self, other: Identity) -> str:
         """In what two identities differ, for a message; empty where they are equal."""
         mine, others = self.as_json(), other.as_json()
-        return ", ".join(_SAID.get(name, name) for name in mine if mine[name] != others[name])
+        names = [name for name in mine | others if mine.get(name) != others.get(name)]
+        return ", ".join(_SAID.get(name, name) for name in names)
 
 
-_NAMES: Final = frozenset({field.name for field in fields(Identity)} | set(_FEATURES))
+_NAMES: Final = frozenset({field.name for field in fields(Identity)} - {"features"})
 _SAID: Final = {
     "model_sha256": "the model",
     "output": "the output",

@@ -13,7 +13,7 @@ from onnx_lippa.data import Rows, check_inputs, check_labels, open_data
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.runs.identity import digest_inputs
-from onnx_lippa.spec import Features
+from onnx_lippa.spec import InputSpecification
 
 _DRAWN: Final = 10
 """Inputs drawn where there is no data and no count is asked for."""
@@ -55,7 +55,7 @@ def select(
     data: Path | None,
     first: int | None,
     indices: str | None,
-    features: Features,
+    features: InputSpecification,
     seed: int,
 ) -> Selection:
     """Reads or draws the inputs and checks them against model, domain and grid.
@@ -115,10 +115,10 @@ def _chosen(
     return chosen
 
 
-def _drawn(model: Model, count: int, features: Features, seed: int) -> Selection:
+def _drawn(model: Model, count: int, features: InputSpecification, seed: int) -> Selection:
     """Inputs drawn from domain and grid, labelled by the network."""
     generator = np.random.default_rng([seed, count])
-    inputs = features.drawn(generator, count, model.network.input_size, model.interface.dtype)
+    inputs = features.draw(generator, count, model.network.input_size, model.interface.dtype)
     outputs = model.runtime.outputs(inputs)
     source = f"{count} inputs drawn from the domain (seed {seed}), labelled by the network"
     labels = outputs.argmax(axis=1)

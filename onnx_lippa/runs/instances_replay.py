@@ -25,7 +25,7 @@ from onnx_lippa.runs.instances_folder import (
     read_answers,
     read_list,
 )
-from onnx_lippa.spec import Property, inputs_of, vnnlib
+from onnx_lippa.spec import Property, build_inputs, vnnlib
 
 _PAIR: Final = re.compile(r"\(([XY])_(\d+) ([^()\s]+)\)")
 _CLOSE: Final = 1e-3
@@ -125,8 +125,10 @@ def _is_sought(asked: Property, model: Model, x: Floats, y: Floats) -> bool:
     nearest floats of."""
     if asked.holds(x, y):
         return True
-    meant = (inputs_of(asked, case, model.interface.dtype)[1].meant for case in asked.cases)
-    return any(asked.holds(x, y, numbers) for numbers in meant if numbers)
+    exact_values = (
+        build_inputs(asked, case, model.interface.dtype)[1].exact_values for case in asked.cases
+    )
+    return any(asked.holds(x, y, numbers) for numbers in exact_values if numbers)
 
 
 def _read(

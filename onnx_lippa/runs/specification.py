@@ -16,7 +16,7 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.lp.engines import ENGINE_NAMES
 from onnx_lippa.lp.program import BallConstraint, Program, Rows
 from onnx_lippa.lp.solvers.table import make_solver
-from onnx_lippa.spec import Features, Norm, Problem, UnsafeSet
+from onnx_lippa.spec import InputSpecification, Norm, Problem, UnsafeSet
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class RunSpecification:
 
     model: Path
     norm: Norm
-    features: Features
+    features: InputSpecification
     targets: Targets
     settings: Settings
     workers: int = 1

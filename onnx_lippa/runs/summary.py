@@ -12,7 +12,7 @@ from importlib import metadata
 from typing import Any, Final
 
 from onnx_lippa.runs.record import effort_as_json
-from onnx_lippa.spec import Features, PerFeature
+from onnx_lippa.spec import InputSpecification, PerFeature
 from onnx_lippa.witness import Effort, FoundBy, ProvedBy, Result, Verdict, total_effort
 
 SCHEMA_VERSION: Final = 1
@@ -89,7 +89,7 @@ class RunFacts:
     model_sha256: str
     data: str
     norm: str
-    features: Features
+    features: InputSpecification
     targets: str
     method: str
     minimize: bool
@@ -138,21 +138,15 @@ class Summary:
     def as_json(self) -> dict[str, Any]:
         """The same as plain JSON values, the question's fields first; null for an infinity.
 
-        Where there is an eps for each feature, distances are in units of them.
+        A ball of radius 1 in the scale of each feature has that scale as its eps.
         """
         figures = asdict(self)
         facts = figures.pop("facts")
         del figures["effort"]
         figures = effort_as_json(self.effort) | figures
-        said = self.facts.features
-        facts |= {
-            "eps": None if said.eps is None else _brief(said.eps),
-            "lower": _brief(said.lower),
-            "upper": _brief(said.upper),
-            "fixed": len(said.fixed),
-            "grid": _brief(said.grid),
-        }
         del facts["features"]
+        for name, value in self.facts.features.as_json().items():
+            facts[name] = len(value) if name == "fixed" else _brief(value)
         return {"schema_version": SCHEMA_VERSION} | facts | figures
 
 
@@ -211,11 +205,11 @@ def versions() -> dict[str, str]:
     }
 
 
-def _brief(value: PerFeature) -> float | dict[str, float | None] | None:
-    """A number as it is, the range of one number per feature; null for an infinity."""
+def _brief(value: PerFeature | None) -> float | dict[str, float | None] | None:
+    """A number, or the range of one number per feature; null for an infinity."""
     if isinstance(value, tuple):
         return {"lower": _finite(min(value)), "upper": _finite(max(value))}
-    return _finite(value)
+    return None if value is None else _finite(value)
 
 
 def _finite(value: float) -> float | None:

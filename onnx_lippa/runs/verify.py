@@ -141,7 +141,7 @@ class _Proof:
         if outcome.witness is None:
             return found
         problem = self._problem(outcome.index)
-        rounded = () if problem.asked is None else tuple(sorted(problem.asked.meant))
+        rounded = () if problem.claim is None else tuple(sorted(problem.claim.exact_values))
         outputs = outcome.witness.outputs[: self._asked.outputs]
         return replace(
             found, x=outcome.witness.x, outputs=outputs, rounded=rounded,

@@ -82,24 +82,24 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Every:
+class And:
     """All parts hold; without parts it always holds."""
 
     parts: tuple[Formula, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Some:
+class Or:
     """One part holds at least; without parts it never holds."""
 
     parts: tuple[Formula, ...]
 
 
-Formula: TypeAlias = Comparison | Every | Some
+Formula: TypeAlias = Comparison | And | Or
 
 
 def holds(
-    formula: Formula, x: Floats, y: Floats, meant: Mapping[int, Fraction] | None = None
+    formula: Formula, x: Floats, y: Floats, exact_values: Mapping[int, Fraction] | None = None
 ) -> bool:
     """Whether a formula holds at an input and its outputs, exactly in rational arithmetic.
 
@@ -110,7 +110,7 @@ def holds(
         meant: inputs that stand for another number, which no float of their type equals.
     """
     inputs: list[float | Fraction] = list(np.ravel(x).astype(np.float64).tolist())
-    for index, value in (meant or {}).items():
+    for index, value in (exact_values or {}).items():
         inputs[index] = value
     outputs: list[float] = np.ravel(y).astype(np.float64).tolist()
     # Each open connective: its parts still to look at, and the verdict of one that settles it.
@@ -127,7 +127,7 @@ def holds(
                 verdict = settling
                 break
         if nested is not None:
-            open_ones.append((iter(nested.parts), isinstance(nested, Some)))
+            open_ones.append((iter(nested.parts), isinstance(nested, Or)))
             continue
         open_ones.pop()
         while open_ones and open_ones[-1][1] == verdict:
@@ -135,13 +135,13 @@ def holds(
     return verdict
 
 
-def flattened(formula: Formula) -> Formula:
+def flatten(formula: Formula) -> Formula:
     """The same formula with ``and`` in ``and``, ``or`` in ``or`` and single parts taken out.
 
     Raises:
         InputError: ``and`` and ``or`` take turns more than :data:`MAX_ALTERNATIONS` times.
     """
-    root = _Gathered(Every, 0)
+    root = _Gathered(And, 0)
     gathered = [root]
     pending: list[tuple[Iterator[Formula], _Gathered]] = [(iter((formula,)), root)]
     while pending:
@@ -168,12 +168,12 @@ def flattened(formula: Formula) -> Formula:
 class _Gathered:
     """A connective of the flattened formula while its parts are collected."""
 
-    kind: type[Every] | type[Some]
+    kind: type[And] | type[Or]
     depth: int
     parts: list[Formula | _Gathered] = field(default_factory=list)
-    formula: Formula = Every(())
+    formula: Formula = And(())
 
-    def nested(self, kind: type[Every] | type[Some]) -> _Gathered:
+    def nested(self, kind: type[And] | type[Or]) -> _Gathered:
         if self.depth == MAX_ALTERNATIONS:
             raise InputError(
                 f"and and or take turns more than {MAX_ALTERNATIONS} times in the property, one "

@@ -1,4 +1,4 @@
-"""Features that take only multiples of a step: whole numbers, pixels of 8 bits, categories."""
+"""Features that take only multiples of a step: integers, 8-bit pixels, categories."""
 
 from __future__ import annotations
 
@@ -13,61 +13,60 @@ from onnx_lippa.arrays import Float64, Integers
 
 _LARGEST_DENOMINATOR: Final = 1_000_000
 _COUNTABLE: Final = 2.0**52
-"""Multiples of a step are told apart in float64 up to about here; beyond, any value will do."""
+"""Multiples of a step are distinct in float64 up to about here; beyond, any value will do."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The points whose feature i is a whole multiple of ``steps[i]``.
+    """The points whose feature i is an integer multiple of ``steps[i]``.
 
-    A multiple is the number of the model's type nearest to it. A step that is the float64 of a
-    simple fraction p/q stands for this fraction, so its multiples are those that dividing whole
-    numbers gives: for a step of 1/255 the very pixels of 8-bit images divided by 255, for 0.1 the
-    0.3 that a data file holds and not 3 * 0.1 = 0.30000000000000004.
+    A multiple is rounded to the nearest number of the model's type. A step that is the float64 of
+    a simple fraction p/q stands for that fraction: multiples of 1/255 are the pixels of 8-bit
+    images divided by 255, and 3 * 0.1 is the 0.3 of a data file, not 0.30000000000000004.
 
     Attributes:
-        steps: (d,) the steps; 0 where a feature may take any value.
+        steps: (d,) the steps; 0 for any value.
     """
 
     steps: Float64
 
     def nearest(self, x: Float64) -> Float64:
-        """The point of the grid nearest to a point (d,), in float64."""
+        """The nearest grid point to a point (d,), in float64."""
         return self.at(self.counts(x), x)
 
     def within(
         self, x: Float64, lower: Float64, upper: Float64, dtype: np.dtype[np.floating]
     ) -> Float64:
-        """The nearest points of the grid to points (n, d) of a box that lie in it when stored."""
+        """The nearest grid points to points (n, d) of a box that are in the box when stored."""
         counts = self.counts(x)
         stored = self.at(counts, x).astype(dtype).astype(np.float64)
         return self.at(counts + (stored < lower) - (stored > upper), x)
 
     def contains(self, x: Float64, dtype: np.dtype[np.floating]) -> bool:
-        """Whether stored values (d,) are those of points on the grid."""
+        """Whether a stored point (d,) is on the grid."""
         return bool(np.all(self.are_on(x, dtype)))
 
     def are_on(self, x: Float64, dtype: np.dtype[np.floating]) -> np.ndarray:
-        """Which of some stored values (..., d) are on the grid."""
-        with np.errstate(over="ignore"):  # beyond the type it is infinite
+        """Which stored values (..., d) are on the grid."""
+        with np.errstate(over="ignore"):  # infinite beyond the type
             snapped = self.nearest(x).astype(dtype).astype(np.float64)
         return np.asarray((self.steps == 0.0) | (snapped == x))
 
     def counts(self, x: Float64) -> Float64:
-        """Which multiples of the steps are nearest to a point (..., d); 0 for a step of 0."""
+        """The numbers of the nearest multiples to a point (..., d); 0 for a step of 0."""
         quotients = np.zeros_like(x)
         with np.errstate(over="ignore"):
             np.divide(x, self.steps, out=quotients, where=self.steps != 0.0)
         return np.rint(quotients)
 
     def at(self, counts: Float64, x: Float64) -> Float64:
-        """The multiples with these counts (..., d), in float64; x where the step is 0."""
+        """The multiples with these numbers (..., d), in float64; x where the step is 0."""
         countable = (self.steps != 0.0) & (np.abs(counts) < _COUNTABLE)
         counts = np.where(countable, counts, 0.0)
         return np.where(countable, counts * self._numerators / self._denominators, x)
 
     def multiples(self, features: Integers | int, counts: Float64) -> Float64:
-        """The multiples with these counts (n,) of the steps of some features, none of them 0."""
+        """The multiples with these numbers (n,) of some features' steps, none of them 0."""
         exact = counts * self._numerators[features]
         return np.asarray(exact / self._denominators[features], dtype=np.float64)
 
@@ -87,7 +86,7 @@ class Grid:
 
 @lru_cache(maxsize=4096)
 def _fraction(step: float) -> tuple[float, float]:
-    """Numerator and denominator of a step, whole where it is the float64 of a simple fraction."""
+    """Numerator and denominator of a step: integers if it is the float64 of a simple fraction."""
     simple = Fraction(step).limit_denominator(_LARGEST_DENOMINATOR)
     if float(simple) == step and simple.numerator < _COUNTABLE:
         return float(simple.numerator), float(simple.denominator)

@@ -18,10 +18,10 @@ from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec import vnnlib
-from onnx_lippa.spec.branches import Bounds, Branch, Expansion, expand
-from onnx_lippa.spec.formula import Comparison, Every, Formula, Some, Term, flattened, holds
+from onnx_lippa.spec.dnf import Bounds, Branch, Expansion, expand
+from onnx_lippa.spec.formula import And, Comparison, Formula, Or, Term, flatten, holds
 from onnx_lippa.spec.interval import Interval, is_float64, nearest, nearest_above, scaled_to_float64
-from onnx_lippa.spec.unsafe_set import Conjunction, UnsafeSet
+from onnx_lippa.spec.output_set import Conjunction, UnsafeSet
 
 BUILT_IN_PYTHON: Final = "built in Python"
 MAX_NUMBERS: Final = 30_000_000
@@ -87,18 +87,20 @@ class Property:
     contradiction: str = ""
     sha256: str = ""
 
-    def holds(self, x: Floats, y: Floats, meant: Mapping[int, Fraction] | None = None) -> bool:
+    def holds(
+        self, x: Floats, y: Floats, exact_values: Mapping[int, Fraction] | None = None
+    ) -> bool:
         """Whether an input and its outputs are what is sought, exactly, with no tolerance.
 
         Args:
             x: the input, float32 or float64, any shape.
             y: its outputs, any shape.
             meant: inputs that stand for another number, which no float of their type equals (see
-                :meth:`meant_by`).
+                :meth:`exact_values_of`).
         """
-        return holds(self.formula, x, y, meant)
+        return holds(self.formula, x, y, exact_values)
 
-    def meant_by(self, case: Case, inputs: Collection[int]) -> dict[int, Fraction]:
+    def exact_values_of(self, case: Case, inputs: Collection[int]) -> dict[int, Fraction]:
         """The exact number in a case's box for inputs that have no float between their bounds."""
         # Of the bounds stated for an input anywhere, the case's own is the nearest one.
         return {
@@ -157,7 +159,7 @@ class Property:
             OutOfTimeError: the deadline has passed.
         """
         try:
-            flat = flattened(formula)
+            flat = flatten(formula)
             for number, comparison in enumerate(_comparisons(flat)):
                 if number % _COMPARISONS_PER_LOOK == 0:
                     require_time(deadline)
@@ -200,8 +202,8 @@ class Property:
                 "the matrices in unsafe must have one column for every output, all the same "
                 f"number, but have {sorted(widths) or 'none'}: give pairs (A, b) for A @ y <= b"
             )
-        sought = Some(tuple(Every(tuple(_outputs_below(*pair))) for pair in polyhedra))
-        formula = Every((*_inputs_between(low, high), sought))
+        sought = Or(tuple(And(tuple(_outputs_below(*pair))) for pair in polyhedra))
+        formula = And((*_inputs_between(low, high), sought))
         return cls.from_formula(formula, low.size, widths.pop())
 
 

@@ -11,7 +11,7 @@ from onnx_lippa.attacks.explore import explore
 from onnx_lippa.attacks.methods import MomentumPgd
 from onnx_lippa.attacks.rows import rows_for
 from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.spec import InputSet, Problem, UnsafeSet, norm_named
+from onnx_lippa.spec import InputSet, Problem, UnsafeSet, get_norm
 from tests.support.attacks import digits
 
 ROWS = 1500
@@ -21,7 +21,7 @@ def rows():
     model, x, y = digits()
     center = x[0].astype(np.float64).ravel()
     d = center.size
-    inputs = InputSet(center, norm_named("linf"), 0.02, np.zeros(d), np.ones(d))
+    inputs = InputSet(center, get_norm("linf"), 0.02, np.zeros(d), np.ones(d))
     unsafe = UnsafeSet.misclassification(int(y[0]), 10)
     problem = Problem(0, inputs, unsafe, unsafe)
     return model, rows_for([problem], [(0, 0)] * ROWS, [center.astype(np.float32)] * ROWS)

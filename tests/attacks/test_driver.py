@@ -157,7 +157,7 @@ def test_only_nearer_witnesses_replace_one(monkeypatch, norm):
     seen: dict[bytes, list[float]] = {}
 
     def check(runtime, candidate, inputs, unsafe, asked=None):
-        found = check_candidate(runtime, candidate, inputs, unsafe, asked)
+        found = check_candidate(runtime, candidate, inputs, unsafe, claim)
         if found is not None:
             seen.setdefault(inputs.center.tobytes(), []).append(found.distance)
         return found

@@ -23,7 +23,7 @@ from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.mip.formulation import FREE
 from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.spec import InputSet, Problem, UnsafeSet, norm_named
+from onnx_lippa.spec import InputSet, Problem, UnsafeSet, get_norm
 from onnx_lippa.witness import FoundBy
 from tests.support.attacks import RADII, digits, fingerprints, mlp_file, outcomes_of, plain_outputs
 from tests.support.mip import least_margin
@@ -40,7 +40,7 @@ def case(folder, seed: int, eps: float = 0.3, norm: str = "linf") -> tuple[Model
     x = np.random.default_rng([98, seed]).uniform(0.2, 0.8, size=2).astype(np.float32)
     label = int(plain_outputs(path, x[None])[0].argmax())
     unsafe = UnsafeSet.misclassification(label, 3)
-    inputs = InputSet(x.astype(np.float64), norm_named(norm), eps, np.zeros(2), np.ones(2))
+    inputs = InputSet(x.astype(np.float64), get_norm(norm), eps, np.zeros(2), np.ones(2))
     return load(path), Problem(seed, inputs, unsafe, unsafe)
 
 

@@ -12,7 +12,7 @@ from onnx_lippa import Verdict, attack
 from onnx_lippa.attacks import plan
 from onnx_lippa.onnx_io import load
 from onnx_lippa.runs import workers
-from onnx_lippa.spec import Features
+from onnx_lippa.spec import InputSpecification
 from tests.support.attacks import (
     DIGITS,
     MODELS,
@@ -68,11 +68,13 @@ def test_all_points(tmp_path, norm, axes, grid, upper):
     known = nearest(norm, points, classes, x, y)
     assert np.isfinite(known).any()
     found = attack(path, x, y, norm=norm, grid=grid, upper=upper, **FEW)
-    check_features(path, x, y, found, norm, Features.given(4, upper=upper, grid=grid))
+    check_features(path, x, y, found, norm, InputSpecification.build(4, upper=upper, grid=grid))
     np.testing.assert_allclose(found.distances, known, rtol=1e-6)
     eps = float(np.median(known)) * (1 + 1e-6)
     within = attack(path, x, y, eps=eps, norm=norm, grid=grid, upper=upper, **FEW)
-    check_features(path, x, y, within, norm, Features.given(4, upper=upper, grid=grid, eps=eps))
+    check_features(
+        path, x, y, within, norm, InputSpecification.build(4, upper=upper, grid=grid, eps=eps)
+    )
     np.testing.assert_array_equal(within.success, known <= eps)
 
 
@@ -87,7 +89,7 @@ def test_all_points_with_radii_and_a_mask(tmp_path, norm):
         mine = points[(classes != label) & (points[:, 3] == row[3])]
         known.append(distances(norm, mine / radii, row / radii).min(initial=np.inf))
     given = {"eps": radii, "grid": steps, "fixed": [3], "upper": [4, 1, 3, 0.5, 1]}
-    features = Features.given(5, **given)
+    features = InputSpecification.build(5, **given)
     for minimize in (False, True):
         result = attack(path, x, y, norm=norm, minimize=minimize, **given, **FEW)
         check_features(path, x, y, result, norm, features)
@@ -130,10 +132,10 @@ def test_search(tmp_path, monkeypatch, norm):
         known = nearest(norm, points, classes, x, y)
         eps = float(np.median(known[np.isfinite(known)])) * 1.01
         within = attack(path, x, y, eps=eps, norm=norm, grid=0.25, **FEW)
-        check_features(path, x, y, within, norm, Features(eps=eps, grid=0.25))
+        check_features(path, x, y, within, norm, InputSpecification(eps=eps, grid=0.25))
         wanted, found = wanted + (known <= eps).sum(), found + within.success.sum()
         least = attack(path, x, y, norm=norm, grid=0.25, **FEW)
-        check_features(path, x, y, least, norm, Features(grid=0.25))
+        check_features(path, x, y, least, norm, InputSpecification(grid=0.25))
         near += (least.distances <= known * (1 + 1e-6)).sum()
         total += len(x)
     assert wanted > 3
@@ -152,7 +154,7 @@ def test_whole_numbers_beside_any_numbers(tmp_path, norm, minimize):
     known = nearest(norm, points, classes, x, y)
     eps = float(np.median(known)) * 1.1
     result = attack(path, x, y, eps=eps, norm=norm, grid=steps, minimize=minimize, **FEW)
-    check_features(path, x, y, result, norm, Features.given(4, eps=eps, grid=steps))
+    check_features(path, x, y, result, norm, InputSpecification.build(4, eps=eps, grid=steps))
     assert result.success.sum() >= (known <= eps).sum() - 1
 
 
@@ -163,7 +165,7 @@ def test_pixels():
         x, y = data["images"][:12].reshape(12, -1), data["labels"][:12]
     x = x.astype(np.float32) / np.float32(255)
     result = attack(path, x, y, eps=12.5 / 255, grid=1 / 255, restarts=1)
-    check_features(path, x, y, result, "linf", Features(eps=12.5 / 255, grid=1 / 255))
+    check_features(path, x, y, result, "linf", InputSpecification(eps=12.5 / 255, grid=1 / 255))
     found = result.adversarials.reshape(12, -1)
     pixels = np.rint(found * 255).astype(np.uint8)
     np.testing.assert_array_equal(found, pixels.astype(np.float32) / np.float32(255))
@@ -184,7 +186,7 @@ def test_digits(norm, method, minimize):
         model, x[:3], y[:3], eps=eps, norm=norm, grid=1 / 16, fixed=range(0, 64, 5),
         method=method, minimize=minimize, restarts=1, gradient_steps=10, lp_steps=2,
     )  # fmt: skip
-    features = Features.given(64, eps=eps, grid=1 / 16, fixed=list(range(0, 64, 5)))
+    features = InputSpecification.build(64, eps=eps, grid=1 / 16, fixed=list(range(0, 64, 5)))
     check_features(DIGITS, x[:3], y[:3], result, norm, features)
     assert Verdict.ADVERSARIAL in result.verdicts
 
@@ -214,7 +216,7 @@ def test_a_float64_model(tmp_path):
 @pytest.mark.parametrize("minimize", [False, True])
 def test_neighbours_and_order(minimize):
     model, x, y = digits()
-    features = Features.given(64, eps=np.full(64, 0.16), grid=1 / 16, fixed=[0, 9, 20])
+    features = InputSpecification.build(64, eps=np.full(64, 0.16), grid=1 / 16, fixed=[0, 9, 20])
     asked = {"features": features, "minimize": minimize, "restarts": 1, "gradient_steps": 10}
     whole = fingerprints(outcomes_of(model, x, y, [0, 4, 9], "linf", **asked))
     alone = {}
@@ -226,7 +228,7 @@ def test_neighbours_and_order(minimize):
 @pytest.mark.slow
 def test_workers(monkeypatch):
     model, x, y = digits()
-    asked = {"features": Features(eps=0.16, grid=1 / 16, fixed=(3, 9)), **FEW}
+    asked = {"features": InputSpecification(eps=0.16, grid=1 / 16, fixed=(3, 9)), **FEW}
     whole = fingerprints(outcomes_of(model, x, y, range(6), "linf", **asked))
     monkeypatch.setattr(workers, "_SHARD", 2)
     spread = fingerprints(outcomes_of(model, x, y, range(6), "linf", workers=2, **asked))

@@ -9,7 +9,7 @@ import pytest
 
 from onnx_lippa import Verdict, attack
 from onnx_lippa.onnx_io import load
-from onnx_lippa.spec import Features
+from onnx_lippa.spec import InputSpecification
 from tests.support.attacks import (
     DIGITS,
     RADII,
@@ -51,7 +51,7 @@ def test_masks(norm, method, minimize, each):
     result = attack(
         digits()[0], x, y, norm=norm, eps=eps, fixed=MASK, method=method, minimize=minimize, **FEW
     )
-    features = Features.given(64, eps=eps, fixed=MASK)
+    features = InputSpecification.build(64, eps=eps, fixed=MASK)
     check_features(DIGITS, x, y, result, norm, features)
     assert Verdict.ADVERSARIAL in result.verdicts
 
@@ -61,7 +61,7 @@ def test_masks(norm, method, minimize, each):
 def test_masks_without_a_radius(norm, method):
     x, y = inputs(4)
     result = attack(digits()[0], x, y, norm=norm, fixed=np.flatnonzero(MASK), method=method, **FEW)
-    check_features(DIGITS, x, y, result, norm, Features.given(64, fixed=MASK))
+    check_features(DIGITS, x, y, result, norm, InputSpecification.build(64, fixed=MASK))
     assert result.success.all()
     unmasked = attack(digits()[0], x, y, norm=norm, method=method, **FEW)
     assert np.median(unmasked.distances) <= np.median(result.distances)
@@ -76,7 +76,9 @@ def test_engines_on_radii_and_masks(engine, norm):
             digits()[0], x, y, eps=eps, fixed=MASK, norm=norm, engine=engine, minimize=minimize,
             restarts=0, gradient_steps=2, lp_steps=3,
         )  # fmt: skip
-        check_features(DIGITS, x, y, result, norm, Features.given(64, eps=eps, fixed=MASK))
+        check_features(
+            DIGITS, x, y, result, norm, InputSpecification.build(64, eps=eps, fixed=MASK)
+        )
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -84,7 +86,9 @@ def test_equal_radii_find_what_one_finds(norm):
     x, y = inputs(12)
     one = attack(digits()[0], x, y, eps=RADII[norm], norm=norm, **FEW)
     each = attack(digits()[0], x, y, eps=np.full((8, 8), RADII[norm]), norm=norm, **FEW)
-    check_features(DIGITS, x, y, each, norm, Features.given(64, eps=np.full(64, RADII[norm])))
+    check_features(
+        DIGITS, x, y, each, norm, InputSpecification.build(64, eps=np.full(64, RADII[norm]))
+    )
     assert abs(int(one.success.sum()) - int(each.success.sum())) <= 1
     nearest = attack(
         digits()[0], x[:4], y[:4], eps=2 * RADII[norm], norm=norm, minimize=True, **FEW
@@ -112,7 +116,7 @@ def test_bounds_per_feature(tmp_path, norm, eps):
     result = attack(
         path, x, y, eps=radii, norm=norm, lower=lower, upper=upper, minimize=True, **FEW
     )
-    features = Features.given(6, eps=radii, lower=lower, upper=upper)
+    features = InputSpecification.build(6, eps=radii, lower=lower, upper=upper)
     check_features(path, x, y, result, norm, features)
     assert result.success.any()
 
@@ -151,7 +155,7 @@ def test_fixed_features_may_lie_outside_the_domain(tmp_path):
     x = np.array([[7.5, 0.5, 0.5, -3.0]], np.float32)
     y = plain_outputs(path, x).argmax(axis=1)
     result = attack(path, x, y, fixed=[0, 3], **FEW)
-    check_features(path, x, y, result, "linf", Features(fixed=(0, 3)))
+    check_features(path, x, y, result, "linf", InputSpecification(fixed=(0, 3)))
 
 
 # Same seed, same result
@@ -161,7 +165,7 @@ def test_fixed_features_may_lie_outside_the_domain(tmp_path):
 def test_neighbours_and_order(norm, minimize):
     """Fixed features make a box of its own for every input."""
     model, x, y = digits()
-    features = Features.given(64, eps=random_radii(norm), fixed=MASK)
+    features = InputSpecification.build(64, eps=random_radii(norm), fixed=MASK)
     some = [0, 4, 9]
     asked = {"features": features, "minimize": minimize, **FEW}
     whole = fingerprints(outcomes_of(model, x, y, some, norm, **asked))
@@ -201,4 +205,4 @@ def test_a_single_input_and_its_own_shape(tmp_path):
     (x, y), shaped = inputs(1), np.full((1, 64), 0.1)
     result = attack(digits()[0], x[0], y[0], eps=shaped, grid=np.zeros((8, 8)), **FEW)
     check_result(DIGITS, x, y, attack(digits()[0], x, y, eps=0.1, **FEW), "linf", 0.1)
-    check_features(DIGITS, x, y, result, "linf", Features.given(64, eps=shaped))
+    check_features(DIGITS, x, y, result, "linf", InputSpecification.build(64, eps=shaped))

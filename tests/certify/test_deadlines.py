@@ -16,14 +16,14 @@ from onnx_lippa.clock import NEVER, OutOfTimeError, require_time
 from onnx_lippa.search.base import Limits
 from onnx_lippa.search.boxes import BoxSearch
 from onnx_lippa.search.signs import SignSearch
-from onnx_lippa.spec import InputSet, StatedSet, UnsafeSet, norm_named
+from onnx_lippa.spec import InputSet, StatedSet, UnsafeSet, get_norm
 from tests.support.networks import conv_net
 from tests.support.search import disjuncts_of, least_margin, random_system
 
 
 def box(network, eps=0.1):
     d = network.input_size
-    return InputSet(np.full(d, 0.5), norm_named("linf"), eps, np.zeros(d), np.ones(d))
+    return InputSet(np.full(d, 0.5), get_norm("linf"), eps, np.zeros(d), np.ones(d))
 
 
 def past() -> float:
@@ -112,7 +112,7 @@ def test_intervals_of_a_layer_look_at_the_clock():
     network = conv_net(0)
     d = network.input_size
     domain = InputDomain.of(
-        StatedSet(np.full(d, 0.5), norm_named("l1"), 0.5, np.zeros(d), np.ones(d))
+        StatedSet(np.full(d, 0.5), get_norm("l1"), 0.5, np.zeros(d), np.ones(d))
     )
     forms = express_inputs(domain, network).reshaped((d,))
     lower, upper = Reduction(domain, Tightening(deadline=NEVER)).bounds(forms)

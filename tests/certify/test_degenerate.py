@@ -10,7 +10,7 @@ import pytest
 
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
-from onnx_lippa.spec import Conjunction, Features, Problem, UnsafeSet, norm_named
+from onnx_lippa.spec import Conjunction, InputSpecification, Problem, UnsafeSet, get_norm
 from onnx_lippa.witness import Result, Verdict
 from tests.support.graphs import dense_model, graph_model, label_of, load_model, node
 
@@ -18,7 +18,7 @@ NORMS = ("linf", "l1", "l2")
 
 
 def proven(model: Model, x: np.ndarray, label: int, norm: str, **features: Any) -> Result:
-    inputs = Features.given(x.size, **features).input_set(x, norm_named(norm))
+    inputs = InputSpecification.build(x.size, **features).input_set(x, get_norm(norm))
     unsafe = UnsafeSet.misclassification(label, model.network.output_size)
     settings = CertifySettings(ProofMethod.COMPLETE, time_limit=10.0)
     (outcome,) = certify_batch(model, [Problem(0, inputs, unsafe, unsafe)], settings)
@@ -111,7 +111,7 @@ def test_a_least_value_of_exactly_0_ends_at_once(norm):
         ]  # fmt: skip
         model = load_model(graph_model(nodes, (d,), constants))
         x = generator.uniform(0, 1, d).astype(np.float32)
-        inputs = Features.given(d, eps=5.0).input_set(x, norm_named(norm))
+        inputs = InputSpecification.build(d, eps=5.0).input_set(x, get_norm(norm))
         for strict, verdict in ((True, Verdict.ROBUST), (False, Verdict.ADVERSARIAL)):
             unsafe = UnsafeSet((Conjunction(np.eye(1), np.zeros(1), strict),))
             problem = Problem(0, inputs, unsafe, UnsafeSet(()))

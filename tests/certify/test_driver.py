@@ -11,12 +11,12 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.spec import (
     Conjunction,
-    Features,
+    InputSpecification,
     Problem,
     Property,
     UnsafeSet,
-    inputs_of,
-    norm_named,
+    build_inputs,
+    get_norm,
 )
 from onnx_lippa.witness import FoundBy, ProvedBy, Verdict
 from tests.support.attacks import digits, problems_of
@@ -50,7 +50,7 @@ def test_verdicts_and_their_evidence(method, norm):
         if outcome.verdict is Verdict.ROBUST:
             assert outcome.bound > 0
             assert outcome.proved_by in PROVED_BY[method]
-            points = problem.inputs.sampled(np.random.default_rng(0), 500)
+            points = problem.inputs.sample(np.random.default_rng(0), 500)
             assert problem.unsafe.margins(model.network.forward(points)).min() >= outcome.bound
         elif outcome.verdict is Verdict.ADVERSARIAL:
             assert outcome.witness is not None
@@ -114,7 +114,7 @@ def test_without_a_radius_there_is_no_proof():
     model, x, y = digits()
     (problem,) = problems_of(model, x, y, [0])
     problem = Problem(
-        0, problem.inputs.with_eps(np.inf), problem.unsafe, problem.wrong, problem.asked
+        0, problem.inputs.with_eps(np.inf), problem.unsafe, problem.wrong, problem.claim
     )
     outcome = verdicts(model, [problem], ProofMethod.AUTO)[0]
     assert outcome.verdict is Verdict.UNKNOWN
@@ -137,9 +137,9 @@ def test_a_switch_has_no_relus_and_is_proven_all_the_same():
         node("MatMul", "z w", "y"),
     ]
     model = load_model(graph_model(nodes, (2,), constants))
-    box = Features.given(2, lower=-1.0, upper=1.0, eps=0.3)
-    inputs = box.input_set(np.array([0.1, -0.2], np.float32), norm_named("linf"))
-    points = inputs.sampled(np.random.default_rng(1), 4000)
+    box = InputSpecification.build(2, lower=-1.0, upper=1.0, eps=0.3)
+    inputs = box.input_set(np.array([0.1, -0.2], np.float32), get_norm("linf"))
+    points = inputs.sample(np.random.default_rng(1), 4000)
     row = np.array([[1.0, -0.5]])
     least = float((model.network.forward(points) @ row.T).min())
     for room, verdict in ((-3.0, Verdict.ROBUST), (0.2, None)):
@@ -154,7 +154,7 @@ def test_proofs_of_properties_hold_for_the_bounds_as_stated():
     assert set(np.float32([0.1, 0.3]).astype(np.float64)).isdisjoint({0.1, 0.3})
     low, high = np.array([0.1]), np.array([0.3])
     asked = Property.build(low, high, [(np.array([[1.0]]), np.array([0.05]))])
-    inputs, claim = inputs_of(asked, asked.cases[0], np.dtype(np.float32))
+    inputs, claim = build_inputs(asked, asked.cases[0], np.dtype(np.float32))
     wide = claim.stated
     assert inputs.lower[0] > 0.1 and inputs.upper[0] < 0.3
     assert (wide.lower[0], wide.upper[0]) == (0.1, 0.3)

@@ -17,7 +17,7 @@ from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
-from onnx_lippa.spec import Features, Problem, UnsafeSet, norm_named
+from onnx_lippa.spec import InputSpecification, Problem, UnsafeSet, get_norm
 from onnx_lippa.witness import Verdict
 from tests.support.graphs import dense_model, label_of
 
@@ -62,7 +62,9 @@ def nearest(
     rows: np.ndarray, sides: np.ndarray, x: np.ndarray, norm: str, units: np.ndarray
 ) -> float:
     """Least distance to ``rows @ x' + sides >= 0`` within [0, 1]^d."""
-    measured = Features.given(x.size, eps=units).input_set(x.astype(np.float32), norm_named(norm))
+    measured = InputSpecification.build(x.size, eps=units).input_set(
+        x.astype(np.float32), get_norm(norm)
+    )
     embedding = measured.norm.epigraph(x, np.zeros(x.size), np.ones(x.size))
     asked = Rows(
         sp.csr_array(rows @ embedding.matrix), -sides - rows @ embedding.offset,
@@ -81,7 +83,7 @@ def nearest(
 
 
 def verdict(model: Model, x: np.ndarray, label: int, norm: str, eps: object) -> Verdict:
-    inputs = Features.given(x.size, eps=eps).input_set(x, norm_named(norm))
+    inputs = InputSpecification.build(x.size, eps=eps).input_set(x, get_norm(norm))
     unsafe = UnsafeSet.misclassification(label, model.network.output_size)
     settings = CertifySettings(ProofMethod.COMPLETE, time_limit=20.0)
     (found,) = certify_batch(model, [Problem(0, inputs, unsafe, unsafe)], settings)

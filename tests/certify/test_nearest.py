@@ -11,7 +11,7 @@ from onnx_lippa import InputError, Verdict, certify, minimal_distortion
 from onnx_lippa.mip.distortion import Distortion
 from onnx_lippa.onnx_io import load
 from onnx_lippa.proofs import CertifySettings, ProofMethod
-from onnx_lippa.spec import Features, Problem, UnsafeSet, norm_named
+from onnx_lippa.spec import InputSpecification, Problem, UnsafeSet, get_norm
 from onnx_lippa.witness import ProvedBy, Result
 from tests.support.attacks import digits, linear_file, plain_outputs
 from tests.support.one_hidden_layer import layers_file, least_distance, one_hidden_layer
@@ -152,7 +152,7 @@ def test_a_word_that_cannot_be_checked_is_called_one(tmp_path, monkeypatch):
 
 
 def problem_around(model, x, label, eps):
-    inputs = Features(eps=eps).input_set(x, norm_named("linf"))
+    inputs = InputSpecification(eps=eps).input_set(x, get_norm("linf"))
     unsafe = UnsafeSet.misclassification(label, model.network.output_size)
     return Problem(0, inputs, unsafe, unsafe)
 

@@ -13,8 +13,8 @@ from onnx_lippa import Answer, Property
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.runs.falsify import problem_of
-from onnx_lippa.spec import inputs_of
-from onnx_lippa.spec.formula import Comparison, Every, Some
+from onnx_lippa.spec import build_inputs
+from onnx_lippa.spec.formula import And, Comparison, Or
 from onnx_lippa.witness import Verdict
 from tests.support.graphs import graph_model, load_model, node, saved
 
@@ -47,7 +47,7 @@ def test_an_interval_narrower_than_a_float_is_proven_as_a_whole(tmp_path, method
     nodes = [node("Mul", "x w", "h"), node("Add", "h b", "y")]
     model = load_model(graph_model(nodes, (1,), {"w": np.float32([1e8]), "b": np.float32([bias])}))
     asked = Property.build([0.1], [0.100000002], y_at_least(10000000.1999 + float(bias)))
-    inputs, claim = inputs_of(asked, asked.cases[0], np.dtype(np.float32))
+    inputs, claim = build_inputs(asked, asked.cases[0], np.dtype(np.float32))
     assert inputs.lower[0] == inputs.upper[0]
     assert (claim.stated.lower[0], claim.stated.upper[0]) == (0.1, 0.100000002)
     found = onnx_lippa.verify(model, asked, timeout=4, method=method)
@@ -59,9 +59,9 @@ def test_an_interval_narrower_than_a_float_is_proven_as_a_whole(tmp_path, method
 
 def test_a_float_that_stands_for_a_bound_is_covered_beside_the_bound():
     asked = Property.build([0.3], [0.3], y_at_least(0))
-    inputs, claim = inputs_of(asked, asked.cases[0], np.dtype(np.float32))
+    inputs, claim = build_inputs(asked, asked.cases[0], np.dtype(np.float32))
     assert inputs.lower[0] == inputs.upper[0] == float(np.float32(0.3)) > 0.3
-    assert claim.meant == {0: Fraction(0.3)}
+    assert claim.exact_values == {0: Fraction(0.3)}
     assert (claim.stated.lower[0], claim.stated.upper[0]) == (0.3, float(np.float32(0.3)))
 
 
@@ -70,7 +70,7 @@ def test_all_of_a_box_is_in_its_ball():
     for _ in range(200):
         low, high = np.sort(generator.normal(size=(2, 3)) * 10.0 ** generator.integers(-6, 6), 0)
         asked = Property.build(low, high, [([[1.0]], [0.0])])
-        inputs, claim = inputs_of(asked, asked.cases[0], np.dtype(np.float32))
+        inputs, claim = build_inputs(asked, asked.cases[0], np.dtype(np.float32))
         for corner in (inputs.lower, inputs.upper):
             assert inputs.contains(corner)
             assert claim.stated.is_in_box(corner)
@@ -78,14 +78,14 @@ def test_all_of_a_box_is_in_its_ball():
 
 def test_contradictory_bounds_and_rows_are_unsat(tmp_path):
     path = relu(tmp_path)
-    bounds = Every((Comparison(((0, -ONE),), (), -ONE), Comparison(((0, ONE),), (), ONE, True)))
-    rows = Every((Comparison((), ((0, -ONE),), -ONE), Comparison((), ((0, ONE),), Fraction(0))))
+    bounds = And((Comparison(((0, -ONE),), (), -ONE), Comparison(((0, ONE),), (), ONE, True)))
+    rows = And((Comparison((), ((0, -ONE),), -ONE), Comparison((), ((0, ONE),), Fraction(0))))
     box = (Comparison(((0, -ONE),), (), ONE), Comparison(((0, ONE),), (), ONE))
     asked = Property.from_formula(bounds, 1, 1)
     for found in (onnx_lippa.verify(path, asked), onnx_lippa.falsify(path, asked)):
         assert found.answer is Answer.UNSAT
         assert "X_0 must be at least 1.0 and less than 1.0" in found.note
-    found = onnx_lippa.verify(path, Property.from_formula(Every((*box, rows)), 1, 1))
+    found = onnx_lippa.verify(path, Property.from_formula(And((*box, rows)), 1, 1))
     assert found.answer is Answer.UNSAT
 
 
@@ -115,7 +115,7 @@ def test_a_coefficient_that_float64_lacks_proves_nothing(tmp_path):
     box = (Comparison(((0, -ONE),), (), ONE), Comparison(((0, ONE),), (), ONE))
     row = Comparison((), ((0, nine), (1, -ONE)), Fraction(-5))
     model = load_model(graph_model([node("Concat", "x x", "y", axis=1)], (1,)))
-    found = onnx_lippa.verify(model, Property.from_formula(Every((*box, row)), 1, 2), timeout=2)
+    found = onnx_lippa.verify(model, Property.from_formula(And((*box, row)), 1, 2), timeout=2)
     assert found.answer is not Answer.UNSAT
     assert "more digits than float64 holds" in found.reason
 
@@ -124,10 +124,10 @@ def sums_of_ors(count):
     """``y`` is at least k + 1/2 or at most -k - 1/2, for k to ``count``: 2^count disjuncts."""
     half = Fraction(1, 2)
     ors = [
-        Some((Comparison((), ((0, -ONE),), -k - half), Comparison((), ((0, ONE),), -k - half)))
+        Or((Comparison((), ((0, -ONE),), -k - half), Comparison((), ((0, ONE),), -k - half)))
         for k in range(count)
     ]
-    return Every((Comparison(((0, -ONE),), (), ONE), Comparison(((0, ONE),), (), ONE), *ors))
+    return And((Comparison(((0, -ONE),), (), ONE), Comparison(((0, ONE),), (), ONE), *ors))
 
 
 @pytest.mark.parametrize("method", ["auto", "linear"])

@@ -15,10 +15,10 @@ from onnx_lippa import Answer, Property
 from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
 from onnx_lippa.runs.falsify import problem_of
 from onnx_lippa.spec import FARTHEST
-from onnx_lippa.spec.formula import Comparison, Every
+from onnx_lippa.spec.formula import And, Comparison
 from onnx_lippa.witness import Verdict
 from tests.support.graphs import graph_model, load_model, node
-from tests.support.tiny_networks import CLEAR, Asked, least_margin, question, tiny
+from tests.support.tiny_networks import CLEAR, ExactClaim, least_margin, question, tiny
 
 ONE = Fraction(1)
 
@@ -87,7 +87,7 @@ def test_ties_have_exact_answers(strict, answer):
     nodes = [node("MatMul", "x w", "h"), node("Abs", "h", "a"), node("MatMul", "a s", "y")]
     constants = {"w": np.float32([[1, 1], [1, -1]]), "s": np.float32([[1], [1]])}
     model = load_model(graph_model(nodes, (2,), constants))
-    asked = Asked(-np.ones(2), np.ones(2), np.array([[1.0]]), np.zeros(1), strict)
+    asked = ExactClaim(-np.ones(2), np.ones(2), np.array([[1.0]]), np.zeros(1), strict)
     started = time.monotonic()
     found = onnx_lippa.verify(model, asked.property(), timeout=60)
     assert found.answer is answer
@@ -101,7 +101,7 @@ def test_a_tie_of_rationals_that_no_float_is():
              axes=[1], keepdims=1)]  # fmt: skip
     constants = {"w": np.float32([[3, -6]]), "b": np.float32([-1, 2])}
     model = load_model(graph_model(nodes, (1,), constants))
-    asked = Asked(np.zeros(1), np.ones(1), np.array([[1.0]]), np.zeros(1), True)
+    asked = ExactClaim(np.zeros(1), np.ones(1), np.array([[1.0]]), np.zeros(1), True)
     assert proven(model, asked, ProofMethod.AUTO).verdict is Verdict.ROBUST
     assert (
         proven(model, replace(asked, strict=False), ProofMethod.AUTO).verdict is not Verdict.ROBUST
@@ -117,7 +117,7 @@ def test_a_bound_that_is_not_reached_decides_a_tie(strict):
     """``X_0 < 1`` and ``Y_0 >= 1`` for y = relu(x)."""
     bound = Comparison(((0, ONE),), (), ONE, strict)
     parts = (Comparison(((0, -ONE),), (), ONE), bound, Comparison((), ((0, -ONE),), -ONE))
-    found = onnx_lippa.verify(relu_of(1), Property.from_formula(Every(parts), 1, 1), timeout=20)
+    found = onnx_lippa.verify(relu_of(1), Property.from_formula(And(parts), 1, 1), timeout=20)
     assert found.answer is (Answer.UNSAT if strict else Answer.SAT)
 
 
@@ -128,7 +128,7 @@ def test_strict_rows_beside_others(strict):
         Comparison(((0, -ONE), (1, ONE)), (), Fraction(0)),
         Comparison((), ((0, ONE), (1, -ONE)), Fraction(0), strict),
     )
-    asked = Property.from_formula(Every(rows), 2, 2)
+    asked = Property.from_formula(And(rows), 2, 2)
     found = onnx_lippa.verify(relu_of(2), asked, timeout=20)
     assert found.answer is (Answer.UNSAT if strict else Answer.SAT)
 
@@ -138,7 +138,7 @@ def test_input_rows_that_contradict_each_other():
         Comparison(((0, ONE), (1, -ONE)), (), -ONE),
         Comparison(((0, -ONE), (1, ONE)), (), Fraction(0)),
     )
-    asked = Property.from_formula(Every(rows), 2, 2)
+    asked = Property.from_formula(And(rows), 2, 2)
     assert onnx_lippa.verify(relu_of(2), asked, timeout=20).answer is Answer.UNSAT
 
 
@@ -151,5 +151,5 @@ def test_a_candidate_near_a_bound_is_not_moved_by_what_lies_far_away():
     x = problem.inputs.to_model_type(np.array([0.1, 0.75]))
     assert problem.inputs.contains(x)
     np.testing.assert_allclose(x, [0.1, 0.75], rtol=1e-6)
-    assert proven(model, Asked(lower, upper, np.array([[1.0, -1.0]]), np.array([-0.5]), False),
+    assert proven(model, ExactClaim(lower, upper, np.array([[1.0, -1.0]]), np.array([-0.5]), False),
                   ProofMethod.AUTO).verdict is Verdict.ADVERSARIAL  # fmt: skip

@@ -14,7 +14,7 @@ from onnx_lippa.lp.engine import RegionEngine
 from onnx_lippa.lp.engines import make_engine
 from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.lp.solvers.table import make_solver
-from onnx_lippa.spec import InputSet, LInf, UnsafeSet, norm_named
+from onnx_lippa.spec import InputSet, LInf, UnsafeSet, get_norm
 from tests.support.networks import chain, dense, family, grid, mlp
 from tests.support.regions import asked, margin_at, patterns_of, points_of, random_inputs
 
@@ -112,7 +112,7 @@ def test_the_best_of_all_regions_is_the_best_of_a_grid(
         network = mlp(seed, (2, 6, 5, 3), alpha)
         generator = np.random.default_rng([seed, 71])
         center = generator.uniform(0, 1, 2).astype(np.float32).astype(np.float64)
-        inputs = InputSet(center, norm_named(norm), 0.4, np.zeros(2), np.ones(2))
+        inputs = InputSet(center, get_norm(norm), 0.4, np.zeros(2), np.ones(2))
         points = grid(np.maximum(center - 0.4, 0), np.minimum(center + 0.4, 1), 81)
         points = np.stack([x for x in points if inputs.distance(x) <= inputs.eps])
         session = engine_of(engine, network, norm).begin(inputs)
@@ -140,7 +140,7 @@ def test_the_nearest_of_all_regions_is_the_nearest_of_a_grid(engine: str, norm: 
     generator = np.random.default_rng(72)
     inputs = InputSet(
         generator.uniform(0, 1, 2).astype(np.float32).astype(np.float64),
-        norm_named(norm),
+        get_norm(norm),
         np.inf,
         np.zeros(2),
         np.ones(2),

@@ -15,7 +15,7 @@ from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.lp.solver import Session, Solution, Solver
 from onnx_lippa.lp.solvers.table import make_single, make_solver
-from onnx_lippa.spec import InputSet, norm_named
+from onnx_lippa.spec import InputSet, get_norm
 from tests.support.networks import family, mlp
 from tests.support.regions import asked, random_disjunct, random_inputs
 
@@ -42,7 +42,7 @@ def test_no_program_is_solved_where_the_closed_form_lies_in_the_region(
         sessions = rows.begin(inputs), stacked.begin(inputs)
         for case in asked(generator, network, inputs, 3):
             cost = case.region.gradient(case.disjunct.matrix)[0]
-            corner = inputs.norm.least_linear(
+            corner = inputs.norm.minimize_linear(
                 cost, inputs.center, inputs.eps, inputs.lower, inputs.upper
             )
             before = solver.counts.solves
@@ -208,7 +208,7 @@ def test_pinned_features_stay_where_they_are(engine: str) -> None:
     lower = np.where([True, False, False, True, False], center, -np.inf)
     upper = np.where([True, False, False, True, False], center, np.inf)
     for norm in ("linf", "l1", "l2"):
-        inputs = InputSet(center, norm_named(norm), 0.5, lower, upper)
+        inputs = InputSet(center, get_norm(norm), 0.5, lower, upper)
         session = make_engine(engine, network, make_solver(SOLVER[norm])).begin(inputs)
         region = LinearRegion.of(network, center)
         disjunct = random_disjunct(generator, 3, 1)

@@ -26,12 +26,17 @@ from onnx_lippa.spec.norms.base import Norm
 from onnx_lippa.spec.norms.l1 import L1
 from onnx_lippa.spec.norms.l2 import L2
 from onnx_lippa.spec.norms.linf import LInf
-from onnx_lippa.spec.norms.scaled import Scaled
+from onnx_lippa.spec.norms.weighted import WeightedNorm
 from tests.support.mip import least_distance, least_margin, pieces, random_disjunct, random_system
 
 NORMS = pytest.mark.parametrize(
     "norm",
-    [LInf(), L1(), Scaled(LInf(), np.array([0.5, 2.0])), Scaled(L1(), np.array([0.5, 2.0]))],
+    [
+        LInf(),
+        L1(),
+        WeightedNorm(LInf(), np.array([0.5, 2.0])),
+        WeightedNorm(L1(), np.array([0.5, 2.0])),
+    ],
     ids=["linf", "l1", "scaled-linf", "scaled-l1"],
 )
 
@@ -86,8 +91,8 @@ def test_balls_of_other_norms(norm: Norm, rows: int) -> None:
         disjunct = random_disjunct(generator, rows)
         stated = margin_program(reduced, disjunct)
         solution = solved(stated)
-        if isinstance(norm, Scaled):
-            points = question.sampled(generator, 3000)
+        if isinstance(norm, WeightedNorm):
+            points = question.sample(generator, 3000)
             sampled = disjunct.margins(reduced.outputs(reduced.restrict(points))).min()
             assert solution.objective + stated.constant <= sampled + 1e-6
             x = stated.x(solution.values)
@@ -143,7 +148,7 @@ def test_the_start_is_feasible_and_has_the_margin_of_its_point() -> None:
     for norm in (LInf(), L1()):
         for rows in (1, 2):
             reduced, question = random_system(generator, norm=norm)
-            x = reduced.restrict(question.sampled(generator, 1))[0]
+            x = reduced.restrict(question.sample(generator, 1))[0]
             stated = margin_program(reduced, random_disjunct(generator, rows), cuts=100)
             start = stated.start(x)
             assert_feasible(stated, start)

@@ -13,7 +13,7 @@ from onnx import TensorProto
 
 import onnx_lippa
 from onnx_lippa import Answer, InputError, Property, falsify
-from onnx_lippa.spec.formula import Comparison, Every
+from onnx_lippa.spec.formula import And, Comparison
 from tests.support.attacks import mlp_file
 from tests.support.graphs import graph_model, node, saved
 
@@ -33,8 +33,8 @@ def check_sat(found, asked, path):
     assert found.answer is Answer.SAT
     theirs = outputs_of(path, found.x)
     np.testing.assert_array_equal(theirs, found.outputs)
-    meant = asked.meant_by(asked.cases[0], found.rounded) if found.rounded else None
-    assert asked.holds(found.x, theirs, meant)
+    exact_values = asked.exact_values_of(asked.cases[0], found.rounded) if found.rounded else None
+    assert asked.holds(found.x, theirs, exact_values)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -60,7 +60,7 @@ def test_ties_count(tmp_path):
     found = falsify(path, tie)
     check_sat(found, tie, path)
     strict = Property.from_formula(
-        Every((*tie.formula.parts[:-1], Comparison((), ((0, Fraction(1)), (1, Fraction(-1))),
+        And((*tie.formula.parts[:-1], Comparison((), ((0, Fraction(1)), (1, Fraction(-1))),
                                                    Fraction(0), strict=True))), 2, 2,
     )  # fmt: skip
     assert falsify(path, strict, restarts=0).answer is Answer.UNKNOWN

@@ -11,7 +11,7 @@ import pytest
 from onnx_lippa import FalseClaimError, InputError, replay
 from onnx_lippa.cli import run as run_command
 from onnx_lippa.runs.identity import read_run
-from onnx_lippa.spec import Features
+from onnx_lippa.spec import InputSpecification
 from tests.support.attacks import DIGITS, DIGITS_DATA, mlp_file
 from tests.support.commands import FEW, command
 from tests.support.folders import edit_arrays, edit_json, read_records
@@ -45,7 +45,7 @@ def finished(files, tmp_path_factory):
     out = tmp_path_factory.mktemp("finished") / "run"
     ended = command(*question(files), "--out", out)
     assert (ended.code, ended.err) == (0, ""), ended.err
-    assert "in units of each feature's eps" in " ".join(ended.out.split())
+    assert "distance 1, scaled by" in " ".join(ended.out.split())
     return out
 
 
@@ -59,7 +59,7 @@ def test_replayed_from_the_files_of_the_run_alone(finished, files):
     confirmed = replay(finished)
     assert confirmed.inputs == 6
     assert confirmed.adversarial > 0
-    expected = Features.given(
+    expected = InputSpecification.build(
         D, eps=np.load(files / "eps.npy"), upper=np.full(D, 1.125),
         fixed=np.load(files / "mask.npy"), grid=np.load(files / "grid.npy"),
     )  # fmt: skip

@@ -21,7 +21,7 @@ from onnx_lippa.runs import workers
 from onnx_lippa.runs.processes import Replied, WorkerPool
 from onnx_lippa.runs.specification import RunSpecification, Targets
 from onnx_lippa.runs.workers import outcomes
-from onnx_lippa.spec import Features, Problem, norm_named
+from onnx_lippa.spec import InputSpecification, Problem, get_norm
 from onnx_lippa.witness import Verdict
 from tests.support.attacks import DIGITS, DIGITS_DATA, digits, fingerprints, outcomes_of
 from tests.support.commands import ROOT, group_lives, wait_until
@@ -69,7 +69,7 @@ def problems(model, x, y, count, *faults) -> Sequence[Problem]:
     """Classification within 0.05, as for a run; with some faults over some inputs."""
     kind = FaultySpecification if faults else RunSpecification
     asked = kind(
-        model.file.path, norm_named("linf"), Features(eps=0.05), Targets(), Settings(**FEW),
+        model.file.path, get_norm("linf"), InputSpecification(eps=0.05), Targets(), Settings(**FEW),
         *([1, faults] if faults else []),
     )  # fmt: skip
     return asked.problems(np.arange(count), x[:count], y[:count], model.runtime.outputs(x[:count]))

@@ -12,7 +12,7 @@ import pytest
 
 from onnx_lippa import load
 from onnx_lippa.proofs import CertifySettings, certify_batch
-from onnx_lippa.spec import Features, LInf, Problem, UnsafeSet
+from onnx_lippa.spec import InputSpecification, LInf, Problem, UnsafeSet
 from onnx_lippa.witness import Verdict
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data"
@@ -32,7 +32,7 @@ def test_is_proven_in_few_nodes(name, index, most):
     model = load(DATA / "models" / f"{name}.onnx")
     with np.load(DATA / "mnist" / "mnist_test_1000.npz") as data:
         x, label = data["images"][index].ravel() / 255.0, int(data["labels"][index])
-    features = Features.given(784, lower=0.0, upper=1.0, eps=0.1)
+    features = InputSpecification.build(784, lower=0.0, upper=1.0, eps=0.1)
     unsafe = UnsafeSet.misclassification(label, 10)
     problem = Problem(index, features.input_set(x.astype(np.float32), LInf()), unsafe, unsafe)
     (found,) = certify_batch(model, [problem], CertifySettings(node_limit=most))

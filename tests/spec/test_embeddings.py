@@ -126,7 +126,7 @@ def test_minimising_over_the_ball_embedding_gives_the_closed_form(norm: Norm, bo
         solution = solved(embedding, cost @ embedding.matrix, None)
         x = embedding.offset + embedding.matrix @ solution.values
         assert is_inside(norm, case, x, 1e-6)
-        closed = norm.least_linear(cost, case.center, case.eps, case.lower, case.upper)
+        closed = norm.minimize_linear(cost, case.center, case.eps, case.lower, case.upper)
         assert cost @ x == pytest.approx(cost @ closed, abs=2e-7)
 
 

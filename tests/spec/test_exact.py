@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from onnx_lippa.spec import L1, L2, InputSet, LInf, Norm, Scaled
+from onnx_lippa.spec import L1, L2, InputSet, LInf, Norm, WeightedNorm
 from tests.support.attacks import plain_distance
 
 EACH_NORM = pytest.mark.parametrize("norm", [LInf(), L1(), L2()], ids=["linf", "l1", "l2"])
@@ -48,7 +48,7 @@ def columns(points) -> list[np.ndarray]:
 def test_membership_is_that_of_real_numbers(norm: Norm, points, eps, ulps) -> None:
     """At any radius, at the distance itself and at the floats beside it."""
     x, center, units = columns(points)
-    for one, scales in ((norm, None), (Scaled(norm, units), units)):
+    for one, scales in ((norm, None), (WeightedNorm(norm, units), units)):
         distance = one.distance(x, center)
         beside = distance
         for _ in range(abs(ulps)):
@@ -66,7 +66,7 @@ def test_distances_are_rounded_up(norm: Norm, points) -> None:
     x, center, units = columns(points)
     assert norm.distance(x, center) == plain_distance(norm.name, x, center)
     expected = plain_distance(norm.name, x, center, units)
-    assert Scaled(norm, units).distance(x, center) == expected
+    assert WeightedNorm(norm, units).distance(x, center) == expected
 
 
 @EACH_NORM
@@ -79,7 +79,7 @@ def test_points_on_the_sphere_an_ulp_in_and_out(norm: Norm, scaled: bool) -> Non
         d = int(generator.integers(1, 40))
         center, eps = generator.uniform(-0.1, 0.1, d), float(generator.uniform(0.01, 1.0))
         units = generator.uniform(0.5, 2.0, d) if scaled else None
-        one = norm if units is None else Scaled(norm, units)
+        one = norm if units is None else WeightedNorm(norm, units)
         step = generator.normal(size=d)
         step *= eps / one.lengths(step[None])[0]
         on = center + step
@@ -112,7 +112,7 @@ def test_rounding_inward_ends_inside_and_near(norm: Norm, dtype) -> None:
 
 def test_a_ball_without_radius_holds_its_centre_alone() -> None:
     center = np.array([0.1, 0.2, 0.0])
-    for norm in (LInf(), L1(), L2(), Scaled(L2(), np.array([1.0, 2.0, 0.0]))):
+    for norm in (LInf(), L1(), L2(), WeightedNorm(L2(), np.array([1.0, 2.0, 0.0]))):
         assert norm.within(center, center, 0.0)
         assert norm.distance(center, center) == 0.0
         for i in range(3):
@@ -124,7 +124,7 @@ def test_a_ball_without_radius_holds_its_centre_alone() -> None:
 
 def test_what_is_not_finite_is_outside_and_infinitely_far() -> None:
     center = np.zeros(2)
-    for norm in (LInf(), L1(), L2(), Scaled(L1(), np.ones(2))):
+    for norm in (LInf(), L1(), L2(), WeightedNorm(L1(), np.ones(2))):
         for value in (np.inf, -np.inf, np.nan):
             x = np.array([value, 0.0])
             with np.errstate(invalid="ignore"):

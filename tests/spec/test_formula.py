@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnx_lippa.errors import InputError
-from onnx_lippa.spec import Comparison, Every, Some
-from onnx_lippa.spec.formula import MAX_ALTERNATIONS, flattened, holds
+from onnx_lippa.spec import And, Comparison, Or
+from onnx_lippa.spec.formula import MAX_ALTERNATIONS, flatten, holds
 from tests.support.formulas import (
     DECIMAL,
     DYADIC,
@@ -47,9 +47,9 @@ def test_holds_is_what_the_formula_says(formula, x, y):
 @EXACT
 @given(formula=FORMULAS, x=points(INPUTS), y=points(OUTPUTS))
 def test_flattening_changes_nothing(formula, x, y):
-    flat = flattened(formula)
+    flat = flatten(formula)
     assert truth(flat, x, y) == truth(formula, x, y)
-    assert flattened(flat) == flat
+    assert flatten(flat) == flat
 
 
 @pytest.mark.parametrize("text", ["0.1", "0.3", "-0.7", "1e-46", "123456789.123456789", "0.5"])
@@ -67,15 +67,15 @@ def test_the_last_bit_decides(text, dtype):
 @pytest.mark.parametrize("text", ["0.1", "0.3", "-0.7", "1e-46", "1e400"])
 def test_an_input_can_stand_for_a_number_that_is_no_float(text):
     number = Fraction(text)
-    x, meant = np.array([0.25, 0.0], dtype=np.float32), {0: number}
+    x, exact_values = np.array([0.25, 0.0], dtype=np.float32), {0: number}
     tiny = Fraction(1, 10**60)
     for holding in (below(number), above(number), below(number + tiny, True), above(number - tiny)):
-        assert holds(holding, x, NOTHING, meant)
+        assert holds(holding, x, NOTHING, exact_values)
     for failing in (below(number, True), above(number, True), below(number - tiny)):
-        assert not holds(failing, x, NOTHING, meant)
+        assert not holds(failing, x, NOTHING, exact_values)
     both = Comparison(((0, Fraction(1)), (1, Fraction(1))), (), number)
     if abs(number) < 1:
-        assert holds(both, x, NOTHING, meant)
+        assert holds(both, x, NOTHING, exact_values)
 
 
 def test_sums_are_not_rounded():
@@ -108,9 +108,9 @@ def test_numbers_beyond_floats():
 
 
 def test_empty_connectives():
-    assert holds(Every(()), NOTHING, NOTHING)
-    assert not holds(Some(()), NOTHING, NOTHING)
-    assert not holds(Every((Every(()), Some((Some(()),)))), NOTHING, NOTHING)
+    assert holds(And(()), NOTHING, NOTHING)
+    assert not holds(Or(()), NOTHING, NOTHING)
+    assert not holds(And((And(()), Or((Or(()),)))), NOTHING, NOTHING)
 
 
 def test_comparisons_without_variables():
@@ -126,38 +126,38 @@ def test_arrays_of_any_shape_are_read_in_row_major_order():
     assert not holds(third, x + 1, NOTHING)
 
 
-@pytest.mark.parametrize("kinds", [(Every,), (Some,), (Every, Some)])
+@pytest.mark.parametrize("kinds", [(And,), (Or,), (And, Or)])
 def test_deep_nesting(kinds):
     formula = below("1")
     for depth in range(20_000):
         formula = kinds[depth % len(kinds)]((formula,))
     assert holds(formula, np.array([1.0]), NOTHING)
     assert not holds(formula, np.array([2.0]), NOTHING)
-    assert flattened(formula) == below("1")
+    assert flatten(formula) == below("1")
 
 
 def test_nesting_of_one_kind_is_flattened_in_order():
     parts = [below(str(number)) for number in range(2_000)]
     formula = parts[-1]
     for part in reversed(parts[:-1]):
-        formula = Every((part, formula))
-    assert flattened(formula) == Every(tuple(parts))
+        formula = And((part, formula))
+    assert flatten(formula) == And(tuple(parts))
 
 
 def alternating(depth: int):
     formula = below("1")
     for level in range(depth):
-        formula = (Every, Some)[level % 2]((below("2"), formula))
+        formula = (And, Or)[level % 2]((below("2"), formula))
     return formula
 
 
 def test_too_many_alternations_are_refused():
     with pytest.raises(InputError, match="take turns more than 50 times"):
-        flattened(alternating(MAX_ALTERNATIONS + 2))
+        flatten(alternating(MAX_ALTERNATIONS + 2))
 
 
 def test_what_is_flattened_can_be_sent_to_a_worker():
-    formula = flattened(alternating(MAX_ALTERNATIONS))
+    formula = flatten(alternating(MAX_ALTERNATIONS))
     assert pickle.loads(pickle.dumps(formula)) == formula
     assert repr(formula)
     assert hash(formula) == hash(pickle.loads(pickle.dumps(formula)))
@@ -165,7 +165,7 @@ def test_what_is_flattened_can_be_sent_to_a_worker():
 
 def test_ten_thousand_bounds_take_milliseconds():
     number = Fraction("0.123456789")
-    formula = Every(tuple(Comparison(((i, Fraction(1)),), (), number + i) for i in range(10_000)))
+    formula = And(tuple(Comparison(((i, Fraction(1)),), (), number + i) for i in range(10_000)))
     x = np.arange(10_000, dtype=np.float32)
     started = time.process_time()
     assert holds(formula, x, NOTHING)

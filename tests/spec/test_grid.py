@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onnx_lippa.spec import Features, Grid, Norm
+from onnx_lippa.spec import Grid, InputSpecification, Norm
 from tests.support.norms import NORMS
 
 EACH_NORM = pytest.mark.parametrize("norm", NORMS, ids=lambda norm: norm.name)
@@ -111,9 +111,9 @@ def test_distinct_steps_of_many_features() -> None:
 def test_stored_points_are_on_the_grid(norm: Norm, data, eps, each, fixed) -> None:
     steps, counts, shift = (np.array(column, dtype=float) for column in zip(*data, strict=True))
     clean = np.where(steps == 0, 0.4, Grid(steps).at(counts, shift * 0)).astype(np.float32)
-    features = Features(
+    features = InputSpecification(
         lower=-90.0, upper=50.0, grid=tuple(steps), fixed=(0,) if fixed else (),
-        eps=tuple(eps * np.linspace(0.5, 1, len(steps))) if each else eps,
+        eps=eps, scale=tuple(np.linspace(0.5, 1, len(steps))) if each else None,
     )  # fmt: skip
     clean = np.clip(clean, -90, 50) if not np.any(np.abs(clean) > 50) else clean * 0
     inputs = features.input_set(clean, norm)
@@ -130,7 +130,7 @@ def test_stored_points_are_on_the_grid(norm: Norm, data, eps, each, fixed) -> No
 
 def test_each_feature_is_rounded_to_the_nearest_it_may_take() -> None:
     """One feature at the edge of the ball does not pull the others in."""
-    features = Features(eps=1.6 / 255, grid=1 / 255)
+    features = InputSpecification(eps=1.6 / 255, grid=1 / 255)
     clean = (np.full(3, 100) / 255).astype(np.float32)
     inputs = features.input_set(clean, NORMS[0])
     stored = inputs.to_model_type(inputs.center + np.array([9.0, 0.6, -0.6]) / 255)
@@ -141,7 +141,7 @@ def test_each_feature_is_rounded_to_the_nearest_it_may_take() -> None:
 def test_half_a_step_more_allows_exactly_so_many(steps: int) -> None:
     """``eps = (k + 1/2) / 255`` is k steps up and down for every pixel; ``k / 255`` is not, since
     differences of float32 pixels are not exact."""
-    wide = Features(eps=(steps + 0.5) / 255, grid=1 / 255)
+    wide = InputSpecification(eps=(steps + 0.5) / 255, grid=1 / 255)
     for pixel in range(steps, 256 - steps, 7):
         inputs = wide.input_set(np.full(1, pixel, np.float32) / np.float32(255), NORMS[0])
         for count, allowed in ((steps, True), (steps + 1, False)):
@@ -153,7 +153,7 @@ def test_half_a_step_more_allows_exactly_so_many(steps: int) -> None:
 
 
 def test_bounds_off_the_grid() -> None:
-    features = Features(lower=0.12, upper=0.47, eps=5.0, grid=0.1)
+    features = InputSpecification(lower=0.12, upper=0.47, eps=5.0, grid=0.1)
     inputs = features.input_set(np.full(2, 0.3, np.float32), NORMS[0])
     stored = inputs.to_model_type(np.array([-4.0, 4.0]))
     np.testing.assert_array_equal(stored, np.array([0.2, 0.4], np.float32))
@@ -161,9 +161,9 @@ def test_bounds_off_the_grid() -> None:
 
 @EACH_NORM
 def test_reach_and_single_features(norm: Norm) -> None:
-    features = Features(eps=(0.1, 0.0, 3.0), lower=(0, 0, 0.45), upper=1.0)
+    features = InputSpecification(eps=1.0, scale=(0.1, 0.0, 3.0), lower=(0, 0, 0.45), upper=1.0)
     inputs = features.input_set(np.full(3, 0.5, np.float32), norm)
-    np.testing.assert_array_equal(inputs.reach, [0.1, 0.0, 3.0])
+    np.testing.assert_array_equal(inputs.radii, [0.1, 0.0, 3.0])
     assert inputs.free_features == 2
     x = np.array([[0.6, 0.5, 1.0], [0.61, 0.51, 0.4]])
     np.testing.assert_array_equal(inputs.may_take(x), [[True] * 3, [False] * 3])

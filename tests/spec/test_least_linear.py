@@ -29,7 +29,7 @@ def cost_of(generator: np.random.Generator, d: int) -> np.ndarray:
 
 
 def least(norm: Norm, cost: np.ndarray, case: Case) -> np.ndarray:
-    return norm.least_linear(cost, case.center, case.eps, case.lower, case.upper)
+    return norm.minimize_linear(cost, case.center, case.eps, case.lower, case.upper)
 
 
 @EACH_NORM
@@ -118,7 +118,7 @@ def test_free_coordinates_without_cost_do_not_move(norm: Norm, box: str) -> None
 def test_radius_zero_is_the_centre(norm: Norm, box: str) -> None:
     case = random_case(np.random.default_rng(17), box, 4)
     cost = np.array([1.0, -1.0, 0.0, 3.0])
-    x = norm.least_linear(cost, case.center, 0.0, case.lower, case.upper)
+    x = norm.minimize_linear(cost, case.center, 0.0, case.lower, case.upper)
     np.testing.assert_array_equal(x, case.center)
 
 
@@ -135,5 +135,5 @@ def test_the_centre_is_not_changed_in_place(norm: Norm, box: str) -> None:
 @EACH_NORM
 def test_ball_larger_than_the_box_gives_a_corner(norm: Norm) -> None:
     cost = np.array([1.0, -1.0, 2.0])
-    x = norm.least_linear(cost, np.full(3, 0.5), 10.0, np.zeros(3), np.ones(3))
+    x = norm.minimize_linear(cost, np.full(3, 0.5), 10.0, np.zeros(3), np.ones(3))
     np.testing.assert_array_equal(x, [0.0, 1.0, 0.0])

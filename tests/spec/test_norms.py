@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa.errors import InputError
-from onnx_lippa.spec import L1, L2, LInf, Norm, norm_named
+from onnx_lippa.spec import L1, L2, LInf, Norm, get_norm
 from tests.support.norms import BOXES, NORMS, Case, is_inside, point_in_set, random_case
 
 EACH_NORM = pytest.mark.parametrize("norm", NORMS, ids=lambda norm: norm.name)
@@ -77,7 +77,7 @@ def test_projections_are_nearest(norm: Norm, box: str) -> None:
         x = case.center + generator.normal(size=(1, case.size))
         p = projected(norm, case, x)[0]
         away = x[0] - p
-        furthest = norm.least_linear(-away, case.center, case.eps, case.lower, case.upper)
+        furthest = norm.minimize_linear(-away, case.center, case.eps, case.lower, case.upper)
         assert away @ (furthest - p) <= 1e-12
 
 
@@ -155,13 +155,13 @@ def test_a_zero_gradient_gives_no_step(norm: Norm) -> None:
     ],
 )
 def test_norms_by_name_or_order(given: str | float | Norm, kind: type[Norm]) -> None:
-    assert isinstance(norm_named(given), kind)
+    assert isinstance(get_norm(given), kind)
 
 
 @pytest.mark.parametrize("given", ["l3", "", "LINF!", 3, -np.inf, np.nan, 0])
 def test_unknown_norms_are_refused_with_the_choices(given: str | float) -> None:
     with pytest.raises(InputError, match="choose one of linf, l1, l2"):
-        norm_named(given)
+        get_norm(given)
 
 
 def projected(norm: Norm, case: Case, x: np.ndarray) -> np.ndarray:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from onnx_lippa import Property
 from onnx_lippa.errors import InputError
-from onnx_lippa.spec import Comparison, Every, Some, branches
+from onnx_lippa.spec import And, Comparison, Or
+from onnx_lippa.spec import dnf as branches
 from tests.support.formulas import (
     DECIMAL,
     DYADIC,
@@ -42,12 +43,12 @@ def y_below(index: int, bound, strict: bool = False) -> Comparison:
     return Comparison((), ((index, ONE),), Fraction(bound), strict)
 
 
-def between(low, high, index: int = 0) -> Every:
-    return Every((x_above(index, low), x_below(index, high)))
+def between(low, high, index: int = 0) -> And:
+    return And((x_above(index, low), x_below(index, high)))
 
 
 def asked(*parts, inputs: int = 1, outputs: int = 1) -> Property:
-    return Property.from_formula(Every(parts), inputs, outputs)
+    return Property.from_formula(And(parts), inputs, outputs)
 
 
 def cases_or_nothing(formula) -> Property | None:
@@ -159,7 +160,7 @@ def test_a_contradiction_between_numbers_that_no_float_tells_apart():
 
 def test_a_classifier_is_one_case():
     box = [between(0, 1, index) for index in range(784)]
-    wrong = Some(
+    wrong = Or(
         tuple(Comparison((), ((0, ONE), (other, -ONE)), Fraction(0)) for other in range(1, 10))
     )
     found = asked(*box, wrong, inputs=784, outputs=10)
@@ -175,8 +176,8 @@ def test_a_classifier_is_one_case():
 
 
 def test_boxes_and_outputs_are_multiplied_out_and_grouped():
-    boxes = Some((between(0, 1), between(3, 4)))
-    outputs = Some(tuple(y_below(j, j) for j in range(4)))
+    boxes = Or((between(0, 1), between(3, 4)))
+    outputs = Or(tuple(y_below(j, j) for j in range(4)))
     found = asked(boxes, outputs, outputs=4)
     assert [(case.lower[0], case.upper[0]) for case in found.cases] == [(0, 1), (3, 4)]
     assert [len(case.unsafe.disjuncts) for case in found.cases] == [4, 4]
@@ -184,20 +185,20 @@ def test_boxes_and_outputs_are_multiplied_out_and_grouped():
 
 
 def test_branches_with_their_own_boxes_and_outputs():
-    parts = [Every((between(i, i + 1), y_below(0, i))) for i in range(5)]
-    found = asked(Some(tuple(parts)))
+    parts = [And((between(i, i + 1), y_below(0, i))) for i in range(5)]
+    found = asked(Or(tuple(parts)))
     assert [case.lower[0] for case in found.cases] == [0, 1, 2, 3, 4]
     assert [case.unsafe.disjuncts[0].bound[0] for case in found.cases] == [0, 1, 2, 3, 4]
 
 
 def test_branches_with_equal_boxes_share_a_case():
-    parts = [Every((between(0, 1), y_below(0, i))) for i in range(3)]
-    (case,) = asked(Some(tuple(parts))).cases
+    parts = [And((between(0, 1), y_below(0, i))) for i in range(3)]
+    (case,) = asked(Or(tuple(parts))).cases
     assert [d.bound[0] for d in case.unsafe.disjuncts] == [0, 1, 2]
 
 
 def test_contradictory_branches_are_left_out():
-    found = asked(between(0, 1), Some((x_above(0, 2), y_below(0, 3), x_below(0, -1))))
+    found = asked(between(0, 1), Or((x_above(0, 2), y_below(0, 3), x_below(0, -1))))
     (case,) = found.cases
     assert [d.bound[0] for d in case.unsafe.disjuncts] == [3]
 
@@ -205,7 +206,7 @@ def test_contradictory_branches_are_left_out():
 def test_contradictions_prune_before_they_multiply():
     """2^40 branches on paper, two in fact: all inputs on the left or all on the right."""
     sides = [
-        Some((Every((x_below(0, 0), x_below(i, 0))), Every((x_above(0, 1), x_above(i, 1)))))
+        Or((And((x_below(0, 0), x_below(i, 0))), And((x_above(0, 1), x_above(i, 1)))))
         for i in range(1, 41)
     ]
     assert len(asked(*sides, inputs=41).cases) == 2
@@ -217,12 +218,12 @@ def test_no_branch_left_names_variable_bounds_and_lines():
     assert found.contradiction == ("X_0 must be at least 0.5 (line 12) and at most 0.4 (line 40)")
     found = asked(x_above(0, "0.5", strict=True), x_below(0, "0.5"))
     assert found.contradiction == "X_0 must be more than 0.5 and at most 0.5"
-    found = asked(Some((x_above(0, 2), x_above(0, 3))), x_below(0, 1))
+    found = asked(Or((x_above(0, 2), x_above(0, 3))), x_below(0, 1))
     assert found.contradiction == "X_0 must be at least 3.0 and at most 1.0"
 
 
 def test_formulas_that_are_false_in_themselves():
-    assert asked(Some(())).contradiction == "it is false whatever the input"
+    assert asked(Or(())).contradiction == "it is false whatever the input"
     false = Comparison((), (), Fraction(-1), line=3)
     assert asked(false).contradiction == "a comparison of numbers (line 3) never holds"
 
@@ -249,19 +250,19 @@ def test_comparisons_of_several_inputs_are_joint_rows():
 
 
 def test_conjunctions_are_strict_where_all_rows_are():
-    found = asked(y_below(0, 1, True), Some((y_below(0, 2, True), y_below(0, 3))))
+    found = asked(y_below(0, 1, True), Or((y_below(0, 2, True), y_below(0, 3))))
     assert [d.strict for d in found.cases[0].unsafe.disjuncts] == [True, False]
 
 
 def test_too_many_branches_are_refused(monkeypatch):
     monkeypatch.setattr(branches, "MAX_BRANCHES", 1_000)
-    choice = [Some((y_below(0, i), y_below(0, -i))) for i in range(1, 40)]
+    choice = [Or((y_below(0, i), y_below(0, -i))) for i in range(1, 40)]
     with pytest.raises(InputError, match="more than 1000 branches"):
         asked(*choice)
 
 
 def test_too_many_numbers_are_refused():
-    choice = Some(tuple(y_below(0, i) for i in range(4_000)))
+    choice = Or(tuple(y_below(0, i) for i in range(4_000)))
     with pytest.raises(InputError, match="take more than 30000000 numbers"):
         asked(choice, outputs=10_000)
 
@@ -353,10 +354,10 @@ def test_what_a_pinned_input_stands_for():
     (case,) = found.cases
     x, y = np.array([0.1, 0.5], dtype=np.float32), np.zeros(1)
     assert not found.holds(x, y)
-    meant = found.meant_by(case, [0])
-    assert meant == {0: Fraction("0.1")}
-    assert found.holds(x, y, meant)
-    assert not found.holds(x, y + 2, meant)
+    exact_values = found.exact_values_of(case, [0])
+    assert exact_values == {0: Fraction("0.1")}
+    assert found.holds(x, y, exact_values)
+    assert not found.holds(x, y + 2, exact_values)
 
 
 def test_a_property_can_be_sent_to_a_worker():

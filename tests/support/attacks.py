@@ -18,7 +18,7 @@ from onnx_lippa.api import AttackResult, attack_inputs
 from onnx_lippa.attacks import Settings
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.runs.specification import RunSpecification, Targets
-from onnx_lippa.spec import Features, Problem, UnsafeSet, norm_named
+from onnx_lippa.spec import InputSpecification, Problem, UnsafeSet, get_norm
 from onnx_lippa.witness import Result, Verdict
 from tests.support.graphs import graph_model, node, saved
 
@@ -168,13 +168,14 @@ def outcomes_of(
     eps: float | None = 0.05,
     workers: int = 1,
     targets: Targets | None = None,
-    features: Features | None = None,
+    features: InputSpecification | None = None,
     **settings: Any,
 ) -> list[Result]:
     """Outcomes for some inputs of a data set, in the order in which they are settled."""
     options = Settings(**{"minimize": eps is None, **settings})
     asked = RunSpecification(
-        model.file.path, norm_named(norm), features or Features(eps=eps), targets or Targets(),
+        model.file.path, get_norm(norm), features or InputSpecification(eps=eps),
+        targets or Targets(),
         options, workers,
     )  # fmt: skip
     chosen = np.array(indices, dtype=np.int64)
@@ -202,7 +203,12 @@ def fingerprints(outcomes: Sequence[Result]) -> dict[int, tuple[object, ...]]:
 
 
 def check_features(
-    path: Path, x: np.ndarray, y: np.ndarray, result: AttackResult, norm: str, features: Features
+    path: Path,
+    x: np.ndarray,
+    y: np.ndarray,
+    result: AttackResult,
+    norm: str,
+    features: InputSpecification,
 ) -> None:
     """Re-checks all witnesses with plain ONNX Runtime, plain sums and whole numbers."""
     n, d = len(x), x[0].size
@@ -210,7 +216,12 @@ def check_features(
     free = [i for i in range(d) if i not in features.fixed]
     lower, upper, eps, steps = (
         np.broadcast_to(np.asarray(value if value is not None else np.inf, dtype=float), d)
-        for value in (features.lower, features.upper, features.eps, features.grid)
+        for value in (
+            features.lower,
+            features.upper,
+            features.scale or features.eps,
+            features.grid,
+        )
     )
     together = plain_outputs(path, found)
     for i, verdict in enumerate(result.verdicts):
@@ -225,10 +236,10 @@ def check_features(
         assert np.all((exact >= lower)[free])
         assert np.all((exact <= upper)[free])
         start = clean[i].astype(np.float64)
-        if isinstance(features.eps, tuple):
+        if features.scale is not None:
             assert np.all(exact[eps == 0] == start[eps == 0])
             distance = plain_distance(norm, exact[eps > 0], start[eps > 0], eps[eps > 0])
-            assert distance <= 1
+            assert distance <= features.eps
         else:
             distance = plain_distance(norm, exact, start)
             assert distance <= eps[0]
@@ -260,12 +271,12 @@ def distances(norm: str, points: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def problems_of(model, x, y, indices, eps=0.05, norm="linf") -> list[Problem]:
-    features = Features.given(model.network.input_size, eps=eps)
+    features = InputSpecification.build(model.network.input_size, eps=eps)
     k = model.network.output_size
     return [
         Problem(
             i,
-            features.input_set(x[i].ravel(), norm_named(norm)),
+            features.input_set(x[i].ravel(), get_norm(norm)),
             UnsafeSet.misclassification(int(y[i]), k),
             UnsafeSet.misclassification(int(y[i]), k),
         )

@@ -14,7 +14,7 @@ from onnx_lippa.bounds.pre_activations import Bounds
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.network import Network
-from onnx_lippa.spec import L1, L2, InputSet, LInf, Norm, Scaled
+from onnx_lippa.spec import L1, L2, InputSet, LInf, Norm, WeightedNorm
 from tests.support.graphs import graph_model, load_model, node, normal
 from tests.support.networks import family
 
@@ -39,7 +39,7 @@ def norm_for(name: str, generator: np.random.Generator, d: int) -> Norm:
         return inner
     units = generator.uniform(0.2, 2.0, d)
     units[generator.integers(d)] = 0.0
-    return Scaled(inner, units)
+    return WeightedNorm(inner, units)
 
 
 def random_sets(seed: int, d: int, name: str, count: int, largest: float = 0.5) -> list[InputSet]:
@@ -64,11 +64,11 @@ def points_of(inputs: InputSet, network: Network, seed: int, count: int) -> Floa
     v = generator.normal(size=(16, network.output_size))
     _, costs = network.vector_jacobian(np.repeat(inputs.center[None], 16, axis=0), v)
     corners = [
-        inputs.norm.least_linear(cost, inputs.center, inputs.eps, inputs.lower, inputs.upper)
+        inputs.norm.minimize_linear(cost, inputs.center, inputs.eps, inputs.lower, inputs.upper)
         for cost in costs
     ]
-    parts = [inputs.center[None], inputs.sampled(generator, count - len(far))]
-    return np.concatenate([*parts, inputs.projected(tried), inputs.projected(np.array(corners))])
+    parts = [inputs.center[None], inputs.sample(generator, count - len(far))]
+    return np.concatenate([*parts, inputs.project(tried), inputs.project(np.array(corners))])
 
 
 def operands(network: Network, x: Float64) -> list[Float64]:

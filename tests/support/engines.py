@@ -10,7 +10,7 @@ from onnx_lippa.ir.network import Network
 from onnx_lippa.lp.engine import Optimum
 from onnx_lippa.lp.engines import make_engine
 from onnx_lippa.lp.solvers.table import make_solver
-from tests.support.regions import Asked, asked, margin_at, random_inputs
+from tests.support.regions import ExactClaim, asked, margin_at, random_inputs
 
 SOLVER = {"linf": "glop", "l1": "glop", "l2": "clarabel"}
 
@@ -22,7 +22,7 @@ NEAR_ZERO = 4e-6
 """Agreement of ℓ2 distances that are about zero: the root of twice an objective's 1e-12."""
 
 
-def demanded(generator: np.random.Generator, case: Asked, network: Network) -> float:
+def demanded(generator: np.random.Generator, case: ExactClaim, network: Network) -> float:
     """A margin that some of the region's points reach and others do not."""
     margin = margin_at(case.disjunct, network, case.point)
     return -margin + 0.02 * abs(margin) * float(generator.choice([-1.0, 1.0]))
@@ -63,7 +63,7 @@ class Comparison:
         for solver in self.solvers:
             assert solver.counts.failures == 0
 
-    def compare(self, case: Asked, rows: Optimum, stacked: Optimum) -> None:
+    def compare(self, case: ExactClaim, rows: Optimum, stacked: Optimum) -> None:
         self.compared += 1
         assert rows.ending is stacked.ending
         if not rows.found:
@@ -79,7 +79,7 @@ class Comparison:
         for optimum in (rows, stacked):
             self.check_point(case, optimum)
 
-    def check_point(self, case: Asked, optimum: Optimum) -> None:
+    def check_point(self, case: ExactClaim, optimum: Optimum) -> None:
         """The optimum is what it says it is."""
         inputs, x = case.inputs, optimum.x
         assert np.all(x >= inputs.lower - 1e-7)

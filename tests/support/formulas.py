@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 from hypothesis import strategies as st
 
-from onnx_lippa.spec import Case, Comparison, Conjunction, Every, Formula, Property, Some
+from onnx_lippa.spec import And, Case, Comparison, Conjunction, Formula, Or, Property
 
 INPUTS, OUTPUTS = 3, 2
 
@@ -48,7 +48,7 @@ def nested(atoms: st.SearchStrategy[Formula]) -> st.SearchStrategy[Formula]:
         atoms,
         lambda inner: st.builds(
             lambda kind, parts: kind(tuple(parts)),
-            st.sampled_from([Every, Some]),
+            st.sampled_from([And, Or]),
             st.lists(inner, max_size=4),
         ),
         max_leaves=12,
@@ -69,9 +69,9 @@ def points(draw: st.DrawFn, size: int) -> np.ndarray:
 
 def truth(formula: Formula, x: np.ndarray, y: np.ndarray) -> bool:
     """What the formula says, by definition."""
-    if isinstance(formula, Every):
+    if isinstance(formula, And):
         return all(truth(part, x, y) for part in formula.parts)
-    if isinstance(formula, Some):
+    if isinstance(formula, Or):
         return any(truth(part, x, y) for part in formula.parts)
     total = sum(c * Fraction(float(x[i])) for i, c in formula.inputs)
     total += sum(c * Fraction(float(y[j])) for j, c in formula.outputs)

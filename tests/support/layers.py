@@ -61,7 +61,7 @@ def check_layers(network: Network) -> None:
         check_layer(step.layer, shapes)
 
 
-def inputs_of(network: Network, rows: int = 5) -> np.ndarray:
+def build_inputs(network: Network, rows: int = 5) -> np.ndarray:
     """Seeded float32 inputs around the origin, (rows, d)."""
     generator = np.random.default_rng(network.input_size)
     return generator.uniform(-1.0, 1.0, (rows, network.input_size)).astype(np.float32)
@@ -76,7 +76,7 @@ def assert_near(actual: np.ndarray, expected: np.ndarray, relative: float) -> No
 
 def check_forward(model: Model) -> None:
     """The network in float64 and in float32 against ONNX Runtime, and rows against batches."""
-    network, x = model.network, inputs_of(model.network)
+    network, x = model.network, build_inputs(model.network)
     exact, rounded = network.forward(x.astype(np.float64)), network.forward(x)
     assert exact.dtype == np.float64
     assert rounded.dtype == np.float32
@@ -91,7 +91,7 @@ def check_forward(model: Model) -> None:
 def check_directional_derivatives(network: Network) -> None:
     """``<J^T v, w> = <v, J w>`` with J w from differences inside the linear region."""
     generator = np.random.default_rng([network.input_size, network.output_size])
-    for row in inputs_of(network, 3).astype(np.float64):
+    for row in build_inputs(network, 3).astype(np.float64):
         v, w = generator.normal(size=network.output_size), generator.normal(size=row.size)
         step = 1e-3
         while len({network.pattern(row + s * w).key for s in (-step, 0.0, step)}) > 1:
@@ -113,7 +113,7 @@ def check_compiled_gradient(model: Model) -> None:
     onnx.checker.check_model(gradient_model(network), full_check=True)
     generator = np.random.default_rng(network.output_size)
     for rows in (1, 5):
-        x = inputs_of(network, rows)
+        x = build_inputs(network, rows)
         v = generator.normal(size=(rows, network.output_size)).astype(np.float32)
         logits, gradient = model.gradient.logits_and_gradient(x, v)
         exact, pulled = network.vector_jacobian(x.astype(np.float64), v.astype(np.float64))

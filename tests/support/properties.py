@@ -13,8 +13,8 @@ from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.onnx_io import Model, gradient_model
 from tests.support import layers as checks
 from tests.support.engines import Comparison
-from tests.support.layers import EXACT, FLOAT32, assert_near, inputs_of
-from tests.support.regions import Asked
+from tests.support.layers import EXACT, FLOAT32, assert_near, build_inputs
+from tests.support.regions import ExactClaim
 
 MOST_FACES = 400
 """Faces of a network that is small enough for the engines to be compared on it."""
@@ -38,7 +38,7 @@ def check_compiled(model: Model) -> None:
     generator = np.random.default_rng([network.output_size, network.input_size])
     units = np.eye(network.output_size)
     for rows in (1, 5):
-        x = inputs_of(network, rows)
+        x = build_inputs(network, rows)
         v = generator.normal(size=(rows, network.output_size)).astype(np.float32)
         logits, gradient = model.gradient.logits_and_gradient(x, v)
         exact, pulled = network.vector_jacobian(x.astype(np.float64), v.astype(np.float64))
@@ -57,7 +57,7 @@ def check_regions(model: Model) -> None:
     network = model.network
     generator = np.random.default_rng([network.input_size, network.output_size])
     weights = np.eye(network.output_size)
-    for x in inputs_of(network, 3).astype(np.float64):
+    for x in build_inputs(network, 3).astype(np.float64):
         region = LinearRegion.of(network, x)
         here = region.evaluate(x[None])
         largest = np.max(np.abs(here.slacks), initial=0.0)
@@ -81,7 +81,7 @@ def check_regions(model: Model) -> None:
 class _Comparison(Comparison):
     """The engines, where the network may jump on a face between two regions."""
 
-    def check_point(self, case: Asked, optimum: Optimum) -> None:
+    def check_point(self, case: ExactClaim, optimum: Optimum) -> None:
         """On a face the network may be on the other side of the jump."""
         if not any(isinstance(step.layer, Select) for step in self.network.steps):
             super().check_point(case, optimum)

@@ -10,14 +10,14 @@ import numpy as np
 from onnx_lippa.arrays import Float64
 from onnx_lippa.ir.network import Network
 from onnx_lippa.lp.region import LinearRegion
-from onnx_lippa.spec import Conjunction, InputSet, Norm, UnsafeSet, norm_named
+from onnx_lippa.spec import Conjunction, InputSet, Norm, UnsafeSet, get_norm
 
 RADII = (0.01, 0.05, 0.1, 0.3)
 _STRETCH = {"linf": lambda d: 1.0, "l1": float, "l2": lambda d: float(np.sqrt(d))}
 
 
 @dataclass(frozen=True)
-class Asked:
+class ExactClaim:
     """One region of a question's ball, with a point of both, and what is asked of it."""
 
     inputs: InputSet
@@ -31,7 +31,7 @@ def random_inputs(generator: np.random.Generator, norm: str, d: int, grid: bool)
     center = generator.integers(0, 3, d) / 2 if grid else generator.uniform(0, 1, d)
     eps = float(generator.choice(RADII)) * _STRETCH[norm](d)
     stored = center.astype(np.float32).astype(np.float64)
-    return InputSet(stored, norm_named(norm), eps, np.zeros(d), np.ones(d))
+    return InputSet(stored, get_norm(norm), eps, np.zeros(d), np.ones(d))
 
 
 def points_of(generator: np.random.Generator, inputs: InputSet, count: int) -> Float64:
@@ -52,12 +52,12 @@ def random_disjunct(generator: np.random.Generator, classes: int, rows: int) -> 
 
 def asked(
     generator: np.random.Generator, network: Network, inputs: InputSet, regions: int, rows: int = 1
-) -> Iterator[Asked]:
+) -> Iterator[ExactClaim]:
     """Regions met by the ball, each with a random disjunct."""
     for point in points_of(generator, inputs, regions):
         region = LinearRegion.of(network, point)
         disjunct = random_disjunct(generator, network.output_size, rows)
-        yield Asked(inputs, region, point, disjunct)
+        yield ExactClaim(inputs, region, point, disjunct)
 
 
 def margin_at(disjunct: Conjunction, network: Network, x: Float64) -> float:

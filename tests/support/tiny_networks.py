@@ -15,7 +15,7 @@ from scipy.optimize import linprog
 
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.spec import Property
-from onnx_lippa.spec.formula import Comparison, Every
+from onnx_lippa.spec.formula import And, Comparison
 from tests.support.graphs import graph_model, load_model, node
 
 CLEAR = 1e-6
@@ -50,7 +50,7 @@ class Tiny:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ExactClaim:
     """Bounds, infinite where there are none, and rows ``matrix @ y <= bound``."""
 
     lower: np.ndarray
@@ -69,7 +69,7 @@ class Asked:
         for row, side in zip(self.matrix, self.bound, strict=True):
             terms = tuple((int(j), Fraction(row[j])) for j in np.flatnonzero(row))
             parts.append(Comparison((), terms, Fraction(side), self.strict))
-        return Property.from_formula(Every(tuple(parts)), self.lower.size, self.matrix.shape[1])
+        return Property.from_formula(And(tuple(parts)), self.lower.size, self.matrix.shape[1])
 
 
 def dyadic(generator, shape, most=8):
@@ -86,7 +86,7 @@ def tiny(generator) -> Tiny:
     )
 
 
-def question(generator, network: Tiny, missing: float = 0.5) -> Asked:
+def question(generator, network: Tiny, missing: float = 0.5) -> ExactClaim:
     d, k = network.inputs, network.outputs
     lower = dyadic(generator, d, 12)
     upper = lower + generator.integers(0, 20, d) / 4.0
@@ -96,10 +96,10 @@ def question(generator, network: Tiny, missing: float = 0.5) -> Asked:
     matrix = generator.integers(-2, 3, (rows, k)).astype(float)
     matrix[:, 0] += matrix[:, 0] == 0
     bound = generator.integers(-80, 10, rows) / 4.0
-    return Asked(lower, upper, matrix, bound, bool(generator.integers(2)))
+    return ExactClaim(lower, upper, matrix, bound, bool(generator.integers(2)))
 
 
-def least_margin(network: Tiny, asked: Asked) -> float:
+def least_margin(network: Tiny, asked: ExactClaim) -> float:
     """``min max_i matrix_i @ y - bound_i``, -1 where it is less; infinite without any input."""
     hidden = [len(bias) for _, bias in network.layers[:-1]]
     best = np.inf
@@ -108,7 +108,7 @@ def least_margin(network: Tiny, asked: Asked) -> float:
     return best
 
 
-def _on_pattern(network: Tiny, asked: Asked, signs) -> float:
+def _on_pattern(network: Tiny, asked: ExactClaim, signs) -> float:
     d = network.inputs
     a, c = np.eye(d), np.zeros(d)
     rows, sides = [], []

@@ -24,7 +24,7 @@ from onnx_lippa.attacks.ledger import Ledger
 from onnx_lippa.attacks.plan import plan_for
 from onnx_lippa.data import read_data
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.spec import Features, LInf, Problem, UnsafeSet
+from onnx_lippa.spec import InputSpecification, LInf, Problem, UnsafeSet
 
 ROWS = (
     ("NOR_MLP_B", 0.05),
@@ -129,7 +129,7 @@ def labelled(model: Model, data: Path) -> tuple[Floats, Integers]:
 def problems_of(model: Model, data: Path, eps: float, count: int) -> list[Problem]:
     """The classification problems of the first inputs that are classified correctly."""
     x, labels = labelled(model, data)
-    features = Features.given(model.network.input_size, lower=0.0, upper=1.0, eps=eps)
+    features = InputSpecification.build(model.network.input_size, lower=0.0, upper=1.0, eps=eps)
     predicted = model.runtime.outputs(x[: 4 * count + 50]).argmax(axis=1)
     right = [i for i in range(len(predicted)) if predicted[i] == labels[i]][:count]
     k = model.network.output_size

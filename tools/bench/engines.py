@@ -14,7 +14,7 @@ from onnx_lippa.lp.engines import make_engine
 from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.spec import Conjunction, InputSet, UnsafeSet, norm_named
+from onnx_lippa.spec import Conjunction, InputSet, UnsafeSet, get_norm
 from tools.bench.common import add_model_and_data, header, labelled, row
 
 Variant = tuple[str, str, str]
@@ -65,7 +65,7 @@ def lp_times(
     for index in range(options.inputs):
         center = x[index].astype(np.float64)
         d = center.size
-        inputs = InputSet(center, norm_named(norm), options.eps, np.zeros(d), np.ones(d))
+        inputs = InputSet(center, get_norm(norm), options.eps, np.zeros(d), np.ones(d))
         region, disjunct = region_at_pgd_end(model, inputs, int(labels[index]))
         for engine, solver, mode in variants:
             session = engines[engine, solver].begin(inputs)

@@ -19,7 +19,7 @@ from onnx_lippa.lp.engines import make_engine
 from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.spec import InputSet, UnsafeSet, norm_named
+from onnx_lippa.spec import InputSet, UnsafeSet, get_norm
 from tools.bench.common import header, medians, peak_megabytes, row, run_alone
 
 
@@ -68,7 +68,7 @@ def lp_steps(model: Model, count: int = 10, eps: float = 2 / 255) -> tuple[list[
         x = generator.uniform(size=3072).astype(np.float32).astype(np.float64)
         label = int(model.network.forward(x[None]).argmax())
         disjunct = UnsafeSet.misclassification(label, 10).disjuncts[0]
-        inputs = InputSet(x, norm_named("linf"), eps, np.zeros(3072), np.ones(3072))
+        inputs = InputSet(x, get_norm("linf"), eps, np.zeros(3072), np.ones(3072))
         started = time.perf_counter()
         optimum = engine.begin(inputs).least_margin(LinearRegion.of(model.network, x), disjunct)
         seconds.append(time.perf_counter() - started)

@@ -79,7 +79,7 @@ class Algorithm1(Stage):
 
     def _random_start(self, entry: Progress, seed: int, restart: int) -> tuple[Float64, int]:
         inputs = entry.state.problem.inputs
-        generator = entry.state.problem.generator(seed, "Algorithm 1", restart)
+        generator = entry.state.problem.inputs.generator(seed, "Algorithm 1", restart)
         x = inputs.center + inputs.eps * inputs.norm.sample(generator, inputs.size)
         nearest = entry.nearest_disjuncts(3)
         return np.clip(x, inputs.lower, inputs.upper), nearest[restart % len(nearest)]

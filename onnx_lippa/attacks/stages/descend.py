@@ -82,12 +82,12 @@ class Descend(Stage):
         """Points of the least margin around x, in different regions not solved before."""
         entry = ledger.progress[position]
         inputs, unsafe = entry.state.problem.inputs, entry.state.problem.unsafe.disjuncts[disjunct]
-        generator = entry.state.problem.generator(
+        generator = entry.state.problem.inputs.generator(
             ledger.settings.seed, "neighbours", entry.state.effort.lp_steps
         )
         sizes = np.geomspace(_NARROWEST, _WIDEST, _NEIGHBOURS)[:, None]
-        steps = inputs.sampled(generator, _NEIGHBOURS) - inputs.center
-        around = inputs.projected(x + sizes * steps)
+        steps = inputs.sample(generator, _NEIGHBOURS) - inputs.center
+        around = inputs.project(x + sizes * steps)
         margins = np.full(_NEIGHBOURS, np.inf)
         together = points_at_once(ledger.model.network, _NEIGHBOURS)
         for first in range(0, _NEIGHBOURS, together):

@@ -119,13 +119,13 @@ class Enclose(Stage):
 
 def _inside(inputs: InputSet, x: Floats, eps: float) -> Floats:
     """A point drawn into a ball: a start outside would be taken for what a walk reached."""
-    return inputs.with_eps(eps).projected(x[None].astype(np.float64))[0]
+    return inputs.with_eps(eps).project(x[None].astype(np.float64))[0]
 
 
 def _random_point(ledger: Ledger, position: int, disjunct: int, round_: int, eps: float) -> Float64:
     problem = ledger.progress[position].state.problem
-    generator = problem.generator(ledger.settings.seed, "bracket", round_, disjunct)
-    return problem.inputs.with_eps(eps).sampled(generator, 1)[0]
+    generator = problem.inputs.generator(ledger.settings.seed, "bracket", round_, disjunct)
+    return problem.inputs.with_eps(eps).sample(generator, 1)[0]
 
 
 def _linear_distances(ledger: Ledger, position: int) -> Float64:

@@ -77,7 +77,7 @@ def values_on_grid(inputs: InputSet, features: Integers, most: int) -> Sequence[
     grid = inputs.grid
     if grid is None or np.any(grid.steps[features] == 0.0):
         return None
-    reach, steps = inputs.reach, np.where(grid.steps == 0.0, 1.0, grid.steps)
+    reach, steps = inputs.radii, np.where(grid.steps == 0.0, 1.0, grid.steps)
     low = np.maximum(inputs.lower, inputs.center - reach) / steps
     high = np.minimum(inputs.upper, inputs.center + reach) / steps
     first, last = np.ceil(low - _COUNTING)[features], np.floor(high + _COUNTING)[features]

@@ -40,7 +40,7 @@ def margin_step(
         )
     entry.state.effort += Effort(lp_steps=1)
     if optimum.found:
-        if optimum.margin <= (0.0 if entry.state.problem.asked is None else _ROUNDING):
+        if optimum.margin <= (0.0 if entry.state.problem.claim is None else _ROUNDING):
             ledger.accept(position, optimum.x, FoundBy.LP)
         entry.state.observe(optimum.margin)
     return optimum

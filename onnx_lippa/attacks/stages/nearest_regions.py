@@ -52,7 +52,7 @@ class NearestRegions(Stage):
 
     def _search(self, ledger: Ledger, position: int) -> None:
         entry = ledger.progress[position]
-        generator = entry.state.problem.generator(ledger.settings.seed, "nearest regions")
+        generator = entry.state.problem.inputs.generator(ledger.settings.seed, "nearest regions")
         last, fruitless = entry.state.effort.lp_steps + self.lp_steps, 0
         while (
             fruitless < _PATIENCE
@@ -102,7 +102,7 @@ class NearestRegions(Stage):
 
 def _points(inputs: InputSet, witness: Floats | None, generator: np.random.Generator) -> Float64:
     """Points of the ball, at all distances, and points around a witness, more of them close."""
-    drawn = inputs.sampled(generator, 2 * _POINTS)
+    drawn = inputs.sample(generator, 2 * _POINTS)
     if witness is None:
         return drawn
     shares = generator.uniform(size=(_POINTS, 1))
@@ -110,7 +110,7 @@ def _points(inputs: InputSet, witness: Floats | None, generator: np.random.Gener
     near[::2] = drawn[:_POINTS:2]
     sizes = np.geomspace(_NARROWEST, 1.0, _POINTS)[:, None]
     around = witness.astype(np.float64) + sizes * (drawn[_POINTS:] - inputs.center)
-    return np.concatenate([near, inputs.projected(around)])
+    return np.concatenate([near, inputs.project(around)])
 
 
 def _patterns(network: Network, points: Float64) -> dict[int, ActivationPattern]:

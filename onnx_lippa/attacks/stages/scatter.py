@@ -58,14 +58,14 @@ class Scatter(Stage):
 
     def _scatter(self, ledger: Ledger, position: int, deadline: float) -> None:
         problem = ledger.progress[position].state.problem
-        generator = problem.generator(ledger.settings.seed, "scatter")
+        generator = problem.inputs.generator(ledger.settings.seed, "scatter")
         most = points_at_once(ledger.model.network, _AT_MOST)
         network = ledger.model.values  # compiled on first use, which is no part of the seconds
         last = min(deadline, time.monotonic() + self.seconds)
         drawn, count = 0, min(_AT_FIRST, most)
         wanted = self._affordable(ledger)
         while drawn < wanted and time.monotonic() < last:
-            x = problem.inputs.sampled(generator, count)
+            x = problem.inputs.sample(generator, count)
             margins = problem.unsafe.margins(network.logits(x))
             if _keep_best(ledger, position, x, margins):
                 return
@@ -80,14 +80,14 @@ class Scatter(Stage):
         entry, count = ledger.progress[position], self._affordable(ledger)
         inputs = entry.state.problem.inputs
         inputs = inputs.with_eps(min(inputs.eps, inputs.widest))
-        generator = entry.state.problem.generator(ledger.settings.seed, "scatter")
+        generator = entry.state.problem.inputs.generator(ledger.settings.seed, "scatter")
         # Nearer ones are drawn as often as far ones: as shares of the ball, and of the box.
-        points = inputs.sampled(generator, count)
+        points = inputs.sample(generator, count)
         box = np.isfinite(inputs.upper - inputs.lower)
         whole = generator.uniform(size=points.shape)
         whole = np.where(box, inputs.lower + whole * np.where(box, inputs.upper - inputs.lower, 0),
                          points)  # fmt: skip
-        points = np.where(np.arange(count)[:, None] % 2 == 0, points, inputs.projected(whole))
+        points = np.where(np.arange(count)[:, None] % 2 == 0, points, inputs.project(whole))
         shares = generator.uniform(size=(count, 1))
         points = inputs.center + shares * (points - inputs.center)
         if not count:

@@ -40,7 +40,7 @@ def starting_points(kind: Start, ledger: Ledger, pairs: list[Pair], round_: int)
         return [ledger.progress[i].state.problem.inputs.center for i, _, _ in pairs]
     seed = ledger.settings.seed
     generators = [
-        ledger.progress[i].state.problem.generator(seed, "start of a walk", round_, j, copy)
+        ledger.progress[i].state.problem.inputs.generator(seed, "start of a walk", round_, j, copy)
         for i, j, copy in pairs
     ]
     points = [

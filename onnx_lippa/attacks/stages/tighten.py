@@ -57,7 +57,9 @@ class Tighten(Stage):
             )
             for j in entry.nearest_disjuncts(self.disjuncts or len(entry.clean_margins)):
                 seed = ledger.settings.seed
-                generator = entry.state.problem.generator(seed, "smaller ball", self.round, j)
+                generator = entry.state.problem.inputs.generator(
+                    seed, "smaller ball", self.round, j
+                )
                 far = inputs.norm.sample_extreme(generator, inputs.size)
                 for start in (
                     entry.state.witness.x.astype(np.float64),

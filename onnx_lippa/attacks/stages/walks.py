@@ -53,7 +53,7 @@ class Walks(Stage):
             entry = ledger.progress[i]
             if entry.closeness() >= self.closeness:
                 continue
-            if entry.state.problem.asked is not None:
+            if entry.state.problem.claim is not None:
                 self._search(ledger, i)
                 continue
             # An input's walks stay together: which one settles it must not depend on others.

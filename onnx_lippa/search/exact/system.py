@@ -257,7 +257,7 @@ def _box(stated: StatedSet) -> tuple[list[Side], list[Side]]:
     upper = [_side(float(bound)) for bound in stated.upper]
     if not np.isfinite(stated.eps):
         return lower, upper
-    widths = stated.norm.widths(stated.size).tolist()
+    widths = stated.norm.unit_radii(stated.size).tolist()
     for i, (center, width) in enumerate(zip(stated.center.tolist(), widths, strict=True)):
         if np.isfinite(width):
             middle, far = Fraction(center), Fraction(stated.eps) * Fraction(width)

@@ -1,27 +1,61 @@
-"""What a norm must offer to an attack."""
+"""The interface of a norm, and its ball and epigraph as linear constraints."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, TypeAlias, final
 
 import numpy as np
+import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, Floats
-from onnx_lippa.spec.embedding import Embedding
 from onnx_lippa.spec.norms.exact import Magnitudes, Ratio, magnitudes
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Inputs as a linear image of bounded variables: ``x = offset + matrix @ v``.
+
+    The set is ``{x : lower <= v <= upper, row_lower <= rows @ v <= row_upper}``, intersected with
+    ``||v[:d]||_2 <= radius`` if there is a radius.
+
+    Attributes:
+        offset: (d,) the input at ``v = 0``.
+        matrix: sparse (d, variables).
+        lower: (variables,) lower bounds.
+        upper: (variables,) upper bounds.
+        rows: sparse (m, variables) linear constraints.
+        row_lower: (m,) their lower sides.
+        row_upper: (m,) their upper sides.
+        cost: (variables,) linear part of the distance; zero in margin mode.
+        quadratic_cost: (variables,) diagonal of the quadratic part of the distance, or None.
+        radius: Euclidean radius, or None.
+    """
+
+    offset: Float64
+    matrix: sp.csr_array
+    lower: Float64
+    upper: Float64
+    rows: sp.csr_array
+    row_lower: Float64
+    row_upper: Float64
+    cost: Float64
+    quadratic_cost: Float64 | None = None
+    radius: float | None = None
+
 
 Projector: TypeAlias = Callable[[Floats], Floats]
 
 _ROUNDING: Final = 2.0**-52
 _OTHER_STEPS: Final = 16
-"""A length of d features is off by at most (d / 2 + 6) units of rounding (2**-53): differences,
-quotients by units, squares, their sum, its root. Less than half of this is allowed for."""
+"""A length of d features has a relative error of at most (d / 2 + 6) * 2**-53: differences,
+quotients by the scale, squares, their sum, its root. Twice that is allowed for."""
 _SMALL: Final = 1e-140
 _LARGE: Final = 1e140
-"""Between these no square that counts under- or overflows."""
+"""Between these no relevant square under- or overflows."""
 _SUMMABLE: Final = 1e150
 """No sum of such numbers or of their squares overflows."""
 
@@ -32,123 +66,121 @@ class Norm(ABC):
     name: str
     order: float
     solver: str
-    """The solver that suits the programs of this norm best."""
+    """The default solver for the programs of this norm."""
     has_sparse_steps: bool = False
-    """Whether steepest steps go to few features."""
+    """Whether steepest steps move few features."""
     power: int = 1
-    """The power of the norm that is a rational number for rational displacements."""
+    """The power of the norm that is rational for rational displacements."""
 
     @abstractmethod
     def measure(self, parts: Magnitudes) -> Ratio:
         """The norm of displacements, raised to :attr:`power`, exactly."""
 
-    def within(self, x: Float64, center: Float64, eps: float, units: Float64 | None = None) -> bool:
-        """Whether ``||(x - center) / units|| <= eps`` for these floats as real numbers.
+    def within(self, x: Float64, center: Float64, eps: float, scale: Float64 | None = None) -> bool:
+        """Whether ``||(x - center) / scale|| <= eps``, exactly.
 
-        Floating point decides where the two sides differ by more than all its rounding; else
-        whole numbers do.
+        Floating point decides where the two sides differ by more than its rounding error, integer
+        arithmetic elsewhere.
 
         Args:
-            x: (d,) the point; outside where a number is not finite.
+            x: (d,) the point; False where a number is not finite.
             center: (d,) the centre.
-            eps: the radius, not negative; it may be infinite.
-            units: (d,) what each feature counts as 1, positive; None for 1 everywhere.
+            eps: the radius, at least 0; may be infinite.
+            scale: (d,) positive scale of each feature; None for 1.
         """
         if not np.isfinite(x).all():
             return False
         if math.isinf(eps):
             return True
         if _SMALL <= eps <= _LARGE:
-            with np.errstate(over="ignore"):  # what is too large for a float is outside
-                length = float(self.lengths(in_units(x - center, units)[None])[0])
+            with np.errstate(over="ignore"):  # beyond float64 it is outside
+                length = float(self.lengths(divide_by_scale(x - center, scale)[None])[0])
             slack = (x.size + _OTHER_STEPS) * _ROUNDING
             if not eps * (1.0 - slack) <= length <= eps * (1.0 + slack):
                 return length < eps
-        return self.measure(magnitudes(x, center, units)).at_most(eps, self.power)
+        return self.measure(magnitudes(x, center, scale)).at_most(eps, self.power)
 
-    def distance(self, x: Float64, center: Float64, units: Float64 | None = None) -> float:
-        """``||(x - center) / units||``, rounded up: the least float that is not below it.
+    def distance(self, x: Float64, center: Float64, scale: Float64 | None = None) -> float:
+        """``||(x - center) / scale||``, rounded up to the least float that is not below it.
 
-        So it is within a radius exactly where the point is, and never understates. It is infinite
-        where a number is not finite.
+        It is at most a radius exactly where the point is within it; infinite where a number is
+        not finite.
         """
         if not np.isfinite(x).all():
             return math.inf
-        return self.measure(magnitudes(x, center, units)).root(self.power)
+        return self.measure(magnitudes(x, center, scale)).root(self.power)
 
     @abstractmethod
     def lengths(self, differences: Float64) -> Float64:
-        """The norm of many differences (n, d) at once, but for rounding; (n,)."""
+        """Norms (n,) of differences (n, d), up to rounding."""
 
-    def widths(self, d: int) -> Float64:
-        """How far each feature may move by itself within the unit ball; (d,)."""
+    def unit_radii(self, d: int) -> Float64:
+        """(d,) how far each feature moves by itself within the unit ball."""
         return np.ones(d)
 
     @final
-    def reach(self, d: int, eps: float) -> Float64:
-        """How far each feature may move by itself within a ball, perhaps an infinite one; (d,)."""
-        widths = self.widths(d)
-        return np.where(widths > 0, eps * np.where(widths > 0, widths, 1.0), 0.0)
+    def radii(self, d: int, eps: float) -> Float64:
+        """(d,) how far each feature moves by itself within a ball; eps may be infinite."""
+        unit = self.unit_radii(d)
+        return np.where(unit > 0, eps * np.where(unit > 0, unit, 1.0), 0.0)
 
     @abstractmethod
     def projector(self, center: Floats, eps: Floats, lower: Floats, upper: Floats) -> Projector:
-        """A function that moves points (n, d) into balls and box, near where they were.
+        """A function that projects points (n, d) onto balls and box, at least approximately.
 
         Args:
             center: (n, d) centres, inside the box.
-            eps: (n,) radii; may be infinite.
+            eps: (n,) radii, perhaps infinite.
             lower: (d,) box, or (n, d) boxes.
             upper: (d,) box, or (n, d) boxes.
 
         Returns:
             The function; it may change its argument in place. Rounding may leave its result an
-            ulp outside, so only :meth:`InputSet.to_model_type` decides.
+            ulp outside; :meth:`InputSet.to_model_type` is exact.
         """
 
     @abstractmethod
     def steepest_descent(self, gradient: Floats) -> Floats:
-        """Unit steps (n, d) along which a linear function with this gradient falls fastest."""
+        """Unit steps (n, d) of steepest descent for linear functions with these gradients."""
 
     @abstractmethod
-    def sample(self, generator: np.random.Generator, d: int) -> Float64:
-        """A random point (d,) of the unit ball."""
-
     def samples(self, generator: np.random.Generator, count: int, d: int) -> Float64:
-        """As many such points (count, d)."""
-        return np.array([self.sample(generator, d) for _ in range(count)]).reshape(count, d)
+        """Random points (count, d), uniform in the unit ball."""
+
+    @final
+    def sample(self, generator: np.random.Generator, d: int) -> Float64:
+        """A random point (d,), uniform in the unit ball."""
+        return self.samples(generator, 1, d)[0]
 
     @abstractmethod
     def sample_extreme(self, generator: np.random.Generator, d: int) -> Float64:
-        """A random point (d,) far out on the unit ball, where restarts are most diverse."""
+        """A random point (d,) on the unit sphere, or near it, for diverse restarts."""
 
     @abstractmethod
     def dual(self, gradient: Float64) -> Float64:
-        """Dual norm of gradients (n, d): how fast a unit step can change the function; (n,)."""
+        """Dual norms (n,) of gradients (n, d)."""
 
     @abstractmethod
-    def least_linear(
+    def minimize_linear(
         self, cost: Float64, center: Float64, eps: float, lower: Float64, upper: Float64
     ) -> Float64:
-        """Closed-form minimiser (d,) of ``cost @ x`` over ball and box; ``eps`` is finite."""
+        """Closed-form minimiser (d,) of ``cost @ x`` over ball and box, for a finite eps."""
 
     @abstractmethod
     def ball(self, center: Float64, eps: float, lower: Float64, upper: Float64) -> Embedding:
-        """Ball and box as an embedding without a cost (margin mode)."""
+        """Ball and box as an embedding without cost (margin mode)."""
 
     @abstractmethod
     def epigraph(self, center: Float64, lower: Float64, upper: Float64) -> Embedding:
-        """The box as an embedding whose cost is the distance (distance mode).
-
-        The cost equals the norm, or a strictly increasing function of it (ℓ2: half its square).
-        """
+        """The box as an embedding whose cost is the norm, or half its square (distance mode)."""
 
 
-def in_units(differences: Float64, units: Float64 | None) -> Float64:
-    """Differences (..., d) as multiples of positive units, kept small enough to be summed.
+def divide_by_scale(differences: Float64, scale: Float64 | None) -> Float64:
+    """Differences (..., d) over a positive scale, clipped so that their sums are finite.
 
-    A quotient is above 1 exactly where the difference is above its unit, rounded or not.
+    Rounding keeps the order of a difference and its scale.
     """
-    if units is None:
+    if scale is None:
         return differences
     with np.errstate(over="ignore"):
-        return np.clip(differences / units, -_SUMMABLE, _SUMMABLE)
+        return np.clip(differences / scale, -_SUMMABLE, _SUMMABLE)

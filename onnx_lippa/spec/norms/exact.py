@@ -1,8 +1,8 @@
-"""Lengths as real numbers: what decides whether an input lies in a ball.
+"""Exact norms in integer arithmetic: they decide whether an input lies in a ball.
 
-Floats are whole numbers times powers of two, so sums, squares and comparisons of them are exact in
-whole numbers. Only quotients by units need a denominator, which is never reduced: that would cost
-more than all the rest.
+Floats are integers times powers of two, so their sums, squares and comparisons are exact in
+integers. Only quotients by a scale need a denominator. It is never reduced, which would cost more
+than everything else.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from onnx_lippa.arrays import Float64
 
 _MANTISSA: Final = 53
 _GUARD: Final = 64
-"""Bits of a root beyond which nothing matters to its rounding but its sign."""
+"""Extra bits of a root, so that it rounds correctly."""
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """``numerator / denominator``, not negative and not reduced."""
+    """``numerator / denominator``, at least 0 and not reduced."""
 
     numerator: int
     denominator: int
 
     def at_most(self, bound: float, power: int) -> bool:
-        """Whether the root of this power is at most a bound, which is finite and not negative."""
+        """Whether the root of this power is at most a finite bound, which is at least 0."""
         p, q = bound.as_integer_ratio()
         return bool(self.numerator * q**power <= p**power * self.denominator)
 
     def root(self, power: int) -> float:
-        """The least float that is not below the root of this power (1 or 2)."""
+        """The root of this power (1 or 2), rounded up to a float."""
         if self.numerator == 0:
             return 0.0
         top, bottom = self.numerator, self.denominator
         if power == 2:
-            # As many bits as a float needs, and then some.
+            # More bits than a float has.
             shift = max(0, 2 * _GUARD - top.bit_length() + bottom.bit_length())
             shift += shift % 2
             top, bottom = math.isqrt((top << shift) // bottom), 1 << (shift // 2)
@@ -57,17 +57,14 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Magnitudes:
-    """``numerators / denominators * 2**power``: how far each feature moved, in its unit.
-
-    Features that did not move are left out.
-    """
+    """``numerators / denominators * 2**power``: scaled displacements, those of 0 left out."""
 
     numerators: list[int]
     denominators: list[int]
     power: int
 
     def sum_of_powers(self, power: int) -> Ratio:
-        """The sum of all magnitudes, each raised to a power."""
+        """The sum of the magnitudes' powers."""
         sums: defaultdict[int, int] = defaultdict(int)
         for top, bottom in zip(self.numerators, self.denominators, strict=True):
             sums[bottom] += top**power
@@ -82,27 +79,27 @@ class Magnitudes:
         return _shift(largest, self.power)
 
 
-def magnitudes(x: Float64, center: Float64, units: Float64 | None = None) -> Magnitudes:
+def magnitudes(x: Float64, center: Float64, scale: Float64 | None = None) -> Magnitudes:
     """How far each feature of x is from the centre, as multiples of its unit.
 
     Args:
         x: (d,) finite numbers.
         center: (d,) finite numbers.
-        units: (d,) positive numbers, of which infinite ones make a magnitude 0; None for 1.
+        scale: (d,) positive numbers, of which infinite ones make a magnitude 0; None for 1.
     """
-    moved = x != center if units is None else (x != center) & np.isfinite(units)
+    moved = x != center if scale is None else (x != center) & np.isfinite(scale)
     ends, powers = _whole(np.stack([x[moved], center[moved]]))
     if not ends.size:
         return Magnitudes([], [], 0)
     power = int(powers.min())
     ends = ends << (powers - power).astype(object)
     numerators = abs(ends[0] - ends[1])
-    if units is None:
+    if scale is None:
         return Magnitudes(numerators.tolist(), [1] * len(numerators), power)
-    denominators, scales = _whole(units[moved])
-    scale = int(scales.max())
-    numerators = numerators << (scale - scales).astype(object)
-    return Magnitudes(numerators.tolist(), denominators.tolist(), power - scale)
+    denominators, scales = _whole(scale[moved])
+    largest = int(scales.max())
+    numerators = numerators << (largest - scales).astype(object)
+    return Magnitudes(numerators.tolist(), denominators.tolist(), power - largest)
 
 
 def two_difference(a: Float64, b: Float64) -> tuple[Float64, Float64]:

@@ -1,4 +1,4 @@
-"""The sum norm: displacements are split into a positive and a negative part."""
+"""The ℓ1 norm: displacements are split into a positive and a negative part."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import final
 
 import numpy as np
 import scipy.sparse as sp
+from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Floats
-from onnx_lippa.spec.embedding import Embedding
-from onnx_lippa.spec.norms.base import Norm, Projector
+from onnx_lippa.spec.norms.base import Embedding, Norm, Projector
 from onnx_lippa.spec.norms.exact import Magnitudes, Ratio
 
 _BEYOND = 7
-"""Halvings of the threshold in a projection beyond the bits of its type."""
+"""Bisections of the projection's threshold beyond the bits of its type."""
 
 
 @final
@@ -25,20 +25,17 @@ class L1(Norm):
     solver = "glop"
     has_sparse_steps = True
 
+    @override
     def measure(self, parts: Magnitudes) -> Ratio:
-        """See :meth:`Norm.measure`."""
         return parts.sum_of_powers(1)
 
+    @override
     def lengths(self, differences: Float64) -> Float64:
-        """See :meth:`Norm.lengths`."""
         return np.abs(differences).sum(axis=1)
 
+    @override
     def projector(self, center: Floats, eps: Floats, lower: Floats, upper: Floats) -> Projector:
-        """See :meth:`Norm.projector`: the nearest point in ball and box.
-
-        It shrinks every displacement by one threshold and clips it to the box; the threshold is
-        found by bisection.
-        """
+        # Soft thresholding, clipped to the box; the threshold is found by bisection.
 
         def project(x: Floats) -> Floats:
             shift = np.clip(x, lower, upper) - center
@@ -59,12 +56,10 @@ class L1(Norm):
 
         return project
 
+    @override
     def steepest_descent(self, gradient: Floats) -> Floats:
-        """See :meth:`Norm.steepest_descent`.
-
-        The steepest unit step moves one coordinate only; as in sparse ℓ1 attacks we move the
-        top 1 % of them by equal shares, which a batch of small steps needs to get anywhere.
-        """
+        # The steepest step moves a single coordinate. As in sparse ℓ1 attacks, the top 1 % move by
+        # equal shares, so that a batch of small steps makes progress.
         d = gradient.shape[1]
         kept = max(1, d // 100)
         magnitude = np.abs(gradient)
@@ -73,32 +68,31 @@ class L1(Norm):
         count = np.maximum(chosen.sum(axis=1), 1).astype(gradient.dtype)
         return np.where(chosen, -np.sign(gradient), 0).astype(gradient.dtype) / count[:, None]
 
-    def sample(self, generator: np.random.Generator, d: int) -> Float64:
-        """See :meth:`Norm.sample`; uniform (exponential spacings)."""
-        return self.samples(generator, 1, d)[0]
-
+    @override
     def samples(self, generator: np.random.Generator, count: int, d: int) -> Float64:
-        """See :meth:`Norm.samples`; all at once."""
+        # Uniform, by exponential spacings.
         parts = generator.exponential(size=(count, d + 1))
         signs = generator.choice([-1.0, 1.0], (count, d))
         return signs * parts[:, :d] / parts.sum(axis=1, keepdims=True)
 
+    @override
     def sample_extreme(self, generator: np.random.Generator, d: int) -> Float64:
-        """See :meth:`Norm.sample_extreme`: the budget shared by one coordinate in twenty."""
+        # The budget is shared by one coordinate in twenty.
         chosen = generator.choice(d, max(1, d // 20), replace=False)
         parts = generator.exponential(size=len(chosen))
         point = np.zeros(d)
         point[chosen] = generator.choice([-1.0, 1.0], len(chosen)) * parts / parts.sum()
         return point
 
+    @override
     def dual(self, gradient: Float64) -> Float64:
-        """See :meth:`Norm.dual`: the maximum norm."""
         return np.abs(gradient).max(axis=1)
 
-    def least_linear(
+    @override
+    def minimize_linear(
         self, cost: Float64, center: Float64, eps: float, lower: Float64, upper: Float64
     ) -> Float64:
-        """See :meth:`Norm.least_linear`: spends the budget on the largest costs first."""
+        # The budget goes to the largest costs first.
         order = np.argsort(-np.abs(cost), kind="stable")
         room = np.where(cost > 0, center - lower, upper - center)[order]
         room = np.where(cost[order] != 0, room, 0.0)
@@ -108,8 +102,9 @@ class L1(Norm):
         x[order] -= np.sign(cost[order]) * spent
         return x
 
+    @override
     def ball(self, center: Float64, eps: float, lower: Float64, upper: Float64) -> Embedding:
-        """See :meth:`Norm.ball`: ``x = center + p - n``, one row ``sum(p + n) <= eps``."""
+        # x = center + p - n with p, n >= 0 and one row sum(p + n) <= eps.
         whole = self.epigraph(center, lower, upper)
         total = sp.csr_array(np.ones((1, 2 * center.size)))
         return Embedding(
@@ -123,8 +118,8 @@ class L1(Norm):
             cost=np.zeros(2 * center.size),
         )
 
+    @override
     def epigraph(self, center: Float64, lower: Float64, upper: Float64) -> Embedding:
-        """See :meth:`Norm.epigraph`: cost ``sum(p + n)``."""
         d = center.size
         identity = sp.eye_array(d)
         return Embedding(

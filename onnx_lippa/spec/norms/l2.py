@@ -1,4 +1,4 @@
-"""The Euclidean norm: the ball is a second-order cone constraint, the distance a quadratic cost."""
+"""The ℓ2 norm: the ball is a second-order cone constraint, the distance a quadratic cost."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import final
 
 import numpy as np
 import scipy.sparse as sp
+from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Floats
-from onnx_lippa.spec.embedding import Embedding
-from onnx_lippa.spec.norms.base import Norm, Projector
+from onnx_lippa.spec.norms.base import Embedding, Norm, Projector
 from onnx_lippa.spec.norms.exact import Magnitudes, Ratio
 
 _BISECTIONS = 100
-"""Halvings of the multiplier in :meth:`L2.least_linear`."""
+"""Bisections of the multiplier in :meth:`L2.minimize_linear`."""
 
 
 @final
@@ -25,16 +25,17 @@ class L2(Norm):
     solver = "clarabel"
     power = 2
 
+    @override
     def measure(self, parts: Magnitudes) -> Ratio:
-        """See :meth:`Norm.measure`: the sum of squares."""
         return parts.sum_of_powers(2)
 
+    @override
     def lengths(self, differences: Float64) -> Float64:
-        """See :meth:`Norm.lengths`."""
         return np.sqrt((differences * differences).sum(axis=1))
 
+    @override
     def projector(self, center: Floats, eps: Floats, lower: Floats, upper: Floats) -> Projector:
-        """See :meth:`Norm.projector`: the box, then radially (the box is convex, so it holds)."""
+        # First the box, then radially: the box is convex and holds the centre.
 
         def project(x: Floats) -> Floats:
             shift = np.clip(x, lower, upper) - center
@@ -46,41 +47,35 @@ class L2(Norm):
 
         return project
 
+    @override
     def steepest_descent(self, gradient: Floats) -> Floats:
-        """See :meth:`Norm.steepest_descent`: minus the direction."""
         # Squares of small gradients underflow, so their largest entry is made 1 first.
         largest = np.abs(gradient).max(axis=1, keepdims=True, initial=0)
         scaled = gradient / np.where(largest > 0, largest, 1)
         length = np.sqrt((scaled * scaled).sum(axis=1, keepdims=True))
         return -scaled / np.where(length > 0, length, 1)
 
-    def sample(self, generator: np.random.Generator, d: int) -> Float64:
-        """See :meth:`Norm.sample`; uniform."""
-        return self.samples(generator, 1, d)[0]
-
+    @override
     def samples(self, generator: np.random.Generator, count: int, d: int) -> Float64:
-        """See :meth:`Norm.samples`; all at once."""
         directions = generator.standard_normal((count, d))
         radii = generator.uniform(size=(count, 1)) ** (1.0 / d)
         return radii * directions / np.linalg.norm(directions, axis=1, keepdims=True)
 
+    @override
     def sample_extreme(self, generator: np.random.Generator, d: int) -> Float64:
-        """See :meth:`Norm.sample_extreme`: a point of the sphere."""
         direction = generator.standard_normal(d)
         return direction / np.linalg.norm(direction)
 
+    @override
     def dual(self, gradient: Float64) -> Float64:
-        """See :meth:`Norm.dual`: the norm itself."""
         return np.sqrt((gradient * gradient).sum(axis=1))
 
-    def least_linear(
+    @override
+    def minimize_linear(
         self, cost: Float64, center: Float64, eps: float, lower: Float64, upper: Float64
     ) -> Float64:
-        """See :meth:`Norm.least_linear`.
-
-        The minimiser is ``clip(center - cost / mu)`` for the multiplier ``mu >= 0`` at which
-        its distance is eps, or a corner of the box where that lies inside the ball.
-        """
+        # The minimiser is clip(center - cost / mu) for the multiplier mu >= 0 at which its distance
+        # is eps, or a corner of the box that lies inside the ball.
         corner = np.where(cost > 0, lower, np.where(cost < 0, upper, center))
         if np.linalg.norm(corner - center) <= eps:
             return corner
@@ -96,8 +91,8 @@ class L2(Norm):
                 low = middle
         return np.clip(center - cost / high, lower, upper)
 
+    @override
     def ball(self, center: Float64, eps: float, lower: Float64, upper: Float64) -> Embedding:
-        """See :meth:`Norm.ball`."""
         d = center.size
         return Embedding(
             offset=center,
@@ -111,8 +106,9 @@ class L2(Norm):
             radius=eps,
         )
 
+    @override
     def epigraph(self, center: Float64, lower: Float64, upper: Float64) -> Embedding:
-        """See :meth:`Norm.epigraph`: half the squared distance."""
+        # Half the squared distance.
         d = center.size
         return Embedding(
             offset=center,

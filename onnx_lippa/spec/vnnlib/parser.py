@@ -9,11 +9,17 @@ from typing import Final
 
 from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.errors import InputError
-from onnx_lippa.spec.formula import Every, Formula
-from onnx_lippa.spec.vnnlib.assertions import COMPARISONS, CONNECTIVES, Assertions, flips
-from onnx_lippa.spec.vnnlib.declared import Declared
-from onnx_lippa.spec.vnnlib.tensors import DECLARE_TENSOR, NAME, Tensors
-from onnx_lippa.spec.vnnlib.terms import ARITHMETIC, Terms, Value
+from onnx_lippa.spec.formula import And, Formula
+from onnx_lippa.spec.vnnlib.declarations import DECLARE_TENSOR, NAME, Declared, Tensors
+from onnx_lippa.spec.vnnlib.expressions import (
+    ARITHMETIC,
+    COMPARISONS,
+    CONNECTIVES,
+    Assertions,
+    Terms,
+    Value,
+    flips,
+)
 from onnx_lippa.spec.vnnlib.tokens import Tokens, quoted
 
 MAX_DEPTH: Final = 10_000
@@ -132,7 +138,7 @@ class _Parser:
             raise InputError(
                 f"{self._source} asserts nothing: add (assert ...) with what is sought"
             )
-        return Query(Every(tuple(self._asserted)), inputs, outputs)
+        return Query(And(tuple(self._asserted)), inputs, outputs)
 
     def _read(self) -> None:
         for number, word in enumerate(self._tokens):

@@ -15,7 +15,7 @@ from onnx_lippa.bounds.dual.objectives import Objectives, Units, group_objective
 from onnx_lippa.bounds.reduced.build import reduce_network
 from onnx_lippa.bounds.reduced.reduction import Tightening, decide_signs
 from onnx_lippa.ir.network import Network
-from onnx_lippa.spec import L2, Features, LInf
+from onnx_lippa.spec import L2, InputSpecification, LInf
 from tests.support.graphs import graph_model, load_model, node, normal
 
 
@@ -96,7 +96,7 @@ def test_no_groups_where_everything_is_seen_or_the_reach_is_no_box():
     assert group_objectives(units, dense) == []
     nothing = objectives.take(np.zeros(0, np.int64))
     assert group_objectives(units, nothing) == []
-    features = Features.given(30, lower=0.0, upper=1.0, eps=0.3)
+    features = InputSpecification.build(30, lower=0.0, upper=1.0, eps=0.3)
     ball = InputDomain.of(features.input_set(np.full(30, 0.5), L2()))
     round_ = replace(units, domain=ball)
     assert group_objectives(round_, objectives) == []
@@ -118,7 +118,7 @@ def convolutions(seed: int) -> Network:
 def test_a_network_of_convolutions_is_bounded_in_groups(seed, monkeypatch):
     """Folded both ways it has the same units and, but for the ascent's path, the same bounds."""
     network = convolutions(seed)
-    features = Features.given(network.input_size, lower=0.0, upper=1.0, eps=0.05)
+    features = InputSpecification.build(network.input_size, lower=0.0, upper=1.0, eps=0.05)
     rng = np.random.default_rng(seed)
     domain = InputDomain.of(features.input_set(rng.random(network.input_size), LInf()))
     used = []

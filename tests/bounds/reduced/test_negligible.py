@@ -8,7 +8,7 @@ import pytest
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.reduced.build import reduce_network
 from onnx_lippa.bounds.reduced.reduction import Tightening
-from onnx_lippa.spec import StatedSet, norm_named
+from onnx_lippa.spec import StatedSet, get_norm
 from tests.support.graphs import graph_model, load_model, node, normal
 
 
@@ -23,7 +23,7 @@ def test_the_larger_of_two_equal_values(scale):
     ]
     constants = {"w": scale * normal(1, 4, 5), "v": normal(2, 5, 3)}
     network = load_model(graph_model(nodes, (4,), constants)).network
-    inputs = StatedSet(np.full(4, 0.5), norm_named("linf"), 0.25, np.zeros(4), np.ones(4))
+    inputs = StatedSet(np.full(4, 0.5), get_norm("linf"), 0.25, np.zeros(4), np.ones(4))
     reduced = reduce_network(network, InputDomain.of(inputs), Tightening())
     assert reduced.units == 0
     x = np.random.default_rng(0).uniform(0.25, 0.75, (50, 4))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from onnx_lippa.bounds.domain import InputDomain
-from onnx_lippa.spec import Features, InputSet, norm_named
-from onnx_lippa.spec.norms import L1, L2, Scaled
+from onnx_lippa.spec import InputSet, InputSpecification, get_norm
+from onnx_lippa.spec.norms import L1, L2, WeightedNorm
 
 
 def drawn(generator: np.random.Generator, norm: str, scaled: bool) -> InputSet:
@@ -19,7 +19,7 @@ def drawn(generator: np.random.Generator, norm: str, scaled: bool) -> InputSet:
     x = np.where(generator.random(d) < 0.3, np.round(x), x).astype(np.float32)
     eps = generator.uniform(0.05, 1.0, d) if scaled else float(generator.uniform(0.01, 1.5))
     fixed = range(int(generator.integers(0, d)))
-    return Features.given(d, eps=eps, fixed=fixed).input_set(x, norm_named(norm))
+    return InputSpecification.build(d, eps=eps, fixed=fixed).input_set(x, get_norm(norm))
 
 
 def rows_for(generator: np.random.Generator, d: int) -> np.ndarray:
@@ -32,7 +32,7 @@ def rows_for(generator: np.random.Generator, d: int) -> np.ndarray:
 def is_inside(inputs: InputSet, x: list[Fraction]) -> bool:
     """Whether a rational point lies in ball and box, exactly."""
     norm = inputs.norm
-    units = norm.units if isinstance(norm, Scaled) else np.ones(inputs.size)
+    units = norm.scale if isinstance(norm, WeightedNorm) else np.ones(inputs.size)
     shifts = [
         abs(v - Fraction(c)) / Fraction(u)
         for v, c, u in zip(x, inputs.center.tolist(), units.tolist(), strict=True)
@@ -63,7 +63,7 @@ def test_the_least_value_is_that_of_ball_and_box_together(norm, scaled):
         for row, value, point, size in zip(rows, least, points, sizes, strict=True):
             cost = np.zeros(inputs.size)
             cost[domain.free] = row / domain.radius
-            best = inputs.norm.least_linear(
+            best = inputs.norm.minimize_linear(
                 cost, inputs.center, inputs.eps, inputs.lower, inputs.upper
             )
             truth = row @ ((best[domain.free] - domain.middle) / domain.radius)
@@ -115,8 +115,8 @@ def test_a_ball_that_holds_the_box_changes_nothing_and_one_of_no_room_leaves_its
     x = generator.uniform(0, 1, 5).astype(np.float32)
     rows = generator.normal(size=(4, 5))
     for norm in (L1(), L2()):
-        wide = InputDomain.for_search(Features.given(5, eps=100.0).input_set(x, norm))
+        wide = InputDomain.for_search(InputSpecification.build(5, eps=100.0).input_set(x, norm))
         assert np.allclose(wide.least(rows), -np.abs(rows).sum(axis=1), rtol=1e-12)
-        narrow = InputDomain.for_search(Features.given(5, eps=0.0).input_set(x, norm))
+        narrow = InputDomain.for_search(InputSpecification.build(5, eps=0.0).input_set(x, norm))
         assert narrow.free.size == 0
         assert np.all(np.abs(narrow.least(np.zeros((2, 0)))) < 1e-280)

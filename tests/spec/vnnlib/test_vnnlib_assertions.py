@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onnx_lippa.spec import Comparison, Every, Formula, Some
+from onnx_lippa.spec import And, Comparison, Formula, Or
 from onnx_lippa.spec.formula import holds
 from onnx_lippa.spec.vnnlib import parse
 from tests.support.formulas import (
@@ -84,37 +84,37 @@ def test_numbers_are_exact(number, value):
 
 def test_equality():
     both = (Comparison(x(0), (), ONE), Comparison(x(0, -1), (), -ONE))
-    assert formula("(= X_0 1)") == formula("(== X_0 1)") == Every(both)
+    assert formula("(= X_0 1)") == formula("(== X_0 1)") == And(both)
     apart = (Comparison(x(0), (), ONE, True), Comparison(x(0, -1), (), -ONE, True))
-    assert formula("(not (= X_0 1))") == Some(apart)
-    assert formula("(!= X_0 1)") == formula("(distinct X_0 1)") == Some(apart)
-    assert formula("(not (!= X_0 1))") == Every(both)
+    assert formula("(not (= X_0 1))") == Or(apart)
+    assert formula("(!= X_0 1)") == formula("(distinct X_0 1)") == Or(apart)
+    assert formula("(not (!= X_0 1))") == And(both)
 
 
 def test_chains():
     low, high = formula("(<= 1 X_0)"), formula("(<= X_0 2)")
-    assert formula("(<= 1 X_0 2)") == Every((low, high))
-    assert formula("(>= 2 X_0 1)") == Every((high, low))
-    assert formula("(not (<= 1 X_0 2))") == Some((formula("(< X_0 1)"), formula("(> X_0 2)")))
+    assert formula("(<= 1 X_0 2)") == And((low, high))
+    assert formula("(>= 2 X_0 1)") == And((high, low))
+    assert formula("(not (<= 1 X_0 2))") == Or((formula("(< X_0 1)"), formula("(> X_0 2)")))
 
 
 def test_connectives():
     a, b, c = formula("(<= X_0 1)"), formula("(<= X_1 2)"), formula("(<= Y_0 3)")
     texts = "(<= X_0 1) (<= X_1 2) (<= Y_0 3)"
-    assert formula(f"(and {texts})") == Every((a, b, c))
-    assert formula(f"(or {texts})") == Some((a, b, c))
-    assert formula("(and (<= X_0 1))") == Every((a,))
-    assert formula("(=> (> X_0 1) (<= X_1 2))") == Some((a, b))
-    assert formula("(not (and (> X_0 1) (> X_1 2)))") == Some((a, b))
-    assert formula("(not (or (> X_0 1) (not (<= X_1 2))))") == Every((a, b))
+    assert formula(f"(and {texts})") == And((a, b, c))
+    assert formula(f"(or {texts})") == Or((a, b, c))
+    assert formula("(and (<= X_0 1))") == And((a,))
+    assert formula("(=> (> X_0 1) (<= X_1 2))") == Or((a, b))
+    assert formula("(not (and (> X_0 1) (> X_1 2)))") == Or((a, b))
+    assert formula("(not (or (> X_0 1) (not (<= X_1 2))))") == And((a, b))
     assert formula("(not (not (<= X_0 1)))") == a
-    assert formula("(not (=> (<= X_0 1) (> X_1 2)))") == Every((a, b))
+    assert formula("(not (=> (<= X_0 1) (> X_1 2)))") == And((a, b))
 
 
 def test_literals():
-    assert formula("true") == formula("(not false)") == Every(())
-    assert formula("false") == formula("(not true)") == Some(())
-    assert formula("(=> true (<= X_0 1))") == Some((Some(()), formula("(<= X_0 1)")))
+    assert formula("true") == formula("(not false)") == And(())
+    assert formula("false") == formula("(not true)") == Or(())
+    assert formula("(=> true (<= X_0 1))") == Or((Or(()), formula("(<= X_0 1)")))
 
 
 def written(part: Formula, draw) -> str:
@@ -122,9 +122,9 @@ def written(part: Formula, draw) -> str:
     if isinstance(part, Comparison):
         return written_comparison(part, draw)
     if not part.parts:
-        return "true" if isinstance(part, Every) else "false"
+        return "true" if isinstance(part, And) else "false"
     inner = " ".join(written(other, draw) for other in part.parts)
-    return f"({'and' if isinstance(part, Every) else 'or'} {inner})"
+    return f"({'and' if isinstance(part, And) else 'or'} {inner})"
 
 
 def written_comparison(part: Comparison, draw) -> str:
@@ -181,7 +181,7 @@ def test_arithmetic(coefficients, factor, bound, x):
 
 def test_all_assertions_hold_together():
     found = query("(<= X_0 1)", "(>= Y_0 2)")
-    assert found.formula == Every((formula("(<= X_0 1)"), formula("(>= Y_0 2)")))
+    assert found.formula == And((formula("(<= X_0 1)"), formula("(>= Y_0 2)")))
     assert (found.inputs, found.outputs) == (2, 2)
 
 
@@ -210,5 +210,5 @@ def test_lines_are_kept():
 )
 def test_layout(text):
     found = parse(text, "prop.vnnlib")
-    assert found.formula == Every((formula("(<= X_0 1)"),))
+    assert found.formula == And((formula("(<= X_0 1)"),))
     assert (found.inputs, found.outputs) == (1, 1)

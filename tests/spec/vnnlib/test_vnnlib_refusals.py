@@ -10,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnx_lippa.errors import InputError
-from onnx_lippa.spec.vnnlib import assertions, declared, parse, parser, terms
+from onnx_lippa.spec.vnnlib import declarations as declared
+from onnx_lippa.spec.vnnlib import expressions as assertions
+from onnx_lippa.spec.vnnlib import expressions as terms
+from onnx_lippa.spec.vnnlib import parse, parser
 from tests.support import vnnlib as texts
 
 FUZZ = settings(derandomize=True, deadline=None, max_examples=150)

@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from onnx_lippa.errors import InputError
-from onnx_lippa.spec import Comparison, Every, Some
+from onnx_lippa.spec import And, Comparison, Or
 from onnx_lippa.spec.vnnlib import parse
 
 NETWORK = """(vnnlib-version <2.0>)
@@ -30,11 +30,11 @@ def refusal(*assertions: str, network: str = NETWORK) -> str:
 def test_elements_are_counted_in_row_major_order():
     found = read("(<= X[0,1,2] 0.5)", "(>= X[0,0,1] -1.5)", "(or (<= Y[0,0] Y[0,1]))")
     assert (found.inputs, found.outputs) == (6, 2)
-    assert found.formula == Every(
+    assert found.formula == And(
         (
             Comparison(((5, ONE),), (), Fraction("0.5")),
             Comparison(((1, -ONE),), (), Fraction("1.5")),
-            Some((Comparison((), ((0, ONE), (1, -ONE)), Fraction(0)),)),
+            Or((Comparison((), ((0, ONE), (1, -ONE)), Fraction(0)),)),
         )
     )
 
@@ -49,7 +49,7 @@ def test_ways_to_write_an_element(written, form):
 @pytest.mark.parametrize("operator", ["==", "!="])
 def test_equality(operator):
     (part,) = read(f"({operator} X[0,0,0] 1.0)").formula.parts
-    assert isinstance(part, Every if operator == "==" else Some)
+    assert isinstance(part, And if operator == "==" else Or)
 
 
 @pytest.mark.parametrize("sort", ["Real", "real", "float32", "float64"])

@@ -13,7 +13,7 @@ from onnx_lippa.lp.engine import Optimum
 from onnx_lippa.lp.engines import make_engine
 from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.lp.solvers.table import make_solver
-from onnx_lippa.spec import InputSet, Scaled, norm_named
+from onnx_lippa.spec import InputSet, WeightedNorm, get_norm
 from tests.support.networks import chain, family, mlp
 from tests.support.regions import asked, points_of, random_disjunct
 
@@ -33,7 +33,7 @@ def scaled_inputs(
     center = generator.uniform(0, 1, d).astype(np.float32).astype(np.float64)
     still = units == 0
     lower, upper = np.where(still, center, 0.0), np.where(still, center, 1.0)
-    return InputSet(center, Scaled(norm_named(norm), units), 1.0, lower, upper)
+    return InputSet(center, WeightedNorm(get_norm(norm), units), 1.0, lower, upper)
 
 
 def both(network: Network, inputs: InputSet):
@@ -46,7 +46,7 @@ def check_point(inputs: InputSet, optimum: Optimum, margin_mode: bool) -> None:
     x = optimum.x
     assert np.all(x >= inputs.lower - 1e-7)
     assert np.all(x <= inputs.upper + 1e-7)
-    still = inputs.norm.widths(inputs.size) == 0
+    still = inputs.norm.unit_radii(inputs.size) == 0
     np.testing.assert_array_equal(x[still], inputs.center[still])
     assert optimum.distance == inputs.length(x)
     if margin_mode:
@@ -96,12 +96,12 @@ def test_brute_change_of_variables(norm: str, engine: str) -> None:
     generator = np.random.default_rng(22)
     network = mlp(22, (4, 12, 12, 3))
     inputs = scaled_inputs(generator, norm, 4, fixed=0)
-    units = inputs.norm.widths(4)
+    units = inputs.norm.unit_radii(4)
     first = LinearMap((4,), np.diag(units), inputs.center)
     behind = chain((4,), first, *(step.layer for step in network.steps))
     plain = InputSet(
         np.zeros(4),
-        norm_named(norm),
+        get_norm(norm),
         1.0,
         (inputs.lower - inputs.center) / units,
         (inputs.upper - inputs.center) / units,

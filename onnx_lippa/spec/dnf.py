@@ -8,7 +8,7 @@ from typing import Final
 
 from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.errors import InputError
-from onnx_lippa.spec.formula import Comparison, Every, Formula, Some
+from onnx_lippa.spec.formula import And, Comparison, Formula, Or
 from onnx_lippa.spec.interval import Interval, Limit, nearest
 
 MAX_BRANCHES: Final = 100_000
@@ -53,7 +53,7 @@ def expand(formula: Formula, deadline: float = NEVER) -> Expansion:
         OutOfTimeError: the deadline, a ``time.monotonic()``, has passed.
     """
     work = _Work(deadline)
-    parts = formula.parts if isinstance(formula, Every) else (formula,)
+    parts = formula.parts if isinstance(formula, And) else (formula,)
     common = work.conjunction(part for part in parts if isinstance(part, Comparison))
     if common is not None:
         work.common = common.bounds
@@ -77,13 +77,13 @@ class _Work:
 
     def branches(self, formula: Formula) -> list[Branch]:
         """The branches of any part; recursive, which is safe on a flattened formula."""
-        if isinstance(formula, Some):
+        if isinstance(formula, Or):
             found: list[Branch] = []
             for part in formula.parts:
                 found += self.branches(part)
                 self._spend(found, 0)
             return found
-        parts = formula.parts if isinstance(formula, Every) else (formula,)
+        parts = formula.parts if isinstance(formula, And) else (formula,)
         whole = self.conjunction(part for part in parts if isinstance(part, Comparison))
         if whole is None:
             return []

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec import Conjunction, UnsafeSet
-from onnx_lippa.spec.unsafe_set import distinct_rows
+from onnx_lippa.spec.output_set import distinct_rows
 
 EXACT = settings(derandomize=True, deadline=None, max_examples=100)
 LOGITS = arrays(np.float32, 4, elements=st.floats(-1e6, 1e6, width=32))

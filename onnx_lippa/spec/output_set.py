@@ -1,4 +1,4 @@
-"""The outputs that count as a failure: an or of ands of linear inequalities."""
+"""Unsafe outputs: a union of polyhedra."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from onnx_lippa.arrays import AnyArray, Float64, Floats, Integers
 from onnx_lippa.errors import InputError
 
 _FEW: Final = 2048
-"""More disjuncts are a formula multiplied out, and share a few rows."""
+"""Beyond this number, disjuncts come from an expanded formula and share few rows."""
 _NUMBERS_AT_ONCE: Final = 1 << 23
 
 
 @dataclass(frozen=True)
 class Conjunction:
-    """Outputs with ``matrix @ y < bound`` (or ``<=``) in every row.
+    """The polyhedron ``matrix @ y < bound`` (or ``<=``).
 
     Attributes:
         matrix: (rows, k) coefficients.
         bound: (rows,) right sides.
-        strict: whether a tie does not count.
-        target: the class this conjunction stands for, or -1.
-        mixed: (rows,) which rows are strict, where some are and others are not.
-        exact: whether the coefficients are those stated; where float64 lacks one, the nearest is
-            taken, which guides a search and proves nothing.
+        strict: whether equality is safe.
+        target: the target class, or -1.
+        mixed: (rows,) which rows are strict, where they differ.
+        exact: whether the coefficients are exactly those stated. If some were rounded to float64,
+            the polyhedron guides a search and proves nothing.
     """
 
     matrix: Float64
@@ -40,30 +40,30 @@ class Conjunction:
 
     @property
     def each_strict(self) -> AnyArray:
-        """(rows,) which rows a tie does not meet."""
+        """(rows,) which rows are strict."""
         return np.full(len(self.bound), self.strict) if self.mixed is None else self.mixed
 
     def margins(self, outputs: Floats) -> Float64:
-        """``max_i matrix_i @ y - bound_i`` for outputs (n, k): unsafe below 0; shape (n,)."""
+        """Margins (n,) ``max_i matrix_i @ y - bound_i`` of outputs (n, k); unsafe below 0."""
         # The row-wise form keeps the sign of a difference of two outputs exact.
-        with np.errstate(invalid="ignore"):  # outputs that are not finite: no margin, nan
+        with np.errstate(invalid="ignore"):  # NaN for outputs that are not finite
             values = outputs.astype(np.float64) @ self.matrix.T - self.bound
         return np.max(values, axis=1, initial=-np.inf)  # without rows, every output is unsafe
 
     def contains(self, outputs: Floats) -> bool:
-        """Whether one output vector (k,) is unsafe, with no tolerance."""
+        """Whether an output vector (k,) is unsafe, without tolerance."""
         margin = float(self.margins(outputs[None])[0])
         return margin < 0 if self.strict else margin <= 0
 
 
 @dataclass(frozen=True)
 class _Shared:
-    """The rows of many disjuncts, each once, and which of them each disjunct has.
+    """The distinct rows of many disjuncts.
 
     Attributes:
-        matrix: (rows, k) the different rows.
+        matrix: (rows, k) the distinct rows.
         bound: (rows,) their right sides.
-        places: (disjuncts, most) rows of each disjunct; the number of rows stands for none.
+        places: (disjuncts, most) rows of each disjunct, padded with the number of rows.
     """
 
     matrix: Float64
@@ -85,7 +85,7 @@ class _Shared:
         return cls(rows[:, :-1], rows[:, -1], places)
 
     def margins(self, outputs: Floats) -> Float64:
-        """See :meth:`UnsafeSet.margins`."""
+        """Margins (n, disjuncts) of outputs (n, k)."""
         margins = np.empty((len(outputs), len(self.places)))
         most = max(1, _NUMBERS_AT_ONCE // self.places.size)
         for first in range(0, len(outputs), most):
@@ -98,31 +98,31 @@ class _Shared:
 
 
 def distinct_rows(rows: Float64) -> tuple[Float64, Integers]:
-    """The different rows of a matrix (n, k), and for each row which of them it is."""
+    """The distinct rows of a matrix (n, k), and the place of each row among them."""
     weights = np.random.default_rng(0).standard_normal(rows.shape[1])
     _, first, places = np.unique(rows @ weights, return_index=True, return_inverse=True)
     different, places = rows[first], places.ravel()
-    if not np.array_equal(different[places], rows):  # two rows of one sum: the long way
+    if not np.array_equal(different[places], rows):  # two rows have the same sum
         different, places = np.unique(rows, axis=0, return_inverse=True)
     return different, places.ravel()
 
 
 @dataclass(frozen=True)
 class UnsafeSet:
-    """The union of its conjunctions.
+    """A union of conjunctions.
 
     Attributes:
-        disjuncts: the conjunctions; for a classifier, one for every target class.
+        disjuncts: the conjunctions; one for every target class of a classifier.
     """
 
     disjuncts: tuple[Conjunction, ...]
 
     def contains(self, outputs: Floats) -> bool:
-        """Whether one output vector (k,) is unsafe, with no tolerance."""
+        """Whether an output vector (k,) is unsafe, without tolerance."""
         return any(disjunct.contains(outputs) for disjunct in self.disjuncts)
 
     def margins(self, outputs: Floats) -> Float64:
-        """Margin of every disjunct for outputs (n, k); shape (n, disjuncts)."""
+        """Margins (n, disjuncts) of outputs (n, k)."""
         if len(self.disjuncts) > _FEW and any(len(one.bound) for one in self.disjuncts):
             return self._shared.margins(outputs)
         columns = [disjunct.margins(outputs) for disjunct in self.disjuncts]
@@ -136,13 +136,12 @@ class UnsafeSet:
     def misclassification(
         cls, label: int, classes: int, targets: Sequence[int] | None = None
     ) -> UnsafeSet:
-        """Outputs that give a target class more than the label: ``s_t > s_y`` for some t.
+        """Outputs with ``y_t > y_label`` for some target class t.
 
         Args:
-            label: the true class y.
+            label: the true class.
             classes: number of classes k.
-            targets: the classes t that count; all but the label when None. The label itself
-                is left out wherever it occurs.
+            targets: the target classes; None for all. The label is never one.
 
         Raises:
             InputError: a label or target that is not a class.

@@ -1,11 +1,11 @@
-"""What may be said of each feature: its bounds, its radius, whether it moves, its grid."""
+"""The inputs allowed around any clean input, as a user specifies them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,40 +15,42 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.spec.grid import Grid
 from onnx_lippa.spec.input_set import InputSet, round_down, round_up
 from onnx_lippa.spec.norms.base import Norm
-from onnx_lippa.spec.norms.scaled import Scaled
+from onnx_lippa.spec.norms.weighted import WeightedNorm
 
 PerFeature: TypeAlias = float | tuple[float, ...]
-"""One number for every feature, or one for each of them."""
+"""One number for all features, or one for each."""
 
 _TOO_FINE: Final = 1e-9
-"""Rounding of a quotient of a bound and a step."""
+"""Tolerance for the rounding of a quotient of a bound and a step."""
 
 
 @dataclass(frozen=True)
-class Features:
-    """The inputs allowed around any clean input, in the words of a user.
+class InputSpecification:
+    """The inputs allowed around any clean input: ``||(x - center) / scale|| <= eps`` in a box.
 
-    Plain numbers and tuples, so that two of them compare, and read back from JSON, exactly.
+    It consists of plain numbers and tuples, so that it compares and reads back from JSON exactly.
 
     Attributes:
         lower: lower bounds of the domain.
-        upper: its upper bounds.
-        eps: radius of the ball; None where only the distance counts. Where there is one for each
-            feature, distances are in units of them: the ball is ``||(x - center) / eps|| <= 1``.
-        fixed: features that keep their clean value, whatever bounds and grid say.
-        grid: steps of which a feature takes whole multiples only; 0 where it takes any value.
+        upper: upper bounds of the domain.
+        eps: radius of the ball; None where the distance is minimised.
+        fixed: features that keep their clean values, regardless of bounds and grid.
+        grid: step of which a feature takes integer multiples only; 0 for any value.
+        scale: scale of each feature, at least 0, in which distances are measured; None for 1.
     """
 
     lower: PerFeature = 0.0
     upper: PerFeature = 1.0
-    eps: PerFeature | None = None
+    eps: float | None = None
     fixed: tuple[int, ...] = ()
     grid: PerFeature = 0.0
+    scale: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         _check_domain(self.lower, self.upper)
-        if self.eps is not None:
-            _check_each("eps", self.eps, _is_size, "give a finite number that is not negative")
+        for name, value in (("eps", self.eps), ("scale", self.scale)):
+            if value is not None:
+                _check_each(name, value, _is_size, "give a finite number that is not negative")
         _check_each(
             "the step of the grid", self.grid, _is_size,
             "give a finite number that is not negative, 0 where any value will do",
@@ -60,7 +62,7 @@ class Features:
             )
 
     @classmethod
-    def given(
+    def build(
         cls,
         d: int,
         *,
@@ -69,32 +71,80 @@ class Features:
         eps: npt.ArrayLike | None = None,
         fixed: Sequence[int] | AnyArray | None = None,
         grid: npt.ArrayLike = 0.0,
-    ) -> Features:
-        """From numbers and arrays of a user, checked for a model of d features.
+        scale: npt.ArrayLike | None = None,
+    ) -> InputSpecification:
+        """From a user's numbers and arrays, checked against a model of d features.
 
         Args:
             d: number of features.
-            lower: a number, or an array with one for each feature, of any shape.
-            upper: likewise.
-            eps: likewise.
-            fixed: a boolean mask, or the features themselves.
-            grid: a step, or one for each feature.
+            lower: a number, or an array of any shape with one for each feature.
+            upper: the same.
+            eps: a number. An array of one radius for each feature stands for a scale, with
+                eps = 1.
+            fixed: a boolean mask, or the indices of features.
+            grid: a step, or an array with one for each feature.
+            scale: an array with one number for each feature, or a number for all.
 
         Raises:
             InputError: one of them cannot be used, with the reason.
         """
-        features = cls(
+        radius = None if eps is None else per_feature("eps", eps)
+        each = None if scale is None else per_feature("scale", scale)
+        if isinstance(radius, tuple):
+            _check_count("eps", radius, d)
+            _check_each("eps", radius, _is_size, "give a finite number that is not negative")
+            if each is not None:
+                raise InputError(
+                    "eps holds one number for each feature, and there is a scale as well: give one "
+                    "number as eps"
+                )
+            radius, each = 1.0, radius
+        specification = cls(
             per_feature("lower", lower),
             per_feature("upper", upper),
-            None if eps is None else per_feature("eps", eps),
+            radius,
             () if fixed is None else _indices(fixed, d),
             per_feature("grid", grid),
+            (each,) * d if isinstance(each, float) else each,
         )
-        features.check(d)
-        return features
+        specification.check(d)
+        return specification
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> InputSpecification:
+        """From plain JSON values, those of folders without masks, grids or scales included.
+
+        Raises:
+            ValueError, TypeError, KeyError, InputError: they are no specification.
+        """
+        values = {"fixed": [], "grid": 0.0, "scale": None, **values}
+        fields = {name: values[name] for name in JSON_FIELDS}
+        for name, value in fields.items():
+            numbers = value if isinstance(value, list) else [value]
+            kinds = (int,) if name == "fixed" else (int, float)
+            if not (name in {"eps", "scale"} and value is None) and not _are(numbers, kinds):
+                raise TypeError(f"{name} is of the wrong type")
+            if any(isinstance(one, int) and abs(one) >= 2**63 for one in numbers):
+                raise ValueError(f"{name} has a number that no run can have")
+            fields[name] = tuple(value) if isinstance(value, list) else value
+        if isinstance(fields["eps"], tuple):
+            if fields["scale"] is not None:
+                raise ValueError("eps and scale both have a number for each feature")
+            fields |= {"eps": 1.0, "scale": fields["eps"]}
+        return cls(**fields)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON values. A ball of radius 1 is written as an eps for each feature.
+
+        So is a folder of a version before there was a scale, whose checksums still hold.
+        """
+        values = {name: getattr(self, name) for name in JSON_FIELDS}
+        if self.scale is not None and self.eps == 1.0:
+            values |= {"eps": self.scale, "scale": None}
+        return {name: value for name, value in values.items() if name != "scale" or value}
 
     def check(self, d: int) -> None:
-        """Raises InputError where this does not fit a model of d features."""
+        """Raises InputError unless it fits a model of d features."""
         lower, upper = self.box(d)
         _check_order(lower, upper)
         moving = self.moving(d)
@@ -110,11 +160,11 @@ class Features:
             )
 
     def box(self, d: int) -> tuple[Float64, Float64]:
-        """The domain's bounds (d,), those of fixed features as stated."""
+        """Bounds (d,) of the domain."""
         return _array("lower", self.lower, d), _array("upper", self.upper, d)
 
     def moving(self, d: int) -> npt.NDArray[np.bool_]:
-        """Which features (d,) may move at all: not fixed, and no eps of their own that is 0."""
+        """(d,) which features may move: not fixed, and of a scale above 0."""
         if any(feature >= d for feature in self.fixed):
             raise InputError(
                 f"the fixed features name {max(self.fixed)}, but the model takes {d} features: "
@@ -122,23 +172,23 @@ class Features:
             )
         moving = np.ones(d, dtype=np.bool_)
         moving[list(self.fixed)] = False
-        return moving & (_array("eps", self.eps, d) > 0) if isinstance(self.eps, tuple) else moving
+        return moving if self.scale is None else moving & (_array("scale", self.scale, d) > 0)
 
     def grid_of(self, d: int) -> Grid | None:
-        """The grid of the features that move; None where all of them take any value."""
+        """The grid of the features that move, or None."""
         steps = np.where(self.moving(d), _array("grid", self.grid, d), 0.0)
         return Grid(steps) if np.any(steps > 0) else None
 
     def checked_box(self, d: int) -> tuple[Float64, Float64]:
-        """Bounds (d,) that clean inputs must meet: none for features that do not move."""
+        """Bounds (d,) that clean inputs must satisfy: none for features that do not move."""
         lower, upper = self.box(d)
         moving = self.moving(d)
         return np.where(moving, lower, -np.inf), np.where(moving, upper, np.inf)
 
-    def drawn(
+    def draw(
         self, generator: np.random.Generator, count: int, d: int, dtype: np.dtype[np.floating]
     ) -> Floats:
-        """Random inputs (count, d) of domain and grid: uniform, normal where a bound is missing."""
+        """Random inputs (count, d) of domain and grid; normal where a bound is missing."""
         lower, upper = self.box(d)
         bounded = np.isfinite(lower) & np.isfinite(upper)
         points = np.zeros((count, d))
@@ -155,24 +205,27 @@ class Features:
         return np.clip(points.astype(dtype), round_up(lower, dtype), round_down(upper, dtype))
 
     def input_set(self, x: Floats, norm: Norm) -> InputSet:
-        """The inputs allowed around one clean input (d,), which lies in the domain."""
+        """The inputs allowed around a clean input (d,), which lies in the domain."""
         center = x.astype(np.float64).ravel()
         d, moving = center.size, self.moving(center.size)
         lower, upper = self.box(d)
         eps = math.inf if self.eps is None else self.eps
-        if isinstance(eps, tuple):
-            norm, eps = Scaled(norm, np.where(moving, _array("eps", eps, d), 0.0)), 1.0
+        if self.scale is not None:
+            norm = WeightedNorm(norm, np.where(moving, _array("scale", self.scale, d), 0.0))
         elif not moving.all():
-            # Steepest steps and linear distances must not count on features that do not move.
-            norm = Scaled(norm, moving.astype(np.float64))
+            # Steepest steps and linear distances must not use features that do not move.
+            norm = WeightedNorm(norm, moving.astype(np.float64))
         return InputSet(
             center, norm, eps, np.where(moving, lower, center), np.where(moving, upper, center),
             x.dtype, self.grid_of(d),
         )  # fmt: skip
 
 
+JSON_FIELDS: Final = ("lower", "upper", "eps", "fixed", "grid", "scale")
+
+
 def per_feature(name: str, value: npt.ArrayLike) -> PerFeature:
-    """A number, or one for each feature, from what a user gives.
+    """A user's number or array as a number or a tuple.
 
     Raises:
         InputError: it holds no numbers.
@@ -211,12 +264,21 @@ def _array(name: str, value: PerFeature | None, d: int) -> Float64:
     """A value as (d,) numbers."""
     if not isinstance(value, tuple):
         return np.full(d, value, dtype=np.float64)
+    _check_count(name, value, d)
+    return np.array(value, dtype=np.float64)
+
+
+def _check_count(name: str, value: tuple[float, ...], d: int) -> None:
     if len(value) != d:
         raise InputError(
             f"{name} holds {len(value)} values, but the model takes {d} features: give one number, "
             f"or {d}"
         )
-    return np.array(value, dtype=np.float64)
+
+
+def _are(values: Iterable[object], kinds: tuple[type, ...]) -> bool:
+    """Whether all values are of some types; booleans are no numbers."""
+    return all(isinstance(value, kinds) and not isinstance(value, bool) for value in values)
 
 
 def _is_size(value: float) -> bool:

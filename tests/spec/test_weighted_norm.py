@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from onnx_lippa.spec import Features, Norm, Scaled
+from onnx_lippa.spec import InputSpecification, Norm, WeightedNorm
 from tests.support.norms import BOXES, NORMS, Case, is_inside, random_case
 
 EACH_NORM = pytest.mark.parametrize("norm", NORMS, ids=lambda norm: norm.name)
@@ -22,9 +22,9 @@ def random_units(generator: np.random.Generator, d: int, fixed: bool = True) -> 
     return np.where(generator.uniform(size=d) < 0.2, 0.0, units) if fixed else units
 
 
-def scaled_case(generator: np.random.Generator, norm: Norm, box: str) -> tuple[Scaled, Case]:
+def scaled_case(generator: np.random.Generator, norm: Norm, box: str) -> tuple[WeightedNorm, Case]:
     case = random_case(generator, box)
-    return Scaled(norm, random_units(generator, case.size)), case
+    return WeightedNorm(norm, random_units(generator, case.size)), case
 
 
 def in_units(case: Case, units: np.ndarray) -> Case:
@@ -49,7 +49,7 @@ def projected(norm: Norm, case: Case, x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("direction", [-1.0, 1.0])
 def test_the_edge_is_sharp(norm: Norm, eps: float, center: float, direction: float) -> None:
     """The last float32 within one feature's eps and the first one beyond are told apart."""
-    features = Features(eps=(0.25, eps, 0.0), lower=-9.0, upper=9.0)
+    features = InputSpecification(eps=1.0, scale=(0.25, eps, 0.0), lower=-9.0, upper=9.0)
     clean = np.array([0.5, center, 0.25], dtype=np.float32)
     inputs = features.input_set(clean, norm)
     exact = float(clean[1])
@@ -73,7 +73,9 @@ def test_all_features_at_their_edge() -> None:
     generator = np.random.default_rng(3)
     clean = generator.integers(0, 256, 50).astype(np.float32) / np.float32(255)
     eps = 2.0 ** -generator.integers(2, 9, 50).astype(float)
-    inputs = Features(eps=tuple(eps), lower=-9.0, upper=9.0).input_set(clean, NORMS[0])
+    inputs = InputSpecification(eps=1.0, scale=tuple(eps), lower=-9.0, upper=9.0).input_set(
+        clean, NORMS[0]
+    )
     edge = clean.astype(np.float64) + eps * generator.choice([-1.0, 1.0], 50)
     stored = edge.astype(np.float32)
     exact = stored.astype(np.float64) == edge
@@ -96,7 +98,7 @@ def test_all_features_at_their_edge() -> None:
 def test_stored_points_are_in_the_set(norm: Norm, data: list, eps: float) -> None:
     units, shift = (np.array(column) for column in zip(*data, strict=True))
     clean = np.linspace(0.1, 0.9, len(units)).astype(np.float32)
-    inputs = Features(eps=tuple(units)).input_set(clean, norm).with_eps(eps)
+    inputs = InputSpecification(eps=1.0, scale=tuple(units)).input_set(clean, norm).with_eps(eps)
     stored = inputs.to_model_type(inputs.center + shift)
     assert stored.dtype == np.float32
     assert inputs.contains(stored)
@@ -112,7 +114,7 @@ def test_stored_points_are_in_the_set(norm: Norm, data: list, eps: float) -> Non
 @given(data=st.lists(st.tuples(UNITS, SHIFTS), min_size=1, max_size=8))
 def test_distances_are_those_of_the_quotients(norm: Norm, data: list) -> None:
     units, shift = (np.array(column) for column in zip(*data, strict=True))
-    scaled, free = Scaled(norm, units), units > 0
+    scaled, free = WeightedNorm(norm, units), units > 0
     if np.any(shift[~free] != 0):
         assert scaled.distance(shift, 0 * shift) == np.inf
     else:
@@ -122,7 +124,7 @@ def test_distances_are_those_of_the_quotients(norm: Norm, data: list) -> None:
     assert scaled.lengths(shift[None])[0] == pytest.approx(
         scaled.distance(shift, 0 * shift), rel=1e-12
     )
-    np.testing.assert_array_equal(scaled.widths(len(units)), units)
+    np.testing.assert_array_equal(scaled.unit_radii(len(units)), units)
 
 
 @EACH_NORM
@@ -133,12 +135,12 @@ def test_projections(norm: Norm, box: str) -> None:
         scaled, case = scaled_case(generator, norm, box)
         x = case.center + generator.normal(size=(5, case.size))
         moved = projected(scaled, case, x)
-        free = scaled.units > 0
+        free = scaled.scale > 0
         np.testing.assert_array_equal(moved[:, ~free], np.repeat(case.center[None], 5, 0)[:, ~free])
         assert all(is_inside(scaled, case, row, 1e-12) for row in moved)
-        z = (x - case.center)[:, free] / scaled.units[free]
-        expected = case.center[free] + scaled.units[free] * projected(
-            norm, in_units(case, scaled.units), z
+        z = (x - case.center)[:, free] / scaled.scale[free]
+        expected = case.center[free] + scaled.scale[free] * projected(
+            norm, in_units(case, scaled.scale), z
         )
         np.testing.assert_allclose(moved[:, free], expected, rtol=0, atol=1e-12)
 
@@ -149,14 +151,14 @@ def test_least_linear(norm: Norm, box: str) -> None:
     generator = np.random.default_rng(12)
     for _ in range(30):
         scaled, case = scaled_case(generator, norm, box)
-        cost, free = generator.normal(size=case.size), scaled.units > 0
-        x = scaled.least_linear(cost, case.center, case.eps, case.lower, case.upper)
+        cost, free = generator.normal(size=case.size), scaled.scale > 0
+        x = scaled.minimize_linear(cost, case.center, case.eps, case.lower, case.upper)
         assert is_inside(scaled, case, x, 1e-9)
-        inner = in_units(case, scaled.units)
-        z = norm.least_linear(
-            cost[free] * scaled.units[free], inner.center, inner.eps, inner.lower, inner.upper
+        inner = in_units(case, scaled.scale)
+        z = norm.minimize_linear(
+            cost[free] * scaled.scale[free], inner.center, inner.eps, inner.lower, inner.upper
         )
-        expected = cost[free] @ (scaled.units[free] * z)
+        expected = cost[free] @ (scaled.scale[free] * z)
         assert cost @ (x - case.center) == pytest.approx(expected, abs=1e-9)
 
 
@@ -166,7 +168,7 @@ def test_steps_and_duals(norm: Norm) -> None:
     generator = np.random.default_rng(13)
     for dtype in (np.float32, np.float64):
         units = random_units(generator, 40)
-        scaled = Scaled(norm, units)
+        scaled = WeightedNorm(norm, units)
         gradient = generator.normal(size=(6, 40)).astype(dtype)
         steps = scaled.steepest_descent(gradient.copy())
         assert steps.dtype == dtype
@@ -181,7 +183,7 @@ def test_steps_and_duals(norm: Norm) -> None:
 @EACH_NORM
 def test_samples_are_in_the_unit_ball(norm: Norm) -> None:
     generator = np.random.default_rng(14)
-    scaled = Scaled(norm, random_units(generator, 30))
+    scaled = WeightedNorm(norm, random_units(generator, 30))
     for _ in range(50):
         assert scaled.distance(scaled.sample(generator, 30), np.zeros(30)) <= 1.0 + 1e-12
         assert scaled.distance(scaled.sample_extreme(generator, 30), np.zeros(30)) <= 1.0 + 1e-12
@@ -190,7 +192,7 @@ def test_samples_are_in_the_unit_ball(norm: Norm) -> None:
 @EACH_NORM
 def test_units_of_1_change_nothing(norm: Norm) -> None:
     generator = np.random.default_rng(15)
-    scaled = Scaled(norm, np.ones(6))
+    scaled = WeightedNorm(norm, np.ones(6))
     for box in BOXES:
         case = random_case(generator, box, 6)
         x = case.center + generator.normal(size=(3, 6))
@@ -205,7 +207,7 @@ def test_units_of_1_change_nothing(norm: Norm) -> None:
 def test_extreme_units_stay_in_range(norm: Norm, dtype: type) -> None:
     """No overflow, no division by zero, nothing that is not a number."""
     units = np.array([1e-300, 1e-50, 1e-30, 1e-3, 1.0, 1e30, 1e250, 0.0])
-    scaled = Scaled(norm, units)
+    scaled = WeightedNorm(norm, units)
     center = np.linspace(0, 1, 8).astype(dtype)[None]
     project = scaled.projector(
         center, np.ones(1, dtype=dtype), np.zeros(8, dtype=dtype), np.ones(8, dtype=dtype)
@@ -217,7 +219,7 @@ def test_extreme_units_stay_in_range(norm: Norm, dtype: type) -> None:
     steps = scaled.steepest_descent(np.full((1, 8), 1e5, dtype=dtype))
     assert np.all(np.isfinite(steps))
     assert np.isfinite(scaled.distance(np.array([1e5] * 7 + [0.0]), np.zeros(8)))
-    inputs = Features(eps=tuple(units)).input_set(center[0], norm)
+    inputs = InputSpecification(eps=1.0, scale=tuple(units)).input_set(center[0], norm)
     assert inputs.contains(inputs.to_model_type(inputs.center + 1.0))
 
 
@@ -228,7 +230,7 @@ def test_lengths_are_distances(norm: Norm) -> None:
     np.testing.assert_allclose(
         norm.lengths(x), [norm.distance(row, 0 * row) for row in x], rtol=1e-14
     )
-    np.testing.assert_array_equal(norm.widths(9), np.ones(9))
+    np.testing.assert_array_equal(norm.unit_radii(9), np.ones(9))
     assert norm.lengths(np.zeros((0, 9))).shape == (0,)
 
 
