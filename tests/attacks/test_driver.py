@@ -156,7 +156,7 @@ def test_a_check_that_rejects_everything(monkeypatch, norm, eps, method):
 def test_only_nearer_witnesses_replace_one(monkeypatch, norm):
     seen: dict[bytes, list[float]] = {}
 
-    def check(runtime, candidate, inputs, unsafe, asked=None):
+    def check(runtime, candidate, inputs, unsafe, claim=None):
         found = check_candidate(runtime, candidate, inputs, unsafe, claim)
         if found is not None:
             seen.setdefault(inputs.center.tobytes(), []).append(found.distance)
