@@ -53,3 +53,9 @@ def _shortened(text: str, most: int) -> str:
         return text
     end = most // 3
     return f"{text[: most - end - 1]}…{text[-end:]}"
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, or its type where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -35,10 +35,3 @@ class ActivationPattern:
         for state in self.states:
             digest.update(np.ascontiguousarray(state).tobytes())
         return digest.digest()
-
-    def distance(self, other: ActivationPattern) -> int:
-        """Number of units whose piece differs."""
-        return sum(
-            int(np.count_nonzero(mine != theirs))
-            for mine, theirs in zip(self.states, other.states, strict=True)
-        )

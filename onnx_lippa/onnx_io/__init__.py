@@ -3,7 +3,7 @@
 The only package that imports onnx and onnxruntime.
 """
 
-from onnx_lippa.onnx_io.gradient_graph import gradient_model, write_gradient
+from onnx_lippa.onnx_io.compiler import gradient_model, write_gradient
 from onnx_lippa.onnx_io.limits import LoadLimits
 from onnx_lippa.onnx_io.model import Model, ModelSource, inspect, load
 from onnx_lippa.onnx_io.reader import model_sha256

@@ -11,9 +11,8 @@ from onnx import helper, numpy_helper
 
 from onnx_lippa.arrays import AnyArray
 from onnx_lippa.errors import Unsupported
-from onnx_lippa.onnx_io.budget import Budget
-from onnx_lippa.onnx_io.limits import MOST_AXES
-from onnx_lippa.onnx_io.reasons import first_line
+from onnx_lippa.onnx_io.graph import array_of
+from onnx_lippa.onnx_io.limits import Budget
 from onnx_lippa.onnx_io.runtime import run_once
 
 _SHAPE_OPS: Final = frozenset({"Shape", "Size", "EyeLike"})
@@ -111,23 +110,7 @@ def _stated(node: onnx.NodeProto, constants: Sequence[AnyArray | None]) -> AnyAr
     return np.array(value, dtype=dtype) if kind == attribute.type else None
 
 
-def array_of(tensor: onnx.TensorProto) -> AnyArray:
-    """A tensor of the file.
-
-    Raises:
-        Unsupported: its data does not fit its shape, or has a type that is not known.
-    """
-    dims = list(tensor.dims)
-    if min(dims, default=1) < 0 or len(dims) > MOST_AXES:
-        shown = dims if len(dims) <= MOST_AXES else f"of {len(dims)} axes"
-        raise Unsupported(f"its shape {shown} is none that a tensor can have: export again")
-    try:
-        return numpy_helper.to_array(tensor)
-    except (ValueError, TypeError, KeyError, RuntimeError, MemoryError) as error:
-        raise Unsupported(f"its data cannot be read ({first_line(error)}): export again") from error
-
-
-def refuse_not_finite(value: AnyArray) -> None:
+def require_finite(value: AnyArray) -> None:
     """Raises Unsupported where a weight holds NaN or infinity.
 
     A single infinite number may be a bound that is none; who takes it for a weight will say so.

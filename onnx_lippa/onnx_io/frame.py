@@ -1,4 +1,9 @@
-"""FRAME"""
+"""How a node sees its operands: as samples without a batch axis, or with all axes of the graph.
+
+A graph is read as what it does to a batch of one. There the batch axis has extent 1, so a node
+that leaves it alone is given samples without it, and a node that names it is given the tensor
+with all axes of the graph.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +17,71 @@ from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.base import Layer
 from onnx_lippa.ir.layers.reduce_sum import Expand
 from onnx_lippa.ir.layers.reshape import Reshape
-from onnx_lippa.onnx_io.node import Computed, Converted, Known, NodeView
+from onnx_lippa.onnx_io.node import Computed, Constant, Conversion, NodeView
 
 
-def met(x: Computed, constant: Known) -> tuple[Frame, Float64]:
-    """The frame in which x meets a constant elementwise, and the constant there.
+@dataclass(frozen=True)
+class Frame:
+    """One computed operand as a node sees it.
+
+    Attributes:
+        before: layers that bring the operand into this form.
+        source: its shape, for one sample or with all axes of the graph.
+        axes: the axes that the node names, counted in ``source``.
+        batched: whether the batch axis is left out of ``source``.
+    """
+
+    before: tuple[Layer, ...]
+    source: Shape
+    axes: tuple[int, ...]
+    batched: bool
+
+    def convert(self, *layers: Layer, position: int = 0) -> Conversion:
+        """The node as a chain of layers on ``source``."""
+        return Conversion((*self.before, *layers), (position,), self.batched)
+
+
+def normalize_axes(axes: Sequence[int], rank: int) -> tuple[int, ...]:
+    """Nonnegative axes of a tensor of this rank; negative ones count from the last axis.
+
+    Raises:
+        Unsupported: an axis does not exist or is named twice.
+    """
+    if any(not -rank <= axis < rank for axis in axes):
+        raise Unsupported(f"its axes {list(axes)} are outside a tensor of rank {rank}")
+    normal = tuple(axis % rank for axis in axes)
+    if len(set(normal)) != len(normal):
+        raise Unsupported(f"its axes {list(axes)} name one twice")
+    return normal
+
+
+def frame_axes(x: Computed, axes: Sequence[int]) -> Frame:
+    """The frame of a node that works on these axes of the graph.
+
+    Raises:
+        Unsupported: an axis does not exist or is named twice.
+    """
+    normal = normalize_axes(axes, x.rank)
+    if x.batched and 0 not in normal:
+        return Frame((), x.shape, tuple(axis - 1 for axis in normal), True)
+    return frame_whole(x, normal)
+
+
+def frame_whole(x: Computed, axes: Sequence[int] = ()) -> Frame:
+    """The tensor with all axes of the graph."""
+    before = (Reshape(x.shape, x.graph_shape),) if x.batched else ()
+    return Frame(before, x.graph_shape, tuple(axes), False)
+
+
+def reshape_to(source: Shape, shape: Shape) -> Conversion:
+    """A sample of shape ``source`` as a tensor that has this shape in the graph."""
+    if len(shape) > 1 and shape[0] == 1:  # the first axis can be taken for the batch axis
+        return Conversion((Reshape(source, shape[1:]),), batched=True)
+    return Conversion((Reshape(source, shape),), batched=False)
+
+
+def broadcast_constant(x: Computed, constant: Constant) -> tuple[Frame, Float64]:
+    """The frame in which x is combined elementwise with a constant, and the constant there.
 
     Raises:
         Unsupported: the constant does not broadcast with x.
@@ -25,7 +90,7 @@ def met(x: Computed, constant: Known) -> tuple[Frame, Float64]:
     if x.batched and (value.ndim < x.rank or (value.ndim == x.rank and value.shape[0] == 1)):
         frame, value = Frame((), x.shape, (), True), without_batch(value, x.rank)
     else:
-        frame = whole(x)
+        frame = frame_whole(x)
         missing = value.ndim - len(frame.source)
         if missing > 0:
             wide = (*(1,) * missing, *frame.source)
@@ -40,15 +105,8 @@ def met(x: Computed, constant: Known) -> tuple[Frame, Float64]:
     return frame, value
 
 
-def reshaped(source: Shape, shape: Shape) -> Converted:
-    """A sample of shape ``source`` as a tensor that has this shape in the graph."""
-    if len(shape) > 1 and shape[0] == 1:  # what is in front can be taken for the batch axis
-        return Converted((Reshape(source, shape[1:]),), batched=True)
-    return Converted((Reshape(source, shape),), batched=False)
-
-
 def without_batch(constant: Float64, rank: int) -> Float64:
-    """A constant that meets a batched tensor of this rank, without its batch axis.
+    """A constant beside a batched tensor of this rank, without its batch axis.
 
     Raises:
         Unsupported: the constant differs from sample to sample.
@@ -63,67 +121,14 @@ def without_batch(constant: Float64, rank: int) -> Float64:
 
 
 @dataclass(frozen=True)
-class Frame:
-    """A tensor as a node sees it.
+class Broadcast:
+    """All operands of a node, constants and computed ones, broadcast together.
+
+    The batch axis has extent 1, so beside a feature axis it is broadcast like an axis that a
+    sample does not have.
 
     Attributes:
-        before: layers that bring the operand into this form.
-        source: its shape for one sample, or with all axes of the graph.
-        axes: the axes the node names, counted in ``source``.
-        batched: whether the batch axis is left out of ``source``.
-    """
-
-    before: tuple[Layer, ...]
-    source: Shape
-    axes: tuple[int, ...]
-    batched: bool
-
-    def converted(self, *layers: Layer, position: int = 0) -> Converted:
-        """The node as a chain of layers on ``source``."""
-        return Converted((*self.before, *layers), (position,), self.batched)
-
-
-def normal_axes(axes: Sequence[int], rank: int) -> tuple[int, ...]:
-    """Axes of a tensor of this rank, those that count from behind made positive.
-
-    Raises:
-        Unsupported: an axis does not exist or is named twice.
-    """
-    if any(not -rank <= axis < rank for axis in axes):
-        raise Unsupported(f"its axes {list(axes)} are outside a tensor of rank {rank}")
-    normal = tuple(axis % rank for axis in axes)
-    if len(set(normal)) != len(normal):
-        raise Unsupported(f"its axes {list(axes)} name one twice")
-    return normal
-
-
-def framed(x: Computed, axes: Sequence[int]) -> Frame:
-    """The frame in which a node that names these axes of the graph (negative from behind) works.
-
-    Raises:
-        Unsupported: an axis does not exist or is named twice.
-    """
-    normal = normal_axes(axes, x.rank)
-    if x.batched and 0 not in normal:
-        return Frame((), x.shape, tuple(axis - 1 for axis in normal), True)
-    return whole(x, normal)
-
-
-def whole(x: Computed, axes: Sequence[int] = ()) -> Frame:
-    """The tensor with all axes of the graph."""
-    before = (Reshape(x.shape, x.whole),) if x.batched else ()
-    return Frame(before, x.whole, tuple(axes), False)
-
-
-@dataclass(frozen=True)
-class Meeting:
-    """What the operands of a node are together.
-
-    A batch axis has extent 1 here, so where it meets a feature axis it is broadcast, like an axis
-    that a sample does not have.
-
-    Attributes:
-        positions: places of the computed operands among the node's operands.
+        positions: positions of the computed operands among the node's operands.
         sources: their sample shapes, which broadcast to ``shape``.
         shape: sample shape of the result.
         batched: whether the result has a batch axis in front of that.
@@ -138,7 +143,7 @@ class Meeting:
         """A constant operand without its batch axis, if it has one."""
         return value[0] if value.ndim > len(self.shape) else value
 
-    def broadened(self) -> tuple[Layer, ...]:
+    def expand(self) -> tuple[Layer, ...]:
         """The layers that broadcast the only computed operand to the result's shape."""
         (source,) = self.sources
         if source == self.shape:
@@ -146,34 +151,32 @@ class Meeting:
         wide = (1,) * (len(self.shape) - len(source)) + source
         return (Reshape(source, wide), Expand(wide, self.shape))
 
-    def converted(self, *layers: Layer) -> Converted:
+    def convert(self, *layers: Layer) -> Conversion:
         """The node as a chain of layers on the computed operands."""
-        return Converted(layers, self.positions, self.batched)
+        return Conversion(layers, self.positions, self.batched)
 
 
-def met_together(node: NodeView, places: Sequence[int] | None = None) -> Meeting:
-    """How operands of a node meet, all of them where no places are named.
+def broadcast_operands(node: NodeView) -> Broadcast:
+    """The operands of a node broadcast together.
 
     Raises:
-        Unsupported: an operand is left out, or they do not broadcast.
+        Unsupported: an operand is absent, or they do not broadcast.
     """
-    places = range(len(node.operands)) if places is None else places
-    operands = {place: node.operand(place) for place in places}
     shapes = []
-    for place, operand in operands.items():
+    for position, operand in enumerate(node.operands):
         if operand is None:
-            raise Unsupported(f"its input {place} is left out")
-        shapes.append(operand.value.shape if isinstance(operand, Known) else operand.whole)
+            raise Unsupported(f"its input {position} is left out")
+        shapes.append(operand.value.shape if isinstance(operand, Constant) else operand.graph_shape)
     try:
         whole = np.broadcast_shapes(*shapes)
     except ValueError as error:
         listed = " and ".join(map(str, shapes))
         raise Unsupported(f"tensors of shapes {listed} do not broadcast") from error
     node.limits.require_elements(whole)
-    computed = {place: o for place, o in operands.items() if isinstance(o, Computed)}
+    computed = {i: o for i, o in enumerate(node.operands) if isinstance(o, Computed)}
     longest = [operand for operand in computed.values() if operand.rank == len(whole)]
     batched = len(longest) > 0 and whole[:1] == (1,) and all(operand.batched for operand in longest)
-    return Meeting(
+    return Broadcast(
         tuple(computed),
         tuple(operand.shape for operand in computed.values()),
         whole[1:] if batched else whole,

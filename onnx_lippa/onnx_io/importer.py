@@ -17,26 +17,35 @@ import onnx
 
 from onnx_lippa.arrays import AnyArray, Shape, size
 from onnx_lippa.errors import ModelError, NodeProblem, Unsupported, UnsupportedModelError
-from onnx_lippa.ir.layers.reshape import Reshape, merged
+from onnx_lippa.ir.layers.reshape import Reshape, merge_reshapes
 from onnx_lippa.ir.network import Network, Step
 from onnx_lippa.ir.output_activation import OutputActivation
-from onnx_lippa.onnx_io import control_flow, sequences
-from onnx_lippa.onnx_io.budget import Budget
-from onnx_lippa.onnx_io.control_flow import ControlNode
-from onnx_lippa.onnx_io.folding import array_of, fold, is_constant, refuse_not_finite
-from onnx_lippa.onnx_io.limits import DEFAULT_LIMITS, SizeLimits
-from onnx_lippa.onnx_io.needed import names_taken, needed_nodes, subgraphs
-from onnx_lippa.onnx_io.node import Computed, Converted, Known, NodeView, Operand
-from onnx_lippa.onnx_io.nodes import (
+from onnx_lippa.onnx_io.control_flow import (
+    ControlNode,
+    TensorSequence,
+    Value,
+    evaluate_control_flow,
+    evaluate_sequence,
+    is_control_flow,
+    is_sequence_operator,
+)
+from onnx_lippa.onnx_io.folding import fold, is_constant, require_finite
+from onnx_lippa.onnx_io.graph import (
     STANDARD,
+    array_of,
     attributes_of,
     check_form,
     full_name,
+    names_taken,
+    needed_nodes,
     require_one_of_each_name,
+    subgraphs,
 )
-from onnx_lippa.onnx_io.operators.registry import converter_for, refusal_of
-from onnx_lippa.onnx_io.reader import Batch, Interface, ModelFile
-from onnx_lippa.onnx_io.sequences import TensorSequence, Value
+from onnx_lippa.onnx_io.interface import Batch, Interface
+from onnx_lippa.onnx_io.limits import DEFAULT_LIMITS, Budget, SizeLimits
+from onnx_lippa.onnx_io.node import Computed, Constant, Conversion, NodeView, Operand
+from onnx_lippa.onnx_io.operators.registry import converter_for, why_refused
+from onnx_lippa.onnx_io.reader import ModelFile
 
 
 @dataclass
@@ -74,7 +83,7 @@ class _Builder:
     def _is_constant(self, node: onnx.NodeProto) -> bool:
         """Whether a node is seen to take nothing that depends on the input."""
         return not subgraphs(node) and all(
-            isinstance(self.operands.get(name), Known) or self.lost.get(name, False)
+            isinstance(self.operands.get(name), Constant) or self.lost.get(name, False)
             for name in node.input
             if name
         )
@@ -84,12 +93,12 @@ class _Builder:
         if not standard and converter_for(op, self.model.opset) is None:
             raise Unsupported("operators outside the standard ONNX domain are not supported")
         values = self._values_for_known_op(node)
-        if standard and control_flow.is_control_flow(node.op_type):
+        if standard and is_control_flow(node.op_type):
             self._unroll(node, values)
             return
-        if standard and sequences.is_sequence_operator(node.op_type):
+        if standard and is_sequence_operator(node.op_type):
             attributes = attributes_of(node)
-            made = sequences.evaluate(node.op_type, values, attributes, self.budget.limits)
+            made = evaluate_sequence(node.op_type, values, attributes, self.budget.limits)
             self.operands[node.output[0]] = made
             return
         if subgraphs(node):
@@ -121,7 +130,7 @@ class _Builder:
         folded = fold(node, constants, self.model.opset, ir_version, self.budget)
         names = [output for output in node.output if output]
         self.operands.update(
-            (output, Known(value)) for output, value in zip(names, folded, strict=True)
+            (output, Constant(value)) for output, value in zip(names, folded, strict=True)
         )
 
     def _unroll(self, node: onnx.NodeProto, values: tuple[Value, ...]) -> None:
@@ -132,7 +141,7 @@ class _Builder:
         control = ControlNode(
             values, graphs, attributes_of(node), self._import_graph, self.budget.limits
         )
-        results = control_flow.evaluate(node.op_type, control)
+        results = evaluate_control_flow(node.op_type, control)
         for name, value in zip(node.output, results, strict=False):
             if name:
                 self.operands[name] = value
@@ -174,11 +183,7 @@ class _Builder:
             op, standard = full_name(node), node.domain in STANDARD
             known_op = converter_for(op, self.model.opset) is not None or (
                 standard
-                and (
-                    is_constant(op, [True])
-                    or control_flow.is_control_flow(op)
-                    or sequences.is_sequence_operator(op)
-                )
+                and (is_constant(op, [True]) or is_control_flow(op) or is_sequence_operator(op))
             )
             if not known_op and not self._is_constant(node):
                 raise Unsupported(_why_not(op, self.model.opset))
@@ -197,7 +202,7 @@ class _Builder:
         name: str,
         tensor: str,
         operands: tuple[Operand, ...],
-        converted: Converted,
+        converted: Conversion,
     ) -> None:
         sources = [operands[position] for position in converted.inputs]
         computed = [source for source in sources if isinstance(source, Computed)]
@@ -213,7 +218,7 @@ class _Builder:
             batched = True
             layers.append(Reshape(shape, shape[1:]))
             shape = shape[1:]
-        layers = merged(layers)
+        layers = merge_reshapes(layers)
         inputs = tuple(source.index for source in computed)
         for place, layer in enumerate(layers):
             self._require_room(layer.shape)
@@ -238,7 +243,7 @@ class _Builder:
             )
 
     def _output_activation(
-        self, node: onnx.NodeProto, computed: list[Computed], converted: Converted
+        self, node: onnx.NodeProto, computed: list[Computed], converted: Conversion
     ) -> OutputActivation:
         """What the result is to be read through, given what the operands are read through."""
         pending = {source.output_activation for source in computed} - {OutputActivation.IDENTITY}
@@ -256,7 +261,7 @@ class _Builder:
         )
 
 
-def _truth(computed: list[Computed], converted: Converted) -> bool | None:
+def _truth(computed: list[Computed], converted: Conversion) -> bool | None:
     """Whether the result is the truth of a comparison, and which (see :class:`Computed`)."""
     given = [source.holds for source in computed if source.holds is not None]
     if converted.takes_truth or not given:
@@ -323,7 +328,7 @@ def import_network(
     if builder.problems or not isinstance(output, Computed):
         raise UnsupportedModelError(tuple(builder.problems))
     skipped = len(model.proto.graph.node) - len(nodes)
-    return _pruned(builder.steps, output, interface, skipped)
+    return _prune(builder.steps, output, interface, skipped)
 
 
 def _tensor(value: Value) -> Operand:
@@ -335,15 +340,15 @@ def _tensor(value: Value) -> Operand:
 def _add_initializer(builder: _Builder, tensor: onnx.TensorProto) -> None:
     try:
         value = array_of(tensor)
-        refuse_not_finite(value)
+        require_finite(value)
     except Unsupported as reason:
         builder.problems.append(NodeProblem(tensor.name, "initializer", str(reason)))
         builder.lost[tensor.name] = True
         return
-    builder.operands[tensor.name] = Known(value)
+    builder.operands[tensor.name] = Constant(value)
 
 
-def _pruned(steps: list[Step], output: Computed, interface: Interface, skipped: int) -> Network:
+def _prune(steps: list[Step], output: Computed, interface: Interface, skipped: int) -> Network:
     """Only the steps that the output depends on, renumbered."""
     needed = {output.index}
     for index in range(output.index, 0, -1):
@@ -374,10 +379,10 @@ def _pruned(steps: list[Step], output: Computed, interface: Interface, skipped: 
 
 def _constant(operand: Operand, dtype: np.dtype[np.floating]) -> AnyArray | None:
     """An operand as it is folded: a computed one stands for its shape and type alone."""
-    if isinstance(operand, Known):
+    if isinstance(operand, Constant):
         return operand.value
     if isinstance(operand, Computed):
-        return np.zeros(operand.whole, dtype)
+        return np.zeros(operand.graph_shape, dtype)
     return None
 
 
@@ -388,4 +393,4 @@ def _why_not(op: str, opset: int) -> str:
                 f"its form in opset {opset} is not supported, that of opset {newer} is: "
                 "export with a newer opset"
             )
-    return refusal_of(op)
+    return why_refused(op)

@@ -1,4 +1,4 @@
-"""How much memory and time loading a model may take.
+"""What loading a model may take: memory, time, and the cost of its constants.
 
 Sizes are known from the shapes of a model before anything is allocated.
 """
@@ -6,19 +6,96 @@ Sizes are known from the shapes of a model before anything is allocated.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, final
 
-from onnx_lippa.arrays import Shape, size
+import numpy as np
+import onnx
+from onnx import helper
+
+from onnx_lippa.arrays import AnyArray, Shape, size
 from onnx_lippa.errors import InputError, Unsupported
 
 DEFAULT_MEMORY: Final = 1 << 32
 """Bytes that loading a model may take where nothing else is said: what a laptop has to spare."""
-
-
 MOST_AXES: Final = 28
 """Most axes of a tensor: NumPy before 2.0 has 32, and layers add some of their own."""
+_WORK: Final = 1 << 35
+"""Most multiplications that constants may cost altogether: a second or two of one core."""
+_NODES: Final = 10_000
+"""Most nodes that the bodies of loops and branches may come to altogether."""
+_ITEM: Final = 8
+"""Bytes of an element whose type is not known."""
+_TEXT: Final = 64
+"""Bytes of a string, about."""
+_ENTRYWISE: Final = frozenset(
+    [
+        "Abs",
+        "Add",
+        "And",
+        "Ceil",
+        "Clip",
+        "Div",
+        "Equal",
+        "Exp",
+        "Floor",
+        "Greater",
+        "GreaterOrEqual",
+        "LeakyRelu",
+        "Less",
+        "LessOrEqual",
+        "Log",
+        "Max",
+        "Mean",
+        "Min",
+        "Mod",
+        "Mul",
+        "Neg",
+        "Not",
+        "Or",
+        "PRelu",
+        "Pow",
+        "Reciprocal",
+        "Relu",
+        "Round",
+        "Sigmoid",
+        "Sign",
+        "Sqrt",
+        "Sub",
+        "Sum",
+        "Tanh",
+        "Where",
+        "Xor",
+    ]
+)
+"""Operators whose result has the shape that their operands broadcast to."""
+_NO_LARGER: Final = frozenset(
+    [
+        "Compress",
+        "Unique",
+        "NonZero",
+        "Dropout",
+        "Cast",
+        "Concat",
+        "Slice",
+        "Split",
+        "Identity",
+        "Reshape",
+        "Squeeze",
+        "Unsqueeze",
+        "Flatten",
+        "Transpose",
+        "StringNormalizer",
+        "Shape",
+        "Size",
+        "NonMaxSuppression",
+        "Slice",
+    ]
+)
+"""What they give has no more entries than axes times the entries of what they take."""
+_WINDOWS: Final = frozenset({"HannWindow", "HammingWindow", "BlackmanWindow"})
+_Cost = Callable[[onnx.NodeProto, Sequence[AnyArray | None], int], int]
 
 
 @dataclass(frozen=True)
@@ -113,3 +190,190 @@ class LoadLimits:
     def sizes(self) -> SizeLimits:
         """How large the model's tensors may become."""
         return SizeLimits(self.memory)
+
+
+@final
+class Budget:
+    """What is left of the memory and time that a model's constants may take.
+
+    Args:
+        limits: how large they may become.
+    """
+
+    def __init__(self, limits: SizeLimits) -> None:
+        self.limits = limits
+        self._bytes, self._work, self._nodes = limits.constants, _WORK, _NODES
+
+    def count_node(self) -> None:
+        """Counts one node of a loop or a branch.
+
+        Raises:
+            Unsupported: there are too many.
+        """
+        self._nodes -= 1
+        if self._nodes < 0:
+            raise Unsupported(
+                f"its loops and branches come to more than {_NODES:,} nodes: export a model whose "
+                "loops end sooner"
+            )
+
+    def require(self, model: onnx.ModelProto, constants: Sequence[AnyArray | None]) -> None:
+        """Takes what a node will cost, and refuses it where that is more than is left.
+
+        Args:
+            model: a model with this node alone.
+            constants: the node's inputs in order.
+
+        Raises:
+            Unsupported: it costs too much, or there is no telling what it will cost.
+        """
+        node = model.graph.node[0]
+        given = sum(_bytes_of(value) for value in constants if value is not None)
+        entries, needed = _outputs(model, constants)
+        if needed > self.limits.constant:
+            raise Unsupported(
+                f"it computes a constant of {_amount(needed)}, more than the "
+                f"{_amount(self.limits.constant)} that fit into the memory that loading may take "
+                "(--load-memory)"
+            )
+        self._bytes -= needed
+        if self._bytes < 0:
+            raise Unsupported(
+                f"the constants it is one of come to more than {_amount(self.limits.constants)}, "
+                "what fits into the memory that loading may take (--load-memory)"
+            )
+        work = _MULTIPLICATIONS.get(node.op_type, _linear)(node, constants, entries)
+        self._work -= max(work, entries + given)
+        if self._work < 0:
+            raise Unsupported(
+                "the constants it is one of cost more than "
+                f"{_WORK:,} multiplications: export the model with them computed"
+            )
+
+
+def _bytes_of(value: AnyArray) -> int:
+    return value.size * _TEXT if value.dtype == np.object_ else value.nbytes
+
+
+def _outputs(model: onnx.ModelProto, constants: Sequence[AnyArray | None]) -> tuple[int, int]:
+    """How many entries a node gives, and how many bytes they take."""
+    node = model.graph.node[0]
+    entries = sum(value.size for value in constants if value is not None)
+    if node.op_type in _NO_LARGER:
+        ranks = [value.ndim for value in constants if value is not None]
+        most = entries * max([1, *ranks])
+        return most, most * _ITEM
+    if node.op_type == "OneHot" and len(constants) > 1 and constants[0] is not None:
+        depth = 0 if constants[1] is None else int(np.max(constants[1], initial=0))
+        most = constants[0].size * max(depth, 0)
+        return most, most * _ITEM
+    if node.op_type == "Gather" and len(constants) > 1:
+        data, indices = constants[0], constants[1]
+        if data is not None and indices is not None:
+            axis = next((one.i for one in node.attribute if one.name == "axis"), 0)
+            extent = data.shape[axis] if -data.ndim <= axis < data.ndim else 1
+            most = data.size // max(extent, 1) * indices.size
+            return most, most * _ITEM
+    if node.op_type in _ENTRYWISE and all(value is not None for value in constants):
+        # Shape inference knows nothing of some of their older versions.
+        try:
+            shape = np.broadcast_shapes(*(one.shape for one in constants if one is not None))
+        except ValueError:
+            shape = (max(entries, 1),)  # the older broadcasting of one operand along an axis
+        most = size(shape)
+        return most, most * _ITEM
+    if node.op_type in _WINDOWS and constants and constants[0] is not None:
+        most = max(0, int(np.max(constants[0], initial=0)))
+        return most, most * _ITEM
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except Exception as error:  # its exceptions share no base class
+        raise Unsupported("the shape of what it computes cannot be told: export again") from error
+    found = {value.name: value.type for value in (*inferred.graph.output,)}
+    total, needed = 0, 0
+    for name in node.output:
+        if not name:
+            continue
+        tensor = found[name].tensor_type
+        extents = [
+            axis.dim_value if axis.HasField("dim_value") else -1 for axis in tensor.shape.dim
+        ]
+        if not tensor.HasField("shape") or min(extents, default=0) < 0:
+            raise Unsupported(
+                "the shape of what it computes depends on more than shapes: export the model with "
+                "its constants computed"
+            )
+        if len(extents) > MOST_AXES:
+            raise Unsupported(f"it computes a constant of {len(extents)} axes")
+        count = size(tuple(extents))
+        total += count
+        needed += count * _item(tensor.elem_type)
+    return total, needed
+
+
+def _item(kind: int) -> int:
+    """Bytes of an element of an ONNX type."""
+    if kind == onnx.TensorProto.STRING:
+        return _TEXT
+    try:
+        return max(1, helper.tensor_dtype_to_np_dtype(kind).itemsize)
+    except (KeyError, TypeError, ValueError):
+        return _ITEM
+
+
+def _amount(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB" if count < 10**10 else f"{count / 1e9:,.0f} GB"
+
+
+def _linear(node: onnx.NodeProto, constants: Sequence[AnyArray | None], entries: int) -> int:
+    """A few steps for every entry; operators that are not known to be faster get more."""
+    del node
+    given = sum(value.size for value in constants if value is not None)
+    return 4 * (entries + given)
+
+
+def _product(node: onnx.NodeProto, constants: Sequence[AnyArray | None], entries: int) -> int:
+    """A row of the first operand for every entry of the result."""
+    del node
+    first = constants[0] if constants else None
+    return entries * max(first.shape, default=1) if first is not None else entries
+
+
+def _convolution(node: onnx.NodeProto, constants: Sequence[AnyArray | None], entries: int) -> int:
+    """A kernel for every entry of the result, or of the operand where that is the larger one."""
+    del node
+    kernel = max((value.size for value in constants[1:] if value is not None), default=1)
+    first = constants[0]
+    return max(entries, 0 if first is None else first.size) * kernel
+
+
+def _window(node: onnx.NodeProto, constants: Sequence[AnyArray | None], entries: int) -> int:
+    """A window for every entry of the result."""
+    del constants
+    window = 1
+    for attribute in node.attribute:
+        if attribute.name == "kernel_shape":
+            window = max(1, size(tuple(attribute.ints)))
+    return entries * window
+
+
+def _all_pairs(node: onnx.NodeProto, constants: Sequence[AnyArray | None], entries: int) -> int:
+    """Every entry with every other one."""
+    del node
+    given = sum(value.size for value in constants if value is not None)
+    return (given + entries) ** 2
+
+
+_KINDS: Final[tuple[tuple[_Cost, str], ...]] = (
+    (_product, "MatMul Gemm MatMulInteger QLinearMatMul"),
+    (_convolution, "Conv ConvTranspose ConvInteger QLinearConv DeformConv"),
+    (_window, "AveragePool MaxPool LpPool MaxRoiPool MaxUnpool Col2Im"),
+    (
+        _all_pairs,
+        "Einsum RNN LSTM GRU Det DFT STFT MelWeightMatrix NonMaxSuppression RoiAlign GridSample "
+        "Attention LRN TfIdfVectorizer ImageDecoder RegexFullMatch StringSplit",
+    ),
+)
+
+
+_MULTIPLICATIONS: Final[dict[str, _Cost]] = {op: cost for cost, ops in _KINDS for op in ops.split()}

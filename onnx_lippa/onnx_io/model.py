@@ -10,21 +10,21 @@ import numpy.typing as npt
 
 from onnx_lippa.errors import ModelError, UnsupportedModelError
 from onnx_lippa.ir.network import Network
-from onnx_lippa.onnx_io.agreement import check_agreement
+from onnx_lippa.onnx_io.graph import needed_part
 from onnx_lippa.onnx_io.importer import import_network
+from onnx_lippa.onnx_io.interface import Interface, interface_of
 from onnx_lippa.onnx_io.limits import DEFAULT_LIMITS, LoadLimits, SizeLimits
-from onnx_lippa.onnx_io.needed import needed_part
-from onnx_lippa.onnx_io.reader import Interface, ModelFile, interface_of, read_model
-from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime, ValueRuntime
-from onnx_lippa.onnx_io.sessions import (
-    gradient_runtime,
+from onnx_lippa.onnx_io.reader import ModelFile, read_model
+from onnx_lippa.onnx_io.runtime import (
+    GradientRuntime,
+    Runtime,
+    ValueRuntime,
     open_runtime,
     require_same,
     rows_at_once,
-    settled_batch,
-    value_runtime,
 )
-from onnx_lippa.onnx_io.trial import tried
+from onnx_lippa.onnx_io.trial import run_in_child
+from onnx_lippa.onnx_io.validation import check_agreement, determine_batch
 from onnx_lippa.spec import InputSpecification
 
 
@@ -95,12 +95,12 @@ class Model:
     @cached_property
     def gradient(self) -> GradientRuntime:
         """The compiled value and gradient in ONNX Runtime, for any number of samples at once."""
-        return gradient_runtime(self.network, self.interface.dtype, self.threads)
+        return GradientRuntime.of(self.network, self.interface.dtype, self.threads)
 
     @cached_property
     def values(self) -> ValueRuntime:
         """The compiled network without its gradient, for any number of samples at once."""
-        return value_runtime(self.network, self.interface.dtype, self.threads)
+        return ValueRuntime.of(self.network, self.interface.dtype, self.threads)
 
 
 @dataclass(frozen=True)
@@ -185,8 +185,8 @@ def load(
     """
     if limits is not None:
         attempt = partial(_attempt, Path(path), output, lower, upper, check, limits.sizes)
-        return tried(Path(path), limits, attempt).open(threads)
-    return _loaded(Path(path), output, lower, upper, check, DEFAULT_LIMITS, threads)
+        return run_in_child(Path(path), limits, attempt).open(threads)
+    return _load(Path(path), output, lower, upper, check, DEFAULT_LIMITS, threads)
 
 
 def _attempt(
@@ -198,10 +198,10 @@ def _attempt(
     limits: SizeLimits,
 ) -> ModelSource:
     """What a model is opened by once it has been loaded here."""
-    return _loaded(path, output, lower, upper, check, limits, 1).source
+    return _load(path, output, lower, upper, check, limits, 1).source
 
 
-def _loaded(
+def _load(
     path: Path,
     output: str | None,
     lower: npt.ArrayLike,
@@ -214,15 +214,15 @@ def _loaded(
     declared = interface_of(file, output)
     # ONNX Runtime is shown nothing that has not been imported.
     network = import_network(file, declared, limits)
-    model = Model(file, _settled(file, declared, network), network, threads, limits)
+    model = Model(file, _determine_batch(file, declared, network), network, threads, limits)
     if check:
         model.check(InputSpecification.build(network.input_size, lower=lower, upper=upper))
     return model
 
 
-def _settled(file: ModelFile, declared: Interface, network: Network) -> Interface:
+def _determine_batch(file: ModelFile, declared: Interface, network: Network) -> Interface:
     """The interface with the batch that the graph takes, and as many samples as there is room."""
-    return settled_batch(file, replace(declared, rows=rows_at_once(network)), network.work)
+    return determine_batch(file, replace(declared, rows=rows_at_once(network)), network.work)
 
 
 def inspect(
@@ -242,24 +242,24 @@ def inspect(
     sizes = DEFAULT_LIMITS if limits is None else limits.sizes
     if limits is not None:
         attempt = partial(_attempt_to_inspect, Path(path), output, sizes)
-        problem = tried(Path(path), limits, attempt)
+        problem = run_in_child(Path(path), limits, attempt)
         if problem is not None:
             file = read_model(Path(path))
             return Inspection(file, interface_of(file, output), None, problem)
-    return _inspected(Path(path), output, sizes)
+    return _inspect(Path(path), output, sizes)
 
 
 def _attempt_to_inspect(
     path: Path, output: str | None, limits: SizeLimits
 ) -> UnsupportedModelError | None:
-    return _inspected(path, output, limits).problem
+    return _inspect(path, output, limits).problem
 
 
-def _inspected(path: Path, output: str | None, limits: SizeLimits) -> Inspection:
+def _inspect(path: Path, output: str | None, limits: SizeLimits) -> Inspection:
     file = read_model(path)
     declared = interface_of(file, output)
     try:
         network = import_network(file, declared, limits)
     except UnsupportedModelError as problem:
         return Inspection(file, declared, None, problem)
-    return Inspection(file, _settled(file, declared, network), network, None)
+    return Inspection(file, _determine_batch(file, declared, network), network, None)

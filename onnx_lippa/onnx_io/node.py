@@ -14,9 +14,11 @@ from onnx_lippa.ir.layers.base import Layer
 from onnx_lippa.ir.output_activation import OutputActivation
 from onnx_lippa.onnx_io.limits import DEFAULT_LIMITS, SizeLimits
 
+Attribute: TypeAlias = int | float | str | list[int] | list[float] | list[str] | AnyArray
+
 
 @dataclass(frozen=True)
-class Known:
+class Constant:
     """An input that is a constant of the graph.
 
     Attributes:
@@ -74,16 +76,13 @@ class Computed:
         return len(self.shape) + self.batched
 
     @property
-    def whole(self) -> Shape:
+    def graph_shape(self) -> Shape:
         """Its shape in the graph for a batch of one."""
         return (1, *self.shape) if self.batched else self.shape
 
 
-Operand: TypeAlias = Known | Computed | None
+Operand: TypeAlias = Constant | Computed | None
 """One input of a node; None where an optional input is left out."""
-
-
-Attribute: TypeAlias = int | float | str | list[int] | list[float] | list[str] | AnyArray
 
 
 @dataclass(frozen=True)
@@ -126,10 +125,10 @@ class NodeView:
             raise Unsupported(f"its input of shape {x.shape} has no batch axis in front")
         return x
 
-    def known(self, position: int, meaning: str) -> Known:
+    def constant(self, position: int, meaning: str) -> Constant:
         """The input at a position, which must be a constant."""
         operand = self.operand(position)
-        if not isinstance(operand, Known):
+        if not isinstance(operand, Constant):
             raise Unsupported(f"its {meaning} must be a constant")
         return operand
 
@@ -137,9 +136,9 @@ class NodeView:
         """Positions of the inputs that depend on the network's input."""
         return tuple(i for i, operand in enumerate(self.operands) if isinstance(operand, Computed))
 
-    def optional(self, position: int, meaning: str) -> Known | None:
+    def optional(self, position: int, meaning: str) -> Constant | None:
         """The input at a position, a constant where it is there."""
-        return None if self.operand(position) is None else self.known(position, meaning)
+        return None if self.operand(position) is None else self.constant(position, meaning)
 
     def integer(self, name: str, default: int) -> int:
         """An integer attribute."""
@@ -187,7 +186,7 @@ class NodeView:
 
 
 @dataclass(frozen=True)
-class Converted:
+class Conversion:
     """What one output of a node becomes.
 
     Attributes:

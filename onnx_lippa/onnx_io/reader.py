@@ -1,38 +1,29 @@
-"""From a file to a graph whose interface is known to be usable."""
+"""From a file to a model in memory, its external weights included."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
 import io
+import stat
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
-from pathlib import Path
-from typing import Any, Final
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Final
 
-import numpy as np
 import onnx
 from google.protobuf.message import DecodeError, Message
 from onnx.external_data_helper import uses_external_data
 
-from onnx_lippa.arrays import FLOAT32, AnyArray, Floats, Shape
 from onnx_lippa.errors import InputError, ModelError
-from onnx_lippa.onnx_io.external_data import ExternalData
-from onnx_lippa.onnx_io.limits import MOST_AXES
-from onnx_lippa.onnx_io.reasons import first_line
-from onnx_lippa.onnx_io.scores import score_output
-from onnx_lippa.text import listed
+from onnx_lippa.onnx_io.limits import DEFAULT_MEMORY
+from onnx_lippa.text import first_line
 
 _MOST_BYTES: Final = 2**31
 _GZIP: Final = b"\x1f\x8b"
-_FLOATS: Final[dict[int, np.dtype[np.floating[Any]]]] = {
-    int(onnx.TensorProto.FLOAT): FLOAT32,
-    int(onnx.TensorProto.DOUBLE): np.dtype(np.float64),
-}
-"""Element types of an input that can be attacked."""
-_ELEMENT_TYPES: Final = {number: name for name, number in onnx.TensorProto.DataType.items()}
+_MOST_EXTERNAL_BYTES: Final = 8 * DEFAULT_MEMORY
+"""Most bytes of all external weights: one range of a file may be named a thousand times."""
 
 
 @dataclass(frozen=True)
@@ -57,53 +48,6 @@ class ModelFile:
     file_sha256: str = ""
 
 
-class Batch(Enum):
-    """What a model makes of a batch."""
-
-    FREE = "any"
-    ONE = "1 only"
-    ABSENT = "none"
-
-
-@dataclass(frozen=True)
-class Interface:
-    """The one input of a graph, and the output that is attacked.
-
-    Attributes:
-        input_name: name of the input.
-        sample_shape: its shape without the batch axis.
-        batch: whether any number of samples may be given at once, one only, or one without a
-            batch axis.
-        output_name: name of the tensor that holds the scores.
-        dtype: type of the input's elements, float32 or float64.
-        stripped: operators behind that tensor which only change its form, left out.
-        joint: whether the inputs are appended to the outputs, ``[y; x]``, as properties with
-            constraints on both need.
-        rows: samples that are given at once at most.
-    """
-
-    input_name: str
-    sample_shape: Shape
-    batch: Batch
-    output_name: str
-    dtype: np.dtype[np.floating] = FLOAT32
-    stripped: tuple[str, ...] = ()
-    joint: bool = False
-    rows: int = 512
-
-    @property
-    def batch_is_free(self) -> bool:
-        """Whether any number of samples may be given at once."""
-        return self.batch is Batch.FREE
-
-    def batches(self, x: Floats) -> AnyArray:
-        """Samples (n, d) in the shape and type that the model takes."""
-        batch = x.astype(self.dtype, copy=False)
-        if self.batch is Batch.ABSENT:
-            return batch.reshape(self.sample_shape)
-        return batch.reshape(len(x), *self.sample_shape)
-
-
 def read_model(path: Path) -> ModelFile:
     """Reads a model and everything it refers to.
 
@@ -111,8 +55,8 @@ def read_model(path: Path) -> ModelFile:
         InputError: there is no such file.
         ModelError: the file is no ONNX model, or its external data cannot be read.
     """
-    stored = _stored(path)
-    content = stored if stored[:2] != _GZIP else _unpacked(stored, path)
+    stored = _read_bytes(path)
+    content = stored if stored[:2] != _GZIP else _unpack(stored, path)
     try:
         proto = onnx.load_model_from_string(content)
     except (DecodeError, ValueError, TypeError) as error:
@@ -179,7 +123,7 @@ def _gather_external(message: Message, found: list[onnx.TensorProto]) -> None:
                 _gather_external(part, found)
 
 
-def _stored(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise InputError(f"the model {path} is not a regular file: give an ONNX file")
@@ -188,7 +132,7 @@ def _stored(path: Path) -> bytes:
         raise InputError(f"cannot read the model {path}: {error.strerror or error}") from error
 
 
-def _unpacked(stored: bytes, path: Path) -> bytes:
+def _unpack(stored: bytes, path: Path) -> bytes:
     """A gzipped model, up to the size that protobuf can hold."""
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(stored)) as packed:
@@ -215,68 +159,63 @@ def _names_are_text(graph: onnx.GraphProto) -> bool:
     return all(isinstance(name, str) for name in names)
 
 
-def interface_of(model: ModelFile, output: str | None = None) -> Interface:
-    """The input of a model and the output to attack.
+class ExternalData:
+    """The external weights of one model, read a tensor at a time.
 
     Args:
-        model: the model.
-        output: name of the output, or of any tensor in the graph; None where there is only one
-            that can hold scores.
-
-    Raises:
-        ModelError: several inputs, an element type other than float32 and float64, a shape that
-            is dynamic in more than its batch axis, or no output or several that could be meant.
+        model: the model's own path.
     """
-    graph = model.proto.graph
-    weights = {tensor.name for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in weights]
-    if len(inputs) != 1:
-        listing = listed([value.name for value in inputs])
-        raise ModelError(
-            f"{model.path} has {len(inputs)} inputs ({listing}) where one is needed: "
-            "export the model with a single input"
-        )
-    tensor = inputs[0].type.tensor_type
-    if tensor.elem_type not in _FLOATS:
-        kind = _ELEMENT_TYPES.get(tensor.elem_type, f"number {tensor.elem_type}").lower()
-        raise ModelError(
-            f"the input '{inputs[0].name}' has element type {kind}: export the model in float32 "
-            "or float64"
-        )
-    batch, shape = _sample_shape(inputs[0])
-    scores, stripped = score_output(model.proto.graph, output, model.path)
-    dtype = _FLOATS[tensor.elem_type]
-    return Interface(inputs[0].name, shape, batch, scores, dtype, stripped)
+
+    def __init__(self, model: Path) -> None:
+        self._folder = model.parent
+        self._homes = {self._folder.resolve(), model.resolve().parent}
+        self._left = _MOST_EXTERNAL_BYTES
+
+    def load(self, tensor: onnx.TensorProto) -> None:
+        """Puts a tensor's data into the tensor.
+
+        Raises:
+            OSError: a file cannot be read.
+            ValueError: the tensor says nothing that may be read, with a reason for people.
+        """
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        file = self._file(entries.get("location", ""))
+        offset = _natural_number(entries.get("offset", "0"), "offset")
+        room = file.stat().st_size - offset
+        length = _natural_number(entries.get("length", str(max(room, 0))), "length")
+        if length > room:
+            raise ValueError(f"'{file.name}' is shorter than the model says")
+        self._left -= length
+        if self._left < 0:
+            raise ValueError(f"its tensors take more than {_MOST_BYTES >> 30} GB altogether")
+        with file.open("rb") as stream:
+            stream.seek(offset)
+            tensor.raw_data = stream.read(length)
+        if len(tensor.raw_data) != length:
+            raise ValueError(f"'{file.name}' is shorter than the model says")
+        tensor.data_location = onnx.TensorProto.DEFAULT
+        del tensor.external_data[:]
+
+    def _file(self, location: str) -> Path:
+        """The file at a place that is stated in the model."""
+        if not location or "\0" in location:
+            raise ValueError("a tensor names no file")
+        parts = (*PurePosixPath(location).parts, *PureWindowsPath(location).parts)
+        if (
+            ".." in parts
+            or PurePosixPath(location).is_absolute()
+            or PureWindowsPath(location).drive
+        ):
+            raise ValueError(f"'{location}' lies outside the model's folder")
+        real = (self._folder / location).resolve(strict=True)
+        if not any(real.is_relative_to(home) for home in self._homes):
+            raise ValueError(f"'{location}' is a link that leads out of the model's folder")
+        if not stat.S_ISREG(real.stat().st_mode):
+            raise ValueError(f"'{location}' is no file")
+        return real
 
 
-def _sample_shape(value: onnx.ValueInfoProto) -> tuple[Batch, Shape]:
-    tensor = value.type.tensor_type
-    axes = list(tensor.shape.dim)
-    if len(axes) > MOST_AXES:
-        raise ModelError(
-            f"the input '{value.name}' has {len(axes)} axes, of which {MOST_AXES} are supported: "
-            "export the model with fewer"
-        )
-    described = [
-        axis.dim_value if axis.HasField("dim_value") else axis.dim_param or "?" for axis in axes
-    ]
-    if not tensor.HasField("shape") or not axes:
-        raise ModelError(
-            f"the input '{value.name}' has shape {described}: at least one feature axis is "
-            "needed, so export it as [batch, features]"
-        )
-    fixed = [axis.dim_value if axis.HasField("dim_value") else 0 for axis in axes]
-    if any(extent < 1 for extent in fixed[1:]) or (len(axes) == 1 and fixed[0] < 1):
-        raise ModelError(
-            f"the input '{value.name}' has shape {described}, dynamic beyond its batch axis: "
-            "export the model with fixed feature axes"
-        )
-    shape = tuple(int(extent) for extent in (fixed if len(axes) == 1 else fixed[1:]))
-    if len(axes) == 1:
-        return Batch.ABSENT, shape
-    if fixed[0] > 1:
-        raise ModelError(
-            f"the input '{value.name}' has the fixed batch size {fixed[0]}: "
-            "export the model with a dynamic batch axis, or with batch size 1"
-        )
-    return (Batch.ONE if fixed[0] == 1 else Batch.FREE), shape
+def _natural_number(text: str, what: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise ValueError(f"its {what} is no number")
+    return int(text)

@@ -1,25 +1,36 @@
-"""ONNX Runtime sessions."""
+"""ONNX Runtime sessions: of a model as its file has it, and of its compiled network."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Final, final
+from typing import Final, Self, final
 
 import numpy as np
+import onnx
 import onnxruntime as ort
+from typing_extensions import override
 
 from onnx_lippa.arrays import FLOAT32, AnyArray, Floats, InputRows, Shape
 from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.errors import ModelError, Unsupported
-from onnx_lippa.onnx_io.reader import Interface
-from onnx_lippa.onnx_io.reasons import first_line
+from onnx_lippa.ir.network import Network
+from onnx_lippa.onnx_io.compiler import gradient_model, value_model
+from onnx_lippa.onnx_io.graph import needed_part
+from onnx_lippa.onnx_io.interface import Interface
+from onnx_lippa.onnx_io.reader import ModelFile, read_model
+from onnx_lippa.text import first_line
 
 _ERROR_LEVEL: Final = 3
-_ROWS_AT_ONCE: Final = 512
-"""Rows given to ONNX Runtime in one call where nothing else is said."""
 _ADVICE: Final = "export it with a batch axis that is free throughout, or fixed at 1"
+_MOST_BYTES: Final = 2**31 - 1
+"""What a protobuf message can hold."""
+_MOST_ROWS: Final = 512
+"""Most samples of one call of ONNX Runtime; more only costs memory."""
+_ROWS_BYTES: Final = 1 << 31
+"""Most bytes of the tensors of one call."""
 
 
 def session(model: bytes | Path, threads: int) -> ort.InferenceSession:
@@ -87,7 +98,7 @@ class Runtime:
         return np.concatenate([self._run(row[None]) for row in x])
 
     def tensors(self, x: Floats, names: Sequence[str]) -> list[AnyArray]:
-        """Tensors of the graph for one batch of inputs (n, d), each as it comes.
+        """Tensors of the graph for one batch of inputs (n, d), in the graph's own shapes.
 
         Raises:
             ModelError: ONNX Runtime fails on the batch.
@@ -115,16 +126,15 @@ class Runtime:
         return outputs
 
 
-@final
-class ValueRuntime:
+class _Compiled(ABC):
     """A network compiled for any number of samples at once, for exploration.
 
     Args:
-        model: the graph that :func:`~onnx_lippa.onnx_io.gradient_graph.value_model` writes.
+        model: the graph that :meth:`compile` writes.
         sample_shape: shape of one sample.
         dtype: type of its numbers.
         threads: threads ONNX Runtime may use.
-        rows: samples that it is given at once at most.
+        rows: most samples of one call.
     """
 
     def __init__(
@@ -133,43 +143,54 @@ class ValueRuntime:
         sample_shape: Shape,
         dtype: np.dtype[np.floating] = FLOAT32,
         threads: int = 1,
-        rows: int = _ROWS_AT_ONCE,
+        rows: int = _MOST_ROWS,
     ) -> None:
         self._session = session(model, threads)
         self._shape, self.dtype, self._rows = sample_shape, dtype, rows
 
+    @staticmethod
+    @abstractmethod
+    def compile(network: Network, dtype: np.dtype[np.floating]) -> onnx.ModelProto:
+        """The graph of a network."""
+
+    @classmethod
+    def of(cls, network: Network, dtype: np.dtype[np.floating], threads: int) -> Self:
+        """A network compiled in the model's own type, or in float32 where kernels are missing."""
+        try:
+            graph = cls.compile(network, dtype).SerializeToString()
+            return cls(graph, network.input_shape, dtype, threads, rows_at_once(network))
+        except ModelError:
+            if dtype == FLOAT32:
+                raise
+            return cls.of(network, FLOAT32, threads)
+
+
+@final
+class ValueRuntime(_Compiled):
+    """The forward pass of a network."""
+
+    @staticmethod
+    @override
+    def compile(network: Network, dtype: np.dtype[np.floating]) -> onnx.ModelProto:
+        return value_model(network, dtype)
+
     def logits(self, x: Floats) -> Floats:
         """Logits (n, k) for inputs (n, d)."""
+        x = x.astype(self.dtype, copy=False)
+        parts = (x[i : i + self._rows] for i in range(0, len(x), self._rows))
         return np.concatenate(
-            [
-                self._session.run(["logits"], {"x": part.reshape(-1, *self._shape)})[0]
-                for part in _parts(x.astype(self.dtype, copy=False), self._rows)
-            ]
+            [self._session.run(None, {"x": part.reshape(-1, *self._shape)})[0] for part in parts]
         )
 
 
 @final
-class GradientRuntime:
-    """A compiled gradient graph in ONNX Runtime, for exploration.
+class GradientRuntime(_Compiled):
+    """The forward and reverse pass of a network."""
 
-    Args:
-        model: the graph that :func:`~onnx_lippa.onnx_io.gradient_graph.gradient_model` writes.
-        sample_shape: shape of one sample.
-        dtype: type of its numbers.
-        threads: threads ONNX Runtime may use.
-        rows: samples that it is given at once at most.
-    """
-
-    def __init__(
-        self,
-        model: bytes,
-        sample_shape: Shape,
-        dtype: np.dtype[np.floating] = FLOAT32,
-        threads: int = 1,
-        rows: int = _ROWS_AT_ONCE,
-    ) -> None:
-        self._session = session(model, threads)
-        self._shape, self.dtype, self._rows = sample_shape, dtype, rows
+    @staticmethod
+    @override
+    def compile(network: Network, dtype: np.dtype[np.floating]) -> onnx.ModelProto:
+        return gradient_model(network, dtype)
 
     def logits_and_gradient(
         self, x: Floats, v: Floats, deadline: float = NEVER
@@ -195,5 +216,44 @@ class GradientRuntime:
         return logits, gradient.reshape(len(x), -1)
 
 
-def _parts(x: Floats, rows: int) -> Iterator[Floats]:
-    return (x[i : i + rows] for i in range(0, len(x), rows))
+def open_runtime(file: ModelFile, interface: Interface, threads: int = 1) -> Runtime:
+    """The model itself, from the bytes that were read and checked, not from its path.
+
+    What the output does not depend on is left out, since ONNX Runtime would look at it as well.
+    A model that is too large for one message is opened by its path, and its file is read again
+    behind that: it must still be what was checked.
+
+    Raises:
+        ModelError: ONNX Runtime does not accept the model, or its file was replaced.
+    """
+    opened = needed_part(file.proto, interface.output_name)
+    if opened.ByteSize() <= _MOST_BYTES:
+        return Runtime(opened.SerializeToString(), interface, threads)
+    if opened is not file.proto:
+        raise ModelError(
+            f"{file.path} has more than 2 GB of weights and parts that '{interface.output_name}' "
+            "does not depend on: export the model without these"
+        )
+    runtime = Runtime(file.path, interface, threads)
+    require_same(file.path, read_model(file.path).sha256, file.sha256)
+    return runtime
+
+
+def require_same(path: Path, found: str, expected: str) -> None:
+    """Raises ModelError where a model's file is not the one that was checked.
+
+    Args:
+        path: the file.
+        found: SHA-256 of what it holds now.
+        expected: that of what was checked.
+    """
+    if found != expected:
+        raise ModelError(
+            f"{path} was replaced while the run was going on (its SHA-256 differs): put the file "
+            "back that the run began with and run the same command again"
+        )
+
+
+def rows_at_once(network: Network) -> int:
+    """How many samples one call of ONNX Runtime takes; fewer where each needs much memory."""
+    return max(1, min(_MOST_ROWS, _ROWS_BYTES // (4 * max(1, network.elements))))

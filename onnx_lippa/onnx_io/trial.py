@@ -34,7 +34,7 @@ _GRACE: Final = 2.0
 """Seconds after its time from which on a child ends itself, should its parent be gone."""
 
 
-def tried(path: Path, limits: LoadLimits, work: Callable[[], Result]) -> Result:
+def run_in_child(path: Path, limits: LoadLimits, work: Callable[[], Result]) -> Result:
     """What some work gives, done in a child process within limits.
 
     Args:

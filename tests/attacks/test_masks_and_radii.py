@@ -180,16 +180,17 @@ def test_neighbours_and_order(norm, minimize):
 
 
 def test_the_check_at_load_covers_the_domain_of_each_feature(monkeypatch, tmp_path):
-    seen = []
-    from onnx_lippa.onnx_io import agreement
+    from onnx_lippa.onnx_io import validation
 
-    real = agreement._points
+    seen = []
+
+    real = validation._points
 
     def noting(lower, upper):
         seen.append(real(lower, upper))
         return seen[-1]
 
-    monkeypatch.setattr(agreement, "_points", noting)
+    monkeypatch.setattr(validation, "_points", noting)
     path = mlp_file(tmp_path, (3, 6, 2))
     lower, upper = np.array([0.0, -4.0, -np.inf]), np.array([[1.0], [-3.0], [7.0]])
     load(path, lower=lower, upper=upper)

@@ -10,7 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from onnx_lippa.errors import InputError, ModelError
 from onnx_lippa.onnx_io import inspect, load
-from onnx_lippa.onnx_io.reader import interface_of, read_model
+from onnx_lippa.onnx_io.interface import interface_of
+from onnx_lippa.onnx_io.reader import read_model
 from tests.support.graphs import graph_model, load_model, node, normal, one_op, saved, with_batch
 from tests.support.layers import assert_near
 

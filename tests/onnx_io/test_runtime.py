@@ -6,7 +6,7 @@ import pytest
 from onnx_lippa.errors import ModelError
 from onnx_lippa.onnx_io import Runtime
 from onnx_lippa.onnx_io import runtime as runtime_module
-from onnx_lippa.onnx_io.reader import Batch, Interface
+from onnx_lippa.onnx_io.interface import Batch, Interface
 from onnx_lippa.onnx_io.runtime import session
 from tests.support.graphs import FREE, graph_model, load_model, node, normal, one_op
 from tests.support.layers import assert_near

@@ -15,7 +15,7 @@ import pytest
 
 from onnx_lippa.errors import InputError, ModelError
 from onnx_lippa.onnx_io import LoadLimits, inspect, load, trial
-from onnx_lippa.onnx_io.trial import tried
+from onnx_lippa.onnx_io.trial import run_in_child
 from tests.support.graphs import graph_model, node, normal, saved
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
@@ -49,52 +49,52 @@ def way(request, monkeypatch):
 
 
 def test_a_result_comes_back(way):
-    assert tried(MODEL, LIMITS, partial(divmod, 17, 5)) == (3, 2)
+    assert run_in_child(MODEL, LIMITS, partial(divmod, 17, 5)) == (3, 2)
 
 
 def test_memory(way):
     with pytest.raises(ModelError, match=r"model.onnx took more than 0.268 GB of memory"):
-        tried(MODEL, LIMITS, eat_memory)
+        run_in_child(MODEL, LIMITS, eat_memory)
 
 
 def test_time(way):
     started = time.monotonic()
     with pytest.raises(ModelError, match=r"model.onnx took more than 1 s: .*--load-time"):
-        tried(MODEL, SOON, partial(time.sleep, 60))
+        run_in_child(MODEL, SOON, partial(time.sleep, 60))
     assert time.monotonic() - started < 15
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS])
 def test_a_crash(way, number, capfd):
     with pytest.raises(ModelError, match=rf"ended the process that tried it \({number.name}\)"):
-        tried(MODEL, LIMITS, partial(end_by, int(number)))
+        run_in_child(MODEL, LIMITS, partial(end_by, int(number)))
     assert capfd.readouterr() == ("", "")
 
 
 def test_an_end_from_outside(way):
     with pytest.raises(ModelError, match="was killed"):
-        tried(MODEL, LIMITS, partial(end_by, int(signal.SIGKILL)))
+        run_in_child(MODEL, LIMITS, partial(end_by, int(signal.SIGKILL)))
 
 
 def test_an_exit(way):
     with pytest.raises(ModelError, match="ended the process"):
-        tried(MODEL, LIMITS, partial(os._exit, 7))
+        run_in_child(MODEL, LIMITS, partial(os._exit, 7))
 
 
 def test_an_error_of_ours_is_raised_here(way):
     with pytest.raises(InputError, match=r"no such \\x1b file"):
-        tried(MODEL, LIMITS, refuse)
+        run_in_child(MODEL, LIMITS, refuse)
 
 
 def test_a_fault_of_ours_is_a_sentence(way):
     with pytest.raises(ModelError, match=r"failed \(ZeroDivisionError at .*please report"):
-        tried(MODEL, LIMITS, partial(divmod, 1, 0))
+        run_in_child(MODEL, LIMITS, partial(divmod, 1, 0))
 
 
 def test_no_child_is_left():
-    tried(MODEL, LIMITS, partial(divmod, 17, 5))
+    run_in_child(MODEL, LIMITS, partial(divmod, 17, 5))
     with pytest.raises(ModelError):
-        tried(MODEL, SOON, partial(time.sleep, 60))
+        run_in_child(MODEL, SOON, partial(time.sleep, 60))
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 
@@ -105,7 +105,7 @@ def test_a_process_with_threads_is_not_forked(monkeypatch):
     other = threading.Thread(target=done.wait)
     other.start()
     try:
-        assert tried(MODEL, LIMITS, partial(divmod, 17, 5)) == (3, 2)
+        assert run_in_child(MODEL, LIMITS, partial(divmod, 17, 5)) == (3, 2)
     finally:
         done.set()
         other.join()

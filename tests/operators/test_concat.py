@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from onnx_lippa.onnx_io.reader import Batch
+from onnx_lippa.onnx_io.interface import Batch
 from tests.support.graphs import graph_model, load_model, node, normal, one_op, opsets_of
 from tests.support.layers import check_alone, check_layers, check_loaded, check_model, refusal
 

@@ -17,7 +17,7 @@ from onnx_lippa.ir.layers import AffineLayer, Layer, PiecewiseLayer
 from onnx_lippa.ir.layers.select import Select
 from onnx_lippa.ir.network import Network
 from onnx_lippa.onnx_io import Model, gradient_model
-from onnx_lippa.onnx_io.reader import Batch
+from onnx_lippa.onnx_io.interface import Batch
 from tests.support.graphs import FREE, load_model, with_batch
 
 FLOAT32 = 2e-5

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from typing_extensions import override
 
-from onnx_lippa.arrays import AnyArray, Float64, Integers, Shape, size
+from onnx_lippa.arrays import AnyArray, Float64, Integers, Shape
 from onnx_lippa.ir.algebra.base import Algebra, ConvGeometry
 from onnx_lippa.ir.algebra.convolution import convolve, transposed
 
@@ -120,8 +120,3 @@ def _aligned(x: AnyArray, constant: AnyArray) -> tuple[AnyArray, AnyArray]:
     if missing > 0:
         x = x.reshape(x.shape[0], *(1,) * missing, *x.shape[1:])
     return x, constant
-
-
-def identity_batch(shape: Shape) -> Float64:
-    """One unit vector of the sample space per batch row: (size, *shape)."""
-    return np.eye(size(shape)).reshape(size(shape), *shape)

@@ -15,10 +15,7 @@ from onnx_lippa.ir.layers.base import PiecewiseLayer, Split
 
 V = TypeVar("V")
 
-
 _ZERO: Final = np.array(0.0)
-
-
 _MINUS: Final = np.array(-1.0)
 
 

@@ -20,7 +20,6 @@ from onnx_lippa.ir.algebra import Algebra, NumpyAlgebra
 
 V = TypeVar("V")
 
-
 _COLUMNS_AT_ONCE = 512
 """Unit vectors pushed through a layer in one go when its matrix is asked for."""
 

@@ -15,6 +15,9 @@ from onnx_lippa.ir.layers.elementwise import WeightedSum
 
 V = TypeVar("V")
 
+Part: TypeAlias = tuple[int, float] | Float64
+"""An operand by its index and a factor of it, or a constant."""
+
 
 @final
 class Concat(AffineLayer):
@@ -84,10 +87,6 @@ class Concat(AffineLayer):
             share if source == part else algebra.reshape(share, source)
             for share, source, part in zip(shares, self._sources, self._computed, strict=True)
         )
-
-
-Part: TypeAlias = tuple[int, float] | Float64
-"""An operand by its index and a factor of it, or a constant."""
 
 
 @final

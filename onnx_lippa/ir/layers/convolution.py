@@ -147,6 +147,6 @@ class DepthwiseConv(AffineLayer):
         return (algebra.conv_transpose(u, self._weight, self._geometry, self._extents),)
 
 
-def one_tap_each(kernel: tuple[int, ...]) -> Float64:
+def one_tap_kernels(kernel: tuple[int, ...]) -> Float64:
     """The kernels that take a window apart: kernel t sees tap t alone."""
     return np.eye(size(kernel)).reshape(-1, *kernel)

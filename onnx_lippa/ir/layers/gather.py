@@ -15,9 +15,10 @@ from onnx_lippa.ir.layers.base import AffineLayer, Layer
 
 V = TypeVar("V")
 
-
 _FEW = 8
 """Up to so many places of one entry of the last axis are added one by one."""
+_MOST_SOURCES: Final = 1 << 25
+"""Most numbers that say where the entries of an axis went: 256 MB of them."""
 
 
 @final
@@ -43,7 +44,7 @@ class Gather(AffineLayer):
         )
 
     @property
-    def keeps_all(self) -> bool:
+    def is_identity(self) -> bool:
         """Whether it does nothing at all."""
         return not self._positions
 
@@ -87,19 +88,15 @@ class Gather(AffineLayer):
         return algebra.reshape(summed, collected)
 
 
-_MOST_SOURCES: Final = 1 << 25
-"""Most numbers that say where the entries of an axis went: 256 MB of them."""
-
-
 def _with(shape: Shape, axis: int, extent: int) -> Shape:
     """The shape with another extent of one axis."""
     return (*shape[:axis], extent, *shape[axis + 1 :])
 
 
-def taken(source: Shape, positions: Mapping[int, Integers]) -> tuple[Layer, ...]:
+def gather(source: Shape, positions: Mapping[int, Integers]) -> tuple[Layer, ...]:
     """The layer that takes these positions, or none where every axis is kept as it is."""
     layer = Gather(source, positions)
-    return () if layer.keeps_all else (layer,)
+    return () if layer.is_identity else (layer,)
 
 
 def _sources(positions: Integers, extent: int) -> list[Integers]:

@@ -14,7 +14,6 @@ from onnx_lippa.ir.layers.base import PiecewiseLayer, Split
 
 V = TypeVar("V")
 
-
 _SHORT: Final = 16
 """Runs of so few entries are slow to broadcast along, so the axis is put in front of them."""
 

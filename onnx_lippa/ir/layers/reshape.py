@@ -64,7 +64,7 @@ class Transpose(AffineLayer):
         return (algebra.permute(u, self._back),)
 
 
-def merged(layers: Sequence[Layer]) -> list[Layer]:
+def merge_reshapes(layers: Sequence[Layer]) -> list[Layer]:
     """The same chain with reshapes in a row made one, and none that does nothing."""
     kept: list[Layer] = []
     for layer in layers:

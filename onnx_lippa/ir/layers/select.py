@@ -14,13 +14,8 @@ from onnx_lippa.ir.layers.base import PiecewiseLayer, Split
 
 V = TypeVar("V")
 
-
 _ZERO: Final = np.array(0.0)
-
-
 _BRANCHES: Final = np.array([-1, 0, 1])
-
-
 _SIGN: Final = np.array([0, -1, -1])
 
 

@@ -21,61 +21,60 @@ from onnx_lippa.ir.layers.base import Layer
 from onnx_lippa.ir.layers.concat import Stack
 from onnx_lippa.ir.layers.elementwise import ScaleShift
 from onnx_lippa.ir.layers.reduce_max import ReduceMax
-from onnx_lippa.onnx_io.frame import met, met_together
-from onnx_lippa.onnx_io.node import Converted, Known, NodeView
+from onnx_lippa.onnx_io.frame import broadcast_constant, broadcast_operands
+from onnx_lippa.onnx_io.node import Constant, Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
-
-
-@converts("Relu")
-def convert_relu(node: NodeView) -> Converted:
-    """``max(x, 0)``."""
-    return Converted((Relu(node.computed().shape),))
-
-
-@converts("LeakyRelu")
-def convert_leaky_relu(node: NodeView) -> Converted:
-    """``x`` where it is not negative, ``alpha * x`` elsewhere; alpha of any sign."""
-    alpha = float(np.float32(node.number("alpha", 0.01)))
-    return Converted((LeakyRelu(node.computed().shape, alpha),))
-
-
-@converts("PRelu", since=7)
-def convert_prelu(node: NodeView) -> Converted:
-    """A constant slope of any sign that broadcasts to x."""
-    x, slope = node.computed(), node.known(1, "slope")
-    frame, value = met(x, slope)
-    if np.broadcast_shapes(frame.source, value.shape) != frame.source:
-        raise Unsupported(
-            f"its slope of shape {slope.value.shape} does not fit samples of shape {x.shape}"
-        )
-    return frame.converted(PRelu(frame.source, value))
-
-
-@converts("Abs", since=6)
-def convert_abs(node: NodeView) -> Converted:
-    """``|x|``."""
-    return Converted((Abs(node.computed().shape),))
-
 
 _LARGEST: Final = float(np.finfo(np.float32).max)
 """The default bound of the standard, for which float32 has no larger number."""
 
 
+@converts("Relu")
+def convert_relu(node: NodeView) -> Conversion:
+    """``max(x, 0)``."""
+    return Conversion((Relu(node.computed().shape),))
+
+
+@converts("LeakyRelu")
+def convert_leaky_relu(node: NodeView) -> Conversion:
+    """``x`` where it is not negative, ``alpha * x`` elsewhere; alpha of any sign."""
+    alpha = float(np.float32(node.number("alpha", 0.01)))
+    return Conversion((LeakyRelu(node.computed().shape, alpha),))
+
+
+@converts("PRelu", since=7)
+def convert_prelu(node: NodeView) -> Conversion:
+    """A constant slope of any sign that broadcasts to x."""
+    x, slope = node.computed(), node.constant(1, "slope")
+    frame, value = broadcast_constant(x, slope)
+    if np.broadcast_shapes(frame.source, value.shape) != frame.source:
+        raise Unsupported(
+            f"its slope of shape {slope.value.shape} does not fit samples of shape {x.shape}"
+        )
+    return frame.convert(PRelu(frame.source, value))
+
+
+@converts("Abs", since=6)
+def convert_abs(node: NodeView) -> Conversion:
+    """``|x|``."""
+    return Conversion((Abs(node.computed().shape),))
+
+
 @converts("Clip", since=6)
-def convert_clip_of_attributes(node: NodeView) -> Converted:
+def convert_clip_of_attributes(node: NodeView) -> Conversion:
     """Bounds as attributes; either may be left out or infinite."""
     low, high = node.number("min", -_LARGEST), node.number("max", _LARGEST)
-    return Converted(clipped(node.computed().shape, *map(_in_float32, (low, high))))
+    return Conversion(clip_layers(node.computed().shape, *map(_in_float32, (low, high))))
 
 
 @converts("Clip", since=11)
-def convert_clip(node: NodeView) -> Converted:
+def convert_clip(node: NodeView) -> Conversion:
     """Bounds as constant inputs; either may be left out or infinite."""
     low, high = _bound(node, 1, "min", -np.inf), _bound(node, 2, "max", np.inf)
-    return Converted(clipped(node.computed().shape, low, high))
+    return Conversion(clip_layers(node.computed().shape, low, high))
 
 
-def clipped(shape: Shape, low: float, high: float) -> tuple[Layer, ...]:
+def clip_layers(shape: Shape, low: float, high: float) -> tuple[Layer, ...]:
     """The larger of x and ``low``, of which the smaller one of it and ``high``.
 
     Where the bounds are the wrong way round all is ``high``, as in ONNX Runtime.
@@ -104,24 +103,24 @@ def _in_float32(bound: float) -> float:
 
 
 @converts("HardSigmoid", since=6)
-def convert_hard_sigmoid(node: NodeView) -> Converted:
+def convert_hard_sigmoid(node: NodeView) -> Conversion:
     """``max(0, min(1, alpha * x + beta))``."""
     shape = node.computed().shape
     alpha, beta = (
         np.array(np.float32(node.number(name, default)), dtype=np.float64)
         for name, default in (("alpha", 0.2), ("beta", 0.5))
     )
-    return Converted((ScaleShift(shape, alpha, beta), *clipped(shape, 0.0, 1.0)))
+    return Conversion((ScaleShift(shape, alpha, beta), *clip_layers(shape, 0.0, 1.0)))
 
 
-def _extreme(node: NodeView, largest: bool) -> Converted:
+def _extreme(node: NodeView, largest: bool) -> Conversion:
     """The operands' maximum (or minimum): of the computed ones first, then with a constant."""
-    meeting = met_together(node)
-    constants = [o for o in node.operands if isinstance(o, Known)]
+    meeting = broadcast_operands(node)
+    constants = [o for o in node.operands if isinstance(o, Constant)]
     layers: list[Layer] = []
     sign = 1.0 if largest else -1.0
     if len(meeting.positions) == 1:
-        layers += meeting.broadened()
+        layers += meeting.expand()
     else:
         node.limits.require_elements((len(meeting.positions), *meeting.shape), "what it compares")
         parts = [(index, sign) for index in range(len(meeting.positions))]
@@ -134,16 +133,16 @@ def _extreme(node: NodeView, largest: bool) -> Converted:
         bound = reduce(choose, (meeting.constant(constant.weight) for constant in constants))
         kind = MaxWithConstant if largest else MinWithConstant
         layers.append(kind(meeting.shape, bound))
-    return meeting.converted(*layers)
+    return meeting.convert(*layers)
 
 
 @converts("Max", since=6)
-def convert_max(node: NodeView) -> Converted:
+def convert_max(node: NodeView) -> Conversion:
     """The maximum of any number of tensors that broadcast, constants and computed ones."""
     return _extreme(node, largest=True)
 
 
 @converts("Min", since=6)
-def convert_min(node: NodeView) -> Converted:
+def convert_min(node: NodeView) -> Conversion:
     """The minimum of any number of tensors that broadcast, constants and computed ones."""
     return _extreme(node, largest=False)

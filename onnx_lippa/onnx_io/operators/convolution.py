@@ -7,15 +7,15 @@ import numpy as np
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.algebra import ConvGeometry
 from onnx_lippa.ir.layers.convolution import Conv, ConvTranspose
-from onnx_lippa.onnx_io.node import Computed, Converted, NodeView
+from onnx_lippa.onnx_io.node import Computed, Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
 
 
 @converts("Conv")
-def convert_conv(node: NodeView) -> Converted:
+def convert_conv(node: NodeView) -> Conversion:
     """Conv in one to three dimensions."""
     x = node.sample()
-    weight = node.known(1, "kernel").weight
+    weight = node.constant(1, "kernel").weight
     groups = node.integer("group", 1)
     spatial = len(x.shape) - 1
     if spatial not in (1, 2, 3) or weight.ndim != spatial + 2:
@@ -32,20 +32,20 @@ def convert_conv(node: NodeView) -> Converted:
         raise Unsupported(f"its kernel_shape {kernel} differs from its kernel {weight.shape[2:]}")
     bias = None
     if node.operand(2) is not None:
-        bias = node.known(2, "bias").weight
+        bias = node.constant(2, "bias").weight
         if bias.shape != (weight.shape[0],):
             raise Unsupported(f"its bias of shape {bias.shape} does not fit {weight.shape[0]} maps")
     geometry = window_geometry(node, kernel, x.shape[1:], groups)
     if np.any(np.array(geometry.output_extents(x.shape[1:])) < 1):
         raise Unsupported(f"its kernel {kernel} is larger than the padded input {x.shape[1:]}")
-    return Converted((Conv(x.shape, weight, bias, geometry),))
+    return Conversion((Conv(x.shape, weight, bias, geometry),))
 
 
 @converts("ConvTranspose")
-def convert_conv_transpose(node: NodeView) -> Converted:
+def convert_conv_transpose(node: NodeView) -> Conversion:
     """ConvTranspose in one to three dimensions."""
     x = node.sample()
-    weight = node.known(1, "kernel").weight
+    weight = node.constant(1, "kernel").weight
     groups = node.integer("group", 1)
     spatial = len(x.shape) - 1
     if spatial not in (1, 2, 3) or weight.ndim != spatial + 2:
@@ -62,11 +62,11 @@ def convert_conv_transpose(node: NodeView) -> Converted:
         raise Unsupported(f"its kernel_shape {kernel} differs from its kernel {weight.shape[2:]}")
     bias, maps = None, weight.shape[1] * groups
     if node.operand(2) is not None:
-        bias = node.known(2, "bias").weight
+        bias = node.constant(2, "bias").weight
         if bias.shape != (maps,):
             raise Unsupported(f"its bias of shape {bias.shape} does not fit {maps} maps")
     geometry, extents = _transposed_geometry(node, x, kernel, groups)
-    return Converted((ConvTranspose(weight, bias, geometry, extents),))
+    return Conversion((ConvTranspose(weight, bias, geometry, extents),))
 
 
 def _transposed_geometry(
@@ -74,7 +74,7 @@ def _transposed_geometry(
 ) -> tuple[ConvGeometry, tuple[int, ...]]:
     """The geometry of the convolution that is transposed, and the extents of the result."""
     spatial = len(kernel)
-    strides, dilations = steps(node, kernel)
+    strides, dilations = read_steps(node, kernel)
     mode = node.text("auto_pad", "NOTSET")
     if mode not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"):
         raise Unsupported(f"its auto_pad '{mode}' is unknown")
@@ -119,17 +119,17 @@ def window_geometry(
     Raises:
         Unsupported: an attribute of the wrong length or sign.
     """
-    strides, dilations = steps(node, kernel)
+    strides, dilations = read_steps(node, kernel)
     mode = node.text("auto_pad", "NOTSET")
     if mode.startswith("SAME") and max(dilations) > 1:
         raise Unsupported(
             f"ONNX Runtime does not take dilations with auto_pad {mode}: export explicit pads"
         )
-    pads = resolved_pads(node, kernel, extents, strides)
+    pads = resolve_pads(node, kernel, extents, strides)
     return ConvGeometry(kernel, strides, dilations, pads, groups)
 
 
-def steps(node: NodeView, kernel: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def read_steps(node: NodeView, kernel: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Strides and dilations of a node with a kernel of these extents."""
     spatial = len(kernel)
     strides = node.integers("strides", (1,) * spatial)
@@ -140,7 +140,7 @@ def steps(node: NodeView, kernel: tuple[int, ...]) -> tuple[tuple[int, ...], tup
     return strides, dilations
 
 
-def resolved_pads(
+def resolve_pads(
     node: NodeView, kernel: tuple[int, ...], extents: tuple[int, ...], strides: tuple[int, ...]
 ) -> tuple[tuple[int, int], ...]:
     """Pads (before, after) of every spatial axis, ``auto_pad`` resolved for these extents."""

@@ -16,24 +16,28 @@ from onnx_lippa.ir.layers.gather import Gather
 from onnx_lippa.ir.layers.linear_map import LeftLinearMap, LinearMap
 from onnx_lippa.ir.layers.reduce_sum import ReduceSum
 from onnx_lippa.ir.layers.reshape import Reshape, Transpose
-from onnx_lippa.onnx_io.frame import reshaped
-from onnx_lippa.onnx_io.node import Converted, NodeView
+from onnx_lippa.onnx_io.frame import reshape_to
+from onnx_lippa.onnx_io.node import Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
+
+_DOTS = "..."
 
 
 @converts("Einsum", since=12)
-def convert_einsum(node: NodeView) -> Converted:
+def convert_einsum(node: NodeView) -> Conversion:
     """Products and sums over labelled axes of one computed tensor and any constants."""
     if len(node.only_computed()) > 1:
         raise Unsupported("the product of two computed tensors is not piecewise linear")
     (position,) = node.only_computed()
     x = node.computed(position)
     factors = {
-        i: node.known(i, "factor").weight for i in range(len(node.operands)) if i != position
+        i: node.constant(i, "factor").weight for i in range(len(node.operands)) if i != position
     }
-    shapes = [factors[i].shape if i in factors else x.whole for i in range(len(node.operands))]
+    shapes = [
+        factors[i].shape if i in factors else x.graph_shape for i in range(len(node.operands))
+    ]
     text = node.text("equation", "")
-    equation = parsed(text, [len(shape) for shape in shapes])
+    equation = parse_equation(text, [len(shape) for shape in shapes])
     # Axes of extent 1, the batch axis among them, multiply nothing: they are put back at the end.
     extents: dict[str, int] = {}
     for shape, term in zip(shapes, equation.terms, strict=True):
@@ -44,7 +48,9 @@ def convert_einsum(node: NodeView) -> Converted:
         raise Unsupported(f"its equation '{text}' has more labels than there are letters")
     output = [label for label in equation.output if label in extents]
 
-    chain = _Chain([label for _, label in _wide_axes(x.whole, equation.terms[position])], extents)
+    chain = _Chain(
+        [label for _, label in _wide_axes(x.graph_shape, equation.terms[position])], extents
+    )
     chain.layers.append(Reshape(x.shape, chain.shape))
     chain.take_diagonal()
     terms = [(factors[i], equation.terms[i]) for i in factors]
@@ -56,8 +62,8 @@ def convert_einsum(node: NodeView) -> Converted:
     chain.sum_over({label for label in chain.labels if label not in {*labels, *output}})
     chain.multiply(factor, labels, output)
     chain.permute(output)
-    result = reshaped(chain.shape, tuple(extents.get(label, 1) for label in equation.output))
-    return Converted((*chain.layers, *result.layers), (position,), result.batched)
+    result = reshape_to(chain.shape, tuple(extents.get(label, 1) for label in equation.output))
+    return Conversion((*chain.layers, *result.layers), (position,), result.batched)
 
 
 def _wide_axes(shape: Shape, term: Sequence[str]) -> list[tuple[int, str]]:
@@ -171,9 +177,6 @@ class _Chain:
         return (form[0] != self.labels) + (form[1] != list(output))
 
 
-_DOTS = "..."
-
-
 @dataclass(frozen=True)
 class Equation:
     """Which axes of the operands are one and the same.
@@ -187,7 +190,7 @@ class Equation:
     output: tuple[str, ...]
 
 
-def parsed(text: str, ranks: Sequence[int]) -> Equation:
+def parse_equation(text: str, ranks: Sequence[int]) -> Equation:
     """The equation that a text states for operands of these ranks.
 
     An ellipsis becomes labels of its own (".0" is its last axis), so that the axes of several

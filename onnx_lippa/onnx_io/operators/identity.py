@@ -7,42 +7,37 @@ from typing import Final
 import numpy as np
 
 from onnx_lippa.errors import Unsupported
-from onnx_lippa.onnx_io.node import Converted, Known, NodeView
+from onnx_lippa.onnx_io.node import Constant, Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
-
-
-@converts("Identity")
-def convert_identity(node: NodeView) -> Converted:
-    """Passes its input on."""
-    node.computed()
-    return Converted(())
-
-
-@converts("Dropout")
-def convert_dropout(node: NodeView) -> Converted:
-    """The identity, unless the training flag of opset 12 is set."""
-    node.computed()
-    training = node.operand(2)
-    if training is not None and not (isinstance(training, Known) and not training.value.any()):
-        raise Unsupported("it is in training mode: export the model in evaluation mode")
-    return Converted(())
-
 
 _FLOATS: Final = frozenset({1, 11})
 """ONNX's numbers for float32 and float64."""
-
-
 _SHORT: Final = {10: "float16", 16: "bfloat16"}
-
-
 _NAMES: Final = {
     2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string",
     9: "bool", 12: "uint32", 13: "uint64", 14: "complex64", 15: "complex128",
 }  # fmt: skip
 
 
+@converts("Identity")
+def convert_identity(node: NodeView) -> Conversion:
+    """Passes its input on."""
+    node.computed()
+    return Conversion(())
+
+
+@converts("Dropout")
+def convert_dropout(node: NodeView) -> Conversion:
+    """The identity, unless the training flag of opset 12 is set."""
+    node.computed()
+    training = node.operand(2)
+    if training is not None and not (isinstance(training, Constant) and not training.value.any()):
+        raise Unsupported("it is in training mode: export the model in evaluation mode")
+    return Conversion(())
+
+
 @converts("Cast", since=6)
-def convert_cast(node: NodeView) -> Converted:
+def convert_cast(node: NodeView) -> Conversion:
     """Between floating-point types, which is taken for the identity."""
     target = node.integer("to", 0)
     if target in _SHORT:
@@ -50,7 +45,7 @@ def convert_cast(node: NodeView) -> Converted:
     if node.computed().holds is None and target not in _FLOATS:
         name = _NAMES.get(target, f"number {target}")
         raise Unsupported(f"a cast to {name} rounds, which makes the model jump")
-    return Converted(())
+    return Conversion(())
 
 
 def rounds_to_short(name: str) -> str:
@@ -62,12 +57,12 @@ def rounds_to_short(name: str) -> str:
 
 
 @converts("CastLike", since=15)
-def convert_cast_like(node: NodeView) -> Converted:
+def convert_cast_like(node: NodeView) -> Conversion:
     """To the type of a computed tensor or of a floating-point constant: the identity."""
     node.computed()
     like = node.operand(1)
-    if isinstance(like, Known) and like.value.dtype.kind in "biu":
+    if isinstance(like, Constant) and like.value.dtype.kind in "biu":
         raise Unsupported(f"a cast to {like.value.dtype} rounds, which makes the model jump")
-    if isinstance(like, Known) and like.value.dtype not in (np.float32, np.float64):
+    if isinstance(like, Constant) and like.value.dtype not in (np.float32, np.float64):
         raise Unsupported(rounds_to_short(str(like.value.dtype)))
-    return Converted(())
+    return Conversion(())

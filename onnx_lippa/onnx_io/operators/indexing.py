@@ -10,21 +10,21 @@ from onnx_lippa.arrays import Float64, Integers, Shape, size
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.base import Layer
 from onnx_lippa.ir.layers.concat import Concat
-from onnx_lippa.ir.layers.gather import taken
+from onnx_lippa.ir.layers.gather import gather
 from onnx_lippa.ir.layers.reshape import Reshape
-from onnx_lippa.onnx_io.frame import framed, whole
-from onnx_lippa.onnx_io.node import Computed, Converted, Known, NodeView
+from onnx_lippa.onnx_io.frame import frame_axes, frame_whole
+from onnx_lippa.onnx_io.node import Computed, Constant, Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
 
 
-def gathered(node: NodeView) -> tuple[Computed, Integers]:
+def read_indices(node: NodeView) -> tuple[Computed, Integers]:
     """The tensor that is indexed, and the indices.
 
     Raises:
         Unsupported: the indices are not constant, or take nothing.
     """
     indices = node.operand(1)
-    if not isinstance(indices, Known):
+    if not isinstance(indices, Constant):
         raise Unsupported(
             "its indices depend on the input, so its result jumps: only constant indices are "
             "supported"
@@ -36,7 +36,7 @@ def gathered(node: NodeView) -> tuple[Computed, Integers]:
     return node.computed(0), taken
 
 
-def within(indices: Integers, extent: int) -> Integers:
+def normalize_indices(indices: Integers, extent: int) -> Integers:
     """Indices into an axis of this extent, those that count from behind made positive."""
     if np.any(indices < -extent) or np.any(indices >= extent):
         raise Unsupported(
@@ -46,7 +46,7 @@ def within(indices: Integers, extent: int) -> Integers:
     return np.where(indices < 0, indices + extent, indices)
 
 
-def elements(source: Shape, indices: Integers, axis: int) -> Integers:
+def element_positions(source: Shape, indices: Integers, axis: int) -> Integers:
     """Places of single entries, counted through a tensor of shape ``source``.
 
     Args:
@@ -63,50 +63,50 @@ def elements(source: Shape, indices: Integers, axis: int) -> Integers:
             f"its indices of shape {indices.shape} do not fit a tensor of shape {source}"
         )
     places = np.indices(indices.shape)
-    places[axis] = within(indices, source[axis])
+    places[axis] = normalize_indices(indices, source[axis])
     return np.arange(size(source)).reshape(source)[tuple(places)]
 
 
-def picked(source: Shape, leading: int, positions: Integers) -> tuple[Layer, ...]:
+def pick(source: Shape, leading: int, positions: Integers) -> tuple[Layer, ...]:
     """Layers that pick entries of the leading axes, counted as one; positions of any shape."""
     rows, rest = size(source[:leading]), source[leading:]
     return (
         Reshape(source, (rows, *rest)),
-        *taken((rows, *rest), {0: positions.ravel()}),
+        *gather((rows, *rest), {0: positions.ravel()}),
         Reshape((positions.size, *rest), (*positions.shape, *rest)),
     )
 
 
 @converts("Gather")
-def convert_gather(node: NodeView) -> Converted:
+def convert_gather(node: NodeView) -> Conversion:
     """Entries of one axis at constant indices of any rank; a single index drops the axis."""
-    x, indices = gathered(node)
-    frame = framed(x, (node.axis("axis", 0, x.rank),))
+    x, indices = read_indices(node)
+    frame = frame_axes(x, (node.axis("axis", 0, x.rank),))
     (axis,) = frame.axes
     front, behind = frame.source[:axis], frame.source[axis + 1 :]
-    positions = within(indices, frame.source[axis]).ravel()
-    return frame.converted(
-        *taken(frame.source, {axis: positions}),
+    positions = normalize_indices(indices, frame.source[axis]).ravel()
+    return frame.convert(
+        *gather(frame.source, {axis: positions}),
         Reshape((*front, indices.size, *behind), (*front, *indices.shape, *behind)),
     )
 
 
 @converts("GatherElements", since=11)
-def convert_gather_elements(node: NodeView) -> Converted:
+def convert_gather_elements(node: NodeView) -> Conversion:
     """Single entries, of which constant indices name the place along one axis."""
-    x, indices = gathered(node)
+    x, indices = read_indices(node)
     axis = node.axis("axis", 0, x.rank)
-    frame = whole(x)
-    return frame.converted(
-        *picked(frame.source, len(frame.source), elements(frame.source, indices, axis))
+    frame = frame_whole(x)
+    return frame.convert(
+        *pick(frame.source, len(frame.source), element_positions(frame.source, indices, axis))
     )
 
 
 @converts("GatherND", since=11)
-def convert_gather_nd(node: NodeView) -> Converted:
+def convert_gather_nd(node: NodeView) -> Conversion:
     """Slices at constant indices into the leading axes, behind ``batch_dims`` shared ones."""
-    x, indices = gathered(node)
-    frame, shared = whole(x), node.integer("batch_dims", 0)
+    x, indices = read_indices(node)
+    frame, shared = frame_whole(x), node.integer("batch_dims", 0)
     source = frame.source
     fits = 0 <= shared < min(len(source), indices.ndim) and shared + indices.shape[-1] <= len(
         source
@@ -119,35 +119,37 @@ def convert_gather_nd(node: NodeView) -> Converted:
     leading = shared + indices.shape[-1]
     # Places along the shared axes, then those that the last axis of the indices names.
     places = list(np.indices(indices.shape[:-1])[:shared])
-    places += [within(indices[..., i], source[shared + i]) for i in range(indices.shape[-1])]
+    places += [
+        normalize_indices(indices[..., i], source[shared + i]) for i in range(indices.shape[-1])
+    ]
     grid = np.arange(size(source[:leading])).reshape(source[:leading])
-    return frame.converted(*picked(source, leading, grid[tuple(places)]))
+    return frame.convert(*pick(source, leading, grid[tuple(places)]))
 
 
 @converts("Compress", since=9)
-def convert_compress(node: NodeView) -> Converted:
+def convert_compress(node: NodeView) -> Conversion:
     """The entries of an axis, or of the flattened tensor, that a constant condition names."""
     if isinstance(node.operand(1), Computed):
         raise Unsupported("its condition depends on the input, so its result jumps")
     x = node.computed()
-    positions = np.flatnonzero(node.known(1, "condition").value)
+    positions = np.flatnonzero(node.constant(1, "condition").value)
     before: tuple[Layer, ...] = ()
     if "axis" in node.attributes:
-        frame = framed(x, (node.axis("axis", 0, x.rank),))
+        frame = frame_axes(x, (node.axis("axis", 0, x.rank),))
         source, (axis,) = frame.source, frame.axes
     else:
-        frame, source, axis = whole(x), (size(x.shape),), 0
+        frame, source, axis = frame_whole(x), (size(x.shape),), 0
         before = (Reshape(frame.source, source),)
     if positions.size == 0 or positions[-1] >= source[axis]:
         raise Unsupported(
             f"its condition does not name some of the {source[axis]} entries of its axis"
         )
-    return frame.converted(*before, *taken(source, {axis: positions}))
+    return frame.convert(*before, *gather(source, {axis: positions}))
 
 
-def overwritten(
+def scatter(
     node: NodeView, find: Callable[[Shape, Integers, Shape], tuple[int, Integers]]
-) -> Converted:
+) -> Conversion:
     """The first operand with entries replaced by the third, at constant places.
 
     Args:
@@ -160,12 +162,12 @@ def overwritten(
         Unsupported: the indices are not constant, or name a place twice; the entries are not
             replaced but added or the like.
     """
-    if not isinstance(node.operand(1), Known):
+    if not isinstance(node.operand(1), Constant):
         raise Unsupported("its indices depend on the input, so its result jumps")
     reduction = node.text("reduction", "none")
     if reduction != "none":
         raise Unsupported(f"its reduction '{reduction}' is not supported, only replacing is")
-    indices = node.known(1, "indices")
+    indices = node.constant(1, "indices")
     whole, updates = _shape(node, 0), _shape(node, 2)
     entries = np.array(indices.integers, dtype=np.int64).reshape(indices.value.shape)
     leading, places = find(whole, entries, updates)
@@ -183,22 +185,22 @@ def overwritten(
             parts.append((extent, *rest))
             sources.append(operand.shape)
         else:
-            parts.append(node.known(position, "tensor").weight.reshape(extent, *rest))
+            parts.append(node.constant(position, "tensor").weight.reshape(extent, *rest))
     joined = Concat(parts, 0, sources)
-    layers = (joined, *taken(joined.shape, {0: positions}), Reshape((rows, *rest), whole))
-    return Converted(layers, node.only_computed(), batched=False)
+    layers = (joined, *gather(joined.shape, {0: positions}), Reshape((rows, *rest), whole))
+    return Conversion(layers, node.only_computed(), batched=False)
 
 
 def _shape(node: NodeView, position: int) -> Shape:
     operand = node.operand(position)
     if isinstance(operand, Computed):
-        return operand.whole
-    return tuple(node.known(position, "tensor").value.shape)
+        return operand.graph_shape
+    return tuple(node.constant(position, "tensor").value.shape)
 
 
 @converts("Scatter", since=9)
 @converts("ScatterElements", since=11)
-def convert_scatter_elements(node: NodeView) -> Converted:
+def convert_scatter_elements(node: NodeView) -> Conversion:
     """Single entries, of which constant indices name the place along one axis, replaced."""
 
     def places(whole: Shape, indices: Integers, updates: Shape) -> tuple[int, Integers]:
@@ -207,15 +209,15 @@ def convert_scatter_elements(node: NodeView) -> Converted:
                 f"its indices of shape {indices.shape} do not place a tensor of shape {updates}"
             )
         axis = node.axis("axis", 0, len(whole))
-        return len(whole), elements(whole, indices, axis).ravel()
+        return len(whole), element_positions(whole, indices, axis).ravel()
 
-    return overwritten(node, places)
+    return scatter(node, places)
 
 
 @converts("ScatterND", since=11)
-def convert_scatter_nd(node: NodeView) -> Converted:
+def convert_scatter_nd(node: NodeView) -> Conversion:
     """Slices at constant indices into the leading axes replaced by others."""
-    return overwritten(node, _scatter_places)
+    return scatter(node, _scatter_places)
 
 
 def _scatter_places(whole: Shape, indices: Integers, updates: Shape) -> tuple[int, Integers]:
@@ -225,6 +227,6 @@ def _scatter_places(whole: Shape, indices: Integers, updates: Shape) -> tuple[in
             f"its indices of shape {indices.shape} do not place a tensor of shape {updates} in "
             f"one of shape {whole}"
         )
-    named = tuple(within(indices[..., i], whole[i]) for i in range(leading))
+    named = tuple(normalize_indices(indices[..., i], whole[i]) for i in range(leading))
     grid = np.arange(size(whole[:leading])).reshape(whole[:leading])
     return leading, grid[named].ravel()

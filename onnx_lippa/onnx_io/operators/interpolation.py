@@ -12,10 +12,12 @@ from onnx_lippa.arrays import AnyArray, Float32, Float64, Integers
 from onnx_lippa.errors import Unsupported
 
 _ZERO, _HALF, _ONE, _TWO = (np.float32(number) for number in (0.0, 0.5, 1.0, 2.0))
-
-
 CROPPING: Final = "tf_crop_and_resize"
 """The one map that leaves places outside the input."""
+OLD_NEAREST: Final = "old"
+"""How opsets before 11 round."""
+_HALF_WAY: Final = 1e-6
+"""How far from half way between two entries ONNX Runtime takes a coordinate to be there."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Axis:
     end: np.float32 = _ONE
 
 
-def coordinates(name: str, axis: Axis) -> Float32:
+def source_coordinates(name: str, axis: Axis) -> Float32:
     """The coordinate in the input of every place.
 
     Args:
@@ -53,9 +55,9 @@ def coordinates(name: str, axis: Axis) -> Float32:
     return place if axis.scale == 1 else _MAPS[name](place, axis)
 
 
-def outside(name: str, axis: Axis) -> Integers:
+def outside_places(name: str, axis: Axis) -> Integers:
     """The places that lie outside the input, for the one map that leaves them there."""
-    at = coordinates(name, axis)
+    at = source_coordinates(name, axis)
     return np.flatnonzero((name == CROPPING) & ((at < 0) | (at > axis.extent - 1)))
 
 
@@ -106,14 +108,6 @@ _MAPS: Final[dict[str, Callable[[Float32, Axis], Float32]]] = {
 }
 
 
-OLD_NEAREST: Final = "old"
-"""How opsets before 11 round."""
-
-
-_HALF_WAY: Final = 1e-6
-"""How far from half way between two entries ONNX Runtime takes a coordinate to be there."""
-
-
 @dataclass(frozen=True)
 class Sampling:
     """How a node resizes, along every axis alike.
@@ -136,7 +130,7 @@ class Sampling:
 
     def positions(self, axis: Axis) -> Integers:
         """The entry that is nearest to every place."""
-        at = coordinates(self.coordinates, axis).astype(np.float64)
+        at = source_coordinates(self.coordinates, axis).astype(np.float64)
         if self.nearest == OLD_NEAREST:
             found = np.ceil(at) if axis.scale < 1 else np.trunc(at)
         elif self.nearest in _ROUNDINGS:
@@ -147,14 +141,14 @@ class Sampling:
 
     def matrix(self, axis: Axis) -> Float64:
         """The weight of every entry (columns) at every place (rows)."""
-        at = coordinates(self.coordinates, axis)
+        at = source_coordinates(self.coordinates, axis)
         if self.antialias:
             return self._averaged(axis, at)
         return self._linear(axis, at) if self.mode == "linear" else self._cubic(axis, at)
 
     def outside(self, axis: Axis) -> Integers:
         """Which places lie outside the input and get a value of their own."""
-        return outside(self.coordinates, axis)
+        return outside_places(self.coordinates, axis)
 
     def _linear(self, axis: Axis, at: Float32) -> Float64:
         matrix, rows = np.zeros((axis.places, axis.extent)), np.arange(axis.places)

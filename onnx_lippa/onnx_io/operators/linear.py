@@ -12,13 +12,16 @@ from onnx_lippa.ir.layers.base import Layer
 from onnx_lippa.ir.layers.elementwise import ScaleShift
 from onnx_lippa.ir.layers.linear_map import AxisLinearMap, LeftLinearMap, LinearMap
 from onnx_lippa.ir.layers.reshape import Reshape, Transpose
-from onnx_lippa.onnx_io.frame import Frame, framed, whole, without_batch
-from onnx_lippa.onnx_io.node import Computed, Converted, NodeView
+from onnx_lippa.onnx_io.frame import Frame, frame_axes, frame_whole, without_batch
+from onnx_lippa.onnx_io.node import Computed, Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
+
+_LONGEST: Final = 1 << 12
+"""Extent from which on the triangular matrix would take too much memory."""
 
 
 @converts("Gemm", since=7)
-def convert_gemm(node: NodeView) -> Converted:
+def convert_gemm(node: NodeView) -> Conversion:
     """``alpha * A @ B + beta * C``, one of A and B computed, each transposed where asked."""
     positions = [p for p in node.only_computed() if p < 2]
     if len(positions) != 1:
@@ -28,7 +31,7 @@ def convert_gemm(node: NodeView) -> Converted:
     (position,) = positions
     x = node.computed(position)
     transposed = [bool(node.integer(name, 0)) for name in ("transA", "transB")]
-    weight = node.known(1 - position, "matrix").weight
+    weight = node.constant(1 - position, "matrix").weight
     weight = weight.T if transposed[1 - position] else weight
     if x.rank != 2 or weight.ndim != 2:
         raise Unsupported(
@@ -37,7 +40,7 @@ def convert_gemm(node: NodeView) -> Converted:
     if position == 0 and not transposed[0] and x.batched:
         frame = Frame((), x.shape, (), True)
     else:
-        frame = whole(x)
+        frame = frame_whole(x)
     layers: list[Layer] = []
     source = frame.source
     if transposed[position]:
@@ -47,10 +50,10 @@ def convert_gemm(node: NodeView) -> Converted:
     alpha, beta = (float(np.float32(node.number(name, 1.0))) for name in ("alpha", "beta"))
     bias = None
     if node.operand(2) is not None:
-        bias = beta * node.known(2, "summand C").weight
+        bias = beta * node.constant(2, "summand C").weight
         bias = without_batch(bias, 2) if frame.batched else bias
     layers += _gemm_layers(source, alpha * weight, bias, position)
-    return frame.converted(*layers, position=position)
+    return frame.convert(*layers, position=position)
 
 
 def _gemm_layers(
@@ -79,14 +82,14 @@ def _require_summand_fits(bias: Float64 | None, shape: Shape) -> None:
 
 
 @converts("MatMul")
-def convert_matmul(node: NodeView) -> Converted:
+def convert_matmul(node: NodeView) -> Conversion:
     """``x @ W`` or ``W @ x`` with a constant W, stacks of matrices included."""
     positions = node.only_computed()
     if len(positions) == 2:
         raise Unsupported("the product of two computed tensors is not piecewise linear")
     (position,) = positions
     x = node.computed(position)
-    weight = node.known(1 - position, "matrix").weight
+    weight = node.constant(1 - position, "matrix").weight
     if weight.ndim == 0:
         raise Unsupported("its constant is a number, not a matrix")
     frame, weight = _align(x, weight, on_the_right=position == 0)
@@ -95,7 +98,7 @@ def convert_matmul(node: NodeView) -> Converted:
         if position == 0
         else _left_product(frame.source, weight)
     )
-    return frame.converted(*layers, position=position)
+    return frame.convert(*layers, position=position)
 
 
 def _align(x: Computed, weight: Float64, on_the_right: bool) -> tuple[Frame, Float64]:
@@ -104,7 +107,7 @@ def _align(x: Computed, weight: Float64, on_the_right: bool) -> tuple[Frame, Flo
         weight = weight[0]
     takes_batch = x.batched and not on_the_right and x.rank == 2
     if takes_batch or (weight.ndim > 2 and weight.ndim >= x.rank) or not x.batched:
-        return whole(x), weight
+        return frame_whole(x), weight
     return Frame((), x.shape, (), True), weight
 
 
@@ -152,18 +155,14 @@ def _require_fits(source: Shape, weight: Float64, fits: bool) -> None:
         )
 
 
-_LONGEST: Final = 1 << 12
-"""Extent from which on the triangular matrix would take too much memory."""
-
-
 @converts("CumSum", since=11)
-def convert_cum_sum(node: NodeView) -> Converted:
+def convert_cum_sum(node: NodeView) -> Conversion:
     """Sums of the entries up to each one along a constant axis, in either direction."""
     x = node.computed()
-    axes = node.known(1, "axis").integers
+    axes = node.constant(1, "axis").integers
     if len(axes) != 1:
         raise Unsupported(f"its axis must be one number, not {list(axes)}")
-    frame = framed(x, axes)
+    frame = frame_axes(x, axes)
     (axis,) = frame.axes
     extent = frame.source[axis]
     if extent > _LONGEST:
@@ -171,4 +170,4 @@ def convert_cum_sum(node: NodeView) -> Converted:
     matrix = np.tri(extent, k=-1 if node.integer("exclusive", 0) else 0)
     if node.integer("reverse", 0):
         matrix = matrix.T
-    return frame.converted(AxisLinearMap(frame.source, axis, matrix))
+    return frame.convert(AxisLinearMap(frame.source, axis, matrix))

@@ -5,34 +5,34 @@ from __future__ import annotations
 from onnx_lippa.arrays import size
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.output_activation import OutputActivation
-from onnx_lippa.onnx_io.node import Converted, NodeView
+from onnx_lippa.onnx_io.node import Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
 
 
 @converts("Sigmoid")
-def convert_sigmoid(node: NodeView) -> Converted:
+def convert_sigmoid(node: NodeView) -> Conversion:
     """Dropped: it keeps the order of the scores."""
     node.computed()
-    return Converted((), output_activation=OutputActivation.SIGMOID)
+    return Conversion((), output_activation=OutputActivation.SIGMOID)
 
 
-def _last_step(node: NodeView, output_activation: OutputActivation) -> Converted:
+def _last_step(node: NodeView, output_activation: OutputActivation) -> Conversion:
     x = node.computed()
     axis = node.axis("axis", 1 if node.opset < 13 else -1, x.rank)
     # Before opset 13 it is over the axis and all behind it.
-    together = x.whole[axis:] if node.opset < 13 else x.whole[axis : axis + 1]
+    together = x.graph_shape[axis:] if node.opset < 13 else x.graph_shape[axis : axis + 1]
     if size(together) != size(x.shape) or (x.batched and axis == 0):
         raise Unsupported(f"over axis {axis} of samples of shape {x.shape}, not over all scores")
-    return Converted((), output_activation=output_activation)
+    return Conversion((), output_activation=output_activation)
 
 
 @converts("Softmax")
-def convert_softmax(node: NodeView) -> Converted:
+def convert_softmax(node: NodeView) -> Conversion:
     """Dropped: it keeps the order of the classes."""
     return _last_step(node, OutputActivation.SOFTMAX)
 
 
 @converts("LogSoftmax")
-def convert_log_softmax(node: NodeView) -> Converted:
+def convert_log_softmax(node: NodeView) -> Conversion:
     """Dropped: it keeps the order of the classes."""
     return _last_step(node, OutputActivation.LOG_SOFTMAX)

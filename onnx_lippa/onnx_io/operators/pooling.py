@@ -12,16 +12,19 @@ from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.algebra import ConvGeometry
 from onnx_lippa.ir.layers.activation import Abs
 from onnx_lippa.ir.layers.base import Layer
-from onnx_lippa.ir.layers.convolution import DepthwiseConv, one_tap_each
+from onnx_lippa.ir.layers.convolution import DepthwiseConv, one_tap_kernels
 from onnx_lippa.ir.layers.elementwise import ScaleShift
 from onnx_lippa.ir.layers.gather import Gather
 from onnx_lippa.ir.layers.pad import EdgePad
 from onnx_lippa.ir.layers.reduce_max import ReduceMax
 from onnx_lippa.ir.layers.reduce_sum import ReduceSum
 from onnx_lippa.ir.layers.reshape import Reshape, Transpose
-from onnx_lippa.onnx_io.node import Computed, Converted, NodeView
-from onnx_lippa.onnx_io.operators.convolution import resolved_pads, steps
+from onnx_lippa.onnx_io.node import Computed, Conversion, NodeView
+from onnx_lippa.onnx_io.operators.convolution import read_steps, resolve_pads
 from onnx_lippa.onnx_io.operators.registry import converts
+
+_LARGE: Final = 32
+"""Windows of more entries are copied; taking them apart with kernels grows with their square."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +46,15 @@ class Images:
         """The shape (channels, *extents)."""
         return (size(self.leading), *self.extents)
 
-    def converted(self, *layers: Layer) -> Converted:
+    def convert(self, *layers: Layer) -> Conversion:
         """A node whose layers take the images, and give others with the same channels."""
         before: tuple[Layer, ...] = (Reshape((*self.leading, *self.extents), self.source),)
         shape = layers[-1].shape if layers else self.source
         after = Reshape(shape, (*self.leading, *shape[1:]))
-        return Converted((*before, *layers, after), batched=self.batched)
+        return Conversion((*before, *layers, after), batched=self.batched)
 
 
-def images_of(x: Computed, spatial: int) -> Images:
+def as_images(x: Computed, spatial: int) -> Images:
     """A node's operand with this number of spatial axes as images."""
     if x.rank != spatial + 2 or spatial < 1:
         raise Unsupported(f"its window of {spatial} axes does not fit samples of shape {x.shape}")
@@ -95,16 +98,16 @@ class Pool:
         return starts[:, None] + np.arange(g.kernel[axis]) * g.dilations[axis]
 
 
-def pool_of(node: NodeView) -> Pool:
+def read_pool(node: NodeView) -> Pool:
     """The pool of a node.
 
     Raises:
         Unsupported: its window does not fit its operand, or the runtime does not take it.
     """
     kernel = node.integers("kernel_shape", ())
-    images = images_of(node.computed(), len(kernel))
-    strides, dilations = steps(node, kernel)
-    pads = resolved_pads(node, kernel, images.extents, strides)
+    images = as_images(node.computed(), len(kernel))
+    strides, dilations = read_steps(node, kernel)
+    pads = resolve_pads(node, kernel, images.extents, strides)
     if node.text("auto_pad", "NOTSET").startswith("SAME"):
         _check_no_gaps(images.extents, kernel, strides)
     if any(max(pad) >= extent for pad, extent in zip(pads, kernel, strict=True)):
@@ -153,7 +156,7 @@ def _behind(extent: int, stride: int, span: int, before: int, after: int, rounds
     return max(0, steps_taken * stride + span - extent - before)
 
 
-def window_sums(pool: Pool, factor: Float64 | None = None) -> tuple[Layer, ...]:
+def sum_windows(pool: Pool, factor: Float64 | None = None) -> tuple[Layer, ...]:
     """The sum of every window, multiplied by a factor for each place."""
     source = pool.images.source
     if pool.sees_all:
@@ -167,7 +170,7 @@ def window_sums(pool: Pool, factor: Float64 | None = None) -> tuple[Layer, ...]:
     return (DepthwiseConv(source, ones, pool.geometry, factor),)
 
 
-def largest_of_all(source: Shape) -> tuple[Layer, ...]:
+def max_over_all(source: Shape) -> tuple[Layer, ...]:
     """The largest entry of every channel, with spatial axes of extent 1."""
     channels = source[0]
     largest = ReduceMax((channels, size(source[1:])), 1)
@@ -175,24 +178,20 @@ def largest_of_all(source: Shape) -> tuple[Layer, ...]:
     return Reshape(source, (channels, size(source[1:]))), largest, Reshape((channels,), shape)
 
 
-_LARGE: Final = 32
-"""Windows of more entries are copied; taking them apart with kernels grows with their square."""
-
-
 @converts("MaxPool")
-def convert_max_pool(node: NodeView) -> Converted:
+def convert_max_pool(node: NodeView) -> Conversion:
     """MaxPool in one to three dimensions, without the positions it found."""
     if any(node.used[1:]):
         raise Unsupported("its second output, the positions of the maxima, is not supported")
-    pool = pool_of(node)
+    pool = read_pool(node)
     images = pool.images
     if pool.sees_all:
-        return images.converted(*largest_of_all(images.source))
+        return images.convert(*max_over_all(images.source))
     seen = [_seen_entries(pool, axis) for axis in range(len(images.extents))]
     if pool.taps == 1:
-        return images.converted(_gather_windows(images.source, seen))
+        return images.convert(_gather_windows(images.source, seen))
     layers = list(_window_entries(pool, seen))
-    return images.converted(*layers, ReduceMax(layers[-1].shape, 1))
+    return images.convert(*layers, ReduceMax(layers[-1].shape, 1))
 
 
 def _seen_entries(pool: Pool, axis: int) -> Integers:
@@ -229,7 +228,7 @@ def _window_entries(pool: Pool, seen: list[Integers]) -> tuple[Layer, ...]:
             layers.append(EdgePad(source, [(0, 0), *geometry.pads]))
             source = layers[-1].shape
         unpadded = replace(geometry, pads=((0, 0),) * spatial)
-        windows = DepthwiseConv(source, one_tap_each(geometry.kernel), unpadded)
+        windows = DepthwiseConv(source, one_tap_kernels(geometry.kernel), unpadded)
         return (*layers, windows, Reshape(windows.shape, shape))
     taken = _gather_windows(source, seen)
     sides = [n for pair in zip(places, geometry.kernel, strict=True) for n in pair]
@@ -244,11 +243,11 @@ def _window_entries(pool: Pool, seen: list[Integers]) -> tuple[Layer, ...]:
 
 
 @converts("AveragePool", since=7)
-def convert_average_pool(node: NodeView) -> Converted:
+def convert_average_pool(node: NodeView) -> Conversion:
     """AveragePool in one to three dimensions, the padding counted or not."""
-    pool = pool_of(node)
+    pool = read_pool(node)
     counts = _entry_counts(pool, bool(node.integer("count_include_pad", 0)))
-    return pool.images.converted(*window_sums(pool, 1.0 / counts))
+    return pool.images.convert(*sum_windows(pool, 1.0 / counts))
 
 
 def _entry_counts(pool: Pool, with_padding: bool) -> Float64:
@@ -263,11 +262,11 @@ def _entry_counts(pool: Pool, with_padding: bool) -> Float64:
 
 
 @converts("LpPool", since=2)
-def convert_lp_pool(node: NodeView) -> Converted:
+def convert_lp_pool(node: NodeView) -> Conversion:
     """The sum of absolute values in every window."""
     _require_l1(node)
-    pool = pool_of(node)
-    return pool.images.converted(Abs(pool.images.source), *window_sums(pool))
+    pool = read_pool(node)
+    return pool.images.convert(Abs(pool.images.source), *sum_windows(pool))
 
 
 def _require_l1(node: NodeView) -> None:
@@ -278,28 +277,28 @@ def _require_l1(node: NodeView) -> None:
 
 
 @converts("GlobalMaxPool")
-def convert_global_max_pool(node: NodeView) -> Converted:
+def convert_global_max_pool(node: NodeView) -> Conversion:
     """The largest entry of every channel."""
     x = node.computed()
-    images = images_of(x, x.rank - 2)
-    return images.converted(*largest_of_all(images.source))
+    images = as_images(x, x.rank - 2)
+    return images.convert(*max_over_all(images.source))
 
 
 @converts("GlobalAveragePool")
-def convert_global_average_pool(node: NodeView) -> Converted:
+def convert_global_average_pool(node: NodeView) -> Conversion:
     """The mean of every channel."""
     x = node.computed()
-    images = images_of(x, x.rank - 2)
+    images = as_images(x, x.rank - 2)
     summed = ReduceSum(images.source, range(1, len(images.source)))
     mean = ScaleShift(summed.shape, np.array(1.0 / size(images.extents)), None)
-    return images.converted(summed, mean)
+    return images.convert(summed, mean)
 
 
 @converts("GlobalLpPool", since=2)
-def convert_global_lp_pool(node: NodeView) -> Converted:
+def convert_global_lp_pool(node: NodeView) -> Conversion:
     """The sum of absolute values in every channel."""
     _require_l1(node)
     x = node.computed()
-    images = images_of(x, x.rank - 2)
+    images = as_images(x, x.rank - 2)
     absolute = Abs(images.source)
-    return images.converted(absolute, ReduceSum(images.source, range(1, len(images.source))))
+    return images.convert(absolute, ReduceSum(images.source, range(1, len(images.source))))

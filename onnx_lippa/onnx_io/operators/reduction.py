@@ -15,8 +15,8 @@ from onnx_lippa.ir.layers.elementwise import ScaleShift
 from onnx_lippa.ir.layers.reduce_max import ReduceMax
 from onnx_lippa.ir.layers.reduce_sum import ReduceSum
 from onnx_lippa.ir.layers.reshape import Reshape, Transpose
-from onnx_lippa.onnx_io.frame import Frame, framed
-from onnx_lippa.onnx_io.node import Converted, NodeView
+from onnx_lippa.onnx_io.frame import Frame, frame_axes
+from onnx_lippa.onnx_io.node import Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
 
 
@@ -45,16 +45,16 @@ class Reduction:
             return tuple(1 if i in axes else extent for i, extent in enumerate(source))
         return tuple(extent for i, extent in enumerate(source) if i not in axes)
 
-    def converted(self, *layers: Layer) -> Converted:
+    def convert(self, *layers: Layer) -> Conversion:
         """The node as layers on the frame's source, and one that gives the result its shape."""
         shape = layers[-1].shape if layers else self.frame.source
-        return self.frame.converted(*layers, Reshape(shape, self.shape))
+        return self.frame.convert(*layers, Reshape(shape, self.shape))
 
-    def summed(self) -> tuple[Layer, ...]:
+    def sum(self) -> tuple[Layer, ...]:
         """The sum over the axes, which keep the extent 1."""
         return () if self.count == 1 else (ReduceSum(self.frame.source, self.frame.axes),)
 
-    def largest(self, sign: float = 1.0) -> tuple[Layer, ...]:
+    def max(self, sign: float = 1.0) -> tuple[Layer, ...]:
         """The largest entry over the axes; for sign -1 the smallest."""
         source, axes = self.frame.source, sorted(self.frame.axes)
         if self.count == 1:
@@ -98,89 +98,89 @@ def _by_input(node: NodeView) -> Reduction:
 
 def _over(node: NodeView, axes: Sequence[int]) -> Reduction:
     x = node.computed()
-    frame = framed(x, axes or range(x.rank))
+    frame = frame_axes(x, axes or range(x.rank))
     return Reduction(frame, node.integer("keepdims", 1) != 0)
 
 
 @converts("ReduceSum")
-def convert_reduce_sum_of_attribute(node: NodeView) -> Converted:
+def convert_reduce_sum_of_attribute(node: NodeView) -> Conversion:
     """The sum over the axes of an attribute."""
     return _summed(_by_attribute(node))
 
 
 @converts("ReduceSum", since=13)
-def convert_reduce_sum(node: NodeView) -> Converted:
+def convert_reduce_sum(node: NodeView) -> Conversion:
     """The sum over constant axes."""
     return _summed(_by_input(node))
 
 
-def _summed(reduction: Reduction) -> Converted:
-    return reduction.converted(*reduction.summed())
+def _summed(reduction: Reduction) -> Conversion:
+    return reduction.convert(*reduction.sum())
 
 
 @converts("ReduceMean")
-def convert_reduce_mean_of_attribute(node: NodeView) -> Converted:
+def convert_reduce_mean_of_attribute(node: NodeView) -> Conversion:
     """The mean over the axes of an attribute."""
     return _mean(_by_attribute(node))
 
 
 @converts("ReduceMean", since=18)
-def convert_reduce_mean(node: NodeView) -> Converted:
+def convert_reduce_mean(node: NodeView) -> Conversion:
     """The mean over constant axes."""
     return _mean(_by_input(node))
 
 
-def _mean(reduction: Reduction) -> Converted:
+def _mean(reduction: Reduction) -> Conversion:
     if reduction.count == 1:
-        return reduction.converted()
-    summed = reduction.summed()
+        return reduction.convert()
+    summed = reduction.sum()
     scale = np.array(1.0 / reduction.count)
-    return reduction.converted(*summed, ScaleShift(summed[-1].shape, scale, None))
+    return reduction.convert(*summed, ScaleShift(summed[-1].shape, scale, None))
 
 
 @converts("ReduceL1")
-def convert_reduce_l1_of_attribute(node: NodeView) -> Converted:
+def convert_reduce_l1_of_attribute(node: NodeView) -> Conversion:
     """The sum of the absolute values over the axes of an attribute."""
     return _l1(_by_attribute(node))
 
 
 @converts("ReduceL1", since=18)
-def convert_reduce_l1(node: NodeView) -> Converted:
+def convert_reduce_l1(node: NodeView) -> Conversion:
     """The sum of the absolute values over constant axes."""
     return _l1(_by_input(node))
 
 
-def _l1(reduction: Reduction) -> Converted:
-    return reduction.converted(Abs(reduction.frame.source), *reduction.summed())
+def _l1(reduction: Reduction) -> Conversion:
+    return reduction.convert(Abs(reduction.frame.source), *reduction.sum())
 
 
 @converts("ReduceMax")
-def convert_reduce_max_of_attribute(node: NodeView) -> Converted:
+def convert_reduce_max_of_attribute(node: NodeView) -> Conversion:
     """The largest entry over the axes of an attribute."""
     return _largest(_by_attribute(node))
 
 
 @converts("ReduceMax", since=18)
-def convert_reduce_max(node: NodeView) -> Converted:
+def convert_reduce_max(node: NodeView) -> Conversion:
     """The largest entry over constant axes."""
     return _largest(_by_input(node))
 
 
-def _largest(reduction: Reduction) -> Converted:
-    return reduction.converted(*reduction.largest())
+def _largest(reduction: Reduction) -> Conversion:
+    return reduction.convert(*reduction.max())
 
 
 @converts("ReduceMin")
-def convert_reduce_min_of_attribute(node: NodeView) -> Converted:
+def convert_reduce_min_of_attribute(node: NodeView) -> Conversion:
     """The smallest entry over the axes of an attribute."""
     return _smallest(_by_attribute(node))
 
 
 @converts("ReduceMin", since=18)
-def convert_reduce_min(node: NodeView) -> Converted:
+def convert_reduce_min(node: NodeView) -> Conversion:
     """The smallest entry over constant axes."""
     return _smallest(_by_input(node))
 
 
-def _smallest(reduction: Reduction) -> Converted:
-    return reduction.converted(*reduction.largest(sign=-1.0))
+def _smallest(reduction: Reduction) -> Conversion:
+    return reduction.convert(*reduction.max(sign=-1.0))

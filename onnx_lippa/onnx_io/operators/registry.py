@@ -5,45 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from onnx_lippa.onnx_io.node import Converted, NodeView
+from onnx_lippa.onnx_io.node import Conversion, NodeView
 
-Converter: TypeAlias = Callable[[NodeView], Converted | tuple[Converted, ...]]
+Converter: TypeAlias = Callable[[NodeView], Conversion | tuple[Conversion, ...]]
 """Gives what a node becomes, one entry for each output where there are several."""
-
-
 _CONVERTERS: Final[dict[tuple[str, int], Converter]] = {}
-
-
-def converts(op: str, since: int = 1) -> Callable[[Converter], Converter]:
-    """Registers a converter for an operator as it is defined from one opset on."""
-
-    def register(converter: Converter) -> Converter:
-        _CONVERTERS[op, since] = converter
-        return converter
-
-    return register
-
-
-def converter_for(op: str, opset: int) -> Converter | None:
-    """The converter of an operator in an opset, None where there is none."""
-    versions = [since for name, since in _CONVERTERS if name == op and since <= opset]
-    return _CONVERTERS[op, max(versions)] if versions else None
-
-
-def converters() -> dict[str, dict[int, Converter]]:
-    """For every operator, sorted, its converters by the opset each holds from."""
-    return {
-        op: {since: _CONVERTERS[name, since] for name, since in sorted(_CONVERTERS) if name == op}
-        for op in supported_ops()
-    }
-
-
-def supported_ops() -> tuple[str, ...]:
-    """Names of all operators with a converter, sorted."""
-    return tuple(sorted({op for op, _ in _CONVERTERS}))
-
-
-_KINDS: Final = {
+_REFUSALS: Final = {
     "it is a curve, not piecewise linear: train and export with Relu, LeakyRelu, Clip, "
     "HardSigmoid or their like in its place": (
         "Acos Acosh Asin Asinh Atan Atanh Celu Cos Cosh Elu Erf Exp Gelu Log Mish Pow Reciprocal "
@@ -85,22 +52,44 @@ _KINDS: Final = {
         "Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike"
     ),
 }
-"""Reasons, and the operators for which each is the one."""
+"""Why operators have no converter: each reason with its operators."""
 
 
-_REASONS: Final = {op: reason for reason, ops in _KINDS.items() for op in ops.split()}
+def converts(op: str, since: int = 1) -> Callable[[Converter], Converter]:
+    """Registers a converter for an operator as it is defined from one opset on."""
+
+    def register(converter: Converter) -> Converter:
+        _CONVERTERS[op, since] = converter
+        return converter
+
+    return register
 
 
-def refusal_of(op: str) -> str:
+def converter_for(op: str, opset: int) -> Converter | None:
+    """The converter of an operator in an opset, None where there is none."""
+    versions = [since for name, since in _CONVERTERS if name == op and since <= opset]
+    return _CONVERTERS[op, max(versions)] if versions else None
+
+
+def converters() -> dict[str, dict[int, Converter]]:
+    """For every operator, sorted, its converters by the opset each holds from."""
+    return {
+        op: {since: _CONVERTERS[name, since] for name, since in sorted(_CONVERTERS) if name == op}
+        for op in supported_ops()
+    }
+
+
+def supported_ops() -> tuple[str, ...]:
+    """Names of all operators with a converter, sorted."""
+    return tuple(sorted({op for op, _ in _CONVERTERS}))
+
+
+def why_refused(op: str) -> str:
     """Why an operator without a converter is not supported, and what to do about it."""
-    return _REASONS.get(op, "this operator is not supported: export the model without it")
+    reasons = (reason for reason, ops in refusals().items() if op in ops)
+    return next(reasons, "this operator is not supported: export the model without it")
 
 
 def refusals() -> dict[str, tuple[str, ...]]:
     """The reasons, each with its operators."""
-    return {reason: tuple(ops.split()) for reason, ops in _KINDS.items()}
-
-
-def refused_ops() -> tuple[str, ...]:
-    """Operators that are known and refused for a reason of their kind, sorted."""
-    return tuple(sorted(_REASONS))
+    return {reason: tuple(ops.split()) for reason, ops in _REFUSALS.items()}

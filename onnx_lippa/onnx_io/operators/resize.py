@@ -18,42 +18,42 @@ from onnx_lippa.ir.layers.gather import Gather
 from onnx_lippa.ir.layers.linear_map import AxisLinearMap, TransposedLayer
 from onnx_lippa.ir.layers.reduce_sum import Expand
 from onnx_lippa.ir.layers.reshape import Reshape
-from onnx_lippa.onnx_io.frame import framed, normal_axes
-from onnx_lippa.onnx_io.node import Attribute, Converted, Known, NodeView
+from onnx_lippa.onnx_io.frame import frame_axes, normalize_axes
+from onnx_lippa.onnx_io.node import Attribute, Constant, Conversion, NodeView
 from onnx_lippa.onnx_io.operators.interpolation import CROPPING, Axis, Sampling
 from onnx_lippa.onnx_io.operators.registry import converts
 
 _POLICIES = ("stretch", "not_larger", "not_smaller")
-
-
 _MOST_PLACES = 2.0**31
 """Extent that no axis has; larger products do not fit into float32 and integers alike."""
+_SHORT: Final = 256
+"""Up to this extent, runtimes multiply by a matrix faster than they gather entries."""
 
 
 @converts("Resize", since=10)
-def convert_resize_of_scales(node: NodeView) -> Converted:
+def convert_resize_of_scales(node: NodeView) -> Conversion:
     """Constant scales, and nothing else to choose than the mode."""
-    axes = scaled_axes(node.computed().whole, _scales(node.known(1, "scales")))
-    return resampled(node, Sampling(node.text("mode", "nearest")), axes)
+    axes = scale_axes(node.computed().graph_shape, _scales(node.constant(1, "scales")))
+    return resample(node, Sampling(node.text("mode", "nearest")), axes)
 
 
 @converts("Resize", since=11)
-def convert_resize(node: NodeView) -> Converted:
+def convert_resize(node: NodeView) -> Conversion:
     """Constant scales or sizes, of some axes only where these are named (from opset 18 on)."""
     x = node.computed()
-    chosen = normal_axes(node.integers("axes", tuple(range(x.rank))), x.rank)
-    scales, sizes = _given(node, 2, "scales"), _given(node, 3, "sizes")
+    chosen = normalize_axes(node.integers("axes", tuple(range(x.rank))), x.rank)
+    scales, sizes = _optional_nonempty(node, 2, "scales"), _optional_nonempty(node, 3, "sizes")
     if (scales is None) == (sizes is None):
         raise Unsupported("it needs either scales or sizes")
     if scales is not None:
         factors = np.ones(x.rank, dtype=np.float32)
         _check_count(scales.value.size, len(chosen), "scales")
         factors[list(chosen)] = _scales(scales)
-        axes = scaled_axes(x.whole, factors)
+        axes = scale_axes(x.graph_shape, factors)
     elif sizes is not None:
         _check_count(sizes.value.size, len(chosen), "sizes")
         policy = node.text("keep_aspect_ratio_policy", "stretch")
-        axes = _sized_axes(x.whole, dict(zip(chosen, sizes.integers, strict=True)), policy)
+        axes = _size_axes(x.graph_shape, dict(zip(chosen, sizes.integers, strict=True)), policy)
     sampling = Sampling(
         node.text("mode", "nearest"),
         node.text("coordinate_transformation_mode", "half_pixel"),
@@ -65,15 +65,15 @@ def convert_resize(node: NodeView) -> Converted:
     if sampling.coordinates == CROPPING:
         if sampling.antialias:
             raise Unsupported("antialias with tf_crop_and_resize is not supported")
-        region = _scales(node.known(1, "region"))
+        region = _scales(node.constant(1, "region"))
         _check_count(len(region), 2 * len(chosen), "region")
         for axis, start, end in zip(chosen, *np.split(region, 2), strict=True):
             axes[axis] = replace(axes[axis], start=start, end=end)
     value = float(np.float32(node.number("extrapolation_value", 0.0)))
-    return resampled(node, sampling, axes, value)
+    return resample(node, sampling, axes, value)
 
 
-def scaled_axes(shape: Shape, scales: Float32) -> list[Axis]:
+def scale_axes(shape: Shape, scales: Float32) -> list[Axis]:
     """Every axis of a tensor, each scaled by its factor and cut off."""
     if len(scales) != len(shape):
         raise Unsupported(f"its {len(scales)} scales do not fit a tensor of rank {len(shape)}")
@@ -88,7 +88,7 @@ def scaled_axes(shape: Shape, scales: Float32) -> list[Axis]:
     ]
 
 
-def _sized_axes(shape: Shape, wanted: Mapping[int, int], policy: str) -> list[Axis]:
+def _size_axes(shape: Shape, wanted: Mapping[int, int], policy: str) -> list[Axis]:
     """Every axis of a tensor, with the sizes that are wanted or those that keep its form."""
     if policy not in _POLICIES:
         raise Unsupported(f"its keep_aspect_ratio_policy '{policy}' is unknown")
@@ -103,13 +103,13 @@ def _sized_axes(shape: Shape, wanted: Mapping[int, int], policy: str) -> list[Ax
     return [Axis(extent, places[axis], scales[axis]) for axis, extent in enumerate(shape)]
 
 
-def _given(node: NodeView, position: int, meaning: str) -> Known | None:
+def _optional_nonempty(node: NodeView, position: int, meaning: str) -> Constant | None:
     """A constant input; an empty one counts as left out."""
     known = node.optional(position, meaning)
     return None if known is None or known.value.size == 0 else known
 
 
-def _scales(known: Known) -> Float32:
+def _scales(known: Constant) -> Float32:
     return known.weight.ravel().astype(np.float32)
 
 
@@ -119,34 +119,30 @@ def _check_count(count: int, wanted: int, meaning: str) -> None:
 
 
 @converts("Upsample", since=7)
-def convert_upsample_of_attribute(node: NodeView) -> Converted:
+def convert_upsample_of_attribute(node: NodeView) -> Conversion:
     """Scales stated by an attribute."""
     scales: Attribute | None = node.attributes.get("scales")
     if not isinstance(scales, list) or any(isinstance(scale, str) for scale in scales):
         raise Unsupported("its attribute scales must be a list of numbers")
-    return _upsampled(node, np.array(scales, dtype=np.float32))
+    return _upsample(node, np.array(scales, dtype=np.float32))
 
 
 @converts("Upsample", since=9)
-def convert_upsample(node: NodeView) -> Converted:
+def convert_upsample(node: NodeView) -> Conversion:
     """Constant scales."""
-    return _upsampled(node, node.known(1, "scales").weight.ravel().astype(np.float32))
+    return _upsample(node, node.constant(1, "scales").weight.ravel().astype(np.float32))
 
 
-def _upsampled(node: NodeView, scales: np.ndarray[tuple[int], np.dtype[np.float32]]) -> Converted:
+def _upsample(node: NodeView, scales: np.ndarray[tuple[int], np.dtype[np.float32]]) -> Conversion:
     if np.any(scales < 1):
         raise Unsupported(f"its scales {scales.tolist()} are below 1")
-    axes = scaled_axes(node.computed().whole, scales)
-    return resampled(node, Sampling(node.text("mode", "nearest")), axes)
+    axes = scale_axes(node.computed().graph_shape, scales)
+    return resample(node, Sampling(node.text("mode", "nearest")), axes)
 
 
-_SHORT: Final = 256
-"""Up to this extent, runtimes multiply by a matrix faster than they gather entries."""
-
-
-def resampled(
+def resample(
     node: NodeView, sampling: Sampling, axes: Sequence[Axis], value: float = 0.0
-) -> Converted:
+) -> Conversion:
     """A node that resizes its first operand.
 
     Args:
@@ -166,8 +162,8 @@ def resampled(
         raise Unsupported("antialias is for interpolation, not for the nearest entry")
     changed = [i for i, axis in enumerate(axes) if axis.places != axis.extent or axis.scale != 1]
     if all(axis.places == axis.extent for axis in axes):
-        return Converted(())  # the runtime copies, whatever the scales
-    frame = framed(x, changed)
+        return Conversion(())  # the runtime copies, whatever the scales
+    frame = frame_axes(x, changed)
     work = {place: axes[axis] for axis, place in zip(changed, frame.axes, strict=True)}
     for axis in work.values():
         if sampling.mode != "nearest":
@@ -183,7 +179,7 @@ def resampled(
         for place, entries in outside.items():
             shift[(slice(None),) * place + (entries,)] = value
         layers.append(ScaleShift(shape, None, shift))
-    return frame.converted(*layers)
+    return frame.convert(*layers)
 
 
 def _interpolate(source: Shape, work: Mapping[int, Axis], sampling: Sampling) -> list[Layer]:

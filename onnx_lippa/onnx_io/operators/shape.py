@@ -10,20 +10,22 @@ from onnx_lippa.arrays import Shape, size
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.reduce_sum import Expand
 from onnx_lippa.ir.layers.reshape import Reshape, Transpose
-from onnx_lippa.onnx_io.frame import framed, normal_axes, reshaped, whole
-from onnx_lippa.onnx_io.node import Converted, NodeView
+from onnx_lippa.onnx_io.frame import frame_axes, frame_whole, normalize_axes, reshape_to
+from onnx_lippa.onnx_io.node import Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
 
 
 @converts("Reshape", since=5)
-def convert_reshape(node: NodeView) -> Converted:
+def convert_reshape(node: NodeView) -> Conversion:
     """To any constant shape, its 0 and -1 resolved for one sample."""
     x = node.computed()
-    wanted = node.known(1, "shape").integers
-    return Converted((Reshape(x.shape, _whole_shape(x.whole, wanted, node)),), batched=False)
+    wanted = node.constant(1, "shape").integers
+    return Conversion(
+        (Reshape(x.shape, _resolve_shape(x.graph_shape, wanted, node)),), batched=False
+    )
 
 
-def _whole_shape(source: Shape, wanted: Sequence[int], node: NodeView) -> Shape:
+def _resolve_shape(source: Shape, wanted: Sequence[int], node: NodeView) -> Shape:
     """The wanted shape of a tensor with all its axes, its 0 and -1 resolved."""
     copies = node.integer("allowzero", 0) == 0
     shape = [
@@ -39,103 +41,107 @@ def _whole_shape(source: Shape, wanted: Sequence[int], node: NodeView) -> Shape:
 
 
 @converts("Flatten")
-def convert_flatten(node: NodeView) -> Converted:
+def convert_flatten(node: NodeView) -> Conversion:
     """Along any axis."""
     x = node.computed()
     named = node.integer("axis", 1)
     axis = named + x.rank if named < 0 else named
     if x.batched and axis == 1:
-        return Converted((Reshape(x.shape, (size(x.shape),)),))
+        return Conversion((Reshape(x.shape, (size(x.shape),)),))
     if not 0 <= axis <= x.rank:
         raise Unsupported(f"its axis {named} is outside a tensor of rank {x.rank}")
-    flat = (size(x.whole[:axis]), size(x.whole[axis:]))
-    return Converted((Reshape(x.shape, flat),), batched=False)
+    flat = (size(x.graph_shape[:axis]), size(x.graph_shape[axis:]))
+    return Conversion((Reshape(x.shape, flat),), batched=False)
 
 
 @converts("Squeeze")
-def convert_squeeze_of_attribute(node: NodeView) -> Converted:
+def convert_squeeze_of_attribute(node: NodeView) -> Conversion:
     """Axes stated by an attribute, as before opset 13; without it every axis of extent 1."""
-    return _squeezed(node, node.integers("axes", ()))
+    return _squeeze(node, node.integers("axes", ()))
 
 
 @converts("Squeeze", since=13)
-def convert_squeeze(node: NodeView) -> Converted:
+def convert_squeeze(node: NodeView) -> Conversion:
     """Constant axes; without them every axis of extent 1."""
     axes = node.optional(1, "axes")
-    return _squeezed(node, () if axes is None else axes.integers)
+    return _squeeze(node, () if axes is None else axes.integers)
 
 
-def _squeezed(node: NodeView, axes: Sequence[int]) -> Converted:
+def _squeeze(node: NodeView, axes: Sequence[int]) -> Conversion:
     x = node.computed()
-    axes = normal_axes(axes, x.rank) or [i for i, extent in enumerate(x.whole) if extent == 1]
-    if any(x.whole[axis] != 1 for axis in axes):
-        raise Unsupported(f"its axes {list(axes)} are not of extent 1 in a tensor {x.whole}")
-    return reshaped(x.shape, tuple(extent for i, extent in enumerate(x.whole) if i not in axes))
+    axes = normalize_axes(axes, x.rank) or [
+        i for i, extent in enumerate(x.graph_shape) if extent == 1
+    ]
+    if any(x.graph_shape[axis] != 1 for axis in axes):
+        raise Unsupported(f"its axes {list(axes)} are not of extent 1 in a tensor {x.graph_shape}")
+    return reshape_to(
+        x.shape, tuple(extent for i, extent in enumerate(x.graph_shape) if i not in axes)
+    )
 
 
 @converts("Unsqueeze")
-def convert_unsqueeze_of_attribute(node: NodeView) -> Converted:
+def convert_unsqueeze_of_attribute(node: NodeView) -> Conversion:
     """Axes stated by an attribute, as before opset 13."""
-    return _unsqueezed(node, node.integers("axes", ()))
+    return _unsqueeze(node, node.integers("axes", ()))
 
 
 @converts("Unsqueeze", since=13)
-def convert_unsqueeze(node: NodeView) -> Converted:
+def convert_unsqueeze(node: NodeView) -> Conversion:
     """Constant axes."""
-    return _unsqueezed(node, node.known(1, "axes").integers)
+    return _unsqueeze(node, node.constant(1, "axes").integers)
 
 
-def _unsqueezed(node: NodeView, axes: Sequence[int]) -> Converted:
+def _unsqueeze(node: NodeView, axes: Sequence[int]) -> Conversion:
     x = node.computed()
-    added = normal_axes(axes, x.rank + len(axes))
-    extents = iter(x.whole)
+    added = normalize_axes(axes, x.rank + len(axes))
+    extents = iter(x.graph_shape)
     shape = tuple(1 if i in added else next(extents) for i in range(x.rank + len(axes)))
-    return reshaped(x.shape, shape)
+    return reshape_to(x.shape, shape)
 
 
 @converts("Transpose")
-def convert_transpose(node: NodeView) -> Converted:
+def convert_transpose(node: NodeView) -> Conversion:
     """Axes in any order."""
     x = node.computed()
     order = node.integers("perm", tuple(reversed(range(x.rank))))
     if sorted(order) != list(range(x.rank)):
         raise Unsupported(f"its perm {list(order)} does not fit a tensor of rank {x.rank}")
     if x.batched and order[0] == 0:
-        return Converted((Transpose(x.shape, tuple(axis - 1 for axis in order[1:])),))
-    frame = whole(x)
-    return frame.converted(Transpose(frame.source, order))
+        return Conversion((Transpose(x.shape, tuple(axis - 1 for axis in order[1:])),))
+    frame = frame_whole(x)
+    return frame.convert(Transpose(frame.source, order))
 
 
 @converts("Expand", since=8)
-def convert_expand(node: NodeView) -> Converted:
+def convert_expand(node: NodeView) -> Conversion:
     """Axes of extent 1 repeated, and axes added in front, up to a constant shape."""
     x = node.computed()
-    wanted = node.known(1, "shape").integers
+    wanted = node.constant(1, "shape").integers
     if min(wanted, default=1) < 1:
         raise Unsupported(f"its shape {list(wanted)} has extents below 1")
     try:
-        shape = np.broadcast_shapes(x.whole, wanted)
+        shape = np.broadcast_shapes(x.graph_shape, wanted)
     except ValueError as error:
         raise Unsupported(
-            f"its shape {list(wanted)} does not fit a tensor of shape {x.whole}"
+            f"its shape {list(wanted)} does not fit a tensor of shape {x.graph_shape}"
         ) from error
-    source = (1,) * (len(shape) - x.rank) + x.whole
+    source = (1,) * (len(shape) - x.rank) + x.graph_shape
     batched = len(shape) > 1 and shape[0] == 1
     if batched:
         source, shape = source[1:], shape[1:]
     layers = (Reshape(x.shape, source), *((Expand(source, shape),) * (source != shape)))
-    return Converted(layers, batched=batched)
+    return Conversion(layers, batched=batched)
 
 
 @converts("Tile", since=6)
-def convert_tile(node: NodeView) -> Converted:
+def convert_tile(node: NodeView) -> Conversion:
     """The tensor repeated a constant number of times along each axis."""
     x = node.computed()
-    repeats = node.known(1, "repeats").integers
+    repeats = node.constant(1, "repeats").integers
     if len(repeats) != x.rank or min(repeats, default=1) < 1:
         raise Unsupported(f"its repeats {list(repeats)} do not fit a tensor of rank {x.rank}")
     repeated = [axis for axis, times in enumerate(repeats) if times > 1]
-    frame = framed(x, repeated)
+    frame = frame_axes(x, repeated)
     times = dict(zip(frame.axes, (repeats[axis] for axis in repeated), strict=True))
     # Every axis that is repeated gets one of extent 1 in front, which is then widened.
     narrow: list[int] = []
@@ -153,10 +159,10 @@ def convert_tile(node: NodeView) -> Converted:
         Expand(tuple(narrow), tuple(wide)),
         Reshape(tuple(wide), tuple(shape)),
     )
-    return frame.converted(*(layers if times else ()))
+    return frame.convert(*(layers if times else ()))
 
 
-def block_size(node: NodeView) -> int:
+def _read_block_size(node: NodeView) -> int:
     """The extent of a block; the mode must be one there is."""
     block, mode = node.integer("blocksize", 0), node.text("mode", "DCR")
     if block < 1:
@@ -166,7 +172,7 @@ def block_size(node: NodeView) -> int:
     return block
 
 
-def depth_axes(node: NodeView) -> Shape:
+def _read_image_shape(node: NodeView) -> Shape:
     """The operand's shape, (channels, height, width) with what may stand in front."""
     x = node.computed()
     if x.rank != 4:
@@ -174,18 +180,20 @@ def depth_axes(node: NodeView) -> Shape:
     return x.shape
 
 
-def rearranged(node: NodeView, split: Shape, axes: tuple[int, ...], shape: Shape) -> Converted:
+def _rearrange_blocks(
+    node: NodeView, split: Shape, axes: tuple[int, ...], shape: Shape
+) -> Conversion:
     """The operand with some axes split, put in another order and taken together again."""
     before = Reshape(node.computed().shape, split)
     permuted = Transpose(split, axes)
-    return Converted((before, permuted, Reshape(permuted.shape, shape)))
+    return Conversion((before, permuted, Reshape(permuted.shape, shape)))
 
 
 @converts("DepthToSpace")
-def convert_depth_to_space(node: NodeView) -> Converted:
+def convert_depth_to_space(node: NodeView) -> Conversion:
     """DepthToSpace with the block's place ahead of the channel (DCR) or behind it (CRD)."""
-    block = block_size(node)
-    *lead, depth, height, width = depth_axes(node)
+    block = _read_block_size(node)
+    *lead, depth, height, width = _read_image_shape(node)
     if depth % block**2:
         raise Unsupported(f"its {depth} channels are not divisible into blocks of {block}×{block}")
     channels, front = depth // block**2, len(lead)
@@ -197,14 +205,14 @@ def convert_depth_to_space(node: NodeView) -> Converted:
         split = (*lead, block, block, channels, height, width)
         order = (2, 3, 0, 4, 1)
     axes = (*range(front), *(front + axis for axis in order))
-    return rearranged(node, split, axes, wide)
+    return _rearrange_blocks(node, split, axes, wide)
 
 
 @converts("SpaceToDepth")
-def convert_space_to_depth(node: NodeView) -> Converted:
+def convert_space_to_depth(node: NodeView) -> Conversion:
     """SpaceToDepth with the block's place ahead of the channel (DCR) or behind it (CRD)."""
-    block = block_size(node)
-    *lead, channels, height, width = depth_axes(node)
+    block = _read_block_size(node)
+    *lead, channels, height, width = _read_image_shape(node)
     if height % block or width % block:
         raise Unsupported(f"its image {height}×{width} does not divide into blocks of {block}")
     front = len(lead)
@@ -212,4 +220,4 @@ def convert_space_to_depth(node: NodeView) -> Converted:
     deep = (*lead, channels * block**2, height // block, width // block)
     order = (0, 2, 4, 1, 3) if node.text("mode", "DCR") == "CRD" else (2, 4, 0, 1, 3)
     axes = (*range(front), *(front + axis for axis in order))
-    return rearranged(node, split, axes, deep)
+    return _rearrange_blocks(node, split, axes, deep)

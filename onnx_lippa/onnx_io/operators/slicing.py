@@ -11,22 +11,24 @@ from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.base import Layer
 from onnx_lippa.ir.layers.concat import Concat
 from onnx_lippa.ir.layers.elementwise import ScaleShift
-from onnx_lippa.ir.layers.gather import taken
+from onnx_lippa.ir.layers.gather import gather
 from onnx_lippa.ir.layers.pad import EdgePad
 from onnx_lippa.ir.output_activation import OutputActivation
-from onnx_lippa.onnx_io.frame import framed, normal_axes
-from onnx_lippa.onnx_io.node import Computed, Converted, NodeView
+from onnx_lippa.onnx_io.frame import frame_axes, normalize_axes
+from onnx_lippa.onnx_io.node import Computed, Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
 
 
 @converts("Concat")
-def convert_concat(node: NodeView) -> Converted:
+def convert_concat(node: NodeView) -> Conversion:
     """Computed and constant tensors one behind the other, along any axis."""
     positions = node.only_computed()
     computed = [node.computed(position) for position in positions]
     axis = node.axis("axis", 1, computed[0].rank)
     parts = [
-        operand.whole if isinstance(operand, Computed) else node.known(position, "part").weight
+        operand.graph_shape
+        if isinstance(operand, Computed)
+        else node.constant(position, "part").weight
         for position, operand in enumerate(node.operands)
     ]
     _require_fits(parts, axis)
@@ -36,7 +38,7 @@ def convert_concat(node: NodeView) -> Converted:
     # An empty constant adds nothing.
     parts = [part for part in parts if not isinstance(part, np.ndarray) or part.size]
     if len(parts) == 1:
-        return Converted((), positions)
+        return Conversion((), positions)
     # Both probabilities of two classes: sigmoids are read through one by one.
     all_sigmoids = all(x.output_activation is OutputActivation.SIGMOID for x in computed) and len(
         parts
@@ -44,9 +46,11 @@ def convert_concat(node: NodeView) -> Converted:
     output_activation = OutputActivation.SIGMOID if all_sigmoids else None
     if axis > 0 and all(x.batched for x in computed):
         parts = [part[0] if isinstance(part, np.ndarray) else part[1:] for part in parts]
-        return Converted((Concat(parts, axis - 1),), positions, output_activation=output_activation)
+        return Conversion(
+            (Concat(parts, axis - 1),), positions, output_activation=output_activation
+        )
     sources = [x.shape for x in computed]
-    return Converted(
+    return Conversion(
         (Concat(parts, axis, sources),),
         positions,
         batched=False,
@@ -64,24 +68,24 @@ def _require_fits(parts: Sequence[Shape | Float64], axis: int) -> None:
 
 
 @converts("Split")
-def convert_split_of_attribute(node: NodeView) -> tuple[Converted, ...]:
+def convert_split_of_attribute(node: NodeView) -> tuple[Conversion, ...]:
     """Lengths stated by an attribute, as before opset 13, or equal ones."""
     lengths = node.integers("split", ())
     if node.operand(1) is not None:  # opset 1 has an input as well
-        lengths = node.known(1, "lengths").integers
+        lengths = node.constant(1, "lengths").integers
     return _split(node, lengths)
 
 
 @converts("Split", since=13)
-def convert_split(node: NodeView) -> tuple[Converted, ...]:
+def convert_split(node: NodeView) -> tuple[Conversion, ...]:
     """Constant lengths, or equal ones."""
     lengths = node.optional(1, "lengths")
     return _split(node, () if lengths is None else lengths.integers)
 
 
-def _split(node: NodeView, lengths: Sequence[int]) -> tuple[Converted, ...]:
+def _split(node: NodeView, lengths: Sequence[int]) -> tuple[Conversion, ...]:
     x = node.computed()
-    frame = framed(x, (node.axis("axis", 0, x.rank),))
+    frame = frame_axes(x, (node.axis("axis", 0, x.rank),))
     (axis,) = frame.axes
     extent, parts = frame.source[axis], len(node.used)
     lengths = lengths or _equal(extent, parts, node.opset)
@@ -91,7 +95,7 @@ def _split(node: NodeView, lengths: Sequence[int]) -> tuple[Converted, ...]:
         raise Unsupported(f"its lengths {list(lengths)} leave a part empty that is used")
     ends = np.cumsum(lengths)
     return tuple(
-        frame.converted(*taken(frame.source, {axis: np.arange(end - length, end)}))
+        frame.convert(*gather(frame.source, {axis: np.arange(end - length, end)}))
         for length, end in zip(lengths, ends, strict=True)
     )
 
@@ -105,19 +109,19 @@ def _equal(extent: int, parts: int, opset: int) -> list[int]:
 
 
 @converts("Slice")
-def convert_slice_of_attributes(node: NodeView) -> Converted:
+def convert_slice_of_attributes(node: NodeView) -> Conversion:
     """A slice stated by attributes, as before opset 10."""
     starts, ends = node.integers("starts", ()), node.integers("ends", ())
     axes = node.integers("axes", tuple(range(len(starts))))
-    return _sliced(node, axes, starts, ends, (1,) * len(starts))
+    return _slice(node, axes, starts, ends, (1,) * len(starts))
 
 
 @converts("Slice", since=10)
-def convert_slice(node: NodeView) -> Converted:
+def convert_slice(node: NodeView) -> Conversion:
     """A slice with constant ends; steps may be negative."""
-    starts, ends = (node.known(i, n).integers for i, n in ((1, "starts"), (2, "ends")))
+    starts, ends = (node.constant(i, n).integers for i, n in ((1, "starts"), (2, "ends")))
     axes, steps = (node.optional(i, n) for i, n in ((3, "axes"), (4, "steps")))
-    return _sliced(
+    return _slice(
         node,
         tuple(range(len(starts))) if axes is None else axes.integers,
         starts,
@@ -126,26 +130,26 @@ def convert_slice(node: NodeView) -> Converted:
     )
 
 
-def _sliced(
+def _slice(
     node: NodeView,
     axes: Sequence[int],
     starts: Sequence[int],
     ends: Sequence[int],
     steps: Sequence[int],
-) -> Converted:
+) -> Conversion:
     x = node.computed()
     if not len(axes) == len(starts) == len(ends) == len(steps):
         raise Unsupported("its axes, starts, ends and steps are of different length")
-    axes = normal_axes(axes, x.rank)
+    axes = normalize_axes(axes, x.rank)
     chosen = {
-        axis: _slice_positions(x.whole[axis], start, end, step)
+        axis: _slice_positions(x.graph_shape[axis], start, end, step)
         for axis, start, end, step in zip(axes, starts, ends, steps, strict=True)
     }
     # An axis of extent 1 is kept whole, so the batch axis need not be named.
-    cut = [axis for axis in axes if x.whole[axis] > 1]
-    frame = framed(x, cut)
+    cut = [axis for axis in axes if x.graph_shape[axis] > 1]
+    frame = frame_axes(x, cut)
     places = {place: chosen[axis] for axis, place in zip(cut, frame.axes, strict=True)}
-    return frame.converted(*taken(frame.source, places))
+    return frame.convert(*gather(frame.source, places))
 
 
 def _slice_positions(extent: int, start: int, end: int, step: int) -> Integers:
@@ -163,28 +167,28 @@ def _slice_positions(extent: int, start: int, end: int, step: int) -> Integers:
 
 
 @converts("Pad", since=2)
-def convert_pad_of_attributes(node: NodeView) -> Converted:
+def convert_pad_of_attributes(node: NodeView) -> Conversion:
     """Pads and value stated by attributes, as before opset 11."""
     value = float(np.float32(node.number("value", 0.0)))
-    return _padded(node, node.integers("pads", ()), value, range(node.computed().rank))
+    return _pad(node, node.integers("pads", ()), value, range(node.computed().rank))
 
 
 @converts("Pad", since=11)
-def convert_pad(node: NodeView) -> Converted:
+def convert_pad(node: NodeView) -> Conversion:
     """Constant pads, of some axes only where these are an input (from opset 18 on)."""
-    pads = node.known(1, "pads").integers
+    pads = node.constant(1, "pads").integers
     constant = node.optional(2, "constant value")
     value = np.zeros(1) if constant is None else constant.weight.ravel()
     if len(value) != 1:
         raise Unsupported(f"its constant value has {len(value)} entries, not one")
     axes = node.optional(3, "axes")
     chosen = range(node.computed().rank) if axes is None else axes.integers
-    return _padded(node, pads, float(value[0]), chosen)
+    return _pad(node, pads, float(value[0]), chosen)
 
 
-def _padded(node: NodeView, pads: Sequence[int], value: float, axes: Sequence[int]) -> Converted:
+def _pad(node: NodeView, pads: Sequence[int], value: float, axes: Sequence[int]) -> Conversion:
     x = node.computed()
-    axes = normal_axes(axes, x.rank)
+    axes = normalize_axes(axes, x.rank)
     if len(pads) != 2 * len(axes):
         raise Unsupported(f"its pads {list(pads)} do not fit {len(axes)} axes")
     changed = {
@@ -192,9 +196,9 @@ def _padded(node: NodeView, pads: Sequence[int], value: float, axes: Sequence[in
         for axis, before, after in zip(axes, pads[: len(axes)], pads[len(axes) :], strict=True)
         if before or after
     }
-    frame = framed(x, tuple(changed))
+    frame = frame_axes(x, tuple(changed))
     sides = dict(zip(frame.axes, changed.values(), strict=True))
-    layers = list(_cropped(frame.source, sides))
+    layers = list(_crop(frame.source, sides))
     source = layers[-1].shape if layers else frame.source
     grown = {axis: (max(b, 0), max(a, 0)) for axis, (b, a) in sides.items()}
     node.limits.require_elements(
@@ -211,14 +215,14 @@ def _padded(node: NodeView, pads: Sequence[int], value: float, axes: Sequence[in
         layers += [EdgePad(source, every)] if any(map(any, every)) else []
     else:
         seen = {axis: _pad_positions(mode, source[axis], *pad) for axis, pad in grown.items()}
-        layers += taken(source, seen)
+        layers += gather(source, seen)
         if mode == "constant" and value != 0.0 and any(map(any, grown.values())):
             shape = layers[-1].shape
             layers.append(ScaleShift(shape, None, value * _padded_entries(shape, seen)))
-    return frame.converted(*layers)
+    return frame.convert(*layers)
 
 
-def _cropped(source: Shape, sides: dict[int, tuple[int, int]]) -> tuple[Layer, ...]:
+def _crop(source: Shape, sides: dict[int, tuple[int, int]]) -> tuple[Layer, ...]:
     """What negative pads take away; the runtime does so before it pads the rest."""
     kept = {}
     for axis, (before, after) in sides.items():
@@ -226,7 +230,7 @@ def _cropped(source: Shape, sides: dict[int, tuple[int, int]]) -> tuple[Layer, .
         if start >= stop:
             raise Unsupported(f"its pads leave nothing of an axis of extent {source[axis]}")
         kept[axis] = np.arange(start, stop)
-    return taken(source, kept)
+    return gather(source, kept)
 
 
 def _pad_positions(mode: str, extent: int, before: int, after: int) -> Integers:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from onnx_lippa.ir.algebra import NumpyAlgebra
-from onnx_lippa.onnx_io.graph_algebra import OPSET, GraphAlgebra
-from onnx_lippa.onnx_io.straight_run import StraightRun, straight_pieces, straight_run
+from onnx_lippa.onnx_io.compiler import OPSET, GraphAlgebra
+from onnx_lippa.onnx_io.rewrites import StraightRun, straight_pieces, straight_run
 
 
 @pytest.mark.parametrize(

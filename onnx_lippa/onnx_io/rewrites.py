@@ -1,10 +1,4 @@
-"""The transpose of a strided convolution as an ordinary convolution.
-
-With stride s, position ``s m + r`` of the (padded) input only meets the kernel's taps r, r + s,
-r + 2 s, ...: for each residue r the transpose is a small convolution of u at stride 1. All
-residues together are one convolution with s*s times the channels, whose maps are then
-interleaved. Runtimes have much faster kernels for Conv than for ConvTranspose.
-"""
+"""Forms of gathers and transposed convolutions for which runtimes have faster kernels."""
 
 from __future__ import annotations
 
@@ -12,8 +6,61 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64
+from onnx_lippa.arrays import Float64, Integers
 from onnx_lippa.ir.algebra import ConvGeometry
+
+
+@dataclass(frozen=True)
+class StraightRun:
+    """``before`` zeros, ``count`` entries from ``start`` on in steps, ``after`` zeros."""
+
+    before: int
+    start: int
+    step: int
+    count: int
+    after: int
+
+
+def straight_run(indices: Integers) -> StraightRun | None:
+    """The run that positions (-1 for a zero) describe, None where they are more irregular."""
+    real = np.flatnonzero(indices >= 0)
+    if real.size == 0 or real[-1] - real[0] + 1 != real.size:
+        return None
+    taken = indices[real]
+    steps = np.diff(taken)
+    if steps.size and (np.any(steps != steps[0]) or steps[0] == 0):
+        return None
+    step = int(steps[0]) if steps.size else 1
+    after = len(indices) - int(real[-1]) - 1
+    return StraightRun(int(real[0]), int(taken[0]), step, int(real.size), after)
+
+
+def straight_pieces(indices: Integers, most: int) -> list[Integers] | None:
+    """Positions cut into straight runs one behind the other, None where these are too many."""
+    pieces: list[Integers] = []
+    begin = 0
+    while begin < len(indices):
+        if len(pieces) == most:
+            return None
+        end = begin + _straight_length(indices[begin:])
+        pieces.append(indices[begin:end])
+        begin = end
+    return pieces if all(np.any(piece >= 0) for piece in pieces) else None
+
+
+def _straight_length(indices: Integers) -> int:
+    """How many positions from the first one on are one straight run, zeros around it included."""
+    real = np.flatnonzero(indices >= 0)
+    if real.size == 0:
+        return len(indices)
+    first = int(real[0])
+    zeros = np.flatnonzero(indices[first:] < 0)
+    run = indices[first : first + int(zeros[0])] if zeros.size else indices[first:]
+    steps = np.diff(run)
+    broken = np.flatnonzero((steps != steps[:1]) | (steps == 0))
+    behind = first + (int(broken[0]) + 1 if broken.size else len(run))
+    rest = np.flatnonzero(indices[behind:] >= 0)
+    return behind + (int(rest[0]) if rest.size else len(indices) - behind)
 
 
 @dataclass(frozen=True)

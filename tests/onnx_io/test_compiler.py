@@ -9,7 +9,7 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.ir.layers.activation import Relu
 from onnx_lippa.ir.layers.linear_map import LinearMap
 from onnx_lippa.onnx_io import GradientRuntime, gradient_model, write_gradient
-from onnx_lippa.onnx_io.graph_algebra import OPSET
+from onnx_lippa.onnx_io.compiler import OPSET
 from tests.support.graphs import graph_model, load_model, node, normal
 from tests.support.layers import assert_near
 from tests.support.networks import chain, conv_net, family, mlp

@@ -1,24 +1,41 @@
-"""ONNX nodes as plain data, and what is wrong with them."""
+"""ONNX graphs as plain data: a node's attributes, and the part that an output depends on."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
 import onnx
-from onnx import helper
+from onnx import helper, numpy_helper
 
+from onnx_lippa.arrays import AnyArray
 from onnx_lippa.errors import ModelError, Unsupported
-from onnx_lippa.onnx_io.folding import array_of
+from onnx_lippa.onnx_io.limits import MOST_AXES
 from onnx_lippa.onnx_io.node import Attribute
-from onnx_lippa.onnx_io.reasons import first_line
-from onnx_lippa.text import listed, printable
+from onnx_lippa.text import first_line, listed, printable
 
 STANDARD: Final = frozenset({"", "ai.onnx"})
 """Names of the standard operator set's domain."""
 _MAY_BE_INFINITE: Final = frozenset({("Clip", "min"), ("Clip", "max")})
 """Attributes of which an infinite value says that there is no bound."""
+
+
+def array_of(tensor: onnx.TensorProto) -> AnyArray:
+    """A tensor of the file.
+
+    Raises:
+        Unsupported: its data does not fit its shape, or has a type that is not known.
+    """
+    dims = list(tensor.dims)
+    if min(dims, default=1) < 0 or len(dims) > MOST_AXES:
+        shown = dims if len(dims) <= MOST_AXES else f"of {len(dims)} axes"
+        raise Unsupported(f"its shape {shown} is none that a tensor can have: export again")
+    try:
+        return numpy_helper.to_array(tensor)
+    except (ValueError, TypeError, KeyError, RuntimeError, MemoryError) as error:
+        raise Unsupported(f"its data cannot be read ({first_line(error)}): export again") from error
 
 
 def full_name(node: onnx.NodeProto) -> str:
@@ -90,3 +107,64 @@ def require_one_of_each_name(
             f"the model has {len(twice)} names that stand for two tensors each "
             f"({listed(twice)}): export it again"
         )
+
+
+def needed_nodes(graph: onnx.GraphProto, tensors: Iterable[str]) -> list[onnx.NodeProto]:
+    """The nodes that tensors depend on, in the graph's order.
+
+    A node with a subgraph may take tensors that its list of inputs does not name.
+    """
+    wanted = {name for name in tensors if name}
+    kept = []
+    for node in reversed(graph.node):
+        if not wanted.isdisjoint(node.output):
+            kept.append(node)
+            wanted.update(name for name in names_taken(node) if name)
+    kept.reverse()
+    return kept
+
+
+def names_taken(node: onnx.NodeProto) -> set[str]:
+    """Every tensor that a node takes, by its inputs or inside its subgraphs."""
+    names = set(node.input)
+    for graph in subgraphs(node):
+        names.update(value.name for value in graph.output)
+        for inner in graph.node:
+            names |= names_taken(inner)
+    return names
+
+
+def subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    """The graphs among a node's attributes."""
+    found = [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+    for attribute in node.attribute:
+        found += attribute.graphs
+    return found
+
+
+def needed_part(proto: onnx.ModelProto, output: str) -> onnx.ModelProto:
+    """A model that computes one of its tensors and holds nothing that this does not depend on.
+
+    ONNX Runtime looks at every node, also at those whose results nobody asks for; what has not
+    been imported is not shown to it. The model itself is returned where it holds nothing else.
+    """
+    graph = proto.graph
+    nodes = needed_nodes(graph, [output])
+    exposed = any(value.name == output for value in graph.output)
+    all_needed = len(nodes) == len(graph.node) and not graph.sparse_initializer
+    if exposed and all_needed and not proto.functions and not proto.training_info:
+        return proto
+    names = {output}.union(*map(names_taken, nodes))
+    part = onnx.ModelProto(ir_version=proto.ir_version)
+    part.opset_import.extend(proto.opset_import)
+    part.graph.name = "needed"
+    part.graph.node.extend(nodes)
+    weights = [tensor for tensor in graph.initializer if tensor.name in names]
+    held = {tensor.name for tensor in graph.initializer}
+    part.graph.initializer.extend(weights)
+    part.graph.input.extend(
+        value for value in graph.input if value.name in names or value.name not in held
+    )
+    stated = [value for value in graph.output if value.name == output]
+    part.graph.output.extend(stated[:1] or [onnx.ValueInfoProto(name=output)])
+    return part

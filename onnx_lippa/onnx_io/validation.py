@@ -1,20 +1,43 @@
-"""The imported network against ONNX Runtime, on random points, before anything else is done."""
+"""What running a model shows: how it takes batches, and that the import agrees with it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 import onnx
 
-from onnx_lippa.arrays import FLOAT32, AnyArray, Float64, Floats
+from onnx_lippa.arrays import FLOAT32, AnyArray, Float64, Floats, size
 from onnx_lippa.errors import ModelError, ModelMismatchError
 from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.output_activation import OutputActivation
-from onnx_lippa.onnx_io.reader import Interface
-from onnx_lippa.onnx_io.runtime import Runtime
+from onnx_lippa.onnx_io.interface import Batch, Interface
+from onnx_lippa.onnx_io.reader import ModelFile
+from onnx_lippa.onnx_io.runtime import (
+    Runtime,
+    open_runtime,
+)
 from onnx_lippa.spec import InputSpecification
 
+_TRIED: Final = 7
+"""Samples in the batch that is tried: a number that is seldom the extent of another axis."""
+_GROSS: Final = 0.1
+"""Relative difference that no rounding makes, not even of a quantised model."""
+_FEW: Final = 3
+"""Samples that are tried of other ranges than the usual one."""
+_RANGES: Final = (
+    (0.0, 1.0), (-30.0, 30.0), (-1.0, 1.0), (-1.0, 0.0), (0.0, 30.0), (-1e3, 1e3), (0.0, 1e3),
+    (-1e3, 0.0),
+)  # fmt: skip
+"""Where the samples are drawn that are tried; the first are the usual inputs."""
+_SMALL: Final = 1 << 21
+"""Multiplications of a sample up to which a model is tried in all ranges."""
+_MOST_WORK: Final = 1 << 26
+"""Multiplications of the largest batch that is tried: some milliseconds."""
+_BATCH_ROUNDING: Final = 1e-3
+"""Relative difference of a sample's outputs, alone and in a batch, that is no mixing of samples."""
 _POINTS = 8
 _SEED = 0
 _KEPT = 1 << 25
@@ -23,6 +46,90 @@ _ROUNDINGS = 64.0
 """How many times our own float32 rounding error the runtime's may be."""
 _RELATIVE = 2e-6
 """Least tolerance, relative to the largest value of a tensor: 16 units in the last place."""
+
+
+def determine_batch(file: ModelFile, interface: Interface, work: int) -> Interface:
+    """The interface with the batch that the graph really takes.
+
+    The one place that decides. Some graphs declare a free batch axis and then reshape to a batch
+    of one, some mix the samples of a batch, some only of large values: so samples of several
+    ranges are tried, together and alone, and some in a batch as large as those of a run. Large
+    models are tried on fewer. A model that ONNX Runtime does not accept at all
+    stays as it is declared, so that the import can say what is wrong with it.
+
+    Args:
+        file: the model.
+        interface: the interface as it is declared.
+        work: about the multiplications that one sample takes.
+
+    Raises:
+        ModelError: the outputs are others in large batches than in small ones.
+    """
+    if interface.batch is not Batch.FREE:
+        return interface
+    alone = replace(interface, batch=Batch.ONE)
+    try:
+        together = open_runtime(file, interface)
+    except ModelError:
+        return interface
+    apart = together.with_interface(alone)
+    generator = np.random.default_rng(0)
+    is_small = work <= _SMALL
+    for place, (low, high) in enumerate(_RANGES if is_small else _RANGES[:2]):
+        rows = _TRIED if place == 0 else _FEW
+        samples = generator.uniform(low, high, (rows, size(interface.sample_shape)))
+        try:
+            expected = apart.outputs(samples)
+        except ModelError:
+            if place == 0:
+                return interface
+            continue  # beyond what the model takes
+        if not _difference(together, samples, expected) <= _BATCH_ROUNDING:
+            return alone
+    if is_small:
+        count = min(interface.rows, max(_TRIED, _MOST_WORK // max(1, work)))
+        again = np.arange(count) % _TRIED
+        # The first ones once more: they are known to be taken.
+        samples = np.random.default_rng(0).uniform(size=(_TRIED, size(interface.sample_shape)))
+        expected = apart.outputs(samples)
+        if not _fits_large_batches(together, samples[again], expected[again]):
+            return alone
+    return interface
+
+
+def _fits_large_batches(runtime: Runtime, samples: Floats, expected: Floats) -> bool:
+    """Whether as many samples as a run gives at once have the outputs that they have alone.
+
+    Raises:
+        ModelError: their outputs are quite others.
+    """
+    difference = _difference(runtime, samples, expected)
+    if _GROSS < difference < np.inf:
+        raise ModelError(
+            f"the model gives other outputs for {len(samples)} inputs at once than for each alone: "
+            "its outputs depend on the size of the batch, so export it with batch size 1"
+        )
+    return difference <= _BATCH_ROUNDING
+
+
+def _difference(runtime: Runtime, samples: Floats, expected: Floats) -> float:
+    """How far the outputs of a batch are off those of its samples alone, relative to the largest.
+
+    Infinite where there are none, or where others are infinite or no numbers.
+    """
+    try:
+        found = runtime.outputs(samples)
+    except ModelError:
+        return np.inf
+    finite = np.isfinite(expected)
+    if found.shape != expected.shape or not np.array_equal(
+        found[~finite], expected[~finite], equal_nan=True
+    ):
+        return np.inf
+    with np.errstate(all="ignore"):
+        off = np.abs(found - expected).max(initial=0.0, where=finite)
+        scale = np.abs(expected).max(initial=0.0, where=finite)
+        return float(off / scale) if off else 0.0
 
 
 def check_agreement(

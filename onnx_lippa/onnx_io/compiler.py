@@ -1,9 +1,11 @@
-"""The algebra that writes: every operation becomes a node of an ONNX graph."""
+"""Networks as ONNX graphs: the forward pass, and the forward and reverse pass together."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Final, final
 
 import numpy as np
@@ -12,14 +14,90 @@ from onnx import helper, numpy_helper
 from typing_extensions import override
 
 from onnx_lippa.arrays import FLOAT32, AnyArray, Float64, Integers, Shape
+from onnx_lippa.errors import InputError
 from onnx_lippa.ir.algebra import Algebra, ConvGeometry
-from onnx_lippa.onnx_io.straight_run import straight_pieces, straight_run
-from onnx_lippa.onnx_io.subpixel import SubPixel, sub_pixel
+from onnx_lippa.ir.network import Network
+from onnx_lippa.ir.passes import forward_pass, states_of, transpose_pass
+from onnx_lippa.onnx_io.rewrites import SubPixel, straight_pieces, straight_run, sub_pixel
 
+_IR_VERSION = 8
 OPSET = 18
 """Operator set of the graphs written here: the oldest that has all they use."""
 _MOST_SLICES: Final = 4
 """Up to so many slices are joined faster than their entries are gathered one by one."""
+
+
+def gradient_model(network: Network, dtype: np.dtype[np.floating] = FLOAT32) -> onnx.ModelProto:
+    """A graph with inputs ``x`` and ``v`` and outputs ``logits`` and ``gradient``.
+
+    ``x`` is [batch, *input_shape], ``v`` [batch, k] weights the logits, and ``gradient`` is
+    ``J(x)^T v`` in the shape of x; all of the given type. At a kink the gradient is that of the
+    piece on which ``pre-activation >= 0``.
+    """
+    algebra = GraphAlgebra(dtype)
+    values = forward_pass(algebra, network.steps, "x")
+    states = states_of(algebra, network.steps, values)
+    k, shape = network.output_size, network.input_shape
+    seed = "v" if network.output_shape == (k,) else algebra.reshape("v", network.output_shape)
+    pulled = transpose_pass(algebra, network.steps, states, len(network.steps), seed)
+    if pulled is None:
+        pulled = algebra.scale("x", np.array(0.0))
+    logits = values[-1] if network.output_shape == (k,) else algebra.reshape(values[-1], (k,))
+    algebra.name_output(logits, "logits")
+    algebra.name_output(pulled, "gradient")
+    return _model(
+        algebra,
+        "value_and_gradient",
+        {"x": ["batch", *shape], "v": ["batch", k]},
+        {"logits": ["batch", k], "gradient": ["batch", *shape]},
+    )
+
+
+def value_model(network: Network, dtype: np.dtype[np.floating] = FLOAT32) -> onnx.ModelProto:
+    """The network itself as a graph that takes any number of samples: ``x`` to ``logits``."""
+    algebra = GraphAlgebra(dtype)
+    k = network.output_size
+    logits = algebra.reshape(forward_pass(algebra, network.steps, "x")[-1], (k,))
+    algebra.name_output(logits, "logits")
+    inputs: dict[str, list[str | int]] = {"x": ["batch", *network.input_shape]}
+    return _model(algebra, "value", inputs, {"logits": ["batch", k]})
+
+
+def _model(
+    algebra: GraphAlgebra,
+    name: str,
+    inputs: Mapping[str, Sequence[str | int]],
+    outputs: Mapping[str, Sequence[str | int]],
+) -> onnx.ModelProto:
+    """The model of a graph with these inputs and outputs and their shapes."""
+    taken, given = (
+        [helper.make_tensor_value_info(n, algebra.element, list(s)) for n, s in tensors.items()]
+        for tensors in (inputs, outputs)
+    )
+    graph = helper.make_graph(algebra.nodes, name, taken, given, algebra.initializers)
+    return helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=_IR_VERSION,
+        producer_name="onnx-lippa",
+    )
+
+
+def write_gradient(network: Network, path: Path) -> None:
+    """Writes the gradient graph of a network to a file.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    model = gradient_model(network)
+    onnx.checker.check_model(model)
+    try:
+        path.write_bytes(model.SerializeToString())
+    except OSError as error:
+        with suppress(OSError):
+            if path.is_file():
+                path.unlink()  # no empty or half a file remains on a full disk
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 @final
@@ -91,7 +169,7 @@ class GraphAlgebra(Algebra[str]):
             pads=[p for p, _ in form.pads] + [p for _, p in form.pads],
         )
         if form.block > 1:
-            spread = self._interleaved(spread, weight.shape[1], form)
+            spread = self._interleave(spread, weight.shape[1], form)
         return self._node(
             "Slice",
             spread,
@@ -100,7 +178,7 @@ class GraphAlgebra(Algebra[str]):
             self._integer((2, 3)),
         )
 
-    def _interleaved(self, spread: str, channels: int, form: SubPixel) -> str:
+    def _interleave(self, spread: str, channels: int, form: SubPixel) -> str:
         """What DepthToSpace (CRD) does, one axis after the other: twice as fast in ONNX Runtime."""
         s, (height, width) = form.block, form.places
         columns = self.reshape(spread, (channels, s, s, height, width))
@@ -216,10 +294,10 @@ class GraphAlgebra(Algebra[str]):
         flipped = constant.swapaxes(-1, -2) if constant.ndim > 1 else constant
         if flipped.flags.c_contiguous and not constant.flags.c_contiguous:
             # The transpose of a weight: stored once, and turned when a session opens.
-            return self._turned(self._float(flipped), constant.ndim)
+            return self._transposed(self._float(flipped), constant.ndim)
         return self._constant(constant.astype(self.dtype, copy=False))
 
-    def _turned(self, stored: str, rank: int) -> str:
+    def _transposed(self, stored: str, rank: int) -> str:
         """A constant with its last two axes swapped."""
         if stored not in self._transposes:
             order = [*range(rank - 2), rank - 1, rank - 2]

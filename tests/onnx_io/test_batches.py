@@ -10,8 +10,10 @@ from onnx import TensorProto, numpy_helper
 from onnx_lippa.arrays import FLOAT32
 from onnx_lippa.errors import ModelError
 from onnx_lippa.onnx_io import load
-from onnx_lippa.onnx_io.reader import Batch, interface_of, read_model
-from onnx_lippa.onnx_io.sessions import gradient_runtime, settled_batch
+from onnx_lippa.onnx_io.interface import Batch, interface_of
+from onnx_lippa.onnx_io.reader import read_model
+from onnx_lippa.onnx_io.runtime import GradientRuntime
+from onnx_lippa.onnx_io.validation import determine_batch
 from tests.support.graphs import graph_model, load_model, node, normal, one_op, saved
 from tests.support.hostile import batch_switch
 from tests.support.layers import assert_near, check_alone, check_layers, check_loaded, check_model
@@ -21,7 +23,7 @@ FLOAT64 = np.dtype(np.float64)
 
 def settled(model: onnx.ModelProto, folder, work: int = 100) -> Batch:
     file = read_model(saved(model, folder))
-    return settled_batch(file, interface_of(file), work).batch
+    return determine_batch(file, interface_of(file), work).batch
 
 
 # Batches
@@ -218,15 +220,15 @@ def test_float64_with_an_output_activation():
 def test_a_gradient_without_kernels_for_float64_is_compiled_in_float32(monkeypatch):
     nodes = [node("Gemm", "x w", "a"), node("Relu", "a", "y")]
     loaded = load_model(double(*nodes, w=normal(1, 4, 3)))
-    original = gradient_runtime.__globals__["GradientRuntime"]
+    original = GradientRuntime.__init__
 
-    def without_float64(graph, shape, dtype, threads, rows):
+    def without_float64(self, graph, shape, dtype, threads, rows):
         if dtype == FLOAT64:
             raise ModelError("no kernel")
-        return original(graph, shape, dtype, threads, rows)
+        original(self, graph, shape, dtype, threads, rows)
 
-    monkeypatch.setitem(gradient_runtime.__globals__, "GradientRuntime", without_float64)
-    runtime = gradient_runtime(loaded.network, FLOAT64, 1)
+    monkeypatch.setattr(GradientRuntime, "__init__", without_float64)
+    runtime = GradientRuntime.of(loaded.network, FLOAT64, 1)
     assert runtime.dtype == FLOAT32
     _, gradient = runtime.logits_and_gradient(np.ones((2, 4)), np.ones((2, 3)))
     assert gradient.dtype == FLOAT32
