@@ -21,7 +21,7 @@ import typer
 from typer.models import OptionInfo
 
 from onnx_lippa.arrays import AnyArray
-from onnx_lippa.data.files import opened, require_file
+from onnx_lippa.data.files import open_file, require_file
 from onnx_lippa.data.npy import read_npy
 from onnx_lippa.data.npz import read_member
 from onnx_lippa.errors import InputError
@@ -352,7 +352,7 @@ def _array(option: str, path: Path) -> AnyArray:
     """The one array of a file."""
     require_file(path)
     remedy = "write it again with numpy.save as one array of numbers"
-    with opened(path, "an array of NumPy", remedy) as stream:
+    with open_file(path, "an array of NumPy", remedy) as stream:
         if not is_zipfile(stream):
             stream.seek(0)
             return read_npy(stream, path)

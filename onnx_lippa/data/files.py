@@ -1,33 +1,92 @@
-"""Opening data files so that no fault of theirs escapes as anything but an InputError."""
+"""The interface of a data format, and reading files within limits of memory.
+
+Whatever a damaged file makes a library raise becomes an InputError.
+"""
 
 from __future__ import annotations
 
 import errno
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, ClassVar, Final, Protocol
 
 import numpy as np
 
 from onnx_lippa.arrays import AnyArray, Shape, size
 from onnx_lippa.errors import InputError
 
+
+@dataclass(frozen=True)
+class Stored:
+    """An array as a file holds it.
+
+    Attributes:
+        values: the array, of any type and shape, or its first entries.
+        where: the file, and the name of the array in it, for messages.
+        whole: shape of the whole array if only its first entries were read, else None.
+    """
+
+    values: AnyArray
+    where: str
+    whole: Shape | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of the whole array."""
+        return self.values.shape if self.whole is None else self.whole
+
+
+@dataclass(frozen=True)
+class StoredData:
+    """Inputs and labels before conversion."""
+
+    inputs: Stored
+    labels: Stored | None
+
+
+class Format(ABC):
+    """A format of data files."""
+
+    naming: ClassVar[str]
+    """How its files are named, for messages."""
+
+    @abstractmethod
+    def accepts(self, path: Path) -> bool:
+        """Whether a file's name is of this format."""
+
+    @abstractmethod
+    def read(self, path: Path, most: int | None = None) -> StoredData:
+        """Reads the arrays of a file and its companions, without unpickling.
+
+        Args:
+            path: the file with the inputs.
+            most: how many of the inputs' numbers are needed; None for all. Only large arrays are
+                cut.
+
+        Raises:
+            InputError: a file that cannot be read, that lacks the inputs, or that would take too
+                much memory.
+        """
+
+
 MOST_BYTES: Final = 4_000_000_000
-"""What one array may take in memory; those that are read from where they lie may be larger."""
+"""Most memory for one array; arrays that stay on disk may be larger."""
 _AT_ONCE: Final = 1 << 20
 
 
 class Stream(Protocol):
-    """What bytes are read from: a file, or what unpacks one."""
+    """A file, or a stream that unpacks one."""
 
     def read(self, size: int = ..., /) -> bytes:
-        """The next bytes, at most so many."""
+        """Reads at most so many bytes."""
 
 
 def require_file(path: Path) -> None:
-    """Checks that there is a file to read.
+    """Checks that a file exists.
 
     Raises:
         InputError: nothing there, a folder, or something else that is not a file.
@@ -46,13 +105,13 @@ def require_file(path: Path) -> None:
 
 
 @contextmanager
-def opened(path: Path, kind: str, remedy: str) -> Iterator[BinaryIO]:
-    """The open file; whatever a library raises while it is read becomes an InputError.
+def open_file(path: Path, kind: str, remedy: str) -> Iterator[BinaryIO]:
+    """Opens a file; whatever a library raises while it is read becomes an InputError.
 
     Args:
         path: the file.
         kind: what the file should be, such as "a NumPy .npy file".
-        remedy: what to do when it is not, as an imperative.
+        remedy: what to do if it is not, as an imperative.
 
     Raises:
         InputError: a file that cannot be opened, or that the caller could not read.
@@ -83,7 +142,7 @@ def opened(path: Path, kind: str, remedy: str) -> Iterator[BinaryIO]:
 def read_values(
     stream: Stream, shape: Shape, dtype: np.dtype[np.generic], path: Path, fortran: bool = False
 ) -> AnyArray:
-    """The numbers that come next in a stream, and not a byte more.
+    """Reads an array from a stream, and not a byte more.
 
     Args:
         stream: the stream, which may unpack a file as it is read.
@@ -117,7 +176,7 @@ def read_values(
 
 
 def first_entries(shape: Shape, most: int | None) -> Shape:
-    """Shape of the first entries along the first axis that hold so many numbers; None for all."""
+    """Shape of the first entries that hold so many numbers; None for all."""
     if most is None or not shape or not size(shape):
         return shape
     return (min(shape[0], -(-most // size(shape[1:]))), *shape[1:])

@@ -11,10 +11,18 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 import numpy as np
+from typing_extensions import override
 
-from onnx_lippa.data.base import Format, Stored, StoredData
-from onnx_lippa.data.files import Stream, first_entries, opened, read_values
-from onnx_lippa.data.rows import LARGE, mapped
+from onnx_lippa.data.files import (
+    Format,
+    Stored,
+    StoredData,
+    Stream,
+    first_entries,
+    open_file,
+    read_values,
+)
+from onnx_lippa.data.rows import LARGE, map_array
 from onnx_lippa.errors import InputError
 
 ELEMENT_TYPES: Final = {
@@ -34,24 +42,24 @@ class Idx(Format):
 
     naming: ClassVar[str] = "IDX (with idx or ubyte in the name)"
 
+    @override
     def accepts(self, path: Path) -> bool:
-        """Whether the name says ``idx`` or ``ubyte``."""
         return re.search("idx|ubyte", path.name, re.IGNORECASE) is not None
 
+    @override
     def read(self, path: Path, most: int | None = None) -> StoredData:
-        """The file holds the inputs; without a companion there are no labels."""
         inputs, labels = _array(path, most), companion(path)
         has_labels = labels != path and labels.is_file()
         return StoredData(inputs, _array(labels) if has_labels else None)
 
 
 def companion(path: Path) -> Path:
-    """Where the labels may be; the path itself where its name does not say images."""
+    """Possible path of the labels; the path itself if its name does not contain "images"."""
     return path.with_name(re.sub(r"idx\d", "idx1", path.name.replace("images", "labels")))
 
 
 def _array(path: Path, most: int | None = None) -> Stored:
-    with opened(path, "an IDX file", _REMEDY) as stream:
+    with open_file(path, "an IDX file", _REMEDY) as stream:
         zipped = stream.read(2) == _GZIP
         stream.seek(0)
         if not zipped:
@@ -61,7 +69,7 @@ def _array(path: Path, most: int | None = None) -> Stored:
 
 
 def _read(stream: Stream, path: Path, most: int | None, length: int | None) -> Stored:
-    """The array of an open file; ``length`` bytes are there, None where only unpacking tells.
+    """Reads the array of an open file of ``length`` bytes, None if it is gzipped.
 
     Raises:
         InputError: another magic number, more or fewer bytes than the header declares, or more
@@ -86,7 +94,7 @@ def _read(stream: Stream, path: Path, most: int | None, length: int | None) -> S
             f"{length - start}, so it is incomplete or damaged: {_REMEDY}"
         )
     if length is not None:
-        values = mapped(path, element, shape, start)
+        values = map_array(path, element, shape, start)
         return Stored(read_values(stream, shape, element, path) if values is None else values,
                       str(path))  # fmt: skip
     taken = first_entries(shape, most) if expected >= LARGE else shape

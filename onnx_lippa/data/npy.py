@@ -1,4 +1,4 @@
-"""Single NumPy arrays, with labels in a companion file of the same folder."""
+"""NumPy arrays, with labels in a companion file of the same folder."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import BinaryIO, ClassVar, Final, final
 
 import numpy as np
+from typing_extensions import override
 
 from onnx_lippa.arrays import AnyArray, Shape, size
-from onnx_lippa.data.base import Format, Stored, StoredData
-from onnx_lippa.data.files import Stream, opened, read_values
-from onnx_lippa.data.rows import mapped
+from onnx_lippa.data.files import Format, Stored, StoredData, Stream, open_file, read_values
+from onnx_lippa.data.rows import map_array
 
 _PARTNERS: Final = (
     ("images", "labels"),
@@ -23,7 +23,7 @@ _PARTNERS: Final = (
     ("X", "y"),
     ("X", "Y"),
 )
-"""What the name of the inputs says, and what the name of the labels says instead."""
+"""Words in the name of the inputs, and their counterparts in the name of the labels."""
 
 
 class Npy(Format):
@@ -31,12 +31,12 @@ class Npy(Format):
 
     naming: ClassVar[str] = ".npy"
 
+    @override
     def accepts(self, path: Path) -> bool:
-        """Whether the file ends in ``.npy``."""
         return path.suffix.lower() == ".npy"
 
+    @override
     def read(self, path: Path, most: int | None = None) -> StoredData:
-        """The file holds the inputs; without a companion there are no labels."""
         del most  # large arrays stay in the file
         inputs = _array(path)
         for companion in companions(path):
@@ -46,7 +46,7 @@ class Npy(Format):
 
 
 def companions(path: Path) -> tuple[Path, ...]:
-    """Where the labels may be, best first: the first or last word of the name is replaced."""
+    """Possible paths of the labels, best first: the first or last word of the name is replaced."""
     stems = (
         re.sub(rf"^{word}(?=$|[_.-])|(?<=[_.-]){word}$", partner, path.stem)
         for word, partner in _PARTNERS
@@ -56,20 +56,20 @@ def companions(path: Path) -> tuple[Path, ...]:
 
 def _array(path: Path) -> Stored:
     remedy = "write it again with numpy.save as an array of numbers"
-    with opened(path, "a NumPy .npy file", remedy) as stream:
+    with open_file(path, "a NumPy .npy file", remedy) as stream:
         return Stored(read_npy(stream, path), str(path))
 
 
 @final
 @dataclass(frozen=True)
 class Header:
-    """What stands before the numbers of an array.
+    """The header of a stored array.
 
     Attributes:
         shape: shape of the array.
         fortran: whether its first axis varies fastest.
         dtype: type of its elements.
-        start: bytes before the numbers.
+        start: size of the header.
     """
 
     shape: Shape
@@ -79,12 +79,12 @@ class Header:
 
     @property
     def bytes(self) -> int:
-        """Bytes of the numbers."""
+        """Size of the numbers."""
         return size(self.shape) * self.dtype.itemsize
 
 
 def read_header(stream: Stream) -> Header:
-    """The header that begins where a stream is.
+    """Reads a header.
 
     Raises:
         ValueError: there is none.
@@ -108,11 +108,11 @@ _HEADERS: Final = {
 }
 _LENGTH_BYTES: Final = {(1, 0): 2, (2, 0): 4, (3, 0): 4}
 _LONGEST_HEADER: Final = 10_000
-"""As in NumPy, whose parser could crash on longer ones."""
+"""As in NumPy, whose parser may crash on longer ones."""
 
 
 def read_npy(stream: BinaryIO, path: Path) -> AnyArray:
-    """The array that begins where an open file stands; a large one stays there.
+    """Reads an array from an open file; a large one is mapped.
 
     Raises:
         InputError: it would take too much memory.
@@ -122,7 +122,7 @@ def read_npy(stream: BinaryIO, path: Path) -> AnyArray:
     start = stream.tell()
     if start + header.bytes > os.fstat(stream.fileno()).st_size:
         raise ValueError("less is there than is declared")
-    large = None if header.fortran else mapped(path, header.dtype, header.shape, start)
+    large = None if header.fortran else map_array(path, header.dtype, header.shape, start)
     if large is not None:
         return large
     return read_values(stream, header.shape, header.dtype, path, header.fortran)

@@ -7,9 +7,18 @@ from pathlib import Path
 from typing import ClassVar, Final
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
+from typing_extensions import override
+
 from onnx_lippa.arrays import AnyArray
-from onnx_lippa.data.base import Format, Stored, StoredData
-from onnx_lippa.data.files import Stream, first_entries, opened, read_values
+from onnx_lippa.data.files import (
+    Format,
+    Stored,
+    StoredData,
+    Stream,
+    first_entries,
+    open_file,
+    read_values,
+)
 from onnx_lippa.data.npy import read_header, read_npy
 from onnx_lippa.data.rows import LARGE
 from onnx_lippa.errors import InputError
@@ -18,23 +27,26 @@ from onnx_lippa.text import listed
 INPUT_KEYS: Final = ("images", "x", "inputs")
 LABEL_KEYS: Final = ("labels", "y")
 _LENGTHS: Final = 26
-"""Where in the header of a member the lengths of its name and its extra field stand."""
+"""Offset of the lengths of name and extra field in the header of a member."""
 _AT_ONCE: Final = 1 << 20
 
 
 class Npz(Format):
-    """``numpy.savez`` archives; where several of the names occur, the first one counts."""
+    """``numpy.savez`` archives: inputs ``images``, ``x`` or ``inputs``, labels ``labels`` or ``y``.
+
+    The first of these names that occurs counts.
+    """
 
     naming: ClassVar[str] = ".npz"
 
+    @override
     def accepts(self, path: Path) -> bool:
-        """Whether the file ends in ``.npz``."""
         return path.suffix.lower() == ".npz"
 
+    @override
     def read(self, path: Path, most: int | None = None) -> StoredData:
-        """Inputs under ``images``, ``x`` or ``inputs``; labels under ``labels`` or ``y``."""
         remedy = "write it again with numpy.savez as arrays of numbers"
-        with opened(path, "a NumPy .npz file", remedy) as stream, ZipFile(stream) as archive:
+        with open_file(path, "a NumPy .npz file", remedy) as stream, ZipFile(stream) as archive:
             members = {name.removesuffix(".npy"): name for name in archive.namelist()}
             inputs = _first(archive, path, members, INPUT_KEYS, most)
             if inputs is None:
@@ -59,13 +71,13 @@ def _first(
 def read_member(
     archive: ZipFile, info: ZipInfo, path: Path, where: str, most: int | None = None
 ) -> Stored:
-    """An array of an archive; what it declares is looked at before anything is unpacked.
+    """Reads an array of an archive. Its declared size is checked before anything is unpacked.
 
     Args:
         archive: the open archive.
-        info: what its directory says of the array.
+        info: the directory entry of the array.
         path: its path.
-        where: how messages call the array.
+        where: name of the array in messages.
         most: numbers that are needed, the first ones of a large array; None for all. A checksum
             is compared only where all are read.
 
@@ -88,7 +100,7 @@ def read_member(
 
 
 def _in_place(member: Stream, info: ZipInfo, path: Path, whole: bool) -> AnyArray:
-    """A large array that is stored as it is, where it lies in the file."""
+    """A large uncompressed array, mapped from the file."""
     while whole and member.read(_AT_ONCE):
         pass  # at the end its checksum is compared
     with path.open("rb") as stream:

@@ -1,4 +1,4 @@
-"""Inputs that stay as their file holds them, and become floats when they are taken."""
+"""Inputs that stay as stored, and are converted when they are taken."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from onnx_lippa.data.convert import to_floats
 from onnx_lippa.errors import InputError
 
 _AT_ONCE: Final = 1024
-"""Rows converted together in a pass over all of them."""
+"""Rows converted at once."""
 
 
 @final
 class Rows:
-    """Inputs (n, d), of which only those that are asked for are in memory as floats.
+    """Inputs (n, d) that are converted to floats when they are taken.
 
-    Large arrays stay on disk. Each row's checksum is kept, so that no row is taken that is not the
-    one that was read at first.
+    Large arrays stay on disk. A checksum of each row detects changes of the file.
 
     Args:
         stored: (n, d) the inputs in any type, in memory or mapped from a file.
         where: the file, for messages.
-        dtype: float32 or float64, the type they are taken in.
+        dtype: the type of the model.
 
     Raises:
         InputError: not real numbers, or not finite in that type.
@@ -57,7 +56,7 @@ class Rows:
         return (self[row] for row in range(len(self)))
 
     def __getitem__(self, key: int | slice | Integers) -> Floats:
-        """Rows as floats: one (d,) for a number, else (m, d).
+        """Rows as floats: (d,) for an index, else (m, d).
 
         Raises:
             InputError: their file has changed, or cannot be read any more.
@@ -74,8 +73,8 @@ class Rows:
         floats = to_floats(taken, self._where, self.dtype)
         return floats if np.ndim(places) else floats[0]
 
-    def chosen(self, places: Integers) -> Rows:
-        """Some of the rows, in this order; none is read for it."""
+    def take(self, places: Integers) -> Rows:
+        """The rows at some places, in this order, without reading them."""
         other = object.__new__(Rows)
         other.__dict__ |= self.__dict__ | {"_places": self._places[places]}
         return other
@@ -92,14 +91,14 @@ class _MemoryRows:
 
 @final
 class _FileRows:
-    """Rows read from their file; not through its map, which a file that shrinks takes away."""
+    """Rows read from their file. A memory map would fail hard if the file shrank."""
 
     def __init__(self, path: Path, start: int, width: int, dtype: np.dtype[np.generic]) -> None:
         self._path, self._start, self._width, self._dtype = path, start, width, dtype
 
     @classmethod
     def of(cls, stored: AnyArray, where: str) -> _FileRows | None:
-        """The rows of an array that is mapped from a file as it lies there; else None."""
+        """The rows of an array that is mapped from a file; else None."""
         mapped = stored if isinstance(stored, np.memmap) else None
         if mapped is None or not mapped.flags.c_contiguous or mapped.filename is None:
             return None
@@ -124,8 +123,8 @@ def _checksum(row: AnyArray) -> int:
     return zlib.crc32(np.ascontiguousarray(row).data.cast("B"))
 
 
-def mapped(path: Path, dtype: np.dtype[np.generic], shape: Shape, start: int) -> AnyArray | None:
-    """An array in C order that lies in a file, mapped where it is large; None where it is not."""
+def map_array(path: Path, dtype: np.dtype[np.generic], shape: Shape, start: int) -> AnyArray | None:
+    """Maps a large array in C order from a file; None for a small one."""
     size = int(np.prod(shape, dtype=object)) * dtype.itemsize
     if size < LARGE or dtype.hasobject:
         return None
@@ -133,4 +132,4 @@ def mapped(path: Path, dtype: np.dtype[np.generic], shape: Shape, start: int) ->
 
 
 LARGE: Final = 1 << 26
-"""Bytes from which on an array stays on disk."""
+"""Arrays of at least so many bytes stay on disk."""

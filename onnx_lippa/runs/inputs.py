@@ -46,7 +46,7 @@ class Selection:
     def inputs_at(self, places: list[int]) -> Floats | Rows:
         """The inputs at some places of the selection."""
         if isinstance(self.inputs, Rows):
-            return self.inputs.chosen(np.array(places, dtype=np.int64))
+            return self.inputs.take(np.array(places, dtype=np.int64))
         return self.inputs[places]
 
 
@@ -77,7 +77,7 @@ def select(
     needed = first if listed is None else max(0, int(listed.max())) + 1
     read = open_data(path, model.network.input_shape, model.interface.dtype, needed)
     chosen = _chosen(read.count, first, indices, listed)
-    inputs = read.inputs.chosen(chosen)
+    inputs = read.inputs.take(chosen)
     check_inputs(inputs, features)
     outputs = model.runtime.outputs(inputs)
     note = "" if data is not None else f"data: {path}, beside the model"

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from onnx_lippa.arrays import Integers
-from onnx_lippa.data import OpenData, Rows, open_data
+from onnx_lippa.data import Data, Rows, open_data
 from onnx_lippa.errors import DamagedFolderError, FalseClaimError, InputError, LippaError
 from onnx_lippa.onnx_io import LoadLimits, Model, load
 from onnx_lippa.runs.claims import Replayed, check_indices, check_run
@@ -134,7 +134,7 @@ def _chosen(source: Path, run: RunFile, model: Model) -> tuple[Rows, Integers]:
     data = open_data(source, model.network.input_shape, model.interface.dtype, max(1, needed))
     _require_held(data, run, source)
     chosen = np.array(run.identity.indices, dtype=np.int64)
-    inputs = data.inputs.chosen(chosen)
+    inputs = data.inputs.take(chosen)
     given = None if data.labels is None else data.labels[chosen]
     digest = run.identity.inputs_sha256
     if digest and digest_inputs(inputs, given) != digest:
@@ -144,7 +144,7 @@ def _chosen(source: Path, run: RunFile, model: Model) -> tuple[Rows, Integers]:
     return inputs, model.runtime.outputs(inputs).argmax(axis=1) if given is None else given
 
 
-def _require_held(data: OpenData, run: RunFile, source: Path) -> None:
+def _require_held(data: Data, run: RunFile, source: Path) -> None:
     for index in run.identity.indices:
         if not 0 <= index < len(data.inputs):
             raise FalseClaimError(f"the run names input {index}, which {source} does not hold")

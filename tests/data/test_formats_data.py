@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from onnx_lippa.data import read_data
 from onnx_lippa.errors import InputError
 from onnx_lippa.text import printable
+from tests.support.data import read_data
 
 
 def refusal(path):

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onnx_lippa.data import read_data
 from onnx_lippa.errors import InputError
+from tests.support.data import read_data
 
 IMAGES = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
 NAMES = {"npz": "a.npz", "deflated": "a.npz", "npy": "a.npy", "idx": "a.idx", "idx.gz": "a.idx.gz"}

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 
-from onnx_lippa.data import read_data
 from onnx_lippa.errors import InputError
+from tests.support.data import read_data
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from onnx_lippa.data import read_data
 from onnx_lippa.errors import InputError
+from tests.support.data import read_data
 
 
 @pytest.mark.parametrize("inputs_key", ["images", "x", "inputs"])

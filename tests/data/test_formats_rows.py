@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from onnx_lippa import InputError
-from onnx_lippa.data import open_data, read_data, rows
+from onnx_lippa.data import open_data, rows
+from tests.support.data import read_data
 
 SHAPE = (2, 3)
 
@@ -42,7 +43,7 @@ def test_rows_are_those_of_the_file(file, monkeypatch):
     assert np.array_equal(inputs[7], whole.inputs[7])
     places = np.array([2999, 0, 1, 2, 17, 17])
     assert np.array_equal(inputs[places], whole.inputs[places])
-    part = inputs.chosen(places).chosen(np.array([0, 2]))
+    part = inputs.take(places).take(np.array([0, 2]))
     assert np.array_equal(part[:], whole.inputs[[2999, 1]])
     assert len(list(part)) == 2
     assert inputs[:0].shape == (0, 6)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from onnx_lippa.data.base import Stored
-from onnx_lippa.data.shapes import as_rows
+from onnx_lippa.data.convert import as_rows
+from onnx_lippa.data.files import Stored
 from onnx_lippa.errors import InputError
 
 

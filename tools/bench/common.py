@@ -22,7 +22,7 @@ from onnx_lippa.attacks import Settings
 from onnx_lippa.attacks.driver import engine_for
 from onnx_lippa.attacks.ledger import Ledger
 from onnx_lippa.attacks.plan import plan_for
-from onnx_lippa.data import read_data
+from onnx_lippa.data import open_data
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.spec import InputSpecification, LInf, Problem, UnsafeSet
 
@@ -120,10 +120,10 @@ def read_instances(path: Path) -> list[dict[str, str]]:
 
 def labelled(model: Model, data: Path) -> tuple[Floats, Integers]:
     """The inputs of a data file and their labels."""
-    read = read_data(data, model.network.input_shape, model.interface.dtype)
+    read = open_data(data, model.network.input_shape, model.interface.dtype)
     if read.labels is None:
         sys.exit(f"{data} has no labels")
-    return read.inputs, read.labels
+    return read.inputs[:], read.labels
 
 
 def problems_of(model: Model, data: Path, eps: float, count: int) -> list[Problem]:
