@@ -183,7 +183,7 @@ def begin_states(
         problems: the problems.
         time_limit: seconds for each.
     """
-    outputs = model.runtime.outputs(np.array([problem.inputs.center for problem in problems]))
+    outputs = model.runtime.forward(np.array([problem.inputs.center for problem in problems]))
     states = [InputState(problem, model, time_limit) for problem in problems]
     for state, output in zip(states, outputs, strict=True):
         if state.problem.wrong.contains(output):

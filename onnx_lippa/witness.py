@@ -187,11 +187,11 @@ def check_stored(
     """The witness that a stored input (d,) is, unchanged, or None; see :func:`check_candidate`."""
     if not inputs.contains(x):
         return None
-    alone = runtime.outputs_alone(x[None])[0]
+    alone = runtime.forward_alone(x[None])[0]
     if not _is_unsafe(x, alone, unsafe, claim):
         return None
     clean = inputs.center.astype(inputs.dtype)
-    beside = runtime.outputs(np.stack([clean, x]))[1]
+    beside = runtime.forward(np.stack([clean, x]))[1]
     if not _is_unsafe(x, beside, unsafe, claim):
         return None
     return Witness(x, alone, inputs.distance(x))

@@ -242,10 +242,10 @@ class Disagreeing:
     def __init__(self, alone: list[float], together: list[float]) -> None:
         self.alone, self.together = f32(*alone), f32(*together)
 
-    def outputs_alone(self, x: np.ndarray) -> np.ndarray:
+    def forward_alone(self, x: np.ndarray) -> np.ndarray:
         return np.repeat(self.alone[None], len(x), axis=0)
 
-    def outputs(self, x: np.ndarray) -> np.ndarray:
+    def forward(self, x: np.ndarray) -> np.ndarray:
         return np.repeat(self.together[None], len(x), axis=0)
 
 

@@ -106,7 +106,7 @@ def problems_of(
     """The inputs (n, d) that a caller gives, checked, and the problem of each."""
     inputs, labels = _batch(model, x, y)
     check_inputs(inputs, specification.features)
-    clean = model.runtime.outputs(inputs)
+    clean = model.runtime.forward(inputs)
     labels = clean.argmax(axis=1) if labels is None else labels
     check_labels(labels, clean.shape[1])
     return inputs, specification.problems(np.arange(len(inputs)), inputs, labels, clean)

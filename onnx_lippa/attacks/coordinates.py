@@ -64,7 +64,7 @@ class Coordinates:
 
     def margins(self, x: Float64) -> Float64:
         """Margins of points (n, d)."""
-        return self.disjunct.margins(self.model.values.logits(x))
+        return self.disjunct.margins(self.model.values.forward(x))
 
     def start(self, x: Float64) -> tuple[Float64, float]:
         """The better one of two grid points next to x, and its margin.
@@ -178,10 +178,10 @@ class Coordinates:
 
     def _gradient(self, x: Float64) -> Float64:
         """Gradient (d,) of the margin, that of the worst inequality."""
-        logits = self.model.values.logits(x[None])[0]
+        logits = self.model.values.forward(x[None])[0]
         worst = int(np.argmax(self.disjunct.matrix @ logits - self.disjunct.bound))
         weights = self.disjunct.matrix[worst][None]
-        return self.model.gradient.logits_and_gradient(x[None], weights)[1][0].astype(np.float64)
+        return self.model.gradient.value_and_gradient(x[None], weights)[1][0].astype(np.float64)
 
     def _stored(self, x: Float64) -> Float64:
         return self.inputs.to_model_type(x).astype(np.float64)

@@ -62,7 +62,7 @@ def explore(
     matrix = rows.matrix[:, 0]
     for step in range(steps + 1):
         try:
-            logits, gradient = runtime.logits_and_gradient(x, matrix, deadline)
+            logits, gradient = runtime.value_and_gradient(x, matrix, deadline)
         except OutOfTimeError:
             _accepted(current, best[alive], least[alive], accept)
             break
@@ -72,7 +72,7 @@ def explore(
             # Another inequality of the conjunction is now the worst one: its gradient counts.
             evaluated[alive] += np.any(weighting != matrix, axis=1)
             matrix = weighting
-            gradient = runtime.logits_and_gradient(x, matrix)[1]
+            gradient = runtime.value_and_gradient(x, matrix)[1]
         better = np.flatnonzero(margin < least[alive])
         least[alive[better]] = margin[better]
         best[alive[better]] = x[better]

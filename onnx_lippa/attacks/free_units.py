@@ -79,7 +79,7 @@ def free_set(ways: Sequence[FreeUnits], at: Standpoint, size: int) -> Integers:
 def influences(at: Standpoint) -> Float64:
     """(units,) by how much the margin grows with z of each unit, the others' pattern given."""
     reduced = at.reduced
-    worst = at.disjunct.matrix @ reduced.outputs(at.x[None])[0] - at.disjunct.bound
+    worst = at.disjunct.matrix @ reduced.forward(at.x[None])[0] - at.disjunct.bound
     on_z = at.disjunct.matrix[int(worst.argmax())] @ reduced.outputs_on_units
     for first, end in reversed(list(zip(reduced.starts, reduced.starts[1:], strict=False))):
         active = on_z[first:end] * at.pattern[first:end]
@@ -137,7 +137,7 @@ def _in_x(at: Standpoint, on_z: Float64) -> tuple[Float64, Float64]:
         if first > 0:
             weights = reduced.on_units[first:end, :first] * at.pattern[:first]
             rows[first:end] += weights @ rows[:first]
-    worst = at.disjunct.matrix @ reduced.outputs(at.x[None])[0] - at.disjunct.bound
+    worst = at.disjunct.matrix @ reduced.forward(at.x[None])[0] - at.disjunct.bound
     direct = at.disjunct.matrix[int(worst.argmax())] @ reduced.outputs_on_input
     return rows, direct + (on_z * at.pattern) @ reduced.on_input
 

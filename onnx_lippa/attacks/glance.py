@@ -54,7 +54,7 @@ def glance(model: Model, problems: Iterable[Problem], seed: int) -> Iterator[Gli
     together = points_at_once(model.network, _AT_MOST)
     while batch := list(islice(coming, max(1, together // _POINTS))):
         points = [_points(problem, seed) for problem in batch]
-        logits = model.values.logits(np.concatenate(points))
+        logits = model.values.forward(np.concatenate(points))
         ends = np.cumsum([len(x) for x in points])
         for problem, x, part in zip(batch, points, np.split(logits, ends[:-1]), strict=True):
             margins = problem.unsafe.margins(part).min(axis=1, initial=np.inf)

@@ -144,7 +144,7 @@ class Network:
         pattern = ActivationPattern.of(states)
         return Local(values[-1].ravel(), gradient, pattern)
 
-    def vector_jacobian(self, x: Float64, v: Float64) -> tuple[Float64, Float64]:
+    def value_and_gradient(self, x: Float64, v: Float64) -> tuple[Float64, Float64]:
         """Logits (n, k) and ``J(x)^T v`` (n, d) for inputs (n, d) and weightings v (n, k).
 
         The exact reference of the compiled gradient: float64, and at a kink the piece that

@@ -99,7 +99,7 @@ class Formulation:
 
     def margin(self, x: Float64) -> float:
         """The margin at a point (d,), by evaluating the reduced network."""
-        return float(self.disjunct.margins(self.reduced.outputs(x[None]))[0])
+        return float(self.disjunct.margins(self.reduced.forward(x[None]))[0])
 
     def cut_off(self, most: float) -> Rows:
         """The row that bounds margin or distance from above."""

@@ -88,12 +88,12 @@ class Runtime:
         other._interface = interface
         return other
 
-    def outputs(self, x: InputRows) -> Floats:
+    def forward(self, x: InputRows) -> Floats:
         """The model's outputs (n, k) for inputs (n, d), in batches where the model allows it."""
         step = self._interface.rows if self._interface.batch_is_free else 1
         return np.concatenate([self._run(x[i : i + step]) for i in range(0, len(x), step)])
 
-    def outputs_alone(self, x: Floats) -> Floats:
+    def forward_alone(self, x: Floats) -> Floats:
         """The same with every input in a batch of its own."""
         return np.concatenate([self._run(row[None]) for row in x])
 
@@ -174,7 +174,7 @@ class ValueRuntime(_Compiled):
     def compile(network: Network, dtype: np.dtype[np.floating]) -> onnx.ModelProto:
         return value_model(network, dtype)
 
-    def logits(self, x: Floats) -> Floats:
+    def forward(self, x: Floats) -> Floats:
         """Logits (n, k) for inputs (n, d)."""
         x = x.astype(self.dtype, copy=False)
         parts = (x[i : i + self._rows] for i in range(0, len(x), self._rows))
@@ -192,7 +192,7 @@ class GradientRuntime(_Compiled):
     def compile(network: Network, dtype: np.dtype[np.floating]) -> onnx.ModelProto:
         return gradient_model(network, dtype)
 
-    def logits_and_gradient(
+    def value_and_gradient(
         self, x: Floats, v: Floats, deadline: float = NEVER
     ) -> tuple[Floats, Floats]:
         """Logits (n, k) and ``J(x)^T v`` (n, d) for inputs (n, d) and weightings (n, k).

@@ -79,7 +79,7 @@ def determine_batch(file: ModelFile, interface: Interface, work: int) -> Interfa
         rows = _TRIED if place == 0 else _FEW
         samples = generator.uniform(low, high, (rows, size(interface.sample_shape)))
         try:
-            expected = apart.outputs(samples)
+            expected = apart.forward(samples)
         except ModelError:
             if place == 0:
                 return interface
@@ -91,7 +91,7 @@ def determine_batch(file: ModelFile, interface: Interface, work: int) -> Interfa
         again = np.arange(count) % _TRIED
         # The first ones once more: they are known to be taken.
         samples = np.random.default_rng(0).uniform(size=(_TRIED, size(interface.sample_shape)))
-        expected = apart.outputs(samples)
+        expected = apart.forward(samples)
         if not _fits_large_batches(together, samples[again], expected[again]):
             return alone
     return interface
@@ -118,7 +118,7 @@ def _difference(runtime: Runtime, samples: Floats, expected: Floats) -> float:
     Infinite where there are none, or where others are infinite or no numbers.
     """
     try:
-        found = runtime.outputs(samples)
+        found = runtime.forward(samples)
     except ModelError:
         return np.inf
     finite = np.isfinite(expected)
@@ -150,7 +150,7 @@ def check_agreement(
     """
     lower, upper = domain.box(network.input_size)
     points = _points(lower, upper).astype(interface.dtype)
-    theirs = runtime.outputs(points)
+    theirs = runtime.forward(points)
     with np.errstate(over="ignore", invalid="ignore"):
         exact = _with_output_activation(network, _values(network, points.astype(np.float64)))
         rounded = exact  # the runtime may compute in float64 as we do
@@ -178,7 +178,7 @@ def check_agreement(
     if found is None and not agreed:
         found = f"the final {network.output_activation.value} differs from ONNX Runtime"
     if not agreed and interface.batch_is_free:
-        alone = np.concatenate([runtime.outputs(point[None]) for point in points])
+        alone = np.concatenate([runtime.forward(point[None]) for point in points])
         if _beyond_rounding(alone, exact[-1], rounded[-1]) is None:
             raise ModelError(
                 f"the model gives other outputs for {len(points)} inputs at once than for each "

@@ -30,7 +30,7 @@ def certify_batch(
     if not problems:
         return
     cases = [Case(problem, model, settings) for problem in problems]
-    outputs = model.runtime.outputs(np.array([problem.inputs.center for problem in problems]))
+    outputs = model.runtime.forward(np.array([problem.inputs.center for problem in problems]))
     for case, output in zip(cases, outputs, strict=True):
         if case.problem.wrong.contains(output):
             case.misclassified, case.found_by = True, FoundBy.CLEAN

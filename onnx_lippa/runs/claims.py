@@ -191,7 +191,7 @@ class _Clean:
         labels: Integers,
     ) -> None:
         self._specification, self._inputs = specification, inputs
-        self._outputs = model.runtime.outputs(inputs)
+        self._outputs = model.runtime.forward(inputs)
         self._rows = {index: row for row, index in enumerate(indices)}
         self.labels = dict(zip(indices, labels.tolist(), strict=True))
         self._wrong = _misclassified(self._outputs, labels)
@@ -266,7 +266,7 @@ def _witnesses(
             f"{ADVERSARIALS} holds {stored.inputs.dtype} inputs where the model takes "
             f"{model.interface.dtype}: run the attack again with another --out"
         )
-    together = model.runtime.outputs(stored.inputs) if len(stored.index) else stored.outputs
+    together = model.runtime.forward(stored.inputs) if len(stored.index) else stored.outputs
     stated = {record.index: record for record in records}
     found = {}
     for row, index in enumerate(stored.index.tolist()):

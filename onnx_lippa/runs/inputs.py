@@ -79,7 +79,7 @@ def select(
     chosen = _chosen(read.count, first, indices, listed)
     inputs = read.inputs.take(chosen)
     check_inputs(inputs, features)
-    outputs = model.runtime.outputs(inputs)
+    outputs = model.runtime.forward(inputs)
     note = "" if data is not None else f"data: {path}, beside the model"
     if read.labels is None:
         labels = outputs.argmax(axis=1)
@@ -119,7 +119,7 @@ def _drawn(model: Model, count: int, features: InputSpecification, seed: int) ->
     """Inputs drawn from domain and grid, labelled by the network."""
     generator = np.random.default_rng([seed, count])
     inputs = features.draw(generator, count, model.network.input_size, model.interface.dtype)
-    outputs = model.runtime.outputs(inputs)
+    outputs = model.runtime.forward(inputs)
     source = f"{count} inputs drawn from the domain (seed {seed}), labelled by the network"
     labels = outputs.argmax(axis=1)
     return Selection(

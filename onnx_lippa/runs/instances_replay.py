@@ -113,8 +113,8 @@ def _check_answer(result: InstanceResult, bases: Sequence[Path], limits: LoadLim
     point = x.astype(model.interface.dtype)
     if not np.array_equal(point.astype(np.float64), x):
         raise FalseClaimError(f"{_named(result)}: its inputs are no {model.interface.dtype}")
-    alone = model.runtime.outputs_alone(point[None])[0]
-    together = model.runtime.outputs(np.stack([point, point]))[1]
+    alone = model.runtime.forward_alone(point[None])[0]
+    together = model.runtime.forward(np.stack([point, point]))[1]
     close = np.allclose(alone, y, rtol=_CLOSE, atol=_CLOSE * float(np.abs(y).max()))
     if not close or not all(_is_sought(asked, model, point, found) for found in (alone, together)):
         raise FalseClaimError(f"{_named(result)}: its counterexample does not replay")

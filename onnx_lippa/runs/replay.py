@@ -141,7 +141,7 @@ def _chosen(source: Path, run: RunFile, model: Model) -> tuple[Rows, Integers]:
         raise InputError(
             f"{source} is not the data this run used (the SHA-256 of its inputs and labels differs)"
         )
-    return inputs, model.runtime.outputs(inputs).argmax(axis=1) if given is None else given
+    return inputs, model.runtime.forward(inputs).argmax(axis=1) if given is None else given
 
 
 def _require_held(data: Data, run: RunFile, source: Path) -> None:

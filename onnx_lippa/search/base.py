@@ -214,7 +214,7 @@ class Candidates:
 
     def _margins(self, disjunct: Integers, x: Float64) -> Float64:
         """The margin (n,) of each point's disjunct; the least ones are kept."""
-        outputs, margins = self._reduced.outputs(x), np.empty(len(x))
+        outputs, margins = self._reduced.forward(x), np.empty(len(x))
         for j in np.unique(disjunct).tolist():
             one, mine = self._disjuncts[j], disjunct == j
             margins[mine] = one.margins(outputs[mine])

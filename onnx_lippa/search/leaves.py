@@ -115,7 +115,7 @@ class Leaves:
             return LeafAnswer(Proven.nothing(), None, failed=True)
         proven = self._proven(disjunct, *node, solution.duals)
         x = self._inputs.at(solution.values[: self._inputs.count])
-        return LeafAnswer(proven, x, float(disjunct.margins(self._reduced.outputs(x[None]))[0]))
+        return LeafAnswer(proven, x, float(disjunct.margins(self._reduced.forward(x[None]))[0]))
 
     def _decide_empty(
         self,
@@ -134,7 +134,7 @@ class Leaves:
         if solution.ending is not Ending.OPTIMAL:
             return LeafAnswer(Proven.nothing(), None, failed=True)
         x = self._inputs.at(solution.values[: self._inputs.count])
-        margin = float(disjunct.margins(self._reduced.outputs(x[None]))[0])
+        margin = float(disjunct.margins(self._reduced.forward(x[None]))[0])
         return LeafAnswer(self._proven(disjunct, *node, solution.duals), x, margin)
 
     def _solve(self, program: Program, time_limit: float) -> Solution:

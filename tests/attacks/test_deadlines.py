@@ -30,10 +30,10 @@ def rows():
 def test_an_evaluation_of_many_rows_stops_at_its_deadline():
     model, batch = rows()
     runtime, matrix = model.gradient, batch.matrix[:, 0]
-    logits, gradient = runtime.logits_and_gradient(batch.start, matrix)
+    logits, gradient = runtime.value_and_gradient(batch.start, matrix)
     assert len(logits) == len(gradient) == ROWS
     with pytest.raises(OutOfTimeError):
-        runtime.logits_and_gradient(batch.start, matrix, time.monotonic() - 1)
+        runtime.value_and_gradient(batch.start, matrix, time.monotonic() - 1)
 
 
 def test_a_walk_keeps_what_it_has_when_time_is_up():

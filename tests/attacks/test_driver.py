@@ -132,7 +132,7 @@ def test_solver_that_lies(monkeypatch, lie, engine, norm, eps):
         if outcome.witness is not None:
             found = outcome.witness.x
             assert np.all((found >= 0) & (found <= 1))
-            assert model.runtime.outputs(found[None]).argmax() != y[outcome.index]
+            assert model.runtime.forward(found[None]).argmax() != y[outcome.index]
             assert outcome.witness.distance <= (np.inf if eps is None else eps)
 
 
@@ -182,15 +182,15 @@ def test_unsafe_sets_of_several_inequalities(tmp_path):
     x = np.full(4, 0.5)
     box = InputSet(x, LInf(), 0.5, np.zeros(4), np.ones(4))
     grid = np.random.default_rng(0).uniform(0, 1, (4000, 4)).astype(np.float32)
-    outputs = model.runtime.outputs(grid)
+    outputs = model.runtime.forward(grid)
     # Class 1 above class 0, and its output above what most of the inputs give.
     above = outputs[outputs[:, 1] > outputs[:, 0]]
     high = float(np.quantile(above[:, 1], 0.9))
     matrix = np.array([[1.0, -1.0, 0.0], [0.0, -1.0, 0.0]])
     unsafe = UnsafeSet((Conjunction(matrix, np.array([0.0, -high])),))
-    assert not unsafe.contains(model.runtime.outputs(x.astype(np.float32)[None])[0])
+    assert not unsafe.contains(model.runtime.forward(x.astype(np.float32)[None])[0])
     for settings in (Settings(restarts=2), Settings(restarts=2, minimize=True)):
         (outcome,) = attack_batch(model, [Problem(0, box, unsafe, unsafe)], settings)
         assert outcome.verdict in (Verdict.ADVERSARIAL, Verdict.MISCLASSIFIED)
         if outcome.witness is not None:
-            assert unsafe.contains(model.runtime.outputs(outcome.witness.x[None])[0])
+            assert unsafe.contains(model.runtime.forward(outcome.witness.x[None])[0])

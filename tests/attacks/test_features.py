@@ -63,7 +63,7 @@ def test_coarse_grids_against_every_point(tmp_path, seed):
     path = mlp_file(tmp_path, (3, 8, 8, 3), seed)
     model = onnx_lippa.load(path, upper=4.0)
     points = np.stack(np.meshgrid(*[np.arange(5)] * 3), axis=-1).reshape(-1, 3).astype(np.float32)
-    labels = model.runtime.outputs(points).argmax(axis=1)
+    labels = model.runtime.forward(points).argmax(axis=1)
     clean = points[[0, 31, 62, 93, 124]]
     y = labels[[0, 31, 62, 93, 124]]
     result = onnx_lippa.attack(model, clean, y, eps=2.0, upper=4.0, grid=1.0, **FEW)

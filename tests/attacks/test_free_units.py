@@ -61,7 +61,7 @@ def test_influences(seed):
     """By a difference of z of one unit, the signs of the others kept."""
     at = standpoint(seed)
     s, x = at.reduced, at.x
-    row = at.disjunct.matrix[np.argmax(at.disjunct.matrix @ s.outputs(x[None])[0]
+    row = at.disjunct.matrix[np.argmax(at.disjunct.matrix @ s.forward(x[None])[0]
                                        - at.disjunct.bound)]  # fmt: skip
 
     def margin(moved: int | None) -> float:

@@ -44,7 +44,7 @@ def test_where_takes_the_effort_of_leaky_relu(seed, tmp_path):
     found = []
     for kind in ("Where", "LeakyRelu"):
         model = written(tmp_path / f"{kind}.onnx", kind, np.random.default_rng(seed))
-        labels = model.runtime.outputs(x.astype(np.float64)).argmax(axis=1)
+        labels = model.runtime.forward(x.astype(np.float64)).argmax(axis=1)
         proofs = [
             outcome
             for eps in (0.02, 0.1, 0.3)
@@ -94,7 +94,7 @@ def jumping(path, seed: int, is_shared: bool = False):
 def sampled(model) -> np.ndarray:
     """Outputs at many points of [-1, 1]^3."""
     points = np.random.default_rng(0).uniform(-1, 1, (20_000, 3)).astype(np.float32)
-    return model.runtime.outputs(points.astype(np.float64))
+    return model.runtime.forward(points.astype(np.float64))
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -116,7 +116,7 @@ def test_properties_of_jumps_are_decided(seed, tmp_path):
 def test_classes_beside_jumps_are_decided(seed, norm, tmp_path):
     model = jumping(tmp_path / "m.onnx", seed)
     x = np.random.default_rng(seed).uniform(0.2, 0.8, (1, 3)).astype(np.float32)
-    labels = model.runtime.outputs(x.astype(np.float64)).argmax(axis=1)
+    labels = model.runtime.forward(x.astype(np.float64)).argmax(axis=1)
     for eps in (0.05, 0.2, 0.5):
         proof = onnx_lippa.certify(model, x, labels, eps=eps, norm=norm, time_limit=20)
         assert proof.outcomes[0].verdict.value in ("robust", "adversarial")
@@ -128,7 +128,7 @@ def test_one_comparison_decides_all_that_depends_on_it(seed, tmp_path):
     model = jumping(tmp_path / "m.onnx", seed, is_shared=True)
     x = np.zeros((1, 3), np.float32)
     outputs = sampled(model)
-    labels = model.runtime.outputs(x.astype(np.float64)).argmax(axis=1)
+    labels = model.runtime.forward(x.astype(np.float64)).argmax(axis=1)
     gap = outputs[:, labels[0]] - outputs[:, 1 - labels[0]]
     proof = onnx_lippa.certify(model, x, labels, eps=1.0, lower=-1.0, upper=1.0, time_limit=20)
     expected = "robust" if gap.min() > 0 else "adversarial"

@@ -143,7 +143,7 @@ def test_imported_network_gives_what_the_framework_gave(export):
 @parametrized("classifier", "regressor", "conditional")
 def test_model_gives_what_the_framework_gave(export):
     x, _, outputs = export.stored
-    assert_same(loaded(export).runtime.outputs(x.reshape(len(x), -1)), outputs)
+    assert_same(loaded(export).runtime.forward(x.reshape(len(x), -1)), outputs)
 
 
 @parametrized("quantised")

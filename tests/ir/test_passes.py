@@ -49,9 +49,9 @@ def test_rows_of_a_batch_do_not_mix():
     net = residual_net(0)
     generator = np.random.default_rng(0)
     x, v = generator.normal(size=(6, 5)), generator.normal(size=(6, 4))
-    logits, gradient = net.vector_jacobian(x, v)
+    logits, gradient = net.value_and_gradient(x, v)
     for row in range(6):
-        alone, pulled = net.vector_jacobian(x[row : row + 1], v[row : row + 1])
+        alone, pulled = net.value_and_gradient(x[row : row + 1], v[row : row + 1])
         assert_near(alone[0], logits[row], 1e-12)
         assert_near(pulled[0], gradient[row], 1e-12)
 
@@ -61,8 +61,8 @@ def test_linear_in_the_weighting():
     generator = np.random.default_rng(0)
     x = generator.uniform(size=(1, net.input_size))
     u, v = generator.normal(size=(2, 1, net.output_size))
-    mixed = net.vector_jacobian(x, 2.0 * u - v)[1]
-    expected = 2.0 * net.vector_jacobian(x, u)[1] - net.vector_jacobian(x, v)[1]
+    mixed = net.value_and_gradient(x, 2.0 * u - v)[1]
+    expected = 2.0 * net.value_and_gradient(x, u)[1] - net.value_and_gradient(x, v)[1]
     assert_near(mixed, expected, 1e-12)
 
 
@@ -77,9 +77,9 @@ def test_precision_follows_the_input():
 def test_float32_inputs_still_give_exact_gradients():
     net = mlp(0, (4, 6, 3))
     x = np.random.default_rng(0).uniform(size=(2, 4)).astype(np.float32)
-    logits, gradient = net.vector_jacobian(x, np.ones((2, 3)))
+    logits, gradient = net.value_and_gradient(x, np.ones((2, 3)))
     assert logits.dtype == gradient.dtype == np.float64
-    exact = net.vector_jacobian(x.astype(np.float64), np.ones((2, 3)))
+    exact = net.value_and_gradient(x.astype(np.float64), np.ones((2, 3)))
     np.testing.assert_array_equal(logits, exact[0])
     np.testing.assert_array_equal(gradient, exact[1])
 
@@ -92,8 +92,8 @@ def test_compiled_gradient_of_large_batches(name):
     generator = np.random.default_rng(0)
     x = generator.uniform(size=(1100, net.input_size)).astype(np.float32)
     v = generator.normal(size=(1100, net.output_size)).astype(np.float32)
-    logits, gradient = runtime.logits_and_gradient(x, v)
-    exact, pulled = net.vector_jacobian(x.astype(np.float64), v.astype(np.float64))
+    logits, gradient = runtime.value_and_gradient(x, v)
+    exact, pulled = net.value_and_gradient(x.astype(np.float64), v.astype(np.float64))
     assert_near(logits, exact, 1e-5)
     clear = ~_near_a_kink(net, x.astype(np.float64))
     assert clear.mean() > 0.95

@@ -100,7 +100,7 @@ def test_gradients_against_finite_differences_of_the_network(kind: str) -> None:
         moves = step * np.eye(x.size)
         difference = (network.forward(x + moves) - network.forward(x - moves)) / (2 * step)
         np.testing.assert_allclose(region.gradient(v), v @ difference.T, rtol=1e-6, atol=1e-6)
-        outputs, pulled = network.vector_jacobian(np.stack([x, x]), v)
+        outputs, pulled = network.value_and_gradient(np.stack([x, x]), v)
         np.testing.assert_allclose(region.gradient(v), pulled, rtol=1e-12, atol=1e-12)
         np.testing.assert_allclose(outputs[0], region.evaluate(x[None]).outputs[0], atol=1e-12)
 

@@ -49,7 +49,7 @@ def test_decisions(settings: MipSettings, seed: int) -> None:
         answer = decide(reduced, [disjunct], settings)
         if wanted < 0:
             assert answer.ending is Ending.UNSAFE
-            margin = disjunct.margins(reduced.outputs(answer.x[None]))[0]
+            margin = disjunct.margins(reduced.forward(answer.x[None]))[0]
             assert answer.margin == pytest.approx(float(margin), abs=1e-12)
             assert margin < 0
             assert question.distance(answer.x) <= question.eps + 1e-6
@@ -95,7 +95,7 @@ def test_a_start_that_is_unsafe_is_the_answer() -> None:
     reduced, _ = random_system(generator)
     disjunct = random_disjunct(generator, 1)
     x = generator.uniform(reduced.lower, reduced.upper)
-    disjunct = moved(disjunct, -0.1 - disjunct.margins(reduced.outputs(x[None]))[0])
+    disjunct = moved(disjunct, -0.1 - disjunct.margins(reduced.forward(x[None]))[0])
     answer = decide(reduced, [disjunct], MipSettings(), start=x)
     assert answer.ending is Ending.UNSAFE
     np.testing.assert_array_equal(answer.x, x)
@@ -119,7 +119,7 @@ def test_a_replay_has_the_last_word() -> None:
     assert seen
     assert all(x.shape == (question.size,) for x in seen)
     # The last one offered is the least margin there is.
-    margin = disjunct.margins(reduced.outputs(reduced.restrict(seen[-1][None])))[0]
+    margin = disjunct.margins(reduced.forward(reduced.restrict(seen[-1][None])))[0]
     assert margin == pytest.approx(-0.2, abs=1e-4)
     accepted = decide(reduced, [disjunct], MipSettings(), accepts=lambda _: True)
     assert accepted.ending is Ending.UNSAFE

@@ -93,7 +93,7 @@ def test_balls_of_other_norms(norm: Norm, rows: int) -> None:
         solution = solved(stated)
         if isinstance(norm, WeightedNorm):
             points = question.sample(generator, 3000)
-            sampled = disjunct.margins(reduced.outputs(reduced.restrict(points))).min()
+            sampled = disjunct.margins(reduced.forward(reduced.restrict(points))).min()
             assert solution.objective + stated.constant <= sampled + 1e-6
             x = stated.x(solution.values)
             assert question.distance(reduced.embed(x[None])[0]) <= question.eps + 1e-5
@@ -263,7 +263,7 @@ def test_the_reference_covers_the_system() -> None:
     generator = np.random.default_rng(60)
     reduced, _ = random_system(generator)
     points = generator.uniform(reduced.lower, reduced.upper, (50, reduced.inputs))
-    z_hat, outputs = reduced.pre_activations(points), reduced.outputs(points)
+    z_hat, outputs = reduced.pre_activations(points), reduced.forward(points)
     for pattern, rows, offset, f_rows, f_offset in pieces(reduced):
         here = np.all((z_hat >= 0) == pattern, axis=1)
         np.testing.assert_allclose(points[here] @ rows.T + offset, z_hat[here], atol=1e-12)

@@ -135,8 +135,8 @@ def test_outputs_of_every_size(tmp_path, scale):
 def test_an_attack_sees_one_sample_at_a_time():
     model = load_model(mixing())
     x = normal(1, 5, 3)
-    assert_near(model.runtime.outputs(x), model.runtime.outputs_alone(x), 1e-6)
-    assert_near(model.network.forward(x), model.runtime.outputs(x), 1e-5)
+    assert_near(model.runtime.forward(x), model.runtime.forward_alone(x), 1e-6)
+    assert_near(model.network.forward(x), model.runtime.forward(x), 1e-5)
 
 
 # Inputs without a batch axis
@@ -178,7 +178,7 @@ def test_a_vector_that_meets_constants_of_higher_rank(shape):
 def test_vectors_are_run_one_at_a_time(rows):
     loaded = load_model(vector(node("Mul", "x c", "y"), c=normal(1, 4)))
     x = normal(2, rows, 4)
-    np.testing.assert_array_equal(loaded.runtime.outputs(x), x * normal(1, 4))
+    np.testing.assert_array_equal(loaded.runtime.forward(x), x * normal(1, 4))
 
 
 # Float64
@@ -197,10 +197,10 @@ def test_models_in_float64():
     loaded = load_model(model)
     assert loaded.interface.dtype == loaded.gradient.dtype == FLOAT64
     x = np.random.default_rng(0).uniform(size=(6, 4))
-    assert loaded.runtime.outputs(x).dtype == FLOAT64
-    assert_near(loaded.runtime.outputs(x), loaded.network.forward(x), 1e-14)
-    logits, gradient = loaded.gradient.logits_and_gradient(x, np.ones((6, 2)))
-    exact, pulled = loaded.network.vector_jacobian(x, np.ones((6, 2)))
+    assert loaded.runtime.forward(x).dtype == FLOAT64
+    assert_near(loaded.runtime.forward(x), loaded.network.forward(x), 1e-14)
+    logits, gradient = loaded.gradient.value_and_gradient(x, np.ones((6, 2)))
+    exact, pulled = loaded.network.value_and_gradient(x, np.ones((6, 2)))
     assert_near(logits, exact, 1e-14)
     assert_near(gradient, pulled, 1e-14)
 
@@ -208,8 +208,8 @@ def test_models_in_float64():
 def test_float64_tells_apart_what_float32_does_not():
     loaded = load_model(double(node("Sub", "x c", "y"), c=np.ones(4)))
     x = np.full((1, 4), 1.0 + 1e-12)
-    np.testing.assert_allclose(loaded.runtime.outputs(x), x - 1.0, rtol=0, atol=1e-16)
-    assert np.all(loaded.runtime.outputs(x) != 0.0)
+    np.testing.assert_allclose(loaded.runtime.forward(x), x - 1.0, rtol=0, atol=1e-16)
+    assert np.all(loaded.runtime.forward(x) != 0.0)
 
 
 def test_float64_with_an_output_activation():
@@ -230,7 +230,7 @@ def test_a_gradient_without_kernels_for_float64_is_compiled_in_float32(monkeypat
     monkeypatch.setattr(GradientRuntime, "__init__", without_float64)
     runtime = GradientRuntime.of(loaded.network, FLOAT64, 1)
     assert runtime.dtype == FLOAT32
-    _, gradient = runtime.logits_and_gradient(np.ones((2, 4)), np.ones((2, 3)))
+    _, gradient = runtime.value_and_gradient(np.ones((2, 4)), np.ones((2, 3)))
     assert gradient.dtype == FLOAT32
 
 
@@ -246,7 +246,7 @@ def test_gzipped_models(tmp_path, name):
     check_loaded(loaded)
     plain = load_model(model)
     x = normal(2, 5, 4)
-    np.testing.assert_array_equal(loaded.runtime.outputs(x), plain.runtime.outputs(x))
+    np.testing.assert_array_equal(loaded.runtime.forward(x), plain.runtime.forward(x))
     assert loaded.file.packed
     assert not plain.file.packed
     assert loaded.file.sha256 != plain.file.sha256

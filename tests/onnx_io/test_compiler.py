@@ -25,8 +25,8 @@ def test_every_kind_of_network(name):
     for rows in (1, 5):
         x = generator.uniform(-1, 1, (rows, network.input_size)).astype(np.float32)
         v = generator.normal(size=(rows, network.output_size)).astype(np.float32)
-        logits, gradient = runtime.logits_and_gradient(x, v)
-        exact, pulled = network.vector_jacobian(x.astype(np.float64), v.astype(np.float64))
+        logits, gradient = runtime.value_and_gradient(x, v)
+        exact, pulled = network.value_and_gradient(x.astype(np.float64), v.astype(np.float64))
         assert_near(logits, exact, 2e-5)
         assert_near(gradient, pulled, 2e-5)
 
@@ -51,8 +51,8 @@ def test_outputs_of_several_axes_are_flattened():
     onnx.checker.check_model(model, full_check=True)
     runtime = GradientRuntime(model.SerializeToString(), (2, 3))
     x, v = normal(2, 5, 6), normal(3, 5, 8)
-    logits, gradient = runtime.logits_and_gradient(x, v)
-    exact, pulled = network.vector_jacobian(x.astype(np.float64), v.astype(np.float64))
+    logits, gradient = runtime.value_and_gradient(x, v)
+    exact, pulled = network.value_and_gradient(x.astype(np.float64), v.astype(np.float64))
     assert_near(logits, exact, 2e-5)
     assert_near(gradient, pulled, 2e-5)
 

@@ -65,7 +65,7 @@ def test_an_output_by_name(tmp_path, name, size):
 def test_an_inner_tensor_is_run_as_the_model_computes_it():
     model = load_model(with_outputs(TWO, y=TensorProto.FLOAT), output="a")
     x = normal(4, 5, 4)
-    assert_near(model.runtime.outputs(x), x @ WEIGHTS["w"] + WEIGHTS["c"], 1e-6)
+    assert_near(model.runtime.forward(x), x @ WEIGHTS["w"] + WEIGHTS["c"], 1e-6)
     whole = load_model(with_outputs(TWO, y=TensorProto.FLOAT))
     assert whole.network.output_size == 2
 

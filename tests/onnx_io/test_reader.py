@@ -127,7 +127,7 @@ def test_external_weights(tmp_path, location):
     x = normal(1, 3, 4)
     inline = load_model(dense_model())
     np.testing.assert_array_equal(model.network.forward(x), inline.network.forward(x))
-    assert_near(model.runtime.outputs(x), inline.runtime.outputs(x), 1e-6)
+    assert_near(model.runtime.forward(x), inline.runtime.forward(x), 1e-6)
 
 
 def test_external_weights_are_in_the_digest(tmp_path):
@@ -170,7 +170,7 @@ def test_what_was_loaded_is_what_runs(tmp_path):
     model = load(path, check=False)
     (tmp_path / "weights.bin").write_bytes(weight_bytes()[::-1])
     path.unlink()
-    np.testing.assert_array_equal(model.runtime.outputs(x), inline.runtime.outputs(x))
+    np.testing.assert_array_equal(model.runtime.forward(x), inline.runtime.forward(x))
 
 
 def test_a_source_opens_what_was_checked(tmp_path):
@@ -178,7 +178,7 @@ def test_a_source_opens_what_was_checked(tmp_path):
     model = load(saved(with_external_weights("weights.bin"), tmp_path))
     x, again = normal(1, 3, 4), model.source.open()
     assert again.interface == model.interface
-    np.testing.assert_array_equal(model.runtime.outputs(x), again.runtime.outputs(x))
+    np.testing.assert_array_equal(model.runtime.forward(x), again.runtime.forward(x))
     joint = model.joint().source.open()
     assert joint.network.output_size == model.network.output_size + model.network.input_size
     (tmp_path / "weights.bin").write_bytes(weight_bytes()[::-1])
@@ -295,7 +295,7 @@ def test_free_and_fixed_batch():
     assert load_model(free).interface.batch_is_free
     assert not load_model(fixed).interface.batch_is_free
     x = normal(1, 7, 4)
-    outputs = [load_model(m).runtime.outputs(x) for m in (free, fixed)]
+    outputs = [load_model(m).runtime.forward(x) for m in (free, fixed)]
     assert_near(outputs[0], outputs[1], 1e-6)
 
 

@@ -19,7 +19,7 @@ VECTOR = Interface("x", (3,), Batch.FREE, "y")
 def test_rows_keep_their_order(batch, rows):
     model = load_model(one_op("Mul", (3,), "x", normal(1, 3), flatten=False, batch=batch))
     x = normal(2, rows, 3)
-    np.testing.assert_array_equal(model.runtime.outputs(x), x * normal(1, 3))
+    np.testing.assert_array_equal(model.runtime.forward(x), x * normal(1, 3))
 
 
 @pytest.mark.parametrize("batch", [FREE, 1])
@@ -27,11 +27,11 @@ def test_alone_is_one_row_at_a_time(batch):
     nodes = [node("Conv", "x w", "a"), node("Relu", "a", "b"), node("Flatten", "b", "y")]
     model = load_model(graph_model(nodes, (2, 5, 5), {"w": normal(1, 3, 2, 3, 3)}, batch=batch))
     x = normal(2, 9, 50)
-    alone = model.runtime.outputs_alone(x)
+    alone = model.runtime.forward_alone(x)
     np.testing.assert_array_equal(
-        alone, np.concatenate([model.runtime.outputs(row[None]) for row in x])
+        alone, np.concatenate([model.runtime.forward(row[None]) for row in x])
     )
-    assert_near(alone, model.runtime.outputs(x), 1e-5)
+    assert_near(alone, model.runtime.forward(x), 1e-5)
 
 
 def test_tensors_keep_their_shape():
@@ -49,23 +49,23 @@ def test_a_model_that_the_runtime_does_not_accept():
 def test_a_model_that_fails_when_it_runs():
     proto = one_op("Reshape", (3,), "x", np.array([1, 3]), flatten=False)
     runtime = Runtime(proto.SerializeToString(), VECTOR)
-    assert runtime.outputs(normal(1, 1, 3)).shape == (1, 3)
+    assert runtime.forward(normal(1, 1, 3)).shape == (1, 3)
     with pytest.raises(ModelError, match=r"fails on a batch of 2 .*batch axis"):
-        runtime.outputs(normal(1, 2, 3))
+        runtime.forward(normal(1, 2, 3))
 
 
 def test_a_model_that_joins_the_rows_of_a_batch():
     proto = one_op("Reshape", (3,), "x", np.array([1, -1]), flatten=False)
     runtime = Runtime(proto.SerializeToString(), VECTOR)
     with pytest.raises(ModelError, match=r"batch of 2 .*shape \(1, 6\).*batch axis"):
-        runtime.outputs(normal(1, 2, 3))
+        runtime.forward(normal(1, 2, 3))
 
 
 def test_a_model_that_sums_the_batch_away():
     proto = graph_model([node("ReduceSum", "x", "y", keepdims=0)], (3,))
     runtime = Runtime(proto.SerializeToString(), VECTOR)
     with pytest.raises(ModelError, match=r"shape \(\)"):
-        runtime.outputs(normal(1, 2, 3))
+        runtime.forward(normal(1, 2, 3))
 
 
 def test_replays_run_on_the_cpu_whatever_the_build_offers(monkeypatch):

@@ -118,7 +118,7 @@ def test_a_model_is_the_same_with_and_without(tmp_path):
     assert tried_first.interface == plain.interface
     assert tried_first.file.sha256 == plain.file.sha256
     x = np.ones((2, 4), np.float32)
-    np.testing.assert_array_equal(tried_first.runtime.outputs(x), plain.runtime.outputs(x))
+    np.testing.assert_array_equal(tried_first.runtime.forward(x), plain.runtime.forward(x))
     assert inspect(path, limits=LoadLimits()).network is not None
 
 

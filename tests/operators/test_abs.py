@@ -17,7 +17,7 @@ def test_every_opset(opset, sample):
 def test_at_zero_it_rises():
     network = load_model(one_op("Abs", (3,), flatten=False)).network
     x = np.array([[0.0, -0.0, -2.0]])
-    values, gradient = network.vector_jacobian(x, np.ones((1, 3)))
+    values, gradient = network.value_and_gradient(x, np.ones((1, 3)))
     np.testing.assert_array_equal(values, np.abs(x))
     np.testing.assert_array_equal(gradient, [[1.0, 1.0, -1.0]])
 

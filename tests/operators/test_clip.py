@@ -67,7 +67,7 @@ def test_far_bounds_round_nothing_off(far):
     model = load_model(clip(-far, far, (4,)))
     x = normal(1, 5, 4)
     np.testing.assert_array_equal(model.network.forward(x), x)
-    logits, gradient = model.gradient.logits_and_gradient(x, np.ones_like(x))
+    logits, gradient = model.gradient.value_and_gradient(x, np.ones_like(x))
     np.testing.assert_array_equal(logits, x)
     np.testing.assert_array_equal(gradient, np.ones_like(x))
 
@@ -76,7 +76,7 @@ def test_on_the_bounds():
     """A unit on a bound counts as above it, where Clip is the larger slope or the smaller."""
     network = load_model(clip(-1.0, 1.0, (3,))).network
     x = np.array([[-1.0, 1.0, 0.0]])
-    values, gradient = network.vector_jacobian(x, np.ones((1, 3)))
+    values, gradient = network.value_and_gradient(x, np.ones((1, 3)))
     np.testing.assert_array_equal(values, x)
     np.testing.assert_array_equal(gradient, [[1.0, 0.0, 1.0]])
 

@@ -66,7 +66,7 @@ def test_a_tensor_with_itself(op):
     """In a tie the first operand is the one that counts."""
     nodes = [node("Mul", "x two", "a"), node(op, "x a", "y")]
     network = load_model(graph_model(nodes, (2,), {"two": np.float32(2.0)})).network
-    _, gradient = network.vector_jacobian(np.zeros((1, 2)), np.ones((1, 2)))
+    _, gradient = network.value_and_gradient(np.zeros((1, 2)), np.ones((1, 2)))
     np.testing.assert_array_equal(gradient, np.ones((1, 2)))
     check_model(one_op(op, (3,), "x", "x", flatten=False))
 
@@ -74,7 +74,7 @@ def test_a_tensor_with_itself(op):
 def test_equal_to_the_constant(op):
     bound = np.array([0.5, -0.5], np.float32)
     network = load_model(one_op(op, (2,), "x", bound, flatten=False)).network
-    values, gradient = network.vector_jacobian(bound[None].astype(np.float64), np.ones((1, 2)))
+    values, gradient = network.value_and_gradient(bound[None].astype(np.float64), np.ones((1, 2)))
     np.testing.assert_array_equal(values, bound[None])
     np.testing.assert_array_equal(gradient, np.full((1, 2), float(op == "Max")))
 

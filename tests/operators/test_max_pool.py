@@ -66,9 +66,9 @@ def test_the_order_of_positions_does_not_matter():
 def test_ties_go_to_the_first_entry():
     model = load_model(one_op("MaxPool", (1, 1, 4), kernel_shape=[1, 2], strides=[1, 2]))
     x = np.array([[1.0, 1.0, 0.0, 0.0]], np.float32)
-    _, gradient = model.gradient.logits_and_gradient(x, np.array([[1.0, 2.0]], np.float32))
+    _, gradient = model.gradient.value_and_gradient(x, np.array([[1.0, 2.0]], np.float32))
     np.testing.assert_array_equal(gradient, [[1.0, 0.0, 2.0, 0.0]])
-    _, pulled = model.network.vector_jacobian(x.astype(float), np.array([[1.0, 2.0]]))
+    _, pulled = model.network.value_and_gradient(x.astype(float), np.array([[1.0, 2.0]]))
     np.testing.assert_array_equal(pulled, gradient)
 
 

@@ -67,5 +67,5 @@ def test_refuses_a_computed_slope():
 
 def test_slope_at_zero_is_that_above():
     network = load_model(one_op("PRelu", (2,), "x", np.float32(-0.5), flatten=False)).network
-    _, gradient = network.vector_jacobian(np.array([[0.0, -1.0]]), np.ones((1, 2)))
+    _, gradient = network.value_and_gradient(np.array([[0.0, -1.0]]), np.ones((1, 2)))
     np.testing.assert_array_equal(gradient, [[1.0, -0.5]])

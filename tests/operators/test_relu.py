@@ -27,8 +27,8 @@ def test_at_the_kink_both_gradients_are_of_the_active_piece():
     model = load_model(one_op("Relu", (3,), flatten=False))
     x = np.array([[0.0, -0.0, -1.0]])
     v = np.array([[2.0, 3.0, 5.0]])
-    _, exact = model.network.vector_jacobian(x, v)
-    _, compiled = model.gradient.logits_and_gradient(x.astype(np.float32), v.astype(np.float32))
+    _, exact = model.network.value_and_gradient(x, v)
+    _, compiled = model.gradient.value_and_gradient(x.astype(np.float32), v.astype(np.float32))
     np.testing.assert_array_equal(exact, [[2.0, 3.0, 0.0]])
     np.testing.assert_array_equal(compiled, exact)
 

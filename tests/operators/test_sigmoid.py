@@ -77,5 +77,5 @@ def test_keeps_small_differences():
     scores = model.network.forward(x.astype(np.float64))
     assert np.unique(scores).size == scores.size
     np.testing.assert_allclose(
-        model.network.output_activation.apply(scores), model.runtime.outputs(x), atol=1e-6
+        model.network.output_activation.apply(scores), model.runtime.forward(x), atol=1e-6
     )

@@ -116,7 +116,7 @@ def test_does_not_overflow(op):
     model = load_model(graph_model(nodes, (4,), {"c": np.float32(1e4)}))
     x = np.array([[1.0, 0.5, -1.0, 0.0]], np.float32)
     ours = model.network.output_activation.apply(model.network.forward(x.astype(np.float64)))
-    np.testing.assert_allclose(ours, model.runtime.outputs(x), rtol=1e-5)
+    np.testing.assert_allclose(ours, model.runtime.forward(x), rtol=1e-5)
 
 
 def test_keeps_the_order_of_the_classes():
@@ -124,5 +124,5 @@ def test_keeps_the_order_of_the_classes():
     x = normal(5, 50, 4)
     logits = model.network.forward(x.astype(np.float64))
     np.testing.assert_array_equal(
-        np.argsort(logits, axis=1), np.argsort(model.runtime.outputs(x), axis=1)
+        np.argsort(logits, axis=1), np.argsort(model.runtime.forward(x), axis=1)
     )

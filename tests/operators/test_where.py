@@ -150,7 +150,7 @@ def test_of_two_computed_tensors(op, difference, branches):
 def test_ties_are_decided_as_the_operator_does(op, negate):
     model = load_model(switched(op, [(4,), (4,)], [(4,), (4,)], negate=negate))
     x = np.zeros((1, 3), np.float32)
-    np.testing.assert_array_equal(model.network.forward(x), model.runtime.outputs(x))
+    np.testing.assert_array_equal(model.network.forward(x), model.runtime.forward(x))
 
     nodes = [node(op, "x c", "t"), *([node("Not", "t", "n")] if negate else []),
              node("Where", f"{'n' if negate else 't'} up down", "y"),
@@ -160,9 +160,9 @@ def test_ties_are_decided_as_the_operator_does(op, negate):
     x = np.array([[0.5, np.nextafter(np.float32(0.5), 1), np.nextafter(np.float32(0.5), 0)]])
     x = x.astype(np.float32)
     expected = np.where(COMPARISONS[op](x, np.float32(0.5)) != negate, x + 1, 2 * x)
-    np.testing.assert_array_equal(model.runtime.outputs(x), expected)
+    np.testing.assert_array_equal(model.runtime.forward(x), expected)
     np.testing.assert_array_equal(model.network.forward(x), expected)
-    logits, gradient = model.gradient.logits_and_gradient(x, np.ones_like(x))
+    logits, gradient = model.gradient.value_and_gradient(x, np.ones_like(x))
     np.testing.assert_array_equal(logits, expected)
     chosen = COMPARISONS[op](x, np.float32(0.5)) != negate
     np.testing.assert_array_equal(gradient, np.where(chosen, 1.0, 2.0))

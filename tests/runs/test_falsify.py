@@ -44,7 +44,7 @@ def test_against_a_grid(tmp_path, seed):
     steps = np.linspace(0.0, 1.0, 201, dtype=np.float32)
     grid = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
     model = onnx_lippa.load(path)
-    outputs = model.runtime.outputs(grid)
+    outputs = model.runtime.forward(grid)
     difference = outputs[:, 0].astype(np.float64) - outputs[:, 1]
     least, spread = float(difference.min()), float(np.ptp(difference))
     row = np.array([[1.0, -1.0, 0.0]])

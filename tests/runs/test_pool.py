@@ -72,7 +72,7 @@ def problems(model, x, y, count, *faults) -> Sequence[Problem]:
         model.file.path, get_norm("linf"), InputSpecification(eps=0.05), Targets(), Settings(**FEW),
         *([1, faults] if faults else []),
     )  # fmt: skip
-    return asked.problems(np.arange(count), x[:count], y[:count], model.runtime.outputs(x[:count]))
+    return asked.problems(np.arange(count), x[:count], y[:count], model.runtime.forward(x[:count]))
 
 
 def test_a_worker_that_is_killed_costs_nothing(monkeypatch):

@@ -41,7 +41,7 @@ def test_no_search_proves_more_than_there_is(name, seed, search):
     points = [inside(reduced.domain, generator) for _ in range(5)]
     points += [fractions(x) for x in offered[:8]]
     for x in points:
-        outputs = exact.outputs(x)
+        outputs = exact.forward(x)
         for disjunct in rows:
             margin = max(
                 dot(fractions(row), outputs) - Fraction(float(bound))
@@ -56,7 +56,7 @@ def test_any_duals_of_a_leaf_prove_no_more_than_there_is(seed):
     reduced = random_system(generator, 3, (4, 3))
     (disjunct,) = disjuncts_of(generator, 3, ((1,), (3,))[seed % 2], 0.0)
     leaves, x = Leaves(reduced), generator.uniform(reduced.lower, reduced.upper, (4000, 3))
-    z_hat, margins = reduced.pre_activations(x), disjunct.margins(reduced.outputs(x))
+    z_hat, margins = reduced.pre_activations(x), disjunct.margins(reduced.forward(x))
     state = decide_signs(reduced.unit_lower, reduced.unit_upper)
     free = np.flatnonzero(state == 0)
     state[free[::2]] = generator.choice([-1, 1], free[::2].size)

@@ -35,7 +35,7 @@ def searched(search, reduced, disjuncts):
     offered: list[Float64] = []
 
     def offer(x: Float64) -> bool:
-        outputs = reduced.outputs(reduced.restrict(x[None]))[0]
+        outputs = reduced.forward(reduced.restrict(x[None]))[0]
         offered.append(x)
         return any(disjunct.contains(outputs) for disjunct in disjuncts)
 
@@ -112,7 +112,7 @@ def test_dual_bounds_hold_at_every_step_of_the_ascent(seed):
     disjuncts = disjuncts_of(generator, 3, (1, 1, 1), 0.0)
     rows, ascent = margin_rows(reduced, disjuncts), Ascent(Units.of(reduced))
     x = generator.uniform(reduced.lower, reduced.upper, (3000, 3))
-    outputs = reduced.outputs(x)
+    outputs = reduced.forward(x)
     values = np.array([disjunct.margins(outputs).min() for disjunct in disjuncts])
     bounds = [ascent.run(rows, relax_units(reduced), steps).bounds for steps in (0, 5, 60)]
     assert np.all(bounds[0] <= values + 1e-9)
@@ -143,7 +143,7 @@ def test_split_bounds_hold_where_the_signs_do(seed):
         relaxed = ReluRelaxation.of(reduced.unit_lower[None], reduced.unit_upper[None], state[None])
         found = Ascent(Units.of(reduced)).run(margin_rows(reduced, disjuncts), relaxed, 40)
         inside = sign * z_hat[:, unit] >= 0
-        margins = disjuncts[0].margins(reduced.outputs(x[inside]))
+        margins = disjuncts[0].margins(reduced.forward(x[inside]))
         assert found.bounds[0] <= margins.min(initial=np.inf) + 1e-9
 
 

@@ -61,7 +61,7 @@ def search(reduced, disjuncts, kind=SignSearch):
     offered = []
 
     def offer(x):
-        margins = [one.margins(reduced.outputs(x[None]))[0] for one in disjuncts]
+        margins = [one.margins(reduced.forward(x[None]))[0] for one in disjuncts]
         offered.append(x)
         return min(margins) <= 1e-9
 
@@ -121,7 +121,7 @@ def test_weighted_sums_bound_the_margin_as_the_linear_program_does(seed):
         assert margins[number] >= exact - 0.6 * (1 + abs(exact))
     x = generator.uniform(reduced.lower, reduced.upper, (3000, 3))
     for number, disjunct in enumerate(disjuncts):
-        assert margins[number] <= disjunct.margins(reduced.outputs(x)).min() + 1e-9
+        assert margins[number] <= disjunct.margins(reduced.forward(x)).min() + 1e-9
 
 
 def test_two_rows_that_no_input_meets_together_are_refuted_without_splitting():

@@ -179,7 +179,7 @@ def outcomes_of(
         options, workers,
     )  # fmt: skip
     chosen = np.array(indices, dtype=np.int64)
-    outputs = model.runtime.outputs(x[chosen])
+    outputs = model.runtime.forward(x[chosen])
     return list(attack_inputs(model, asked, chosen, x[chosen], y[chosen], outputs))
 
 

@@ -62,7 +62,7 @@ def points_of(inputs: InputSet, network: Network, seed: int, count: int) -> Floa
     far = [inputs.norm.sample_extreme(generator, inputs.size) for _ in range(count // 2)]
     tried = inputs.center + inputs.eps * np.array(far)
     v = generator.normal(size=(16, network.output_size))
-    _, costs = network.vector_jacobian(np.repeat(inputs.center[None], 16, axis=0), v)
+    _, costs = network.value_and_gradient(np.repeat(inputs.center[None], 16, axis=0), v)
     corners = [
         inputs.norm.minimize_linear(cost, inputs.center, inputs.eps, inputs.lower, inputs.upper)
         for cost in costs

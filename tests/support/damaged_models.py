@@ -245,11 +245,11 @@ def outcome(content: bytes) -> str:
         return "refused" if str(error).strip() else "refused without a word"
     x = np.random.default_rng(1).uniform(0.0, 1.0, (3, model.network.input_size))
     ours = model.network.output_activation.apply(model.network.forward(x))
-    theirs = model.runtime.outputs(x.astype(np.float32))
+    theirs = model.runtime.forward(x.astype(np.float32))
     scale = float(np.max(np.abs(ours), initial=1e-30))
     if ours.shape != theirs.shape or np.max(np.abs(ours - theirs), initial=0.0) > 1e-3 * scale:
         return "loaded, but differs from ONNX Runtime"
-    gradient = model.gradient.logits_and_gradient(
+    gradient = model.gradient.value_and_gradient(
         x.astype(np.float32), np.ones((3, model.network.output_size), np.float32)
     )[1]
     return "loaded" if gradient.shape == x.shape else "loaded, but without a gradient"

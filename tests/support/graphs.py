@@ -165,7 +165,7 @@ def normal(seed: int, *shape: int) -> np.ndarray:
 
 
 def label_of(model: Model, x: np.ndarray) -> int:
-    return int(model.runtime.outputs(x[None])[0].argmax())
+    return int(model.runtime.forward(x[None])[0].argmax())
 
 
 def dense_model(layers: list[tuple[np.ndarray, np.ndarray]]) -> Model:

@@ -81,9 +81,9 @@ def check_forward(model: Model) -> None:
     assert exact.dtype == np.float64
     assert rounded.dtype == np.float32
     assert_near(rounded, exact, FLOAT32)
-    theirs = model.runtime.outputs(x)
+    theirs = model.runtime.forward(x)
     assert_near(theirs, network.output_activation.apply(exact), FLOAT32)
-    assert_near(model.runtime.outputs_alone(x), theirs, FLOAT32)
+    assert_near(model.runtime.forward_alone(x), theirs, FLOAT32)
     alone = np.concatenate([network.forward(row[None].astype(np.float64)) for row in x])
     assert_near(alone, exact, EXACT)
 
@@ -99,7 +99,7 @@ def check_directional_derivatives(network: Network) -> None:
             assert step > 1e-9, "the test's input lies on a kink"
         ends = network.forward(np.stack([row + step * w, row - step * w]))
         slope = (ends[0] - ends[1]) / (2 * step)
-        logits, gradient = network.vector_jacobian(row[None], v[None])
+        logits, gradient = network.value_and_gradient(row[None], v[None])
         assert_near(logits, network.forward(row[None]), EXACT)
         noise = 1e-13 * np.max(np.abs(ends), initial=1.0) / step
         bound = 1e-8 * np.sum(np.abs(v * slope)) + noise * np.sum(np.abs(v)) + 1e-12
@@ -115,8 +115,8 @@ def check_compiled_gradient(model: Model) -> None:
     for rows in (1, 5):
         x = build_inputs(network, rows)
         v = generator.normal(size=(rows, network.output_size)).astype(np.float32)
-        logits, gradient = model.gradient.logits_and_gradient(x, v)
-        exact, pulled = network.vector_jacobian(x.astype(np.float64), v.astype(np.float64))
+        logits, gradient = model.gradient.value_and_gradient(x, v)
+        exact, pulled = network.value_and_gradient(x.astype(np.float64), v.astype(np.float64))
         assert logits.dtype == gradient.dtype == model.gradient.dtype
         assert_near(logits, exact, FLOAT32)
         assert_near(gradient, pulled, FLOAT32)

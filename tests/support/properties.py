@@ -40,11 +40,11 @@ def check_compiled(model: Model) -> None:
     for rows in (1, 5):
         x = build_inputs(network, rows)
         v = generator.normal(size=(rows, network.output_size)).astype(np.float32)
-        logits, gradient = model.gradient.logits_and_gradient(x, v)
-        exact, pulled = network.vector_jacobian(x.astype(np.float64), v.astype(np.float64))
+        logits, gradient = model.gradient.value_and_gradient(x, v)
+        exact, pulled = network.value_and_gradient(x.astype(np.float64), v.astype(np.float64))
         assert_near(logits, exact, FLOAT32)
         parts = [
-            network.vector_jacobian(np.repeat(row[None], len(units), axis=0), units)[1]
+            network.value_and_gradient(np.repeat(row[None], len(units), axis=0), units)[1]
             for row in x.astype(np.float64)
         ]
         scale = max(np.max(np.abs(row) @ np.abs(part)) for row, part in zip(v, parts, strict=True))
@@ -64,7 +64,7 @@ def check_regions(model: Model) -> None:
         assert region.contains(x, ROUNDING * largest), "the region does not contain its own input"
         assert_near(here.outputs, network.forward(x[None]), EXACT)
         gradient = region.gradient(weights)
-        _, pulled = network.vector_jacobian(np.repeat(x[None], len(weights), axis=0), weights)
+        _, pulled = network.value_and_gradient(np.repeat(x[None], len(weights), axis=0), weights)
         assert_near(gradient, pulled, EXACT)
         moves = generator.normal(size=(4, x.size))
         there = region.evaluate(x + moves)

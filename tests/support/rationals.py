@@ -77,7 +77,7 @@ class ExactNetwork:
                 raise TypeError(type(layer).__name__)
         return values
 
-    def outputs(self, x: Numbers) -> Numbers:
+    def forward(self, x: Numbers) -> Numbers:
         return self.values(x)[-1]
 
 

@@ -130,7 +130,7 @@ def problems_of(model: Model, data: Path, eps: float, count: int) -> list[Proble
     """The classification problems of the first inputs that are classified correctly."""
     x, labels = labelled(model, data)
     features = InputSpecification.build(model.network.input_size, lower=0.0, upper=1.0, eps=eps)
-    predicted = model.runtime.outputs(x[: 4 * count + 50]).argmax(axis=1)
+    predicted = model.runtime.forward(x[: 4 * count + 50]).argmax(axis=1)
     right = [i for i in range(len(predicted)) if predicted[i] == labels[i]][:count]
     k = model.network.output_size
     return [

@@ -92,7 +92,7 @@ def region_at_pgd_end(
         inputs.center[None], np.array([inputs.eps]), inputs.lower, inputs.upper
     )
     for share in 0.5 * 0.9 ** np.arange(40):
-        _, slope = network.vector_jacobian(x[None], disjunct.matrix[:1])
+        _, slope = network.value_and_gradient(x[None], disjunct.matrix[:1])
         step = share * inputs.eps * inputs.norm.steepest_descent(slope)
         x = project(x[None] + step)[0]
     return LinearRegion.of(network, x), disjunct

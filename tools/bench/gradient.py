@@ -52,10 +52,10 @@ def gradient_times(path: Path, n: int, repeats: int) -> dict[str, float]:
     x64, v64 = x.astype(np.float64), v.astype(np.float64)
     return medians(
         {
-            "forward": lambda: model.runtime.outputs(x),
-            "compiled": lambda: model.gradient.logits_and_gradient(x, v),
+            "forward": lambda: model.runtime.forward(x),
+            "compiled": lambda: model.gradient.value_and_gradient(x, v),
             "torch": with_torch,
-            "numpy": lambda: model.network.vector_jacobian(x64, v64),
+            "numpy": lambda: model.network.value_and_gradient(x64, v64),
         },
         repeats,
     )

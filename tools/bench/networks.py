@@ -45,8 +45,8 @@ def measure(path: Path) -> dict[str, float]:
     v = np.ones((n, model.network.output_size))
     times = medians(
         {
-            "forward": lambda: model.values.logits(x.astype(model.values.dtype)),
-            "gradient": lambda: model.gradient.logits_and_gradient(x, v),
+            "forward": lambda: model.values.forward(x.astype(model.values.dtype)),
+            "gradient": lambda: model.gradient.value_and_gradient(x, v),
         }
     )
     size = {"inputs": model.network.input_size, "units": model.network.units}

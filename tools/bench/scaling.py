@@ -51,7 +51,7 @@ def print_row(relus: int) -> None:
         seconds, rows = lp_steps(model)
         x = np.random.default_rng(0).uniform(size=(64, 3072)).astype(np.float32)
         v = np.ones((64, 10), dtype=np.float32)
-        times = medians({"gradient": lambda: model.gradient.logits_and_gradient(x, v)})
+        times = medians({"gradient": lambda: model.gradient.value_and_gradient(x, v)})
     row(
         f"{model.network.units:,}", f"{loaded:.2f}", f"{peak_megabytes():.0f}",
         f"{statistics.median(seconds):.2f}", f"{max(seconds):.2f}",

@@ -94,7 +94,7 @@ class Descend(Stage):
             if time.monotonic() > deadline:
                 return []
             part = slice(first, first + together)
-            margins[part] = unsafe.margins(ledger.model.values.logits(around[part]))
+            margins[part] = unsafe.margins(ledger.model.values.forward(around[part]))
         chosen: list[Float64] = []
         seen: set[bytes] = set()
         for row in np.argsort(margins, kind="stable"):

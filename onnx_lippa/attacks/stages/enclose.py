@@ -135,7 +135,7 @@ def _linear_distances(ledger: Ledger, position: int) -> Float64:
     distances = []
     for disjunct in problem.unsafe.disjuncts:
         repeated = np.repeat(inputs.center[None], len(disjunct.bound), axis=0)
-        logits, gradient = network.vector_jacobian(repeated, disjunct.matrix)
+        logits, gradient = network.value_and_gradient(repeated, disjunct.matrix)
         margins = disjunct.matrix @ logits[0] - disjunct.bound
         slopes = np.maximum(inputs.norm.dual(gradient), 1e-12)
         distances.append(float(np.max(np.maximum(margins, 0.0) / slopes)))

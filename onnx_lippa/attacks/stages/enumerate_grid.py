@@ -96,14 +96,14 @@ def _offer(ledger: Ledger, position: int, points: Float64) -> bool:
     """Offers the unsafe ones among some points, the best first; True where one is a witness."""
     entry = ledger.progress[position]
     inputs, unsafe = entry.state.improving, entry.state.problem.unsafe
-    logits = ledger.model.values.logits(points)
+    logits = ledger.model.values.forward(points)
     margins = unsafe.margins(logits).min(axis=1)
     lengths = inputs.norm.lengths(points - inputs.center)
     near = margins <= _ROUNDING * max(1.0, float(np.abs(logits).max()))
     chosen = np.flatnonzero(near & (lengths <= inputs.eps * (1.0 + _COUNTING)))
     if not chosen.size:
         return False
-    outputs = ledger.model.runtime.outputs(points[chosen].astype(inputs.dtype))
+    outputs = ledger.model.runtime.forward(points[chosen].astype(inputs.dtype))
     chosen = chosen[_unsafe(unsafe, outputs)]
     order = np.argsort((lengths if ledger.settings.minimize else margins)[chosen], kind="stable")
     return any(

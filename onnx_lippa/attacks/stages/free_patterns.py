@@ -270,4 +270,4 @@ class _Search:
         return (self._reduced.pre_activations(x[None])[0] >= 0).astype(np.int8)
 
     def _margin_at(self, x: Float64) -> float:
-        return float(self._disjunct.margins(self._reduced.outputs(x[None]))[0])
+        return float(self._disjunct.margins(self._reduced.forward(x[None]))[0])

@@ -86,7 +86,9 @@ class NearestRegions(Stage):
         for j, disjunct in enumerate(entry.state.problem.unsafe.disjuncts):
             bounds = np.zeros(len(x))
             for row, right in zip(disjunct.matrix, disjunct.bound, strict=True):
-                logits, gradient = network.vector_jacobian(x, np.repeat(row[None], len(x), axis=0))
+                logits, gradient = network.value_and_gradient(
+                    x, np.repeat(row[None], len(x), axis=0)
+                )
                 at_center = logits @ row - right + ((inputs.center - x) * gradient).sum(axis=1)
                 slopes = np.maximum(inputs.norm.dual(gradient), np.finfo(np.float64).tiny)
                 with np.errstate(over="ignore"):

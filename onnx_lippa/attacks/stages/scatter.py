@@ -66,7 +66,7 @@ class Scatter(Stage):
         wanted = self._affordable(ledger)
         while drawn < wanted and time.monotonic() < last:
             x = problem.inputs.sample(generator, count)
-            margins = problem.unsafe.margins(network.logits(x))
+            margins = problem.unsafe.margins(network.forward(x))
             if _keep_best(ledger, position, x, margins):
                 return
             drawn, count = drawn + count, min(2 * count, most)
@@ -92,7 +92,7 @@ class Scatter(Stage):
         points = inputs.center + shares * (points - inputs.center)
         if not count:
             return
-        margins = entry.state.problem.unsafe.margins(ledger.model.values.logits(points))
+        margins = entry.state.problem.unsafe.margins(ledger.model.values.forward(points))
         margins = np.where(np.isnan(margins), np.inf, margins)
         lengths = inputs.norm.lengths(points - inputs.center)
         for j in range(margins.shape[1]):

@@ -88,6 +88,6 @@ def _diversified(
     project = inputs[0].norm.projector(center, eps, *box)
     x: Floats = np.array(points)
     for _ in range(_DIVERSE_STEPS):
-        _, gradient = ledger.model.gradient.logits_and_gradient(x, weighting)
+        _, gradient = ledger.model.gradient.value_and_gradient(x, weighting)
         x = project(x + eps[:, None] * inputs[0].norm.steepest_descent(-gradient))
     return [row.astype(np.float64) for row in x]

@@ -136,7 +136,7 @@ class ReducedNetwork:
                 z_hat[:, first:end] += z @ self.on_units[first:end, :first].T
         return z_hat
 
-    def outputs(self, x: Float64) -> Float64:
+    def forward(self, x: Float64) -> Float64:
         """f (n, k) at points x (n, d)."""
         z = np.maximum(self.pre_activations(x), 0.0)
         outputs: Float64 = (

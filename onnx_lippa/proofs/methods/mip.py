@@ -74,6 +74,6 @@ def _start(case: Case, reduced: ReducedNetwork) -> Float64:
     ascent = Ascent(Units.of(reduced), case.deadline)
     points = ascent.run(margin_rows(reduced, disjuncts), relax_units(reduced), _STEPS).points
     x = reduced.domain.at(points)
-    margins = case.problem.unsafe.margins(reduced.outputs(x)).min(axis=1)
+    margins = case.problem.unsafe.margins(reduced.forward(x)).min(axis=1)
     best: Float64 = x[int(margins.argmin())]
     return best

@@ -44,7 +44,7 @@ def test_forms_are_off_by_no_more_than_their_error(name, seed):
         forms, outputs = pre_activations(reduced, x, z)
         for true, form, off in zip(z_hat, forms, reduced.error, strict=True):
             assert abs(true - form) <= Fraction(float(off))
-        for true, form, off in zip(exact.outputs(x), outputs, reduced.output_error, strict=True):
+        for true, form, off in zip(exact.forward(x), outputs, reduced.output_error, strict=True):
             assert abs(true - form) <= Fraction(float(off))
         for true, low, high in zip(z_hat, reduced.unit_lower, reduced.unit_upper, strict=True):
             assert Fraction(float(low)) <= true <= Fraction(float(high))
@@ -62,7 +62,7 @@ def test_no_margin_is_below_what_is_proven(name, seed):
         x = inside(reduced.domain, generator)
         if point < 4:  # where the bound is attained, but for the relaxation
             x = fractions(reduced.domain.at(found.points[point : point + 1])[0])
-        outputs = exact.outputs(x)
+        outputs = exact.forward(x)
         for row, bound in zip(rows, found.bounds, strict=True):
             margin = dot(fractions(row.matrix[0]), outputs) - Fraction(float(row.bound[0]))
             assert bound == -np.inf or margin >= Fraction(float(bound))

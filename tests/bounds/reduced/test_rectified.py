@@ -35,7 +35,7 @@ def check(network, inputs: InputSet, tightening: Tightening, seed: int) -> None:
     size = 1 + np.abs(outputs).max()
     if reduced.exact:
         e = reduced.restrict(x)
-        np.testing.assert_allclose(reduced.outputs(e), outputs, atol=1e-9 * size)
+        np.testing.assert_allclose(reduced.forward(e), outputs, atol=1e-9 * size)
         np.testing.assert_allclose(reduced.embed(e), x, atol=1e-12)
         z_hat = reduced.pre_activations(e)
         room = 1e-9 * (1 + np.abs(z_hat).max(initial=0.0))
@@ -90,7 +90,7 @@ def test_a_point_is_its_own_value(name):
     middle = np.clip(inputs.center[reduced.domain.free], reduced.lower[: reduced.domain.free.size],
                      reduced.upper[: reduced.domain.free.size])  # fmt: skip
     if reduced.exact:
-        np.testing.assert_allclose(reduced.outputs(middle[None])[0], value, atol=1e-9)
+        np.testing.assert_allclose(reduced.forward(middle[None])[0], value, atol=1e-9)
 
 
 def test_limits_are_errors_of_their_own():

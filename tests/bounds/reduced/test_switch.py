@@ -48,7 +48,7 @@ def test_branches_that_meet_are_a_kink(seed):
     assert reduced.inputs == 3 and reduced.exact
     assert 0 < reduced.units <= 6
     x = generator.uniform(-1, 1, (2000, 3))
-    off = np.abs(reduced.outputs(x) - values(matrix, constants, x))
+    off = np.abs(reduced.forward(x) - values(matrix, constants, x))
     assert np.all(off <= reduced.output_error + 1e-12)
     assert reduced.output_error.max() < (1e-5 if seed % 2 else 1e-12)
 
@@ -73,7 +73,7 @@ def test_a_jump_holds_all_that_it_may_be(seed, gap):
         assert widths.max() <= gap * 1.001  # no more than the jump itself
     # Each output has a feature of its own at most: between its ends lies what is wanted.
     ends = [
-        reduced.outputs(np.hstack([x, np.tile(end[3:], (len(x), 1))]))
+        reduced.forward(np.hstack([x, np.tile(end[3:], (len(x), 1))]))
         for end in (reduced.lower, reduced.upper)
     ]
     assert np.all(np.minimum(*ends) <= wanted + 1e-9)
