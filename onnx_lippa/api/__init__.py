@@ -10,7 +10,6 @@ from onnx_lippa.api.result import (
     attack_inputs,
     method_named,
     mip_solver,
-    proof_method_named,
     run_inputs,
 )
 from onnx_lippa.runs.replay import replay
@@ -26,7 +25,6 @@ __all__ = [
     "method_named",
     "minimal_distortion",
     "mip_solver",
-    "proof_method_named",
     "replay",
     "run_inputs",
     "verify",

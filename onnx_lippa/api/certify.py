@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy.typing as npt
 
-from onnx_lippa.api.result import AttackResult, mip_solver, proof_method_named, run_batch, specified
+from onnx_lippa.api.result import AttackResult, mip_solver, run_batch, specified
 from onnx_lippa.arrays import AnyArray, Floats
 from onnx_lippa.attacks import Settings
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.proofs import CertifySettings
+from onnx_lippa.proofs import CertifySettings, proof_method_named
 from onnx_lippa.spec import Norm
 
 
@@ -58,7 +58,7 @@ def certify(
         InputError: an argument that cannot be used, with the reason.
         ModelError: a model that cannot be used (where a path is given).
     """
-    budgets = CertifySettings(proof_method_named(method), time_limit, solver=mip_solver(solver))
+    budgets = CertifySettings(proof_method_named(method, mip_solver(solver)), time_limit)
     model, specification = specified(
         network, norm, targets, eps, lower, upper, fixed, grid, Settings(), workers
     )

@@ -13,7 +13,7 @@ from onnx_lippa.api.result import mip_solver, problems_of, specified
 from onnx_lippa.arrays import AnyArray, Float64, Floats
 from onnx_lippa.attacks import Settings
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.proofs import CertifySettings, Nearest, ProofMethod, nearest
+from onnx_lippa.proofs import CertifySettings, DistanceBounds, Mip, bound_distance
 from onnx_lippa.runs.workers import outcomes
 from onnx_lippa.spec import Norm, Problem
 from onnx_lippa.witness import ProvedBy, Verdict
@@ -30,13 +30,13 @@ class Distortions:
         upper: (n,) distance of the witness; infinite without one; 0 where the clean input is
             misclassified.
         adversarials: (n, *input_shape) the witness where there is one, else the clean input.
-        details: (n,) nodes, seconds and reasons.
+        details: (n,) effort and reasons.
     """
 
     lower: Float64
     upper: Float64
     adversarials: Floats
-    details: tuple[Nearest, ...]
+    details: tuple[DistanceBounds, ...]
 
 
 def minimal_distortion(
@@ -78,7 +78,7 @@ def minimal_distortion(
         InputError: an argument that cannot be used, with the reason.
         ModelError: a model that cannot be used (where a path is given).
     """
-    proof = CertifySettings(ProofMethod.MIP, time_limit, solver=mip_solver(solver))
+    CertifySettings(Mip(mip_solver(solver)), time_limit)  # refused now where it cannot be used
     settings = Settings(minimize=True, seed=seed)
     model, specification = specified(
         network, norm, targets, eps, lower, upper, fixed, 0.0, settings, 1
@@ -89,11 +89,10 @@ def minimal_distortion(
     for problem in problems:
         known = attacked[problem.index]
         if known.verdict is Verdict.MISCLASSIFIED:
-            found.append(Nearest(problem.index, 0.0, 0.0))
+            found.append(DistanceBounds(problem.index, 0.0, 0.0))
         else:
-            found.append(
-                _attacked(model, problem, settings, nearest(model, problem, proof, known.witness))
-            )
+            bounds = bound_distance(model, problem, solver, time_limit, known.witness)
+            found.append(_attacked(model, problem, settings, bounds))
     adversarials = [
         x if f.witness is None else f.witness.x for x, f in zip(inputs, found, strict=True)
     ]
@@ -105,7 +104,9 @@ def minimal_distortion(
     )
 
 
-def _attacked(model: Model, problem: Problem, settings: Settings, found: Nearest) -> Nearest:
+def _attacked(
+    model: Model, problem: Problem, settings: Settings, found: DistanceBounds
+) -> DistanceBounds:
     """A bracket whose lower end is a solver's word, after an attack just below that."""
     if found.proved_by is not ProvedBy.MIP:
         return found

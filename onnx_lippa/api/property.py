@@ -6,11 +6,11 @@ import math
 import time
 from pathlib import Path
 
-from onnx_lippa.api.result import method_named, proof_method_named
+from onnx_lippa.api.result import method_named
 from onnx_lippa.attacks import Settings
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.proofs import CertifySettings
+from onnx_lippa.proofs import CertifySettings, proof_method_named
 from onnx_lippa.runs.falsify import falsify as falsify_property
 from onnx_lippa.runs.falsify import load_for
 from onnx_lippa.runs.finding import Answer, Finding

@@ -18,7 +18,7 @@ from onnx_lippa.data.convert import to_floats, to_labels
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.proofs import CertifySettings, ProofMethod
+from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.runs.audit import AuditEvent, AuditSettings
 from onnx_lippa.runs.specification import RunSpecification, Targets
 from onnx_lippa.runs.tasks import events
@@ -158,15 +158,6 @@ def method_named(name: str) -> Method:
         InputError: there is no such method.
     """
     return _member(Method, name)
-
-
-def proof_method_named(name: str) -> ProofMethod:
-    """The proof method of this name.
-
-    Raises:
-        InputError: there is no such method.
-    """
-    return _member(ProofMethod, name)
 
 
 def _member(kind: type[E], name: str) -> E:

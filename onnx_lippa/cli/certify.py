@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-from onnx_lippa.api import mip_solver, proof_method_named
+from onnx_lippa.api import mip_solver
 from onnx_lippa.attacks import Settings
 from onnx_lippa.cli.options import METHOD, Arguments, Properties, option, spread
 from onnx_lippa.cli.property import answer
 from onnx_lippa.cli.run import carry_out
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.solvers.table import MIP_SOLVER_NAMES
-from onnx_lippa.proofs import CertifySettings
+from onnx_lippa.proofs import CertifySettings, proof_method_named
 
 
 @spread
@@ -43,15 +43,14 @@ def certify(
 
     What each verdict proves is stated in docs/verdicts.md.
     """
-    wanted = proof_method_named(method)
-    mip_solver(solver)
+    wanted = proof_method_named(method, mip_solver(solver))
     settings = Settings(seed=arguments.seed)
     if properties.are_given:
-        proof = CertifySettings(wanted, math.inf, solver=solver)
+        proof = CertifySettings(wanted, math.inf)
         answer(arguments, properties, time_limit, settings, proof)
         return
     properties.require_none()
     if arguments.eps is None:
         raise InputError("there is no --eps: give the radius within which to prove")
     limit = 60.0 if time_limit is None else time_limit
-    carry_out(arguments, CertifySettings(wanted, limit, solver=solver), settings)
+    carry_out(arguments, CertifySettings(wanted, limit), settings)

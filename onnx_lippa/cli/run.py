@@ -258,7 +258,7 @@ def method_of(budgets: Budgets) -> str:
     if isinstance(budgets, AuditSettings):
         return "audit"
     if isinstance(budgets, CertifySettings):
-        return f"certify {budgets.method.value}"
+        return f"certify {budgets.method.name}"
     return budgets.method.value
 
 

@@ -18,7 +18,7 @@ from typing import Final, final
 from onnx_lippa.attacks import Method, Settings
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.proofs import CertifySettings, ProofMethod
+from onnx_lippa.proofs import CertifySettings, LinearBounds
 from onnx_lippa.runs.contradiction import merged
 from onnx_lippa.runs.specification import chosen_of, indices_of
 from onnx_lippa.runs.workers import Budgets, Workers, jobs_of, stopping_time, worth_starting
@@ -141,7 +141,7 @@ class _Audit:
         attack, proof = self._settings.attack, self._settings.proof
         quick = replace(attack, method=Method.PGD, restarts=0, lp_steps=0)
         yield from self._stage(AuditStage.GRADIENTS, quick, _SHARD, _ATTACK_SHARE)
-        linear = replace(proof, method=ProofMethod.LINEAR)
+        linear = replace(proof, method=LinearBounds())
         yield from self._stage(AuditStage.BOUNDS, linear, _SHARD, _ATTACK_SHARE)
         yield from self._stage(AuditStage.LIPPA, attack, _SHARD, _ATTACK_SHARE)
         spent, before = 0.0, 0.0
@@ -172,7 +172,7 @@ class _Audit:
     def _search(self, seconds: float) -> Iterator[AuditEvent]:
         """A complete search of so many seconds for each open input, if that is enough to begin."""
         proof = self._settings.proof
-        searched = replace(proof, method=ProofMethod.COMPLETE, time_limit=seconds)
+        searched = replace(proof, time_limit=seconds)
         tried = self._open()[: _TRIED * self._workers]
         nodes = {i: self._known[i].effort.nodes for i in tried}
         yield from self._stage(AuditStage.SEARCH, searched, 1, 1.0, tried)

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
@@ -118,17 +118,19 @@ def state_options(*settings: object) -> str:
     Args:
         settings: dataclasses of options.
     """
-    return "; ".join(f"{type(one).__name__}: {_listed(asdict(one))}" for one in settings)  # type: ignore[call-overload]
+    return "; ".join(f"{type(one).__name__}: {_list_fields(one)}" for one in settings)
 
 
-def _listed(values: dict[str, object]) -> str:
-    return ", ".join(f"{name}={_plain(value)}" for name, value in values.items())
+def _list_fields(options: object) -> str:
+    return ", ".join(f"{name}={_plain(value)}" for name, value in vars(options).items())
 
 
 def _plain(value: object) -> object:
     if isinstance(value, Enum):
         return value.value
-    return f"({_listed(value)})" if isinstance(value, dict) else value
+    if is_dataclass(value):
+        return f"{type(value).__name__}({_list_fields(value)})"
+    return value
 
 
 def _are(values: Iterable[object], kinds: tuple[type, ...]) -> bool:

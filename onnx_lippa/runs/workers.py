@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from onnx_lippa.attacks import Settings, attack_batch
 from onnx_lippa.errors import ContradictionError, InputError, describe
 from onnx_lippa.onnx_io import Model, ModelSource
-from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
+from onnx_lippa.proofs import CertifySettings, certify_batch
 from onnx_lippa.runs.processes import Died, Replied, WorkerPool
 from onnx_lippa.runs.specification import chosen_of, indices_of
 from onnx_lippa.spec import Problem
@@ -281,8 +281,6 @@ def _work(model: Model, attempt: _Attempt) -> Iterator[Result]:
 
 _SHARD: Final = 25
 """Inputs explored together: enough to fill a batch, few enough to balance the workers."""
-_BATCHED: Final = (ProofMethod.INTERVAL, ProofMethod.LINEAR)
-"""Proofs that take many inputs at once; others get one at a time."""
 
 
 def outcomes(
@@ -303,7 +301,7 @@ def outcomes(
         InputError: settings that cannot be used.
         WorkerError: workers cannot be started.
     """
-    alone = isinstance(budgets, CertifySettings) and budgets.method not in _BATCHED
+    alone = isinstance(budgets, CertifySettings) and not budgets.method.is_batched
     together = 1 if alone else _SHARD
     seconds = budgets.time_limit * len(problems)
     count = worth_starting(workers, -(-len(problems) // together), seconds)

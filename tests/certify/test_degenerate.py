@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
+from onnx_lippa.proofs import BranchAndBound, CertifySettings, certify_batch
 from onnx_lippa.spec import Conjunction, InputSpecification, Problem, UnsafeSet, get_norm
 from onnx_lippa.witness import Result, Verdict
 from tests.support.graphs import dense_model, graph_model, label_of, load_model, node
@@ -20,7 +20,7 @@ NORMS = ("linf", "l1", "l2")
 def proven(model: Model, x: np.ndarray, label: int, norm: str, **features: Any) -> Result:
     inputs = InputSpecification.build(x.size, **features).input_set(x, get_norm(norm))
     unsafe = UnsafeSet.misclassification(label, model.network.output_size)
-    settings = CertifySettings(ProofMethod.COMPLETE, time_limit=10.0)
+    settings = CertifySettings(BranchAndBound(), time_limit=10.0)
     (outcome,) = certify_batch(model, [Problem(0, inputs, unsafe, unsafe)], settings)
     return outcome
 

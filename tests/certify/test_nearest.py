@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 
 from onnx_lippa import InputError, Verdict, certify, minimal_distortion
 from onnx_lippa.mip.distortion import Distortion
 from onnx_lippa.onnx_io import load
-from onnx_lippa.proofs import CertifySettings, ProofMethod
+from onnx_lippa.proofs import bound_distance
 from onnx_lippa.spec import InputSpecification, Problem, UnsafeSet, get_norm
 from onnx_lippa.witness import ProvedBy, Result
 from tests.support.attacks import digits, linear_file, plain_outputs
 from tests.support.one_hidden_layer import layers_file, least_distance, one_hidden_layer
 
-certify_nearest = sys.modules["onnx_lippa.proofs.nearest"]
-"""The module; the function of its name hides it."""
 COUNT = 4
 
 
@@ -36,7 +32,12 @@ def test_bounds_meet_and_the_witness_is_there(bracketed):
     outputs = plain_outputs(model.file.path, found.adversarials.reshape(len(x), -1))
     for i in range(COUNT):
         detail = found.details[i]
-        assert detail.reason == "" and detail.nodes > 0 and detail.seconds > 0
+        assert (
+            detail.reason == ""
+            and detail.effort.nodes > 0
+            and detail.effort.seconds > 0
+            and detail.effort.mips > 0
+        )
         assert found.lower[i] <= found.upper[i] <= found.lower[i] + 1e-4
         assert outputs[i].argmax() != y[i]
         moved = np.abs(found.adversarials[i].astype(np.float64) - x[i].reshape(-1)).max()
@@ -126,10 +127,10 @@ def test_a_solver_that_lies_is_corrected(tmp_path, monkeypatch):
     x = np.random.default_rng(1).uniform(size=(1, len(layers[0][0]))).astype(np.float32)
     label = int(plain_outputs(path, x).argmax())
     exact = least_distance("linf", x[0], label, layers)
-    monkeypatch.setattr(certify_nearest, "least_distortion", lying(0.9))
+    monkeypatch.setattr("onnx_lippa.proofs.distance.least_distortion", lying(0.9))
     model = load(path)
     problem = problem_around(model, x[0], label, eps=0.9)
-    found = certify_nearest.nearest(model, problem, CertifySettings(ProofMethod.MIP))
+    found = bound_distance(model, problem)
     assert found.lower <= exact * (1 + 1e-8)
     assert found.witness is not None and exact * (1 - 1e-4) <= found.upper < 0.9
     assert found.reason or found.proved_by is ProvedBy.COMPLETE
@@ -141,11 +142,11 @@ def test_a_word_that_cannot_be_checked_is_called_one(tmp_path, monkeypatch):
     path = layers_file(tmp_path, layers)
     x = np.random.default_rng(1).uniform(size=(1, len(layers[0][0]))).astype(np.float32)
     undecided = lambda model, problems, settings: [Result(0, Verdict.UNKNOWN)]  # noqa: E731
-    monkeypatch.setattr(certify_nearest, "certify_batch", undecided)
+    monkeypatch.setattr("onnx_lippa.proofs.distance.certify_batch", undecided)
     found = minimal_distortion(path, x)
     assert found.details[0].proved_by is ProvedBy.MIP
     assert 0 < found.details[0].tolerance < 1e-3
-    monkeypatch.setattr(certify_nearest, "least_distortion", lying(0.9))
+    monkeypatch.setattr("onnx_lippa.proofs.distance.least_distortion", lying(0.9))
     wrong = minimal_distortion(path, x, eps=0.9)
     # The attack's own witness caps what the solver says; beyond it nothing is claimed.
     assert wrong.lower[0] <= wrong.upper[0] <= found.upper[0] * (1 + 1e-6)

@@ -26,7 +26,9 @@ def test_a_run_and_its_files(tmp_path, task):
     out = tmp_path / "run"
     ended = command(task, DIGITS, DIGITS_DATA, *EPS, "--out", out, "--workers", "1")
     assert (ended.code, ended.err) == (0, "")
-    title = {"certify": "certification (auto): robustness", "audit": "audit: robust error"}[task]
+    title = {"certify": "certification (complete): robustness", "audit": "audit: robust error"}[
+        task
+    ]
     assert f"{title} within ℓ∞ distance 0.05" in ended.out
     assert "adversarial examples" not in ended.out
     assert "robust, proven" in ended.out
@@ -36,7 +38,7 @@ def test_a_run_and_its_files(tmp_path, task):
     assert error["lower"] == error["upper"]
     assert counts["unknown"] == 0
     assert counts["robust"] == sum(summary["proved_by"].values()) > 0
-    assert summary["method"] == ("audit" if task == "audit" else "certify auto")
+    assert summary["method"] == ("audit" if task == "audit" else "certify complete")
     records = read_records(out / "results.jsonl")
     for record in records:
         assert (record["bound"] is not None and record["bound"] > 0) == (

@@ -12,7 +12,7 @@ import pytest
 from onnx_lippa import InputError, Verdict, audit, certify, verify
 from onnx_lippa.attacks import Method, Settings
 from onnx_lippa.errors import ContradictionError, LippaError
-from onnx_lippa.proofs import CertifySettings, ProofMethod
+from onnx_lippa.proofs import CertifySettings, LinearBounds
 from onnx_lippa.runs import workers as workers_module
 from onnx_lippa.runs.audit import AuditSettings, AuditStage
 from onnx_lippa.runs.audit import audit as audit_problems
@@ -359,5 +359,5 @@ def test_properties_both_ways(tmp_path):
     found = verify(model, unsafe, timeout=20)
     assert found.answer is Answer.SAT
     assert plain_outputs(path, found.x[None])[0, 0] <= least + 0.1
-    found = verify(model, unsafe, timeout=20, method=ProofMethod.LINEAR.value)
+    found = verify(model, unsafe, timeout=20, method=LinearBounds().name)
     assert found.answer is Answer.SAT

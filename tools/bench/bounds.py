@@ -6,14 +6,19 @@ import statistics
 import time
 from argparse import ArgumentParser, Namespace
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.reduced.build import reduce_network
 from onnx_lippa.bounds.reduced.reduction import Tightening, decide_signs
 from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.proofs import CertifySettings, ProofMethod, certify_batch
+from onnx_lippa.proofs import (
+    BranchAndBound,
+    CertifySettings,
+    Intervals,
+    LinearBounds,
+    certify_batch,
+)
 from onnx_lippa.search.leaves import Leaves
 from onnx_lippa.spec import Problem
 from onnx_lippa.witness import Verdict
@@ -36,15 +41,15 @@ def run(options: Namespace) -> None:
         problems = problems_of(model, options.data, eps, options.first)
         if "CNN" not in name:  # some minutes an input there
             print_relaxation(name, eps, model, problems)
-        for method in (ProofMethod.INTERVAL, ProofMethod.LINEAR, ProofMethod.COMPLETE):
-            # One node for each row: the dual bounds of the reduced network, without a split.
-            limit = np.inf if method is not ProofMethod.COMPLETE else 1
-            settings = CertifySettings(method=method, time_limit=60, node_limit=limit)
+        # One node for each row: the dual bounds of the reduced network, without a split.
+        dual = BranchAndBound(node_limit=1)
+        for method in (Intervals(), LinearBounds(), dual):
+            settings = CertifySettings(method, time_limit=60)
             with threadpool_limits(limits=1):
                 found = list(certify_batch(model, problems, settings))
             proven = sum(one.verdict is Verdict.ROBUST for one in found)
             seconds = statistics.median(one.effort.seconds for one in found)
-            said = "dual of the reduced network" if limit == 1 else method.value
+            said = "dual of the reduced network" if method is dual else method.name
             row(name, eps, said, proven, len(found), f"{seconds:.4f}")
 
 

@@ -1,0 +1,161 @@
+"""Bounds of the least distance of an unsafe input, by the MIP in distance mode.
+
+A MIP solver's bound holds within its tolerances. On weights of mixed scale it may lie above the
+distance of a witness. So the ball just below it is searched completely, and where that finishes
+the bound is proven.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Final, final
+
+import numpy as np
+
+from onnx_lippa.bounds.domain import InputDomain
+from onnx_lippa.bounds.reduced.build import NoRelaxationError, reduce_network
+from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError
+from onnx_lippa.clock import OutOfTimeError
+from onnx_lippa.mip.decision import MipSettings
+from onnx_lippa.mip.distortion import least_distortion
+from onnx_lippa.onnx_io import Model
+from onnx_lippa.proofs.branch_and_bound import BranchAndBound
+from onnx_lippa.proofs.driver import CertifySettings, certify_batch
+from onnx_lippa.spec import InputSet, Problem
+from onnx_lippa.witness import Effort, ProvedBy, Verdict, Witness, check_candidate
+
+_STEPS: Final = 10
+"""Steps of ascent for bounds of ẑ."""
+_TOLERANCES: Final = (1e-6, 1e-5, 1e-4)
+"""Distances from the solver's bound to the proven ball, as shares of the bound, tried in turn. The
+first is the tolerance of the solvers on rows and gaps."""
+_WHOLE: Final = 1.0 + 1e-9
+"""Factor of the radius of a ball around a whole domain, so that rounding cuts nothing off."""
+
+
+@final
+@dataclass(frozen=True)
+class DistanceBounds:
+    """Bounds of the distance of the nearest unsafe input.
+
+    Attributes:
+        index: place of the input in the data.
+        lower: no unsafe input is nearer, in real arithmetic; infinite where there is none.
+        upper: distance of the witness; infinite without one.
+        witness: the nearest known unsafe input, replayed.
+        effort: the work spent.
+        reason: why the bounds differ, or what is wrong with the lower one; empty where the solver
+            finished.
+        proved_by: COMPLETE where a complete search has proven the lower bound, MIP where it is the
+            solver's word; NOTHING where it is 0.
+        tolerance: the relative error of a lower bound on the solver's word; 0 where it is proven.
+    """
+
+    index: int
+    lower: float
+    upper: float
+    witness: Witness | None = None
+    effort: Effort = Effort()  # noqa: RUF009  # frozen
+    reason: str = ""
+    proved_by: ProvedBy = ProvedBy.NOTHING
+    tolerance: float = 0.0
+
+
+def bound_distance(
+    model: Model,
+    problem: Problem,
+    solver: str = "scip",
+    time_limit: float = 60.0,
+    known: Witness | None = None,
+) -> DistanceBounds:
+    """Bounds the distance of the nearest unsafe input of a problem.
+
+    Args:
+        model: the model.
+        problem: the problem; its radius limits the search where no witness is known.
+        solver: name of the MIP solver.
+        time_limit: seconds.
+        known: the nearest known witness, which the solver starts from and which limits the search.
+
+    Returns:
+        Both bounds. Without a witness and within the limits, the lower one is the radius.
+
+    Raises:
+        InputError: there is no such solver.
+    """
+    started = time.monotonic()
+    found = _bound_distance(model, problem, solver, started + time_limit, known)
+    effort = replace(found.effort, seconds=time.monotonic() - started)
+    return replace(found, effort=effort)
+
+
+def _bound_distance(
+    model: Model, problem: Problem, solver: str, deadline: float, known: Witness | None
+) -> DistanceBounds:
+    inputs = problem.inputs
+    bounds = DistanceBounds(problem.index, 0.0, np.inf if known is None else known.distance, known)
+    # The ball contains the known witness, so that the program is feasible.
+    radius = min(inputs.eps, float(np.nextafter(bounds.upper, np.inf)), _whole_radius(inputs))
+    if not np.isfinite(radius):
+        return replace(bounds, reason="no radius and no witness limit the search")
+    ball = problem.stated.with_eps(radius)
+    try:
+        tightening = Tightening(steps=_STEPS, deadline=deadline)
+        reduced = reduce_network(model.network, InputDomain.of(ball), tightening)
+    except (TooLargeError, OutOfTimeError, NoRelaxationError) as error:
+        return replace(bounds, reason=str(error))
+    start = None
+    if known is not None and reduced.exact:
+        start = reduced.restrict(known.x[None].astype(np.float64))[0]
+    settings = MipSettings(solver, max(deadline - time.monotonic(), 1e-3))
+    found = least_distortion(reduced, problem.unsafe.disjuncts, ball, settings, start)
+    if found.x.size:
+        x, searched = reduced.embed(found.x[None])[0], inputs.with_eps(radius)
+        witness = check_candidate(model.runtime, x, searched, problem.unsafe)
+        if witness is not None and witness.distance < bounds.upper:
+            bounds = replace(bounds, witness=witness, upper=witness.distance)
+    lower = min(found.lower, bounds.upper, radius)
+    effort = Effort(mips=found.mips, nodes=found.nodes, mip_seconds=found.seconds)
+    bounds = replace(bounds, lower=lower, effort=effort, reason=found.reason)
+    bounds = _prove_lower(model, problem, bounds, deadline)
+    if bounds.witness is None and not bounds.reason and bounds.lower >= _whole_radius(inputs):
+        bounds = replace(bounds, lower=np.inf)
+    return bounds
+
+
+def _whole_radius(inputs: InputSet) -> float:
+    """Radius of a ball that holds the whole domain; infinite where that is unbounded."""
+    bounded = np.isfinite(inputs.lower).all() and np.isfinite(inputs.upper).all()
+    return _WHOLE * inputs.widest if bounded else np.inf
+
+
+def _prove_lower(
+    model: Model, problem: Problem, bounds: DistanceBounds, deadline: float
+) -> DistanceBounds:
+    """Proves the lower bound, if time permits, or corrects it by a witness below it."""
+    word = bounds.lower
+    if word <= 0:
+        return bounds
+    for tolerance in _TOLERANCES:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        # A witness must lie within the ball; without one, the whole ball is proven.
+        share = 1.0 if bounds.witness is None else 1.0 - tolerance
+        radius = share * min(bounds.lower, bounds.upper)
+        below = replace(problem, inputs=problem.inputs.with_eps(radius), minimize=False)
+        (result,) = certify_batch(model, [below], CertifySettings(BranchAndBound(), left))
+        bounds = replace(bounds, effort=bounds.effort + result.effort)
+        if result.verdict is Verdict.ROBUST:
+            return replace(bounds, lower=radius, proved_by=ProvedBy.COMPLETE)
+        if result.witness is None:
+            break
+        upper = result.witness.distance
+        bounds = replace(bounds, witness=result.witness, upper=upper, lower=min(upper, radius))
+    if bounds.upper < word * (1.0 - _TOLERANCES[-1]):
+        return replace(
+            bounds, lower=0.0, reason="a witness lies below the bound of the MIP solver, which "
+            "is not believed"
+        )  # fmt: skip
+    return replace(bounds, proved_by=ProvedBy.MIP, tolerance=_TOLERANCES[0])

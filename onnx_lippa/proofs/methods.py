@@ -1,0 +1,173 @@
+"""Proof methods: values that hold their options. Bounds and the mixed-integer program.
+
+A method reports what it proves to the state of an input (:meth:`InputState.prove`), offers its
+candidates (:meth:`InputState.offer`), and says why an input stays open.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final, final
+
+from typing_extensions import override
+
+from onnx_lippa.arrays import Float64
+from onnx_lippa.bounds.crown import BoundsTooLargeError
+from onnx_lippa.bounds.domain import InputDomain
+from onnx_lippa.bounds.dual.ascent import Ascent
+from onnx_lippa.bounds.dual.objectives import Units
+from onnx_lippa.bounds.margins import interval_margins, linear_margins
+from onnx_lippa.bounds.proven import Proven
+from onnx_lippa.bounds.reduced.build import NoRelaxationError, reduce_network
+from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError, relax_units
+from onnx_lippa.clock import OutOfTimeError
+from onnx_lippa.ending import Ending
+from onnx_lippa.mip.decision import MipSettings, decide
+from onnx_lippa.search.base import margin_rows
+from onnx_lippa.state import InputState
+from onnx_lippa.witness import Effort, FoundBy, ProvedBy
+
+_STEPS: Final = 10
+"""Steps of ascent for the bounds of ẑ, and for the point that the MIP starts from."""
+_LEAST_SECONDS: Final = 1e-3
+
+
+class ProofMethod(ABC):
+    """A proof method. Its options are the fields of the subclass, a frozen dataclass.
+
+    What it does to one input depends on that input alone.
+    """
+
+    name: ClassVar[str]
+    """The name on the command line."""
+    is_batched: ClassVar[bool] = False
+    """Whether it works on many inputs at once; the others get one at a time."""
+
+    @abstractmethod
+    def run(self, states: Sequence[InputState]) -> None:
+        """Works on undecided inputs of one model."""
+
+
+@dataclass(frozen=True)
+class BoundMethod(ProofMethod):
+    """A proof by lower bounds of the margins of many inputs at once."""
+
+    is_batched: ClassVar[bool] = True
+    proved_by: ClassVar[ProvedBy]
+
+    @abstractmethod
+    def bound(self, states: Sequence[InputState], deadline: float) -> list[Proven]:
+        """Lower bounds (disjuncts,) of the margins of each input.
+
+        Raises:
+            BoundsTooLargeError: they do not fit into memory.
+            OutOfTimeError: the deadline has passed.
+        """
+
+    @override
+    def run(self, states: Sequence[InputState]) -> None:
+        try:
+            margins = self.bound(states, states[0].deadline)  # that of all of them together
+        except (BoundsTooLargeError, OutOfTimeError) as error:
+            for state in states:
+                state.reason = str(error)
+            return
+        for state, proven in zip(states, margins, strict=True):
+            state.reason = f"its {self.proved_by.value} bounds leave a margin open"
+            state.prove(proven, self.proved_by)
+
+
+@final
+@dataclass(frozen=True)
+class Intervals(BoundMethod):
+    """Interval bound propagation: the cheapest bounds, and the loosest."""
+
+    name: ClassVar[str] = "interval"
+    proved_by: ClassVar[ProvedBy] = ProvedBy.INTERVAL
+
+    @override
+    def bound(self, states: Sequence[InputState], deadline: float) -> list[Proven]:
+        unsafe = [state.problem.unsafe for state in states]
+        inputs = [state.stated for state in states]
+        return interval_margins(states[0].model.network, inputs, unsafe, deadline=deadline)
+
+
+@final
+@dataclass(frozen=True)
+class LinearBounds(BoundMethod):
+    """Linear bounds by back-substitution, as CROWN and DeepPoly compute them."""
+
+    name: ClassVar[str] = "linear"
+    proved_by: ClassVar[ProvedBy] = ProvedBy.LINEAR
+
+    @override
+    def bound(self, states: Sequence[InputState], deadline: float) -> list[Proven]:
+        unsafe = [state.problem.unsafe for state in states]
+        inputs = [state.stated for state in states]
+        return linear_margins(states[0].model.network, inputs, unsafe, deadline=deadline)
+
+
+@final
+@dataclass(frozen=True)
+class Mip(ProofMethod):
+    """The paper's mixed-integer program (7) of the reduced network, one for each disjunct.
+
+    Its proofs are the solver's word, within the solver's tolerances.
+
+    Attributes:
+        solver: name of the MIP solver.
+    """
+
+    name: ClassVar[str] = "mip"
+    solver: str = "scip"
+
+    @override
+    def run(self, states: Sequence[InputState]) -> None:
+        for state in states:
+            self._decide(state)
+
+    def _decide(self, state: InputState) -> None:
+        if state.stated.unbounded:
+            state.reason = "an input has no bound, and no program here does without"
+            return
+        try:
+            tightening = Tightening(steps=_STEPS, deadline=state.deadline)
+            reduced = reduce_network(state.model.network, InputDomain.of(state.stated), tightening)
+            start = _choose_start(state, reduced) if reduced.exact else None
+        except (TooLargeError, OutOfTimeError, NoRelaxationError) as error:
+            state.reason = str(error)
+            return
+        started = time.monotonic()
+        settings = MipSettings(self.solver, max(state.deadline - started, _LEAST_SECONDS))
+
+        def offer(x: Float64) -> bool:
+            return state.offer(x, FoundBy.MIP)
+
+        answer = decide(reduced, state.problem.unsafe.disjuncts, settings, start, offer)
+        seconds = time.monotonic() - started
+        state.effort += Effort(mips=answer.mips, nodes=answer.nodes, mip_seconds=seconds)
+        if answer.ending is not Ending.UNSAFE:
+            state.reason = answer.reason
+        if answer.ending is Ending.PROVEN:
+            state.believe(answer.bound)
+
+
+def _choose_start(state: InputState, reduced: ReducedNetwork) -> Float64:
+    """The best of the points at which the dual bounds of the rows are attained.
+
+    Raises:
+        OutOfTimeError: the deadline has passed.
+    """
+    disjuncts = [one for one in state.problem.unsafe.disjuncts if len(one.bound)]
+    if not disjuncts:
+        return reduced.domain.middle
+    ascent = Ascent(Units.of(reduced), state.deadline)
+    points = ascent.run(margin_rows(reduced, disjuncts), relax_units(reduced), _STEPS).points
+    x = reduced.domain.at(points)
+    margins = state.problem.unsafe.margins(reduced.forward(x)).min(axis=1)
+    best: Float64 = x[int(margins.argmin())]
+    return best
