@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 import scipy.optimize
 
-from onnx_lippa.arrays import Float64, Integers, States
+from onnx_lippa.arrays import AnyArray, Float64, Integers, States
 from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.ir.pattern import ACTIVE
 from onnx_lippa.spec import Conjunction
 
 _ON_FACE: Final = 1e-6
@@ -47,16 +48,21 @@ class Standpoint:
         reduced: the reduced network.
         disjunct: the unsafe outputs sought.
         x: (d,) the point.
-        pattern: (units,) its pattern, 1 active and 0 inactive; carried along, since the sign of
-            a unit whose face the point lies on cannot be read off.
+        signs: (units,) ACTIVE or INACTIVE; carried along, since the sign of a unit whose face the
+            point lies on cannot be read off.
         others: (n, d) other points, the best first.
     """
 
     reduced: ReducedNetwork
     disjunct: Conjunction
     x: Float64
-    pattern: States
+    signs: States
     others: Float64
+
+    @property
+    def active(self) -> AnyArray:
+        """(units,) which units are active."""
+        return np.asarray(self.signs == ACTIVE)
 
 
 def free_set(ways: Sequence[FreeUnits], at: Standpoint, size: int) -> Integers:
@@ -82,8 +88,8 @@ def influences(at: Standpoint) -> Float64:
     worst = at.disjunct.matrix @ reduced.forward(at.x[None])[0] - at.disjunct.bound
     on_z = at.disjunct.matrix[int(worst.argmax())] @ reduced.outputs_on_units
     for first, end in reversed(list(zip(reduced.starts, reduced.starts[1:], strict=False))):
-        active = on_z[first:end] * at.pattern[first:end]
-        on_z[:first] += active @ reduced.on_units[first:end, :first]
+        passed = on_z[first:end] * at.active[first:end]
+        on_z[:first] += passed @ reduced.on_units[first:end, :first]
     return on_z
 
 
@@ -104,8 +110,7 @@ def multipliers(at: Standpoint) -> Float64:
     moves = (at.x > reduced.lower + room) & (at.x < reduced.upper - room)
     found = np.zeros(reduced.units)
     if faces.size and moves.any():
-        sign = np.where(at.pattern[faces] == 1, 1.0, -1.0)
-        columns = (sign[:, None] * rows[np.ix_(faces, np.flatnonzero(moves))]).T
+        columns = (at.signs[faces, None] * rows[np.ix_(faces, np.flatnonzero(moves))]).T
         scale = np.linalg.norm(columns, axis=0)
         scale[scale == 0] = 1.0
         found[faces] = _least_squares(columns / scale, row[moves]) / scale
@@ -116,7 +121,7 @@ def _scores(way: FreeUnits, at: Standpoint) -> Float64:
     """(units,) how much each unit is wanted; 0 where not at all."""
     reduced = at.reduced
     if way is FreeUnits.DISAGREEING:
-        differ = (reduced.pre_activations(at.others) >= 0) != (at.pattern == 1)
+        differ = (reduced.pre_activations(at.others) >= 0) != at.active
         weight = 1.0 / (1.0 + np.arange(len(at.others)))
         scores: Float64 = weight @ differ
         return scores
@@ -135,11 +140,11 @@ def _in_x(at: Standpoint, on_z: Float64) -> tuple[Float64, Float64]:
     rows = reduced.on_input.copy()
     for first, end in zip(reduced.starts, reduced.starts[1:], strict=False):
         if first > 0:
-            weights = reduced.on_units[first:end, :first] * at.pattern[:first]
+            weights = reduced.on_units[first:end, :first] * at.active[:first]
             rows[first:end] += weights @ rows[:first]
     worst = at.disjunct.matrix @ reduced.forward(at.x[None])[0] - at.disjunct.bound
     direct = at.disjunct.matrix[int(worst.argmax())] @ reduced.outputs_on_input
-    return rows, direct + (on_z * at.pattern) @ reduced.on_input
+    return rows, direct + (on_z * at.active) @ reduced.on_input
 
 
 def _least_squares(columns: Float64, target: Float64) -> Float64:

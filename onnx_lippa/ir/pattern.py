@@ -1,22 +1,36 @@
-"""B(x): which piece every unit of a network is on (eq. 8 of the paper)."""
+"""Activation patterns B(x) of networks (eq. 8 of the paper), and signs of ReLUs."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-from onnx_lippa.arrays import AnyArray, States
+from onnx_lippa.arrays import AnyArray, Floats, States
+
+ACTIVE: Final = 1
+"""The sign of a ReLU with ``ẑ >= 0``."""
+INACTIVE: Final = -1
+"""The sign of a ReLU with ``ẑ <= 0``."""
+UNDECIDED: Final = 0
+"""The sign of a ReLU whose pre-activation may be on either side: unstable, or free."""
+
+
+def read_signs(z_hat: Floats) -> States:
+    """Signs of ReLUs at pre-activations; int8. At 0 a unit is active, as in eq. 8."""
+    return np.where(z_hat >= 0, ACTIVE, INACTIVE).astype(np.int8)
 
 
 @dataclass(frozen=True)
 class ActivationPattern:
-    """The states of all piecewise-linear layers for one input.
+    """The states of all piecewise-linear layers at one input.
 
     Attributes:
-        states: one array of shape (1, *state) for every such layer, in network order.
+        states: for each such layer in network order, (1, *state) the index of the piece of each
+            unit: 1 or 0 above or below a kink, the position of the largest entry of a maximum.
     """
 
     states: tuple[States, ...]

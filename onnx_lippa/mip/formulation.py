@@ -20,13 +20,12 @@ import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, States
 from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.mip.cuts import find_cuts
 from onnx_lippa.mip.variables import InputVariables, Substituted, least_and_most
 from onnx_lippa.spec import Conjunction, StatedSet
 
-FREE: Final = -1
-"""The state of a unit whose sign is not fixed."""
 _NEGLIGIBLE: Final = 1e-14
 """Coefficients below this share of a row's largest one are rounding, and dropped for the solver."""
 _TOLERANCE: Final = 1e-6
@@ -52,7 +51,7 @@ class Formulation:
         program: the program.
         reduced: the reduced network.
         disjunct: the disjunct of the margin.
-        fixed: (units,) fixed signs: 1 active, 0 inactive, -1 free.
+        fixed: (units,) the fixed signs, UNDECIDED where a unit is free.
         inputs: the variables p of x.
         constant: the margin or distance less the objective.
         tolerance: the part of a margin that may be due to the solver's tolerances.
@@ -71,16 +70,16 @@ class Formulation:
         x = self.inputs.offset + self.inputs.matrix @ values[: self.inputs.count]
         return np.clip(x, self.reduced.lower, self.reduced.upper)
 
-    def pattern(self, values: Float64) -> States:
-        """The pattern (units,) of a solution: 1 active, 0 inactive; int8.
+    def signs(self, values: Float64) -> States:
+        """The signs (units,) of a solution; int8.
 
         It is the solver's b, not what x evaluates to: at an optimum ẑ is often 0.
         """
-        pattern = self.fixed.astype(np.int8)
-        free = np.flatnonzero(self.fixed == FREE)
+        signs = self.fixed.astype(np.int8)
+        free = np.flatnonzero(self.fixed == UNDECIDED)
         first = self.inputs.count + free.size
-        pattern[free] = values[first : first + free.size] > 0.5
-        return pattern
+        signs[free] = np.where(values[first : first + free.size] > 0.5, ACTIVE, INACTIVE)
+        return signs
 
     def start(self, x: Float64, distance: float = 0.0) -> Float64:
         """The variables at a point (d,) of the reduced network, for a warm start.
@@ -89,7 +88,7 @@ class Formulation:
             x: the point; the start is infeasible where its signs differ from the fixed ones.
             distance: its distance, where that is minimised.
         """
-        free = self.fixed == FREE
+        free = self.fixed == UNDECIDED
         z_hat = self.reduced.pre_activations(x[None])[0][free]
         parts = [self.inputs.at(x, distance), np.maximum(z_hat, 0), (z_hat >= 0).astype(float)]
         values = np.concatenate(parts)
@@ -139,7 +138,7 @@ def partial_program(
     Args:
         reduced: the reduced network.
         disjunct: the unsafe outputs; at least one row.
-        fixed: (units,) 1 active, 0 inactive, -1 free.
+        fixed: (units,) signs, UNDECIDED where a unit is free.
         big_m: the constants.
         cuts: the most implications between free units.
 
@@ -207,7 +206,7 @@ def distance_program(
 
 def all_free(reduced: ReducedNetwork) -> States:
     """The signs of a program without fixed units."""
-    return np.full(reduced.units, FREE, dtype=np.int8)
+    return np.full(reduced.units, UNDECIDED, dtype=np.int8)
 
 
 class _Common:
@@ -304,8 +303,8 @@ class _Common:
 
     def _of_fixed_units(self) -> Rows:
         """``ẑ >= 0`` or ``ẑ <= 0``, unless the box implies it."""
-        units = np.flatnonzero(self._fixed != FREE)
-        sign = np.where(self._fixed[units] == 1, 1.0, -1.0)
+        units = np.flatnonzero(self._fixed != UNDECIDED)
+        sign = self._fixed[units].astype(np.float64)
         rows = sign[:, None] * self._units.z_hat[units]
         offset = sign * self._units.z_hat_offset[units]
         least, _ = least_and_most(rows, offset, *self.box)

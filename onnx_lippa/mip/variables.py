@@ -12,6 +12,7 @@ from onnx_lippa.arrays import Float64, Integers, States
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.errors import LippaError
+from onnx_lippa.ir.pattern import ACTIVE, UNDECIDED
 from onnx_lippa.lp.program import Rows
 from onnx_lippa.spec import Embedding, StatedSet
 
@@ -155,10 +156,10 @@ class Substituted:
 
         Args:
             reduced: the reduced network.
-            fixed: (units,) 1 active, 0 inactive, -1 free.
+            fixed: (units,) signs, UNDECIDED where a unit is free.
         """
         d, units = reduced.inputs, reduced.units
-        free = np.flatnonzero(fixed == -1)
+        free = np.flatnonzero(fixed == UNDECIDED)
         z_hat = np.hstack([reduced.on_input, np.zeros((units, free.size))])
         offset = reduced.offset.copy()
         z, z_offset = np.zeros((units, d + free.size)), np.zeros(units)
@@ -168,7 +169,7 @@ class Substituted:
                 weights = reduced.on_units[first:end, :first]
                 z_hat[first:end] += weights @ z[:first]
                 offset[first:end] += weights @ z_offset[:first]
-            active = first + np.flatnonzero(fixed[first:end] == 1)
+            active = first + np.flatnonzero(fixed[first:end] == ACTIVE)
             z[active], z_offset[active] = z_hat[active], offset[active]
         return cls(free, z_hat, offset, z, z_offset)
 

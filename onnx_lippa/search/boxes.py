@@ -24,6 +24,7 @@ from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.reduced.reduction import decide_signs
 from onnx_lippa.clock import NEVER, OutOfTimeError, require_time
 from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, TIE, Ending, Reason
+from onnx_lippa.ir.pattern import UNDECIDED
 from onnx_lippa.search.base import Candidates, Limits, Offer, Search, SearchResult, margin_rows
 from onnx_lippa.spec import Conjunction
 
@@ -153,14 +154,14 @@ class BoxSearch(Search):
         """Bounds boxes, offers candidates, and keeps the open boxes."""
         self._nodes += boxes.count
         middle, radius = (boxes.low + boxes.high) / 2, (boxes.high - boxes.low) / 2
-        state = self._tighten(boxes, middle, radius)
+        signs = self._tighten(boxes, middle, radius)
         feature, points = boxes.feature.copy(), middle.copy()
         best = Proven.nothing(boxes.count)
         for disjunct in np.unique(boxes.disjunct).tolist():
             require_time(self._deadline)
             mine = np.flatnonzero(boxes.disjunct == disjunct)
             lower, upper = (b[mine].astype(np.float64) for b in (boxes.lower, boxes.upper))
-            relaxed = ReluRelaxation.of(lower, upper, state[mine])
+            relaxed = ReluRelaxation.of(lower, upper, signs[mine])
             reached = Boxes(middle[mine], radius[mine])
             for row in range(self._first_row[disjunct], self._first_row[disjunct + 1]):
                 objectives = self._rows.take(np.full(mine.size, row))
@@ -189,23 +190,23 @@ class BoxSearch(Search):
         Returns:
             (n, units) the states under the new bounds.
         """
-        state = decide_signs(boxes.lower, boxes.upper)
+        signs = decide_signs(boxes.lower, boxes.upper)
         for units, block in self._earlier:
-            nodes, places = np.nonzero(state[:, block] == 0)
+            nodes, places = np.nonzero(signs[:, block] == UNDECIDED)
             for first in range(0, nodes.size, self._rows_at_once):
                 require_time(self._deadline)
                 part = slice(first, first + self._rows_at_once)
                 self._bound_units(
-                    units, boxes, state, nodes[part], block.start + places[part], middle, radius
+                    units, boxes, signs, nodes[part], block.start + places[part], middle, radius
                 )
-            state[:, block] = decide_signs(boxes.lower[:, block], boxes.upper[:, block])
-        return state
+            signs[:, block] = decide_signs(boxes.lower[:, block], boxes.upper[:, block])
+        return signs
 
     def _bound_units(
         self,
         units: Units,
         boxes: _Boxes,
-        state: States,
+        signs: States,
         nodes: Integers,
         places: Integers,
         middle: Float64,
@@ -214,7 +215,7 @@ class BoxSearch(Search):
         """Bounds units, given by box and number, over the units of earlier blocks."""
         before = slice(0, units.starts[-1])
         lower, upper = (b[nodes, before].astype(np.float64) for b in (boxes.lower, boxes.upper))
-        relaxed = ReluRelaxation.of(lower, upper, state[nodes, before])
+        relaxed = ReluRelaxation.of(lower, upper, signs[nodes, before])
         alpha, infinite = relaxed.adaptive(), np.float32(np.inf)
         for sign in (1.0, -1.0):
             objectives = Objectives.of_units(self._units, places, before.stop, sign)

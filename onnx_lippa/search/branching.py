@@ -11,6 +11,7 @@ from onnx_lippa.arrays import Floats, Integers
 from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation, back_substitute, lower_bounds
 from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from onnx_lippa.bounds.dual.weighted import WeightedRows
+from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
 from onnx_lippa.search.frontier import Nodes
 
 _LOWER_LINE: Final = 0.05
@@ -53,8 +54,8 @@ class Choice:
             children: the children, with their signs.
             owner: (children,) the parent of each.
         """
-        beta = np.where(children.state > 0, self.lost[owner], self.kept[owner])
-        is_new = (children.state != 0) & (nodes.state[owner] == 0)
+        beta = np.where(children.signs > 0, self.lost[owner], self.kept[owner])
+        is_new = (children.signs != UNDECIDED) & (nodes.signs[owner] == 0)
         return np.where(is_new, beta, children.multipliers.beta)
 
 
@@ -77,11 +78,11 @@ class Branching:
     @np.errstate(over="ignore", invalid="ignore", under="ignore")
     def choose(self, nodes: Nodes) -> Choice:
         """The unit to split in each node."""
-        if nodes.state.shape[1] == 0:
-            nothing = np.zeros(nodes.state.shape, np.float32)
+        if nodes.signs.shape[1] == 0:
+            nothing = np.zeros(nodes.signs.shape, np.float32)
             return Choice(np.full(nodes.count, -1), nothing, nothing, nothing)
         relaxed = ReluRelaxation.of(
-            nodes.lower.astype(np.float32), nodes.upper.astype(np.float32), nodes.state
+            nodes.lower.astype(np.float32), nodes.upper.astype(np.float32), nodes.signs
         )
         objectives = nodes.objectives(self._rows)
         alpha, beta = relaxed.alphas(nodes.multipliers.alpha), nodes.multipliers.beta
@@ -92,7 +93,7 @@ class Branching:
         lost: Floats = above - kept
         score = worth * self._weights * np.where(m < 0, 1.0, _LOWER_LINE)
         # A unit of no cost is split where no other is left.
-        score = np.where(nodes.state == 0, score, -1.0)
+        score = np.where(nodes.signs == UNDECIDED, score, -1.0)
         tried = min(_TRIED, score.shape[1])
         top = np.argpartition(-score, tried - 1, axis=1)[:, :tried]
         top = np.take_along_axis(
@@ -116,7 +117,7 @@ class Branching:
         """Sum of both children's bounds, each clipped at 0, with their parent's multipliers."""
         n, tried = top.shape
         owner, unit = np.repeat(np.arange(n), 2 * tried), np.repeat(top.ravel(), 2)
-        sign = np.tile(np.array([1, -1], np.int8), n * tried)
+        sign = np.tile(np.array([ACTIVE, INACTIVE], np.int8), n * tried)
         values = np.empty(owner.size, np.float32)
         for first in range(0, owner.size, _AT_ONCE):
             part = slice(first, first + _AT_ONCE)

@@ -22,6 +22,7 @@ from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.reduced.reduction import decide_signs, relax_units
 from onnx_lippa.bounds.rounding import EPSILON
+from onnx_lippa.ir.pattern import UNDECIDED
 
 _POINTS: Final = 128
 _ROUNDS: Final = 30
@@ -78,7 +79,7 @@ class Differences:
         rows = known.take(np.arange(relations.count, known.count))
         return cls(rows, *(np.concatenate(part) for part in parts))
 
-    def tighten(self, lower: Float64, upper: Float64, state: States) -> None:
+    def tighten(self, lower: Float64, upper: Float64, signs: States) -> None:
         """Tightens bounds and states (n, units) by the other unit of each pair, in place."""
         for pair in range(self.one.size):
             a, b = int(self.one[pair]), int(self.other[pair])
@@ -89,7 +90,7 @@ class Differences:
                 lower[:, unit] = np.maximum(lower[:, unit], least)
                 upper[:, unit] = np.minimum(upper[:, unit], most)
         decided = decide_signs(lower, upper)
-        np.copyto(state, np.where(state == 0, decided, state))
+        np.copyto(signs, np.where(signs == UNDECIDED, decided, signs))
 
 
 def _sample(reduced: ReducedNetwork, relations: Objectives) -> Float64:

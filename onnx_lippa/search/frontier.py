@@ -27,7 +27,7 @@ class Nodes:
         proven: (n,) its lower bound.
         lower: (n, units) lower bounds of ẑ under the node's signs.
         upper: (n, units) upper bounds of ẑ.
-        state: (n, units) 1 active, -1 inactive, by choice or by the bounds; 0 undecided.
+        signs: (n, units) the signs, by choice or by the bounds.
         multipliers: the multipliers of the bound, with weights of the disjunct's rows.
     """
 
@@ -35,7 +35,7 @@ class Nodes:
     proven: Proven
     lower: Float64
     upper: Float64
-    state: States
+    signs: States
     multipliers: Multipliers
 
     @property
@@ -50,7 +50,7 @@ class Nodes:
             self.proven.take(chosen),
             self.lower[chosen],
             self.upper[chosen],
-            self.state[chosen],
+            self.signs[chosen],
             self.multipliers.take(chosen),
         )
 
@@ -114,7 +114,7 @@ class Frontier:
             nodes.proven.bounds,
             np.where(low > nodes.lower, np.nextafter(low, -infinite), low),
             np.where(high < nodes.upper, np.nextafter(high, infinite), high),
-            nodes.state,
+            nodes.signs,
             nodes.multipliers.alpha,
             np.minimum(nodes.multipliers.beta, _LARGEST_BETA),
             1.0 if nodes.multipliers.weights is None else nodes.multipliers.weights,
@@ -137,11 +137,11 @@ class Frontier:
         kept = np.ones(self._open.size, bool)
         kept[chosen] = False
         self._open = self._open[kept]
-        disjunct, bound, lower, upper, state, alpha, beta, weights = (
+        disjunct, bound, lower, upper, signs, alpha, beta, weights = (
             array[slots] for array in self._arrays
         )
         return Nodes(
-            disjunct, Proven(bound), lower.astype(np.float64), upper.astype(np.float64), state,
+            disjunct, Proven(bound), lower.astype(np.float64), upper.astype(np.float64), signs,
             Multipliers(alpha.astype(np.float32), beta.astype(np.float32), weights),
         )  # fmt: skip
 

@@ -20,6 +20,7 @@ from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.ending import Ending
+from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
 from onnx_lippa.lp.duality import elastic_program, violation_program
 from onnx_lippa.lp.program import BallConstraint, Program, Rows
 from onnx_lippa.lp.solver import Solution
@@ -95,7 +96,7 @@ class Leaves:
         disjunct: Conjunction,
         lower: Float64,
         upper: Float64,
-        state: States,
+        signs: States,
         time_limit: float = np.inf,
     ) -> LeafAnswer:
         """The least margin under some signs.
@@ -104,10 +105,10 @@ class Leaves:
             disjunct: the unsafe outputs.
             lower: (units,) lower bounds of ẑ under the signs.
             upper: (units,) upper bounds.
-            state: (units,) signs; unstable units are relaxed to their triangle.
+            signs: (units,) signs; unstable units are relaxed to their triangle.
             time_limit: seconds.
         """
-        program, node = self.program(disjunct, lower, upper, state), (lower, upper, state)
+        program, node = self.program(disjunct, lower, upper, signs), (lower, upper, signs)
         solution = self._solve(program, time_limit)
         if solution.ending is Ending.INFEASIBLE:
             return self._decide_empty(disjunct, program, solution.duals, node, time_limit)
@@ -145,7 +146,7 @@ class Leaves:
         disjunct: Conjunction,
         lower: Float64,
         upper: Float64,
-        state: States,
+        signs: States,
         duals: Float64,
         empty: bool = False,
     ) -> Proven:
@@ -156,7 +157,7 @@ class Leaves:
         rows = len(disjunct.bound)
         if duals.size < rows or not np.all(np.isfinite(duals)):
             return Proven.nothing()
-        found = self._multipliers(duals, rows, state, lower, upper)
+        found = self._multipliers(duals, rows, signs, lower, upper)
         weights = np.zeros(rows) if empty else found.weights
         if not empty and not weights.sum() > 0:
             return Proven.nothing()
@@ -164,22 +165,24 @@ class Leaves:
         summed = WeightedRows.of(every, np.array([rows]), np.ones(rows))
         # The weight of a single row is 1, unless 0 is bounded.
         objectives = summed.weighted(weights[None])
-        relaxed = ReluRelaxation.of(lower[None], upper[None], state[None])
+        relaxed = ReluRelaxation.of(lower[None], upper[None], signs[None])
         m = objectives.on_units[0] + found.nu @ self._reduced.on_units
         # ν is m - β where a unit is active, β where it is not, and α m on a lower line.
-        beta = np.maximum(np.where(state == 1, m - found.nu, found.nu), 0.0)[None]
+        beta = np.maximum(np.where(signs == ACTIVE, m - found.nu, found.nu), 0.0)[None]
         alpha = relaxed.alphas(np.clip(found.nu / np.where(m > 0, m, 1.0), 0.0, 1.0)[None])
         proven, _ = prove(self._units, objectives, relaxed, alpha, beta)
         return proven if empty else summed.margins(weights[None], proven)
 
     def _multipliers(
-        self, duals: Float64, rows: int, state: States, lower: Float64, upper: Float64
+        self, duals: Float64, rows: int, signs: States, lower: Float64, upper: Float64
     ) -> _Multipliers:
         """The multipliers from duals, in the order of the rows of :meth:`program`."""
-        active, inactive, undecided = (np.flatnonzero(state == k) for k in (1, -1, 0))
+        active, inactive, undecided = (
+            np.flatnonzero(signs == k) for k in (ACTIVE, INACTIVE, UNDECIDED)
+        )
         counts = (rows, active.size, inactive.size, undecided.size, undecided.size)
         margins, on, off, below, above = np.split(duals, np.cumsum(counts))[: len(counts)]
-        nu = np.zeros(state.size)
+        nu = np.zeros(signs.size)
         nu[active], nu[inactive] = on, np.maximum(-off, 0.0)
         slope = upper[undecided] / (upper[undecided] - lower[undecided])
         nu[undecided] = np.maximum(below, 0.0) + slope * above
@@ -191,13 +194,15 @@ class Leaves:
         return _Multipliers(weights / total, nu / total) if total > 0 else _Multipliers(weights, nu)
 
     def program(
-        self, disjunct: Conjunction, lower: Float64, upper: Float64, state: States
+        self, disjunct: Conjunction, lower: Float64, upper: Float64, signs: States
     ) -> Program:
         """``min τ`` with every margin at most τ, over (p, z, τ) for ``x = offset + matrix @ p``."""
         s, inputs = self._reduced, self._inputs
         count, units = inputs.count, s.units
         on_input, offset = inputs.rows(s.on_input), s.offset + s.on_input @ inputs.offset
-        active, inactive, undecided = (np.flatnonzero(state == k) for k in (1, -1, 0))
+        active, inactive, undecided = (
+            np.flatnonzero(signs == k) for k in (ACTIVE, INACTIVE, UNDECIDED)
+        )
         # ẑ over (p, z, τ), and z.
         z_hat = np.hstack([on_input, s.on_units, np.zeros((units, 1))])
         z = np.hstack([np.zeros((units, count)), np.eye(units), np.zeros((units, 1))])
@@ -228,8 +233,8 @@ class Leaves:
         further = sp.csr_array((inputs.constraints.count, units + 1))
         ball = sp.csr_array(sp.hstack([inputs.constraints.matrix, further], format="csr"))
         rows = Rows(ball, inputs.constraints.lower, inputs.constraints.upper).stacked_on(rows)
-        z_low, z_high = np.where(state == 1, np.maximum(lower, 0), 0.0), np.maximum(upper, 0)
-        z_high = np.where(state == -1, 0.0, np.maximum(z_high, z_low))
+        z_low, z_high = np.where(signs == ACTIVE, np.maximum(lower, 0), 0.0), np.maximum(upper, 0)
+        z_high = np.where(signs == INACTIVE, 0.0, np.maximum(z_high, z_low))
         # τ is bounded, so that the program has no ray.
         far = np.abs(margins_on_x) @ np.maximum(np.abs(s.lower), np.abs(s.upper))
         far += np.abs(margins_on_z) @ z_high + np.abs(matrix @ s.outputs_offset - bound)

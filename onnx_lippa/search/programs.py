@@ -30,6 +30,7 @@ from onnx_lippa.bounds.reduced.reduction import decide_signs
 from onnx_lippa.bounds.rounding import EPSILON
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, Ending, Reason
+from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
 from onnx_lippa.lp.duality import certified_bound, violation_program, without_cost
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.lp.solvers.table import make_solver
@@ -63,7 +64,7 @@ class _Content:
 
     lower: Float64
     upper: Float64
-    state: States
+    signs: States
     optimum: Float64
 
 
@@ -137,15 +138,15 @@ class ProgramSearch(Search):
             if unit < 0 or (-node.bound <= task.rounding and self._is_exact(content)):
                 self._undecided = _TIE
                 return None
-            for sign in (1, -1):
+            for sign in (ACTIVE, INACTIVE):
                 lower, upper = content.lower.copy(), content.upper.copy()
-                state = content.state.copy()
-                state[unit] = sign
+                signs = content.signs.copy()
+                signs[unit] = sign
                 side = lower if sign > 0 else upper
                 side[unit] = max(side[unit], 0.0) if sign > 0 else min(side[unit], 0.0)
-                differences.tighten(lower[None], upper[None], state[None])
+                differences.tighten(lower[None], upper[None], signs[None])
                 if np.all(lower <= upper):
-                    self._bound(task, lower, upper, state, node.bound, open_, limits)
+                    self._bound(task, lower, upper, signs, node.bound, open_, limits)
         return None
 
     def _choose_unit(self, content: _Content) -> int:
@@ -162,7 +163,7 @@ class ProgramSearch(Search):
         d = self._reduced.inputs
         e, z = content.optimum[:d], content.optimum[d:]
         z_hat = self._units.on_input @ e + self._units.on_units @ z + self._units.offset
-        gap: Float64 = np.where(content.state == 0, np.abs(z - np.maximum(z_hat, 0)), -1.0)
+        gap: Float64 = np.where(content.signs == UNDECIDED, np.abs(z - np.maximum(z_hat, 0)), -1.0)
         return gap
 
     def _bound(
@@ -170,13 +171,13 @@ class ProgramSearch(Search):
         task: _Task,
         lower: Float64,
         upper: Float64,
-        state: States,
+        signs: States,
         parent: float,
         open_: list[tuple[_Node, _Content]],
         limits: Limits,
     ) -> None:
         """Bounds a node, offers its optimum, and keeps the node where it is open."""
-        program = self._program(task, lower, upper, state)
+        program = self._program(task, lower, upper, signs)
         self._nodes += 1
         left = max(limits.deadline - time.monotonic(), 1e-3)
         solution = self._solver.open(program).solve(left)
@@ -186,7 +187,7 @@ class ProgramSearch(Search):
                 return
             optimum = solution.values[:-1]
             self._found = self._found or self._accept(task, optimum[: self._reduced.inputs])
-            content = _Content(lower, upper, state, optimum)
+            content = _Content(lower, upper, signs, optimum)
             heapq.heappush(open_, (_Node(bound, self._nodes), content))
         elif not (solution.ending is Ending.INFEASIBLE and self._is_empty(program, left)):
             if time.monotonic() > limits.deadline:
@@ -212,7 +213,7 @@ class ProgramSearch(Search):
         near = np.all(margins <= _NEAR * (1 + rows.sizes))
         return bool(near) and self._offer(self._reduced.embed(x)[0])
 
-    def _program(self, task: _Task, lower: Float64, upper: Float64, state: States) -> Program:
+    def _program(self, task: _Task, lower: Float64, upper: Float64, signs: States) -> Program:
         """``min τ`` with the objective's rows at most τ and the others at most 0, over (e, z, τ).
 
         The rows are relaxed by the errors of their coefficients.
@@ -222,8 +223,10 @@ class ProgramSearch(Search):
         known = task.rows.with_others(lines)
         tau = np.concatenate([-task.objective.astype(np.float64), np.zeros(lines.count)])
         z_hat, z = np.hstack([u.on_input, u.on_units]), np.eye(n, d + n, d)
-        active, inactive, undecided = (np.flatnonzero(state == k) for k in (1, -1, 0))
-        line = ReluRelaxation.of(lower[undecided], upper[undecided], state[undecided])
+        active, inactive, undecided = (
+            np.flatnonzero(signs == k) for k in (ACTIVE, INACTIVE, UNDECIDED)
+        )
+        line = ReluRelaxation.of(lower[undecided], upper[undecided], signs[undecided])
         room = u.error + 4 * EPSILON * (u.sizes + u.most)
         above = line.slope * (u.offset[undecided] + room[undecided]) + line.height
         above += 8 * EPSILON * (np.abs(u.offset[undecided]) + u.sizes[undecided] + line.height)
@@ -248,8 +251,8 @@ class ProgramSearch(Search):
             for place, side in ((1, -1.0), (2, 1.0))
         )  # fmt: skip
         rows = Rows(sp.csr_array(np.column_stack([matrix, taus])), low, high)
-        z_low = np.where(state == 1, np.maximum(lower, 0), 0.0)
-        z_high = np.where(state == -1, 0.0, np.maximum(np.maximum(upper, 0), z_low))
+        z_low = np.where(signs == ACTIVE, np.maximum(lower, 0), 0.0)
+        z_high = np.where(signs == INACTIVE, 0.0, np.maximum(np.maximum(upper, 0), z_low))
         # Without bounds of τ duals would prove nothing.
         most = 2 * float((task.rows.sizes + task.rows.error)[task.objective].max()) + 1
         ends = np.ones(d)

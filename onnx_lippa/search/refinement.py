@@ -15,6 +15,7 @@ from onnx_lippa.bounds.dual.objectives import Objectives, Units, see_through
 from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.reduced.reduction import decide_signs
 from onnx_lippa.clock import NEVER
+from onnx_lippa.ir.pattern import UNDECIDED
 
 _AT_ONCE: Final = 192
 """Rows per batch, few enough for the processor's cache."""
@@ -99,7 +100,7 @@ class Refinement:
         split: Integers,
         lower: Float64,
         upper: Float64,
-        state: States,
+        signs: States,
         worth: Floats,
         most: int,
     ) -> None:
@@ -109,22 +110,22 @@ class Refinement:
             split: (n,) the unit whose sign is new; units independent of it keep their bounds.
             lower: (n, units) lower bounds of ẑ.
             upper: (n, units) upper bounds of ẑ.
-            state: (n, units) states.
+            signs: (n, units) their signs.
             worth: (n, units) the worth of a better bound of each unit.
             most: units bounded per node and block, those of the greatest worth.
         """
         for block in self._blocks:
             here = slice(block.first, block.first + block.width)
-            affected = (state[:, here] == 0) & self._sees[here, split].T
+            affected = (signs[:, here] == UNDECIDED) & self._sees[here, split].T
             wanted = np.where(affected, worth[:, here], -np.inf)
             nodes, units = np.nonzero(_largest(wanted, most))
             for part in range(0, nodes.size, _AT_ONCE):
                 self._bound(
                     block, nodes[part : part + _AT_ONCE], units[part : part + _AT_ONCE],
-                    lower, upper, state,
+                    lower, upper, signs,
                 )  # fmt: skip
             decided = decide_signs(lower[:, here], upper[:, here])
-            state[:, here] = np.where(state[:, here] == 0, decided, state[:, here])
+            signs[:, here] = np.where(signs[:, here] == UNDECIDED, decided, signs[:, here])
 
     def _bound(
         self,
@@ -133,13 +134,13 @@ class Refinement:
         units: Integers,
         lower: Float64,
         upper: Float64,
-        state: States,
+        signs: States,
     ) -> None:
         before = slice(0, block.first)
         relaxed = ReluRelaxation.of(
             lower[nodes, before].astype(np.float32),
             upper[nodes, before].astype(np.float32),
-            state[nodes, before],
+            signs[nodes, before],
         )
         places = nodes, block.first + units
         for side, offset in ((lower, 0), (upper, block.width)):

@@ -26,6 +26,7 @@ from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.reduced.reduction import decide_signs, relax_units
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, TIE, Ending, Reason
+from onnx_lippa.ir.pattern import ACTIVE, INACTIVE
 from onnx_lippa.search.base import Candidates, Limits, Offer, Search, SearchResult, margin_rows
 from onnx_lippa.search.branching import Branching
 from onnx_lippa.search.frontier import Frontier, Nodes
@@ -149,15 +150,15 @@ class SignSearch(Search):
             np.repeat(side[None], left.size, axis=0)
             for side in (self._refiner.lower, self._refiner.upper)
         )
-        state = decide_signs(lower, upper)
-        rows, relaxed = self._rows.take(left), ReluRelaxation.of(lower, upper, state)
+        signs = decide_signs(lower, upper)
+        rows, relaxed = self._rows.take(left), ReluRelaxation.of(lower, upper, signs)
         weights = rows.only(best)
         found = self._ascent.run(rows.below(weights), relaxed, _ROOT_STEPS, goal=0.0)
         if not rows.is_single:
             first = replace(found.multipliers, weights=weights)
             found = self._ascent.weigh(rows, relaxed, _ROOT_STEPS, first, goal=0.0)
             self._found = self._candidates.accept(left, found.points)
-        self._keep(frontier, left, found, lower, upper, state)
+        self._keep(frontier, left, found, lower, upper, signs)
         self._least_open = Proven.of_empty()  # the open nodes are in the frontier
 
     def _step(self, frontier: Frontier, deadline: float) -> bool:
@@ -184,7 +185,7 @@ class SignSearch(Search):
         if self._candidates.accept(children.disjunct, found.points):
             return True
         self._keep(
-            frontier, children.disjunct, found, children.lower, children.upper, children.state
+            frontier, children.disjunct, found, children.lower, children.upper, children.signs
         )
         return False
 
@@ -207,14 +208,14 @@ class SignSearch(Search):
             return
         told = np.flatnonzero(split < self._reduced.starts[-2])
         lower, upper = children.lower[told], children.upper[told]
-        state = children.state[told]
+        signs = children.signs[told]
         most = max(_FEWEST_REFINED, min(_REFINED, _ROW_UNITS // self._reduced.units))
-        self._refiner.run(split[told], lower, upper, state, worth[told], most)
-        children.lower[told], children.upper[told], children.state[told] = lower, upper, state
+        self._refiner.run(split[told], lower, upper, signs, worth[told], most)
+        children.lower[told], children.upper[told], children.signs[told] = lower, upper, signs
 
     def _bound(self, nodes: Nodes, steps: int) -> DualBounds:
         """Bounds nodes, starting from their own multipliers."""
-        relaxed = ReluRelaxation.of(nodes.lower, nodes.upper, nodes.state)
+        relaxed = ReluRelaxation.of(nodes.lower, nodes.upper, nodes.signs)
         rows = self._rows.take(nodes.disjunct)
         return self._ascent.weigh(rows, relaxed, steps, nodes.multipliers, goal=0.0)
 
@@ -225,11 +226,11 @@ class SignSearch(Search):
         found: DualBounds,
         lower: Float64,
         upper: Float64,
-        state: np.ndarray,
+        signs: np.ndarray,
     ) -> None:
         """Closes nodes or adds them to the frontier."""
         self._close(found.proven)
-        nodes = Nodes(disjunct, found.proven, lower, upper, state, found.multipliers)
+        nodes = Nodes(disjunct, found.proven, lower, upper, signs, found.multipliers)
         frontier.add(nodes.take(np.flatnonzero(found.bounds <= 0)))
 
     def _best_rows(self, bounds: Float64) -> Integers:
@@ -269,7 +270,7 @@ class SignSearch(Search):
             self._disjuncts[number],
             node.lower[0],
             node.upper[0],
-            node.state[0],
+            node.signs[0],
             deadline - time.monotonic(),
         )
         if answer.x is not None and self._candidates.accept_leaf(number, answer.x):
@@ -299,7 +300,7 @@ def _split(parents: Nodes, unit: Integers) -> Nodes:
     children = parents.take(np.tile(np.arange(parents.count), 2))
     active = np.arange(parents.count)
     inactive = parents.count + active
-    children.state[active, unit], children.state[inactive, unit] = 1, -1
+    children.signs[active, unit], children.signs[inactive, unit] = ACTIVE, INACTIVE
     children.lower[active, unit] = np.maximum(children.lower[active, unit], 0.0)
     children.upper[inactive, unit] = np.minimum(children.upper[inactive, unit], 0.0)
     return children

@@ -35,6 +35,7 @@ from onnx_lippa.bounds.reduced.reduction import (
 from onnx_lippa.clock import OutOfTimeError, require_time
 from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, Ending, Reason
 from onnx_lippa.ir.network import Network
+from onnx_lippa.ir.pattern import ACTIVE, INACTIVE
 from onnx_lippa.search.base import Limits, Offer, Search, SearchResult, margin_rows
 from onnx_lippa.search.leaves import Leaves
 from onnx_lippa.search.signs import SignSearch
@@ -109,7 +110,7 @@ class SwitchSearch:
                 if reason is None:
                     *_, node = heapq.heappop(self._open)
                     taken = node.proven.least  # it is split, and no longer among the open nodes
-                    for sign in (1, -1):
+                    for sign in (ACTIVE, INACTIVE):
                         signs = node.signs.copy()
                         signs[self._shared == self._shared[node.switch]] = sign
                         self._bound(signs, node.disjuncts, node.proven, limits)
@@ -190,7 +191,7 @@ class SwitchSearch:
             for place in np.flatnonzero(proven.bounds <= 0).tolist():
                 require_time(limits.deadline)
                 answer = leaves.decide(
-                    conjunctions[place], reduced.unit_lower, reduced.unit_upper, relaxed.state[0],
+                    conjunctions[place], reduced.unit_lower, reduced.unit_upper, relaxed.signs[0],
                     limits.deadline - time.monotonic(),
                 )  # fmt: skip
                 one = np.array([place])

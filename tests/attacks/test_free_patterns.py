@@ -21,7 +21,7 @@ from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.reduced.build import NoRelaxationError, reduce_network
 from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError
 from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.mip.formulation import FREE
+from onnx_lippa.ir.pattern import UNDECIDED, read_signs
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.spec import InputSet, Problem, UnsafeSet, get_norm
 from onnx_lippa.witness import FoundBy
@@ -83,12 +83,12 @@ def test_a_witness_within_the_neighbourhood_is_found(tmp_path, monkeypatch):
         mine = books(model, problem)
         reduced = reduce_network(model.network, InputDomain.of(problem.inputs), Tightening())
         x = np.clip(problem.inputs.center, reduced.lower, reduced.upper)
-        pattern = (reduced.pre_activations(x[None])[0] >= 0).astype(np.int8)
+        signs = read_signs(reduced.pre_activations(x[None])[0])
         j = mine.progress[0].nearest_disjuncts(1)[0]
         disjunct = problem.unsafe.disjuncts[j]
-        free = free_set(ways, Standpoint(reduced, disjunct, x, pattern, x[None]), 3)
-        fixed = pattern.copy()
-        fixed[free] = FREE
+        free = free_set(ways, Standpoint(reduced, disjunct, x, signs, x[None]), 3)
+        fixed = signs.copy()
+        fixed[free] = UNDECIDED
         least = least_margin(reduced, disjunct, problem.inputs, fixed)
         FreePatterns(size=3, largest=3, disjuncts=1, rounds=1, ways=(ways,)).run(mine)
         (entry,) = mine.progress

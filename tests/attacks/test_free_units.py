@@ -7,6 +7,7 @@ import pytest
 
 from onnx_lippa.attacks.free_units import FreeUnits, Standpoint, free_set, influences, multipliers
 from onnx_lippa.ending import Ending
+from onnx_lippa.ir.pattern import read_signs
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.mip.formulation import partial_program
 from tests.support.mip import random_disjunct, random_system
@@ -19,8 +20,8 @@ def standpoint(seed: int, d: int = 3, blocks: tuple[int, ...] = (5, 4), others: 
     generator = np.random.default_rng([70, seed])
     reduced, _ = random_system(generator, d, blocks)
     points = generator.uniform(reduced.lower, reduced.upper, (1 + others, d))
-    pattern = (reduced.pre_activations(points[:1])[0] >= 0).astype(np.int8)
-    return Standpoint(reduced, random_disjunct(generator, 2), points[0], pattern, points[1:])
+    signs = read_signs(reduced.pre_activations(points[:1])[0])
+    return Standpoint(reduced, random_disjunct(generator, 2), points[0], signs, points[1:])
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -40,10 +41,10 @@ def test_sizes(seed, way):
 def test_disagreeing(seed):
     at = standpoint(seed)
     signs = at.reduced.pre_activations(at.others) >= 0
-    differ = np.flatnonzero((signs != (at.pattern == 1)).any(axis=0))
+    differ = np.flatnonzero((signs != at.active).any(axis=0))
     np.testing.assert_array_equal(free_set((FreeUnits.DISAGREEING,), at, 99), differ)
     # A unit that differs at every point counts as much as any can.
-    always = np.flatnonzero((signs != (at.pattern == 1)).all(axis=0))
+    always = np.flatnonzero((signs != at.active).all(axis=0))
     assert set(free_set((FreeUnits.DISAGREEING,), at, always.size)) == set(always)
 
 
@@ -68,7 +69,7 @@ def test_influences(seed):
         z = np.zeros(s.units)
         for i in range(s.units):
             z_hat = s.on_input[i] @ x + s.on_units[i, :i] @ z[:i] + s.offset[i]
-            z[i] = z_hat * at.pattern[i] + (1e-3 if i == moved else 0.0)
+            z[i] = z_hat * at.active[i] + (1e-3 if i == moved else 0.0)
         return row @ (s.outputs_on_input @ x + s.outputs_on_units @ z + s.outputs_offset)
 
     expected = [(margin(i) - margin(None)) / 1e-3 for i in range(s.units)]
@@ -79,12 +80,12 @@ def test_influences(seed):
 def test_multipliers(seed):
     """Units whose face has a multiplier are those whose row, taken away, lets the optimum fall."""
     at = standpoint(seed, d=4, blocks=(8,))
-    at = Standpoint(at.reduced, random_disjunct(np.random.default_rng(seed), 1), at.x, at.pattern,
+    at = Standpoint(at.reduced, random_disjunct(np.random.default_rng(seed), 1), at.x, at.signs,
                     at.others)  # fmt: skip
-    stated = partial_program(at.reduced, at.disjunct, at.pattern)
+    stated = partial_program(at.reduced, at.disjunct, at.signs)
     solution = make_solver("glop").open(stated.program).solve()
     assert solution.ending is Ending.OPTIMAL
-    optimum = Standpoint(at.reduced, at.disjunct, stated.x(solution.values), at.pattern, at.others)
+    optimum = Standpoint(at.reduced, at.disjunct, stated.x(solution.values), at.signs, at.others)
     found = multipliers(optimum)
     assert np.all(found >= 0)
     z_hat = at.reduced.pre_activations(optimum.x[None])[0]

@@ -7,7 +7,7 @@ from onnx_lippa.ir.layers.activation import Relu
 from onnx_lippa.ir.network import Network
 from onnx_lippa.lp.region import LinearRegion
 from tests.support.networks import chain, dense, family, mlp
-from tests.support.regions import patterns_of
+from tests.support.regions import changed_units, patterns_of
 
 KINDS = tuple(family(0))
 EACH_KIND = pytest.mark.parametrize("kind", KINDS)
@@ -126,7 +126,7 @@ def test_crossing_a_face_changes_that_unit_alone(kind: str) -> None:
             assert not region.contains(outer)
             assert region.contains(outer, tolerance=1e-4)
             beyond = LinearRegion.of(network, outer).pattern
-            assert region.pattern.distance(beyond) >= 1
+            assert changed_units(region.pattern, beyond) >= 1
             difference = patterns_of(network, inner[None]) != patterns_of(network, outer[None])
             assert difference[0, face]
     assert crossed > 0 or not network.units
@@ -145,7 +145,7 @@ def test_the_edge_of_a_region_is_sharp(kink: float) -> None:
     assert active.contains(np.array([kink - 1e-9]), tolerance=2e-9)
     assert not active.contains(np.array([kink - 3e-9]), tolerance=2e-9)
     assert active.pattern.key != inactive.pattern.key
-    assert active.pattern.distance(inactive.pattern) == 1
+    assert changed_units(active.pattern, inactive.pattern) == 1
 
 
 def test_a_network_without_kinks_is_one_region() -> None:

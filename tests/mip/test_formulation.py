@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.ending import Ending
+from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED, read_signs
 from onnx_lippa.lp.solver import Solution
 from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.mip.cuts import find_cuts
 from onnx_lippa.mip.formulation import (
-    FREE,
     BigM,
     Formulation,
     all_free,
@@ -56,12 +56,12 @@ def assert_minimum(stated: Formulation, least: float, warm_start: np.ndarray | N
     assert solution.ending is Ending.OPTIMAL
     assert solution.objective + stated.constant == pytest.approx(least, abs=2e-5)
     assert stated.margin(stated.x(solution.values)) == pytest.approx(least, abs=1e-4)
-    pattern = stated.pattern(solution.values)
-    given_signs = stated.fixed != FREE
-    np.testing.assert_array_equal(pattern[given_signs], stated.fixed[given_signs])
+    signs = stated.signs(solution.values)
+    given_signs = stated.fixed != UNDECIDED
+    np.testing.assert_array_equal(signs[given_signs], stated.fixed[given_signs])
     z_hat = stated.reduced.pre_activations(stated.x(solution.values)[None])[0]
-    assert np.all(z_hat[pattern == 1] >= -1e-4)
-    assert np.all(z_hat[pattern == 0] <= 1e-4)
+    assert np.all(z_hat[signs == ACTIVE] >= -1e-4)
+    assert np.all(z_hat[signs == INACTIVE] <= 1e-4)
 
 
 @pytest.mark.parametrize("rows", [1, 2])
@@ -118,14 +118,14 @@ def test_partial_patterns(seed: int) -> None:
     reduced, question = random_system(generator, blocks=(3, 2, 1))
     disjunct = random_disjunct(generator, 1 + seed % 2)
     x = generator.uniform(reduced.lower, reduced.upper)
-    of_point = (reduced.pre_activations(x[None])[0] >= 0).astype(np.int8)
+    of_point = read_signs(reduced.pre_activations(x[None])[0])
     for share in (0.0, 0.4, 1.0):
-        fixed = np.where(generator.uniform(size=reduced.units) < share, FREE, of_point)
+        fixed = np.where(generator.uniform(size=reduced.units) < share, UNDECIDED, of_point)
         stated = partial_program(reduced, disjunct, fixed, cuts=4)
         least = least_margin(reduced, disjunct, question, fixed)
         assert least <= stated.margin(x) + 1e-7
         assert_minimum(stated, least, stated.start(x))
-        free = int(np.count_nonzero(fixed == FREE))
+        free = int(np.count_nonzero(fixed == UNDECIDED))
         assert np.count_nonzero(stated.program.integers) == free
     anything = generator.integers(-1, 2, reduced.units).astype(np.int8)
     assert_minimum(
@@ -137,7 +137,7 @@ def test_partial_patterns(seed: int) -> None:
 def test_a_pattern_that_is_given_in_full_is_a_linear_program() -> None:
     generator = np.random.default_rng(54)
     reduced, _ = random_system(generator)
-    fixed = (reduced.pre_activations(reduced.domain.middle[None])[0] >= 0).astype(np.int8)
+    fixed = read_signs(reduced.pre_activations(reduced.domain.middle[None])[0])
     stated = partial_program(reduced, random_disjunct(generator, 1), fixed)
     assert stated.program.is_linear
     assert stated.program.variables == reduced.inputs
@@ -155,8 +155,8 @@ def test_the_start_is_feasible_and_has_the_margin_of_its_point() -> None:
             value = stated.program.cost @ start + stated.constant
             assert value == pytest.approx(stated.margin(x), abs=1e-9)
             np.testing.assert_allclose(stated.x(start), x, atol=1e-12)
-            expected = reduced.pre_activations(x[None])[0] >= 0
-            np.testing.assert_array_equal(stated.pattern(start), expected)
+            expected = read_signs(reduced.pre_activations(x[None])[0])
+            np.testing.assert_array_equal(stated.signs(start), expected)
 
 
 def assert_feasible(stated: Formulation, values: np.ndarray) -> None:
@@ -272,4 +272,4 @@ def test_the_reference_covers_the_system() -> None:
 
 def test_all_free_gives_no_sign() -> None:
     reduced, _ = random_system(np.random.default_rng(61))
-    assert set(all_free(reduced)) == {FREE}
+    assert set(all_free(reduced)) == {UNDECIDED}

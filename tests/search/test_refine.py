@@ -10,6 +10,7 @@ import pytest
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.reduced.reduction import decide_signs
+from onnx_lippa.ir.pattern import ACTIVE, INACTIVE
 from onnx_lippa.search.refinement import Refinement
 from tests.support.search import random_system
 
@@ -43,8 +44,8 @@ def test_no_bound_is_tighter_than_the_truth(power):
         refiner = Refinement(reduced, 0)
         lower, upper = refiner.lower[None].copy(), refiner.upper[None].copy()
         lower[0, 2] = lower[0, 3] = 0.0
-        state = decide_signs(lower, upper)
-        refiner.run(np.array([2]), lower, upper, state, np.ones((1, 5)), 32)
+        signs = decide_signs(lower, upper)
+        refiner.run(np.array([2]), lower, upper, signs, np.ones((1, 5)), 32)
         assert Fraction(lower[0, 4]) <= min(left, 0)
         assert Fraction(upper[0, 4]) >= max(left, 0)
         assert upper[0, 4] <= 1e-3 * 10.0 ** (2 * power)
@@ -59,11 +60,11 @@ def test_bounds_hold_under_the_signs_of_a_node(seed):
     z_hat = reduced.pre_activations(x)
     base = decide_signs(refiner.lower[None], refiner.upper[None])
     for unit in np.flatnonzero(base[0, :4] == 0):
-        for sign in (1, -1):
+        for sign in (ACTIVE, INACTIVE):
             lower, upper = refiner.lower[None].copy(), refiner.upper[None].copy()
-            state = base.copy()
-            state[0, unit] = sign
-            refiner.run(np.array([unit]), lower, upper, state, np.ones((1, 10)), 32)
+            signs = base.copy()
+            signs[0, unit] = sign
+            refiner.run(np.array([unit]), lower, upper, signs, np.ones((1, 10)), 32)
             there = z_hat[sign * z_hat[:, unit] >= 0]
             assert np.all(there >= lower - 1e-12) and np.all(there <= upper + 1e-12)
-            assert np.all(there[:, state[0] > 0] >= 0) and np.all(there[:, state[0] < 0] <= 0)
+            assert np.all(there[:, signs[0] > 0] >= 0) and np.all(there[:, signs[0] < 0] <= 0)

@@ -15,6 +15,7 @@ from onnx_lippa.bounds.dual.certificate import prove
 from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.reduced.reduction import decide_signs
+from onnx_lippa.ir.pattern import UNDECIDED
 from onnx_lippa.search.base import Limits
 from onnx_lippa.search.boxes import BoxSearch
 from onnx_lippa.search.leaves import Leaves
@@ -57,16 +58,16 @@ def test_any_duals_of_a_leaf_prove_no_more_than_there_is(seed):
     (disjunct,) = disjuncts_of(generator, 3, ((1,), (3,))[seed % 2], 0.0)
     leaves, x = Leaves(reduced), generator.uniform(reduced.lower, reduced.upper, (4000, 3))
     z_hat, margins = reduced.pre_activations(x), disjunct.margins(reduced.forward(x))
-    state = decide_signs(reduced.unit_lower, reduced.unit_upper)
-    free = np.flatnonzero(state == 0)
-    state[free[::2]] = generator.choice([-1, 1], free[::2].size)
-    there = np.all((state == 0) | (state * z_hat >= 0), axis=1)
-    count = leaves.program(disjunct, reduced.unit_lower, reduced.unit_upper, state).rows.count
+    signs = decide_signs(reduced.unit_lower, reduced.unit_upper)
+    free = np.flatnonzero(signs == UNDECIDED)
+    signs[free[::2]] = generator.choice([-1, 1], free[::2].size)
+    there = np.all((signs == UNDECIDED) | (signs * z_hat >= 0), axis=1)
+    count = leaves.program(disjunct, reduced.unit_lower, reduced.unit_upper, signs).rows.count
     for _ in range(30):
         duals = generator.normal(size=count) * 10.0 ** generator.integers(-6, 7, count)
         for empty in (False, True):
             proven = leaves._proven(
-                disjunct, reduced.unit_lower, reduced.unit_upper, state, duals, empty
+                disjunct, reduced.unit_lower, reduced.unit_upper, signs, duals, empty
             )
             if np.any(there):
                 most = 0.0 if empty else margins[there].min()

@@ -14,6 +14,7 @@ from onnx_lippa.bounds.dual.objectives import Units
 from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.reduced.reduction import decide_signs, relax_units
 from onnx_lippa.ending import Ending
+from onnx_lippa.ir.pattern import ACTIVE, INACTIVE
 from onnx_lippa.search.base import Limits, margin_rows
 from onnx_lippa.search.boxes import BoxSearch
 from onnx_lippa.search.branching import Branching
@@ -119,9 +120,9 @@ def test_dual_bounds_hold_at_every_step_of_the_ascent(seed):
     assert np.all(bounds[2] <= values + 1e-9)
     assert np.all(bounds[1] >= bounds[0] - 1e-4)
     assert np.all(bounds[2] >= bounds[1] - 1e-4)
-    state = decide_signs(reduced.unit_lower, reduced.unit_upper)
+    signs = decide_signs(reduced.unit_lower, reduced.unit_upper)
     for disjunct, bound in zip(disjuncts, bounds[2], strict=True):
-        answer = Leaves(reduced).decide(disjunct, reduced.unit_lower, reduced.unit_upper, state)
+        answer = Leaves(reduced).decide(disjunct, reduced.unit_lower, reduced.unit_upper, signs)
         assert bound <= answer.bound + 1e-6
         assert bound >= answer.bound - 0.3 * (1 + abs(answer.bound))
 
@@ -135,12 +136,12 @@ def test_split_bounds_hold_where_the_signs_do(seed):
     z_hat = reduced.pre_activations(x)
     base = decide_signs(reduced.unit_lower, reduced.unit_upper)
     unit = int(generator.integers(reduced.units))
-    for sign in (1, -1):
-        state = base.copy()
-        if state[unit] not in (0, sign):
+    for sign in (ACTIVE, INACTIVE):
+        signs = base.copy()
+        if signs[unit] not in (0, sign):
             continue
-        state[unit] = sign
-        relaxed = ReluRelaxation.of(reduced.unit_lower[None], reduced.unit_upper[None], state[None])
+        signs[unit] = sign
+        relaxed = ReluRelaxation.of(reduced.unit_lower[None], reduced.unit_upper[None], signs[None])
         found = Ascent(Units.of(reduced)).run(margin_rows(reduced, disjuncts), relaxed, 40)
         inside = sign * z_hat[:, unit] >= 0
         margins = disjuncts[0].margins(reduced.forward(x[inside]))
@@ -155,8 +156,8 @@ def test_a_leaf_that_is_empty_is_proven_to_be():
     (disjunct,) = disjuncts_of(generator, 3, (1,), 0.0)
     empty = 0
     for pattern in np.ndindex(2, 2, 2):
-        state = np.where(np.array(pattern) == 1, 1, -1).astype(np.int8)
-        answer = Leaves(reduced).decide(disjunct, reduced.unit_lower, reduced.unit_upper, state)
+        signs = np.where(np.array(pattern) == 1, 1, -1).astype(np.int8)
+        answer = Leaves(reduced).decide(disjunct, reduced.unit_lower, reduced.unit_upper, signs)
         if tuple(bool(p) for p in pattern) in met:
             assert np.isfinite(answer.bound)
         elif answer.bound == np.inf:
@@ -172,22 +173,22 @@ def test_a_child_begins_no_worse_than_its_parent(seed):
     disjuncts = disjuncts_of(generator, 3, (1,), 0.0)
     units, rows = Units.of(reduced), margin_rows(reduced, disjuncts)
     lower, upper = reduced.unit_lower[None], reduced.unit_upper[None]
-    state = decide_signs(lower, upper)
-    root = Ascent(units).run(rows, ReluRelaxation.of(lower, upper, state), 20)
+    signs = decide_signs(lower, upper)
+    root = Ascent(units).run(rows, ReluRelaxation.of(lower, upper, signs), 20)
     alpha = generator.uniform(0, 1, root.multipliers.alpha.shape).astype(np.float32)
     start = Multipliers(alpha, root.multipliers.beta)
-    root = Ascent(units).run(rows, ReluRelaxation.of(lower, upper, state), 0, start)
-    parent = Nodes(np.zeros(1, np.int64), root.proven, lower, upper, state, root.multipliers)
+    root = Ascent(units).run(rows, ReluRelaxation.of(lower, upper, signs), 0, start)
+    parent = Nodes(np.zeros(1, np.int64), root.proven, lower, upper, signs, root.multipliers)
     weighed = WeightedRows.of(rows, np.ones(1, np.int64), np.ones(1))
     choice = Branching(units, weighed).choose(parent)
     lower_line = 0
-    for unit in np.flatnonzero(state[0] == 0):
-        for sign in (1, -1):
+    for unit in np.flatnonzero(signs[0] == 0):
+        for sign in (ACTIVE, INACTIVE):
             child = parent.take(np.zeros(1, np.int64))
-            child.state[0, unit] = sign
+            child.signs[0, unit] = sign
             beta = choice.first_beta(parent, child, np.zeros(1, np.int64))
             lower_line += int(beta[0, unit] > 0)
-            relaxed = ReluRelaxation.of(lower, upper, child.state)
+            relaxed = ReluRelaxation.of(lower, upper, child.signs)
             begun = Multipliers(child.multipliers.alpha, beta)
             found = Ascent(units).run(rows, relaxed, 0, begun)
             # From an upper line, the units before may come to be relaxed otherwise.

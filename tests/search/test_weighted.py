@@ -112,10 +112,10 @@ def test_weighted_sums_bound_the_margin_as_the_linear_program_does(seed):
     ascent, relaxed = Ascent(Units.of(reduced)), relax_units(reduced)
     found = ascent.weigh(weighted, relaxed, 60, None)
     margins = found.bounds
-    state = decide_signs(reduced.unit_lower, reduced.unit_upper)
+    signs = decide_signs(reduced.unit_lower, reduced.unit_upper)
     for number, disjunct in enumerate(disjuncts):
         exact = (
-            Leaves(reduced).decide(disjunct, reduced.unit_lower, reduced.unit_upper, state).bound
+            Leaves(reduced).decide(disjunct, reduced.unit_lower, reduced.unit_upper, signs).bound
         )
         assert margins[number] <= exact + 1e-6
         assert margins[number] >= exact - 0.6 * (1 + abs(exact))
@@ -218,8 +218,8 @@ def test_what_is_said_of_differences_holds_wherever_the_relations_are_met(seed):
     lower, upper = z_hat.copy(), z_hat.copy()
     unknown = generator.random(z_hat.shape) < 0.5
     lower[unknown], upper[unknown] = -9.0, 9.0
-    state = np.zeros(z_hat.shape, np.int8)
-    differences.tighten(lower, upper, state)
+    signs = np.zeros(z_hat.shape, np.int8)
+    differences.tighten(lower, upper, signs)
     assert np.all((lower <= z_hat + 1e-9) & (z_hat <= upper + 1e-9))
     assert (upper[unknown] < 9.0).mean() > 0.3
 

@@ -10,6 +10,7 @@ import scipy.optimize
 
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
 from onnx_lippa.spec import Conjunction, InputSet
 from onnx_lippa.spec.norms.base import Norm
 from onnx_lippa.spec.norms.linf import LInf
@@ -61,24 +62,25 @@ def random_disjunct(generator: np.random.Generator, rows: int, shift: float = 0.
 def pieces(
     reduced: ReducedNetwork, fixed: np.ndarray | None = None
 ) -> Iterator[tuple[np.ndarray, ...]]:
-    """Of every pattern that agrees with ``fixed``: ẑ and f as maps of x, and the pattern.
+    """Of every choice of signs that agrees with ``fixed``: ẑ and f as maps of x, and the signs.
 
     Yields:
-        (pattern, rows of ẑ, offset of ẑ, rows of f, offset of f).
+        (signs, rows of ẑ, offset of ẑ, rows of f, offset of f).
     """
-    for pattern in itertools.product((0, 1), repeat=reduced.units):
+    for signs in itertools.product((INACTIVE, ACTIVE), repeat=reduced.units):
         if fixed is not None and any(
-            given not in (-1, sign) for given, sign in zip(fixed, pattern, strict=True)
+            given not in (UNDECIDED, sign) for given, sign in zip(fixed, signs, strict=True)
         ):
             continue
+        active = np.array(signs) == ACTIVE
         rows, offset = reduced.on_input.copy(), reduced.offset.copy()
         for i in range(reduced.units):
-            weights = reduced.on_units[i, :i] * pattern[:i]
+            weights = reduced.on_units[i, :i] * active[:i]
             rows[i] += weights @ rows[:i]
             offset[i] += weights @ offset[:i]
-        mixed = reduced.outputs_on_units * pattern
+        mixed = reduced.outputs_on_units * active
         yield (
-            np.array(pattern), rows, offset,
+            np.array(signs), rows, offset,
             reduced.outputs_on_input + mixed @ rows, reduced.outputs_offset + mixed @ offset,
         )  # fmt: skip
 
@@ -92,8 +94,8 @@ def least_margin(
     """``min max_i (A f - b)_i`` over all patterns, over x, |x - center| and τ; inf if none is."""
     d, best = reduced.inputs, np.inf
     l1 = question.norm.order == 1
-    for pattern, rows, offset, f_rows, f_offset in pieces(reduced, fixed):
-        sign = np.where(pattern == 1, 1.0, -1.0)
+    for signs, rows, offset, f_rows, f_offset in pieces(reduced, fixed):
+        sign = signs.astype(float)
         margins = disjunct.matrix @ f_rows
         a, b = _rows_over(d, sign, rows, offset, question)
         a = np.vstack([a, np.hstack([margins, np.zeros((len(margins), d)), -_ones(margins)])])
@@ -110,8 +112,8 @@ def least_margin(
 def least_distance(reduced: ReducedNetwork, disjunct: Conjunction, question: InputSet) -> float:
     """The least distance at which every margin is at most 0, over all patterns."""
     d, best = reduced.inputs, np.inf
-    for pattern, rows, offset, f_rows, f_offset in pieces(reduced):
-        sign = np.where(pattern == 1, 1.0, -1.0)
+    for signs, rows, offset, f_rows, f_offset in pieces(reduced):
+        sign = signs.astype(float)
         margins = disjunct.matrix @ f_rows
         a, b = _rows_over(d, sign, rows, offset, question)
         a = np.vstack([a, np.hstack([margins, np.zeros((len(margins), d + 1))])])

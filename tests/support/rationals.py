@@ -12,7 +12,6 @@ from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.ir.algebra import NumpyAlgebra
-from onnx_lippa.ir.algebra.numpy_algebra import identity_batch
 from onnx_lippa.ir.layers import AffineLayer
 from onnx_lippa.ir.layers.activation import Activation
 from onnx_lippa.ir.layers.reduce_max import ReduceMax
@@ -48,7 +47,7 @@ class ExactNetwork:
                 sources = [shapes[i] for i in step.inputs]
                 for place, source in enumerate(sources):
                     operands = [np.zeros((size(source), *other)) for other in sources]
-                    operands[place] = identity_batch(source)
+                    operands[place] = np.eye(size(source)).reshape(size(source), *source)
                     columns = step.layer.linear(algebra, *operands).reshape(size(source), -1)
                     matrices.append([fractions(row) for row in columns.T])
             self.parts.append(matrices)

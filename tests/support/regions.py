@@ -9,6 +9,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.ir.network import Network
+from onnx_lippa.ir.pattern import ActivationPattern
 from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.spec import Conjunction, InputSet, Norm, UnsafeSet, get_norm
 
@@ -24,6 +25,12 @@ class ExactClaim:
     region: LinearRegion
     point: Float64
     disjunct: Conjunction
+
+
+def changed_units(one: ActivationPattern, other: ActivationPattern) -> int:
+    """The Hamming distance of two patterns of one network."""
+    pairs = zip(one.states, other.states, strict=True)
+    return sum(int(np.count_nonzero(mine != theirs)) for mine, theirs in pairs)
 
 
 def random_inputs(generator: np.random.Generator, norm: str, d: int, grid: bool) -> InputSet:

@@ -69,8 +69,8 @@ def relaxation_proves(model: Model, problem: Problem) -> bool:
     """Whether the linear program with every undecided ReLU as a triangle proves an input."""
     reduced = reduce_network(model.network, InputDomain.of(problem.stated), Tightening())
     lower, upper, leaves = reduced.unit_lower, reduced.unit_upper, Leaves(reduced)
-    state = decide_signs(lower, upper)
+    signs = decide_signs(lower, upper)
     return all(
-        leaves.decide(disjunct, lower, upper, state).bound > 0
+        leaves.decide(disjunct, lower, upper, signs).bound > 0
         for disjunct in problem.unsafe.disjuncts
     )

@@ -22,9 +22,10 @@ from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import Ending
+from onnx_lippa.ir.pattern import UNDECIDED, read_signs
 from onnx_lippa.lp.solver import Solution, SolveLimits, Solver
 from onnx_lippa.lp.solvers.table import make_partial_solver
-from onnx_lippa.mip.formulation import FREE, Formulation, partial_program
+from onnx_lippa.mip.formulation import Formulation, partial_program
 from onnx_lippa.mip.variables import NoProgramError
 from onnx_lippa.state import Work
 from onnx_lippa.witness import Effort, FoundBy
@@ -168,7 +169,7 @@ class _Search:
         center = self._entry.state.problem.inputs.center
         self._others = self._inside(np.array([*(point.x for point in points), center]))
         x = self._others[0]
-        self._x, self._pattern, self._margin = x, self._pattern_at(x), self._margin_at(x)
+        self._x, self._signs, self._margin = x, self._signs_at(x), self._margin_at(x)
 
     def improve(self, seconds: float) -> bool:
         """One round: a program, a walk and an LPStep; whether another one may help.
@@ -178,10 +179,10 @@ class _Search:
         """
         before = self._margin
         with self._ledger.timed([self._position], Work.MIPS) as deadline:
-            at = Standpoint(self._reduced, self._disjunct, self._x, self._pattern, self._others)
+            at = Standpoint(self._reduced, self._disjunct, self._x, self._signs, self._others)
             free = free_set(self._stage.ways[self._turn], at, self._sizes[self._turn])
-            fixed = self._pattern.copy()
-            fixed[free] = FREE
+            fixed = self._signs.copy()
+            fixed[free] = UNDECIDED
             try:
                 stated = partial_program(self._reduced, self._disjunct, fixed)
             except NoProgramError:
@@ -204,7 +205,7 @@ class _Search:
         if not solution.values.size:
             return False
         x = stated.x(solution.values)
-        self._move(x, stated.pattern(solution.values))
+        self._move(x, stated.signs(solution.values))
         return self._offered(x, FoundBy.MIP)
 
     def _walked(self) -> bool:
@@ -228,7 +229,7 @@ class _Search:
         optimum = margin_step(ledger, position, pattern, self._number)
         inside = self._inside(end[None])
         if optimum is not None and optimum.found:
-            self._move(self._inside(optimum.x[None])[0], self._pattern_at(inside[0]))
+            self._move(self._inside(optimum.x[None])[0], self._signs_at(inside[0]))
         self._others = np.concatenate([inside, self._others])[:_OTHERS]
         return position not in ledger.unbroken()
 
@@ -250,11 +251,11 @@ class _Search:
         self._turn = open_[0] if open_ else way
         return bool(open_)
 
-    def _move(self, x: Float64, pattern: States) -> None:
+    def _move(self, x: Float64, signs: States) -> None:
         margin = self._margin_at(x)
         self._entry.state.observe(margin)
         if margin < self._margin:
-            self._x, self._pattern, self._margin = x, pattern, margin
+            self._x, self._signs, self._margin = x, signs, margin
 
     def _offered(self, x: Float64, found_by: FoundBy) -> bool:
         if self._margin_at(x) > 0:
@@ -266,8 +267,8 @@ class _Search:
         points = self._reduced.restrict(full.astype(np.float64))
         return np.clip(points, self._reduced.lower, self._reduced.upper)
 
-    def _pattern_at(self, x: Float64) -> States:
-        return (self._reduced.pre_activations(x[None])[0] >= 0).astype(np.int8)
+    def _signs_at(self, x: Float64) -> States:
+        return read_signs(self._reduced.pre_activations(x[None])[0])
 
     def _margin_at(self, x: Float64) -> float:
         return float(self._disjunct.margins(self._reduced.forward(x[None]))[0])

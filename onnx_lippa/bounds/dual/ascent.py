@@ -20,6 +20,7 @@ from onnx_lippa.bounds.dual.objectives import Group, Objectives, Units, group_ob
 from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.clock import NEVER, require_time
+from onnx_lippa.ir.pattern import UNDECIDED
 
 _FIRST_MOMENT: Final = 0.9
 _SECOND_MOMENT: Final = 0.99
@@ -137,7 +138,7 @@ class Ascent:
         if len(alpha) != count:
             alpha = np.repeat(alpha, count, axis=0)
         alpha = alpha.astype(np.float32)
-        beta = np.where(relaxed.state == 0, 0, known.beta).astype(np.float32)
+        beta = np.where(relaxed.signs == UNDECIDED, 0, known.beta).astype(np.float32)
         if steps > 0:
             self._improve(
                 objectives.astype(np.float32), relaxed.astype(np.float32), alpha, beta, steps, goal
@@ -169,7 +170,7 @@ class Ascent:
         if len(alpha) != len(weights):
             alpha = np.repeat(alpha, len(weights), axis=0)
         alpha = alpha.astype(np.float32)
-        beta = np.where(relaxed.state == 0, 0, start.beta).astype(np.float32)
+        beta = np.where(relaxed.signs == UNDECIDED, 0, start.beta).astype(np.float32)
         if steps > 0:
             rough, narrow = relaxed.astype(np.float32), rows.astype(np.float32)
             first = narrow.blended(weights)
@@ -212,7 +213,7 @@ class Ascent:
 
     def _start(self, relaxed: ReluRelaxation, count: int) -> Multipliers:
         """The adaptive α and no β for some objectives."""
-        alpha = np.broadcast_to(relaxed.adaptive(), (count, relaxed.state.shape[1]))
+        alpha = np.broadcast_to(relaxed.adaptive(), (count, relaxed.signs.shape[1]))
         return Multipliers(alpha, np.zeros(alpha.shape, np.float32))
 
     def _exactly(
@@ -269,8 +270,8 @@ class Ascent:
                         points, z = points[kept], z[kept]
                         weighing.narrow(kept)
             above = np.maximum(left.coefficients, 0)
-            by_alpha = np.where(relaxed.state == 0, above * z_hat, 0)
-            by_beta = -relaxed.state * z_hat
+            by_alpha = np.where(relaxed.signs == UNDECIDED, above * z_hat, 0)
+            by_beta = -relaxed.signs * z_hat
             length = _DECAY**step
             a += _ALPHA_STEP * length * _adam(moments[0], moments[1], by_alpha, step)
             np.clip(a, 0, 1, out=a)

@@ -9,6 +9,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Floats, Integers, States
 from onnx_lippa.bounds.dual.objectives import Objectives, Units
+from onnx_lippa.ir.pattern import UNDECIDED
 
 _FEW: Final = 8
 """Roundings of a line's height, with room."""
@@ -19,7 +20,7 @@ class ReluRelaxation:
     """What the units are replaced by; one row for each objective, or a single one for all.
 
     Attributes:
-        state: (n, units) 1 active, -1 inactive, 0 unstable.
+        signs: (n, units) the signs; UNDECIDED units are unstable.
         slope: (n, units) of the upper line: ``u / (u - l)``, 1 if active, 0 if inactive.
         height: (n, units) of the upper line at ẑ = 0: ``-u l / (u - l)``, 0 if not unstable.
 
@@ -27,19 +28,19 @@ class ReluRelaxation:
     ``max(ẑ, 0)`` between the bounds that it was made of.
     """
 
-    state: States
+    signs: States
     slope: Floats
     height: Floats
 
     @classmethod
-    def of(cls, lower: Floats, upper: Floats, state: States) -> ReluRelaxation:
+    def of(cls, lower: Floats, upper: Floats, signs: States) -> ReluRelaxation:
         """From bounds (n, units) of ẑ; those of units that are not unstable do not matter.
 
         Bounds may have been rounded to float32 before, up or down.
         """
-        unstable, info = state == 0, np.finfo(lower.dtype)
+        unstable, info = signs == UNDECIDED, np.finfo(lower.dtype)
         low = np.where(unstable, np.maximum(-lower, 0), 0)
-        high = np.where(unstable, np.maximum(upper, 0), state > 0).astype(lower.dtype, copy=False)
+        high = np.where(unstable, np.maximum(upper, 0), signs > 0).astype(lower.dtype, copy=False)
         with np.errstate(over="ignore", invalid="ignore"):
             width = low + high
             slope = high / np.maximum(width, info.tiny)
@@ -53,36 +54,36 @@ class ReluRelaxation:
             height += 4 * info.tiny
         height *= unstable
         kind = lower.dtype
-        return cls(state, slope.astype(kind, copy=False), height.astype(kind, copy=False))
+        return cls(signs, slope.astype(kind, copy=False), height.astype(kind, copy=False))
 
     def astype(self, dtype: type[np.floating]) -> ReluRelaxation:
         """The same in another floating-point type."""
-        return ReluRelaxation(self.state, self.slope.astype(dtype), self.height.astype(dtype))
+        return ReluRelaxation(self.signs, self.slope.astype(dtype), self.height.astype(dtype))
 
     def take(self, rows: np.ndarray) -> ReluRelaxation:
         """Some rows, in this order; a single row for all stays as it is."""
-        return self if len(self.state) == 1 else self.each(rows)
+        return self if len(self.signs) == 1 else self.each(rows)
 
     def each(self, rows: np.ndarray) -> ReluRelaxation:
         """These rows, in this order, whether or not there is but one."""
-        return ReluRelaxation(self.state[rows], self.slope[rows], self.height[rows])
+        return ReluRelaxation(self.signs[rows], self.slope[rows], self.height[rows])
 
     def only(self, rows: Integers, units: Integers) -> ReluRelaxation:
         """Some units for some rows; a single row for all stays one."""
-        if len(self.state) == 1:
+        if len(self.signs) == 1:
             rows = np.zeros(1, np.int64)
         at = np.ix_(rows, units)
-        return ReluRelaxation(self.state[at], self.slope[at], self.height[at])
+        return ReluRelaxation(self.signs[at], self.slope[at], self.height[at])
 
     def with_sign(self, rows: Integers, units: Integers, sign: States) -> ReluRelaxation:
         """A copy in which some units, given by row and unit, are active (1) or inactive (-1)."""
-        state, slope, height = self.state.copy(), self.slope.copy(), self.height.copy()
-        state[rows, units], slope[rows, units], height[rows, units] = sign, sign > 0, 0
-        return ReluRelaxation(state, slope, height)
+        signs, slope, height = self.signs.copy(), self.slope.copy(), self.height.copy()
+        signs[rows, units], slope[rows, units], height[rows, units] = sign, sign > 0, 0
+        return ReluRelaxation(signs, slope, height)
 
     def alphas(self, alpha: Floats) -> Floats:
         """Slopes of the lower lines: α where unstable, 1 if active, 0 if inactive."""
-        return np.where(self.state == 0, alpha, self.state > 0).astype(self.slope.dtype)
+        return np.where(self.signs == UNDECIDED, alpha, self.signs > 0).astype(self.slope.dtype)
 
     def adaptive(self) -> Floats:
         """Lower lines of the smaller area (DeepPoly: Singh et al., POPL 2019)."""
@@ -132,7 +133,7 @@ def back_substitute(
         drop -= np.einsum("nu,nu->n", below, np.broadcast_to(relaxed.height[:, block], below.shape))
         part = above * alpha[:, block] + below * relaxed.slope[:, block]
         if beta is not None:
-            part -= relaxed.state[:, block] * beta[:, block]
+            part -= relaxed.signs[:, block] * beta[:, block]
         nu[:, block] = part
         if block.start:
             m[:, : block.start] += part @ units.on_units[block, : block.start]

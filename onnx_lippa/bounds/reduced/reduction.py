@@ -30,6 +30,7 @@ from onnx_lippa.errors import LippaError
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import AffineLayer
 from onnx_lippa.ir.network import Network
+from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
 
 _PRODUCTS: Final = 1e10
 """Products of numbers in one step of an ascent, about a second of work."""
@@ -323,8 +324,11 @@ def relax_units(reduced: ReducedNetwork) -> ReluRelaxation:
 
 
 def decide_signs(lower: Floats, upper: Floats) -> States:
-    """1 where bounds make a unit active, -1 where inactive, 0 elsewhere; int8."""
-    return (lower >= 0).astype(np.int8) - ((upper <= 0) & (lower < 0)).astype(np.int8)
+    """The signs that bounds of ẑ imply, ACTIVE where both do; int8."""
+    signs = np.full(lower.shape, UNDECIDED, np.int8)
+    signs[upper <= 0] = INACTIVE
+    signs[lower >= 0] = ACTIVE
+    return signs
 
 
 def express_inputs(domain: InputDomain, network: Network) -> AffineExpressions:

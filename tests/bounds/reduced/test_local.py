@@ -15,6 +15,7 @@ from onnx_lippa.bounds.dual.objectives import Objectives, Units, group_objective
 from onnx_lippa.bounds.reduced.build import reduce_network
 from onnx_lippa.bounds.reduced.reduction import Tightening, decide_signs
 from onnx_lippa.ir.network import Network
+from onnx_lippa.ir.pattern import UNDECIDED
 from onnx_lippa.spec import L2, InputSpecification, LInf
 from tests.support.graphs import graph_model, load_model, node, normal
 
@@ -67,7 +68,7 @@ def test_bounds_are_those_over_all(seed, steps, monkeypatch):
     np.testing.assert_allclose(found.bounds, whole.bounds, atol=1e-5 * size.max())
     # What is returned is what gives the bound.
     alpha = relaxed.alphas(found.multipliers.alpha.astype(np.float64))
-    beta = np.where(relaxed.state == 0, 0, found.multipliers.beta.astype(np.float64))
+    beta = np.where(relaxed.signs == UNDECIDED, 0, found.multipliers.beta.astype(np.float64))
     left = back_substitute(units, objectives, relaxed, alpha, beta)
     np.testing.assert_allclose(lower_bounds(units, left), found.bounds, atol=1e-9 * size.max())
     np.testing.assert_allclose(left.rows, found.left.rows, atol=1e-9 * size.max())
@@ -100,7 +101,7 @@ def test_no_groups_where_everything_is_seen_or_the_reach_is_no_box():
     ball = InputDomain.of(features.input_set(np.full(30, 0.5), L2()))
     round_ = replace(units, domain=ball)
     assert group_objectives(round_, objectives) == []
-    assert relaxed.state.shape == (1, 90)
+    assert relaxed.signs.shape == (1, 90)
 
 
 def convolutions(seed: int) -> Network:

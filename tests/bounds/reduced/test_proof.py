@@ -66,16 +66,16 @@ def test_any_multipliers_prove_no_more_than_they_do_exactly(seed, name, powers):
     d, blocks = int(generator.integers(1, 4)), ((3,), (3, 2), (2, 2, 2))[seed % 3]
     units, lower, upper = units_of(generator, d, blocks, powers)
     n, count = 4, units.starts[-1]
-    state = generator.integers(-1, 2, (n, count)).astype(np.int8)
+    signs = generator.integers(-1, 2, (n, count)).astype(np.int8)
     low, high = np.repeat(lower[None], n, axis=0), np.repeat(upper[None], n, axis=0)
-    low[state > 0], high[state < 0] = 0.0, 0.0
+    low[signs > 0], high[signs < 0] = 0.0, 0.0
     objectives = Objectives.within(
         units, mixed(generator, (n, d), powers), mixed(generator, (n, count), powers),
         mixed(generator, (n,), powers),
     )  # fmt: skip
     kind = KINDS[name]
     rounded, asked = units.astype(kind), objectives.astype(kind)
-    relaxed = ReluRelaxation.of(low.astype(kind), high.astype(kind), state)
+    relaxed = ReluRelaxation.of(low.astype(kind), high.astype(kind), signs)
     alpha = outward(generator, (n, count)).astype(kind)
     beta = outward(generator, (n, count)).astype(kind)
     if seed % 2:
@@ -86,7 +86,7 @@ def test_any_multipliers_prove_no_more_than_they_do_exactly(seed, name, powers):
         if not np.all(np.isfinite(nu)):
             assert proven.bounds[row] == -np.inf
             continue
-        exact = dual_value(units, objectives, row, nu, state[row], low[row], high[row])
+        exact = dual_value(units, objectives, row, nu, signs[row], low[row], high[row])
         assert exact is not None
         assert proven.bounds[row] == -np.inf or Fraction(proven.bounds[row]) <= exact
         if name == "float64" and proven.bounds[row] > -np.inf:
@@ -176,19 +176,19 @@ def test_numbers_that_are_none_prove_nothing(name, bad):
     generator = np.random.default_rng(3)
     units, lower, upper = units_of(generator, 2, (3, 2), 1)
     objectives = Objectives.within(units, np.ones((2, 2)), np.ones((2, 5)), np.ones(2))
-    kind, state = KINDS[name], np.zeros((2, 5), np.int8)
+    kind, signs = KINDS[name], np.zeros((2, 5), np.int8)
     low, high = (np.repeat(b[None], 2, axis=0).astype(kind) for b in (lower, upper))
     rounded, asked = units.astype(kind), objectives.astype(kind)
     alpha, beta = np.full((2, 5), 0.5, kind), np.zeros((2, 5), kind)
-    fine, _ = prove(rounded, asked, ReluRelaxation.of(low, high, state), alpha, beta)
+    fine, _ = prove(rounded, asked, ReluRelaxation.of(low, high, signs), alpha, beta)
     assert np.all(np.isfinite(fine.bounds))
     beta[0, 0] = bad
-    found, _ = prove(rounded, asked, ReluRelaxation.of(low, high, state), alpha, beta)
+    found, _ = prove(rounded, asked, ReluRelaxation.of(low, high, signs), alpha, beta)
     assert found.bounds[0] <= fine.bounds[0] + 1e-3
     assert found.bounds[1] == fine.bounds[1]
     broken = asked.take(np.arange(2))
     broken.on_units[0, 1] = bad
-    found, _ = prove(rounded, broken, ReluRelaxation.of(low, high, state), alpha, None)
+    found, _ = prove(rounded, broken, ReluRelaxation.of(low, high, signs), alpha, None)
     assert found.bounds[0] == -np.inf
     assert np.isfinite(found.bounds[1])
 
@@ -197,14 +197,14 @@ def test_sums_that_overflow_prove_nothing():
     generator = np.random.default_rng(4)
     units, lower, upper = units_of(generator, 2, (2, 2), 1)
     objectives = Objectives.within(units, np.ones((1, 2)), np.full((1, 4), 1e36), np.zeros(1))
-    state = np.zeros((1, 4), np.int8)
+    signs = np.zeros((1, 4), np.int8)
     low, high = (b[None].astype(np.float32) for b in (lower, upper))
     wide = Units(
         units.domain, units.on_input, 1e6 * units.on_units, units.offset, units.starts, units.most,
         units.error,
     )  # fmt: skip
     found, _ = prove(
-        wide.astype(np.float32), objectives.astype(np.float32), ReluRelaxation.of(low, high, state),
+        wide.astype(np.float32), objectives.astype(np.float32), ReluRelaxation.of(low, high, signs),
         np.ones((1, 4), np.float32), None,
     )  # fmt: skip
     assert found.bounds[0] == -np.inf
