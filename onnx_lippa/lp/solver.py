@@ -111,25 +111,25 @@ class Session(ABC):
     def change_bounds(self, lower: Float64, upper: Float64) -> None:
         """Replaces the bounds of all variables."""
         before, self.program = self.program, replace(self.program, lower=lower, upper=upper)
-        self._bounds_changed(before)
+        self._update_bounds(before)
 
     def change_cost(self, cost: Float64) -> None:
         """Replaces the linear objective."""
         before, self.program = self.program, replace(self.program, cost=cost)
-        self._cost_changed(before)
+        self._update_cost(before)
 
     def add_rows(self, rows: Rows) -> None:
         """Appends constraints."""
         self.program = replace(self.program, rows=rows.stacked_on(self.program.rows))
-        self._rows_added(rows)
+        self._append_rows(rows)
 
-    def _bounds_changed(self, before: Program) -> None:  # noqa: B027  # a hook, empty by design
+    def _update_bounds(self, before: Program) -> None:  # noqa: B027  # a hook, empty by design
         """Hook: tells the solver of new bounds."""
 
-    def _cost_changed(self, before: Program) -> None:  # noqa: B027  # a hook, empty by design
+    def _update_cost(self, before: Program) -> None:  # noqa: B027  # a hook, empty by design
         """Hook: tells the solver of a new objective."""
 
-    def _rows_added(self, rows: Rows) -> None:  # noqa: B027  # a hook, empty by design
+    def _append_rows(self, rows: Rows) -> None:  # noqa: B027  # a hook, empty by design
         """Hook: tells the solver of new rows."""
 
 

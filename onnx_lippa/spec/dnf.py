@@ -1,4 +1,4 @@
-"""A formula as an ``or`` of branches: each a box of inputs and rows over the outputs."""
+"""Disjunctive normal form: a formula as a union of branches, each a box of inputs and rows."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Final
 from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec.formula import And, Comparison, Formula, Or
-from onnx_lippa.spec.interval import Interval, Limit, nearest
+from onnx_lippa.spec.interval import Endpoint, Interval, nearest
 
 MAX_BRANCHES: Final = 100_000
 MAX_WORK: Final = 10_000_000
-"""Bounds and rows copied while branches are combined: some ten seconds, some hundred megabytes."""
+"""Most bounds and rows copied: some ten seconds and some hundred megabytes."""
 _MAX_REMEMBERED: Final = 100_000
 _ROUNDS_PER_LOOK: Final = 1024
-"""How often the clock is looked at."""
+"""Rounds between two checks of the deadline."""
 
 Bounds = dict[int, Interval]
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One way to meet the formula: bounds of single inputs, and all other comparisons."""
+    """A conjunction: bounds of single inputs, and all other comparisons."""
 
     bounds: Bounds = field(default_factory=dict)
     rows: tuple[Comparison, ...] = ()
@@ -35,9 +35,9 @@ class Expansion:
 
     Attributes:
         common: what holds in every branch.
-        branches: bounds in them are met with the common ones already; none where the formula
-            contradicts itself.
-        contradiction: what contradicts itself, where there are no branches.
+        branches: the branches, whose bounds are intersected with the common ones; none if the
+            formula is a contradiction.
+        contradiction: why there are no branches.
     """
 
     common: Branch
@@ -46,13 +46,13 @@ class Expansion:
 
 
 def expand(formula: Formula, deadline: float = NEVER) -> Expansion:
-    """Multiplies a flattened formula out; branches whose bounds contradict are left out.
+    """Expands a flattened formula; branches with contradictory bounds are dropped.
 
     Raises:
-        InputError: there are too many branches, or bounds that no float is near to.
+        InputError: there are too many branches, or bounds beyond float64.
         OutOfTimeError: the deadline, a ``time.monotonic()``, has passed.
     """
-    work = _Work(deadline)
+    work = _Expander(deadline)
     parts = formula.parts if isinstance(formula, And) else (formula,)
     common = work.conjunction(part for part in parts if isinstance(part, Comparison))
     if common is not None:
@@ -64,8 +64,8 @@ def expand(formula: Formula, deadline: float = NEVER) -> Expansion:
 
 
 @dataclass
-class _Work:
-    """What multiplying out needs to know everywhere."""
+class _Expander:
+    """The state of an expansion."""
 
     deadline: float
     common: Bounds = field(default_factory=dict)
@@ -73,10 +73,12 @@ class _Work:
     steps: int = 0
     rounds: int = 0
     known: dict[int, tuple[int, Interval]] = field(default_factory=dict)
-    met: dict[tuple[int, int], tuple[Interval, Interval, Interval]] = field(default_factory=dict)
+    intersections: dict[tuple[int, int], tuple[Interval, Interval, Interval]] = field(
+        default_factory=dict
+    )
 
     def branches(self, formula: Formula) -> list[Branch]:
-        """The branches of any part; recursive, which is safe on a flattened formula."""
+        """The branches of a part. Recursion is safe on a flattened formula."""
         if isinstance(formula, Or):
             found: list[Branch] = []
             for part in formula.parts:
@@ -88,16 +90,16 @@ class _Work:
         if whole is None:
             return []
         others = self.product([part for part in parts if not isinstance(part, Comparison)])
-        return [both for other in others if (both := self._merged(whole, other)) is not None]
+        return [both for other in others if (both := self._merge(whole, other)) is not None]
 
     def product(self, formulas: list[Formula]) -> list[Branch]:
-        """The branches of an ``and`` of formulas, in the order they are written in."""
+        """The branches of a conjunction of formulas."""
         product = [Branch()]
         for formula in formulas:
             options, merged = self.branches(formula), []
             for one in product:
                 for other in options:
-                    both = self._merged(one, other)
+                    both = self._merge(one, other)
                     if both is not None:
                         merged.append(both)
                         self._spend(merged, 0)
@@ -105,7 +107,7 @@ class _Work:
         return product
 
     def conjunction(self, comparisons: Iterable[Comparison]) -> Branch | None:
-        """One branch of comparisons, or None where they contradict."""
+        """The branch of some comparisons; None if they contradict."""
         bounds: Bounds = {}
         rows: list[Comparison] = []
         for comparison in comparisons:
@@ -114,7 +116,7 @@ class _Work:
             elif comparison.inputs:
                 index, interval = self._bound(comparison)
                 known = bounds.get(index) or self.common.get(index)
-                bounds[index] = interval if known is None else self._met(known, interval)
+                bounds[index] = interval if known is None else self._intersect(known, interval)
             elif not comparison.holds([], []):
                 self.reason = f"a comparison of numbers{comparison.place} never holds"
                 return None
@@ -124,25 +126,25 @@ class _Work:
         return Branch(bounds, tuple(rows))
 
     def _bound(self, comparison: Comparison) -> tuple[int, Interval]:
-        # The same comparison may be part of many branches, and lives as long as the formula.
+        # A comparison may be in many branches, and lives as long as the formula.
         known = self.known.get(id(comparison))
         if known is None:
-            known = bound_of(comparison)
+            known = read_bound(comparison)
             if len(self.known) < _MAX_REMEMBERED:
                 self.known[id(comparison)] = known
         return known
 
-    def _met(self, one: Interval, other: Interval) -> Interval:
-        """What two intervals share; the same object for the same two, which saves memory."""
+    def _intersect(self, one: Interval, other: Interval) -> Interval:
+        """The intersection of two intervals, one object for the same two to save memory."""
         pair = id(one), id(other)
-        known = self.met.get(pair)
+        known = self.intersections.get(pair)
         if known is None:
-            known = one.meet(other), one, other
-            if len(self.met) < _MAX_REMEMBERED:
-                self.met[pair] = known
+            known = one.intersect(other), one, other
+            if len(self.intersections) < _MAX_REMEMBERED:
+                self.intersections[pair] = known
         return known[0]
 
-    def _merged(self, one: Branch, other: Branch) -> Branch | None:
+    def _merge(self, one: Branch, other: Branch) -> Branch | None:
         copied = len(one.bounds) + len(one.rows) + len(other.bounds) + len(other.rows)
         self._spend([], 1 + copied)
         if not one.bounds or not other.bounds:
@@ -150,7 +152,7 @@ class _Work:
         bounds = dict(one.bounds)
         for index, interval in other.bounds.items():
             known = bounds.get(index)
-            bounds[index] = interval if known is None else self._met(known, interval)
+            bounds[index] = interval if known is None else self._intersect(known, interval)
             if known is not None and self._contradicts(index, bounds[index]):
                 return None
         return Branch(bounds, one.rows + other.rows)
@@ -175,11 +177,11 @@ class _Work:
             )
 
 
-def bound_of(comparison: Comparison) -> tuple[int, Interval]:
-    """The input that a comparison of one input bounds, and how."""
+def read_bound(comparison: Comparison) -> tuple[int, Interval]:
+    """The input and the interval of a comparison of one input."""
     ((index, coefficient),) = comparison.inputs
     value = comparison.bound if coefficient == 1 else comparison.bound / coefficient
-    limit = Limit(value, nearest(value), comparison.strict, comparison.line)
+    limit = Endpoint(value, nearest(value), comparison.strict, comparison.line)
     if coefficient.numerator > 0:
         return index, Interval(upper=limit)
     return index, Interval(lower=limit)

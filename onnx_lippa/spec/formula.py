@@ -1,7 +1,6 @@
 """Exact formulas over inputs and outputs: linear comparisons under ``and`` and ``or``.
 
-Their numbers are rational and so is every value of a float array, so whether a formula holds is
-decided without any rounding.
+All numbers are rational, as are the values of float arrays, so formulas are evaluated exactly.
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ Term: TypeAlias = tuple[int, Fraction]
 """The index of a variable and its coefficient."""
 
 MAX_ALTERNATIONS: Final = 50
-"""How often ``and`` and ``or`` may take turns in a flattened formula; recursion is safe on it."""
+"""Most alternations of ``and`` and ``or`` in a flattened formula, so that recursion is safe."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """``sum of coefficient * variable <= bound``, or ``<`` where it is strict.
+    """``sum of coefficient * variable <= bound``, or ``<`` if strict.
 
     Attributes:
         inputs: the terms of inputs X_i, each index once.
         outputs: the terms of outputs Y_j, each index once.
         bound: the right side.
-        strict: whether equality does not do.
-        line: the line of the file it was read from, for messages.
+        strict: whether the inequality is strict.
+        line: its line in the file, for messages.
     """
 
     inputs: tuple[Term, ...]
@@ -44,11 +43,11 @@ class Comparison:
 
     @property
     def place(self) -> str:
-        """Its line in parentheses, for messages; empty where it was not read from a file."""
+        """Its line in parentheses, for messages; empty if it is of no file."""
         return "" if self.line is None else f" (line {self.line})"
 
     def holds(self, x: Sequence[float | Fraction], y: Sequence[float]) -> bool:
-        """Whether it holds, exactly; never where one of its variables is not finite."""
+        """Whether it holds, exactly; False if one of its variables is not finite."""
         if len(self.inputs) + len(self.outputs) == 1:
             values = x if self.inputs else y
             ((index, coefficient),) = self.inputs or self.outputs
@@ -64,7 +63,7 @@ class Comparison:
             threshold = numerator / denominator
         except (OverflowError, ZeroDivisionError):
             threshold = math.nan
-        # Rounding is monotone: only a float equal to the rounded threshold needs a closer look.
+        # Rounding is monotone: only a float equal to the rounded threshold needs exact arithmetic.
         if value < threshold:
             return denominator > 0 and math.isfinite(value)
         if value > threshold:
@@ -83,14 +82,14 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """All parts hold; without parts it always holds."""
+    """A conjunction; true without parts."""
 
     parts: tuple[Formula, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """One part holds at least; without parts it never holds."""
+    """A disjunction; false without parts."""
 
     parts: tuple[Formula, ...]
 
@@ -101,19 +100,19 @@ Formula: TypeAlias = Comparison | And | Or
 def holds(
     formula: Formula, x: Floats, y: Floats, exact_values: Mapping[int, Fraction] | None = None
 ) -> bool:
-    """Whether a formula holds at an input and its outputs, exactly in rational arithmetic.
+    """Whether a formula holds at an input and its outputs, in rational arithmetic.
 
     Args:
-        formula: the formula; it may be nested as deeply as memory allows.
-        x: the input, float32 or float64, any shape; X_i is its i-th value in row-major order.
-        y: the outputs, likewise. A comparison with a value that is not finite never holds.
+        formula: the formula, nested to any depth.
+        x: the input, float32 or float64, of any shape; X_i is its i-th value in row-major order.
+        y: the outputs. Comparisons of values that are not finite are false.
         meant: inputs that stand for another number, which no float of their type equals.
     """
     inputs: list[float | Fraction] = list(np.ravel(x).astype(np.float64).tolist())
     for index, value in (exact_values or {}).items():
         inputs[index] = value
     outputs: list[float] = np.ravel(y).astype(np.float64).tolist()
-    # Each open connective: its parts still to look at, and the verdict of one that settles it.
+    # Each open connective: its remaining parts, and the value of a part that decides it.
     open_ones: list[tuple[Iterator[Formula], bool]] = [(iter((formula,)), False)]
     verdict = True
     while open_ones:
@@ -136,10 +135,10 @@ def holds(
 
 
 def flatten(formula: Formula) -> Formula:
-    """The same formula with ``and`` in ``and``, ``or`` in ``or`` and single parts taken out.
+    """Removes ``and`` within ``and``, ``or`` within ``or`` and connectives with a single part.
 
     Raises:
-        InputError: ``and`` and ``or`` take turns more than :data:`MAX_ALTERNATIONS` times.
+        InputError: there are more than :data:`MAX_ALTERNATIONS` alternations.
     """
     root = _Gathered(And, 0)
     gathered = [root]
@@ -148,12 +147,12 @@ def flatten(formula: Formula) -> Formula:
         parts, into = pending[-1]
         for part in parts:
             while not isinstance(part, Comparison) and len(part.parts) == 1:
-                part = part.parts[0]  # noqa: PLW2901 (what it comes down to is what is meant)
+                part = part.parts[0]  # noqa: PLW2901  # the part itself
             if isinstance(part, Comparison):
                 into.parts.append(part)
                 continue
             if not isinstance(part, into.kind):
-                into = into.nested(type(part))
+                into = into.nest(type(part))
                 gathered.append(into)
             pending.append((iter(part.parts), into))
             break
@@ -166,14 +165,14 @@ def flatten(formula: Formula) -> Formula:
 
 @dataclass(slots=True)
 class _Gathered:
-    """A connective of the flattened formula while its parts are collected."""
+    """A connective of the flattened formula under construction."""
 
     kind: type[And] | type[Or]
     depth: int
     parts: list[Formula | _Gathered] = field(default_factory=list)
     formula: Formula = And(())
 
-    def nested(self, kind: type[And] | type[Or]) -> _Gathered:
+    def nest(self, kind: type[And] | type[Or]) -> _Gathered:
         if self.depth == MAX_ALTERNATIONS:
             raise InputError(
                 f"and and or take turns more than {MAX_ALTERNATIONS} times in the property, one "
@@ -184,6 +183,6 @@ class _Gathered:
         return inner
 
     def finish(self) -> None:
-        """Makes the formula; the connectives inside must be finished."""
+        """Builds the formula; inner connectives must be finished."""
         whole = [part.formula if isinstance(part, _Gathered) else part for part in self.parts]
         self.formula = whole[0] if len(whole) == 1 else self.kind(tuple(whole))

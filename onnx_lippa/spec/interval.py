@@ -1,4 +1,4 @@
-"""The values one input may take: exact bounds, and the float64 numbers between and around them."""
+"""Intervals with rational bounds, rounded to float64 inward and outward."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from fractions import Fraction
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
-    """One bound.
+class Endpoint:
+    """An end of an interval.
 
     Attributes:
         value: the bound.
         near: the nearest float64.
-        strict: whether the value itself is outside.
-        line: the line of the file it was read from.
+        strict: whether the value is outside.
+        line: its line in the file.
     """
 
     value: Fraction
@@ -27,13 +27,13 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The numbers between two bounds, where there are any; by default every number."""
+    """The numbers between two ends; None for unbounded."""
 
-    lower: Limit | None = None
-    upper: Limit | None = None
+    lower: Endpoint | None = None
+    upper: Endpoint | None = None
 
-    def meet(self, other: Interval) -> Interval:
-        """The numbers in both; one of the two themselves where that is all."""
+    def intersect(self, other: Interval) -> Interval:
+        """The intersection; self if it is the same."""
         lower = _tighter(self.lower, other.lower, above=True)
         upper = _tighter(self.upper, other.upper, above=False)
         if lower is self.lower and upper is self.upper:
@@ -41,7 +41,7 @@ class Interval:
         return Interval(lower, upper)
 
     def is_empty(self) -> bool:
-        """Whether no number at all is in it."""
+        """Whether it contains no number."""
         lower, upper = self.lower, self.upper
         if lower is None or upper is None or lower.near < upper.near:
             return False
@@ -50,13 +50,13 @@ class Interval:
         return lower.value == upper.value and (lower.strict or upper.strict)
 
     def is_beyond_float64(self) -> bool:
-        """Whether no finite float is near to anything in it."""
+        """Whether all its numbers round to an infinite float64."""
         lower, upper = self.lower, self.upper
         above = lower is not None and lower.near == math.inf
         return above or (upper is not None and upper.near == -math.inf)
 
     def to_float64(self) -> tuple[float, float]:
-        """The least and the greatest float64 in it; the nearest float64, twice, if none is."""
+        """The least and the greatest float64 in it; the nearest one twice if there is none."""
         least = -math.inf if self.lower is None else _first_above(self.lower)
         greatest = math.inf if self.upper is None else _first_below(self.upper)
         if least <= greatest or self.lower is None or self.upper is None:
@@ -64,8 +64,8 @@ class Interval:
         middle = nearest((self.lower.value + self.upper.value) / 2)
         return middle, middle
 
-    def outward(self) -> tuple[float, float]:
-        """The greatest float64 not above it and the least one not below it."""
+    def round_outward(self) -> tuple[float, float]:
+        """Its bounds, rounded outward to float64."""
         below, above = -math.inf, math.inf
         if self.lower is not None:
             near = self.lower.near
@@ -85,7 +85,7 @@ class Interval:
 
 
 def nearest(value: Fraction) -> float:
-    """The nearest float64; infinite beyond the largest one."""
+    """A number rounded to float64; infinite beyond the largest one."""
     try:
         return value.numerator / value.denominator
     except OverflowError:
@@ -93,7 +93,7 @@ def nearest(value: Fraction) -> float:
 
 
 def nearest_above(value: Fraction) -> float:
-    """The least float64 that is not below a number; infinite beyond the largest one."""
+    """A number rounded up to float64; infinite beyond the largest one."""
     near = nearest(value)
     if not math.isfinite(near):
         return near
@@ -101,17 +101,17 @@ def nearest_above(value: Fraction) -> float:
 
 
 def is_float64(value: Fraction) -> bool:
-    """Whether a float64 equals a number."""
+    """Whether a number is a float64."""
     near = nearest(value)
     return math.isfinite(near) and Fraction(near) == value
 
 
-def scaled_to_float64(
+def scale_to_float64(
     coefficients: Sequence[Fraction], bound: Fraction
 ) -> tuple[list[Fraction], Fraction]:
-    """A row, multiplied such that its coefficients are float64 numbers, where one factor does.
+    """Scales a row so that its coefficients are float64 numbers, if one factor suffices.
 
-    Decimals are few digits over a power of ten, and become whole numbers over a power of two.
+    Decimals, a few digits over a power of ten, become integers over a power of two.
     """
     if all(map(is_float64, coefficients)):
         return list(coefficients), bound
@@ -128,11 +128,11 @@ def _exceeds(value: Fraction, near: float) -> bool:
     return value.numerator * denominator > numerator * value.denominator
 
 
-def _tighter(one: Limit | None, other: Limit | None, above: bool) -> Limit | None:
-    """The lower bound that is larger, or the upper one that is smaller; the first of two equal."""
+def _tighter(one: Endpoint | None, other: Endpoint | None, above: bool) -> Endpoint | None:
+    """The larger lower end, or the smaller upper end; the first of two equal ones."""
     if one is None or other is None:
         return one or other
-    # Rounding is monotone: only where both round to the same float64 it takes exact arithmetic.
+    # Rounding is monotone: only ends that round to the same float64 need exact arithmetic.
     if one.near != other.near:
         return one if (one.near > other.near) == above else other
     if one.value != other.value:
@@ -140,29 +140,29 @@ def _tighter(one: Limit | None, other: Limit | None, above: bool) -> Limit | Non
     return other if other.strict and not one.strict else one
 
 
-def _first_above(limit: Limit) -> float:
-    """The least float64 that meets a lower bound."""
-    side = _side(limit)
-    outside = side < 0 or (limit.strict and side == 0)
-    return math.nextafter(limit.near, math.inf) if outside else limit.near
+def _first_above(end: Endpoint) -> float:
+    """The least float64 above a lower end."""
+    side = _side(end)
+    outside = side < 0 or (end.strict and side == 0)
+    return math.nextafter(end.near, math.inf) if outside else end.near
 
 
-def _first_below(limit: Limit) -> float:
-    """The greatest float64 that meets an upper bound."""
-    side = _side(limit)
-    outside = side > 0 or (limit.strict and side == 0)
-    return math.nextafter(limit.near, -math.inf) if outside else limit.near
+def _first_below(end: Endpoint) -> float:
+    """The greatest float64 below an upper end."""
+    side = _side(end)
+    outside = side > 0 or (end.strict and side == 0)
+    return math.nextafter(end.near, -math.inf) if outside else end.near
 
 
-def _side(limit: Limit) -> float:
-    """Positive where the nearest float64 is above the bound, negative below, 0 on it."""
-    if math.isinf(limit.near):
-        return limit.near
-    numerator, denominator = limit.near.as_integer_ratio()
-    return numerator * limit.value.denominator - limit.value.numerator * denominator
+def _side(end: Endpoint) -> float:
+    """The sign of the rounding error: positive if the nearest float64 is above the end."""
+    if math.isinf(end.near):
+        return end.near
+    numerator, denominator = end.near.as_integer_ratio()
+    return numerator * end.value.denominator - end.value.numerator * denominator
 
 
-def _phrase(limit: Limit, strict: str, closed: str) -> str:
-    where = "" if limit.line is None else f" (line {limit.line})"
-    value = repr(limit.near) if math.isfinite(limit.near) else "a number beyond float64"
-    return f"{strict if limit.strict else closed} {value}{where}"
+def _phrase(end: Endpoint, strict: str, closed: str) -> str:
+    where = "" if end.line is None else f" (line {end.line})"
+    value = repr(end.near) if math.isfinite(end.near) else "a number beyond float64"
+    return f"{strict if end.strict else closed} {value}{where}"

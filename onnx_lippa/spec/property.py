@@ -1,4 +1,4 @@
-"""A property: is there an input with these constraints whose outputs meet those constraints?"""
+"""Properties: is there an input under these constraints whose outputs satisfy those?"""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.spec import vnnlib
 from onnx_lippa.spec.dnf import Bounds, Branch, Expansion, expand
 from onnx_lippa.spec.formula import And, Comparison, Formula, Or, Term, flatten, holds
-from onnx_lippa.spec.interval import Interval, is_float64, nearest, nearest_above, scaled_to_float64
+from onnx_lippa.spec.interval import Interval, is_float64, nearest, nearest_above, scale_to_float64
 from onnx_lippa.spec.output_set import Conjunction, UnsafeSet
 
 BUILT_IN_PYTHON: Final = "built in Python"
 MAX_NUMBERS: Final = 30_000_000
-"""Numbers in the arrays of all cases together; 240 MB."""
+"""Most numbers in the arrays of all cases together (240 MB)."""
 
 _COMPARISONS_PER_LOOK: Final = 4096
-"""How often the clock is looked at."""
+"""Comparisons between two checks of the deadline."""
 
 _Sides: TypeAlias = tuple[int, float, float, float, float]
-"""An input, its bounds rounded inward, and its bounds rounded outward."""
+"""An input, its bounds rounded inward, and rounded outward."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One box of inputs, and what is sought of the outputs there.
+    """A box of inputs and the unsafe outputs there.
 
     Attributes:
-        lower: (d,) lower bounds, rounded up to float64; ``-inf`` where there is none.
-        upper: (d,) upper bounds, rounded down to float64; ``inf`` where there is none. Where no
-            float64 lies between the bounds, both are the nearest one.
-        stated_lower: (d,) the same bounds rounded down: what a proof must cover.
-        stated_upper: (d,) the same bounds rounded up.
-        unsafe: the outputs sought. A conjunction without rows is met by every input of the box.
+        lower: (d,) lower bounds, rounded up to float64; ``-inf`` for none.
+        upper: (d,) upper bounds, rounded down to float64; ``inf`` for none. If no float64 lies
+            between the bounds, both are the nearest one.
+        stated_lower: (d,) lower bounds rounded down, which a proof must cover.
+        stated_upper: (d,) upper bounds rounded up.
+        unsafe: the unsafe outputs. Every output satisfies a conjunction without rows.
     """
 
     lower: Float64
@@ -55,27 +55,27 @@ class Case:
 
     @property
     def is_bounded(self) -> bool:
-        """Whether every input has both bounds."""
+        """Whether every input is bounded on both sides."""
         return bool(np.isfinite(self.lower).all() and np.isfinite(self.upper).all())
 
 
 @dataclass(frozen=True)
 class Property:
-    """The question, as an exact formula and as cases an attack can work on.
+    """A property as an exact formula and as cases for attacks and proofs.
 
-    The cases cover the formula up to rounding of its numbers to float64; whether an input with
-    its outputs answers the question is for :meth:`holds` to say.
+    The cases cover the formula, with numbers rounded to float64. Only :meth:`holds` decides
+    whether an input and its outputs satisfy it.
 
     Attributes:
         inputs: number d of inputs.
         outputs: number k of outputs.
-        cases: the boxes; one of them must be met. None where the formula contradicts itself.
-        joint: whether the rows are over the outputs followed by the inputs, ``[y; x]``, because
-            some comparison has several inputs; otherwise they are over the outputs alone.
-        formula: the question itself, exactly.
-        source: where it comes from, for messages.
-        contradiction: why no input can meet it, where there are no cases.
-        sha256: digest of the text it was read from; empty where it was built in Python.
+        cases: the boxes, of which an input must be in one; none if the formula is a contradiction.
+        joint: whether rows are over ``[y; x]``, the outputs followed by the inputs, because some
+            comparison has several inputs; otherwise they are over the outputs alone.
+        formula: the exact formula.
+        source: the file, for messages.
+        contradiction: why no input satisfies it, if there are no cases.
+        sha256: digest of the text of its file; empty if it was built in Python.
     """
 
     inputs: int
@@ -90,19 +90,19 @@ class Property:
     def holds(
         self, x: Floats, y: Floats, exact_values: Mapping[int, Fraction] | None = None
     ) -> bool:
-        """Whether an input and its outputs are what is sought, exactly, with no tolerance.
+        """Whether an input and its outputs satisfy the formula, exactly.
 
         Args:
-            x: the input, float32 or float64, any shape.
-            y: its outputs, any shape.
+            x: the input, float32 or float64, of any shape.
+            y: its outputs, of any shape.
             meant: inputs that stand for another number, which no float of their type equals (see
                 :meth:`exact_values_of`).
         """
         return holds(self.formula, x, y, exact_values)
 
     def exact_values_of(self, case: Case, inputs: Collection[int]) -> dict[int, Fraction]:
-        """The exact number in a case's box for inputs that have no float between their bounds."""
-        # Of the bounds stated for an input anywhere, the case's own is the nearest one.
+        """The exact numbers of inputs that have no float between their bounds in a case."""
+        # The bound of the case is the nearest of all bounds stated for an input.
         return {
             index: _nearest_of(self._stated[index], Fraction(float(case.lower[index])))
             for index in inputs
@@ -111,7 +111,7 @@ class Property:
 
     @cached_property
     def _stated(self) -> dict[int, list[Fraction]]:
-        """The bounds stated for each input by itself, anywhere in the formula, sorted."""
+        """All bounds of single inputs in the formula, sorted."""
         stated: dict[int, set[Fraction]] = {}
         for comparison in _comparisons(self.formula):
             if not comparison.outputs and len(comparison.inputs) == 1:
@@ -121,7 +121,7 @@ class Property:
 
     @classmethod
     def from_vnnlib(cls, path: str | Path, deadline: float = NEVER) -> Property:
-        """The property in a VNN-LIB file, gzipped or not.
+        """Reads a VNN-LIB file, gzipped or not.
 
         Args:
             path: the file, such as ``prop_1.vnnlib`` or ``prop_1.vnnlib.gz``.
@@ -132,8 +132,8 @@ class Property:
             OutOfTimeError: the deadline has passed.
         """
         query = vnnlib.read(Path(path), deadline)
-        asked = cls.from_formula(query.formula, query.inputs, query.outputs, str(path), deadline)
-        return replace(asked, sha256=query.sha256)
+        read = cls.from_formula(query.formula, query.inputs, query.outputs, str(path), deadline)
+        return replace(read, sha256=query.sha256)
 
     @classmethod
     def from_formula(
@@ -144,18 +144,17 @@ class Property:
         source: str = BUILT_IN_PYTHON,
         deadline: float = NEVER,
     ) -> Property:
-        """The property that asks for an input at which the formula holds.
+        """The property: is there an input at which a formula holds?
 
         Args:
-            formula: the formula, nested in any way.
+            formula: the formula.
             inputs: number d of inputs.
             outputs: number k of outputs.
-            source: where it comes from, for messages.
-            deadline: ``time.monotonic()`` at which multiplying out stops.
+            source: the file, for messages.
+            deadline: ``time.monotonic()`` at which expansion stops.
 
         Raises:
-            InputError: a variable that does not exist, or a formula that is too large once its
-                or-parts are multiplied out.
+            InputError: a variable does not exist, or the disjunctive normal form is too large.
             OutOfTimeError: the deadline has passed.
         """
         try:
@@ -178,16 +177,15 @@ class Property:
         upper: npt.ArrayLike,
         unsafe: Sequence[tuple[npt.ArrayLike, npt.ArrayLike]],
     ) -> Property:
-        """The property that asks for an input of a box with outputs in one of several polyhedra.
+        """The property: is there an input of a box with outputs in one of several polyhedra?
 
         Args:
             lower: (d,) lower bounds of the inputs, in row-major order.
             upper: (d,) upper bounds.
-            unsafe: pairs (A, b); the outputs y are sought where ``A @ y <= b`` in every row of
-                one of the pairs.
+            unsafe: pairs (A, b) of polyhedra ``A @ y <= b``.
 
         Raises:
-            InputError: shapes that do not fit, or a number that is not finite.
+            InputError: shapes do not fit, or a number is not finite.
         """
         low, high = _vector(lower, "lower"), _vector(upper, "upper")
         if low.size != high.size:
@@ -202,13 +200,13 @@ class Property:
                 "the matrices in unsafe must have one column for every output, all the same "
                 f"number, but have {sorted(widths) or 'none'}: give pairs (A, b) for A @ y <= b"
             )
-        sought = Or(tuple(And(tuple(_outputs_below(*pair))) for pair in polyhedra))
-        formula = And((*_inputs_between(low, high), sought))
+        unsafe_outputs = Or(tuple(And(tuple(_outputs_below(*pair))) for pair in polyhedra))
+        formula = And((*_inputs_between(low, high), unsafe_outputs))
         return cls.from_formula(formula, low.size, widths.pop())
 
 
 def _nearest_of(numbers: Sequence[Fraction], aim: Fraction) -> Fraction:
-    """The one of some sorted numbers that is nearest to another."""
+    """The nearest of sorted numbers."""
     place = bisect_left(numbers, aim)
     return min(numbers[max(0, place - 1) : place + 1], key=lambda number: abs(number - aim))
 
@@ -249,7 +247,7 @@ def _rows(expansion: Expansion) -> Iterator[Comparison]:
 def _cases(
     expansion: Expansion, inputs: int, outputs: int, joint: bool, deadline: float
 ) -> tuple[Case, ...]:
-    """One case for every box, with a conjunction for each of its branches."""
+    """One case for each box, with a conjunction for each of its branches."""
     base = _whole(inputs)
     for index, interval in expansion.common.bounds.items():
         base[:, index] = _sides(interval)
@@ -277,28 +275,28 @@ def _cases(
 
 
 def _whole(inputs: int) -> Float64:
-    """The sides of every input without bounds, (4, inputs)."""
+    """(4, inputs) infinite bounds."""
     return np.repeat([[-np.inf], [np.inf], [-np.inf], [np.inf]], inputs, axis=1)
 
 
 def _sides(interval: Interval) -> tuple[float, float, float, float]:
-    """An interval rounded inward, and rounded outward."""
-    return *interval.to_float64(), *interval.outward()
+    """The bounds of an interval rounded inward, and rounded outward."""
+    return *interval.to_float64(), *interval.round_outward()
 
 
 def _box(bounds: Bounds, base: Float64) -> tuple[_Sides, ...]:
-    """Where a branch's box differs from the common one, once rounded."""
+    """The rounded bounds of a branch that differ from the common ones."""
     rounded = ((index, *_sides(interval)) for index, interval in sorted(bounds.items()))
     return tuple(one for one in rounded if not np.array_equal(one[1:], base[:, one[0]]))
 
 
 @final
 class _RowTable:
-    """The comparisons of a formula as rows in float64, each made once for all its branches.
+    """The comparisons of a formula as rows in float64, each converted once.
 
     Args:
         outputs: number of outputs.
-        width: number of columns; those behind the outputs are inputs.
+        width: number of columns: the outputs, perhaps followed by the inputs.
     """
 
     def __init__(self, outputs: int, width: int) -> None:
@@ -306,8 +304,8 @@ class _RowTable:
         self._known: dict[int, tuple[Comparison, Float64, float, bool]] = {}
 
     def conjunction(self, rows: Sequence[Comparison]) -> Conjunction:
-        """Some rows. Their right sides are rounded up, so that all that is stated is unsafe."""
-        found = [self._known.get(id(row)) or self._made(row) for row in rows]
+        """The polyhedron of some rows. Right sides are rounded up."""
+        found = [self._known.get(id(row)) or self._make(row) for row in rows]
         if not found:
             return Conjunction(np.zeros((0, self._width)), np.zeros(0), strict=False)
         _, matrix, bound, exact = zip(*found, strict=True)
@@ -317,8 +315,8 @@ class _RowTable:
             np.array(matrix), np.array(bound), all(each), exact=all(exact), mixed=mixed
         )
 
-    def _made(self, row: Comparison) -> tuple[Comparison, Float64, float, bool]:
-        terms, side = scaled_to_float64([c for _, c in row.outputs + row.inputs], row.bound)
+    def _make(self, row: Comparison) -> tuple[Comparison, Float64, float, bool]:
+        terms, side = scale_to_float64([c for _, c in row.outputs + row.inputs], row.bound)
         coefficients, bound = [nearest(term) for term in terms], nearest_above(side)
         if not all(map(math.isfinite, coefficients)) or not math.isfinite(bound):
             raise InputError(f"a comparison{row.place} has a number beyond float64: scale it")

@@ -137,13 +137,13 @@ class FakeSession(Session):
             return Solution(status, np.zeros(0), np.nan, "on purpose")
         return make_single("glop").open(self.program).solve()
 
-    def _bounds_changed(self, before: Program) -> None:
+    def _update_bounds(self, before: Program) -> None:
         self.changes += 1
 
-    def _cost_changed(self, before: Program) -> None:
+    def _update_cost(self, before: Program) -> None:
         self.changes += 1
 
-    def _rows_added(self, rows: Rows) -> None:
+    def _append_rows(self, rows: Rows) -> None:
         self.changes += 1
 
 

@@ -80,13 +80,13 @@ class _FallbackSession(Session):
         return solution
 
     @override
-    def _bounds_changed(self, before: Program) -> None:
+    def _update_bounds(self, before: Program) -> None:
         self._session.change_bounds(self.program.lower, self.program.upper)
 
     @override
-    def _cost_changed(self, before: Program) -> None:
+    def _update_cost(self, before: Program) -> None:
         self._session.change_cost(self.program.cost)
 
     @override
-    def _rows_added(self, rows: Rows) -> None:
+    def _append_rows(self, rows: Rows) -> None:
         self._session.add_rows(rows)

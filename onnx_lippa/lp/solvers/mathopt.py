@@ -187,7 +187,7 @@ class MathOptSession(Session):
         return _solution(self.program, result)
 
     @override
-    def _bounds_changed(self, before: Program) -> None:
+    def _update_bounds(self, before: Program) -> None:
         # Only what differs is sent.
         update = model_update_pb2.ModelUpdateProto()
         for new, old, field in (
@@ -200,7 +200,7 @@ class MathOptSession(Session):
         self._send(update)
 
     @override
-    def _cost_changed(self, before: Program) -> None:
+    def _update_cost(self, before: Program) -> None:
         update = model_update_pb2.ModelUpdateProto()
         changed = np.flatnonzero(self.program.cost != before.cost)
         coefficients = update.objective_updates.linear_coefficients
@@ -209,7 +209,7 @@ class MathOptSession(Session):
         self._send(update)
 
     @override
-    def _rows_added(self, rows: Rows) -> None:
+    def _append_rows(self, rows: Rows) -> None:
         update = model_update_pb2.ModelUpdateProto()
         _write_rows(
             rows,

@@ -1,4 +1,4 @@
-"""VNN-LIB: the text format in which properties of networks are written."""
+"""VNN-LIB, the text format of properties of networks."""
 
 from onnx_lippa.spec.vnnlib.parser import Query, parse
 from onnx_lippa.spec.vnnlib.reader import digest, read

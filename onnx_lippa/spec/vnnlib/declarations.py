@@ -1,4 +1,4 @@
-"""The variables a VNN-LIB text declares."""
+"""The declarations of a VNN-LIB text: variables (1.0) or tensors (2.0)."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from dataclasses import dataclass
 from typing import Final
 
 from onnx_lippa.errors import InputError
-from onnx_lippa.spec.vnnlib.tokens import quoted
+from onnx_lippa.spec.vnnlib.tokens import quote
 
 MAX_VARIABLES: Final = 2_000_000
 
 _NAME: Final = re.compile(r"[XY]_(0|[1-9]\d{0,8})", re.ASCII)
 
 
-class Declared:
-    """Inputs X_i and outputs Y_j; input i has the key i, output j the key -1 - j."""
+class Variables:
+    """Inputs X_i and outputs Y_j. Input i has the key i, output j the key -1 - j."""
 
     def __init__(self) -> None:
         self.keys: dict[str, int] = {}
 
     def declare(self, name: str, sort: str) -> None:
-        """Takes in one declaration.
+        """Adds a declaration.
 
         Raises:
             InputError: a name that is not X_i or Y_j or has been declared, or another sort.
         """
         if _NAME.fullmatch(name) is None:
             raise InputError(
-                f"the name {quoted(name)} is neither an input X_0, X_1, ... nor an output Y_0, "
+                f"the name {quote(name)} is neither an input X_0, X_1, ... nor an output Y_0, "
                 "Y_1, ...: rename it"
             )
         if sort != "Real":
-            raise InputError(f"{name} has the sort {quoted(sort)}: declare it as Real")
+            raise InputError(f"{name} has the sort {quote(sort)}: declare it as Real")
         if name in self.keys:
             raise InputError(f"{name} is declared a second time: remove one of the declarations")
         if len(self.keys) == MAX_VARIABLES:
@@ -56,14 +56,14 @@ class Declared:
             return key
         if _NAME.fullmatch(name) is None:
             raise InputError(
-                f"{quoted(name)} is neither a number nor a variable X_i or Y_j: correct it"
+                f"{quote(name)} is neither a number nor a variable X_i or Y_j: correct it"
             )
         raise InputError(
             f"{name} is not declared: write (declare-const {name} Real) before it is used"
         )
 
     def counts(self) -> tuple[int, int]:
-        """How many inputs and outputs there are.
+        """The number of inputs and of outputs.
 
         Raises:
             InputError: none of either, or a gap in their numbers.
@@ -108,7 +108,7 @@ class _Tensor:
 
 
 class Tensors:
-    """One input and one output of one network, of any shape, counted in row-major order."""
+    """The input and the output tensor of one network, in row-major order."""
 
     def __init__(self) -> None:
         self._tensors: dict[str, _Tensor] = {}
@@ -119,7 +119,7 @@ class Tensors:
         return bool(self._networks)
 
     def network(self, words: Sequence[object]) -> None:
-        """Takes in the end of a network's declaration.
+        """Ends the declaration of a network.
 
         Raises:
             InputError: it is not the only one, has no name, or lacks the input or the output.
@@ -136,7 +136,7 @@ class Tensors:
                 )
 
     def declare(self, operator: str, words: Sequence[object]) -> None:
-        """Takes in one declaration inside that of a network.
+        """Adds a tensor of the network.
 
         Raises:
             InputError: a second tensor of its kind, a hidden one, or a faulty declaration.
@@ -151,9 +151,9 @@ class Tensors:
             )
         name, sort, shape = parts[:3]
         if NAME.fullmatch(name) is None:
-            raise InputError(f"{quoted(name)} is not a name: use letters, digits and _ alone")
+            raise InputError(f"{quote(name)} is not a name: use letters, digits and _ alone")
         if sort not in _SORTS:
-            raise InputError(f"{name} has the type {quoted(sort)}: use Real, float32 or float64")
+            raise InputError(f"{name} has the type {quote(sort)}: use Real, float32 or float64")
         is_input = operator == "declare-input"
         other = self._only(is_input)
         if other is not None or name in self._tensors:
@@ -184,7 +184,7 @@ class Tensors:
         tensor = self._tensors.get(match["name"]) if match else None
         if match is None or tensor is None:
             raise InputError(
-                f"{quoted(word)} is neither a number nor an element of a declared tensor: correct "
+                f"{quote(word)} is neither a number nor an element of a declared tensor: correct "
                 "it or declare the tensor"
             )
         indices = _place(match["place"] or "[]")
@@ -192,7 +192,7 @@ class Tensors:
         if not fits or any(i >= n for i, n in zip(indices, tensor.shape, strict=True)):
             shape = ",".join(map(str, tensor.shape))
             raise InputError(
-                f"{quoted(word)} is not an element of {tensor.name}, whose shape is [{shape}]: "
+                f"{quote(word)} is not an element of {tensor.name}, whose shape is [{shape}]: "
                 "give one index for every axis, counted from 0"
             )
         flat = 0
@@ -201,7 +201,7 @@ class Tensors:
         return flat if tensor.is_input else -1 - flat
 
     def counts(self) -> tuple[int, int]:
-        """How many inputs and outputs there are."""
+        """The number of inputs and of outputs."""
         sizes = {tensor.is_input: tensor.size for tensor in self._tensors.values()}
         return sizes[True], sizes[False]
 
@@ -211,8 +211,8 @@ class Tensors:
 
 
 def _place(word: str) -> tuple[int, ...]:
-    """The numbers of a shape or of an element's place."""
+    """Parses a shape or the indices of an element."""
     if _PLACE.fullmatch(word) is None:
-        raise InputError(f"{quoted(word)} is not a list like [1,5]: correct it")
+        raise InputError(f"{quote(word)} is not a list like [1,5]: correct it")
     inside = word[1:-1].strip()
     return tuple(int(part) for part in inside.split(",")) if inside else ()

@@ -1,4 +1,4 @@
-"""Linear expressions with exact coefficients, and the comparisons between them."""
+"""Linear expressions with exact coefficients, comparisons and connectives of an assertion."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Final, TypeAlias
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec.formula import And, Comparison, Formula, Or
-from onnx_lippa.spec.vnnlib.tokens import quoted
+from onnx_lippa.spec.vnnlib.tokens import quote
 
 MAX_DIGITS: Final = 1_000
-"""Length and exponent of a number in the text: beyond any float, but quick to compute with."""
+"""Largest length and exponent of a number in the text."""
 MAX_BITS: Final = 20_000
-"""Length of a number that arithmetic makes of them."""
+"""Largest length of a number that results from arithmetic."""
 
 NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE](?P<exponent>[+-]?\d+))?", re.ASCII)
 
@@ -29,8 +29,8 @@ class Linear:
     """``constant + sum of coefficient * variable``.
 
     Attributes:
-        constant: what remains without variables.
-        terms: coefficients of variables; input i is the key i, output j the key -1 - j.
+        constant: the constant term.
+        terms: coefficients of variables by their keys: i for input i, -1 - j for output j.
     """
 
     constant: Fraction = ZERO
@@ -38,19 +38,19 @@ class Linear:
 
     def add(self, other: Linear, factor: Fraction = ONE) -> None:
         """Adds a multiple of another expression, in place."""
-        self.constant = checked(self.constant + factor * other.constant)
+        self.constant = check_length(self.constant + factor * other.constant)
         for variable, coefficient in other.terms.items():
             total = self.terms.get(variable, ZERO) + factor * coefficient
-            self.terms[variable] = checked(total)
+            self.terms[variable] = check_length(total)
 
     def scale(self, factor: Fraction) -> None:
         """Multiplies by a number, in place."""
-        self.constant = checked(self.constant * factor)
+        self.constant = check_length(self.constant * factor)
         for variable, coefficient in self.terms.items():
-            self.terms[variable] = checked(coefficient * factor)
+            self.terms[variable] = check_length(coefficient * factor)
 
     def is_constant(self) -> bool:
-        """Whether no variable is left."""
+        """Whether it has no variables."""
         return not any(self.terms.values())
 
     def at_most_zero(self, strict: bool, line: int) -> Comparison:
@@ -61,8 +61,8 @@ class Linear:
         return Comparison(inputs, outputs, -self.constant, strict, line)
 
 
-def mirrored(comparison: Comparison) -> Comparison:
-    """The same comparison the other way round: ``>=`` for ``<=``."""
+def mirror(comparison: Comparison) -> Comparison:
+    """The comparison with ``>=`` in place of ``<=``."""
     return Comparison(
         tuple((index, -coefficient) for index, coefficient in comparison.inputs),
         tuple((index, -coefficient) for index, coefficient in comparison.outputs),
@@ -72,11 +72,11 @@ def mirrored(comparison: Comparison) -> Comparison:
     )
 
 
-def checked(value: Fraction) -> Fraction:
-    """The number itself.
+def check_length(value: Fraction) -> Fraction:
+    """The number, if it is not too long.
 
     Raises:
-        InputError: arithmetic has made it too long.
+        InputError: it is.
     """
     if value.numerator.bit_length() + value.denominator.bit_length() > MAX_BITS:
         raise InputError(f"arithmetic makes a number of more than {MAX_BITS} bits: simplify it")
@@ -84,36 +84,36 @@ def checked(value: Fraction) -> Fraction:
 
 
 def number(word: str) -> Fraction | None:
-    """The number a word stands for, exactly, or None where it is not a number.
+    """The exact number that a word is, or None.
 
     Raises:
         InputError: a word longer than :data:`MAX_DIGITS`, or so large an exponent.
     """
     if len(word) > MAX_DIGITS:
-        raise InputError(f"{quoted(word)} has more than {MAX_DIGITS} characters: shorten it")
+        raise InputError(f"{quote(word)} has more than {MAX_DIGITS} characters: shorten it")
     match = NUMBER.fullmatch(word)
     if match is None:
         return None
     exponent = match["exponent"]
     if exponent and abs(int(exponent)) > MAX_DIGITS:
-        raise InputError(f"{quoted(word)} has an exponent beyond {MAX_DIGITS}: correct it")
+        raise InputError(f"{quote(word)} has an exponent beyond {MAX_DIGITS}: correct it")
     return Fraction(word)
 
 
 Value: TypeAlias = str | Linear | Formula
-"""What stands between parentheses: a word, or what inner parentheses have become."""
+"""An item within parentheses: a word, or the value of inner parentheses."""
 
 ARITHMETIC: Final = frozenset({"+", "-", "*", "/"})
 MAX_WORK: Final = 2_000_000
-"""Terms added and multiplied: some ten seconds."""
+"""Most terms added and multiplied: some ten seconds."""
 MAX_REMEMBERED: Final = 100_000
 
 
 class Terms:
-    """Makes linear expressions of words and of other expressions.
+    """Builds linear expressions.
 
     Args:
-        key: finds the key of a variable by its name; see :class:`Linear`.
+        key: the key of a variable by its name; see :class:`Linear`.
     """
 
     def __init__(self, key: Callable[[str], int]) -> None:
@@ -126,7 +126,7 @@ class Terms:
     ) -> Comparison:
         """The comparison ``left <= right``, or ``<``."""
         if isinstance(left, str) and isinstance(right, str):
-            # Nearly every comparison of a large file bounds one variable by one number.
+            # Most comparisons of a large file bound one variable by one number.
             low, high = self._number(left), self._number(right)
             if low is None and high is not None:
                 return _bound(self._key(left), ONE, high, strict, line)
@@ -137,7 +137,7 @@ class Terms:
         return difference.at_most_zero(strict, line)
 
     def linear(self, value: Value, operator: str) -> Linear:
-        """The expression a value stands for; the caller may change it.
+        """The expression of a value; the caller may change it.
 
         Raises:
             InputError: a word that is no number and not declared, or a formula.
@@ -155,10 +155,10 @@ class Terms:
         return Linear(terms={self._key(value): ONE})
 
     def arithmetic(self, operator: str, values: Sequence[Value]) -> Linear:
-        """What an operator makes of its arguments.
+        """Applies an operator.
 
         Raises:
-            InputError: no arguments, a product of variables, or a division by a variable or 0.
+            InputError: it has no arguments, or is not linear, or divides by 0.
         """
         least = 2 if operator == "/" else 1
         if len(values) < least:
@@ -173,7 +173,7 @@ class Terms:
         return self._quotient(parts)
 
     def _sum(self, parts: list[Linear]) -> Linear:
-        # Into the longest one, so that deep nesting does not copy it again and again.
+        # Into the longest one, which deep nesting would copy repeatedly otherwise.
         parts.sort(key=lambda part: len(part.terms), reverse=True)
         for part in parts[1:]:
             self._add(parts[0], part, ONE)
@@ -182,7 +182,7 @@ class Terms:
     def _difference(self, parts: list[Linear]) -> Linear:
         first = parts[0]
         if len(parts) == 1:
-            return self._scaled(first, -ONE)
+            return self._scale(first, -ONE)
         for part in parts[1:]:
             self._add(first, part, -ONE)
         return first
@@ -197,8 +197,8 @@ class Terms:
         product = varying[0] if varying else Linear(ONE)
         for part in parts:
             if part is not product:
-                factor = checked(factor * part.constant)
-        return self._scaled(product, factor)
+                factor = check_length(factor * part.constant)
+        return self._scale(product, factor)
 
     def _quotient(self, parts: list[Linear]) -> Linear:
         quotient = parts[0]
@@ -207,14 +207,14 @@ class Terms:
                 raise InputError("a division by a variable is not linear: divide by numbers alone")
             if not part.constant:
                 raise InputError("a division by 0 has no value: correct the divisor")
-            quotient = self._scaled(quotient, 1 / part.constant)
+            quotient = self._scale(quotient, 1 / part.constant)
         return quotient
 
     def _add(self, total: Linear, part: Linear, factor: Fraction) -> None:
         self._spend(len(part.terms))
         total.add(part, factor)
 
-    def _scaled(self, part: Linear, factor: Fraction) -> Linear:
+    def _scale(self, part: Linear, factor: Fraction) -> Linear:
         self._spend(len(part.terms))
         part.scale(factor)
         return part
@@ -255,14 +255,14 @@ MAX_COMPARISONS: Final = 1_000_000
 
 
 class Assertions:
-    """Makes formulas, with every negation pushed into the comparisons."""
+    """Builds formulas in negation normal form."""
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
         self._made = 0
 
     def formula(self, value: Value, operator: str, negated: bool = False) -> Formula:
-        """The formula a value stands for; only ``true`` and ``false`` are still to be negated.
+        """The formula of a value; only ``true`` and ``false`` are still to be negated.
 
         Raises:
             InputError: it is a number or an unknown word.
@@ -272,14 +272,14 @@ class Assertions:
         if isinstance(value, Linear):
             raise InputError(f"{operator} takes formulas but has a number in it: compare it first")
         if value not in {"true", "false"}:
-            raise InputError(f"{operator} takes formulas but has {quoted(value)} in it: correct it")
+            raise InputError(f"{operator} takes formulas but has {quote(value)} in it: correct it")
         return And(()) if (value == "true") != negated else Or(())
 
     def connective(self, operator: str, values: Sequence[Value], negated: bool) -> Formula:
-        """What a connective makes of formulas whose own negations are pushed in already.
+        """Applies a connective to formulas in negation normal form.
 
         Raises:
-            InputError: a wrong number of arguments, or one that is not a formula.
+            InputError: the number of arguments is wrong, or one is not a formula.
         """
         wanted = _ARGUMENTS.get(operator, max(len(values), 1))
         if len(values) != wanted:
@@ -297,10 +297,10 @@ class Assertions:
     def comparison(
         self, operator: str, values: Sequence[Value], negated: bool, line: int
     ) -> Formula:
-        """A comparison; of more than two values, that of every two neighbours.
+        """A comparison; for more than two values, of all neighbours.
 
         Raises:
-            InputError: fewer than two values, or one that is not linear.
+            InputError: there are fewer than two values, or one is not linear.
         """
         if len(values) < 2:
             raise InputError(
@@ -310,12 +310,12 @@ class Assertions:
             if len(values) > 2:
                 raise InputError(f"{operator} is supported for two values: write one for each pair")
             operator, negated = "=", not negated
-        parts = tuple(self._compared(operator, *pair, negated, line) for pair in pairwise(values))
+        parts = tuple(self._compare(operator, *pair, negated, line) for pair in pairwise(values))
         if len(parts) == 1:
             return parts[0]
         return Or(parts) if negated else And(parts)
 
-    def _compared(
+    def _compare(
         self, operator: str, left: Value, right: Value, negated: bool, line: int
     ) -> Formula:
         self._made += 1
@@ -326,7 +326,7 @@ class Assertions:
             )
         if operator in {"=", "=="}:
             one = self._terms.at_most(left, right, negated, line, operator)
-            both = (one, mirrored(one))
+            both = (one, mirror(one))
             return Or(both) if negated else And(both)
         if operator in {">=", ">"}:
             left, right = right, left

@@ -1,4 +1,4 @@
-"""VNN-LIB, 1.0 or 2.0, from its text to the exact formula: one pass, without recursion."""
+"""Parses VNN-LIB 1.0 and 2.0 to an exact formula, in one pass without recursion."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec.formula import And, Formula
-from onnx_lippa.spec.vnnlib.declarations import DECLARE_TENSOR, NAME, Declared, Tensors
+from onnx_lippa.spec.vnnlib.declarations import DECLARE_TENSOR, NAME, Tensors, Variables
 from onnx_lippa.spec.vnnlib.expressions import (
     ARITHMETIC,
     COMPARISONS,
@@ -20,18 +20,18 @@ from onnx_lippa.spec.vnnlib.expressions import (
     Value,
     flips,
 )
-from onnx_lippa.spec.vnnlib.tokens import Tokens, quoted
+from onnx_lippa.spec.vnnlib.tokens import Tokens, quote
 
 MAX_DEPTH: Final = 10_000
-"""How deep parentheses may nest."""
+"""Largest nesting of parentheses."""
 MAX_WORDS: Final = 4_000_000
-"""Words of one statement; they are kept until it ends."""
+"""Most words of one statement."""
 MAX_REMEMBERED: Final = 100_000
 _WORDS_PER_LOOK: Final = 4096
-"""How often the clock is looked at."""
+"""Words between two checks of the deadline."""
 
 IGNORED: Final = frozenset({"set-logic", "set-info", "set-option", "check-sat", "get-model"})
-"""Commands without meaning for the question."""
+"""Commands that do not affect the property."""
 DECLARE: Final = {
     "declare-const": "(declare-const X_0 Real)",
     "declare-fun": "(declare-fun X_0 () Real)",
@@ -41,19 +41,19 @@ _COMMANDS: Final = (
     IGNORED | DECLARE.keys() | {"assert", "exit", "declare-network", "vnnlib-version"}
 )
 _VERSION: Final = re.compile(r"<[12]\.\d{1,9}>", re.ASCII)
-"""Minor versions add to a major one and break nothing."""
+"""Minor versions are compatible."""
 _OPERATORS: Final = CONNECTIVES | COMPARISONS | ARITHMETIC
 
 
 @dataclass(frozen=True)
 class Query:
-    """What a file asks: an input at which the formula holds.
+    """The query of a file: is there an input at which the formula holds?
 
     Attributes:
         formula: all assertions.
         inputs: number of inputs declared.
         outputs: number of outputs declared.
-        sha256: digest of the file's text; empty where it is of no file.
+        sha256: digest of the text of the file; empty if there is none.
     """
 
     formula: Formula
@@ -63,7 +63,7 @@ class Query:
 
 
 def parse(text: str, source: str, deadline: float = NEVER) -> Query:
-    """The question in a VNN-LIB text.
+    """Parses a VNN-LIB text.
 
     Args:
         text: the text.
@@ -84,9 +84,9 @@ class _Frame:
 
     Attributes:
         start: its position.
-        negated: whether it stands under an odd number of negations.
-        operator: the word after it; empty as long as there is none.
-        values: what has followed.
+        negated: whether it is under an odd number of negations.
+        operator: the word after it; empty if there is none yet.
+        values: the items so far.
     """
 
     start: int
@@ -95,11 +95,11 @@ class _Frame:
     values: list[Value] = field(default_factory=list)
 
     def negates_next(self) -> bool:
-        """Whether the next value stands under an odd number of negations."""
+        """Whether the next value is under an odd number of negations."""
         return self.negated != flips(self.operator, len(self.values))
 
     def append(self, word: str) -> None:
-        """Takes in a word; brackets alone are the place of an element of the tensor before."""
+        """Adds a word. Brackets by themselves index the tensor before them."""
         if word[0] == "[" and self.values and self.operator in _OPERATORS:
             last = self.values[-1]
             if isinstance(last, str) and NAME.fullmatch(last):
@@ -109,13 +109,13 @@ class _Frame:
 
 
 class _Parser:
-    """Open parentheses are a list; each becomes a value when it is closed."""
+    """Keeps a stack of open parentheses; each becomes a value when it is closed."""
 
     def __init__(self, text: str, source: str, deadline: float) -> None:
         self._deadline = deadline
         self._tokens = Tokens(text)
         self._source = source
-        self._declared = Declared()
+        self._declared = Variables()
         self._tensors = Tensors()
         self._terms = Terms(self._key)
         self._assertions = Assertions(self._terms)
@@ -163,7 +163,7 @@ class _Parser:
             return
         frame = self._frames[-1]
         negated = frame.negates_next()
-        # Files with many boxes repeat their bounds: the same words are the same comparison.
+        # Files with many boxes repeat their bounds, so comparisons are cached by their words.
         known = self._remembered.get((word, negated))
         if known is None:
             operator, *values = word[1:-1].split()
@@ -174,13 +174,13 @@ class _Parser:
         frame.values.append(known)
 
     def _take(self, word: str) -> str:
-        """Takes in one word; returns the operator of the parenthesis it closes, if any."""
+        """Processes a word; returns the operator of the parenthesis it closes, if any."""
         if word == "(":
             self._open()
         elif word == ")":
             return self._close()
         elif not self._frames:
-            raise InputError(f"{quoted(word)} is outside all parentheses: remove it")
+            raise InputError(f"{quote(word)} is outside all parentheses: remove it")
         elif word in {'"', "|"}:
             raise InputError("a quotation that begins here never ends: close or remove it")
         elif self._frames[-1].operator:
@@ -211,27 +211,27 @@ class _Parser:
         self._frames.append(frame)
 
     def _begin(self, frame: _Frame, word: str) -> None:
-        """Takes in the word after a parenthesis."""
+        """Processes the word after a parenthesis."""
         if len(self._frames) == 1:
             if word not in _COMMANDS:
                 raise InputError(
-                    f"the command {quoted(word)} is not supported: use declare-const and assert"
+                    f"the command {quote(word)} is not supported: use declare-const and assert"
                 )
         elif self._frames[-2].operator == "declare-network":
             if word not in DECLARE_TENSOR:
                 raise InputError(
-                    f"{quoted(word)} is not supported in declare-network: use declare-input and "
+                    f"{quote(word)} is not supported in declare-network: use declare-input and "
                     "declare-output"
                 )
         elif word not in _OPERATORS:
             raise InputError(
-                f"{quoted(word)} is not supported as an operator: write the assertion with and, "
+                f"{quote(word)} is not supported as an operator: write the assertion with and, "
                 "or, not, =>, <=, >=, <, >, =, +, -, * and / alone"
             )
         frame.operator = word
 
     def _close(self) -> str:
-        """Makes a value of the innermost parenthesis; returns its operator."""
+        """Closes the innermost parenthesis; returns its operator."""
         if not self._frames:
             raise InputError("a ) closes nothing: remove it, or add the ( that is missing")
         frame = self._frames.pop()
@@ -259,7 +259,7 @@ class _Parser:
         return self._plain(frame)
 
     def _plain(self, frame: _Frame) -> Value:
-        """Parentheses inside a command other than assert."""
+        """The value of parentheses in a command other than assert."""
         if not frame.operator:
             raise InputError("a () holds nothing: remove it")
         if frame.operator == "()" and frame.values:
@@ -304,6 +304,6 @@ class _Parser:
 
 
 def _is_known_version(values: Sequence[Value]) -> bool:
-    """Whether what follows ``vnnlib-version`` is one version, and one that is read."""
+    """Whether ``vnnlib-version`` has one argument, a supported version."""
     (value,) = values if len(values) == 1 else ("",)
     return isinstance(value, str) and _VERSION.fullmatch(value) is not None

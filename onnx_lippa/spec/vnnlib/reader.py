@@ -1,4 +1,4 @@
-"""From a file to its text, in bounded memory, and to the question in it."""
+"""Reads VNN-LIB files in bounded memory."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.spec.vnnlib.parser import Query, parse
 
 MAX_BYTES: Final = 200_000_000
-"""Length of the text, decompressed; the largest properties in use have some tens of millions."""
+"""Largest length of the decompressed text; known properties have some tens of millions."""
 
 _AT_ONCE: Final = 1 << 20
 _REMEDY: Final = "give a VNN-LIB file, gzipped or not"
 
 
 def read(path: Path, deadline: float = NEVER) -> Query:
-    """The question in a VNN-LIB file.
+    """Reads a VNN-LIB file.
 
     Args:
-        path: the file; whether it is gzipped is seen from its first bytes.
+        path: the file; its first bytes tell whether it is gzipped.
         deadline: ``time.monotonic()`` at which reading stops.
 
     Raises:
-        InputError: no such file, or something in it that is not supported.
+        InputError: there is no such file, or its content is not supported.
         OutOfTimeError: the deadline has passed.
     """
     content = _content(path, deadline)
@@ -39,7 +39,7 @@ def read(path: Path, deadline: float = NEVER) -> Query:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of the text of a VNN-LIB file, decompressed.
+    """SHA-256 of the decompressed text of a VNN-LIB file.
 
     Raises:
         InputError: it cannot be read.
@@ -61,7 +61,7 @@ def _content(path: Path, deadline: float = NEVER) -> bytes:
         if path.exists() and not path.is_file():
             raise InputError(f"{path} is not a regular file: {_REMEDY}")
         with path.open("rb") as stream:
-            return _limited(path, stream, deadline)
+            return _read_limited(path, stream, deadline)
     except (zlib.error, EOFError, gzip.BadGzipFile) as problem:
         raise InputError(
             f"{path} is a gzip file that is damaged or incomplete: fetch or write it again"
@@ -73,7 +73,7 @@ def _content(path: Path, deadline: float = NEVER) -> bytes:
         ) from problem
 
 
-def _limited(path: Path, stream: BinaryIO, deadline: float) -> bytes:
+def _read_limited(path: Path, stream: BinaryIO, deadline: float) -> bytes:
     zipped = stream.read(2) == b"\x1f\x8b"
     stream.seek(0)
     content = io.BytesIO()

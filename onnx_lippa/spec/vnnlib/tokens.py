@@ -1,4 +1,4 @@
-"""The words of a VNN-LIB text, and the lines they are on."""
+"""The words of a VNN-LIB text and their lines."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ TOKEN: Final = re.compile(
 
 
 class Tokens:
-    """Words one after the other, without comments; a lone quote is an unclosed string.
+    """Iterates over words without comments; a lone quote is an unclosed string.
 
-    Square brackets belong to the word before them if nothing is between, with all inside them.
-    A comparison of two words comes as one, parentheses and all, since files are full of them.
+    Square brackets and their content belong to the word directly before them. A comparison of two
+    words, parentheses included, is one token, since most of a file consists of them.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.position = 0
-        """Where the word that was read last begins."""
+        """Position of the last word."""
         self._counted, self._line = 0, 1
 
     def __iter__(self) -> Iterator[str]:
@@ -42,7 +42,7 @@ class Tokens:
                 yield word
 
     def line(self, position: int) -> int:
-        """The line of a position; quick as long as positions grow."""
+        """The line of a position; fast if positions increase."""
         if position < self._counted:
             return 1 + self.text.count("\n", 0, position)
         self._line += self.text.count("\n", self._counted, position)
@@ -50,8 +50,8 @@ class Tokens:
         return self._line
 
 
-def quoted(word: str) -> str:
-    """A word for messages: on one line, and not long."""
+def quote(word: str) -> str:
+    """A word for messages: printable and short."""
     clear = word[:200].encode("latin-1", "replace").decode("utf-8", "replace")
     safe = "".join(letter if letter.isprintable() else "�" for letter in clear[:40])
     return f"'{safe}…'" if len(clear) > 40 else f"'{safe}'"
