@@ -13,18 +13,13 @@ milliseconds: solvers and runtime are loaded by what needs them.
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from onnx_lippa.version import __version__
+
 if TYPE_CHECKING:
-    from onnx_lippa.api import (
-        AttackResult,
-        Distortions,
-        attack,
-        audit,
-        certify,
-        falsify,
-        minimal_distortion,
-        replay,
-        verify,
-    )
+    from onnx_lippa.api.distances import Distortions, minimal_distortion
+    from onnx_lippa.api.models import gradient, regions
+    from onnx_lippa.api.properties import falsify, verify
+    from onnx_lippa.api.runs import attack, audit, certify
     from onnx_lippa.errors import (
         ContradictionError,
         FalseClaimError,
@@ -34,27 +29,34 @@ if TYPE_CHECKING:
         ModelMismatchError,
         UnsupportedModelError,
     )
-    from onnx_lippa.onnx_io import LoadLimits, Model, load
+    from onnx_lippa.onnx_io import LoadLimits, Model, inspect, load
+    from onnx_lippa.runs.events import Ended, Finished, Improved, Started
     from onnx_lippa.runs.finding import Answer, Finding
+    from onnx_lippa.runs.replay import replay
+    from onnx_lippa.runs.results import Curve, InterruptedRun, Results
     from onnx_lippa.spec import Property
     from onnx_lippa.witness import Verdict
 
-__version__ = "0.1.0"
-
 __all__ = [
     "Answer",
-    "AttackResult",
     "ContradictionError",
+    "Curve",
     "Distortions",
+    "Ended",
     "FalseClaimError",
     "Finding",
+    "Finished",
+    "Improved",
     "InputError",
+    "InterruptedRun",
     "LippaError",
     "LoadLimits",
     "Model",
     "ModelError",
     "ModelMismatchError",
     "Property",
+    "Results",
+    "Started",
     "UnsupportedModelError",
     "Verdict",
     "__version__",
@@ -62,24 +64,20 @@ __all__ = [
     "audit",
     "certify",
     "falsify",
+    "gradient",
+    "inspect",
     "load",
     "minimal_distortion",
+    "regions",
     "replay",
     "verify",
 ]
 
 _HOME: Final = {
-    "onnx_lippa.api": (
-        "AttackResult",
-        "Distortions",
-        "attack",
-        "audit",
-        "minimal_distortion",
-        "falsify",
-        "certify",
-        "replay",
-        "verify",
-    ),
+    "onnx_lippa.api.distances": ("Distortions", "minimal_distortion"),
+    "onnx_lippa.api.models": ("gradient", "regions"),
+    "onnx_lippa.api.properties": ("falsify", "verify"),
+    "onnx_lippa.api.runs": ("attack", "audit", "certify"),
     "onnx_lippa.errors": (
         "ContradictionError",
         "FalseClaimError",
@@ -89,9 +87,12 @@ _HOME: Final = {
         "ModelMismatchError",
         "UnsupportedModelError",
     ),
-    "onnx_lippa.onnx_io": ("LoadLimits", "Model", "load"),
-    "onnx_lippa.spec": ("Property",),
+    "onnx_lippa.onnx_io": ("LoadLimits", "Model", "inspect", "load"),
+    "onnx_lippa.runs.events": ("Ended", "Finished", "Improved", "Started"),
     "onnx_lippa.runs.finding": ("Answer", "Finding"),
+    "onnx_lippa.runs.replay": ("replay",),
+    "onnx_lippa.runs.results": ("Curve", "InterruptedRun", "Results"),
+    "onnx_lippa.spec": ("Property",),
     "onnx_lippa.witness": ("Verdict",),
 }
 """Where each public name lives."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnx_lippa import AttackResult, InputError, ModelError, Verdict, attack
+from onnx_lippa import InputError, ModelError, Results, Verdict, attack
 from onnx_lippa.spec import L1, L2, LInf
 from tests.support.attacks import (
     DIGITS,
@@ -29,13 +29,13 @@ NORMS = list(RADII)
 
 
 @cache
-def result_of(norm: str, minimize: bool, with_eps: bool, method: str = "lippa") -> AttackResult:
+def result_of(norm: str, minimize: bool, with_eps: bool, method: str = "lippa") -> Results:
     model, (x, y) = digits()[0], some_digits()
     eps = RADII[norm] if with_eps else None
     return attack(model, x, y, eps=eps, norm=norm, minimize=minimize, method=method, **FEW)
 
 
-def same(a: AttackResult, b: AttackResult) -> bool:
+def same(a: Results, b: Results) -> bool:
     return (
         a.verdicts == b.verdicts
         and np.array_equal(a.adversarials, b.adversarials)
@@ -96,7 +96,7 @@ def test_lippa_is_never_weaker_than_pgd(norm):
     pgd = result_of(norm, minimize=False, with_eps=True, method="pgd")
     check_result(DIGITS, *some_digits(), pgd, norm, RADII[norm])
     assert not np.any(pgd.success & ~lippa.success)
-    assert all(outcome.effort.lp_steps == 0 for outcome in pgd.outcomes)
+    assert all(outcome.effort.lp_steps == 0 for outcome in pgd)
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -118,7 +118,7 @@ def test_result_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         result.success = np.zeros(SOME, dtype=bool)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        result.outcomes[0].verdict = Verdict.ROBUST
+        result[0].verdict = Verdict.ROBUST
 
 
 def test_arguments_are_left_as_they_are():
@@ -180,7 +180,7 @@ def test_shapes_of_inputs(shaped):
     assert np.array_equal(single.adversarials[0], result.adversarials[0])
 
 
-@pytest.mark.parametrize("shape", [(), (6,), (5, 3, 2), (5, 7), (5, 1, 2, 3), (0, 2, 3), (3,)])
+@pytest.mark.parametrize("shape", [(), (5, 3, 2), (5, 7), (5, 4, 2, 3), (0, 2, 3), (3,)])
 def test_shapes_that_do_not_fit(shaped, shape):
     with pytest.raises(InputError, match=r"shape|no inputs"):
         attack(shaped, np.zeros(shape, np.float32), eps=0.1)

@@ -49,8 +49,8 @@ def test_options_refused(option, says):
 @pytest.mark.parametrize(
     ("labels", "says"),
     [
-        ([0, 1], "3 labels"),
-        ([0, 1, 2, 3], "3 labels"),
+        ([0, 1], "number 2, but there are 3 inputs"),
+        ([0, 1, 2, 3], "number 4, but there are 3 inputs"),
         (np.eye(10)[:3], "labels"),
         ([0, 1, 10], "not a class"),
         ([0, -1, 2], "not a class"),
@@ -77,7 +77,7 @@ def test_inputs_refused(value, bounds):
         attack(model, spoiled, y, eps=0.1, lower=bounds[0], upper=bounds[1])
 
 
-@pytest.mark.parametrize("kind", [np.int64, np.uint8, bool, complex, "U3", object])
+@pytest.mark.parametrize("kind", [complex, "U3", object])
 def test_types_of_inputs_refused(kind):
     model, (x, y) = digits()[0], some_digits(3)
     with pytest.raises(InputError, match="type"):

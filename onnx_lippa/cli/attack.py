@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from onnx_lippa.api import method_named
+from onnx_lippa.api.options import method_named
 from onnx_lippa.attacks import Settings
 from onnx_lippa.cli.options import METHOD, Arguments, Properties, option, spread
 from onnx_lippa.cli.property import answer
-from onnx_lippa.cli.run import carry_out
+from onnx_lippa.cli.run import run_command
 from onnx_lippa.lp.engines import ENGINE_NAMES
 from onnx_lippa.lp.solvers.table import SOLVER_NAMES
 
@@ -88,4 +88,4 @@ def attack(
         answer(arguments, properties, time_limit, settings, None)
         return
     properties.require_none()
-    carry_out(arguments, settings, settings)
+    run_command(arguments, settings, settings)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-from onnx_lippa.api import method_named
+from onnx_lippa.api.options import method_named
 from onnx_lippa.attacks import Settings
 from onnx_lippa.cli.options import METHOD, Arguments, Properties, option, spread
 from onnx_lippa.cli.property import answer
-from onnx_lippa.cli.run import carry_out
+from onnx_lippa.cli.run import run_command
 from onnx_lippa.errors import InputError
 from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.runs.audit import AuditSettings
@@ -59,4 +59,4 @@ def audit(
         CertifySettings(time_limit=60.0 if time_limit is None else time_limit),
         math.inf if budget is None else budget,
     )
-    carry_out(arguments, budgets, settings)
+    run_command(arguments, budgets, settings)

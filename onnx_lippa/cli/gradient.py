@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from onnx_lippa.api.models import gradient as write
 from onnx_lippa.cli.options import RUN, Interface, ModelPath, option, spread
 from onnx_lippa.cli.terminal import echo
-from onnx_lippa.errors import InputError
-from onnx_lippa.onnx_io import load, write_gradient
+from onnx_lippa.onnx_io import load
 
 
 @spread
@@ -25,10 +25,7 @@ def gradient(
 ) -> None:
     """Write the gradient as an ONNX graph: inputs x and v, outputs logits and J(x)ᵀ v."""
     loaded = load(model, output=interface.output, limits=interface.limits)
-    target = out if out is not None else model.with_suffix(".grad.onnx")
-    if target.exists() and target.samefile(model):
-        raise InputError(f"{target} is the model itself: give another --out")
-    write_gradient(loaded.network, target)
+    target = write(loaded, out)
     shape = ", ".join(map(str, loaded.network.input_shape))
     k = loaded.network.output_size
     echo(

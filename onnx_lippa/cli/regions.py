@@ -15,7 +15,8 @@ from rich.progress import track
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from onnx_lippa.bounds.stability import BoundsMethod, Stability, stabilities
+from onnx_lippa.api.models import bounds_named
+from onnx_lippa.bounds.stability import Stability, stabilities
 from onnx_lippa.cli.options import (
     METHOD,
     RUN,
@@ -25,12 +26,13 @@ from onnx_lippa.cli.options import (
     spread,
     values_from,
 )
-from onnx_lippa.cli.tables import NORMS, model_line
+from onnx_lippa.cli.tables import model_line
 from onnx_lippa.cli.terminal import console
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import load
 from onnx_lippa.runs.files import replace_file
-from onnx_lippa.runs.inputs import select
+from onnx_lippa.runs.inputs import read_inputs
+from onnx_lippa.runs.summary import NORMS
 from onnx_lippa.spec import get_norm
 
 _SHOWN: Final = 20
@@ -69,7 +71,7 @@ def regions(
         raise InputError(f"--out {out} has an unknown suffix: give a .csv or a .json file")
     if out is not None and not out.parent.is_dir():
         raise InputError(f"cannot write {out}: there is no folder {out.parent}")
-    wanted, method = get_norm(inputs.norm), _method_named(bounds)
+    wanted, method = get_norm(inputs.norm), bounds_named(bounds)
     loaded = load(
         inputs.model,
         output=inputs.output,
@@ -82,10 +84,10 @@ def regions(
         network.input_size, inputs.eps, inputs.lower, inputs.upper, inputs.fixed, "0"
     )
     terminal.print(model_line(loaded), highlight=False, soft_wrap=True)
-    chosen = select(loaded, inputs.data, inputs.first, inputs.indices, features, inputs.seed)
+    chosen = read_inputs(loaded, inputs.data, inputs.first, inputs.indices, features, inputs.seed)
     if chosen.note:
         terminal.print(chosen.note, highlight=False, soft_wrap=True)
-    sets = [features.input_set(x, wanted) for x in chosen.inputs]
+    sets = [features.input_set(x, wanted) for x in chosen.inputs[:]]
     places = chosen.indices.tolist()
     shown = terminal.is_terminal and not terminal.quiet
     counted = stabilities(loaded.network, sets, places, method, samples, inputs.seed)
@@ -106,14 +108,6 @@ def regions(
         terminal.print(f"written to {out}", highlight=False, soft_wrap=True)
     if as_json:
         typer.echo(json.dumps({"units": loaded.network.units, "inputs": rows}, indent=2))
-
-
-def _method_named(name: str) -> BoundsMethod:
-    try:
-        return BoundsMethod(name)
-    except ValueError as error:
-        names = ", ".join(method.value for method in BoundsMethod)
-        raise InputError(f"there are no bounds {name!r}: choose one of {names}") from error
 
 
 def _row(one: Stability) -> dict[str, int]:

@@ -12,7 +12,6 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from typing import Final, final
 
 from onnx_lippa.attacks import Method, Settings
@@ -20,6 +19,7 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import CertifySettings, LinearBounds
 from onnx_lippa.runs.contradiction import merged
+from onnx_lippa.runs.events import Finished, Improved, InputEvent, Stage
 from onnx_lippa.runs.specification import chosen_of, indices_of
 from onnx_lippa.runs.workers import Budgets, Workers, jobs_of, stopping_time, worth_starting
 from onnx_lippa.spec import Problem
@@ -49,16 +49,6 @@ _HARDLY_ANY: Final = 64
 """Nodes below which a search has hardly begun."""
 
 
-class AuditStage(Enum):
-    """What an audit does, in this order; the last two take turns."""
-
-    GRADIENTS = "gradients"
-    BOUNDS = "linear bounds"
-    LIPPA = "LiPPA"
-    PATTERNS = "partial patterns"
-    SEARCH = "complete search"
-
-
 @dataclass(frozen=True)
 class AuditSettings:
     """Budgets of an audit.
@@ -82,24 +72,9 @@ class AuditSettings:
             raise InputError("an audit needs eps, and does not minimise distances")
 
 
-@dataclass(frozen=True)
-class AuditEvent:
-    """One input, after one stage.
-
-    Attributes:
-        stage: the stage.
-        outcome: what is known of the input by now.
-        final: whether no stage will look at it again.
-    """
-
-    stage: AuditStage
-    outcome: Result
-    final: bool
-
-
 def audit(
     model: Model, problems: Sequence[Problem], settings: AuditSettings, workers: int
-) -> Iterator[AuditEvent]:
+) -> Iterator[InputEvent]:
     """Audits some inputs: one event after every stage of every input, the last one final.
 
     Verdicts do not depend on the number of workers, but for time limits and the budget.
@@ -137,13 +112,13 @@ class _Audit:
         self._end = started + settings.budget
         self._last = started + stopping_time(settings.budget)
 
-    def run(self) -> Iterator[AuditEvent]:
+    def run(self) -> Iterator[InputEvent]:
         attack, proof = self._settings.attack, self._settings.proof
         quick = replace(attack, method=Method.PGD, restarts=0, lp_steps=0)
-        yield from self._stage(AuditStage.GRADIENTS, quick, _SHARD, _ATTACK_SHARE)
+        yield from self._stage(Stage.GRADIENTS, quick, _SHARD, _ATTACK_SHARE)
         linear = replace(proof, method=LinearBounds())
-        yield from self._stage(AuditStage.BOUNDS, linear, _SHARD, _ATTACK_SHARE)
-        yield from self._stage(AuditStage.LIPPA, attack, _SHARD, _ATTACK_SHARE)
+        yield from self._stage(Stage.BOUNDS, linear, _SHARD, _ATTACK_SHARE)
+        yield from self._stage(Stage.LIPPA, attack, _SHARD, _ATTACK_SHARE)
         spent, before = 0.0, 0.0
         while self._open() and self._left() > _LEAST_SECONDS:
             seconds = self._slice(proof.time_limit - spent, before)
@@ -153,9 +128,9 @@ class _Audit:
             yield from self._patterns(seconds)
             yield from self._search(seconds)
         for index in self._open():
-            yield AuditEvent(AuditStage.SEARCH, self._known[index], True)
+            yield Finished(Stage.SEARCH, self._known[index])
 
-    def _patterns(self, seconds: float) -> Iterator[AuditEvent]:
+    def _patterns(self, seconds: float) -> Iterator[InputEvent]:
         """Partial patterns for the open inputs, before a search of so many seconds for each."""
         attack = self._settings.attack
         if attack.method is not Method.LIPPA or seconds < _PATTERNS_FROM:
@@ -167,20 +142,20 @@ class _Audit:
             time_limit=min(attack.time_limit, _PATTERNS_SHARE * seconds),
         )
         nearest = sorted(self._open(), key=lambda i: self._known[i].best_margin)
-        yield from self._stage(AuditStage.PATTERNS, partial, 1, _PATTERNS_SHARE, nearest)
+        yield from self._stage(Stage.PATTERNS, partial, 1, _PATTERNS_SHARE, nearest)
 
-    def _search(self, seconds: float) -> Iterator[AuditEvent]:
+    def _search(self, seconds: float) -> Iterator[InputEvent]:
         """A complete search of so many seconds for each open input, if that is enough to begin."""
         proof = self._settings.proof
         searched = replace(proof, time_limit=seconds)
         tried = self._open()[: _TRIED * self._workers]
         nodes = {i: self._known[i].effort.nodes for i in tried}
-        yield from self._stage(AuditStage.SEARCH, searched, 1, 1.0, tried)
+        yield from self._stage(Stage.SEARCH, searched, 1, 1.0, tried)
         stuck = [i for i in tried if self._is_stuck(i, nodes[i])]
         if 2 * len(stuck) > len(tried):
             return  # it takes longer than this to begin: more time for each, for fewer
         rest = [i for i in self._open() if i not in nodes]
-        yield from self._stage(AuditStage.SEARCH, searched, 1, 1.0, rest)
+        yield from self._stage(Stage.SEARCH, searched, 1, 1.0, rest)
 
     def _slice(self, left: float, before: float) -> float:
         """Seconds of the next round for each open input, of which ``left`` may still be spent.
@@ -198,12 +173,12 @@ class _Audit:
 
     def _stage(
         self,
-        stage: AuditStage,
+        stage: Stage,
         budgets: Budgets,
         shard: int,
         share: float,
         chosen: list[int] | None = None,
-    ) -> Iterator[AuditEvent]:
+    ) -> Iterator[InputEvent]:
         """One stage over open inputs, all when None, within a share of what is left of the budget.
 
         Attacks and bounds, which do all inputs, share that time evenly.
@@ -222,7 +197,8 @@ class _Audit:
             problem = self._problems[self._places[index]]
             known = merged(self._known[index], outcome, problem, self._model)
             self._known[index] = known
-            yield AuditEvent(stage, known, known.verdict is not Verdict.UNKNOWN)
+            is_open = known.verdict is Verdict.UNKNOWN
+            yield Improved(stage, known) if is_open else Finished(stage, known)
 
     def _open(self) -> list[int]:
         """The inputs without a verdict; those that came nearest to a proof first."""

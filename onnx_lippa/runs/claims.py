@@ -307,7 +307,7 @@ def _specification(run: RunFile) -> RunSpecification:
     identity = run.identity
     settings = Settings(minimize=identity.features.eps is None)
     return RunSpecification(
-        Path(run.model.path), get_norm(identity.norm), identity.features,
+        get_norm(identity.norm), identity.features,
         Targets.parse(identity.targets), settings,
     )  # fmt: skip
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from onnx_lippa.attacks import Settings
-from onnx_lippa.errors import FalseClaimError, InputError
+from onnx_lippa.errors import FalseClaimError, InputError, LippaError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.runs.audit import AuditSettings
 from onnx_lippa.runs.files import FolderLock, reading, replace_file, writing
 from onnx_lippa.runs.folder import SUMMARY
-from onnx_lippa.runs.identity import CURVE, LIST, RUN
+from onnx_lippa.runs.identity import CURVE, LIST, RUN, read_run
 from onnx_lippa.runs.summary import Summary
 from onnx_lippa.spec import Problem
 from onnx_lippa.witness import Effort, Result, Verdict, check_stored
@@ -47,7 +48,7 @@ def _halved(places: list[int]) -> list[int]:
     return [places[middle], *_halved(places[:middle]), *_halved(places[middle + 1 :])]
 
 
-def carried(
+def carry_over(
     model: Model, problems: Sequence[Problem], known: Mapping[float, Sequence[Result]]
 ) -> list[Result]:
     """Verdicts at one radius that follow from those at others.
@@ -112,6 +113,15 @@ def lock_curve(folder: Path) -> FolderLock:
                 f"{folder} holds a {name} that is not of this curve: give another --out"
             )
     return FolderLock(folder)
+
+
+def folder_of(folder: Path, eps: float, name: str) -> Path:
+    """The folder of one radius of a curve: the one that holds it, else a new one of this name."""
+    for known in radii_of(folder):
+        with suppress(LippaError):
+            if read_run(folder / known).identity.features.eps == eps:
+                return folder / known
+    return folder / f"eps-{name}".replace("/", "_")
 
 
 def radii_of(folder: Path) -> list[str]:

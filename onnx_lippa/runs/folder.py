@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, final
 from zipfile import ZipFile
 
 import numpy as np
@@ -26,6 +26,7 @@ from onnx_lippa.runs.files import (
     writing,
 )
 from onnx_lippa.runs.identity import CURVE, LIST, RUN, Identity, Place, RunFile, Sealed, read_run
+from onnx_lippa.runs.inputs import RunInputs
 from onnx_lippa.runs.record import JOURNAL, Entry, Journal, Record, parse_records, read_journal
 from onnx_lippa.runs.summary import Summary
 from onnx_lippa.witness import Result, Verdict, Witness
@@ -160,58 +161,44 @@ def _read_array(archive: ZipFile, path: Path, name: str) -> AnyArray:
     return np.array(found) if isinstance(found, np.memmap) else found
 
 
+@final
 class RunFolder:
-    """Writes results as they come, and reads them back.
+    """The folder of a run in progress; opening it resumes an interrupted run that is the same.
 
     Args:
         path: the folder.
+        identity: the identity of the run.
+        model: path of the model.
+        inputs: the clean inputs; they go into the folder where they lie in no file.
         sample_shape: shape of one input, in which adversarial inputs are stored.
+
+    Raises:
+        InputError: the folder cannot be written, is in use, or holds another run.
+        DamagedFolderError: it holds a run whose files are damaged.
     """
 
-    def __init__(self, path: Path, sample_shape: Shape) -> None:
-        self.path, self._shape = path, sample_shape
+    def __init__(
+        self, path: Path, identity: Identity, model: Path, inputs: RunInputs, sample_shape: Shape
+    ) -> None:
+        self.path, self._inputs, self._shape = path, inputs, sample_shape
         self._outcomes: dict[int, Result] = {}
-        self._labels: dict[int, int] = {}
-        self._predictions: dict[int, int] = {}
-        self._run: RunFile | None = None
-        self._lock: FolderLock | None = None
         self._journal: Journal | None = None
         self._results: LineFile | None = None
         self._checks: list[int] = []
         self._is_torn = False
-
-    def open(
-        self,
-        identity: Identity,
-        model: Path,
-        data: Path | None,
-        predictions: dict[int, int],
-        labels: dict[int, int],
-    ) -> None:
-        """Prepares the folder; takes up an interrupted run that asked the same.
-
-        Args:
-            identity: what this run is asked.
-            model: where the model is.
-            data: where the data is; None where the inputs go into the folder.
-            predictions: class the model gives each clean input, by index.
-            labels: label of each input, by index.
-
-        Raises:
-            InputError: the folder cannot be written, is in use, or holds another run.
-            DamagedFolderError: it holds a run whose files are damaged.
-        """
-        self._labels, self._predictions = labels, predictions
-        with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = FolderLock(self.path)
+        with writing(path):
+            path.mkdir(parents=True, exist_ok=True)
+        self._lock = FolderLock(path)
         try:
-            self._begin(identity, model, data)
+            self._run = self._begin(identity, model, inputs.path)
+            if inputs.path is None:
+                self._save_data()
         except BaseException:
             self._let_go()
             raise
 
-    def _begin(self, identity: Identity, model: Path, data: Path | None) -> None:
+    def _begin(self, identity: Identity, model: Path, data: Path | None) -> RunFile:
+        """Reads what is there, and writes what the run begins with."""
         run = RunFile(
             identity,
             Place.seen_from(self.path, model),
@@ -241,7 +228,7 @@ class RunFolder:
         # Written even where nothing changes, so that a full disk is found before the work.
         replace_file(self.path / RUN, run.content())
         self._write_results()
-        self._run = run
+        return run
 
     @property
     def finished(self) -> list[Result]:
@@ -255,7 +242,7 @@ class RunFolder:
             InputError: it cannot be written.
         """
         self._outcomes[outcome.index] = outcome
-        record = self._record(outcome)
+        record = self._inputs.record(outcome)
         try:
             if self._journal is None:
                 self._journal = Journal(self.path)
@@ -268,10 +255,13 @@ class RunFolder:
             raise
         self._checks.append(record.checksum())
 
-    def save_data(self, inputs: Floats, labels: Integers) -> None:
+    def _save_data(self) -> None:
         """Keeps inputs that exist nowhere else."""
-        shaped = inputs.reshape(len(inputs), *self._shape)
-        _write_arrays(self.path / DATA, {"inputs": shaped, "labels": labels})
+        rows, labels = self._inputs.inputs[:], self._inputs.labels
+        arrays: dict[str, AnyArray] = {"inputs": rows.reshape(len(labels), *self._shape)}
+        if self._inputs.are_labelled:
+            arrays["labels"] = labels
+        _write_arrays(self.path / DATA, arrays)
 
     def close(self, summary: Summary) -> None:
         """Writes what is known at the end, or at an interrupt: files that agree.
@@ -287,10 +277,8 @@ class RunFolder:
             self._save_witnesses()
             figures = summary.as_json()
             replace_file(self.path / SUMMARY, (json.dumps(figures, indent=2) + "\n").encode())
-            if self._run is not None:
-                sealed = Sealed(tuple(self._checks), summary_checksum(figures))
-                run = replace(self._run, sealed=sealed)
-                replace_file(self.path / RUN, run.content())
+            sealed = Sealed(tuple(self._checks), summary_checksum(figures))
+            replace_file(self.path / RUN, replace(self._run, sealed=sealed).content())
             remove_file(self.path / JOURNAL)
         finally:
             self._let_go()
@@ -299,9 +287,8 @@ class RunFolder:
         for file in (self._journal, self._results):
             if file is not None:
                 file.close()
-        if self._lock is not None:
-            self._lock.release()
-        self._journal, self._results, self._lock = None, None, None
+        self._lock.release()
+        self._journal, self._results = None, None
 
     def _save_witnesses(self) -> None:
         known = [o for o in self.finished if o.witness is not None]
@@ -310,20 +297,16 @@ class RunFolder:
         arrays: dict[str, AnyArray] = {
             "index": np.array([o.index for o in known], dtype=np.int64),
             "inputs": inputs.reshape(len(stored), *self._shape),
-            "labels": np.array([self._labels[o.index] for o in known], dtype=np.int64),
+            "labels": np.array([self._inputs.label(o.index) for o in known], dtype=np.int64),
             "predictions": np.array([w.prediction for w in stored], dtype=np.int64),
             "outputs": np.array([w.outputs for w in stored], dtype=None if stored else np.float32),
         }
         _write_arrays(self.path / ADVERSARIALS, arrays)
 
     def _write_results(self) -> None:
-        records = [self._record(outcome) for outcome in self._outcomes.values()]
+        records = [self._inputs.record(outcome) for outcome in self._outcomes.values()]
         replace_file(self.path / RESULTS, "".join(record.line() for record in records).encode())
         self._checks, self._is_torn = [record.checksum() for record in records], False
-
-    def _record(self, outcome: Result) -> Record:
-        index = outcome.index
-        return Record.of(outcome, self._labels[index], self._predictions[index])
 
     def _take_up(self, known: RunFile, run: RunFile) -> RunFile:
         """Reads the outcomes of an interrupted run; a claim without its witness is dropped.
@@ -334,7 +317,7 @@ class RunFolder:
         kept = read_kept(self.path, known, self._shape)
         for record in kept.records.values():
             index = record.index
-            if self._labels.get(index) != record.label:
+            if self._inputs.label(index) != record.label:
                 raise InputError(
                     f"{self.path / RESULTS} has another label for input {index} than the data: "
                     "give another --out"
@@ -344,7 +327,7 @@ class RunFolder:
                 self._outcomes[index] = record.outcome(None)
             elif witness is not None:
                 self._outcomes[index] = record.outcome(witness)
-        entries = [Entry(self._record(o), o.witness) for o in self._outcomes.values()]
+        entries = [Entry(self._inputs.record(o), o.witness) for o in self._outcomes.values()]
         checks = tuple(entry.record.checksum() for entry in entries)
         before = None if known.sealed is None else known.sealed.results
         if before is not None and checks[: len(before)] == before:

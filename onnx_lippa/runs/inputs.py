@@ -1,63 +1,126 @@
-"""Which inputs a run is about."""
+"""The clean inputs of a run: read from a file, drawn, or taken from a caller's arrays."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, final
 
 import numpy as np
+import numpy.typing as npt
 
-from onnx_lippa.arrays import Floats, Integers
-from onnx_lippa.data import Rows, check_inputs, check_labels, open_data
+from onnx_lippa.arrays import Floats, InputRows, Integers
+from onnx_lippa.data import check_inputs, check_labels, open_data
+from onnx_lippa.data.convert import convert_arrays
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.runs.identity import digest_inputs
+from onnx_lippa.runs.record import Record
+from onnx_lippa.runs.specification import ProblemSet, RunSpecification
 from onnx_lippa.spec import InputSpecification
+from onnx_lippa.witness import Result
 
 _DRAWN: Final = 10
 """Inputs drawn where there is no data and no count is asked for."""
 
 
+@final
 @dataclass(frozen=True)
-class Selection:
-    """The inputs of a run.
+class RunInputs:
+    """The clean inputs of a run.
 
     Attributes:
         indices: (n,) their places in the data.
         inputs: (n, d) in the type of the model.
         labels: (n,) their labels.
-        outputs: (n, k) what the model gives for them.
+        outputs: (n, k) the model's outputs for them.
         source: where they come from, for the summary.
-        path: the data file; empty where they were drawn.
+        path: the data file; None where they lie in no file.
         sha256: digest of inputs and labels, as they are used.
         note: what the user should know about them, or empty.
+        are_labelled: whether the labels are given, and not the model's own predictions.
     """
 
     indices: Integers
-    inputs: Floats | Rows
+    inputs: InputRows
     labels: Integers
     outputs: Floats
     source: str
-    path: str
+    path: Path | None
     sha256: str
     note: str = ""
+    are_labelled: bool = True
 
-    def inputs_at(self, places: list[int]) -> Floats | Rows:
-        """The inputs at some places of the selection."""
-        if isinstance(self.inputs, Rows):
-            return self.inputs.take(np.array(places, dtype=np.int64))
-        return self.inputs[places]
+    @cached_property
+    def predictions(self) -> Integers:
+        """(n,) the classes of the model."""
+        return self.outputs.argmax(axis=1)
+
+    @cached_property
+    def _places(self) -> dict[int, int]:
+        return {index: place for place, index in enumerate(self.indices.tolist())}
+
+    def rows(self, indices: Integers) -> Floats:
+        """The inputs (m, d) with these indices."""
+        places = [self._places[index] for index in indices.tolist()]
+        return self.inputs[np.array(places, dtype=np.int64)]
+
+    def problems(
+        self, specification: RunSpecification, indices: Sequence[int] | None = None
+    ) -> ProblemSet:
+        """The problems of the inputs with these indices, of all when None."""
+        whole = specification.problems(self.indices, self.inputs, self.labels, self.outputs)
+        if indices is None:
+            return whole
+        return whole.chosen([self._places[index] for index in indices])
+
+    def label(self, index: int) -> int | None:
+        """The label of the input with this index; None where the run has no such input."""
+        place = self._places.get(index)
+        return None if place is None else int(self.labels[place])
+
+    def record(self, result: Result) -> Record:
+        """A result beside the label and the prediction of its input."""
+        place = self._places[result.index]
+        return Record.of(result, int(self.labels[place]), int(self.predictions[place]))
 
 
-def select(
+def take_arrays(
+    model: Model, x: npt.ArrayLike, y: npt.ArrayLike | None, features: InputSpecification
+) -> RunInputs:
+    """The inputs that a caller has in memory, in any form that a data file may have.
+
+    Args:
+        model: the model.
+        x: one input or a batch: floats, or bytes as fractions of 255.
+        y: class numbers; None takes the model's own predictions.
+        features: domain and grid, which hold the inputs.
+
+    Raises:
+        InputError: they cannot be used.
+    """
+    taken, given = convert_arrays(x, y, model.network.input_shape, model.interface.dtype)
+    inputs = taken.copy()  # the results show them, whatever becomes of the caller's array
+    check_inputs(inputs, features)
+    outputs = model.runtime.forward(inputs)
+    labels = outputs.argmax(axis=1) if given is None else given
+    check_labels(labels, outputs.shape[1])
+    return RunInputs(
+        np.arange(len(inputs)), inputs, labels, outputs, f"{len(inputs)} inputs in memory", None,
+        digest_inputs(inputs, given), are_labelled=given is not None,
+    )  # fmt: skip
+
+
+def read_inputs(
     model: Model,
     data: Path | None,
     first: int | None,
     indices: str | None,
     features: InputSpecification,
     seed: int,
-) -> Selection:
+) -> RunInputs:
     """Reads or draws the inputs and checks them against model, domain and grid.
 
     Raises:
@@ -87,10 +150,9 @@ def select(
     else:
         labels = read.labels[chosen]
         check_labels(labels, outputs.shape[1])
-    resolved = str(path.resolve())
     known = None if read.labels is None else labels
     digest = digest_inputs(inputs, known)
-    return Selection(chosen, inputs, labels, outputs, str(path), resolved, digest, note)
+    return RunInputs(chosen, inputs, labels, outputs, str(path), path.resolve(), digest, note)
 
 
 def _listed(indices: str) -> Integers:
@@ -115,14 +177,14 @@ def _chosen(
     return chosen
 
 
-def _drawn(model: Model, count: int, features: InputSpecification, seed: int) -> Selection:
+def _drawn(model: Model, count: int, features: InputSpecification, seed: int) -> RunInputs:
     """Inputs drawn from domain and grid, labelled by the network."""
     generator = np.random.default_rng([seed, count])
     inputs = features.draw(generator, count, model.network.input_size, model.interface.dtype)
     outputs = model.runtime.forward(inputs)
     source = f"{count} inputs drawn from the domain (seed {seed}), labelled by the network"
     labels = outputs.argmax(axis=1)
-    return Selection(
-        np.arange(count), inputs, labels, outputs, source, "", digest_inputs(inputs, labels),
+    return RunInputs(
+        np.arange(count), inputs, labels, outputs, source, None, digest_inputs(inputs, labels),
         f"no data given: {source}",
     )  # fmt: skip

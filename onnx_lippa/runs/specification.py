@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import final, overload
 
 import numpy as np
@@ -67,7 +66,6 @@ class RunSpecification:
     """One run.
 
     Attributes:
-        model: path of the model.
         norm: norm of the ball and of distances.
         features: radius of the ball and domain, for all features or for each, and which of them
             do not move or move in steps.
@@ -76,7 +74,6 @@ class RunSpecification:
         workers: number of processes.
     """
 
-    model: Path
     norm: Norm
     features: InputSpecification
     targets: Targets

@@ -6,7 +6,7 @@ import math
 import platform
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any, Final
@@ -24,6 +24,25 @@ _OF_BEFORE: Final = {
     "proved_by": {"interval": 0, "linear": 0, "mip": 0, "complete": 0},
 }
 """What fields that older summaries lack mean there."""
+ROBUST_ERROR: Final = "robust error"
+CURVE_COLUMNS: Final = (
+    "eps", "clean error", "robust error", "adversarial", "robust", "unknown", "seconds",
+)  # fmt: skip
+NORMS: Final = {"linf": "ℓ∞", "l1": "ℓ1", "l2": "ℓ2"}
+"""How the norms are written."""
+_FOUND_BY: Final = {
+    "gradient": "found by PGD",
+    "lp": "found by LPSteps",
+    "grid": "found by grid search",
+    "mip": "found by MIPs",
+    "search": "found by branch and bound",
+}
+_PROVED_BY: Final = {
+    "interval": "by interval bounds",
+    "linear": "by linear bounds",
+    "mip": "by MIPs",
+    "complete": "by branch and bound",
+}
 _PACKAGES: Final = ("onnx-lippa", "onnx", "onnxruntime", "ortools", "numpy", "scipy", "clarabel")
 
 
@@ -224,3 +243,109 @@ def _median(values: Iterable[float]) -> float | None:
 def _mean(values: Iterable[float]) -> float | None:
     known = list(values)
     return statistics.fmean(known) if known else None
+
+
+def summary_title(facts: RunFacts) -> str:
+    """The method, what it looked for, and where."""
+    method, eps = facts.method, facts.features.eps
+    if method == "audit":
+        what = "audit: robust error"
+    elif method.startswith("certify "):
+        what = f"certification ({method.removeprefix('certify ')}): robustness"
+    elif facts.minimize:
+        what = f"attack ({method}): nearest adversarial examples"
+    else:
+        what = f"attack ({method}): adversarial examples"
+    norm, scale = NORMS[facts.norm], facts.features.scale
+    where = f"in {norm} distance" if eps is None else f"within {norm} distance {eps:g}"
+    scaled = "" if scale is None else f", scaled by {min(scale):g} to {max(scale):g}"
+    return f"{what} {where}{scaled}"
+
+
+def summary_rows(summary: Summary) -> Iterator[tuple[str, str]]:
+    """The figures of a run as rows of a table; the main one begins with :data:`ROBUST_ERROR`."""
+    counts, facts = summary.counts, summary.facts
+    yield "clean error", f"{summary.clean_error:.2%}"
+    if facts.features.eps is not None:
+        yield _robust_error_row(summary)
+    yield "inputs", f"{summary.inputs} of {facts.requested}"
+    yield "  misclassified", str(counts.misclassified)
+    yield "  adversarial, replayed", str(counts.adversarial)
+    for by, count in asdict(summary.found_by).items():
+        if count:
+            yield f"    {_FOUND_BY[by]}", str(count)
+    if counts.robust or facts.method.split()[0] in ("certify", "audit"):
+        yield "  robust, proven", str(counts.robust)
+    for by, count in asdict(summary.proved_by).items():
+        if count:
+            yield f"    {_PROVED_BY[by]}", str(count)
+    yield "  unknown", str(counts.unknown)
+    if summary.median_distance is not None:
+        yield "median distance (adversarial)", f"{summary.median_distance:.4g}"
+    for verdict, seconds in (
+        ("adversarial", summary.seconds_per_broken),
+        ("robust", summary.seconds_per_proven),
+        ("unknown", summary.seconds_per_unbroken),
+    ):
+        if seconds is not None:
+            yield f"mean time per {verdict} input", f"{seconds:.3f} s"
+    effort = summary.effort
+    if effort.lp_steps:
+        rate = effort.lp_steps / effort.lp_seconds if effort.lp_seconds > 0 else 0.0
+        yield "LPSteps", f"{effort.lp_steps:,} ({rate:,.0f} per second of LP time)"
+    for name, count in (
+        ("linear programs of proofs", effort.lps),
+        ("MIPs", effort.mips),
+        ("branch-and-bound nodes", effort.nodes),
+    ):
+        if count:
+            yield name, f"{count:,}"
+    workers = "1 worker" if facts.workers == 1 else f"{facts.workers} workers"
+    yield "total time", f"{summary.seconds:.1f} s, {workers}"
+
+
+def _robust_error_row(summary: Summary) -> tuple[str, str]:
+    error = summary.robust_error
+    if not summary.counts.robust and error.lower < error.upper:
+        return f"{ROBUST_ERROR} (lower bound)", f"{error.lower:.2%}"
+    return ROBUST_ERROR, _robust_error(summary)
+
+
+def curve_title(summaries: Sequence[Summary]) -> str:
+    """The title of the table of a curve."""
+    return f"robust error over the {NORMS[summaries[0].facts.norm]} radius"
+
+
+def curve_rows(summaries: Sequence[Summary]) -> Iterator[tuple[str, ...]]:
+    """The figures of a curve as rows of a table, under :data:`CURVE_COLUMNS`."""
+    for summary in summaries:
+        counts = summary.counts
+        yield (
+            f"{summary.facts.features.eps:g}", f"{summary.clean_error:.2%}",
+            _robust_error(summary), str(counts.adversarial), str(counts.robust),
+            str(counts.unknown), f"{summary.seconds:.1f}",
+        )  # fmt: skip
+
+
+def _robust_error(summary: Summary) -> str:
+    """A number, or an interval."""
+    error = summary.robust_error
+    if error.lower == error.upper:
+        return f"{error.lower:.2%}"
+    return f"{error.lower:.2%} to {error.upper:.2%}"
+
+
+def summary_text(summary: Summary) -> str:
+    """The figures of a run as plain text."""
+    rows = list(summary_rows(summary))
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    lines = [f"{name:<{widths[0]}}  {value:>{widths[1]}}" for name, value in rows]
+    return "\n".join([summary_title(summary.facts), *lines])
+
+
+def curve_text(summaries: Sequence[Summary]) -> str:
+    """The figures of a curve as plain text."""
+    rows = [CURVE_COLUMNS, *curve_rows(summaries)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(CURVE_COLUMNS))]
+    lines = ["  ".join(f"{c:>{w}}" for c, w in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join([curve_title(summaries), *lines])

@@ -49,7 +49,7 @@ def test_named_lp_steps_are_spent(tmp_path):
             model, x, y, eps=eps, restarts=0, gradient_steps=3, lp_steps=steps, method="lippa"
         )
         assert result.verdicts == (Verdict.UNKNOWN,)
-        spent[steps] = result.outcomes[0].effort.lp_steps
+        spent[steps] = result[0].effort.lp_steps
     assert spent[5] == spent[0] + 5
     assert spent[60] == spent[0] + 60
 
@@ -57,7 +57,7 @@ def test_named_lp_steps_are_spent(tmp_path):
 def test_lp_steps_end_where_there_is_no_other_region(tmp_path):
     path = linear_file(tmp_path, np.eye(2), np.array([0.0, -5.0]))
     result = attack(path, np.full((1, 2), 0.5, np.float32), [0], eps=0.1, lp_steps=10_000)
-    assert result.outcomes[0].effort.lp_steps == 1
+    assert result[0].effort.lp_steps == 1
 
 
 def test_gates_are_only_where_nobody_named_a_budget():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa import InputError, Verdict, attack, state
-from onnx_lippa.api import method_named
+from onnx_lippa.api.options import method_named
 from onnx_lippa.attacks import Method, Settings
 from onnx_lippa.attacks.driver import engine_for
 from onnx_lippa.attacks.free_units import FreeUnits, Standpoint, free_set

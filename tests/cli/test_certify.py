@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from onnx_lippa import FalseClaimError, replay
-from onnx_lippa.cli import run as run_command
+from onnx_lippa.runs.events import Finished
+from onnx_lippa.runs.session import Session
 from tests.support.attacks import DIGITS, DIGITS_DATA
 from tests.support.commands import command
 from tests.support.folders import read_records
@@ -18,7 +19,7 @@ from tests.support.graphs import graph_model, node, saved
 from tests.support.vnnlib import SAT, UNSAT
 
 EPS = ("--eps", "0.05", "--first", "12")
-REAL = run_command.run_inputs
+REAL = Session.work
 
 
 @pytest.mark.parametrize("task", ["certify", "audit"])
@@ -78,16 +79,16 @@ def test_interrupted_and_continued(tmp_path, monkeypatch):
     whole, out = tmp_path / "whole", tmp_path / "run"
     command(*question, "--out", whole)
 
-    def stopping(*arguments):
+    def stopping(session):
         settled = 0
-        for event in REAL(*arguments):
-            settled += event.final
+        for event in REAL(session):
+            settled += isinstance(event, Finished)
             if settled == 5:
                 raise KeyboardInterrupt
             yield event
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_command, "run_inputs", stopping)
+        patch.setattr(Session, "work", stopping)
         ended = command(*question, "--out", out)
     assert ended.code == 130
     assert "Traceback" not in ended.err

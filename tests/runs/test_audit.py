@@ -14,10 +14,11 @@ from onnx_lippa.attacks import Method, Settings
 from onnx_lippa.errors import ContradictionError, LippaError
 from onnx_lippa.proofs import CertifySettings, LinearBounds
 from onnx_lippa.runs import workers as workers_module
-from onnx_lippa.runs.audit import AuditSettings, AuditStage
+from onnx_lippa.runs.audit import AuditSettings
 from onnx_lippa.runs.audit import audit as audit_problems
 from onnx_lippa.runs.contradiction import merged
-from onnx_lippa.runs.curve import carried, order_of
+from onnx_lippa.runs.curve import carry_over, order_of
+from onnx_lippa.runs.events import Finished, Stage
 from onnx_lippa.runs.finding import Answer
 from onnx_lippa.runs.workers import Job, Workers
 from onnx_lippa.spec import Property
@@ -35,12 +36,12 @@ def run(count=30, eps=0.07, settings=BUDGETS, workers=1):
 
 def test_every_input_ends_once_and_stages_come_in_order():
     events = run()
-    final = [event.outcome.index for event in events if event.final]
+    final = [event.result.index for event in events if isinstance(event, Finished)]
     assert sorted(final) == list(range(30))
-    order = list(AuditStage)
+    order = list(Stage)
     places = [order.index(event.stage) for event in events]
     assert places == sorted(places)
-    last = {event.outcome.index: event.outcome for event in events}
+    last = {event.result.index: event.result for event in events}
     kinds = {outcome.verdict for outcome in last.values()}
     assert {Verdict.ADVERSARIAL, Verdict.ROBUST} <= kinds
     assert Verdict.UNKNOWN not in kinds
@@ -51,17 +52,17 @@ def test_every_input_ends_once_and_stages_come_in_order():
 def test_a_settled_input_is_left_alone():
     seen: dict[int, int] = {}
     for place, event in enumerate(run()):
-        assert event.outcome.index not in seen
-        if event.final:
-            seen[event.outcome.index] = place
+        assert event.result.index not in seen
+        if isinstance(event, Finished):
+            seen[event.result.index] = place
 
 
 def test_verdicts_do_not_depend_on_the_workers():
     def settled(events):
         return {
-            e.outcome.index: (e.outcome.verdict, e.outcome.bound, e.outcome.effort.nodes)
+            e.result.index: (e.result.verdict, e.result.bound, e.result.effort.nodes)
             for e in events
-            if e.final
+            if isinstance(e, Finished)
         }
 
     assert settled(run(12)) == settled(run(12, workers=2))
@@ -82,13 +83,13 @@ def test_a_budget_is_kept(workers):
     started = time.monotonic()
     events = list(audit_problems(model, asked, replace(BUDGETS, budget=4.0), workers))
     assert time.monotonic() - started < 4.0 + 4.0  # processes start, shared machines stall
-    assert sorted(e.outcome.index for e in events if e.final) == list(range(40))
+    assert sorted(e.result.index for e in events if isinstance(e, Finished)) == list(range(40))
 
 
 def test_a_budget_of_nothing_leaves_all_unknown():
     events = run(5, settings=replace(BUDGETS, budget=1e-9))
-    assert {e.outcome.verdict for e in events} == {Verdict.UNKNOWN}
-    assert all(e.final for e in events)
+    assert {e.result.verdict for e in events} == {Verdict.UNKNOWN}
+    assert all(isinstance(e, Finished) for e in events)
 
 
 def test_settings_refused():
@@ -100,7 +101,7 @@ def test_settings_refused():
 
 def test_a_witness_and_a_proof_stop_the_run():
     model, x, y = digits()
-    adversarial = next(e.outcome for e in run() if e.outcome.verdict is Verdict.ADVERSARIAL)
+    adversarial = next(e.result for e in run() if e.result.verdict is Verdict.ADVERSARIAL)
     problem = problems_of(model, x, y, [adversarial.index], 0.07)[0]
     robust = Result(adversarial.index, Verdict.ROBUST, bound=0.5, proved_by=ProvedBy.COMPLETE)
     for pair in ((adversarial, robust), (robust, adversarial)):
@@ -113,7 +114,7 @@ def test_a_witness_and_a_proof_stop_the_run():
 def test_a_witness_by_rounding_alone_is_no_contradiction():
     """ONNX Runtime's float32 decides where a margin is positive in real numbers, but hardly."""
     model, x, y = digits()
-    adversarial = next(e.outcome for e in run() if e.outcome.verdict is Verdict.ADVERSARIAL)
+    adversarial = next(e.result for e in run() if e.result.verdict is Verdict.ADVERSARIAL)
     problem = problems_of(model, x, y, [adversarial.index], 0.07)[0]
 
     def margin(point):
@@ -209,12 +210,12 @@ def test_partial_patterns_come_where_searches_stall(monkeypatch, method, kinds):
     stages = [event.stage for event in events]
     if method is Method.LIPPA:
         assert asked[-1].time_limit == pytest.approx(31 / 4)
-        at = stages.index(AuditStage.PATTERNS)
-        assert stages[:at].count(AuditStage.SEARCH) == 2
-        assert AuditStage.SEARCH in stages[at:]
+        at = stages.index(Stage.PATTERNS)
+        assert stages[:at].count(Stage.SEARCH) == 2
+        assert Stage.SEARCH in stages[at:]
     else:
-        assert AuditStage.PATTERNS not in stages
-    assert events[-1].outcome.reason == "limit"
+        assert Stage.PATTERNS not in stages
+    assert events[-1].result.reason == "limit"
 
 
 def test_a_reason_outlives_an_attack_without_one():
@@ -277,10 +278,10 @@ def test_orders_of_a_curve():
 
 def test_what_carries_over():
     model, x, y = digits()
-    known = {0.07: [e.outcome for e in run(20) if e.final]}
+    known = {0.07: [e.result for e in run(20) if isinstance(e, Finished)]}
     by_index = {outcome.index: outcome for outcome in known[0.07]}
-    larger = carried(model, problems_of(model, x, y, range(20), 0.09), known)
-    smaller = carried(model, problems_of(model, x, y, range(20), 0.03), known)
+    larger = carry_over(model, problems_of(model, x, y, range(20), 0.09), known)
+    smaller = carry_over(model, problems_of(model, x, y, range(20), 0.03), known)
     kinds = {Verdict.MISCLASSIFIED, Verdict.ADVERSARIAL}
     assert {o.index for o in larger} == {i for i, o in by_index.items() if o.verdict in kinds}
     assert all(o.effort.seconds == 0.0 for o in larger)

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 
 from onnx_lippa import FalseClaimError, InputError, replay
-from onnx_lippa.cli import run as run_command
 from onnx_lippa.runs.identity import read_run
 from onnx_lippa.spec import InputSpecification
 from tests.support.attacks import DIGITS, DIGITS_DATA, mlp_file
 from tests.support.commands import FEW, command
+from tests.support.faults import stop_after
 from tests.support.folders import edit_arrays, edit_json, read_records
 
-REAL = run_command.run_inputs
 D = 64
 
 
@@ -126,15 +125,9 @@ def test_witnesses_off_the_grid_or_moved_where_fixed(run, files):
 
 
 def test_interrupted_and_continued(tmp_path, monkeypatch, files, finished):
-    def stopping(*arguments):
-        for number, outcome in enumerate(REAL(*arguments)):
-            if number == 2:
-                raise KeyboardInterrupt
-            yield outcome
-
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(run_command, "run_inputs", stopping)
+        stop_after(patch, 2)
         assert command(*question(files), "--out", out).code == 130
     assert replay(out).inputs == 2
     refused = command(*question(files, "other_eps.npy"), "--out", out)

@@ -103,11 +103,11 @@ def test_data_counts_by_what_is_used_of_it(tmp_path):
 
 
 def test_another_version_of_the_program_is_another_run(tmp_path, monkeypatch):
-    from onnx_lippa.cli import run
+    from onnx_lippa.runs import session
 
     out, words = tmp_path / "run", ("attack", DIGITS, "--eps", "0.06", "--first", "3", *FEW)
     assert command(*words, "--out", out).code == 0
-    monkeypatch.setattr(run, "__version__", "9.9")
+    monkeypatch.setattr(session, "__version__", "9.9")
     ended = command(*words, "--out", out)
     assert ended.code == 2
     assert "the version of onnx-lippa" in ended.said
@@ -173,19 +173,18 @@ def test_distances_of_before_were_rounded_to_nearest(tmp_path):
 
 def test_a_model_that_is_replaced_between_radii(tmp_path, monkeypatch):
     """Each radius starts workers anew; they open what was checked, or the run ends."""
-    from onnx_lippa.cli import run
-    from onnx_lippa.runs import workers
+    from onnx_lippa.runs import session, workers
 
     monkeypatch.setattr(workers, "_SHARD", 1)
     path, out = tmp_path / "m.onnx", tmp_path / "curve"
     shutil.copy(DIGITS, path)
-    real = run.write_curve
+    real = session.write_curve
 
     def replacing(*arguments):
         real(*arguments)
         shutil.copy(DIGITS.with_name("mnist_mlp.onnx"), path)
 
-    monkeypatch.setattr(run, "write_curve", replacing)
+    monkeypatch.setattr(session, "write_curve", replacing)
     ended = command(
         "attack", path, DIGITS_DATA, "--eps", "0.01,0.02", "--first", "4", "--workers", "2",
         "--out", out, *FEW,

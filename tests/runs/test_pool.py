@@ -69,7 +69,7 @@ def problems(model, x, y, count, *faults) -> Sequence[Problem]:
     """Classification within 0.05, as for a run; with some faults over some inputs."""
     kind = FaultySpecification if faults else RunSpecification
     asked = kind(
-        model.file.path, get_norm("linf"), InputSpecification(eps=0.05), Targets(), Settings(**FEW),
+        get_norm("linf"), InputSpecification(eps=0.05), Targets(), Settings(**FEW),
         *([1, faults] if faults else []),
     )  # fmt: skip
     return asked.problems(np.arange(count), x[:count], y[:count], model.runtime.forward(x[:count]))

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from onnx_lippa import InputError, replay
-from onnx_lippa.cli import run as run_command
 from onnx_lippa.errors import WorkerError
+from onnx_lippa.runs import session
+from onnx_lippa.runs.workers import outcomes
 from tests.support.attacks import DIGITS, DIGITS_DATA
 from tests.support.commands import FEW, command, contents
-from tests.support.faults import REAL, stop_after
+from tests.support.faults import stop_after
 from tests.support.folders import edit_arrays, read_records
 
 QUESTION = ("attack", DIGITS, DIGITS_DATA, "--eps", "0.08", "--first", "8", *FEW)
@@ -21,10 +22,10 @@ QUESTION = ("attack", DIGITS, DIGITS_DATA, "--eps", "0.08", "--first", "8", *FEW
 
 def results(out):
     """What a run found, without times."""
-    records = {r["index"]: r for r in read_records(out / "results.jsonl")}
-    for record in records.values():
-        for timed in ("seconds", "lp_seconds"):
-            del record[timed]
+    records = {
+        record["index"]: {k: v for k, v in record.items() if "seconds" not in k}
+        for record in read_records(out / "results.jsonl")
+    }
     with np.load(out / "adversarials.npz") as arrays:
         stored = {key: arrays[key].tolist() for key in arrays.files}
     summary = json.loads((out / "summary.json").read_text())
@@ -67,11 +68,11 @@ def test_finished_inputs_are_not_attacked_again(tmp_path, monkeypatch):
     done = {record["index"]: record for record in read_records(out / "results.jsonl")}
     asked = []
 
-    def noting(model, specification, budgets, indices, *rest):
-        asked.extend(indices.tolist())
-        return REAL(model, specification, budgets, indices, *rest)
+    def noting(model, problems, *rest):
+        asked.extend(problem.index for problem in problems)
+        return outcomes(model, problems, *rest)
 
-    monkeypatch.setattr(run_command, "run_inputs", noting)
+    monkeypatch.setattr(session, "outcomes", noting)
     assert command(*QUESTION, "--out", out).code == 0
     assert len(done) == 3
     assert sorted(asked) == sorted(set(range(8)) - set(done))

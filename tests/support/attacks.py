@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from onnx_lippa.api import AttackResult, attack_inputs
+from onnx_lippa import Results
 from onnx_lippa.attacks import Settings
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.runs.specification import RunSpecification, Targets
+from onnx_lippa.runs.workers import outcomes as run_in_workers
 from onnx_lippa.spec import InputSpecification, Problem, UnsafeSet, get_norm
 from onnx_lippa.witness import Result, Verdict
 from tests.support.graphs import graph_model, node, saved
@@ -93,7 +94,7 @@ def check_result(
     path: Path,
     x: np.ndarray,
     y: np.ndarray,
-    result: AttackResult,
+    result: Results,
     norm: str,
     eps: float = math.inf,
     *,
@@ -110,11 +111,11 @@ def check_result(
     found = result.adversarials.reshape(n, -1)
     assert found.dtype == np.float32
     assert found.shape == flat.shape
-    assert len(result.verdicts) == len(result.outcomes) == n
+    assert len(result.verdicts) == len(result) == n
     assert result.success.shape == result.distances.shape == (n,)
     assert result.distances.dtype == np.float64
     together = plain_outputs(path, found)
-    for i, (verdict, outcome) in enumerate(zip(result.verdicts, result.outcomes, strict=True)):
+    for i, (verdict, outcome) in enumerate(zip(result.verdicts, result, strict=True)):
         assert outcome.verdict is verdict
         label = int(y[i])
         if verdict is Verdict.ADVERSARIAL:
@@ -174,13 +175,16 @@ def outcomes_of(
     """Outcomes for some inputs of a data set, in the order in which they are settled."""
     options = Settings(**{"minimize": eps is None, **settings})
     asked = RunSpecification(
-        model.file.path, get_norm(norm), features or InputSpecification(eps=eps),
+        get_norm(norm),
+        features or InputSpecification(eps=eps),
         targets or Targets(),
-        options, workers,
-    )  # fmt: skip
+        options,
+        workers,
+    )
     chosen = np.array(indices, dtype=np.int64)
     outputs = model.runtime.forward(x[chosen])
-    return list(attack_inputs(model, asked, chosen, x[chosen], y[chosen], outputs))
+    problems = asked.problems(chosen, x[chosen], y[chosen], outputs)
+    return list(run_in_workers(model, problems, options, workers))
 
 
 def fingerprint(outcome: Result) -> tuple[object, ...]:
@@ -206,7 +210,7 @@ def check_features(
     path: Path,
     x: np.ndarray,
     y: np.ndarray,
-    result: AttackResult,
+    result: Results,
     norm: str,
     features: InputSpecification,
 ) -> None:

@@ -16,11 +16,11 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from onnx_lippa.attacks import Settings
-from onnx_lippa.cli import run as run_command
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.lp.solver import NO_LIMITS, Session, Solution, SolveLimits, Solver
 from onnx_lippa.lp.solvers.table import make_single
+from onnx_lippa.runs import session as runs_session
 from onnx_lippa.runs.specification import RunSpecification
 from onnx_lippa.spec import Problem
 
@@ -169,16 +169,16 @@ class Fake(Solver):
         return session
 
 
-REAL = run_command.run_inputs
+REAL = runs_session.Session.work
 
 
 def stop_after(monkeypatch, count, error=KeyboardInterrupt):
     """The attack is interrupted once so many outcomes are settled."""
 
-    def stopping(*arguments):
-        for number, outcome in enumerate(REAL(*arguments)):
+    def stopping(session):
+        for number, event in enumerate(REAL(session)):
             if number == count:
                 raise error
-            yield outcome
+            yield event
 
-    monkeypatch.setattr(run_command, "run_inputs", stopping)
+    monkeypatch.setattr(runs_session.Session, "work", stopping)

@@ -51,7 +51,7 @@ def _asked(
     try:
         found = onnx_lippa.audit(
             model, x[None], labels, eps=eps, norm=norm, time_limit=SECONDS, budget=2 * SECONDS
-        ).outcomes[0]
+        )[0]
     except Exception as error:  # noqa: BLE001  # whatever it is, it is a crash
         return Trial(KIND, seed, Ending.CRASHED, f"{note}: {error!r}")
     verdict = found.verdict

@@ -6,7 +6,14 @@ import math
 import time
 from pathlib import Path
 
-from onnx_lippa.api.result import method_named
+from onnx_lippa.api.options import (
+    AttackName,
+    EngineName,
+    Network,
+    ProofName,
+    SolverName,
+    method_named,
+)
 from onnx_lippa.attacks import Settings
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.onnx_io import Model
@@ -19,29 +26,28 @@ from onnx_lippa.spec import Property
 
 
 def falsify(
-    network: Model | str | Path,
+    network: Network,
     asked: Property | str | Path,
     *,
     timeout: float = math.inf,
-    method: str = "lippa",
+    method: AttackName = "lippa",
     restarts: int | None = None,
     gradient_steps: int = 60,
     lp_steps: int | None = None,
-    engine: str = "auto",
-    solver: str | None = None,
+    engine: EngineName = "auto",
+    solver: SolverName | None = None,
     seed: int = 0,
 ) -> Finding:
-    """Looks for an input that a property seeks.
+    """Searches for an input that satisfies a property.
 
     Args:
         network: a model from :func:`load`, or the path of one.
         asked: a property, or the path of a VNN-LIB file.
         timeout: seconds for the search.
         method: ``"lippa"``, ``"lippa+mip"`` or ``"pgd"``.
-        restarts: rounds of gradient walks after the first, all of them spent until the input is
-            broken; None is eight, fewer where they are dear and hopeless.
-        gradient_steps: gradient steps of a walk.
-        lp_steps: LPSteps of Algorithm 1, likewise.
+        restarts: PGD restarts, as in :func:`attack`.
+        gradient_steps: gradient steps per PGD run.
+        lp_steps: LPSteps of Algorithm 1, as in :func:`attack`.
         engine: LP engine: ``"auto"``, ``"rows"`` or ``"stacked"``.
         solver: as in :func:`attack`.
         seed: same seed, same result (but for a timeout).
@@ -68,15 +74,15 @@ def falsify(
 
 
 def verify(
-    network: Model | str | Path,
+    network: Network,
     asked: Property | str | Path,
     *,
     timeout: float = 60.0,
     time_limit: float = math.inf,
-    method: str = "auto",
+    method: ProofName = "auto",
     seed: int = 0,
 ) -> Finding:
-    """Looks for an input that a property seeks, or proves that there is none.
+    """Searches for an input that satisfies a property, or proves that there is none.
 
     Args:
         network: a model from :func:`load`, or the path of one.

@@ -1,19 +1,29 @@
-"""``onnx_lippa.minimal_distortion``."""
+"""``onnx_lippa.minimal_distortion``: certified distances of adversarial examples."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from onnx_lippa.api.result import mip_solver, problems_of, specified
-from onnx_lippa.arrays import AnyArray, Float64, Floats
+from onnx_lippa.api.options import (
+    Fixed,
+    MipSolverName,
+    Network,
+    NormName,
+    RunOptions,
+    TargetsName,
+    open_model,
+    specify,
+)
+from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.attacks import Settings
+from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import CertifySettings, DistanceBounds, Mip, bound_distance
+from onnx_lippa.runs.inputs import take_arrays
 from onnx_lippa.runs.workers import outcomes
 from onnx_lippa.spec import Norm, Problem
 from onnx_lippa.witness import ProvedBy, Verdict
@@ -40,18 +50,18 @@ class Distortions:
 
 
 def minimal_distortion(
-    network: Model | str | Path,
-    x: Floats,
+    network: Network,
+    x: npt.ArrayLike,
     y: npt.ArrayLike | None = None,
     *,
     eps: npt.ArrayLike | None = None,
-    norm: str | float | Norm = "linf",
-    targets: str | Sequence[int] = "all",
+    norm: NormName | float | Norm = "linf",
+    targets: TargetsName | Sequence[int] = "all",
     lower: npt.ArrayLike = 0.0,
     upper: npt.ArrayLike = 1.0,
-    fixed: Sequence[int] | AnyArray | None = None,
+    fixed: Fixed = None,
     time_limit: float = 60.0,
-    solver: str = "scip",
+    solver: MipSolverName = "scip",
     seed: int = 0,
 ) -> Distortions:
     """Brackets the minimal distortion: LiPPA from above, the paper's MIP (7) from below.
@@ -78,12 +88,16 @@ def minimal_distortion(
         InputError: an argument that cannot be used, with the reason.
         ModelError: a model that cannot be used (where a path is given).
     """
-    CertifySettings(Mip(mip_solver(solver)), time_limit)  # refused now where it cannot be used
+    CertifySettings(Mip(solver), time_limit)  # refused now where it cannot be used
+    make_mip_solver(solver)
     settings = Settings(minimize=True, seed=seed)
-    model, specification = specified(
-        network, norm, targets, eps, lower, upper, fixed, 0.0, settings, 1
+    options = RunOptions(
+        norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed, grid=0.0, workers=1
     )
-    inputs, problems = problems_of(model, specification, x, y)
+    model = open_model(network, options)
+    specification = specify(model, eps, settings, options)
+    inputs = take_arrays(model, x, y, specification.features)
+    problems = inputs.problems(specification)
     attacked = {outcome.index: outcome for outcome in outcomes(model, problems, settings, 1)}
     found = []
     for problem in problems:
@@ -94,12 +108,13 @@ def minimal_distortion(
             bounds = bound_distance(model, problem, solver, time_limit, known.witness)
             found.append(_attacked(model, problem, settings, bounds))
     adversarials = [
-        x if f.witness is None else f.witness.x for x, f in zip(inputs, found, strict=True)
+        x if f.witness is None else f.witness.x
+        for x, f in zip(inputs.inputs[:], found, strict=True)
     ]
     return Distortions(
         np.array([one.lower for one in found]),
         np.array([one.upper for one in found]),
-        np.array(adversarials).reshape(len(inputs), *model.network.input_shape),
+        np.array(adversarials).reshape(len(found), *model.network.input_shape),
         tuple(found),
     )
 

@@ -1,0 +1,268 @@
+"""``onnx_lippa.attack``, ``certify`` and ``audit``: a verdict for each of many inputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Unpack, overload
+
+import numpy.typing as npt
+
+from onnx_lippa.api.options import (
+    AttackName,
+    AttackOptions,
+    AuditOptions,
+    CertifyOptions,
+    EngineName,
+    Fixed,
+    MipSolverName,
+    Network,
+    NormName,
+    ProofName,
+    Radius,
+    RunOptions,
+    SolverName,
+    TargetsName,
+    method_named,
+    run_arrays,
+)
+from onnx_lippa.attacks import Settings
+from onnx_lippa.lp.solvers.table import make_mip_solver
+from onnx_lippa.proofs import CertifySettings, proof_method_named
+from onnx_lippa.runs.audit import AuditSettings
+from onnx_lippa.runs.events import Listener
+from onnx_lippa.runs.results import Curve, Results
+from onnx_lippa.spec import Norm
+
+
+@overload
+def attack(
+    network: Network, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
+    eps: Sequence[float], **options: Unpack[AttackOptions],
+) -> Curve: ...  # fmt: skip
+@overload
+def attack(
+    network: Network, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
+    eps: Radius | None = None, **options: Unpack[AttackOptions],
+) -> Results: ...  # fmt: skip
+def attack(
+    network: Network,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike | None = None,
+    *,
+    eps: Radius | Sequence[float] | None = None,
+    norm: NormName | float | Norm = "linf",
+    minimize: bool | None = None,
+    targets: TargetsName | Sequence[int] = "all",
+    lower: npt.ArrayLike = 0.0,
+    upper: npt.ArrayLike = 1.0,
+    fixed: Fixed = None,
+    grid: npt.ArrayLike = 0.0,
+    method: AttackName = "lippa",
+    restarts: int | None = None,
+    gradient_steps: int = 60,
+    lp_steps: int | None = None,
+    engine: EngineName = "auto",
+    solver: SolverName | None = None,
+    time_limit: float = math.inf,
+    seed: int = 0,
+    workers: int = 1,
+    out: str | Path | None = None,
+    on_event: Listener | None = None,
+) -> Results | Curve:
+    """Searches for adversarial examples: a lower bound of the robust error.
+
+    Args:
+        network: a model from :func:`load`, or the path of one.
+        x: (n, *input_shape) inputs or a single one, inside the domain: floats, or bytes as
+            fractions of 255; flat, or with axes of extent 1 added or left out.
+        y: (n,) or (n, 1) labels; None takes the model's own predictions.
+        eps: radius of the ball; None minimises the distance. A list of radii gives a curve, with
+            what is known at one radius carried over to the others.
+        norm: norm of the ball: ``"linf"``, ``"l1"``, ``"l2"``, or ``np.inf``, 1, 2.
+        minimize: whether to minimise the distance of the adversarial example; None means only
+            where eps is None.
+        targets: classes that count as adversarial: ``"all"``, ``"runner-up"``, or a list of them.
+        lower: lower bound of the domain: a number, or an array with one per feature.
+        upper: upper bound of the domain.
+        fixed: features that keep their clean values: a boolean mask or a list, counted in the
+            flattened input. Domain and grid do not apply to them.
+        grid: step between the values of a feature, such as 1/255 or 1; 0 where it is continuous; a
+            number, or an array with one per feature.
+        method: ``"pgd"`` (gradients only), ``"lippa"`` (adds linear programs) or ``"lippa+mip"``
+            (adds large neighbourhood search by MIPs).
+        restarts: PGD restarts per input, all used unless the input breaks; None is 8, fewer on
+            inputs far from the decision boundary.
+        gradient_steps: gradient steps per PGD run.
+        lp_steps: LPSteps of Algorithm 1 per input, all used unless the input breaks; None is 8,
+            more on small networks, none on inputs far from the decision boundary.
+        engine: formulation of the linear programs: ``"auto"``, ``"rows"`` or ``"stacked"``.
+        solver: solver of the linear programs: ``"glop"``, ``"highs"``, ``"pdlp"`` or
+            ``"clarabel"``; None is chosen by the norm.
+        time_limit: seconds per input.
+        seed: random seed.
+        workers: worker processes; results do not depend on them.
+        out: folder for the results, which the command line reads and writes too; the same call
+            resumes an interrupted run.
+        on_event: hears :class:`Started`, :class:`Improved`, :class:`Finished` and :class:`Ended`.
+
+    Returns:
+        The results, one for each input; of a list of radii a curve, which has results at each.
+
+    Raises:
+        InputError: an argument that cannot be used, with the reason.
+        ModelError: a model that cannot be used (where a path is given).
+        InterruptedRun: a KeyboardInterrupt, with the results of the inputs that were finished.
+    """
+    settings = Settings(
+        method_named(method), eps is None if minimize is None else minimize, restarts,
+        gradient_steps, lp_steps, time_limit, seed, engine, solver,
+    )  # fmt: skip
+    options = RunOptions(
+        norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed, grid=grid,
+        workers=workers, out=out, on_event=on_event,
+    )  # fmt: skip
+    return run_arrays(network, x, y, eps, settings, settings, options)
+
+
+@overload
+def certify(
+    network: Network, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
+    eps: Sequence[float], **options: Unpack[CertifyOptions],
+) -> Curve: ...  # fmt: skip
+@overload
+def certify(
+    network: Network, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
+    eps: Radius, **options: Unpack[CertifyOptions],
+) -> Results: ...  # fmt: skip
+def certify(
+    network: Network,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike | None = None,
+    *,
+    eps: Radius | Sequence[float],
+    norm: NormName | float | Norm = "linf",
+    targets: TargetsName | Sequence[int] = "all",
+    lower: npt.ArrayLike = 0.0,
+    upper: npt.ArrayLike = 1.0,
+    fixed: Fixed = None,
+    grid: npt.ArrayLike = 0.0,
+    method: ProofName = "auto",
+    solver: MipSolverName = "scip",
+    time_limit: float = 60.0,
+    seed: int = 0,
+    workers: int = 1,
+    out: str | Path | None = None,
+    on_event: Listener | None = None,
+) -> Results | Curve:
+    """Proves inputs robust, or finds that they are not.
+
+    What each verdict proves is in ``docs/verdicts.md``.
+
+    Args:
+        network: a model from :func:`load`, or the path of one.
+        x: inputs, as in :func:`attack`.
+        y: labels, as in :func:`attack`.
+        eps: radius of the ball; a list of radii gives a curve.
+        norm: norm of the ball, as in :func:`attack`.
+        targets: classes that count as adversarial, as in :func:`attack`.
+        lower: lower bound of the domain.
+        upper: upper bound of the domain.
+        fixed: features that keep their clean values, as in :func:`attack`.
+        grid: step between the values of a feature. A proof covers all values between the steps.
+        method: ``"auto"``, ``"interval"``, ``"linear"``, ``"mip"`` or ``"complete"``.
+        solver: solver of ``"mip"``: ``"scip"``, ``"highs"`` or ``"gurobi"``.
+        time_limit: seconds per input; then it stays unknown.
+        seed: kept in the summary; proofs draw no random numbers.
+        workers: worker processes; results do not depend on them, but for time limits.
+        out: folder for the results, as in :func:`attack`.
+        on_event: hears the events, as in :func:`attack`.
+
+    Returns:
+        The results, one for each input; of a list of radii a curve, which has results at each.
+
+    Raises:
+        InputError: an argument that cannot be used, with the reason.
+        ModelError: a model that cannot be used (where a path is given).
+        InterruptedRun: a KeyboardInterrupt, with the results of the inputs that were finished.
+    """
+    make_mip_solver(solver)  # refused now, if there is none of this name
+    budgets = CertifySettings(proof_method_named(method, solver), time_limit)
+    options = RunOptions(
+        norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed, grid=grid,
+        workers=workers, out=out, on_event=on_event,
+    )  # fmt: skip
+    return run_arrays(network, x, y, eps, budgets, Settings(seed=seed), options)
+
+
+@overload
+def audit(
+    network: Network, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
+    eps: Sequence[float], **options: Unpack[AuditOptions],
+) -> Curve: ...  # fmt: skip
+@overload
+def audit(
+    network: Network, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
+    eps: Radius, **options: Unpack[AuditOptions],
+) -> Results: ...  # fmt: skip
+def audit(
+    network: Network,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike | None = None,
+    *,
+    eps: Radius | Sequence[float],
+    norm: NormName | float | Norm = "linf",
+    targets: TargetsName | Sequence[int] = "all",
+    lower: npt.ArrayLike = 0.0,
+    upper: npt.ArrayLike = 1.0,
+    fixed: Fixed = None,
+    grid: npt.ArrayLike = 0.0,
+    method: AttackName = "lippa",
+    budget: float = math.inf,
+    time_limit: float = 60.0,
+    seed: int = 0,
+    workers: int = 1,
+    out: str | Path | None = None,
+    on_event: Listener | None = None,
+) -> Results | Curve:
+    """Attacks and proves, cheapest first: the robust error as an interval that narrows.
+
+    PGD, linear bounds, LiPPA, then branch and bound.
+
+    Args:
+        network: a model from :func:`load`, or the path of one.
+        x: inputs, as in :func:`attack`.
+        y: labels, as in :func:`attack`.
+        eps: radius of the ball; a list of radii gives a curve.
+        norm: norm of the ball, as in :func:`attack`.
+        targets: classes that count as adversarial, as in :func:`attack`.
+        lower: lower bound of the domain.
+        upper: upper bound of the domain.
+        fixed: features that keep their clean values, as in :func:`attack`.
+        grid: step between the values of a feature, as in :func:`attack`.
+        method: the attack, as in :func:`attack`; with ``"lippa"`` the MIPs of ``"lippa+mip"`` are
+            used where branch and bound stalls.
+        budget: seconds for the audit; those of a curve are shared by its radii.
+        time_limit: seconds of branch and bound per input.
+        seed: random seed.
+        workers: worker processes; results do not depend on them, but for time limits.
+        out: folder for the results, as in :func:`attack`.
+        on_event: hears the events, as in :func:`attack`.
+
+    Returns:
+        The results, one for each input; of a list of radii a curve, which has results at each.
+
+    Raises:
+        InputError: an argument that cannot be used, with the reason.
+        ModelError: a model that cannot be used (where a path is given).
+        ContradictionError: a witness and a proof for one input, which is a bug.
+        InterruptedRun: a KeyboardInterrupt, with the results of the inputs that were finished.
+    """
+    settings = Settings(method=method_named(method), seed=seed)
+    budgets = AuditSettings(settings, CertifySettings(time_limit=time_limit), budget)
+    options = RunOptions(
+        norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed, grid=grid,
+        workers=workers, out=out, on_event=on_event,
+    )  # fmt: skip
+    return run_arrays(network, x, y, eps, budgets, settings, options)

@@ -1,0 +1,278 @@
+"""One run, from its specification to its results and its folder; a curve is one run per radius.
+
+Whoever listens hears how far it is. An interrupt leaves what was done in the exception and in the
+folder, where the same call resumes it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, TypeAlias, final
+
+from onnx_lippa.attacks import Settings
+from onnx_lippa.onnx_io import Model
+from onnx_lippa.proofs import CertifySettings
+from onnx_lippa.runs.audit import AuditSettings, audit
+from onnx_lippa.runs.curve import carry_over, folder_of, lock_curve, order_of, write_curve
+from onnx_lippa.runs.events import (
+    Ended,
+    Event,
+    Finished,
+    InputEvent,
+    Listener,
+    Stage,
+    Started,
+)
+from onnx_lippa.runs.folder import RunFolder
+from onnx_lippa.runs.identity import Identity, state_options
+from onnx_lippa.runs.inputs import RunInputs
+from onnx_lippa.runs.results import Curve, InterruptedRun, Results
+from onnx_lippa.runs.specification import RunSpecification
+from onnx_lippa.runs.summary import RunFacts, summarise
+from onnx_lippa.runs.workers import outcomes
+from onnx_lippa.version import __version__
+from onnx_lippa.witness import Result
+
+Budgets: TypeAlias = Settings | CertifySettings | AuditSettings
+
+_log: Final = logging.getLogger("onnx_lippa")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What runs at every radius have in common.
+
+    Attributes:
+        model: the model, loaded and checked.
+        inputs: the clean inputs.
+        budgets: what to do with them.
+        listeners: who hears the events.
+        started: ``time.monotonic()`` from which the time of the first run counts.
+    """
+
+    model: Model
+    inputs: RunInputs
+    budgets: Budgets
+    listeners: tuple[Listener, ...]
+    started: float
+
+    def tell(self, event: Event) -> None:
+        """Tells an event to all listeners."""
+        for listener in self.listeners:
+            listener(event)
+
+
+def run(task: Task, specification: RunSpecification, out: Path | None) -> Results:
+    """A run at one radius.
+
+    Args:
+        task: model, inputs and method.
+        specification: the specification.
+        out: the folder of the run, new or to be resumed; None keeps nothing.
+
+    Raises:
+        InputError: the folder cannot be used, or cannot be written any more.
+        InterruptedRun: a KeyboardInterrupt, with the results so far.
+    """
+    _require_targets(task, specification)
+    return Session(task, specification, out, task.started).run()
+
+
+def run_curve(
+    task: Task,
+    specifications: Sequence[RunSpecification],
+    out: Path | None,
+    names: Sequence[str],
+) -> Curve:
+    """Runs at several radii, verdicts carried over from one to another.
+
+    Args:
+        task: model, inputs and method; a budget for everything is shared evenly.
+        specifications: one for each radius.
+        out: the folder of the curve; None keeps nothing.
+        names: the radii, as they name new folders in it.
+
+    Raises:
+        InputError: a folder cannot be used, or cannot be written any more.
+        InterruptedRun: a KeyboardInterrupt, with the results so far.
+    """
+    _require_targets(task, specifications[0])
+    radii = [float(str(one.features.eps)) for one in specifications]
+    share = replace(task, budgets=_share_of(task.budgets, len(radii)))
+    done: dict[int, Results] = {}
+
+    def curve() -> Curve:
+        return Curve(tuple(done[place] for place in sorted(done)))
+
+    with nullcontext() if out is None else lock_curve(out):
+        for place in order_of(radii, task.budgets):
+            folder = None if out is None else folder_of(out, radii[place], names[place])
+            session = Session(share, specifications[place], folder, time.monotonic())
+            known = {radii[other]: results.per_input for other, results in done.items()}
+            try:
+                done[place] = session.run(known)
+            except InterruptedRun as interrupt:
+                if isinstance(interrupt.results, Results):
+                    done[place] = interrupt.results
+                raise InterruptedRun(curve()) from interrupt
+            if out is not None:
+                write_curve(out, [one.figures for one in curve()])
+    return curve()
+
+
+@final
+class Session:
+    """A run in progress: what is finished, and where it is written.
+
+    Args:
+        task: model, inputs and method.
+        specification: the specification.
+        out: the folder of the run, or None.
+        started: ``time.monotonic()`` from which its time counts.
+
+    Raises:
+        InputError: the folder cannot be used.
+    """
+
+    def __init__(
+        self, task: Task, specification: RunSpecification, out: Path | None, started: float
+    ) -> None:
+        self._task, self._specification, self._started = task, specification, started
+        self._folder = None if out is None else self._open(out)
+        self._finished: list[Result] = [] if self._folder is None else self._folder.finished
+        if self._finished:
+            _log.info("%s is resumed: %d inputs are done", out, len(self._finished))
+
+    def run(self, others: Mapping[float, Sequence[Result]] = MappingProxyType({})) -> Results:
+        """Works on the inputs that are not finished.
+
+        Args:
+            others: results at other radii, by radius; what follows from them needs no work.
+
+        Raises:
+            InputError: the folder cannot be written.
+            InterruptedRun: a KeyboardInterrupt, with the results so far.
+        """
+        task = self._task
+        try:
+            if others:
+                self._carry_over(others)
+            inputs, known = len(task.inputs.indices), tuple(self._finished)
+            task.tell(Started(self._specification, inputs, known))
+            for event in self.work():
+                if isinstance(event, Finished):
+                    self._finish(event.result)
+                task.tell(event)
+        except KeyboardInterrupt as interrupt:
+            raise InterruptedRun(self._end()) from interrupt
+        except BaseException:
+            self._end()
+            raise
+        return self._end()
+
+    def work(self) -> Iterator[InputEvent]:
+        """The events of the inputs that are not finished, as they are worked on."""
+        task, workers = self._task, self._specification.workers
+        done = {result.index for result in self._finished}
+        left = [index for index in task.inputs.indices.tolist() if index not in done]
+        problems = task.inputs.problems(self._specification, left)
+        if isinstance(task.budgets, AuditSettings):
+            yield from audit(task.model, problems, task.budgets, workers)
+            return
+        stage = Stage.SEARCH if isinstance(task.budgets, CertifySettings) else Stage.LIPPA
+        for result in outcomes(task.model, problems, task.budgets, workers):
+            yield Finished(stage, result)
+
+    def _carry_over(self, others: Mapping[float, Sequence[Result]]) -> None:
+        task, done = self._task, {result.index for result in self._finished}
+        problems = task.inputs.problems(self._specification)
+        for result in carry_over(task.model, problems, others):
+            if result.index not in done:
+                self._finish(result)
+
+    def _finish(self, result: Result) -> None:
+        self._finished.append(result)
+        if self._folder is not None:
+            self._folder.add(result)
+        if result.reason:
+            _log.info("input %d is %s: %s", result.index, result.verdict.value, result.reason)
+
+    def _end(self) -> Results:
+        """Closes the folder; what is returned, told and written is the same."""
+        results = self._results()
+        try:
+            if self._folder is not None:
+                self._folder.close(results.figures)
+        finally:
+            self._task.tell(Ended(results))
+        return results
+
+    def _results(self) -> Results:
+        # An interrupt may fall between the two: the folder's list is that of its files.
+        finished = self._finished if self._folder is None else self._folder.finished
+        task, specification = self._task, self._specification
+        facts = RunFacts(
+            model=str(task.model.file.path),
+            model_sha256=task.model.file.sha256,
+            data=task.inputs.source,
+            norm=specification.norm.name,
+            features=specification.features,
+            targets=str(specification.targets),
+            method=_method_of(task.budgets),
+            minimize=specification.settings.minimize,
+            requested=len(task.inputs.indices),
+            seed=specification.settings.seed,
+            workers=specification.workers,
+        )
+        seconds = time.monotonic() - self._started
+        return Results(
+            tuple(sorted(finished, key=lambda result: result.index)),
+            summarise(facts, finished, seconds),
+            task.inputs,
+            task.model.network.input_shape,
+        )
+
+    def _open(self, out: Path) -> RunFolder:
+        model, inputs = self._task.model, self._task.inputs
+        return RunFolder(out, self._identity(), model.file.path, inputs, model.network.input_shape)
+
+    def _identity(self) -> Identity:
+        task, specification = self._task, self._specification
+        return Identity(
+            model_sha256=task.model.file.sha256,
+            output=task.model.interface.output_name,
+            inputs_sha256=task.inputs.sha256,
+            indices=tuple(task.inputs.indices.tolist()),
+            norm=specification.norm.name,
+            features=specification.features,
+            targets=str(specification.targets),
+            options=state_options(task.budgets, specification.settings),
+            version=__version__,
+        )
+
+
+def _require_targets(task: Task, specification: RunSpecification) -> None:
+    """Refuses targets that the model does not have before anything is written."""
+    task.inputs.problems(specification)[0]
+
+
+def _share_of(budgets: Budgets, count: int) -> Budgets:
+    """The same for one of several radii: a total budget is shared evenly."""
+    if isinstance(budgets, AuditSettings):
+        return replace(budgets, budget=budgets.budget / count)
+    return budgets
+
+
+def _method_of(budgets: Budgets) -> str:
+    """What a summary calls the method of a run."""
+    if isinstance(budgets, AuditSettings):
+        return "audit"
+    if isinstance(budgets, CertifySettings):
+        return f"certify {budgets.method.name}"
+    return budgets.method.value
