@@ -1,17 +1,16 @@
-"""Attacks: plans made of stages, run by one driver.
+"""Attacks: schedules of stages that report to the state of each input.
 
-A stage works on what the ledger says is unsettled; the ledger owns best-so-far, time, counts and
-the judge. A new attack is a new stage, and a line in :mod:`onnx_lippa.attacks.plan`.
+A stage offers candidates; the state of the input checks them and decides. A new attack is a new
+stage, and a line in :mod:`onnx_lippa.attacks.schedule`.
 """
 
-from onnx_lippa.attacks.driver import attack_batch
-from onnx_lippa.attacks.glance import Glimpse, glance
-from onnx_lippa.attacks.settings import Method, Settings
+from onnx_lippa.attacks.random_search import BoxSample, sample_boxes
+from onnx_lippa.attacks.settings import Method, Settings, attack_batch
 
 __all__ = [
-    "Glimpse",
+    "BoxSample",
     "Method",
     "Settings",
     "attack_batch",
-    "glance",
+    "sample_boxes",
 ]

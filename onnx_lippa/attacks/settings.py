@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
+from onnx_lippa.attacks import schedule
+from onnx_lippa.attacks.methods import AttackMethod, Lippa, LippaMip, Pgd
 from onnx_lippa.errors import InputError
+from onnx_lippa.onnx_io import Model
+from onnx_lippa.spec import Problem
+from onnx_lippa.witness import Result
 
 _ROUNDS: Final = 8
 _REGION_STEPS: Final = 8
@@ -76,3 +82,17 @@ class Settings:
     def region_steps(self) -> int:
         """LPSteps of Algorithm 1."""
         return _REGION_STEPS if self.lp_steps is None else self.lp_steps
+
+    @property
+    def value(self) -> AttackMethod:
+        """The method as a value."""
+        if self.method is Method.PGD:
+            return Pgd(self.restarts, self.gradient_steps)
+        kind = Lippa if self.method is Method.LIPPA else LippaMip
+        return kind(self.restarts, self.gradient_steps, self.lp_steps, self.engine, self.solver)
+
+
+def attack_batch(model: Model, problems: Sequence[Problem], settings: Settings) -> Iterator[Result]:
+    """Attacks some inputs; see :func:`onnx_lippa.attacks.schedule.attack_batch`."""
+    asked = [replace(problem, minimize=settings.minimize) for problem in problems]
+    return schedule.attack_batch(model, asked, settings.value, settings.time_limit, settings.seed)

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from onnx_lippa.attacks import Settings, attack_batch, glance
+from onnx_lippa.attacks import Settings, attack_batch, sample_boxes
 from onnx_lippa.errors import InputError
 from onnx_lippa.ir.output_activation import OutputActivation
 from onnx_lippa.onnx_io import LoadLimits, Model, load
@@ -27,9 +27,9 @@ from onnx_lippa.spec import (
 )
 from onnx_lippa.witness import Effort, FoundBy, Witness
 
-_GLANCE_SHARE: Final = 0.1
+_SAMPLE_SHARE: Final = 0.1
 _QUICK_SHARE: Final = 0.2
-"""Shares of the time limit in which all cases are glanced at, and then attacked shortly."""
+"""Shares of the time limit for samples of all cases, and then for short attacks."""
 _FEW_CASES: Final = 8
 """As many cases get even in a short attack, and without a time limit, what takes long."""
 _LEAST_SECONDS: Final = 0.02
@@ -55,13 +55,13 @@ class Search:
         """(cases,) the least margin met in each."""
 
     def run(self) -> Finding:
-        """A glance at all cases, short attacks on all of them, and thorough ones until time is up.
+        """Samples all cases, attacks them all for a short time, and then at length.
 
         One case alone is attacked thoroughly at once, unless an input lacks a bound: then it is
         looked at near and far before.
         """
         several = len(self._asked.cases) > 1 or not self._asked.cases[0].is_bounded
-        if several and (found := self._glance() or self._quickly()):
+        if several and (found := self._sample() or self._quickly()):
             return found
         pending = self._by_promise()
         while pending:
@@ -72,10 +72,10 @@ class Search:
                 return self._finding(Answer.TIMEOUT)
         return self._finding(Answer.UNKNOWN)
 
-    def _glance(self) -> Finding | None:
+    def _sample(self) -> Finding | None:
         """Looks at all cases at once, as far as its share of the time goes."""
-        deadline = time.monotonic() + _GLANCE_SHARE * self._settings.time_limit
-        for seen in glance(self._model, self._problems(), self._settings.seed):
+        deadline = time.monotonic() + _SAMPLE_SHARE * self._settings.time_limit
+        for seen in sample_boxes(self._model, self._problems(), self._settings.seed):
             index = seen.problem.index
             self._margins[index] = min(self._margins[index], seen.margin)
             if seen.witness is not None and self._is_real(seen.problem, seen.witness):

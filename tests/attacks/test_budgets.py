@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from onnx_lippa import Verdict, attack
-from onnx_lippa.attacks import Settings
-from onnx_lippa.attacks.plan import plan_for
-from onnx_lippa.attacks.stages import Algorithm1, FinishWithLp, Scatter, Walks, walks
+from onnx_lippa.attacks import restarts as restarts_module
+from onnx_lippa.attacks.lippa import Algorithm1, LpStepsAtEnds
+from onnx_lippa.attacks.methods import Lippa
+from onnx_lippa.attacks.random_search import RandomSearch
+from onnx_lippa.attacks.restarts import PgdRound
+from onnx_lippa.attacks.schedule import make_schedule
 from onnx_lippa.onnx_io import load
 from tests.support.attacks import digits, linear_file, mlp_file, plain_outputs
 from tests.support.one_hidden_layer import layers_file, least_distance, one_hidden_layer
@@ -18,20 +21,20 @@ from tests.support.one_hidden_layer import layers_file, least_distance, one_hidd
 
 @pytest.fixture
 def rounds(monkeypatch):
-    """Which rounds of walks begin, for one input."""
+    """Which rounds of PGD runs begin, for one input."""
     seen: list[int] = []
-    plain = walks.starting_points
+    plain = restarts_module.draw_starts
 
-    def watched(kind, ledger, pairs, round_):
+    def watched(start, model, runs, round_):
         seen.append(round_)
-        return plain(kind, ledger, pairs, round_)
+        return plain(start, model, runs, round_)
 
-    monkeypatch.setattr(walks, "starting_points", watched)
+    monkeypatch.setattr(restarts_module, "draw_starts", watched)
     return seen
 
 
 @pytest.mark.parametrize("restarts", [0, 3, 30])
-def test_named_restarts_are_spent_on_an_input_that_no_walk_brings_near(rounds, restarts):
+def test_named_restarts_are_spent_on_an_input_that_no_run_brings_near(rounds, restarts):
     model, x, y = digits()
     result = attack(model, x[:1], y[:1], eps=0.005, restarts=restarts, gradient_steps=3, lp_steps=0)
     assert result.verdicts == (Verdict.UNKNOWN,)
@@ -62,17 +65,17 @@ def test_lp_steps_end_where_there_is_no_other_region(tmp_path):
 
 def test_gates_are_only_where_nobody_named_a_budget():
     def gates(kind, **settings):
-        stages = plan_for(Settings(**settings))
-        return [stage.closeness for stage in stages if isinstance(stage, kind)]
+        stages = make_schedule(Lippa(**settings))
+        return [stage.max_relative_margin for stage in stages if isinstance(stage, kind)]
 
-    for kind in (Walks, FinishWithLp):
+    for kind in (PgdRound, LpStepsAtEnds):
         assert any(math.isfinite(gate) for gate in gates(kind))
         assert not any(math.isfinite(gate) for gate in gates(kind, restarts=8))
     assert all(math.isfinite(gate) for gate in gates(Algorithm1))
     assert not any(math.isfinite(gate) for gate in gates(Algorithm1, lp_steps=8))
-    for stage in plan_for(Settings(), cheap=True):
-        assert not math.isfinite(getattr(stage, "closeness", math.inf))
-    assert isinstance(plan_for(Settings())[0], Scatter)
+    for stage in make_schedule(Lippa(), cheap=True):
+        assert not math.isfinite(getattr(stage, "max_relative_margin", math.inf))
+    assert isinstance(make_schedule(Lippa())[0], RandomSearch)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l1", "l2"])

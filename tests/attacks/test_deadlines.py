@@ -7,9 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from onnx_lippa.attacks.explore import explore
-from onnx_lippa.attacks.methods import MomentumPgd
-from onnx_lippa.attacks.rows import rows_for
+from onnx_lippa.attacks.pgd import MomentumPgd, make_rows, run_pgd
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.spec import InputSet, Problem, UnsafeSet, get_norm
 from tests.support.attacks import digits
@@ -24,7 +22,7 @@ def rows():
     inputs = InputSet(center, get_norm("linf"), 0.02, np.zeros(d), np.ones(d))
     unsafe = UnsafeSet.misclassification(int(y[0]), 10)
     problem = Problem(0, inputs, unsafe, unsafe)
-    return model, rows_for([problem], [(0, 0)] * ROWS, [center.astype(np.float32)] * ROWS)
+    return model, make_rows([problem] * ROWS, [0] * ROWS, [center.astype(np.float32)] * ROWS)
 
 
 def test_an_evaluation_of_many_rows_stops_at_its_deadline():
@@ -38,7 +36,7 @@ def test_an_evaluation_of_many_rows_stops_at_its_deadline():
 
 def test_a_walk_keeps_what_it_has_when_time_is_up():
     model, batch = rows()
-    walked = explore(
+    walked = run_pgd(
         model.gradient, batch, MomentumPgd(), 20, lambda *_: False, time.monotonic() - 1
     )
     assert walked.best.shape == batch.start.shape

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa import Verdict, state
-from onnx_lippa.attacks import Method, Settings, attack_batch, driver
+from onnx_lippa.attacks import Method, Settings, attack_batch, methods
 from onnx_lippa.ending import Ending
 from onnx_lippa.onnx_io import load
 from onnx_lippa.spec import Conjunction, InputSet, LInf, Problem, UnsafeSet
@@ -91,7 +91,7 @@ def test_long_time_limits(norm, limit):
 
 
 def replace_solver(monkeypatch, solver):
-    monkeypatch.setattr(driver, "make_solver", lambda name: solver)
+    monkeypatch.setattr(methods, "make_solver", lambda name: solver)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa import Verdict, attack
-from onnx_lippa.attacks import plan
+from onnx_lippa.attacks import schedule
 from onnx_lippa.onnx_io import load
 from onnx_lippa.runs import workers
 from onnx_lippa.spec import InputSpecification
@@ -123,8 +123,8 @@ def test_a_network_of_ties_is_enumerated_quickly(tmp_path):
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_search(tmp_path, monkeypatch, norm):
-    monkeypatch.setattr(plan, "_FEW_ON_GRID", 1)
-    monkeypatch.setattr(plan, "_ALL_ON_GRID", 1)
+    monkeypatch.setattr(schedule, "_FEW_ON_GRID", 1)
+    monkeypatch.setattr(schedule, "_ALL_ON_GRID", 1)
     wanted = found = near = total = 0
     for seed in (0, 2):
         path = mlp_file(tmp_path, (5, 16, 12, 4), seed, f"{seed}.onnx", gain=1.6)

@@ -18,10 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from onnx_lippa.arrays import Floats, Integers
-from onnx_lippa.attacks import Settings
-from onnx_lippa.attacks.driver import engine_for
-from onnx_lippa.attacks.ledger import Ledger
-from onnx_lippa.attacks.plan import plan_for
+from onnx_lippa.attacks.methods import AttackMethod, Lippa
+from onnx_lippa.attacks.schedule import make_schedule
+from onnx_lippa.attacks.state import AttackBatch
 from onnx_lippa.data import open_data
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.spec import InputSpecification, LInf, Problem, UnsafeSet
@@ -144,10 +143,13 @@ def problems_of(model: Model, data: Path, eps: float, count: int) -> list[Proble
     ]
 
 
-def attacked(model: Model, problems: list[Problem], settings: Settings | None = None) -> Ledger:
-    """The state of all inputs after an attack, the default one without settings."""
-    settings = settings or Settings()
-    ledger = Ledger(problems, model, engine_for(model, problems[0], settings), settings)
-    for stage in plan_for(settings):
-        stage.run(ledger)
-    return ledger
+def attacked(
+    model: Model, problems: list[Problem], method: AttackMethod | None = None
+) -> AttackBatch:
+    """The states of all inputs after an attack, the default one without a method."""
+    method = method or Lippa()
+    engine = method.make_engine(model.network, problems[0].inputs.norm)
+    batch = AttackBatch(problems, model, engine)
+    for stage in make_schedule(method):
+        stage.run(batch)
+    return batch

@@ -16,20 +16,20 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from onnx_lippa.attacks.free_units import FreeUnits
-from onnx_lippa.attacks.ledger import Ledger
-from onnx_lippa.attacks.stages import FreePatterns
-from onnx_lippa.onnx_io import load
+from onnx_lippa.attacks.free_neurons import FreeNeurons
+from onnx_lippa.attacks.neighbourhood import LargeNeighbourhoodSearch
+from onnx_lippa.attacks.state import AttackBatch, AttackState
+from onnx_lippa.onnx_io import Model, load
 from tools.bench.common import attacked, header, problems_of, row
 
 NEAR = 0.3
 """The stage's own closeness in the plan."""
 ALONE = {
-    "disagreeing": ((FreeUnits.DISAGREEING, FreeUnits.NEAREST),),
-    "nearest": ((FreeUnits.NEAREST,),),
-    "binding": ((FreeUnits.BINDING, FreeUnits.NEAREST),),
-    "influential": ((FreeUnits.INFLUENTIAL,),),
-    "disagreeing+influential": ((FreeUnits.DISAGREEING, FreeUnits.INFLUENTIAL),),
+    "disagreeing": ((FreeNeurons.DISAGREEING, FreeNeurons.NEAREST),),
+    "nearest": ((FreeNeurons.NEAREST,),),
+    "binding": ((FreeNeurons.BINDING, FreeNeurons.NEAREST),),
+    "influential": ((FreeNeurons.INFLUENTIAL,),),
+    "disagreeing+influential": ((FreeNeurons.DISAGREEING, FreeNeurons.INFLUENTIAL),),
 }
 COLUMNS = (
     "network", "eps", "free units", "size", "open", "broken", "minutes", "broken a minute",
@@ -42,7 +42,7 @@ class Variant:
     """One way to run the stage."""
 
     name: str
-    stage: FreePatterns
+    stage: LargeNeighbourhoodSearch
     said: str
 
 
@@ -50,26 +50,28 @@ def variants(sizes: Sequence[int], seconds: float) -> list[Variant]:
     found = [
         Variant(
             name,
-            FreePatterns(size, size, seconds=seconds, closeness=NEAR, ways=ways),
+            LargeNeighbourhoodSearch(
+                size, size, seconds=seconds, max_relative_margin=NEAR, ways=ways
+            ),
             str(size),
         )
         for name, ways in ALONE.items()
         for size in sizes
     ]
-    default = FreePatterns(seconds=seconds, closeness=NEAR)
+    default = LargeNeighbourhoodSearch(seconds=seconds, max_relative_margin=NEAR)
     said = f"{default.size} to {default.largest}"
     return [*found, Variant("in turn (default)", default, said)]
 
 
-def continued(before: Ledger, chosen: list[int]) -> Ledger:
-    """The books of some inputs, again from where the default attack left them."""
-    problems = [before.progress[i].state.problem for i in chosen]
-    ledger = Ledger(problems, before.model, before.engine, before.settings)
-    for entry, i in zip(ledger.progress, chosen, strict=True):
-        entry.end_points = list(before.progress[i].end_points)
-        entry.state.observe(before.progress[i].state.best_margin)
-        entry.visited = set(before.progress[i].visited)
-    return ledger
+def continued(model: Model, chosen: list[AttackState]) -> AttackBatch:
+    """Attacks on the same inputs, from where the default attack left them."""
+    problems = [attack.state.problem for attack in chosen]
+    batch = AttackBatch(problems, model, chosen[0].engine)
+    for attack, before in zip(batch.attacks, chosen, strict=True):
+        attack.end_points = list(before.end_points)
+        attack.state.observe(before.state.best_margin)
+        attack.visited = set(before.visited)
+    return batch
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -97,22 +99,22 @@ def print_rows(name: str, eps: float, options: Namespace) -> None:
     model = load(options.models / f"{name}.onnx", threads=1)
     problems = problems_of(model, options.data, eps, options.first)
     before = attacked(model, problems)
-    chosen = [i for i in before.unbroken() if before.progress[i].closeness() < NEAR]
-    chosen = sorted(chosen, key=lambda i: before.progress[i].state.best_margin)[: options.most]
+    chosen = [attack for attack in before.unbroken() if attack.relative_margin < NEAR]
+    chosen = sorted(chosen, key=lambda attack: attack.state.best_margin)[: options.most]
     if not chosen:
         row(name, eps, "nothing is left near", *[""] * 8)
         return
-    margins = statistics.median(before.progress[i].state.best_margin for i in chosen)
+    margins = statistics.median(attack.state.best_margin for attack in chosen)
     for variant in variants(options.sizes, options.seconds):
         if options.ways and variant.name.split()[0] not in options.ways:
             continue
-        ledger = continued(before, chosen)
+        batch = continued(model, chosen)
         started = time.perf_counter()
-        variant.stage.run(ledger)
+        variant.stage.run(batch)
         minutes = (time.perf_counter() - started) / 60
-        broken = sum(entry.state.witness is not None for entry in ledger.progress)
-        programs = sum(entry.state.effort.mips for entry in ledger.progress)
-        after = statistics.median(entry.state.best_margin for entry in ledger.progress)
+        broken = sum(attack.state.witness is not None for attack in batch.attacks)
+        programs = sum(attack.state.effort.mips for attack in batch.attacks)
+        after = statistics.median(attack.state.best_margin for attack in batch.attacks)
         row(
             name, eps, variant.name, variant.said, len(chosen), broken, f"{minutes:.2f}",
             f"{broken / minutes:.1f}", programs, f"{margins:.4f}", f"{after:.4f}",

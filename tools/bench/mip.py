@@ -12,7 +12,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from onnx_lippa.arrays import Float64, Floats
-from onnx_lippa.attacks import Settings
+from onnx_lippa.attacks.methods import Lippa
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.reduced.build import reduce_network
 from onnx_lippa.bounds.reduced.network import ReducedNetwork
@@ -93,10 +93,10 @@ def measure(
 
 def best_of_attack(model: Model, problem: Problem, reduced: ReducedNetwork) -> Float64:
     """The attack's witness; its best end point where it found none."""
-    entry = attacked(model, [problem], Settings(restarts=1)).progress[0]
-    best: Floats = entry.state.problem.inputs.center
-    if entry.state.witness is not None:
-        best = entry.state.witness.x
-    elif entry.end_points:
-        best = entry.end_points[0].x
+    attack = attacked(model, [problem], Lippa(restarts=1)).attacks[0]
+    best: Floats = attack.state.problem.inputs.center
+    if attack.state.witness is not None:
+        best = attack.state.witness.x
+    elif attack.end_points:
+        best = attack.end_points[0].x
     return reduced.restrict(best[None].astype(np.float64))[0]

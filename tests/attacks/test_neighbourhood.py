@@ -11,12 +11,12 @@ import pytest
 
 from onnx_lippa import InputError, Verdict, attack, state
 from onnx_lippa.api.options import method_named
-from onnx_lippa.attacks import Method, Settings
-from onnx_lippa.attacks.driver import engine_for
-from onnx_lippa.attacks.free_units import FreeUnits, Standpoint, free_set
-from onnx_lippa.attacks.ledger import Ledger
-from onnx_lippa.attacks.plan import plan_for
-from onnx_lippa.attacks.stages import FreePatterns, free_patterns
+from onnx_lippa.attacks import Method, neighbourhood
+from onnx_lippa.attacks.free_neurons import FreeNeurons, Incumbent, choose_free_neurons
+from onnx_lippa.attacks.methods import Lippa, LippaMip, Pgd
+from onnx_lippa.attacks.neighbourhood import LargeNeighbourhoodSearch
+from onnx_lippa.attacks.schedule import make_schedule
+from onnx_lippa.attacks.state import AttackBatch
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.reduced.build import NoRelaxationError, reduce_network
 from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError
@@ -44,15 +44,14 @@ def case(folder, seed: int, eps: float = 0.3, norm: str = "linf") -> tuple[Model
     return load(path), Problem(seed, inputs, unsafe, unsafe)
 
 
-def books(model: Model, problem: Problem) -> Ledger:
-    settings = Settings()
-    return Ledger([problem], model, engine_for(model, problem, settings), settings)
+def batch_of(model: Model, problem: Problem) -> AttackBatch:
+    return AttackBatch([problem], model, Lippa().make_engine(model.network, problem.inputs.norm))
 
 
 @pytest.mark.parametrize("norm", ["linf", "l1"])
 def test_all_units_free_is_brute_force(tmp_path, monkeypatch, norm):
     """Without walks and LPSteps, from the clean input alone."""
-    monkeypatch.setattr(free_patterns._Search, "_walked", lambda search: False)
+    monkeypatch.setattr(neighbourhood._Search, "_run_pgd", lambda search: False)
     broken = 0
     for seed in SEEDS:
         model, problem = case(tmp_path, seed, 0.25, norm)
@@ -62,9 +61,9 @@ def test_all_units_free_is_brute_force(tmp_path, monkeypatch, norm):
         )
         if abs(least) < CLEAR:
             continue
-        mine = books(model, problem)
-        FreePatterns(size=99, largest=99).run(mine)
-        (entry,) = mine.progress
+        mine = batch_of(model, problem)
+        LargeNeighbourhoodSearch(size=99, largest=99).run(mine)
+        (entry,) = mine.attacks
         assert (entry.state.witness is not None) == (least < 0), seed
         assert entry.state.best_margin >= least - 1e-5
         if entry.state.witness is None:
@@ -76,22 +75,22 @@ def test_all_units_free_is_brute_force(tmp_path, monkeypatch, norm):
 
 
 def test_a_witness_within_the_neighbourhood_is_found(tmp_path, monkeypatch):
-    monkeypatch.setattr(free_patterns._Search, "_walked", lambda search: False)
-    ways, broken = (FreeUnits.NEAREST,), 0
+    monkeypatch.setattr(neighbourhood._Search, "_run_pgd", lambda search: False)
+    ways, broken = (FreeNeurons.NEAREST,), 0
     for seed in SEEDS:
         model, problem = case(tmp_path, seed, 0.3)
-        mine = books(model, problem)
+        mine = batch_of(model, problem)
         reduced = reduce_network(model.network, InputDomain.of(problem.inputs), Tightening())
         x = np.clip(problem.inputs.center, reduced.lower, reduced.upper)
         signs = read_signs(reduced.pre_activations(x[None])[0])
-        j = mine.progress[0].nearest_disjuncts(1)[0]
+        j = mine.attacks[0].nearest_disjuncts(1)[0]
         disjunct = problem.unsafe.disjuncts[j]
-        free = free_set(ways, Standpoint(reduced, disjunct, x, signs, x[None]), 3)
+        free = choose_free_neurons(ways, Incumbent(reduced, disjunct, x, signs, x[None]), 3)
         fixed = signs.copy()
         fixed[free] = UNDECIDED
         least = least_margin(reduced, disjunct, problem.inputs, fixed)
-        FreePatterns(size=3, largest=3, disjuncts=1, rounds=1, ways=(ways,)).run(mine)
-        (entry,) = mine.progress
+        LargeNeighbourhoodSearch(size=3, largest=3, disjuncts=1, programs=1, ways=(ways,)).run(mine)
+        (entry,) = mine.attacks
         assert entry.state.effort.mips == 1
         if least < -CLEAR:
             assert entry.state.found_by is FoundBy.MIP
@@ -111,9 +110,9 @@ def test_a_small_set_moves_on(tmp_path):
         least = min(
             least_margin(reduced, disjunct, problem.inputs) for disjunct in problem.unsafe.disjuncts
         )
-        mine = books(model, problem)
-        FreePatterns(size=2, largest=4).run(mine)
-        missed += least < -CLEAR and mine.progress[0].state.witness is None
+        mine = batch_of(model, problem)
+        LargeNeighbourhoodSearch(size=2, largest=4).run(mine)
+        missed += least < -CLEAR and mine.attacks[0].state.witness is None
     assert missed <= 1
 
 
@@ -121,10 +120,10 @@ def test_a_check_that_rejects_everything(tmp_path, monkeypatch):
     monkeypatch.setattr(state, "check_candidate", lambda *_: None)
     for seed in SEEDS:
         model, problem = case(tmp_path, seed)
-        mine = books(model, problem)
-        FreePatterns().run(mine)
-        assert mine.progress[0].state.witness is None
-        assert mine.progress[0].state.result().verdict is Verdict.UNKNOWN
+        mine = batch_of(model, problem)
+        LargeNeighbourhoodSearch().run(mine)
+        assert mine.attacks[0].state.witness is None
+        assert mine.attacks[0].state.result().verdict is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize(("norm", "eps"), [*RADII.items(), ("linf", 0.04), ("linf", None)])
@@ -168,9 +167,9 @@ def test_deadline():
 
 def test_no_time_no_program(tmp_path):
     model, problem = case(tmp_path, 1)
-    mine = books(model, problem)
-    FreePatterns(seconds=1e-9).run(mine)
-    assert mine.progress[0].state.effort.mips == 0
+    mine = batch_of(model, problem)
+    LargeNeighbourhoodSearch(seconds=1e-9).run(mine)
+    assert mine.attacks[0].state.effort.mips == 0
 
 
 @pytest.mark.parametrize("error", [TooLargeError, OutOfTimeError, NoRelaxationError])
@@ -178,45 +177,47 @@ def test_what_cannot_be_stated_is_left_out(tmp_path, monkeypatch, error):
     def refuse(*_):
         raise error("for a test")
 
-    monkeypatch.setattr(free_patterns, "reduce_network", refuse)
+    monkeypatch.setattr(neighbourhood, "reduce_network", refuse)
     model, problem = case(tmp_path, 2)
-    mine = books(model, problem)
-    FreePatterns().run(mine)
-    assert mine.progress[0].state.effort.mips == 0
-    assert mine.progress[0].state.witness is None
+    mine = batch_of(model, problem)
+    LargeNeighbourhoodSearch().run(mine)
+    assert mine.attacks[0].state.effort.mips == 0
+    assert mine.attacks[0].state.witness is None
 
 
 def test_what_is_not_exact_is_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        free_patterns, "reduce_network", lambda *given: replace(reduce_network(*given), exact=False)
+        neighbourhood, "reduce_network", lambda *given: replace(reduce_network(*given), exact=False)
     )
     model, problem = case(tmp_path, 2)
-    mine = books(model, problem)
-    FreePatterns().run(mine)
-    assert mine.progress[0].state.effort.mips == 0
+    mine = batch_of(model, problem)
+    LargeNeighbourhoodSearch().run(mine)
+    assert mine.attacks[0].state.effort.mips == 0
 
 
 def test_round_balls_are_left_out(tmp_path):
     model, problem = case(tmp_path, 2, norm="l2")
-    mine = books(model, problem)
-    FreePatterns().run(mine)
-    assert mine.progress[0].state.effort.mips == 0
+    mine = batch_of(model, problem)
+    LargeNeighbourhoodSearch().run(mine)
+    assert mine.attacks[0].state.effort.mips == 0
 
 
 def test_far_disjuncts_are_left_out(tmp_path):
     model, problem = case(tmp_path, 0, eps=0.01)
-    mine = books(model, problem)
-    FreePatterns(closeness=0.3).run(mine)
-    assert mine.progress[0].state.effort.mips == 0
+    mine = batch_of(model, problem)
+    LargeNeighbourhoodSearch(max_relative_margin=0.3).run(mine)
+    assert mine.attacks[0].state.effort.mips == 0
 
 
 def test_plans():
-    for options in ({}, {"asked": True}, {"grid": True}):
-        plain = plan_for(Settings(), **options)
-        more = plan_for(Settings(method=Method.LIPPA_MIP), **options)
-        assert [stage for stage in more if not isinstance(stage, FreePatterns)] == list(plain)
-        assert sum(isinstance(stage, FreePatterns) for stage in more) == 1
-    assert not any(isinstance(s, FreePatterns) for s in plan_for(Settings(method=Method.PGD)))
+    for options in ({}, {"is_property": True}, {"on_grid": True}):
+        plain = make_schedule(Lippa(), **options)
+        more = make_schedule(LippaMip(), **options)
+        assert [stage for stage in more if not isinstance(stage, LargeNeighbourhoodSearch)] == list(
+            plain
+        )
+        assert sum(isinstance(stage, LargeNeighbourhoodSearch) for stage in more) == 1
+    assert not any(isinstance(s, LargeNeighbourhoodSearch) for s in make_schedule(Pgd()))
 
 
 def test_names(tmp_path):

@@ -1,4 +1,4 @@
-"""Which units of a pattern are set free: where a small mixed-integer program may do better."""
+"""Free neurons: the units whose signs a neighbourhood leaves open, and how they are chosen."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _NEAR: Final = 0.02
 """Share of its range at which the sign of a unit counts half as much as on its face."""
 
 
-class FreeUnits(Enum):
-    """Ways to choose the units whose sign is not given.
+class FreeNeurons(Enum):
+    """Ways to choose free neurons.
 
     DISAGREEING: those whose sign is another one at other end points; the better the point, the
     more it counts. NEAREST: those nearest their face, as a share of their range. BINDING: those
@@ -41,8 +41,8 @@ class FreeUnits(Enum):
 
 
 @dataclass(frozen=True)
-class Standpoint:
-    """Where a search over patterns is.
+class Incumbent:
+    """Where large neighbourhood search is.
 
     Attributes:
         reduced: the reduced network.
@@ -65,11 +65,11 @@ class Standpoint:
         return np.asarray(self.signs == ACTIVE)
 
 
-def free_set(ways: Sequence[FreeUnits], at: Standpoint, size: int) -> Integers:
-    """At most so many units, in ascending order.
+def choose_free_neurons(ways: Sequence[FreeNeurons], at: Incumbent, size: int) -> Integers:
+    """Chooses at most so many units, in ascending order.
 
     Args:
-        ways: the first one chooses, and what it leaves open is filled up by the next, and so on.
+        ways: the first one chooses, the next one fills up what it leaves, and so on.
         at: where the search is.
         size: how many units.
     """
@@ -82,8 +82,8 @@ def free_set(ways: Sequence[FreeUnits], at: Standpoint, size: int) -> Integers:
     return np.flatnonzero(chosen)
 
 
-def influences(at: Standpoint) -> Float64:
-    """(units,) by how much the margin grows with z of each unit, the others' pattern given."""
+def influences(at: Incumbent) -> Float64:
+    """(units,) derivative of the margin by z of each unit, with the signs of the others fixed."""
     reduced = at.reduced
     worst = at.disjunct.matrix @ reduced.forward(at.x[None])[0] - at.disjunct.bound
     on_z = at.disjunct.matrix[int(worst.argmax())] @ reduced.outputs_on_units
@@ -93,7 +93,7 @@ def influences(at: Standpoint) -> Float64:
     return on_z
 
 
-def multipliers(at: Standpoint) -> Float64:
+def multipliers(at: Incumbent) -> Float64:
     """(units,) multipliers of faces in the linear program of the region; 0 where none binds.
 
     At an optimum the margin's gradient is a combination of the faces that the point lies on, with
@@ -117,25 +117,25 @@ def multipliers(at: Standpoint) -> Float64:
     return found
 
 
-def _scores(way: FreeUnits, at: Standpoint) -> Float64:
+def _scores(way: FreeNeurons, at: Incumbent) -> Float64:
     """(units,) how much each unit is wanted; 0 where not at all."""
     reduced = at.reduced
-    if way is FreeUnits.DISAGREEING:
+    if way is FreeNeurons.DISAGREEING:
         differ = (reduced.pre_activations(at.others) >= 0) != at.active
         weight = 1.0 / (1.0 + np.arange(len(at.others)))
         scores: Float64 = weight @ differ
         return scores
     width = np.maximum(reduced.unit_upper - reduced.unit_lower, 1e-12)
     share = np.abs(reduced.pre_activations(at.x[None])[0]) / width
-    if way is FreeUnits.NEAREST:
+    if way is FreeNeurons.NEAREST:
         return 1.0 / (1.0 + share)
-    if way is FreeUnits.BINDING:
+    if way is FreeNeurons.BINDING:
         return multipliers(at) * width
     return np.abs(influences(at)) * width / (1.0 + share / _NEAR)
 
 
-def _in_x(at: Standpoint, on_z: Float64) -> tuple[Float64, Float64]:
-    """With the pattern given: rows of all ẑ in x (units, d), and the margin's gradient (d,)."""
+def _in_x(at: Incumbent, on_z: Float64) -> tuple[Float64, Float64]:
+    """With all signs fixed: rows of all ẑ in x (units, d), and the margin's gradient (d,)."""
     reduced = at.reduced
     rows = reduced.on_input.copy()
     for first, end in zip(reduced.starts, reduced.starts[1:], strict=False):

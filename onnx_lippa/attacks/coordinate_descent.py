@@ -1,4 +1,4 @@
-"""Moves of single features on a grid: where the gradient's direction ends between two points."""
+"""Coordinate descent on the margin among the points of a grid."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ class Moves:
     feature: Integers
     value: Float64
 
-    def chosen(self, kept: Integers) -> Moves:
-        """Some of them, in this order."""
+    def take(self, kept: Integers) -> Moves:
+        """Some of the moves, in this order."""
         return Moves(self.feature[kept], self.value[kept])
 
-    def applied(self, x: Float64) -> Float64:
-        """The points (m, d) that each of them leads to."""
+    def apply(self, x: Float64) -> Float64:
+        """The points (m, d) that the moves lead to."""
         points = np.repeat(x[None], len(self.feature), axis=0)
         points[np.arange(len(points)), self.feature] = self.value
         return points
 
 
 @dataclass(frozen=True)
-class Coordinates:
-    """Greedy search for an unsafe point among the points of a grid.
+class CoordinateDescent:
+    """Greedy descent on the margin of a disjunct by moves of single features.
 
     Attributes:
         model: the model.
-        inputs: the inputs allowed; they have a grid.
-        disjunct: the outputs sought.
+        inputs: the allowed inputs, on a grid.
+        disjunct: the unsafe outputs.
     """
 
     model: Model
@@ -67,47 +67,47 @@ class Coordinates:
         return self.disjunct.margins(self.model.values.forward(x))
 
     def start(self, x: Float64) -> tuple[Float64, float]:
-        """The better one of two grid points next to x, and its margin.
+        """The better of two grid points next to x, and its margin.
 
         One is the nearest; in the other every feature is rounded in the direction in which the
         margin falls.
         """
-        rounded = [self._stored(x), self._stored(self._directed(x))]
+        rounded = [self._stored(x), self._stored(self._round_downhill(x))]
         margins = self.margins(np.array(rounded))
         best = int(margins.argmin())
         return rounded[best], float(margins[best])
 
-    def improved(self, x: Float64, margin: float) -> tuple[Float64, float] | None:
-        """The best point that some moves lead to; None where none is better.
+    def improve(self, x: Float64, margin: float) -> tuple[Float64, float] | None:
+        """The best point that single, combined or paired moves lead to; None where none is better.
 
-        All promising single moves are tried, then the best ones together, and where a move leaves
-        the ball, it is tried with another that makes room for it.
+        All promising single moves are tried, then the best ones together, and a move that leaves
+        the ball with another that makes room for it.
         """
         moves = self._moves(x)
         if not moves.feature.size:
             return None
-        points = moves.applied(x)
+        points = moves.apply(x)
         margins = self.margins(points)
         fits = self._fits(points)
         best, least = x, margin
         for tried, values in (
             (points[fits], margins[fits]),
-            self._together(x, margin, moves.chosen(np.flatnonzero(fits)), margins[fits]),
-            self._paired(x, margin, moves, margins, fits),
+            self._combine(x, margin, moves.take(np.flatnonzero(fits)), margins[fits]),
+            self._pair(x, margin, moves, margins, fits),
         ):
             if len(values) and values.min() < least:
                 place = int(values.argmin())
                 best, least = tried[place], float(values[place])
         return None if best is x else (best, least)
 
-    def _together(
+    def _combine(
         self, x: Float64, margin: float, moves: Moves, margins: Float64
     ) -> tuple[Float64, Float64]:
         """The 2, 4, 8, ... best moves of different features at once."""
         order = np.argsort(margins, kind="stable")
         order = order[margins[order] < margin]
         _, first = np.unique(moves.feature[order], return_index=True)
-        best = moves.chosen(order[np.sort(first)])
+        best = moves.take(order[np.sort(first)])
         points = []
         count = 2
         while count < 2 * len(best.feature):
@@ -119,10 +119,10 @@ class Coordinates:
         tried = tried[self._fits(tried)]
         return tried, self.margins(tried) if len(tried) else np.zeros(0)
 
-    def _paired(
+    def _pair(
         self, x: Float64, margin: float, moves: Moves, margins: Float64, fits: np.ndarray
     ) -> tuple[Float64, Float64]:
-        """The best moves that leave the ball, each with moves that bring other features back."""
+        """Pairs of a move that leaves the ball and one that brings another feature back."""
         out = np.flatnonzero(~fits & (margins < margin))
         back = np.flatnonzero(fits & self._inward(x, moves))
         out = out[np.argsort(margins[out], kind="stable")[:_PAIRED]]
@@ -130,13 +130,13 @@ class Coordinates:
         first, second = (places.ravel() for places in np.meshgrid(out, back, indexing="ij"))
         different = moves.feature[first] != moves.feature[second]
         first, second = first[different][: self._most], second[different][: self._most]
-        tried = moves.chosen(first).applied(x)
+        tried = moves.take(first).apply(x)
         tried[np.arange(len(tried)), moves.feature[second]] = moves.value[second]
         tried = tried[self._fits(tried)]
         return tried, self.margins(tried) if len(tried) else np.zeros(0)
 
     def _moves(self, x: Float64) -> Moves:
-        """Moves to where each feature may be by itself, few enough to be tried."""
+        """The most promising moves of each feature within its own bounds."""
         features, values = [], []
         counts = self._grid.counts(x)
         for power in range(_LARGEST_MOVE + 1):
@@ -153,7 +153,7 @@ class Coordinates:
         moves = Moves(np.concatenate(features), np.concatenate(values))
         if len(moves.feature) > self._most:
             gained = self._gradient(x)[moves.feature] * (moves.value - x[moves.feature])
-            moves = moves.chosen(np.argsort(gained, kind="stable")[: self._most])
+            moves = moves.take(np.argsort(gained, kind="stable")[: self._most])
         return moves
 
     def _inward(self, x: Float64, moves: Moves) -> np.ndarray:
@@ -162,12 +162,12 @@ class Coordinates:
         return np.asarray(np.abs(moves.value - center) < np.abs(x[moves.feature] - center))
 
     def _fits(self, points: Float64) -> np.ndarray:
-        """Which points (n, d) lie in the ball, but for rounding; the judge decides."""
+        """Which points (n, d) lie in the ball, but for rounding."""
         lengths = self.inputs.norm.lengths(points - self.inputs.center)
         return np.asarray(lengths <= self.inputs.eps)
 
-    def _directed(self, x: Float64) -> Float64:
-        """Every feature rounded in the direction in which the margin falls, where it can be."""
+    def _round_downhill(self, x: Float64) -> Float64:
+        """x with every feature rounded in the direction in which the margin falls."""
         counts = self._grid.counts(x)
         nearest, gradient = self._grid.at(counts, x), self._gradient(x)
         away = np.where(gradient > 0, -(nearest > x).astype(float), (nearest < x).astype(float))

@@ -1,0 +1,348 @@
+"""Projected gradient descent on the margin, batched over inputs, disjuncts and restarts.
+
+A step rule says how a point moves (:class:`StepRule`); :func:`run_pgd` iterates it on the rows of a
+batch, and :func:`attack_rows` does so on behalf of attacks: timed, counted, candidates offered.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias, final
+
+import numpy as np
+from typing_extensions import override
+
+from onnx_lippa.arrays import Float64, Floats, Integers
+from onnx_lippa.attacks.state import AttackState
+from onnx_lippa.clock import OutOfTimeError
+from onnx_lippa.onnx_io import GradientRuntime
+from onnx_lippa.spec import Norm, Problem
+from onnx_lippa.spec.norms.base import Projector
+from onnx_lippa.state import Work, timed
+from onnx_lippa.witness import Effort, FoundBy
+
+_CHECK_EVERY: Final = 5
+"""Steps between checks for rows that have reached an unsafe point."""
+
+Accept: TypeAlias = Callable[[int, Floats], bool]
+"""Takes a row and its point (d,) of negative margin; True where it is a witness."""
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """Where the rows of a batch are.
+
+    Attributes:
+        x: (n, d) points; a rule may change them in place.
+        previous: (n, d) points one step earlier (equal to x at the start).
+        gradient: (n, d) gradient of each row's margin at x; may be changed in place.
+        eps: (n,) radii.
+        lower: (n, d) or (d,) lower bounds of the domain.
+        upper: (n, d) or (d,) upper bounds of the domain.
+        norm: the norm of the balls.
+        project: moves points into ball and domain.
+        step: number of this step, from 0.
+        steps: number of steps in all.
+    """
+
+    x: Floats
+    previous: Floats
+    gradient: Floats
+    eps: Floats
+    lower: Floats
+    upper: Floats
+    norm: Norm
+    project: Projector
+    step: int
+    steps: int
+
+    def direction(self) -> Floats:
+        """Unit steps (n, d) of steepest descent, on features that can move where steps are sparse.
+
+        An ℓ1 step goes to few features, and would go to the same ones for ever once they are at a
+        bound.
+        """
+        gradient = self.gradient
+        if self.norm.has_sparse_steps:
+            down, up = gradient > 0, gradient < 0
+            held = (down & (self.x <= self.lower)) | (up & (self.x >= self.upper))
+            gradient = np.where(held, 0, gradient)
+        return self.norm.steepest_descent(gradient)
+
+
+class StepRule(ABC):
+    """How PGD moves. Rows are independent of each other.
+
+    A new rule is a subclass with :meth:`move`; starts, budgets and counting are those of the stage,
+    and success is decided by replay.
+    """
+
+    @abstractmethod
+    def move(self, iterate: Iterate) -> Floats:
+        """The next points (n, d), inside ball and domain."""
+
+
+@final
+@dataclass(frozen=True)
+class Bim(StepRule):
+    """BIM, the basic iterative method: steps of constant length, as in the paper.
+
+    Attributes:
+        length: length of a step in the norm of the ball (the paper: 0.5/256 for images in [0, 1]).
+    """
+
+    length: float = 0.5 / 256
+
+    @override
+    def move(self, iterate: Iterate) -> Floats:
+        length = np.minimum(self.length, iterate.eps)[:, None].astype(iterate.x.dtype)
+        return iterate.project(iterate.x + length * iterate.direction())
+
+
+@final
+@dataclass(frozen=True)
+class MomentumPgd(StepRule):
+    """Steps with momentum that decay geometrically from ``first * eps`` to ``last * eps``.
+
+    Attributes:
+        first: length of the first step as a share of eps.
+        last: length of the last step as a share of eps.
+        momentum: share of the last move that is repeated.
+    """
+
+    first: float = 2.0
+    last: float = 0.01
+    momentum: float = 0.75
+
+    @override
+    def move(self, iterate: Iterate) -> Floats:
+        progress = iterate.step / max(1, iterate.steps - 1)
+        share = self.first * (self.last / self.first) ** progress
+        direction = iterate.direction()
+        direction *= (share * iterate.eps)[:, None].astype(iterate.x.dtype)
+        if iterate.step > 0 and self.momentum:
+            momentum = np.asarray(self.momentum, dtype=iterate.x.dtype)
+            direction += momentum * (iterate.x - iterate.previous)
+        direction += iterate.x
+        return iterate.project(direction)
+
+
+@dataclass(frozen=True)
+class RowBatch:
+    """Starting points and the disjuncts whose margins are minimised, in the model's type.
+
+    Attributes:
+        owner: (n,) rows of one owner stop together when one of them is a witness.
+        start: (n, d) starting points.
+        center: (n, d) clean inputs.
+        eps: (n,) radii.
+        matrix: (n, m, k) rows of the disjuncts, padded by repetition.
+        bound: (n, m) right sides.
+        lower: (n, d) lower bounds of the domains, which differ where features are fixed.
+        upper: (n, d) upper bounds.
+        norm: the norm of all rows.
+    """
+
+    owner: Integers
+    start: Floats
+    center: Floats
+    eps: Floats
+    matrix: Floats
+    bound: Floats
+    lower: Floats
+    upper: Floats
+    norm: Norm
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return len(self.owner)
+
+    def take(self, kept: Integers) -> RowBatch:
+        """Some of the rows."""
+        return RowBatch(
+            self.owner[kept],
+            self.start[kept],
+            self.center[kept],
+            self.eps[kept],
+            self.matrix[kept],
+            self.bound[kept],
+            self.lower[kept],
+            self.upper[kept],
+            self.norm,
+        )
+
+    def projector(self) -> Projector:
+        """Moves one point of each row into its ball and domain."""
+        return self.norm.projector(self.center, self.eps, self.lower, self.upper)
+
+    def margins(self, logits: Floats) -> tuple[Floats, Floats]:
+        """Margins (n,) of logits (n, k), and the weighting (n, k) whose value each one is."""
+        values = np.einsum("nmk,nk->nm", self.matrix, logits) - self.bound
+        worst = values.argmax(axis=1)
+        every = np.arange(len(worst))
+        return values[every, worst], self.matrix[every, worst]
+
+
+def make_rows(
+    problems: Sequence[Problem],
+    disjuncts: Sequence[int],
+    starts: Sequence[Floats],
+    eps: Float64 | None = None,
+    *,
+    independent: bool = False,
+) -> RowBatch:
+    """A batch of rows.
+
+    Args:
+        problems: the problem of each row; all share the norm.
+        disjuncts: the disjunct of each row.
+        starts: (d,) starting point of each row.
+        eps: (rows,) radii; those of the problems when None.
+        independent: whether each row goes on where another one of its problem has a witness.
+    """
+    shared = problems[0].inputs
+    dtype = shared.dtype
+    chosen = [p.unsafe.disjuncts[j] for p, j in zip(problems, disjuncts, strict=True)]
+    most = max(len(disjunct.bound) for disjunct in chosen)
+    repeats = [np.arange(most) % len(disjunct.bound) for disjunct in chosen]
+    radii = np.array([problem.inputs.eps for problem in problems]) if eps is None else eps
+    with np.errstate(over="ignore"):  # beyond the type it is infinite
+        matrix = np.array([c.matrix[r] for c, r in zip(chosen, repeats, strict=True)])
+        bound = np.array([c.bound[r] for c, r in zip(chosen, repeats, strict=True)])
+        matrix, bound = matrix.astype(dtype), bound.astype(dtype)
+    owners: dict[int, int] = {}
+    owner = [owners.setdefault(id(problem), len(owners)) for problem in problems]
+    return RowBatch(
+        owner=np.arange(len(owner)) if independent else np.array(owner, dtype=np.int64),
+        start=np.array(starts, dtype=dtype),
+        center=np.array([problem.inputs.center for problem in problems], dtype=dtype),
+        eps=radii.astype(dtype),
+        matrix=matrix,
+        bound=bound,
+        lower=np.array([problem.inputs.lower for problem in problems], dtype=dtype),
+        upper=np.array([problem.inputs.upper for problem in problems], dtype=dtype),
+        norm=shared.norm,
+    )
+
+
+@dataclass(frozen=True)
+class PgdRuns:
+    """The end points of PGD runs.
+
+    Attributes:
+        best: (n, d) point of least margin of each row.
+        margin: (n,) its margin in the type of the rows.
+        gradients: (n,) gradients evaluated for each row.
+    """
+
+    best: Floats
+    margin: Floats
+    gradients: Integers
+
+
+def run_pgd(
+    runtime: GradientRuntime,
+    rows: RowBatch,
+    rule: StepRule,
+    steps: int,
+    accept: Accept,
+    deadline: float = np.inf,
+) -> PgdRuns:
+    """Runs PGD on every row, and stops the rows whose owner has a witness.
+
+    Args:
+        runtime: value and gradient.
+        rows: the rows.
+        rule: how they move.
+        steps: gradient steps of each row.
+        accept: checks candidates.
+        deadline: ``time.monotonic()`` at which to stop early.
+    """
+    best = rows.start.copy()
+    least = np.full(rows.count, np.inf, dtype=rows.start.dtype)
+    alive = np.arange(rows.count)
+    current, x, previous = rows, rows.start.copy(), rows.start
+    project, evaluated = rows.projector(), np.zeros(rows.count, dtype=np.int64)
+    matrix = rows.matrix[:, 0]
+    for step in range(steps + 1):
+        try:
+            logits, gradient = runtime.value_and_gradient(x, matrix, deadline)
+        except OutOfTimeError:
+            _check(current, alive, best, least, accept)
+            break
+        evaluated[alive] += 1
+        margin, weighting = current.margins(logits)
+        if current.matrix.shape[1] > 1 and not np.array_equal(weighting, matrix):
+            # Another inequality of the conjunction is now the worst one: its gradient counts.
+            evaluated[alive] += np.any(weighting != matrix, axis=1)
+            matrix = weighting
+            gradient = runtime.value_and_gradient(x, matrix)[1]
+        better = np.flatnonzero(margin < least[alive])
+        least[alive[better]] = margin[better]
+        best[alive[better]] = x[better]
+        last = step == steps or time.monotonic() > deadline
+        if step % _CHECK_EVERY == 0 or last:
+            done = _check(current, alive, best, least, accept)
+            if done:
+                kept = np.flatnonzero(~np.isin(current.owner, sorted(done)))
+                alive, current = alive[kept], current.take(kept)
+                x, previous, gradient = x[kept], previous[kept], gradient[kept]
+                matrix, project = matrix[kept], current.projector()
+        if last or alive.size == 0:
+            break
+        domain = current.lower, current.upper
+        iterate = Iterate(
+            x, previous, gradient, current.eps, *domain, current.norm, project, step, steps
+        )
+        previous, x = x, rule.move(iterate)
+    return PgdRuns(best, least, evaluated)
+
+
+def _check(
+    rows: RowBatch, alive: Integers, best: Floats, least: Floats, accept: Accept
+) -> set[int]:
+    """Owners for whom the best point of one of the rows left is a witness."""
+    done: set[int] = set()
+    for place in np.flatnonzero(least[alive] <= 0):
+        owner, row = int(rows.owner[place]), int(alive[place])
+        if owner not in done and accept(row, best[row]):
+            done.add(owner)
+    return done
+
+
+def attack_rows(
+    runtime: GradientRuntime,
+    attacks: Sequence[AttackState],
+    rows: RowBatch,
+    rule: StepRule,
+    steps: int,
+    accept: Accept | None = None,
+) -> PgdRuns:
+    """Runs PGD on behalf of attacks, one for each row, within their time.
+
+    Args:
+        runtime: value and gradient.
+        attacks: the attack of each row.
+        rows: the rows.
+        rule: how they move.
+        steps: gradient steps of each row.
+        accept: checks candidates in place of the state of the input.
+    """
+
+    def offer(row: int, x: Floats) -> bool:
+        return attacks[row].state.offer(x, FoundBy.GRADIENT)
+
+    states = [attack.state for attack in attacks]
+    with timed(states, Work.GRADIENTS) as deadline:
+        runs = run_pgd(runtime, rows, rule, steps, accept or offer, deadline)
+    gradients: Counter[AttackState] = Counter()
+    for attack, count in zip(attacks, runs.gradients.tolist(), strict=True):
+        gradients[attack] += count
+    for attack, count in gradients.items():
+        attack.state.effort += Effort(gradients=count)
+    return runs

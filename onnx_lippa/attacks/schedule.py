@@ -1,0 +1,235 @@
+"""The schedule of an attack: which stages it is made of, and the loop that runs them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import Final
+
+from onnx_lippa.attacks.grid import GridEnumeration, GridSearch
+from onnx_lippa.attacks.lippa import Algorithm1, LpStepsAtEnds, RegionLocalSearch
+from onnx_lippa.attacks.methods import AttackMethod
+from onnx_lippa.attacks.minimal import LpRefinement, NearestRegions, RadiusBracketing, Shrinking
+from onnx_lippa.attacks.neighbourhood import LargeNeighbourhoodSearch
+from onnx_lippa.attacks.random_search import MOST_FEATURES, RandomSearch
+from onnx_lippa.attacks.restarts import PgdRound, Start
+from onnx_lippa.attacks.state import AttackBatch, Stage, Stream, is_cheap
+from onnx_lippa.onnx_io import Model
+from onnx_lippa.spec import Problem
+from onnx_lippa.witness import Result
+
+_SCAN_STEPS: Final = 20
+"""Steps towards the nearest disjunct, which break the easy inputs, and then towards all, which tell
+the hopeful disjuncts from the others."""
+_HOPEFUL: Final = 4
+"""Disjuncts of each input in the first two rounds of full PGD runs."""
+_STARTS: Final = (Start.DIVERSE, Start.FAR, Start.OTHER)
+"""Starts of the restarts, in turn."""
+_NEAR: Final = 0.3
+_NEARER: Final = 0.12
+"""Relative margins below which an input gets the second and third restart, and more of them
+(docs/performance.md)."""
+_COPIES: Final = 8
+"""PGD runs on each disjunct in a restart on a property."""
+_FEW_POINTS: Final = 1024
+"""Points of random search before anything else; fewer of a large network."""
+_FIRST_POINTS: Final = 8192
+_FIRST_SECONDS: Final = 0.5
+_ALL_POINTS: Final = 1 << 21
+_ALL_SECONDS: Final = 5.0
+"""The same in a box: before anything else, and when PGD has failed."""
+_SEARCHES: Final = 6
+_SEARCH_STEPS: Final = 40
+"""Local searches from region to region, and the LPSteps of each, the first time."""
+_THOROUGH_AFTER: Final = 2
+"""The round after which random search and local search of a box are repeated at length."""
+_BRACKETS: Final = 12
+"""Radii tried for each disjunct when minimising."""
+_SHRINKINGS: Final = 4
+_CHEAP_REGIONS: Final = 400
+"""Rounds of PGD runs in smaller balls, and regions solved where that is cheap, unless a number is
+given."""
+_FEW_ON_GRID: Final = 1 << 14
+_ALL_ON_GRID: Final = 1 << 20
+"""Points of a grid that are all evaluated: before anything else, and when all else is done."""
+_GRID_STARTS: Final = 3
+_GRID_STEPS: Final = 60
+"""Starts of grid search after each round of PGD runs, and its moves from each."""
+
+
+def attack_batch(
+    model: Model,
+    problems: Sequence[Problem],
+    method: AttackMethod,
+    time_limit: float = math.inf,
+    seed: int = 0,
+) -> Iterator[Result]:
+    """Attacks some inputs and yields each result as soon as it is final.
+
+    The result of an input depends on the seed and the input, not on the others in the batch.
+
+    Args:
+        model: the model.
+        problems: the inputs; all share norm and domain.
+        method: the attack.
+        time_limit: seconds for one input.
+        seed: where random numbers come from.
+
+    Raises:
+        InputError: the solver cannot solve the programs of the norm.
+    """
+    if not problems:
+        return
+    first = problems[0]
+    engine = method.make_engine(model.network, first.inputs.norm)
+    batch = AttackBatch(problems, model, engine, time_limit, seed)
+    left = list(batch.attacks)
+    for stage in make_schedule(
+        method,
+        minimize=first.minimize,
+        is_property=first.claim is not None,
+        on_grid=first.inputs.grid is not None,
+        cheap=is_cheap(model.network),
+    ):
+        yield from (attack.state.result() for attack in left if not attack.state.is_open)
+        left = [attack for attack in left if attack.state.is_open]
+        if not left:
+            break
+        stage.run(batch)
+    yield from (attack.state.result() for attack in left)
+
+
+def make_schedule(
+    method: AttackMethod,
+    *,
+    minimize: bool = False,
+    is_property: bool = False,
+    on_grid: bool = False,
+    cheap: bool = False,
+) -> tuple[Stage, ...]:
+    """The stages of an attack, in order.
+
+    Args:
+        method: the attack.
+        minimize: whether the nearest witness is sought.
+        is_property: whether the input is a case of a property.
+        on_grid: whether features take multiples of a step only.
+        cheap: whether evaluations cost next to nothing, so that no work is saved.
+    """
+    if is_property:
+        return _for_property(method)
+    stages = _nearest(method, cheap, on_grid) if minimize else _within(method, cheap)
+    return _on_grid(stages) if on_grid else stages
+
+
+def _on_grid(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """The same with grid search behind each round of PGD runs, and enumeration of few points."""
+    searched: list[Stage] = [GridEnumeration(_FEW_ON_GRID)]
+    for stage, following in zip_longest(stages, stages[1:]):
+        searched.append(stage)
+        if isinstance(stage, RadiusBracketing):
+            searched.append(GridSearch(None, _GRID_STARTS, _GRID_STEPS))
+        elif isinstance(stage, PgdRound | Shrinking) and _round_of(following) != stage.round:
+            searched.append(GridSearch(stage.round, _GRID_STARTS, _GRID_STEPS, stage.round == 0))
+    return (*searched, GridEnumeration(_ALL_ON_GRID))
+
+
+def _round_of(stage: Stage | None) -> int:
+    """The round of PGD runs that a stage is; -1 where it is none."""
+    return stage.round if isinstance(stage, PgdRound) else -1
+
+
+def _within(method: AttackMethod, cheap: bool) -> tuple[Stage, ...]:
+    """Any adversarial example within eps: random search, PGD, and LPSteps at its ends.
+
+    Relative margins save work only where no number of restarts or LPSteps was given.
+    """
+    saves, lps = method.restarts is None and not cheap, method.lps
+    scan = min(_SCAN_STEPS, method.gradient_steps)
+    stages: list[Stage] = [
+        RandomSearch(_FEW_POINTS),
+        PgdRound(0, Start.CLEAN, 1, scan),
+        PgdRound(0, Start.CLEAN, None, scan),
+    ]
+    for round_ in range(method.rounds + 1):
+        start = Start.CLEAN if round_ == 0 else _STARTS[(round_ - 1) % len(_STARTS)]
+        near = _NEAR if round_ <= 3 else _NEARER
+        near = near if saves and round_ > 1 else math.inf
+        disjuncts = _HOPEFUL if round_ <= 1 else None
+        stages.append(PgdRound(round_, start, disjuncts, method.gradient_steps, near))
+        if lps:
+            stages.append(LpStepsAtEnds(round_, near))
+    if lps and lps.region_steps:
+        given = lps.lp_steps is not None
+        if cheap and not given:
+            stages.append(RegionLocalSearch(_SEARCHES, _SEARCH_STEPS, MOST_FEATURES))
+        stages.append(Algorithm1(lps.region_steps, math.inf if given or cheap else _NEAR))
+    stages += _neighbourhood(method, math.inf if cheap else _NEAR)
+    return tuple(stages)
+
+
+def _neighbourhood(method: AttackMethod, near: float) -> list[Stage]:
+    """Large neighbourhood search of inputs whose relative margin is below a number."""
+    size = method.free_neurons
+    return [LargeNeighbourhoodSearch(size, max_relative_margin=near)] if size else []
+
+
+def _for_property(method: AttackMethod) -> tuple[Stage, ...]:
+    """Any input of a box that meets a property.
+
+    There is one input to attack, so a batch is filled with PGD runs from many starts. Where few
+    features are free, random search and local search come between them.
+    """
+    lps, steps = method.lps, method.gradient_steps
+    solves_regions = bool(lps and lps.region_steps)
+    stages: list[Stage] = [
+        RandomSearch(_FIRST_POINTS, _FIRST_SECONDS),
+        PgdRound(0, Start.CLEAN, None, min(_SCAN_STEPS, steps)),
+    ]
+    if solves_regions:
+        stages.append(RegionLocalSearch(_SEARCHES, _SEARCH_STEPS, MOST_FEATURES))
+    stages.append(PgdRound(0, Start.CLEAN, None, steps))
+    for round_ in range(method.rounds + 1):
+        if round_ > 0:
+            start = _STARTS[(round_ - 1) % len(_STARTS)]
+            stages.append(PgdRound(round_, start, None, steps, copies=_COPIES))
+        if lps:
+            stages.append(LpStepsAtEnds(round_, points=2))
+        if round_ == _THOROUGH_AFTER:
+            thorough = Stream.THOROUGH_RANDOM_SEARCH
+            stages.append(RandomSearch(_ALL_POINTS, _ALL_SECONDS, thorough))
+            if solves_regions:
+                stages.append(RegionLocalSearch(4 * _SEARCHES, 4 * _SEARCH_STEPS, MOST_FEATURES))
+    if lps and lps.region_steps:
+        stages.append(Algorithm1(lps.region_steps))
+    stages += _neighbourhood(method, math.inf)
+    return tuple(stages)
+
+
+def _nearest(method: AttackMethod, cheap: bool, on_grid: bool) -> tuple[Stage, ...]:
+    """The nearest adversarial example: bracket its distance, then PGD and LPSteps in turn."""
+    lps = method.lps if method.lps and method.lps.region_steps else None
+    near, steps = math.inf if cheap else _NEAR, method.gradient_steps
+    # Where there is a radius too, these find any example within it; else they have nothing to do.
+    stages: list[Stage] = [
+        RandomSearch(_FEW_POINTS),
+        PgdRound(0, Start.CLEAN, None, min(_SCAN_STEPS, steps)),
+        PgdRound(0, Start.CLEAN, _HOPEFUL, steps),
+        PgdRound(1, Start.DIVERSE, None, steps, near),
+        *_neighbourhood(method, near),
+    ]
+    half, disjuncts = max(1, steps // 2), None if cheap else _HOPEFUL
+    stages.append(RadiusBracketing(_BRACKETS, disjuncts, half, method.rounds))
+    rounds = _SHRINKINGS if method.restarts is None else method.restarts
+    for round_ in range(rounds):
+        if lps:
+            stages.append(LpRefinement(lps.region_steps))
+        stages.append(Shrinking(round_, disjuncts, steps))
+    if lps:
+        stages.append(LpRefinement(lps.region_steps))
+        if lps.lp_steps is not None:
+            stages.append(NearestRegions(lps.lp_steps))
+        elif cheap and not on_grid:  # LPs know no grid
+            stages.append(NearestRegions(_CHEAP_REGIONS, MOST_FEATURES))
+    return tuple(stages)

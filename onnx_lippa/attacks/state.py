@@ -1,0 +1,232 @@
+"""The state of an attack: what it remembers of each input, beside the input's own state."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from typing import Final, final
+
+import numpy as np
+
+from onnx_lippa.arrays import Float64, Floats, size
+from onnx_lippa.ir.network import Network
+from onnx_lippa.lp.engine import EngineSession, RegionEngine
+from onnx_lippa.onnx_io import Model
+from onnx_lippa.spec import Problem
+from onnx_lippa.state import InputState, begin_states
+from onnx_lippa.witness import FoundBy
+
+_KEPT: Final = 24
+"""End points remembered for one input."""
+_WORK: Final = 1 << 28
+"""Multiplications that take about a tenth of a second."""
+_PER_VALUE: Final = 100
+"""Multiplications behind one value where weights are shared, as in convolutions."""
+_SMALLEST_BATCH: Final = 8
+_CHEAP: Final = 1 << 16
+"""Multiplications behind one evaluation up to which a network is a small one."""
+_NUMBERS: Final = 1 << 22
+"""Numbers in the points themselves; 32 MB."""
+
+
+class Stream(Enum):
+    """Streams of random numbers: no two stages draw from the same one.
+
+    The value is hashed together with the seed and the input (:meth:`InputSet.generator`).
+    """
+
+    FIRST_SAMPLES = "glance"
+    RANDOM_SEARCH = "scatter"
+    THOROUGH_RANDOM_SEARCH = "thorough random search"
+    PGD_STARTS = "start of a walk"
+    ALGORITHM_1 = "Algorithm 1"
+    LOCAL_SEARCH = "neighbours"
+    RADIUS_BRACKETING = "bracket"
+    SHRINKING = "smaller ball"
+    NEAREST_REGIONS = "nearest regions"
+
+
+@dataclass(frozen=True)
+class EndPoint:
+    """The best point of a PGD run, or of a random search.
+
+    Attributes:
+        margin: margin of the disjunct there.
+        disjunct: the disjunct whose margin was minimised.
+        x: (d,) the point.
+        round: the round of PGD runs it comes from.
+    """
+
+    margin: float
+    disjunct: int
+    x: Floats
+    round: int
+
+
+@final
+@dataclass(eq=False)
+class AttackState:
+    """What an attack remembers of one input.
+
+    Attributes:
+        state: the state of the input.
+        clean_margins: (disjuncts,) margins at the clean input.
+        engine: LP engine.
+        seed: seed of the run.
+        end_points: the best end points, least margin first. Optima of LPSteps are none of them:
+            PGD runs start from end points, so LPs add to what they find and never change it.
+        last_round: the best end points of the last round of PGD runs, least margin first.
+        visited: (pattern key, disjunct) of the regions solved.
+        settled_distance: the distance that grid search could not improve.
+    """
+
+    state: InputState
+    clean_margins: Float64
+    engine: RegionEngine
+    seed: int
+    end_points: list[EndPoint] = field(default_factory=list)
+    last_round: list[EndPoint] = field(default_factory=list)
+    visited: set[tuple[bytes, int]] = field(default_factory=set)
+    settled_distance: float = np.inf
+
+    @cached_property
+    def session(self) -> EngineSession:
+        """The input's engine session, opened on first use."""
+        return self.engine.begin(self.state.problem.inputs)
+
+    @property
+    def is_unbroken(self) -> bool:
+        """Whether any witness within a finite radius is still sought."""
+        finite = bool(np.isfinite(self.state.problem.inputs.eps))
+        return self.state.is_open and self.state.witness is None and finite
+
+    @property
+    def relative_margin(self) -> float:
+        """The best end point's margin as a share of its disjunct's clean margin."""
+        if not self.end_points:
+            return 1.0
+        best = self.end_points[0]
+        clean = float(self.clean_margins[best.disjunct])
+        return best.margin / clean if clean > 0 else 0.0
+
+    @property
+    def target_disjunct(self) -> int:
+        """The disjunct of the best witness."""
+        targets = [disjunct.target for disjunct in self.state.problem.unsafe.disjuncts]
+        return targets.index(self.state.target)
+
+    def generator(self, stream: Stream, *numbers: int) -> np.random.Generator:
+        """Random numbers of a stream for this input; ``numbers`` tell rounds of a stage apart."""
+        return self.state.problem.inputs.generator(self.seed, stream.value, *numbers)
+
+    def remember(self, points: Sequence[EndPoint]) -> None:
+        """Keeps the best end points, old and new."""
+        self.end_points = _best([*self.end_points, *points])
+        for point in self.end_points[:1]:
+            self.state.observe(point.margin)
+        latest = max((point.round for point in points), default=0)
+        last = [point for point in self.last_round if point.round == latest]
+        self.last_round = _best([*last, *points])
+
+    def nearest_disjuncts(self, count: int) -> list[int]:
+        """The disjuncts of least margin so far."""
+        least = self.clean_margins.copy()
+        for point in self.end_points:
+            least[point.disjunct] = min(least[point.disjunct], point.margin)
+        return [int(j) for j in np.argsort(least, kind="stable")[:count]]
+
+
+def _best(points: Sequence[EndPoint]) -> list[EndPoint]:
+    return sorted(points, key=lambda point: point.margin)[:_KEPT]
+
+
+def spread_over_disjuncts(points: Sequence[EndPoint], count: int) -> list[EndPoint]:
+    """The first points, one for each disjunct before a second one for any."""
+    turns: dict[int, int] = {}
+    ordered: list[tuple[int, int]] = []
+    for place, point in enumerate(points):
+        turn = turns[point.disjunct] = turns.get(point.disjunct, -1) + 1
+        ordered.append((turn, place))
+    return [points[place] for _, place in sorted(ordered)[:count]]
+
+
+@final
+class AttackBatch:
+    """Attacks on several inputs with one model.
+
+    Args:
+        problems: the problems; all share the norm.
+        model: the model.
+        engine: LP engine.
+        time_limit: seconds for each input.
+        seed: seed of the run.
+    """
+
+    def __init__(
+        self,
+        problems: Sequence[Problem],
+        model: Model,
+        engine: RegionEngine,
+        time_limit: float = np.inf,
+        seed: int = 0,
+    ) -> None:
+        self.model = model
+        self.attacks = [
+            _begin(state, engine, seed) for state in begin_states(model, problems, time_limit)
+        ]
+
+    def open(self) -> list[AttackState]:
+        """The attacks on inputs that are worth work."""
+        return [attack for attack in self.attacks if attack.state.is_open]
+
+    def unbroken(self) -> list[AttackState]:
+        """The attacks that seek any witness within a finite radius."""
+        return [attack for attack in self.attacks if attack.is_unbroken]
+
+
+def _begin(state: InputState, engine: RegionEngine, seed: int) -> AttackState:
+    # One row at a time: BLAS rounds a row differently in batches of different size.
+    center = state.problem.inputs.center
+    margins = state.problem.unsafe.margins(state.model.network.forward(center[None]))[0]
+    least = float(margins.min(initial=np.inf))
+    state.observe(least)
+    if not state.problem.unsafe.disjuncts:
+        state.is_exhausted = True
+    elif not state.is_decided and state.problem.claim is not None and least <= 0:
+        state.offer(center, FoundBy.CLEAN)
+    return AttackState(state, margins, engine, seed)
+
+
+class Stage(ABC):
+    """One pass over the open inputs of a batch.
+
+    What it does to one input depends on that input alone, so results do not depend on how inputs
+    are batched.
+    """
+
+    @abstractmethod
+    def run(self, batch: AttackBatch) -> None:
+        """Works on the open inputs."""
+
+
+def batch_size(network: Network, most: int) -> int:
+    """Points to evaluate between two looks at the clock: fewer of a large network.
+
+    It depends on the network alone, so that the same points are always evaluated together.
+    """
+    fit = min(most, _WORK // evaluation_cost(network), _NUMBERS // network.input_size)
+    return max(_SMALLEST_BATCH, fit)
+
+
+def is_cheap(network: Network) -> bool:
+    """Whether evaluations cost next to nothing beside what surrounds them."""
+    return evaluation_cost(network) <= _CHEAP
+
+
+def evaluation_cost(network: Network) -> int:
+    """Multiplications behind one evaluation, roughly."""
+    values = sum(size(step.layer.shape) for step in network.steps)
+    return max(1, network.parameters + _PER_VALUE * values)
