@@ -9,7 +9,7 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from onnx_lippa.api.options import Fixed, Network, NormName
-from onnx_lippa.bounds.stability import BoundsMethod, Stability, stabilities
+from onnx_lippa.bounds.stability import BoundsMethod, Stability, measure_stability
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Model, load, write_gradient
 from onnx_lippa.runs.inputs import take_arrays
@@ -60,7 +60,7 @@ def regions(
     sets = [features.input_set(row, wanted) for row in inputs.inputs[:]]
     with threadpool_limits(limits=1):  # BLAS rounds alike on any number of cores
         return tuple(
-            stabilities(model.network, sets, inputs.indices.tolist(), method, samples, seed)
+            measure_stability(model.network, sets, inputs.indices.tolist(), method, samples, seed)
         )
 
 

@@ -33,7 +33,7 @@ _SINGLE: Final = (Reshape, Transpose, Gather, ScaleShift)
 
 @final
 @dataclass(frozen=True)
-class Form:
+class AffineFunctions:
     """Some linear functions of a value, in terms of what is not affine.
 
     Attributes:
@@ -76,7 +76,9 @@ def vector_jacobian_product(step: Step, u: Float64, into: dict[int, Float64]) ->
     return u.reshape(len(u), -1) @ np.broadcast_to(offset, layer.shape).ravel()
 
 
-def expand(network: Network, start: int, seeds: Float64, deadline: float = NEVER) -> Form:
+def expand(
+    network: Network, start: int, seeds: Float64, deadline: float = NEVER
+) -> AffineFunctions:
     """Linear functions (functions, *shape) of a value in terms of what is not affine.
 
     Raises:
@@ -93,7 +95,7 @@ def expand(network: Network, start: int, seeds: Float64, deadline: float = NEVER
             parts[index] = u
         else:
             constant += vector_jacobian_product(network.steps[index - 1], u, open_)
-    return Form(start, seeds, parts, constant)
+    return AffineFunctions(start, seeds, parts, constant)
 
 
 def is_exact_in_intervals(network: Network, index: int) -> bool:
@@ -173,7 +175,7 @@ class Rows:
 
 
 @final
-class Substitution:
+class Crown:
     """Lower bounds of functions of values up to which all piecewise layers have lines.
 
     Args:
@@ -212,7 +214,7 @@ class Substitution:
         self._lines[index], self._sizes[index] = lines, sizes
         self._spans = self._spans + sizes.sum(axis=1)
 
-    def form(self, start: int, seeds: Float64) -> Form:
+    def form(self, start: int, seeds: Float64) -> AffineFunctions:
         """Functions (functions, *shape) of a value.
 
         Raises:
@@ -220,7 +222,9 @@ class Substitution:
         """
         return expand(self._network, start, seeds, self._deadline)
 
-    def lower(self, form: Form, rows: Rows, sizes: Float64, sign: float = 1.0) -> Float64:
+    def lower(
+        self, form: AffineFunctions, rows: Rows, sizes: Float64, sign: float = 1.0
+    ) -> Float64:
         """Lower bounds (rows,) of ``sign`` times functions of a value over input sets.
 
         Args:
@@ -239,7 +243,9 @@ class Substitution:
             bounds[part] = self._bounded(form, chunk, own_sizes[part], sign)
         return bounds
 
-    def _bounded(self, form: Form, rows: Rows, own_sizes: Float64, sign: float) -> Float64:
+    def _bounded(
+        self, form: AffineFunctions, rows: Rows, own_sizes: Float64, sign: float
+    ) -> Float64:
         total = sign * form.constant[rows.function]
         sizes = own_sizes.copy()
         pulled: dict[int, Float64] = {}
@@ -265,7 +271,7 @@ class Substitution:
     def _through_lines(
         self,
         index: int,
-        form: Form,
+        form: AffineFunctions,
         rows: Rows,
         sign: float,
         pulled: dict[int, Float64],
@@ -279,7 +285,7 @@ class Substitution:
         through = None if lines.lower_slope is None else np.empty((rows.count, *shape))
         for owner, part in rows.groups():
             a = _coefficients(index, form, rows.function[part], sign, known, part)
-            share, constants = lines.substituted(owner, a)
+            share, constants = lines.substitute(owner, a)
             total[part] += constants[:, 0]
             sizes[part] += constants[:, 1]
             if share is not None and through is not None:
@@ -291,7 +297,7 @@ class Substitution:
 
 def _coefficients(
     index: int,
-    form: Form,
+    form: AffineFunctions,
     functions: Integers,
     sign: float,
     pulled: Float64 | None,

@@ -8,10 +8,10 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers
-from onnx_lippa.bounds.crown import Rows, Substitution
+from onnx_lippa.bounds.crown import Crown, Rows
 from onnx_lippa.bounds.interval import Interval
-from onnx_lippa.bounds.pre_activations import Bounds, interval_bounds, linear_bounds, runs
-from onnx_lippa.bounds.propagation import InputSets, Walk
+from onnx_lippa.bounds.pre_activations import Bounds, interval_bounds, linear_bounds, split_batches
+from onnx_lippa.bounds.propagation import InputSets, IntervalPropagation
 from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.relaxation import LinearRelaxation, relax, relax_to_constants
 from onnx_lippa.bounds.rounding import EPSILON
@@ -90,7 +90,7 @@ def _margins(
     deadline: float,
 ) -> list[Proven]:
     found: list[Proven] = []
-    for run in runs(network, len(inputs)):
+    for run in split_batches(network, len(inputs)):
         sets = InputSets.of(inputs[run])
         with np.errstate(invalid="ignore", over="ignore"):
             matrix, rows, places = _stacked(unsafe[run], network.output_size)
@@ -141,8 +141,8 @@ def _least(
     """Lower bounds of the rows asked for, of the outputs."""
     if rows.count == 0:
         return np.zeros(0)
-    walk = Walk(network, sets, deadline)
-    substitution = Substitution(network, sets, deadline)
+    walk = IntervalPropagation(network, sets, deadline)
+    substitution = Crown(network, sets, deadline)
     layers = 0
     for place, step in enumerate(network.steps):
         if isinstance(step.layer, PiecewiseLayer):

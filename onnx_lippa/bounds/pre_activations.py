@@ -12,13 +12,13 @@ from onnx_lippa.arrays import AnyArray, Float64, size
 from onnx_lippa.bounds.crown import (
     LARGEST,
     BoundsTooLargeError,
+    Crown,
     Rows,
-    Substitution,
     is_exact_in_intervals,
     shape_of,
 )
 from onnx_lippa.bounds.interval import Interval, undecided
-from onnx_lippa.bounds.propagation import InputSets, Walk
+from onnx_lippa.bounds.propagation import InputSets, IntervalPropagation
 from onnx_lippa.bounds.relaxation import relax
 from onnx_lippa.clock import NEVER
 from onnx_lippa.ir.layers import AffineLayer, PiecewiseLayer
@@ -55,7 +55,7 @@ class Bounds:
         )
 
     @classmethod
-    def of_none(cls, network: Network) -> Bounds:
+    def empty(cls, network: Network) -> Bounds:
         """Those of no input sets at all."""
         shapes = [
             shape_of(network, step.inputs[0])
@@ -89,10 +89,10 @@ def interval_bounds(
         OutOfTimeError: the deadline has passed.
     """
     if not inputs:
-        return Bounds.of_none(network)
+        return Bounds.empty(network)
     parts = []
-    for run in runs(network, len(inputs)):
-        walk = Walk(network, InputSets.of(inputs[run]), deadline)
+    for run in split_batches(network, len(inputs)):
+        walk = IntervalPropagation(network, InputSets.of(inputs[run]), deadline)
         found: list[Interval] = []
         with np.errstate(invalid="ignore", over="ignore"):
             for place, step in enumerate(network.steps):
@@ -126,9 +126,9 @@ def linear_bounds(
         OutOfTimeError: the deadline has passed.
     """
     if not inputs:
-        return Bounds.of_none(network)
+        return Bounds.empty(network)
     parts = []
-    for run in runs(network, len(inputs)):
+    for run in split_batches(network, len(inputs)):
         sets = InputSets.of(inputs[run])
         own = None if known is None else known.take(run)
         with np.errstate(invalid="ignore", over="ignore"):
@@ -136,7 +136,7 @@ def linear_bounds(
     return Bounds.joined(parts)
 
 
-def runs(network: Network, count: int) -> Iterator[slice]:
+def split_batches(network: Network, count: int) -> Iterator[slice]:
     """Runs of inputs whose bounds fit into memory together.
 
     Raises:
@@ -157,8 +157,8 @@ def runs(network: Network, count: int) -> Iterator[slice]:
 def _linear(
     network: Network, sets: InputSets, known: Bounds | None, deadline: float
 ) -> list[Interval]:
-    walk = Walk(network, sets, deadline)
-    substitution = Substitution(network, sets, deadline)
+    walk = IntervalPropagation(network, sets, deadline)
+    substitution = Crown(network, sets, deadline)
     found: list[Interval] = []
     for place, step in enumerate(network.steps):
         layer = step.layer
@@ -178,7 +178,7 @@ def _linear(
 
 
 def _tightened(
-    substitution: Substitution, index: int, sizes: Float64, x: Interval, open_: AnyArray
+    substitution: Crown, index: int, sizes: Float64, x: Interval, open_: AnyArray
 ) -> Interval:
     """Bounds of a value, by substitution where they are open."""
     count, shape = len(open_), open_.shape[1:]

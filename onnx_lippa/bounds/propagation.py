@@ -113,7 +113,7 @@ _ALGEBRA: Final = IntervalAlgebra()
 
 
 @final
-class Walk:
+class IntervalPropagation:
     """Bounds of the values of a network for several input sets, from the first to the last.
 
     The sizes of an affine value are |A| |x| + |c| for the values x that it is affine in: what the

@@ -28,7 +28,7 @@ class Proven:
     bounds: Float64
 
     @classmethod
-    def nothing(cls, count: int = 1) -> Proven:
+    def vacuous(cls, count: int = 1) -> Proven:
         """Bounds that say nothing."""
         return cls(np.full(count, -np.inf))
 
@@ -38,7 +38,7 @@ class Proven:
         return cls(np.full(count, np.inf))
 
     @classmethod
-    def exactly(cls, values: Sequence[Fraction]) -> Proven:
+    def from_rationals(cls, values: Sequence[Fraction]) -> Proven:
         """Rational numbers, rounded down."""
         return cls(np.array([_rounded_down(value) for value in values], np.float64))
 
@@ -56,15 +56,15 @@ class Proven:
         """Some of them, in this order."""
         return Proven(self.bounds[chosen])
 
-    def better(self, other: Proven) -> Proven:
+    def maximum(self, other: Proven) -> Proven:
         """The better of two bounds of the same functions."""
         return Proven(np.maximum(self.bounds, other.bounds))
 
-    def both(self, other: Proven) -> Proven:
+    def concatenate(self, other: Proven) -> Proven:
         """The bounds of either, one behind the other."""
         return Proven(np.concatenate([self.bounds, other.bounds]))
 
-    def replaced(self, rows: AnyArray, other: Proven) -> Proven:
+    def put(self, rows: AnyArray, other: Proven) -> Proven:
         """The same with others in some places."""
         bounds = self.bounds.copy()
         bounds[rows] = other.bounds

@@ -57,9 +57,9 @@ class LinearRelaxation:
     """
 
     lower_slope: Float64 | None
-    lower_offset: Float64
+    lower_intercept: Float64
     upper_slope: Float64 | None
-    upper_offset: Float64
+    upper_intercept: Float64
     axis: int | None = None
 
     @cached_property
@@ -68,13 +68,13 @@ class LinearRelaxation:
         lower, upper = (
             np.stack([flat, np.abs(flat)], axis=2)
             for flat in (
-                self.lower_offset.reshape(len(self.lower_offset), -1),
-                self.upper_offset.reshape(len(self.upper_offset), -1),
+                self.lower_intercept.reshape(len(self.lower_intercept), -1),
+                self.upper_intercept.reshape(len(self.upper_intercept), -1),
             )
         )
         return lower, upper
 
-    def substituted(self, row: int, a: Float64) -> tuple[Float64 | None, Float64]:
+    def substitute(self, row: int, a: Float64) -> tuple[Float64 | None, Float64]:
         """Least values of ``a @ z`` as linear functions of x: the lines that a's signs choose.
 
         Args:

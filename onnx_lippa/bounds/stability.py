@@ -47,7 +47,7 @@ class BoundsMethod(Enum):
 
 
 @dataclass(frozen=True)
-class Proven:
+class ProvenUnits:
     """What bounds prove of the units of a network over one input set.
 
     Attributes:
@@ -64,7 +64,7 @@ class Proven:
 
 
 @dataclass(frozen=True)
-class Seen:
+class SampledUnits:
     """What points of one input set show.
 
     Attributes:
@@ -80,20 +80,20 @@ class Seen:
 
 @dataclass(frozen=True)
 class Stability:
-    """The units of a network over one input set; ``seen.unstable <= proven.unstable``.
+    """The units of a network over one input set; ``sampled.unstable <= proven.unstable``.
 
     Attributes:
         index: place of the clean input in the data.
         proven: what bounds prove.
-        seen: what points show.
+        sampled: what points show.
     """
 
     index: int
-    proven: Proven
-    seen: Seen
+    proven: ProvenUnits
+    sampled: SampledUnits
 
 
-def stabilities(
+def measure_stability(
     network: Network,
     inputs: Sequence[InputSet],
     indices: Sequence[int],
@@ -123,10 +123,12 @@ def stabilities(
         for row, (one, index) in enumerate(zip(inputs[chosen], indices[chosen], strict=True)):
             generator = one.generator(seed, "regions")
             points = points_within(one, samples, generator)
-            yield Stability(index, proven(network, bounds, row), seen(network, points))
+            yield Stability(
+                index, count_proven(network, bounds, row), count_sampled(network, points)
+            )
 
 
-def proven(network: Network, bounds: Bounds, row: int) -> Proven:
+def count_proven(network: Network, bounds: Bounds, row: int) -> ProvenUnits:
     """What bounds prove for the input set of one row."""
     layers = [step.layer for step in network.steps if isinstance(step.layer, PiecewiseLayer)]
     active, inactive, decided, unstable = 0, 0, 0, 0
@@ -139,7 +141,7 @@ def proven(network: Network, bounds: Bounds, row: int) -> Proven:
         else:
             active += int(np.count_nonzero(fixed & (states.lower != 0)))
             inactive += int(np.count_nonzero(fixed & (states.lower == 0)))
-    return Proven(active, inactive, decided, unstable)
+    return ProvenUnits(active, inactive, decided, unstable)
 
 
 def points_within(inputs: InputSet, samples: int, generator: np.random.Generator) -> Float64:
@@ -160,7 +162,7 @@ def points_within(inputs: InputSet, samples: int, generator: np.random.Generator
     return np.concatenate([inputs.center[None], np.clip(inside, inputs.lower, inputs.upper)])
 
 
-def seen(network: Network, points: Float64) -> Seen:
+def count_sampled(network: Network, points: Float64) -> SampledUnits:
     """What points (m, d) of an input set show; m is at least 1."""
     first: list[AnyArray] | None = None
     changed: list[AnyArray] = []
@@ -177,7 +179,7 @@ def seen(network: Network, points: Float64) -> Seen:
         rows = [state.reshape(len(state), -1).view(np.uint8) for state in states]
         patterns.update(b"".join(row.tobytes() for row in one) for one in zip(*rows, strict=True))
     unstable = sum(int(np.count_nonzero(change)) for change in changed)
-    return Seen(len(points), unstable, max(1, len(patterns)))
+    return SampledUnits(len(points), unstable, max(1, len(patterns)))
 
 
 def _states(network: Network, points: Float64) -> list[AnyArray]:

@@ -16,7 +16,7 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from onnx_lippa.api.models import bounds_named
-from onnx_lippa.bounds.stability import Stability, stabilities
+from onnx_lippa.bounds.stability import Stability, measure_stability
 from onnx_lippa.cli.options import (
     METHOD,
     RUN,
@@ -90,7 +90,7 @@ def regions(
     sets = [features.input_set(x, wanted) for x in chosen.inputs[:]]
     places = chosen.indices.tolist()
     shown = terminal.is_terminal and not terminal.quiet
-    counted = stabilities(loaded.network, sets, places, method, samples, inputs.seed)
+    counted = measure_stability(loaded.network, sets, places, method, samples, inputs.seed)
     progress = track(
         counted, "counting", len(sets), console=terminal, transient=True, disable=not shown
     )
@@ -113,7 +113,7 @@ def regions(
 def _row(one: Stability) -> dict[str, int]:
     values = (
         one.index, one.proven.active, one.proven.inactive, one.proven.decided,
-        one.proven.unstable, one.seen.unstable, one.seen.regions, one.seen.points,
+        one.proven.unstable, one.sampled.unstable, one.sampled.regions, one.sampled.points,
     )  # fmt: skip
     return dict(zip(_COLUMNS, values, strict=True))
 
@@ -129,7 +129,7 @@ def _table(found: Sequence[Stability], title: str) -> Table:
         table.add_column(heading, justify="right")
     for one in found[:_SHOWN]:
         cells = [one.index, one.proven.active, one.proven.inactive, one.proven.unstable]
-        cells += [one.seen.unstable, one.seen.regions]
+        cells += [one.sampled.unstable, one.sampled.regions]
         if with_maxima:
             cells.insert(3, one.proven.decided)
         table.add_row(*(f"{cell:,}" for cell in cells))
@@ -142,13 +142,13 @@ def _summary(found: Sequence[Stability], units: int) -> Table:
     table.add_column(style="bold")
     table.add_column(justify="right")
     unstable = float(np.median([one.proven.unstable for one in found]))
-    seen = float(np.median([one.seen.unstable for one in found]))
-    regions_seen = float(np.median([one.seen.regions for one in found]))
+    seen = float(np.median([one.sampled.unstable for one in found]))
+    regions_seen = float(np.median([one.sampled.regions for one in found]))
     table.add_row("proven stable", _share(units - unstable, units))
     table.add_row("unstable, upper bound (proven)", _share(unstable, units))
     table.add_row("unstable, lower bound (sampled)", _share(seen, units))
     table.add_row(
-        "linear regions sampled", f"{_number(regions_seen)} at {found[0].seen.points:,} points"
+        "linear regions sampled", f"{_number(regions_seen)} at {found[0].sampled.points:,} points"
     )
     return table
 

@@ -114,7 +114,7 @@ class BranchAndBound(ProofMethod):
                 return
             if steps == 0:
                 disjuncts, constant = _drop_constants(state, reduced, disjuncts)
-                closed = closed.both(constant)
+                closed = closed.concatenate(constant)
             if disjuncts and self._branch(state, reduced, disjuncts, closed, tightening):
                 return
         if not disjuncts:
@@ -157,7 +157,7 @@ class BranchAndBound(ProofMethod):
         if found.ending is Ending.UNSAFE:
             return True
         state.reason = found.reason
-        state.prove(found.proven.both(closed), ProvedBy.COMPLETE)
+        state.prove(found.proven.concatenate(closed), ProvedBy.COMPLETE)
         if found.ending is Ending.PROVEN:
             if found.bound > 0 and closed.value == 0:
                 state.exclude(ProvedBy.COMPLETE)  # of ties that do not count
@@ -203,7 +203,7 @@ class BranchAndBound(ProofMethod):
             _offers(state), within,
         ).run(Limits(state.deadline, nodes, self.memory_limit))  # fmt: skip
         state.effort += _effort(found)
-        return replace(found, proven=found.proven.better(before.proven))
+        return replace(found, proven=found.proven.maximum(before.proven))
 
     def _break_tie(self, state: InputState) -> None:
         """Decides a tie in exact arithmetic, where that is possible."""
@@ -266,7 +266,7 @@ def _decide_point(state: InputState) -> bool:
         return False
     least = min(margins)
     if all(m > 0 or (m == 0 and one.strict) for m, one in zip(margins, disjuncts, strict=True)):
-        _close(state, Proven.exactly([least]))
+        _close(state, Proven.from_rationals([least]))
     elif not state.offer(x, FoundBy.SEARCH):
         state.reason = (
             f"the margin of its one input is {float(least):.3g} without rounding, which ONNX "
@@ -290,7 +290,7 @@ def _drop_constants(
             safe.append(margin)
         else:
             left.append(one)
-    return tuple(left), Proven.exactly(safe)
+    return tuple(left), Proven.from_rationals(safe)
 
 
 def _find_constant_margins(

@@ -77,7 +77,7 @@ class _Boxes:
             return np.concatenate([getattr(self, name), getattr(other, name)])
 
         return _Boxes(
-            both("disjunct"), both("low"), both("high"), self.proven.both(other.proven),
+            both("disjunct"), both("low"), both("high"), self.proven.concatenate(other.proven),
             both("feature"), both("lower"), both("upper"),
         )  # fmt: skip
 
@@ -116,7 +116,7 @@ class BoxSearch(Search):
                     open_ = rest.concat(self._bound(_halve(chosen)))
         except OutOfTimeError:
             reason = OUT_OF_TIME  # the boxes that were being halved are still among the open ones
-        proven = self._proven.both(open_.proven).least
+        proven = self._proven.concatenate(open_.proven).least
         return SearchResult.of(self._found, reason, proven, self._nodes)
 
     def _root(self) -> _Boxes:
@@ -125,7 +125,7 @@ class BoxSearch(Search):
         ends, infinite = np.ones((count, s.inputs)), np.float32(np.inf)
         lower, upper = s.unit_lower.astype(np.float32), s.unit_upper.astype(np.float32)
         return _Boxes(
-            np.arange(count), -ends, ends, Proven.nothing(count), np.zeros(count, np.int64),
+            np.arange(count), -ends, ends, Proven.vacuous(count), np.zeros(count, np.int64),
             np.repeat(np.nextafter(lower, -infinite)[None], count, axis=0),
             np.repeat(np.nextafter(upper, infinite)[None], count, axis=0),
         )  # fmt: skip
@@ -156,7 +156,7 @@ class BoxSearch(Search):
         middle, radius = (boxes.low + boxes.high) / 2, (boxes.high - boxes.low) / 2
         signs = self._tighten(boxes, middle, radius)
         feature, points = boxes.feature.copy(), middle.copy()
-        best = Proven.nothing(boxes.count)
+        best = Proven.vacuous(boxes.count)
         for disjunct in np.unique(boxes.disjunct).tolist():
             require_time(self._deadline)
             mine = np.flatnonzero(boxes.disjunct == disjunct)
@@ -171,14 +171,14 @@ class BoxSearch(Search):
                 chosen = np.flatnonzero(proven.bounds >= best.bounds[mine])
                 better = mine[chosen]
                 share = np.abs(left.rows[chosen]) * radius[better]
-                best = best.replaced(better, proven.take(chosen))
+                best = best.put(better, proven.take(chosen))
                 feature[better] = _choose_feature(share, radius[better])
                 points[better] = middle[better] - np.copysign(radius[better], left.rows[chosen])
         # What holds for a box holds for its halves.
-        best = best.better(boxes.proven)
+        best = best.maximum(boxes.proven)
         empty = np.flatnonzero(np.any(boxes.lower > boxes.upper, axis=1))
-        best = best.replaced(empty, Proven.of_empty(empty.size))
-        self._proven = self._proven.both(best.take(best.bounds > 0)).least
+        best = best.put(empty, Proven.of_empty(empty.size))
+        self._proven = self._proven.concatenate(best.take(best.bounds > 0)).least
         kept = np.flatnonzero(best.bounds <= 0)
         tried = np.concatenate([points[kept], middle[kept]])
         self._found = self._candidates.accept(np.tile(boxes.disjunct[kept], 2), tried)

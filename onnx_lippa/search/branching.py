@@ -87,7 +87,7 @@ class Branching:
         objectives = nodes.objectives(self._rows)
         alpha, beta = relaxed.alphas(nodes.multipliers.alpha), nodes.multipliers.beta
         m = back_substitute(self._units, objectives, relaxed, alpha, beta).coefficients
-        worth: Floats = np.abs(m) * relaxed.height
+        worth: Floats = np.abs(m) * relaxed.intercept
         above = np.maximum(m, 0)
         kept: Floats = alpha * above
         lost: Floats = above - kept

@@ -113,7 +113,7 @@ class Leaves:
         if solution.ending is Ending.INFEASIBLE:
             return self._decide_empty(disjunct, program, solution.duals, node, time_limit)
         if solution.ending is not Ending.OPTIMAL:
-            return LeafAnswer(Proven.nothing(), None, failed=True)
+            return LeafAnswer(Proven.vacuous(), None, failed=True)
         proven = self._proven(disjunct, *node, solution.duals)
         x = self._inputs.at(solution.values[: self._inputs.count])
         return LeafAnswer(proven, x, float(disjunct.margins(self._reduced.forward(x[None]))[0]))
@@ -133,7 +133,7 @@ class Leaves:
             return LeafAnswer(Proven.of_empty(), None)
         solution = self._solve(elastic_program(program, _PRICE), time_limit)
         if solution.ending is not Ending.OPTIMAL:
-            return LeafAnswer(Proven.nothing(), None, failed=True)
+            return LeafAnswer(Proven.vacuous(), None, failed=True)
         x = self._inputs.at(solution.values[: self._inputs.count])
         margin = float(disjunct.margins(self._reduced.forward(x[None]))[0])
         return LeafAnswer(self._proven(disjunct, *node, solution.duals), x, margin)
@@ -156,11 +156,11 @@ class Leaves:
         """
         rows = len(disjunct.bound)
         if duals.size < rows or not np.all(np.isfinite(duals)):
-            return Proven.nothing()
+            return Proven.vacuous()
         found = self._multipliers(duals, rows, signs, lower, upper)
         weights = np.zeros(rows) if empty else found.weights
         if not empty and not weights.sum() > 0:
-            return Proven.nothing()
+            return Proven.vacuous()
         every = margin_rows(self._reduced, [disjunct], self._units)
         summed = WeightedRows.of(every, np.array([rows]), np.ones(rows))
         # The weight of a single row is 1, unless 0 is bounded.

@@ -41,7 +41,7 @@ from onnx_lippa.spec import Conjunction
 _NEAR: Final = 1e-9
 """Share of its terms up to which the margin of a replayed candidate may be above 0."""
 _TIE: Final = Reason(Ending.TIE, "a margin is zero but for rounding")
-_POSITIVE: Final = Proven.exactly([Fraction(float(np.finfo(np.float64).tiny))])
+_POSITIVE: Final = Proven.from_rationals([Fraction(float(np.finfo(np.float64).tiny))])
 """A bound of which only the sign is known."""
 
 
@@ -108,7 +108,7 @@ class ProgramSearch(Search):
             reason = reason or self._undecided
             if self._found or reason:
                 break
-        proven = Proven.nothing() if self._found or reason else _POSITIVE
+        proven = Proven.vacuous() if self._found or reason else _POSITIVE
         counts = self._solver.counts
         return SearchResult.of(
             self._found, reason, proven, self._nodes, counts.solves, counts.seconds
@@ -228,8 +228,8 @@ class ProgramSearch(Search):
         )
         line = ReluRelaxation.of(lower[undecided], upper[undecided], signs[undecided])
         room = u.error + 4 * EPSILON * (u.sizes + u.most)
-        above = line.slope * (u.offset[undecided] + room[undecided]) + line.height
-        above += 8 * EPSILON * (np.abs(u.offset[undecided]) + u.sizes[undecided] + line.height)
+        above = line.slope * (u.offset[undecided] + room[undecided]) + line.intercept
+        above += 8 * EPSILON * (np.abs(u.offset[undecided]) + u.sizes[undecided] + line.intercept)
         infinite = np.inf
         blocks = (
             (np.hstack([known.on_input, known.on_units]), None, known.error - known.offset),

@@ -69,7 +69,7 @@ class SignSearch(Search):
         self._batch = int(np.clip(_PRODUCTS / max(work, 1), 1, _BATCH))
         self._frontier: Frontier | None = None
         self._nodes, self._proven = 0, Proven.of_empty()
-        self._least_open, self._least_taken = Proven.nothing(), Proven.of_empty()
+        self._least_open, self._least_taken = Proven.vacuous(), Proven.of_empty()
         """The least bound of the nodes being split, which are not in the frontier."""
         self._leaves = Leaves(reduced)
         self._undecided: Reason | None = None
@@ -86,9 +86,9 @@ class SignSearch(Search):
         except OutOfTimeError:
             reason = OUT_OF_TIME
         reason = reason or self._undecided
-        proven = self._proven.both(self._least_open).both(self._least_taken)
+        proven = self._proven.concatenate(self._least_open).concatenate(self._least_taken)
         if self._frontier is not None:
-            proven = proven.both(self._frontier.least)
+            proven = proven.concatenate(self._frontier.least)
         leaves = self._leaves
         return SearchResult.of(
             self._found, reason, proven.least, self._nodes, leaves.solved, leaves.seconds
@@ -136,7 +136,7 @@ class SignSearch(Search):
         self._least_open = first.proven.take(best[left]).least
         if left.size:
             self._found = self._candidates.accept(left, first.points[best[left]])
-        spans = np.abs(first.left.rows).sum(axis=1)
+        spans = np.abs(first.residual.rows).sum(axis=1)
         self._rows = WeightedRows.of(rows, self._counts, spans)
         self._branching = Branching(self._units, self._rows)
         return left, best[left]
@@ -200,7 +200,7 @@ class SignSearch(Search):
             begun = replace(children.take(behind), multipliers=found.multipliers.take(behind))
             found = found.with_rows(behind, self._bound(begun, _MORE_STEPS))
         # A bound of a node holds for its children.
-        return replace(found, proven=found.proven.better(children.proven))
+        return replace(found, proven=found.proven.maximum(children.proven))
 
     def _refine(self, children: Nodes, split: Integers, worth: np.ndarray) -> None:
         """Bounds later units anew in the children whose split affects them; in place."""
@@ -278,7 +278,7 @@ class SignSearch(Search):
         if answer.bound > 0:
             self._close(answer.proven)
         else:
-            proven = answer.proven.better(node.proven)
+            proven = answer.proven.maximum(node.proven)
             self._close(proven, is_final=True)
             self._undecided = self._undecided or self._explain(number, answer, proven.value)
         return False
@@ -292,7 +292,7 @@ class SignSearch(Search):
     def _close(self, proven: Proven, is_final: bool = False) -> None:
         """Keeps the least bound of the closed nodes; a final one closes all that are given."""
         closed = proven if is_final else proven.take(proven.bounds > 0)
-        self._proven = self._proven.both(closed).least
+        self._proven = self._proven.concatenate(closed).least
 
 
 def _split(parents: Nodes, unit: Integers) -> Nodes:

@@ -101,9 +101,9 @@ class SwitchSearch:
         """Searches until all is proven, a candidate is accepted, or a limit is reached."""
         count = len(self._disjuncts)
         reason: Reason | None = None
-        signs, taken = np.zeros(self._network.units, np.int8), Proven.nothing()
+        signs, taken = np.zeros(self._network.units, np.int8), Proven.vacuous()
         try:
-            self._bound(signs, tuple(range(count)), Proven.nothing(count), limits)
+            self._bound(signs, tuple(range(count)), Proven.vacuous(count), limits)
             taken = Proven.of_empty()
             while self._open and not self._found and reason is None:
                 reason = self._stop(limits)
@@ -122,9 +122,9 @@ class SwitchSearch:
         except MemoryError:
             reason = OUT_OF_MEMORY
         reason = reason or self._undecided
-        proven = self._proven.both(taken)
+        proven = self._proven.concatenate(taken)
         for *_, node in self._open:
-            proven = proven.both(node.proven)
+            proven = proven.concatenate(node.proven)
         return SearchResult.of(
             self._found, reason, proven.least, self._nodes, self._lps, self._lp_seconds
         )
@@ -157,7 +157,7 @@ class SwitchSearch:
             self._decide(reduced, disjuncts, parent, limits)
             return
         proven, part = self._bound_margins(reduced, disjuncts, parent, limits)
-        self._proven = self._proven.both(proven.take(proven.bounds > 0)).least
+        self._proven = self._proven.concatenate(proven.take(proven.bounds > 0)).least
         left = np.flatnonzero(proven.bounds <= 0)
         if left.size and not self._found:
             worst = int(proven.bounds.argmin())
@@ -182,9 +182,9 @@ class SwitchSearch:
             for end, count in zip(ends.tolist(), counts, strict=True)
         ])  # fmt: skip
         # A bound of a node holds for its children.
-        proven = found.proven.take(best).better(parent)
+        proven = found.proven.take(best).maximum(parent)
         points = reduced.embed(reduced.domain.at(found.points[best]))
-        part = _jump_costs(reduced, found.left, relaxed, best)
+        part = _jump_costs(reduced, found.residual, relaxed, best)
         finite = np.isfinite(reduced.unit_lower).all() and np.isfinite(reduced.unit_upper).all()
         if finite and reduced.units + reduced.inputs <= _FEW_UNITS:
             leaves = Leaves(reduced)
@@ -195,7 +195,7 @@ class SwitchSearch:
                     limits.deadline - time.monotonic(),
                 )  # fmt: skip
                 one = np.array([place])
-                proven = proven.replaced(one, proven.take(one).better(answer.proven))
+                proven = proven.put(one, proven.take(one).maximum(answer.proven))
                 if answer.x is not None:
                     points[place] = reduced.embed(answer.x[None])[0]
             self._lps, self._lp_seconds = (
@@ -213,7 +213,7 @@ class SwitchSearch:
         left = replace(limits, nodes=max(limits.nodes - self._nodes, 1))
         found = self._search(reduced, conjunctions, left)
         self._found = found.ending is Ending.UNSAFE
-        self._proven = self._proven.both(found.proven.better(parent.least)).least
+        self._proven = self._proven.concatenate(found.proven.maximum(parent.least)).least
         if found.is_open:
             self._undecided = Reason(found.ending, found.reason)
             if self._stop(limits) is None:
@@ -251,6 +251,6 @@ def _jump_costs(
     """(n, jumps) the cost of each jump, and of the kink beside it, to the bounds of some rows."""
     jumps = np.zeros(0, np.int64) if reduced.jumps is None else reduced.jumps
     parts = np.abs(left.rows[rows, reduced.domain.free.size :]).astype(np.float64)
-    kinks = np.maximum(-left.coefficients[rows], 0) * relaxed.height
+    kinks = np.maximum(-left.coefficients[rows], 0) * relaxed.intercept
     beside: Float64 = kinks @ (reduced.origin[:, None] == jumps)
     return parts + beside

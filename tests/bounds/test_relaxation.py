@@ -42,8 +42,8 @@ def values_of(lines: LinearRelaxation, x: np.ndarray) -> tuple[np.ndarray, np.nd
     """Lower and upper lines (n, *shape) at inputs (n, *source), one row of lines for all."""
     found = []
     for slope, offset in (
-        (lines.lower_slope, lines.lower_offset),
-        (lines.upper_slope, lines.upper_offset),
+        (lines.lower_slope, lines.lower_intercept),
+        (lines.upper_slope, lines.upper_intercept),
     ):
         if slope is None:
             found.append(np.broadcast_to(offset, (len(x), *offset.shape[1:])))
@@ -103,11 +103,11 @@ def test_relu_lines_are_those_of_deeppoly():
     bounds = Interval(np.array([[-1.0, -3.0, 1.0, -2.0]]), np.array([[3.0, 1.0, 2.0, -1.0]]))
     lines = relax(Relu((4,)), bounds)
     np.testing.assert_array_equal(lines.lower_slope, [[1.0, 0.0, 1.0, 0.0]])
-    np.testing.assert_array_equal(lines.lower_offset, np.zeros((1, 4)))
+    np.testing.assert_array_equal(lines.lower_intercept, np.zeros((1, 4)))
     np.testing.assert_allclose(lines.upper_slope, [[0.75, 0.25, 1.0, 0.0]], rtol=1e-15)
-    np.testing.assert_allclose(lines.upper_offset, [[0.75, 0.75, 0.0, 0.0]], rtol=1e-13)
-    assert np.all(lines.upper_offset[0, :2] >= 0.75)
-    np.testing.assert_array_equal(lines.upper_offset[0, 2:], 0.0)
+    np.testing.assert_allclose(lines.upper_intercept, [[0.75, 0.75, 0.0, 0.0]], rtol=1e-13)
+    assert np.all(lines.upper_intercept[0, :2] >= 0.75)
+    np.testing.assert_array_equal(lines.upper_intercept[0, 2:], 0.0)
 
 
 def random_box(generator: np.random.Generator, shape: tuple[int, ...]) -> Interval:
@@ -145,8 +145,8 @@ def test_a_decided_maximum_is_its_entry():
     bounds = box(np.array([0.0, 2.0, -1.0]), np.array([1.0, 3.0, 1.9]))
     lines = relax(ReduceMax((3,), 0), bounds)
     for slope, offset in (
-        (lines.lower_slope, lines.lower_offset),
-        (lines.upper_slope, lines.upper_offset),
+        (lines.lower_slope, lines.lower_intercept),
+        (lines.upper_slope, lines.upper_intercept),
     ):
         np.testing.assert_array_equal(slope, [[0.0, 1.0, 0.0]])
         np.testing.assert_array_equal(offset, [0.0])
@@ -166,5 +166,5 @@ def test_decided_switches_are_their_branches():
     expected = [[[0, 0, 0], [1, 0, 0], [0, 1, 0]]]
     np.testing.assert_array_equal(lines.lower_slope, expected)
     np.testing.assert_array_equal(lines.upper_slope, expected)
-    np.testing.assert_array_equal(lines.lower_offset, [[0, 0, 1]])
-    np.testing.assert_array_equal(lines.upper_offset, [[0, 0, 6]])
+    np.testing.assert_array_equal(lines.lower_intercept, [[0, 0, 1]])
+    np.testing.assert_array_equal(lines.upper_intercept, [[0, 0, 6]])

@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnx_lippa.bounds.stability import BoundsMethod, points_within, seen, stabilities
+from onnx_lippa.bounds.stability import (
+    BoundsMethod,
+    count_sampled,
+    measure_stability,
+    points_within,
+)
 from onnx_lippa.ir.layers.activation import Relu
 from onnx_lippa.spec import InputSet, LInf
 from tests.support.bounds import NORMS, networks, random_sets
@@ -21,14 +26,14 @@ def test_what_is_seen_is_not_proven_stable(name, norm):
     for largest in (0.01, 0.4):
         sets = random_sets(3, network.input_size, norm, 3, largest)
         for method in BoundsMethod:
-            for one in stabilities(network, sets, range(3), method, 200, 0):
+            for one in measure_stability(network, sets, range(3), method, 200, 0):
                 proven = one.proven
-                assert one.seen.unstable <= proven.unstable
+                assert one.sampled.unstable <= proven.unstable
                 total = proven.active + proven.inactive + proven.decided + proven.unstable
                 assert total == network.units
-                assert one.seen.points == 201
-                assert 1 <= one.seen.regions <= 201
-                assert one.seen.regions <= 2.0**one.seen.unstable or proven.decided
+                assert one.sampled.points == 201
+                assert 1 <= one.sampled.regions <= 201
+                assert one.sampled.regions <= 2.0**one.sampled.unstable or proven.decided
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -47,17 +52,17 @@ def test_counts_by_hand():
     network = chain((2,), dense(2, weight, bias), Relu((4,)), dense(4, [[1, 1, 1, 1]], [0.0]))
     inputs = InputSet(np.zeros(2), LInf(), 1.0, -np.ones(2), np.ones(2))
     for method in BoundsMethod:
-        (one,) = stabilities(network, [inputs], [7], method, 400, 0)
+        (one,) = measure_stability(network, [inputs], [7], method, 400, 0)
         assert one.index == 7
         assert (one.proven.active, one.proven.inactive, one.proven.unstable) == (1, 1, 2)
-        assert (one.seen.unstable, one.seen.regions) == (2, 4)
+        assert (one.sampled.unstable, one.sampled.regions) == (2, 4)
 
 
 def test_linear_bounds_prove_more():
     network = mlp(0, (6, 20, 20, 20, 4))
     sets = random_sets(0, 6, "linf", 5, 0.2)
     interval, linear = (
-        [one.proven.unstable for one in stabilities(network, sets, range(5), method, 0, 0)]
+        [one.proven.unstable for one in measure_stability(network, sets, range(5), method, 0, 0)]
         for method in BoundsMethod
     )
     assert all(tight <= loose for tight, loose in zip(linear, interval, strict=True))
@@ -67,16 +72,18 @@ def test_linear_bounds_prove_more():
 def test_one_input_alone_is_the_one_of_the_batch():
     network = mlp(1, (5, 16, 16, 3))
     sets = random_sets(1, 5, "l2", 40, 0.3)
-    together = list(stabilities(network, sets, range(40), BoundsMethod.LINEAR, 60, 3))
+    together = list(measure_stability(network, sets, range(40), BoundsMethod.LINEAR, 60, 3))
     for row in (0, 17, 39):
-        (alone,) = stabilities(network, [sets[row]], [row], BoundsMethod.LINEAR, 60, 3)
+        (alone,) = measure_stability(network, [sets[row]], [row], BoundsMethod.LINEAR, 60, 3)
         assert alone == together[row]
 
 
 def test_networks_without_units():
     network = mlp(0, (3, 4))
-    (one,) = stabilities(network, random_sets(0, 3, "linf", 1), [0], BoundsMethod.LINEAR, 10, 0)
-    assert (one.proven.unstable, one.seen.unstable, one.seen.regions) == (0, 0, 1)
+    (one,) = measure_stability(
+        network, random_sets(0, 3, "linf", 1), [0], BoundsMethod.LINEAR, 10, 0
+    )
+    assert (one.proven.unstable, one.sampled.unstable, one.sampled.regions) == (0, 0, 1)
 
 
 def test_regions_are_counted_over_all_points():
@@ -84,7 +91,7 @@ def test_regions_are_counted_over_all_points():
     network = mlp(2, (2, 8, 2))
     x = np.random.default_rng(0).uniform(-1, 1, (1000, 2))
     keys = {network.pattern(point).key for point in x}
-    found = seen(network, x)
+    found = count_sampled(network, x)
     assert found.regions == len(keys) > 4
     states = np.array([network.pattern(point).states[0][0] for point in x])
     assert found.unstable == np.count_nonzero(states.min(axis=0) != states.max(axis=0))

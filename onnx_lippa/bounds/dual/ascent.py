@@ -72,13 +72,13 @@ class DualBounds:
         proven: (n,) lower bounds.
         multipliers: the multipliers that give them.
         points: (n, d) minimisers e of the functions left.
-        left: the objectives with their units eliminated, float64.
+        residual: the objectives after back-substitution, float64.
     """
 
     proven: Proven
     multipliers: Multipliers
     points: Floats
-    left: BackSubstitution
+    residual: BackSubstitution
 
     @property
     def bounds(self) -> Float64:
@@ -87,10 +87,10 @@ class DualBounds:
 
     def with_rows(self, rows: Integers, other: DualBounds) -> DualBounds:
         """The same but for some objectives, of which another ascent went on."""
-        proven, points = self.proven.replaced(rows, other.proven), self.points.copy()
+        proven, points = self.proven.put(rows, other.proven), self.points.copy()
         points[rows] = other.points
-        parts = [part.copy() for part in vars(self.left).values()]
-        for part, new in zip(parts, vars(other.left).values(), strict=True):
+        parts = [part.copy() for part in vars(self.residual).values()]
+        for part, new in zip(parts, vars(other.residual).values(), strict=True):
             part[rows] = new
         multipliers = self.multipliers.with_rows(rows, other.multipliers)
         return DualBounds(proven, multipliers, points, BackSubstitution(*parts))
@@ -193,7 +193,7 @@ class Ascent:
         """
         start = self._start(relaxed, objectives.count)
         whole = _nothing_eliminated(objectives)
-        proven, points = Proven.nothing(objectives.count), np.zeros(objectives.on_input.shape)
+        proven, points = Proven.vacuous(objectives.count), np.zeros(objectives.on_input.shape)
         alpha, beta = np.array(start.alpha, np.float32), start.beta
         for group in groups:
             at, seen = np.ix_(group.rows, group.units), np.ix_(group.rows, group.features)
@@ -203,12 +203,15 @@ class Ascent:
                 steps,
                 goal=goal,
             )
-            proven, points[seen] = proven.replaced(group.rows, found.proven), found.points
+            proven, points[seen] = proven.put(group.rows, found.proven), found.points
             alpha[at], beta[at] = found.multipliers.alpha, found.multipliers.beta
-            whole.rows[seen], whole.constant[group.rows] = found.left.rows, found.left.constant
-            whole.coefficients[at] = found.left.coefficients
-            whole.multipliers[at] = found.left.multipliers
-            whole.drop[group.rows] = found.left.drop
+            whole.rows[seen], whole.constant[group.rows] = (
+                found.residual.rows,
+                found.residual.constant,
+            )
+            whole.coefficients[at] = found.residual.coefficients
+            whole.multipliers[at] = found.residual.multipliers
+            whole.drop[group.rows] = found.residual.drop
         return DualBounds(proven, Multipliers(alpha, beta), points, whole)
 
     def _start(self, relaxed: ReluRelaxation, count: int) -> Multipliers:

@@ -30,7 +30,7 @@ class ReluRelaxation:
 
     signs: States
     slope: Floats
-    height: Floats
+    intercept: Floats
 
     @classmethod
     def of(cls, lower: Floats, upper: Floats, signs: States) -> ReluRelaxation:
@@ -58,7 +58,7 @@ class ReluRelaxation:
 
     def astype(self, dtype: type[np.floating]) -> ReluRelaxation:
         """The same in another floating-point type."""
-        return ReluRelaxation(self.signs, self.slope.astype(dtype), self.height.astype(dtype))
+        return ReluRelaxation(self.signs, self.slope.astype(dtype), self.intercept.astype(dtype))
 
     def take(self, rows: np.ndarray) -> ReluRelaxation:
         """Some rows, in this order; a single row for all stays as it is."""
@@ -66,18 +66,18 @@ class ReluRelaxation:
 
     def each(self, rows: np.ndarray) -> ReluRelaxation:
         """These rows, in this order, whether or not there is but one."""
-        return ReluRelaxation(self.signs[rows], self.slope[rows], self.height[rows])
+        return ReluRelaxation(self.signs[rows], self.slope[rows], self.intercept[rows])
 
     def only(self, rows: Integers, units: Integers) -> ReluRelaxation:
         """Some units for some rows; a single row for all stays one."""
         if len(self.signs) == 1:
             rows = np.zeros(1, np.int64)
         at = np.ix_(rows, units)
-        return ReluRelaxation(self.signs[at], self.slope[at], self.height[at])
+        return ReluRelaxation(self.signs[at], self.slope[at], self.intercept[at])
 
     def with_sign(self, rows: Integers, units: Integers, sign: States) -> ReluRelaxation:
         """A copy in which some units, given by row and unit, are active (1) or inactive (-1)."""
-        signs, slope, height = self.signs.copy(), self.slope.copy(), self.height.copy()
+        signs, slope, height = self.signs.copy(), self.slope.copy(), self.intercept.copy()
         signs[rows, units], slope[rows, units], height[rows, units] = sign, sign > 0, 0
         return ReluRelaxation(signs, slope, height)
 
@@ -130,7 +130,9 @@ def back_substitute(
     drop = np.zeros(len(m), m.dtype)
     for block in reversed(units.blocks):
         above, below = np.maximum(m[:, block], 0), np.minimum(m[:, block], 0)
-        drop -= np.einsum("nu,nu->n", below, np.broadcast_to(relaxed.height[:, block], below.shape))
+        drop -= np.einsum(
+            "nu,nu->n", below, np.broadcast_to(relaxed.intercept[:, block], below.shape)
+        )
         part = above * alpha[:, block] + below * relaxed.slope[:, block]
         if beta is not None:
             part -= relaxed.signs[:, block] * beta[:, block]
@@ -163,6 +165,6 @@ def evaluate_relaxation(
         if block.start:
             z_hat[:, block] += z[:, : block.start] @ units.on_units[block, : block.start].T
         part, m = z_hat[:, block], left.coefficients[:, block]
-        upper_line = relaxed.slope[:, block] * part + relaxed.height[:, block]
+        upper_line = relaxed.slope[:, block] * part + relaxed.intercept[:, block]
         z[:, block] = np.where(m >= 0, alpha[:, block] * part, upper_line)
     return z_hat, z

@@ -70,7 +70,7 @@ class ExactSearch:
             reason = OUT_OF_TIME
         counts = self._solver.counts
         return SearchResult.of(
-            found, reason, Proven.nothing(), self._nodes, counts.solves, counts.seconds
+            found, reason, Proven.vacuous(), self._nodes, counts.solves, counts.seconds
         )
 
     def _decide(self, disjunct: Conjunction, limits: Limits) -> tuple[bool, Reason | None]:

@@ -71,8 +71,8 @@ def test_bounds_are_those_over_all(seed, steps, monkeypatch):
     beta = np.where(relaxed.signs == UNDECIDED, 0, found.multipliers.beta.astype(np.float64))
     left = back_substitute(units, objectives, relaxed, alpha, beta)
     np.testing.assert_allclose(lower_bounds(units, left), found.bounds, atol=1e-9 * size.max())
-    np.testing.assert_allclose(left.rows, found.left.rows, atol=1e-9 * size.max())
-    np.testing.assert_allclose(left.multipliers, found.left.multipliers, atol=1e-9)
+    np.testing.assert_allclose(left.rows, found.residual.rows, atol=1e-9 * size.max())
+    np.testing.assert_allclose(left.multipliers, found.residual.multipliers, atol=1e-9)
     reached = np.einsum("nd,nd->n", left.rows, found.points) + left.constant
     np.testing.assert_allclose(reached, found.bounds, atol=1e-6 * size.max())
 

@@ -155,7 +155,8 @@ def test_lines_are_above_the_kink_whatever_was_rounded(seed, name):
     with np.errstate(over="ignore"):
         low, high = lower.astype(kind), upper.astype(kind)
         relaxed = ReluRelaxation.of(low, high, np.zeros((1, 6), np.int8))
-    for l, u, s, h in zip(lower[0], upper[0], relaxed.slope[0], relaxed.height[0], strict=True):  # noqa: E741
+    lines = zip(lower[0], upper[0], relaxed.slope[0], relaxed.intercept[0], strict=True)
+    for l, u, s, h in lines:  # noqa: E741
         if not (np.isfinite(s) and np.isfinite(h)):
             continue
         assert 0 <= s <= 1
