@@ -209,7 +209,7 @@ def test_importing_does_not_start_pytorch_or_highspy():
 def floors() -> list[list[str]]:
     """The contract of pyproject.toml, the lowest floor first."""
     written = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
-    (contract,) = written["tool"]["importlinter"]["contracts"]
+    contract = written["tool"]["importlinter"]["contracts"][0]
     return [
         [room.strip().removeprefix("onnx_lippa.") for room in re.split("[|:]", floor)]
         for floor in reversed(contract["layers"])
