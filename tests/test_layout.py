@@ -258,3 +258,11 @@ def test_tests_and_tools_share_only_support():
             if top == "tests":
                 assert module.startswith(("tests.support", room)), f"{own} imports {module}"
                 assert not module.split(".")[-1].startswith("test_"), f"{own} imports {module}"
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "README.md", "docs/performance.md"])
+def test_paths_in_the_documentation_exist(page):
+    """A file or folder that a page names from the root of the clone is there."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for path in re.findall(r"(?<![\w/.])(?:onnx_lippa|tests|tools|docs|models)/[\w./]*\w", text):
+        assert (ROOT / path).exists(), path

@@ -25,6 +25,7 @@ UNITS = {
     "Clip": [node("Clip", "a low high", "b")],
     "Abs": [node("Abs", "a", "b")],
     "HardSigmoid": [node("HardSigmoid", "a", "b", alpha=0.4)],
+    "Shrink": [node("Shrink", "a", "b", lambd=0.3, bias=0.3)],
     "PRelu": [node("PRelu", "a slope", "b")],
     "Max with a constant": [node("Max", "a mixed", "b")],
     "Min with a constant": [node("Min", "mixed a", "b")],

@@ -1,4 +1,4 @@
-"""Elementwise piecewise-linear operators: Relu and its relatives, Abs, Clip, Max, Min."""
+"""Elementwise piecewise-linear operators: Relu and its relatives, Abs, Clip, Shrink, Max, Min."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from onnx_lippa.ir.layers.base import Layer
 from onnx_lippa.ir.layers.concat import Stack
 from onnx_lippa.ir.layers.elementwise import ScaleShift
 from onnx_lippa.ir.layers.reduce_max import ReduceMax
+from onnx_lippa.ir.layers.reduce_sum import ReduceSum
+from onnx_lippa.ir.layers.reshape import Reshape
 from onnx_lippa.onnx_io.frame import broadcast_constant, broadcast_operands
 from onnx_lippa.onnx_io.node import Constant, Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
@@ -111,6 +113,31 @@ def convert_hard_sigmoid(node: NodeView) -> Conversion:
         for name, default in (("alpha", 0.2), ("beta", 0.5))
     )
     return Conversion((ScaleShift(shape, alpha, beta), *clip_layers(shape, 0.0, 1.0)))
+
+
+@converts("Shrink", since=9)
+def convert_shrink(node: NodeView) -> Conversion:
+    """``max(x - lambd, 0) - max(-x - lambd, 0)``; ``bias`` equals ``lambd`` and is at least 0."""
+    threshold, bias = (
+        float(np.float32(node.number(name, default)))
+        for name, default in (("lambd", 0.5), ("bias", 0.0))
+    )
+    if not threshold == bias >= 0:
+        raise Unsupported("it jumps where its bias is not its lambd, or is negative")
+    shape = node.computed().shape
+    node.limits.require_elements((2, *shape), "what it subtracts")
+    both = Stack([shape], [(0, 1.0), (0, -1.0)], shape)
+    signs = np.array([1.0, -1.0]).reshape(2, *(1 for _ in shape))
+    return Conversion(
+        (
+            both,
+            ScaleShift(both.shape, None, np.array(-threshold)),
+            Relu(both.shape),
+            ScaleShift(both.shape, signs, None),
+            ReduceSum(both.shape, [0]),
+            Reshape((1, *shape), shape),
+        )
+    )
 
 
 def _extreme(node: NodeView, largest: bool) -> Conversion:

@@ -33,7 +33,7 @@ _REFUSALS: Final = {
     ),
     "it jumps from one value to another, where attacks have no slope to follow: export the model "
     "without it": (
-        "ArgMax ArgMin Ceil Equal Floor Hardmax IsInf IsNaN Mod NonZero OneHot Round Shrink Sign "
+        "ArgMax ArgMin Ceil Equal Floor Hardmax IsInf IsNaN Mod NonZero OneHot Round Sign "
         "ThresholdedRelu TopK Unique"
     ),
     "it joins several conditions, where one comparison is supported: write it as a Where inside "

@@ -1,0 +1,81 @@
+"""All checks of the project. ``.ci/run`` runs every one of them, people those they need.
+
+``nox`` runs the quick ones, ``nox -l`` lists all, and ``nox -s tests -- tests/lp -k knapsack``
+hands arguments on to pytest. Each session has an environment of its own. In one that has
+everything (``pip install '.[dev]'``), ``nox --no-venv --no-install`` runs them right there.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""Two test processes on two cores: with several threads each, they wait for each other."""
+FROM_SDIST = (
+    "tests/test_layout.py",
+    "tests/data",
+    "tests/exports",
+    "tests/lp",
+    "tests/test_witness.py",
+)
+"""The part of the tests that is run from the source distribution."""
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, format, types, and which room may import which."""
+    session.install(".[lint,test]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("lint-imports")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The quick tests."""
+    session.install(".[test]")
+    session.run("pytest", *session.posargs, env=THREADS)
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """The tests that the quick ones leave out."""
+    session.install(".[test]")
+    session.run("pytest", "-m", "slow", *session.posargs, env=THREADS)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """The lines of the package that the quick tests run. Counting takes two thirds more time."""
+    session.install(".[coverage]")
+    session.run("pytest", "--cov", "--cov-report=term:skip-covered", *session.posargs, env=THREADS)
+
+
+@nox.session
+def distribution(session: nox.Session) -> None:
+    """The source distribution, unpacked and installed: its command, and a part of its tests."""
+    session.install("build")
+    folder = Path(session.create_tmp()).resolve()
+    shutil.rmtree(folder)
+    session.run("python", "-m", "build", "--sdist", "--outdir", str(folder), ".", silent=True)
+    (archive,) = folder.glob("*.tar.gz")
+    with tarfile.open(archive) as file:
+        file.extractall(folder, filter="data")
+    root = folder / archive.name.removesuffix(".tar.gz")
+    session.install(f"{root}[test]")
+    session.chdir(root)
+    session.run("pytest", *(session.posargs or FROM_SDIST), env=THREADS)
+    session.chdir(folder)  # away from the sources: the command is the installed one
+    model = str(root / "models" / "digits_mlp.onnx")
+    for command in ("attack", "audit"):
+        out = str(folder / command)
+        session.run("onnx-lippa", command, model, "--eps", "0.05", "--quiet", "--out", out)
+        session.run("onnx-lippa", "replay", out)
