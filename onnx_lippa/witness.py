@@ -139,6 +139,9 @@ class Result:
         effort: the work spent on this input.
         reason: why an input is UNKNOWN where that is more than an exhausted attack: a limit that
             was reached, a numerical failure, a layer without a relaxation.
+        distance_bound: lower bound of the distance of every adversarial input; infinite where the
+            domain holds none, 0 where none was computed.
+        distance_proved_by: the method that proved it: COMPLETE, or MIP on the word of its solver.
     """
 
     index: int
@@ -151,6 +154,8 @@ class Result:
     proved_by: ProvedBy = ProvedBy.NOTHING
     effort: Effort = Effort()
     reason: str = ""
+    distance_bound: float = 0.0
+    distance_proved_by: ProvedBy = ProvedBy.NOTHING
 
 
 def check_candidate(

@@ -234,6 +234,11 @@ class _Clean:
             stated = (record.target, record.distance, record.found_by)
             due = (None, 0.0, FoundBy.CLEAN) if wrong else (None, None, FoundBy.NOTHING)
             require(stated == due, "it states more than its verdict allows")
+        bounded = record.distance_proved_by is not ProvedBy.NOTHING
+        require(bounded or record.distance_bound == 0, "nothing proves its least distance")
+        least = math.inf if record.distance_bound is None else record.distance_bound
+        nearer = record.distance is not None and record.distance < least
+        require(not nearer, "its adversarial input is nearer than its least distance")
 
 
 def _misclassified(outputs: Floats, labels: Integers) -> npt.NDArray[np.bool_]:

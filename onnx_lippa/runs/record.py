@@ -38,6 +38,9 @@ class Record:
         bound: proven lower bound of the margin.
         proved_by: which method proved an input robust.
         reason: why an input is unknown, where there is more to say.
+        distance_bound: lower bound of the distance of every adversarial input, where the method
+            ``distance`` computed one; None where the domain holds no adversarial input.
+        distance_proved_by: which method proved it.
     """
 
     index: int
@@ -52,6 +55,8 @@ class Record:
     bound: float | None = None
     proved_by: ProvedBy = ProvedBy.NOTHING
     reason: str = ""
+    distance_bound: float | None = 0.0
+    distance_proved_by: ProvedBy = ProvedBy.NOTHING
 
     @classmethod
     def of(cls, outcome: Result, label: int, prediction: int) -> Record:
@@ -72,6 +77,10 @@ class Record:
             bound=outcome.bound if math.isfinite(outcome.bound) else None,
             proved_by=outcome.proved_by,
             reason=outcome.reason,
+            distance_bound=outcome.distance_bound
+            if math.isfinite(outcome.distance_bound)
+            else None,
+            distance_proved_by=outcome.distance_proved_by,
         )
 
     @classmethod
@@ -92,7 +101,7 @@ class Record:
         """
         if not isinstance(values, dict):
             raise ValueError("not an object")
-        values = _SINCE_PROOFS | dict.fromkeys(JOINED, 0) | values
+        values = _SINCE_PROOFS | _SINCE_DISTANCES | dict.fromkeys(JOINED, 0) | values
         for name, kinds in _KINDS.items():
             if name not in values or not _is_one(values[name], kinds):
                 raise ValueError(f"'{name}' is missing or of the wrong type")
@@ -105,6 +114,7 @@ class Record:
             "verdict": Verdict(fields["verdict"]),
             "found_by": FoundBy(fields["found_by"]),
             "proved_by": ProvedBy(fields["proved_by"]),
+            "distance_proved_by": ProvedBy(fields["distance_proved_by"]),
         }
         return cls(**fields)
 
@@ -123,8 +133,9 @@ class Record:
             "verdict": self.verdict.value,
             "found_by": self.found_by.value,
             "proved_by": self.proved_by.value,
+            "distance_proved_by": self.distance_proved_by.value,
         }
-        return values
+        return {k: v for k, v in values.items() if _SINCE_DISTANCES.get(k, ...) != v}
 
     def outcome(self, witness: Witness | None) -> Result:
         """The outcome again, with the witness that is stored elsewhere."""
@@ -139,6 +150,8 @@ class Record:
             proved_by=self.proved_by,
             effort=self.effort,
             reason=self.reason,
+            distance_bound=math.inf if self.distance_bound is None else self.distance_bound,
+            distance_proved_by=self.distance_proved_by,
         )
 
 
@@ -165,11 +178,13 @@ _KINDS: Final[dict[str, tuple[type, ...]]] = {
     "bound": (int, float, NoneType),
     "proved_by": (str,),
     "reason": (str,),
+    "distance_bound": (int, float, NoneType),
+    "distance_proved_by": (str,),
 } | {
     field.name: (int,) if isinstance(field.default, int) else (int, float)
     for field in fields(Effort)
 }
-_SIZES: Final = frozenset({"index", "label", "prediction", "distance", *_EFFORT})
+_SIZES: Final = frozenset({"index", "label", "prediction", "distance", "distance_bound", *_EFFORT})
 """Numbers that are not negative."""
 _MOST: Final = 2**63
 _SINCE_PROOFS: Final[dict[str, Any]] = {
@@ -179,6 +194,9 @@ _SINCE_PROOFS: Final[dict[str, Any]] = {
     "reason": "",
 }
 """What lines written before there were proofs lack, and mean."""
+_SINCE_DISTANCES: Final[dict[str, Any]] = {"distance_bound": 0.0, "distance_proved_by": "nothing"}
+"""What lines lack whose distances have no lower bound, as all that were written before there were
+any: their checksums remain those of the lines."""
 
 
 def read_records(path: Path) -> list[Record]:
