@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from onnx_lippa.version import __version__
 
 if TYPE_CHECKING:
-    from onnx_lippa.api.distances import Distortions, minimal_distortion
+    from onnx_lippa.api.distances import minimal_distortion
     from onnx_lippa.api.models import gradient, regions
     from onnx_lippa.api.properties import falsify, verify
     from onnx_lippa.api.runs import attack, audit, certify
@@ -41,7 +41,6 @@ __all__ = [
     "Answer",
     "ContradictionError",
     "Curve",
-    "Distortions",
     "Ended",
     "FalseClaimError",
     "Finding",
@@ -74,7 +73,7 @@ __all__ = [
 ]
 
 _HOME: Final = {
-    "onnx_lippa.api.distances": ("Distortions", "minimal_distortion"),
+    "onnx_lippa.api.distances": ("minimal_distortion",),
     "onnx_lippa.api.models": ("gradient", "regions"),
     "onnx_lippa.api.properties": ("falsify", "verify"),
     "onnx_lippa.api.runs": ("attack", "audit", "certify"),

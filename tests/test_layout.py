@@ -21,7 +21,6 @@ PUBLIC = [
     "Answer",
     "ContradictionError",
     "Curve",
-    "Distortions",
     "Ended",
     "FalseClaimError",
     "Finding",

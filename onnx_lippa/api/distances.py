@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from pathlib import Path
 
-import numpy as np
 import numpy.typing as npt
 
 from onnx_lippa.api.options import (
@@ -13,40 +12,17 @@ from onnx_lippa.api.options import (
     MipSolverName,
     Network,
     NormName,
+    Radius,
     RunOptions,
     TargetsName,
-    open_model,
-    specify,
+    run_arrays,
 )
-from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.attacks import Settings
-from onnx_lippa.lp.solvers.table import make_mip_solver
-from onnx_lippa.onnx_io import Model
-from onnx_lippa.proofs import CertifySettings, DistanceBounds, Mip, bound_distance
-from onnx_lippa.runs.inputs import take_arrays
-from onnx_lippa.runs.workers import outcomes
-from onnx_lippa.spec import Norm, Problem
-from onnx_lippa.witness import ProvedBy, Verdict
-
-
-@dataclass(frozen=True)
-class Distortions:
-    """The least distances at which inputs are broken, each between two bounds.
-
-    Attributes:
-        lower: (n,) no adversarial example is nearer: proven by a complete search of the ball, or,
-            where that took too long, by the word of the MIP solver within its tolerance (see
-            ``details``); infinite where the domain holds none.
-        upper: (n,) distance of the witness; infinite without one; 0 where the clean input is
-            misclassified.
-        adversarials: (n, *input_shape) the witness where there is one, else the clean input.
-        details: (n,) effort and reasons.
-    """
-
-    lower: Float64
-    upper: Float64
-    adversarials: Floats
-    details: tuple[DistanceBounds, ...]
+from onnx_lippa.errors import InputError
+from onnx_lippa.runs.distances import DistanceSettings
+from onnx_lippa.runs.events import Listener
+from onnx_lippa.runs.results import Results
+from onnx_lippa.spec import Norm
 
 
 def minimal_distortion(
@@ -54,85 +30,65 @@ def minimal_distortion(
     x: npt.ArrayLike,
     y: npt.ArrayLike | None = None,
     *,
-    eps: npt.ArrayLike | None = None,
+    eps: Radius | None = None,
     norm: NormName | float | Norm = "linf",
     targets: TargetsName | Sequence[int] = "all",
     lower: npt.ArrayLike = 0.0,
     upper: npt.ArrayLike = 1.0,
     fixed: Fixed = None,
-    time_limit: float = 60.0,
+    grid: npt.ArrayLike = 0.0,
     solver: MipSolverName = "scip",
+    time_limit: float = 60.0,
     seed: int = 0,
-) -> Distortions:
-    """Brackets the minimal distortion: LiPPA from above, the paper's MIP (7) from below.
+    workers: int = 1,
+    out: str | Path | None = None,
+    on_event: Listener | None = None,
+) -> Results:
+    """Bounds the minimal distortion of each input: LiPPA from above, the paper's MIP from below.
 
-    The attack's nearest witness is where the solver starts, and how far it looks. The ball just
-    below the solver's bound is then searched to the end (:func:`certify`), which proves the bound
-    or corrects it; where time does not suffice for that, it is attacked.
+    The attack's nearest witness is the first solution of the MIP (7) and limits its search. Branch
+    and bound on the ball just below the MIP's bound proves this bound or corrects it; if time does
+    not suffice, the ball is attacked, and the bound is called the solver's word.
 
     Args:
         network: a model from :func:`load`, or the path of one.
         x: inputs, as in :func:`attack`.
-        y: labels, likewise.
-        eps: how far is looked at most, likewise; None for as far as the attack found something.
-        norm: norm of the distance: one whose ball has flat faces, so not ``"l2"``.
-        targets: the classes that count, likewise.
-        lower: lower end of the domain, likewise.
-        upper: its upper end, likewise.
-        fixed: features that must not move, likewise.
-        time_limit: seconds of solver and search for one input; then its bounds may differ.
-        solver: ``"scip"``, ``"highs"`` or ``"gurobi"``.
-        seed: same seed, same result, but for time limits.
+        y: labels, as in :func:`attack`.
+        eps: the largest distance considered; None is that of the attack's witness.
+        norm: norm of the distance: ``"linf"`` or ``"l1"``, whose balls are polytopes.
+        targets: classes that count as adversarial, as in :func:`attack`.
+        lower: lower bound of the domain.
+        upper: upper bound of the domain.
+        fixed: features that keep their clean values, as in :func:`attack`.
+        grid: step between the values of a feature, as in :func:`attack`. Lower bounds are for all
+            values between the steps.
+        solver: MIP solver: ``"scip"``, ``"highs"`` or ``"gurobi"``.
+        time_limit: seconds of MIP and branch and bound per input; then its bounds may differ.
+        seed: random seed.
+        workers: worker processes; results do not depend on them, but for time limits.
+        out: folder for the results, as in :func:`attack`.
+        on_event: hears the events, as in :func:`attack`.
+
+    Returns:
+        The results, whose ``distance_bounds`` and ``distances`` are lower and upper bounds of the
+        minimal distortions. ``distance_proved_by`` of a result is COMPLETE where branch and bound
+        has proven its lower bound, and MIP where it is the solver's word, up to a relative error of
+        1e-6; ``reason`` says why its bounds differ.
 
     Raises:
         InputError: an argument that cannot be used, with the reason.
         ModelError: a model that cannot be used (where a path is given).
+        InterruptedRun: a KeyboardInterrupt, with the results of the inputs that were finished.
     """
-    CertifySettings(Mip(solver), time_limit)  # refused now where it cannot be used
-    make_mip_solver(solver)
-    settings = Settings(minimize=True, seed=seed)
+    if isinstance(eps, list | tuple):
+        raise InputError("eps is a list: give one largest distance, or None")
+    attack = Settings(minimize=True, seed=seed)
     options = RunOptions(
-        norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed, grid=0.0, workers=1
-    )
-    model = open_model(network, options)
-    specification = specify(model, eps, settings, options)
-    inputs = take_arrays(model, x, y, specification.features)
-    problems = inputs.problems(specification)
-    attacked = {outcome.index: outcome for outcome in outcomes(model, problems, settings, 1)}
-    found = []
-    for problem in problems:
-        known = attacked[problem.index]
-        if known.verdict is Verdict.MISCLASSIFIED:
-            found.append(DistanceBounds(problem.index, 0.0, 0.0))
-        else:
-            bounds = bound_distance(model, problem, solver, time_limit, known.witness)
-            found.append(_attacked(model, problem, settings, bounds))
-    adversarials = [
-        x if f.witness is None else f.witness.x
-        for x, f in zip(inputs.inputs[:], found, strict=True)
-    ]
-    return Distortions(
-        np.array([one.lower for one in found]),
-        np.array([one.upper for one in found]),
-        np.array(adversarials).reshape(len(found), *model.network.input_shape),
-        tuple(found),
-    )
-
-
-def _attacked(
-    model: Model, problem: Problem, settings: Settings, found: DistanceBounds
-) -> DistanceBounds:
-    """A bracket whose lower end is a solver's word, after an attack just below that."""
-    if found.proved_by is not ProvedBy.MIP:
-        return found
-    radius = found.lower * (1.0 - found.tolerance)
-    below = replace(problem, inputs=problem.inputs.with_eps(radius))
-    within = replace(settings, minimize=False)
-    witness = next(iter(outcomes(model, [below], within, 1))).witness
-    if witness is None:
-        return found
-    return replace(
-        found, lower=0.0, upper=witness.distance, witness=witness, proved_by=ProvedBy.NOTHING,
-        tolerance=0.0, reason="a witness lies below the bound of the MIP solver, which is not "
-        "believed",
+        norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed, grid=grid,
+        workers=workers, out=out, on_event=on_event,
     )  # fmt: skip
+    budgets = DistanceSettings(attack, solver, time_limit)
+    results = run_arrays(network, x, y, eps, budgets, attack, options)
+    if not isinstance(results, Results):
+        raise AssertionError("one radius gives one run")
+    return results

@@ -49,6 +49,7 @@ COMMANDS: Final = (
     Command(
         "audit", "Attack and prove, cheapest first: the robust error as an interval that narrows."
     ),
+    Command("distance", "Bound the minimal distortion of each input, from above and below."),
     Command("replay", "Check every claim of a run again, from the files of its folder alone."),
     Command("inspect", "List the layers of a model, and everything in it that is not supported."),
     Command(

@@ -26,7 +26,8 @@ from onnx_lippa.cli.options import (
     spread,
     values_from,
 )
-from onnx_lippa.cli.tables import model_line
+from onnx_lippa.cli.run import print_first
+from onnx_lippa.cli.tables import SHOWN, model_line
 from onnx_lippa.cli.terminal import console
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import load
@@ -35,8 +36,6 @@ from onnx_lippa.runs.inputs import read_inputs
 from onnx_lippa.runs.summary import NORMS
 from onnx_lippa.spec import get_norm
 
-_SHOWN: Final = 20
-"""Inputs listed on the terminal; the medians and --out cover all of them."""
 _COLUMNS: Final = (
     "index", "active", "inactive", "decided", "unstable", "seen_unstable", "regions", "points",
 )  # fmt: skip
@@ -98,9 +97,7 @@ def regions(
         found = list(progress)
     where = f"within {NORMS[wanted.name]} distance {inputs.eps}"
     title = f"stability of neurons {where} ({bounds} bounds)"
-    terminal.print(_table(found, title))
-    if len(found) > _SHOWN:
-        terminal.print(f"the first {_SHOWN} of {len(found)} inputs; --out FILE.csv writes them all")
+    print_first(terminal, _table(found, title), len(found), "--out FILE.csv")
     terminal.print(_summary(found, loaded.network.units))
     rows = [_row(one) for one in found]
     if out is not None:
@@ -127,7 +124,7 @@ def _table(found: Sequence[Stability], title: str) -> Table:
         headings.insert(3, "stable maxima")
     for heading in headings:
         table.add_column(heading, justify="right")
-    for one in found[:_SHOWN]:
+    for one in found[:SHOWN]:
         cells = [one.index, one.proven.active, one.proven.inactive, one.proven.unstable]
         cells += [one.sampled.unstable, one.sampled.regions]
         if with_maxima:

@@ -7,13 +7,23 @@ import os
 import time
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from onnx_lippa.attacks import Settings
 from onnx_lippa.cli.options import Arguments, features_from, radii_from, values_from
-from onnx_lippa.cli.tables import LiveProgress, curve_table, model_line, summary_table
+from onnx_lippa.cli.tables import (
+    SHOWN,
+    LiveProgress,
+    curve_table,
+    distance_table,
+    model_line,
+    summary_table,
+)
 from onnx_lippa.cli.terminal import console
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import load
+from onnx_lippa.runs.distances import DistanceSettings
 from onnx_lippa.runs.inputs import read_inputs
 from onnx_lippa.runs.results import InterruptedRun
 from onnx_lippa.runs.session import Budgets, Task, run, run_curve
@@ -72,6 +82,8 @@ def run_command(arguments: Arguments, budgets: Budgets, settings: Settings) -> N
     try:
         if len(radii) == 1:
             results = run(task, specifications[0], out)
+            if isinstance(budgets, DistanceSettings):
+                print_first(terminal, distance_table(results), len(results), "--out DIR")
             terminal.print(summary_table(results.figures))
             printed: object = results.figures.as_json()
         else:
@@ -95,6 +107,13 @@ def run_command(arguments: Arguments, budgets: Budgets, settings: Settings) -> N
         terminal.print(f"written to {out}; {check}", highlight=False, soft_wrap=True)
     if arguments.as_json:
         typer.echo(json.dumps(printed, indent=2))
+
+
+def print_first(terminal: Console, table: Table, count: int, option: str) -> None:
+    """Prints a table of the first inputs, and where the others are."""
+    terminal.print(table)
+    if count > SHOWN:
+        terminal.print(f"the first {SHOWN} of {count} inputs; {option} writes them all")
 
 
 def cores() -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import final
+from typing import Final, final
 
 from rich.console import Console
 from rich.progress import (
@@ -30,7 +31,15 @@ from onnx_lippa.runs.summary import (
     summary_rows,
     summary_title,
 )
-from onnx_lippa.witness import Result, Verdict
+from onnx_lippa.witness import ProvedBy, Result, Verdict
+
+SHOWN: Final = 20
+"""Inputs listed on the terminal."""
+_PROVED_BY: Final = {
+    ProvedBy.COMPLETE: "branch and bound",
+    ProvedBy.MIP: "MIP solver's word",
+}
+"""What a lower bound of a distance rests on."""
 
 
 def model_line(model: Model) -> str:
@@ -109,6 +118,24 @@ def summary_table(summary: Summary) -> Table:
     for name, value in summary_rows(summary):
         table.add_row(name, Text(value, "bold red" if name.startswith(ROBUST_ERROR) else ""))
     return table
+
+
+def distance_table(results: Results) -> Table:
+    """One line for each of the first inputs: both bounds, and what proved the lower one."""
+    table = Table()
+    for name in ("input", "lower bound", "upper bound", "proven by", "seconds"):
+        table.add_column(name, justify="left" if name == "proven by" else "right")
+    for result, upper in list(zip(results, results.distances, strict=True))[:SHOWN]:
+        proved_by = _PROVED_BY.get(result.distance_proved_by, "")
+        table.add_row(
+            str(result.index), _distance(result.distance_bound), _distance(upper), proved_by,
+            f"{result.effort.seconds:.1f}",
+        )  # fmt: skip
+    return table
+
+
+def _distance(value: float) -> str:
+    return "none" if value == math.inf else f"{value:.6g}"
 
 
 def curve_table(summaries: Sequence[Summary]) -> Table:

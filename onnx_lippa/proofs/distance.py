@@ -50,6 +50,7 @@ class DistanceBounds:
         proved_by: COMPLETE where a complete search has proven the lower bound, MIP where it is the
             solver's word; NOTHING where it is 0.
         tolerance: the relative error of a lower bound on the solver's word; 0 where it is proven.
+        bound: proven lower bound of the margin within the distance ``lower``.
     """
 
     index: int
@@ -60,6 +61,7 @@ class DistanceBounds:
     reason: str = ""
     proved_by: ProvedBy = ProvedBy.NOTHING
     tolerance: float = 0.0
+    bound: float = -np.inf
 
 
 def bound_distance(
@@ -148,7 +150,8 @@ def _prove_lower(
         (result,) = certify_batch(model, [below], CertifySettings(BranchAndBound(), left))
         bounds = replace(bounds, effort=bounds.effort + result.effort)
         if result.verdict is Verdict.ROBUST:
-            return replace(bounds, lower=radius, proved_by=ProvedBy.COMPLETE)
+            proved_by, bound = ProvedBy.COMPLETE, result.bound
+            return replace(bounds, lower=radius, proved_by=proved_by, bound=bound)
         if result.witness is None:
             break
         upper = result.witness.distance

@@ -14,6 +14,7 @@ from onnx_lippa.errors import FalseClaimError, InputError, LippaError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.runs.audit import AuditSettings
+from onnx_lippa.runs.distances import DistanceSettings
 from onnx_lippa.runs.files import FolderLock, reading, replace_file, writing
 from onnx_lippa.runs.folder import SUMMARY
 from onnx_lippa.runs.identity import CURVE, LIST, RUN, read_run
@@ -23,7 +24,7 @@ from onnx_lippa.witness import Effort, Result, Verdict, check_stored
 
 
 def order_of(
-    radii: Sequence[float], budgets: Settings | CertifySettings | AuditSettings
+    radii: Sequence[float], budgets: Settings | CertifySettings | DistanceSettings | AuditSettings
 ) -> list[int]:
     """In which order radii are worked on, so that most verdicts carry over.
 

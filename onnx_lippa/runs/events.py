@@ -20,6 +20,7 @@ class Stage(Enum):
     LIPPA = "LiPPA"
     PATTERNS = "partial patterns"
     SEARCH = "complete search"
+    DISTANCE = "minimal distortion"
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,12 @@ class Results(Sequence[Result]):
         ]
         return np.array(found, dtype=np.float64)
 
+    @property
+    def distance_bounds(self) -> Float64:
+        """(n,) lower bounds of the minimal distortion (:func:`minimal_distortion`); infinite where
+        the domain holds no adversarial example."""
+        return np.array([result.distance_bound for result in self.per_input], dtype=np.float64)
+
     @cached_property
     def adversarials(self) -> Floats:
         """(n, *input_shape) the witness where there is one, else the clean input."""

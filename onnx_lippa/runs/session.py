@@ -20,6 +20,7 @@ from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.runs.audit import AuditSettings, audit
 from onnx_lippa.runs.curve import carry_over, folder_of, lock_curve, order_of, write_curve
+from onnx_lippa.runs.distances import DistanceSettings
 from onnx_lippa.runs.events import (
     Ended,
     Event,
@@ -39,7 +40,7 @@ from onnx_lippa.runs.workers import outcomes
 from onnx_lippa.version import __version__
 from onnx_lippa.witness import Result
 
-Budgets: TypeAlias = Settings | CertifySettings | AuditSettings
+Budgets: TypeAlias = Settings | CertifySettings | DistanceSettings | AuditSettings
 
 _log: Final = logging.getLogger("onnx_lippa")
 
@@ -185,7 +186,11 @@ class Session:
         if isinstance(task.budgets, AuditSettings):
             yield from audit(task.model, problems, task.budgets, workers)
             return
-        stage = Stage.SEARCH if isinstance(task.budgets, CertifySettings) else Stage.LIPPA
+        stage = Stage.LIPPA
+        if isinstance(task.budgets, CertifySettings):
+            stage = Stage.SEARCH
+        elif isinstance(task.budgets, DistanceSettings):
+            stage = Stage.DISTANCE
         for result in outcomes(task.model, problems, task.budgets, workers):
             yield Finished(stage, result)
 
@@ -275,4 +280,6 @@ def _method_of(budgets: Budgets) -> str:
         return "audit"
     if isinstance(budgets, CertifySettings):
         return f"certify {budgets.method.name}"
+    if isinstance(budgets, DistanceSettings):
+        return "distance"
     return budgets.method.value

@@ -22,6 +22,8 @@ _OF_BEFORE: Final = {
     "nodes": 0,
     "seconds_per_proven": None,
     "proved_by": {"interval": 0, "linear": 0, "mip": 0, "complete": 0},
+    "median_distance_bound": None,
+    "proven_distances": 0,
 }
 """What fields that older summaries lack mean there."""
 ROBUST_ERROR: Final = "robust error"
@@ -136,6 +138,9 @@ class Summary:
         seconds_per_proven: mean time of a robust input, None without any.
         effort: the work spent on all inputs, summed over workers; its fields stand beside the
             others in the file, but for its seconds.
+        median_distance_bound: median lower bound of the minimal distortion of the adversarial
+            ones, None where no lower bounds were computed.
+        proven_distances: number of adversarial ones whose lower bound is proven.
         versions: versions of the packages used.
     """
 
@@ -152,6 +157,8 @@ class Summary:
     seconds_per_unbroken: float | None
     seconds_per_proven: float | None
     effort: Effort
+    median_distance_bound: float | None
+    proven_distances: int
     versions: dict[str, str]
 
     def as_json(self) -> dict[str, Any]:
@@ -202,6 +209,8 @@ def summarise(facts: RunFacts, outcomes: Sequence[Result], seconds: float) -> Su
         ),
         seconds_per_proven=_mean(o.effort.seconds for o in outcomes if o.verdict is Verdict.ROBUST),
         effort=total_effort(o.effort for o in outcomes),
+        median_distance_bound=_median(o.distance_bound for o in broken if o.distance_bound > 0),
+        proven_distances=sum(o.distance_proved_by is ProvedBy.COMPLETE for o in broken),
         versions=versions(),
     )
 
@@ -250,6 +259,8 @@ def summary_title(facts: RunFacts) -> str:
     method, eps = facts.method, facts.features.eps
     if method == "audit":
         what = "audit: robust error"
+    elif method == "distance":
+        what = "minimal distortion"
     elif method.startswith("certify "):
         what = f"certification ({method.removeprefix('certify ')}): robustness"
     elif facts.minimize:
@@ -280,8 +291,7 @@ def summary_rows(summary: Summary) -> Iterator[tuple[str, str]]:
         if count:
             yield f"    {_PROVED_BY[by]}", str(count)
     yield "  unknown", str(counts.unknown)
-    if summary.median_distance is not None:
-        yield "median distance (adversarial)", f"{summary.median_distance:.4g}"
+    yield from _distance_rows(summary)
     for verdict, seconds in (
         ("adversarial", summary.seconds_per_broken),
         ("robust", summary.seconds_per_proven),
@@ -302,6 +312,18 @@ def summary_rows(summary: Summary) -> Iterator[tuple[str, str]]:
             yield name, f"{count:,}"
     workers = "1 worker" if facts.workers == 1 else f"{facts.workers} workers"
     yield "total time", f"{summary.seconds:.1f} s, {workers}"
+
+
+def _distance_rows(summary: Summary) -> Iterator[tuple[str, str]]:
+    if summary.median_distance is not None:
+        name = "upper bound" if summary.facts.method == "distance" else "distance"
+        yield f"median {name} (adversarial)", f"{summary.median_distance:.6g}"
+    if summary.median_distance_bound is not None:
+        yield "median lower bound (adversarial)", f"{summary.median_distance_bound:.6g}"
+    if summary.facts.method == "distance":
+        proven, found = summary.proven_distances, summary.counts.adversarial
+        if found:
+            yield "lower bounds proven (adversarial)", f"{proven} of {found}"
 
 
 def _robust_error_row(summary: Summary) -> tuple[str, str]:

@@ -20,13 +20,14 @@ from onnx_lippa.attacks import Settings, attack_batch
 from onnx_lippa.errors import ContradictionError, InputError, describe
 from onnx_lippa.onnx_io import Model, ModelSource
 from onnx_lippa.proofs import CertifySettings, certify_batch
+from onnx_lippa.runs.distances import DistanceSettings, bound_distances
 from onnx_lippa.runs.processes import Died, Replied, WorkerPool
 from onnx_lippa.runs.specification import chosen_of, indices_of
 from onnx_lippa.spec import Problem
 from onnx_lippa.witness import Effort, Result, Verdict
 
-Budgets: TypeAlias = Settings | CertifySettings
-"""What is done with problems: an attack or a proof, and how much of it."""
+Budgets: TypeAlias = Settings | CertifySettings | DistanceSettings
+"""What is done with problems, and how much of it."""
 
 _START_SECONDS: Final = 1.0
 """What the start of a worker takes, about: less work than this is done here."""
@@ -244,6 +245,8 @@ def _outcomes(model: Model, job: Job, left: float) -> Iterator[Result]:
     problems, budgets = list(job.problems), replace(job.budgets, time_limit=_limit(job, left))
     if isinstance(budgets, CertifySettings):
         return certify_batch(model, problems, budgets)
+    if isinstance(budgets, DistanceSettings):
+        return bound_distances(model, problems, budgets)
     return attack_batch(model, problems, budgets)
 
 
@@ -302,8 +305,11 @@ def outcomes(
         WorkerError: workers cannot be started.
     """
     alone = isinstance(budgets, CertifySettings) and not budgets.method.is_batched
+    slack = 0.0
+    if isinstance(budgets, DistanceSettings):
+        alone, slack = True, 2 * budgets.limited_attack.time_limit
     together = 1 if alone else _SHARD
     seconds = budgets.time_limit * len(problems)
     count = worth_starting(workers, -(-len(problems) // together), seconds)
     with Workers(model, count) as pool:
-        yield from pool.run(jobs_of(problems, budgets, together))
+        yield from pool.run(jobs_of(problems, budgets, together), slack=slack)

@@ -31,18 +31,14 @@ def test_bounds_meet_and_the_witness_is_there(bracketed):
     model, *_ = digits()
     outputs = plain_outputs(model.file.path, found.adversarials.reshape(len(x), -1))
     for i in range(COUNT):
-        detail = found.details[i]
-        assert (
-            detail.reason == ""
-            and detail.effort.nodes > 0
-            and detail.effort.seconds > 0
-            and detail.effort.mips > 0
-        )
-        assert found.lower[i] <= found.upper[i] <= found.lower[i] + 1e-4
+        effort = found[i].effort
+        assert found[i].reason == ""
+        assert effort.nodes > 0 and effort.seconds > 0 and effort.mips > 0
+        assert found.distance_bounds[i] <= found.distances[i] <= found.distance_bounds[i] + 1e-4
         assert outputs[i].argmax() != y[i]
         moved = np.abs(found.adversarials[i].astype(np.float64) - x[i].reshape(-1)).max()
-        assert moved == pytest.approx(found.upper[i])
-    assert (found.lower[COUNT], found.upper[COUNT]) == (0.0, 0.0)
+        assert moved == pytest.approx(found.distances[i])
+    assert (found.distance_bounds[COUNT], found.distances[COUNT]) == (0.0, 0.0)
     np.testing.assert_array_equal(found.adversarials[COUNT].ravel(), x[COUNT].ravel())
 
 
@@ -51,8 +47,8 @@ def test_a_proof_agrees_below_and_a_search_above(bracketed):
     found, x, y = bracketed
     model, *_ = digits()
     for i in range(COUNT):
-        below = certify(model, x[i], y[i], eps=float(found.lower[i]) - 1e-4)
-        above = certify(model, x[i], y[i], eps=float(found.upper[i]) + 1e-4)
+        below = certify(model, x[i], y[i], eps=float(found.distance_bounds[i]) - 1e-4)
+        above = certify(model, x[i], y[i], eps=float(found.distances[i]) + 1e-4)
         assert below.verdicts == (Verdict.ROBUST,)
         assert above.verdicts == (Verdict.ADVERSARIAL,)
 
@@ -60,30 +56,30 @@ def test_a_proof_agrees_below_and_a_search_above(bracketed):
 def test_nothing_within_the_radius(bracketed):
     found, x, y = bracketed
     model, *_ = digits()
-    eps = float(found.lower[0]) / 2
+    eps = float(found.distance_bounds[0]) / 2
     within = minimal_distortion(model, x[0], y[0], eps=eps)
-    assert (within.lower[0], within.upper[0]) == (eps, np.inf)
-    assert within.details[0].reason == ""
+    assert (within.distance_bounds[0], within.distances[0]) == (eps, np.inf)
+    assert within[0].reason == ""
 
 
 def test_limits_and_round_balls_are_named(bracketed):
     _, x, y = bracketed
     model, *_ = digits()
     hasty = minimal_distortion(model, x[0], y[0], time_limit=1e-3)
-    assert hasty.lower[0] == 0.0 and np.isfinite(hasty.upper[0])
-    assert "time" in hasty.details[0].reason or "limit" in hasty.details[0].reason
+    assert hasty.distance_bounds[0] == 0.0 and np.isfinite(hasty.distances[0])
+    assert "time" in hasty[0].reason or "limit" in hasty[0].reason
     round_ = minimal_distortion(model, x[0], y[0], norm="l2")
-    assert round_.lower[0] == 0.0 and np.isfinite(round_.upper[0])
-    assert "round" in round_.details[0].reason
+    assert round_.distance_bounds[0] == 0.0 and np.isfinite(round_.distances[0])
+    assert "round" in round_[0].reason
 
 
 def test_in_l1(bracketed):
     _, x, y = bracketed
     model, *_ = digits()
     found = minimal_distortion(model, x[0], y[0], norm="l1", time_limit=60.0)
-    assert 0 < found.lower[0] <= found.upper[0]
-    if not found.details[0].reason:
-        assert found.upper[0] <= found.lower[0] * (1 + 1e-3)
+    assert 0 < found.distance_bounds[0] <= found.distances[0]
+    if not found[0].reason:
+        assert found.distances[0] <= found.distance_bounds[0] * (1 + 1e-3)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l1"])
@@ -101,10 +97,10 @@ def test_lower_ends_on_weights_of_mixed_scale(tmp_path, capfd, norm, solver):
         found = minimal_distortion(path, x, labels, norm=norm, solver=solver)
         for i in range(3):
             exact = least_distance(norm, x[i], int(labels[i]), layers)
-            assert found.details[i].proved_by is ProvedBy.COMPLETE
-            assert found.lower[i] <= exact * (1 + 1e-8)
-            assert found.lower[i] >= exact * (1 - 1e-4)
-            assert found.lower[i] <= found.upper[i] <= exact * 1.001
+            assert found[i].distance_proved_by is ProvedBy.COMPLETE
+            assert found.distance_bounds[i] <= exact * (1 + 1e-8)
+            assert found.distance_bounds[i] >= exact * (1 - 1e-4)
+            assert found.distance_bounds[i] <= found.distances[i] <= exact * 1.001
     captured = capfd.readouterr()
     assert captured.out == captured.err == ""  # of solvers nothing reaches the terminal
 
@@ -112,8 +108,8 @@ def test_lower_ends_on_weights_of_mixed_scale(tmp_path, capfd, norm, solver):
 def test_a_domain_without_another_class(tmp_path):
     path = linear_file(tmp_path, np.eye(2), np.array([0.0, -5.0]))
     found = minimal_distortion(path, np.full((1, 2), 0.5, np.float32), [0])
-    assert found.lower[0] == found.upper[0] == np.inf
-    assert found.details[0].proved_by is ProvedBy.COMPLETE
+    assert found.distance_bounds[0] == found.distances[0] == np.inf
+    assert found[0].distance_proved_by is ProvedBy.COMPLETE
 
 
 def lying(lower):
@@ -137,19 +133,18 @@ def test_a_solver_that_lies_is_corrected(tmp_path, monkeypatch):
 
 
 def test_a_word_that_cannot_be_checked_is_called_one(tmp_path, monkeypatch):
-    """Where the search does not finish, an attack looks below, and the tolerance is stated."""
+    """Where the search does not finish, an attack looks below; the bound is the solver's word."""
     layers = one_hidden_layer(1)
     path = layers_file(tmp_path, layers)
     x = np.random.default_rng(1).uniform(size=(1, len(layers[0][0]))).astype(np.float32)
     undecided = lambda model, problems, settings: [Result(0, Verdict.UNKNOWN)]  # noqa: E731
     monkeypatch.setattr("onnx_lippa.proofs.distance.certify_batch", undecided)
     found = minimal_distortion(path, x)
-    assert found.details[0].proved_by is ProvedBy.MIP
-    assert 0 < found.details[0].tolerance < 1e-3
+    assert found[0].distance_proved_by is ProvedBy.MIP
     monkeypatch.setattr("onnx_lippa.proofs.distance.least_distortion", lying(0.9))
     wrong = minimal_distortion(path, x, eps=0.9)
     # The attack's own witness caps what the solver says; beyond it nothing is claimed.
-    assert wrong.lower[0] <= wrong.upper[0] <= found.upper[0] * (1 + 1e-6)
+    assert wrong.distance_bounds[0] <= wrong.distances[0] <= found.distances[0] * (1 + 1e-6)
 
 
 def problem_around(model, x, label, eps):
