@@ -177,6 +177,11 @@ class NodeView:
             raise Unsupported(f"its attribute {name} must be a list of integers")
         return tuple(int(entry) for entry in value)
 
+    def axes(self) -> tuple[int, ...]:
+        """Constant axes: input 1, or an attribute in older opsets; none where they are absent."""
+        given = self.optional(1, "axes")
+        return self.integers("axes", ()) if given is None else given.integers
+
     def axis(self, name: str, default: int, rank: int) -> int:
         """An axis attribute, made non-negative for a tensor of this rank (batch included)."""
         value = self.integer(name, default)

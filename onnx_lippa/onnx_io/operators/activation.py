@@ -28,7 +28,7 @@ from onnx_lippa.onnx_io.node import Constant, Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
 
 _LARGEST: Final = float(np.finfo(np.float32).max)
-"""The default bound of the standard, for which float32 has no larger number."""
+"""The default bound of the standard: the largest float32."""
 
 
 @converts("Relu")
@@ -39,7 +39,7 @@ def convert_relu(node: NodeView) -> Conversion:
 
 @converts("LeakyRelu")
 def convert_leaky_relu(node: NodeView) -> Conversion:
-    """``x`` where it is not negative, ``alpha * x`` elsewhere; alpha of any sign."""
+    """``x`` where ``x >= 0``, ``alpha * x`` elsewhere; alpha of any sign."""
     alpha = float(np.float32(node.number("alpha", 0.01)))
     return Conversion((LeakyRelu(node.computed().shape, alpha),))
 
@@ -64,23 +64,20 @@ def convert_abs(node: NodeView) -> Conversion:
 
 @converts("Clip", since=6)
 def convert_clip_of_attributes(node: NodeView) -> Conversion:
-    """Bounds as attributes; either may be left out or infinite."""
+    """Bounds as attributes; either may be absent or infinite."""
     low, high = node.number("min", -_LARGEST), node.number("max", _LARGEST)
     return Conversion(clip_layers(node.computed().shape, *map(_in_float32, (low, high))))
 
 
 @converts("Clip", since=11)
 def convert_clip(node: NodeView) -> Conversion:
-    """Bounds as constant inputs; either may be left out or infinite."""
+    """Bounds as constant inputs; either may be absent or infinite."""
     low, high = _bound(node, 1, "min", -np.inf), _bound(node, 2, "max", np.inf)
     return Conversion(clip_layers(node.computed().shape, low, high))
 
 
 def clip_layers(shape: Shape, low: float, high: float) -> tuple[Layer, ...]:
-    """The larger of x and ``low``, of which the smaller one of it and ``high``.
-
-    Where the bounds are the wrong way round all is ``high``, as in ONNX Runtime.
-    """
+    """``min(max(x, low), high)``; constantly ``high`` where ``low > high``, as in ONNX Runtime."""
     layers: list[Layer] = []
     if low > -_LARGEST:
         layers.append(MaxWithConstant(shape, np.array(low)))
@@ -100,7 +97,7 @@ def _bound(node: NodeView, position: int, name: str, default: float) -> float:
 
 
 def _in_float32(bound: float) -> float:
-    """An attribute as the runtime reads it; beyond the largest number there is no bound."""
+    """An attribute rounded to float32, as the runtime reads it."""
     return float(np.clip(bound, -_LARGEST, _LARGEST).astype(np.float32))
 
 
@@ -141,35 +138,35 @@ def convert_shrink(node: NodeView) -> Conversion:
 
 
 def _extreme(node: NodeView, largest: bool) -> Conversion:
-    """The operands' maximum (or minimum): of the computed ones first, then with a constant."""
-    meeting = broadcast_operands(node)
+    """The maximum (or minimum) of the computed operands, then of that and the constants."""
+    operands = broadcast_operands(node)
     constants = [o for o in node.operands if isinstance(o, Constant)]
     layers: list[Layer] = []
     sign = 1.0 if largest else -1.0
-    if len(meeting.positions) == 1:
-        layers += meeting.expand()
+    if len(operands.positions) == 1:
+        layers += operands.expand()
     else:
-        node.limits.require_elements((len(meeting.positions), *meeting.shape), "what it compares")
-        parts = [(index, sign) for index in range(len(meeting.positions))]
-        stack = Stack(meeting.sources, parts, meeting.shape)
+        node.limits.require_elements((len(operands.positions), *operands.shape), "what it compares")
+        parts = [(index, sign) for index in range(len(operands.positions))]
+        stack = Stack(operands.sources, parts, operands.shape)
         layers += [stack, ReduceMax(stack.shape, 0)]
         if not largest:
-            layers.append(ScaleShift(meeting.shape, np.array(-1.0), None))
+            layers.append(ScaleShift(operands.shape, np.array(-1.0), None))
     if constants:
         choose = np.maximum if largest else np.minimum
-        bound = reduce(choose, (meeting.constant(constant.weight) for constant in constants))
+        bound = reduce(choose, (operands.constant(constant.weight) for constant in constants))
         kind = MaxWithConstant if largest else MinWithConstant
-        layers.append(kind(meeting.shape, bound))
-    return meeting.convert(*layers)
+        layers.append(kind(operands.shape, bound))
+    return operands.convert(*layers)
 
 
 @converts("Max", since=6)
 def convert_max(node: NodeView) -> Conversion:
-    """The maximum of any number of tensors that broadcast, constants and computed ones."""
+    """The maximum of any number of tensors, constant or computed, that broadcast."""
     return _extreme(node, largest=True)
 
 
 @converts("Min", since=6)
 def convert_min(node: NodeView) -> Conversion:
-    """The minimum of any number of tensors that broadcast, constants and computed ones."""
+    """The minimum of any number of tensors, constant or computed, that broadcast."""
     return _extreme(node, largest=False)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import numpy as np
 
+from onnx_lippa.arrays import Float64
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.algebra import ConvGeometry
 from onnx_lippa.ir.layers.convolution import Conv, ConvTranspose
@@ -14,28 +17,12 @@ from onnx_lippa.onnx_io.operators.registry import converts
 @converts("Conv")
 def convert_conv(node: NodeView) -> Conversion:
     """Conv in one to three dimensions."""
-    x = node.sample()
-    weight = node.constant(1, "kernel").weight
-    groups = node.integer("group", 1)
-    spatial = len(x.shape) - 1
-    if spatial not in (1, 2, 3) or weight.ndim != spatial + 2:
-        raise Unsupported(
-            f"its kernel of shape {weight.shape} does not fit samples of shape {x.shape}"
-        )
+    x, weight, groups = _read_kernel(node)
     if groups < 1 or weight.shape[1] * groups != x.shape[0] or weight.shape[0] % groups:
-        raise Unsupported(
-            f"its kernel of shape {weight.shape} in {groups} groups does not fit "
-            f"{x.shape[0]} channels"
-        )
-    kernel = node.integers("kernel_shape", weight.shape[2:])
-    if kernel != weight.shape[2:]:
-        raise Unsupported(f"its kernel_shape {kernel} differs from its kernel {weight.shape[2:]}")
-    bias = None
-    if node.operand(2) is not None:
-        bias = node.constant(2, "bias").weight
-        if bias.shape != (weight.shape[0],):
-            raise Unsupported(f"its bias of shape {bias.shape} does not fit {weight.shape[0]} maps")
-    geometry = window_geometry(node, kernel, x.shape[1:], groups)
+        _refuse_groups(weight, groups, x)
+    kernel = _kernel_extents(node, weight)
+    bias = _read_bias(node, weight.shape[0])
+    geometry = _read_geometry(node, kernel, x.shape[1:], groups)
     if np.any(np.array(geometry.output_extents(x.shape[1:])) < 1):
         raise Unsupported(f"its kernel {kernel} is larger than the padded input {x.shape[1:]}")
     return Conversion((Conv(x.shape, weight, bias, geometry),))
@@ -44,29 +31,48 @@ def convert_conv(node: NodeView) -> Conversion:
 @converts("ConvTranspose")
 def convert_conv_transpose(node: NodeView) -> Conversion:
     """ConvTranspose in one to three dimensions."""
-    x = node.sample()
-    weight = node.constant(1, "kernel").weight
-    groups = node.integer("group", 1)
+    x, weight, groups = _read_kernel(node)
+    if groups < 1 or weight.shape[0] != x.shape[0] or x.shape[0] % groups:
+        _refuse_groups(weight, groups, x)
+    kernel = _kernel_extents(node, weight)
+    bias = _read_bias(node, weight.shape[1] * groups)
+    geometry, extents = _transposed_geometry(node, x, kernel, groups)
+    return Conversion((ConvTranspose(weight, bias, geometry, extents),))
+
+
+def _read_kernel(node: NodeView) -> tuple[Computed, Float64, int]:
+    """The samples, the kernel and the number of groups."""
+    x, weight = node.sample(), node.constant(1, "kernel").weight
     spatial = len(x.shape) - 1
     if spatial not in (1, 2, 3) or weight.ndim != spatial + 2:
         raise Unsupported(
             f"its kernel of shape {weight.shape} does not fit samples of shape {x.shape}"
         )
-    if groups < 1 or weight.shape[0] != x.shape[0] or x.shape[0] % groups:
-        raise Unsupported(
-            f"its kernel of shape {weight.shape} in {groups} groups does not fit "
-            f"{x.shape[0]} channels"
-        )
+    return x, weight, node.integer("group", 1)
+
+
+def _refuse_groups(weight: Float64, groups: int, x: Computed) -> NoReturn:
+    raise Unsupported(
+        f"its kernel of shape {weight.shape} in {groups} groups does not fit {x.shape[0]} channels"
+    )
+
+
+def _kernel_extents(node: NodeView, weight: Float64) -> tuple[int, ...]:
+    """The spatial extents of the kernel, as the attribute states them too."""
     kernel = node.integers("kernel_shape", weight.shape[2:])
     if kernel != weight.shape[2:]:
         raise Unsupported(f"its kernel_shape {kernel} differs from its kernel {weight.shape[2:]}")
-    bias, maps = None, weight.shape[1] * groups
-    if node.operand(2) is not None:
-        bias = node.constant(2, "bias").weight
-        if bias.shape != (maps,):
-            raise Unsupported(f"its bias of shape {bias.shape} does not fit {maps} maps")
-    geometry, extents = _transposed_geometry(node, x, kernel, groups)
-    return Conversion((ConvTranspose(weight, bias, geometry, extents),))
+    return kernel
+
+
+def _read_bias(node: NodeView, maps: int) -> Float64 | None:
+    given = node.optional(2, "bias")
+    if given is None:
+        return None
+    bias = given.weight
+    if bias.shape != (maps,):
+        raise Unsupported(f"its bias of shape {bias.shape} does not fit {maps} maps")
+    return bias
 
 
 def _transposed_geometry(
@@ -111,7 +117,7 @@ def _transposed_geometry(
     return geometry, tuple(extents)
 
 
-def window_geometry(
+def _read_geometry(
     node: NodeView, kernel: tuple[int, ...], extents: tuple[int, ...], groups: int = 1
 ) -> ConvGeometry:
     """Strides, dilations and pads of a convolution, ``auto_pad`` resolved for these extents.

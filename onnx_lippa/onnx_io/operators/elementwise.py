@@ -14,20 +14,16 @@ from onnx_lippa.ir.layers.elementwise import ScaleShift, WeightedSum
 from onnx_lippa.ir.output_activation import OutputActivation
 from onnx_lippa.onnx_io.frame import broadcast_constant, broadcast_operands, frame_axes
 from onnx_lippa.onnx_io.node import Computed, Constant, Conversion, NodeView
-from onnx_lippa.onnx_io.operators.comparison import product_with_truth
+from onnx_lippa.onnx_io.operators.comparison import multiply_by_truth
 from onnx_lippa.onnx_io.operators.registry import converts
 
 
 def _add(
     node: NodeView, weights: Sequence[float | Float64], constant: Float64 | None = None
 ) -> Conversion:
-    """The weighted sum of the computed operands, and a constant that fits their samples.
-
-    Raises:
-        Unsupported: the operands do not broadcast.
-    """
-    meeting = broadcast_operands(node)
-    return meeting.convert(WeightedSum(meeting.sources, weights, constant))
+    """The weighted sum of the computed operands, plus a constant."""
+    operands = broadcast_operands(node)
+    return operands.convert(WeightedSum(operands.sources, weights, constant))
 
 
 @converts("Add", since=7)
@@ -61,31 +57,31 @@ def convert_sub(node: NodeView) -> Conversion:
     return frame.convert(ScaleShift(frame.source, np.array(-1.0), constant), position=1)
 
 
-def _weighted(node: NodeView, weight: float) -> Conversion:
-    """The sum of all operands, each times the weight."""
-    meeting = broadcast_operands(node)
+def _sum_all(node: NodeView, weight: float) -> Conversion:
+    """The sum of all operands times the weight."""
+    operands = broadcast_operands(node)
     constants = [
-        weight * meeting.constant(operand.weight)
+        weight * operands.constant(operand.weight)
         for operand in node.operands
         if isinstance(operand, Constant)
     ]
     total = reduce(np.add, constants) if constants else None
     if total is None and len(node.operands) == 1:
         return Conversion(())
-    weights = [weight] * len(meeting.positions)
-    return meeting.convert(WeightedSum(meeting.sources, weights, total))
+    weights = [weight] * len(operands.positions)
+    return operands.convert(WeightedSum(operands.sources, weights, total))
 
 
 @converts("Sum", since=6)
 def convert_sum(node: NodeView) -> Conversion:
-    """The sum of any number of tensors that broadcast, constants and computed ones."""
-    return _weighted(node, 1.0)
+    """The sum of any number of tensors, constant or computed, that broadcast."""
+    return _sum_all(node, 1.0)
 
 
 @converts("Mean", since=6)
 def convert_mean(node: NodeView) -> Conversion:
-    """The mean of any number of tensors that broadcast, constants and computed ones."""
-    return _weighted(node, 1.0 / len(node.operands))
+    """The mean of any number of tensors, constant or computed, that broadcast."""
+    return _sum_all(node, 1.0 / len(node.operands))
 
 
 @converts("Mul", since=7)
@@ -93,7 +89,7 @@ def convert_mul(node: NodeView) -> Conversion:
     """``x * c`` or ``c * x``; ``x * (y >= z)`` with the truth of a comparison."""
     positions = node.only_computed()
     if len(positions) == 2:
-        masked = product_with_truth(node)
+        masked = multiply_by_truth(node)
         if masked is not None:
             return masked
         raise Unsupported("the product of two computed tensors is not piecewise linear")
@@ -124,7 +120,7 @@ def convert_neg(node: NodeView) -> Conversion:
 @converts("BatchNormalization", since=7)
 def convert_batch_normalization(node: NodeView) -> Conversion:
     """``gamma * (x - mean) / sqrt(variance + epsilon) + beta``, per channel."""
-    # Before opset 14 the training outputs are what says so.
+    # Before opset 14 the mode shows by the training outputs alone.
     if node.integer("training_mode", 0) != 0 or (node.opset < 14 and node.outputs > 1):
         raise Unsupported("it is in training mode: export the model in evaluation mode")
     x = node.sample()
@@ -173,7 +169,7 @@ def convert_trilu(node: NodeView) -> Conversion:
         )
     frame = frame_axes(x, (-2, -1))
     rows, columns = frame.source[-2:]
-    # Numbers as large as int64 has them are clipped to where nothing changes any more.
+    # Beyond the matrix a diagonal changes nothing; NumPy takes no numbers as large as int64's.
     k = min(max(numbers[0], -rows), columns)
     kept = np.ones((rows, columns))
     kept = np.triu(kept, k) if node.integer("upper", 1) else np.tril(kept, k)

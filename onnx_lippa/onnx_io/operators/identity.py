@@ -12,7 +12,7 @@ from onnx_lippa.onnx_io.operators.registry import converts
 
 _FLOATS: Final = frozenset({1, 11})
 """ONNX's numbers for float32 and float64."""
-_SHORT: Final = {10: "float16", 16: "bfloat16"}
+_HALF_PRECISION: Final = {10: "float16", 16: "bfloat16"}
 _NAMES: Final = {
     2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string",
     9: "bool", 12: "uint32", 13: "uint64", 14: "complex64", 15: "complex128",
@@ -38,17 +38,17 @@ def convert_dropout(node: NodeView) -> Conversion:
 
 @converts("Cast", since=6)
 def convert_cast(node: NodeView) -> Conversion:
-    """Between floating-point types, which is taken for the identity."""
+    """Between floating-point types: the identity."""
     target = node.integer("to", 0)
-    if target in _SHORT:
-        raise Unsupported(rounds_to_short(_SHORT[target]))
+    if target in _HALF_PRECISION:
+        raise Unsupported(_rounds(_HALF_PRECISION[target]))
     if node.computed().holds is None and target not in _FLOATS:
         name = _NAMES.get(target, f"number {target}")
         raise Unsupported(f"a cast to {name} rounds, which makes the model jump")
     return Conversion(())
 
 
-def rounds_to_short(name: str) -> str:
+def _rounds(name: str) -> str:
     """Why a cast to a short floating-point type is not supported."""
     return (
         f"a cast to {name} rounds to two to three digits, which is not piecewise linear: export "
@@ -64,5 +64,5 @@ def convert_cast_like(node: NodeView) -> Conversion:
     if isinstance(like, Constant) and like.value.dtype.kind in "biu":
         raise Unsupported(f"a cast to {like.value.dtype} rounds, which makes the model jump")
     if isinstance(like, Constant) and like.value.dtype not in (np.float32, np.float64):
-        raise Unsupported(rounds_to_short(str(like.value.dtype)))
+        raise Unsupported(_rounds(str(like.value.dtype)))
     return Conversion(())

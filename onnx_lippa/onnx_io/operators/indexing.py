@@ -29,15 +29,15 @@ def read_indices(node: NodeView) -> tuple[Computed, Integers]:
             "its indices depend on the input, so its result jumps: only constant indices are "
             "supported"
         )
-    taken = np.array(indices.integers, dtype=np.int64).reshape(indices.value.shape)
-    node.limits.require_elements(taken.shape, "a table of indices")
-    if taken.size == 0:
-        raise Unsupported(f"its indices of shape {taken.shape} take nothing")
-    return node.computed(0), taken
+    found = np.array(indices.integers, dtype=np.int64).reshape(indices.value.shape)
+    node.limits.require_elements(found.shape, "a table of indices")
+    if found.size == 0:
+        raise Unsupported(f"its indices of shape {found.shape} take nothing")
+    return node.computed(0), found
 
 
 def normalize_indices(indices: Integers, extent: int) -> Integers:
-    """Indices into an axis of this extent, those that count from behind made positive."""
+    """Nonnegative indices into an axis of this extent; negative ones count from its end."""
     if np.any(indices < -extent) or np.any(indices >= extent):
         raise Unsupported(
             f"its indices from {indices.min()} to {indices.max()} are outside an axis of extent "
@@ -47,12 +47,12 @@ def normalize_indices(indices: Integers, extent: int) -> Integers:
 
 
 def element_positions(source: Shape, indices: Integers, axis: int) -> Integers:
-    """Places of single entries, counted through a tensor of shape ``source``.
+    """Flat positions of single entries in a tensor of shape ``source``.
 
     Args:
         source: shape of the tensor.
-        indices: for every entry its place along the axis; along the others it has the same place
-            in the tensor as in the indices.
+        indices: for every entry its position along the axis; along the other axes its position is
+            that within the indices.
         axis: the axis.
     """
     inside = indices.ndim == len(source) and all(
@@ -68,7 +68,7 @@ def element_positions(source: Shape, indices: Integers, axis: int) -> Integers:
 
 
 def pick(source: Shape, leading: int, positions: Integers) -> tuple[Layer, ...]:
-    """Layers that pick entries of the leading axes, counted as one; positions of any shape."""
+    """Layers that gather entries of the flattened leading axes; positions of any shape."""
     rows, rest = size(source[:leading]), source[leading:]
     return (
         Reshape(source, (rows, *rest)),
@@ -93,7 +93,7 @@ def convert_gather(node: NodeView) -> Conversion:
 
 @converts("GatherElements", since=11)
 def convert_gather_elements(node: NodeView) -> Conversion:
-    """Single entries, of which constant indices name the place along one axis."""
+    """Single entries; constant indices name their positions along one axis."""
     x, indices = read_indices(node)
     axis = node.axis("axis", 0, x.rank)
     frame = frame_whole(x)
@@ -117,7 +117,7 @@ def convert_gather_nd(node: NodeView) -> Conversion:
             f"they share {shared} axes"
         )
     leading = shared + indices.shape[-1]
-    # Places along the shared axes, then those that the last axis of the indices names.
+    # Positions along the shared axes, then those that the last axis of the indices names.
     places = list(np.indices(indices.shape[:-1])[:shared])
     places += [
         normalize_indices(indices[..., i], source[shared + i]) for i in range(indices.shape[-1])
@@ -147,20 +147,19 @@ def convert_compress(node: NodeView) -> Conversion:
     return frame.convert(*before, *gather(source, {axis: positions}))
 
 
-def scatter(
+def _scatter(
     node: NodeView, find: Callable[[Shape, Integers, Shape], tuple[int, Integers]]
 ) -> Conversion:
-    """The first operand with entries replaced by the third, at constant places.
+    """The first operand with entries replaced by those of the third, at constant positions.
 
     Args:
         node: the node; the second operand holds the indices.
-        find: for the shape of the first operand, the indices and the shape of the third, how many
-            leading axes the indices name, and the places that are replaced in these axes counted
-            as one.
+        find: from the shape of the first operand, the indices and the shape of the third, the
+            number of leading axes that the indices name, and the flat positions in these axes.
 
     Raises:
-        Unsupported: the indices are not constant, or name a place twice; the entries are not
-            replaced but added or the like.
+        Unsupported: the indices are not constant or name a position twice, or the entries are
+            not replaced but added or multiplied.
     """
     if not isinstance(node.operand(1), Constant):
         raise Unsupported("its indices depend on the input, so its result jumps")
@@ -186,8 +185,8 @@ def scatter(
             sources.append(operand.shape)
         else:
             parts.append(node.constant(position, "tensor").weight.reshape(extent, *rest))
-    joined = Concat(parts, 0, sources)
-    layers = (joined, *gather(joined.shape, {0: positions}), Reshape((rows, *rest), whole))
+    both = Concat(parts, 0, sources)
+    layers = (both, *gather(both.shape, {0: positions}), Reshape((rows, *rest), whole))
     return Conversion(layers, node.only_computed(), batched=False)
 
 
@@ -201,7 +200,7 @@ def _shape(node: NodeView, position: int) -> Shape:
 @converts("Scatter", since=9)
 @converts("ScatterElements", since=11)
 def convert_scatter_elements(node: NodeView) -> Conversion:
-    """Single entries, of which constant indices name the place along one axis, replaced."""
+    """Single entries replaced; constant indices name their positions along one axis."""
 
     def places(whole: Shape, indices: Integers, updates: Shape) -> tuple[int, Integers]:
         if updates != indices.shape:
@@ -211,13 +210,13 @@ def convert_scatter_elements(node: NodeView) -> Conversion:
         axis = node.axis("axis", 0, len(whole))
         return len(whole), element_positions(whole, indices, axis).ravel()
 
-    return scatter(node, places)
+    return _scatter(node, places)
 
 
 @converts("ScatterND", since=11)
 def convert_scatter_nd(node: NodeView) -> Conversion:
     """Slices at constant indices into the leading axes replaced by others."""
-    return scatter(node, _scatter_places)
+    return _scatter(node, _scatter_places)
 
 
 def _scatter_places(whole: Shape, indices: Integers, updates: Shape) -> tuple[int, Integers]:

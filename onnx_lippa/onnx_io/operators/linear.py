@@ -17,12 +17,12 @@ from onnx_lippa.onnx_io.node import Computed, Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
 
 _LONGEST: Final = 1 << 12
-"""Extent from which on the triangular matrix would take too much memory."""
+"""Longest axis; the triangular matrix of a longer one takes too much memory."""
 
 
 @converts("Gemm", since=7)
 def convert_gemm(node: NodeView) -> Conversion:
-    """``alpha * A @ B + beta * C``, one of A and B computed, each transposed where asked."""
+    """``alpha * A @ B + beta * C``, one of A and B computed, each transposed or not."""
     positions = [p for p in node.only_computed() if p < 2]
     if len(positions) != 1:
         raise Unsupported("the product of two computed tensors is not piecewise linear")
@@ -46,7 +46,7 @@ def convert_gemm(node: NodeView) -> Conversion:
     if transposed[position]:
         layers.append(Transpose(source, (1, 0)))
         source = source[::-1]
-    # The factors are float32 attributes, so they are rounded as the runtime rounds them.
+    # The factors are float32 attributes.
     alpha, beta = (float(np.float32(node.number(name, 1.0))) for name in ("alpha", "beta"))
     bias = None
     if node.operand(2) is not None:
@@ -102,7 +102,7 @@ def convert_matmul(node: NodeView) -> Conversion:
 
 
 def _align(x: Computed, weight: Float64, on_the_right: bool) -> tuple[Frame, Float64]:
-    """The frame of x, and the weight with no axis that meets the batch axis."""
+    """The frame of x, and the weight without an axis that aligns with the batch axis."""
     while weight.ndim > 2 and weight.shape[0] == 1 and weight.ndim <= x.rank:
         weight = weight[0]
     takes_batch = x.batched and not on_the_right and x.rank == 2
@@ -112,7 +112,7 @@ def _align(x: Computed, weight: Float64, on_the_right: bool) -> tuple[Frame, Flo
 
 
 def _right_product(source: Shape, weight: Float64) -> list[Layer]:
-    """``x @ W``; a vector takes the last axis away."""
+    """``x @ W``; a vector drops the last axis."""
     matrix = weight[:, None] if weight.ndim == 1 else weight
     _require_fits(source, weight, bool(source) and source[-1] == matrix.shape[-2])
     layers: list[Layer] = []

@@ -24,15 +24,15 @@ from onnx_lippa.onnx_io.operators.convolution import read_steps, resolve_pads
 from onnx_lippa.onnx_io.operators.registry import converts
 
 _LARGE: Final = 32
-"""Windows of more entries are copied; taking them apart with kernels grows with their square."""
+"""Larger windows are gathered: the cost of one-tap kernels grows with the square of the taps."""
 
 
 @dataclass(frozen=True)
 class Images:
-    """A tensor as images (channels, *extents): whatever lies in front is taken for channels.
+    """A tensor as images (channels, *extents): all leading axes are merged into channels.
 
     Attributes:
-        leading: the axes of the operand that are taken together, the sample's or the graph's.
+        leading: extents of the axes that are merged, of a sample or of the graph.
         extents: its spatial extents.
         batched: whether the batch axis is left out of the leading ones.
     """
@@ -47,7 +47,7 @@ class Images:
         return (size(self.leading), *self.extents)
 
     def convert(self, *layers: Layer) -> Conversion:
-        """A node whose layers take the images, and give others with the same channels."""
+        """The node as layers from images to images with the same channels."""
         before: tuple[Layer, ...] = (Reshape((*self.leading, *self.extents), self.source),)
         shape = layers[-1].shape if layers else self.source
         after = Reshape(shape, (*self.leading, *shape[1:]))
@@ -66,8 +66,8 @@ class Pool:
     """A pooling node.
 
     Attributes:
-        images: what it takes.
-        geometry: how its window moves; it pads as far behind the input as windows reach.
+        images: its operand.
+        geometry: how its window moves, padded after the input as far as windows reach.
         pads: (before, after) as the node states them.
     """
 
@@ -109,17 +109,20 @@ def read_pool(node: NodeView) -> Pool:
     strides, dilations = read_steps(node, kernel)
     pads = resolve_pads(node, kernel, images.extents, strides)
     if node.text("auto_pad", "NOTSET").startswith("SAME"):
-        _check_no_gaps(images.extents, kernel, strides)
+        _require_no_gaps(images.extents, kernel, strides)
     if any(max(pad) >= extent for pad, extent in zip(pads, kernel, strict=True)):
         raise Unsupported(f"its pads {list(pads)} are not smaller than its kernel {list(kernel)}")
     rounds_up = node.integer("ceil_mode", 0) == 1
-    reach = tuple(
-        (before, _behind(extent, stride, dilation * (taps - 1) + 1, before, after, rounds_up))
+    padded = tuple(
+        (
+            before,
+            _padding_after(extent, stride, dilation * (taps - 1) + 1, before, after, rounds_up),
+        )
         for extent, taps, stride, dilation, (before, after) in zip(
             images.extents, kernel, strides, dilations, pads, strict=True
         )
     )
-    pool = Pool(images, ConvGeometry(kernel, strides, dilations, reach), pads)
+    pool = Pool(images, ConvGeometry(kernel, strides, dilations, padded), pads)
     node.limits.require_elements((images.source[0], *kernel), "its window")
     node.limits.require_elements((images.source[0], *pool.places))
     for places, taps in zip(pool.places, kernel, strict=True):
@@ -127,10 +130,10 @@ def read_pool(node: NodeView) -> Pool:
     return pool
 
 
-def _check_no_gaps(
+def _require_no_gaps(
     extents: tuple[int, ...], kernel: tuple[int, ...], strides: tuple[int, ...]
 ) -> None:
-    """Raises Unsupported where a rule for padding would have to crop.
+    """Raises Unsupported where auto_pad would have to crop.
 
     ONNX Runtime then crops in some of its kernels and refuses in others.
     """
@@ -142,8 +145,10 @@ def _check_no_gaps(
             )
 
 
-def _behind(extent: int, stride: int, span: int, before: int, after: int, rounds_up: bool) -> int:
-    """How far windows reach behind an axis of the input."""
+def _padding_after(
+    extent: int, stride: int, span: int, before: int, after: int, rounds_up: bool
+) -> int:
+    """How far windows reach beyond the end of an axis."""
     room = extent + before + after - span
     steps_taken = -(-room // stride) if rounds_up else room // stride
     if rounds_up and steps_taken * stride >= extent + before:
@@ -180,7 +185,7 @@ def max_over_all(source: Shape) -> tuple[Layer, ...]:
 
 @converts("MaxPool")
 def convert_max_pool(node: NodeView) -> Conversion:
-    """MaxPool in one to three dimensions, without the positions it found."""
+    """MaxPool in one to three dimensions, without the positions of the maxima."""
     if any(node.used[1:]):
         raise Unsupported("its second output, the positions of the maxima, is not supported")
     pool = read_pool(node)
@@ -195,9 +200,9 @@ def convert_max_pool(node: NodeView) -> Conversion:
 
 
 def _seen_entries(pool: Pool, axis: int) -> Integers:
-    """The entries that windows see along a spatial axis, each in place of a padded one as well.
+    """The entries that windows see along a spatial axis, with entries in place of padding.
 
-    Padding never wins, so the nearest entry of the window itself may stand there.
+    Padding never is the maximum, so the window's own nearest entry may replace it.
     """
     extent = pool.images.extents[axis]
     positions = pool.positions(axis)
@@ -230,13 +235,13 @@ def _window_entries(pool: Pool, seen: list[Integers]) -> tuple[Layer, ...]:
         unpadded = replace(geometry, pads=((0, 0),) * spatial)
         windows = DepthwiseConv(source, one_tap_kernels(geometry.kernel), unpadded)
         return (*layers, windows, Reshape(windows.shape, shape))
-    taken = _gather_windows(source, seen)
+    gathered = _gather_windows(source, seen)
     sides = [n for pair in zip(places, geometry.kernel, strict=True) for n in pair]
     order = (0, *range(2, 2 + 2 * spatial, 2), *range(1, 1 + 2 * spatial, 2))
     blocks = Transpose((source[0], *sides), order)
     return (
-        taken,
-        Reshape(taken.shape, (source[0], *sides)),
+        gathered,
+        Reshape(gathered.shape, (source[0], *sides)),
         blocks,
         Reshape(blocks.shape, shape),
     )
@@ -251,14 +256,14 @@ def convert_average_pool(node: NodeView) -> Conversion:
 
 
 def _entry_counts(pool: Pool, with_padding: bool) -> Float64:
-    """By how many entries the sum of each place is divided."""
+    """The divisor of the sum at each place."""
     counts = np.ones(())
     for axis, extent in enumerate(pool.images.extents):
         before, after = pool.pads[axis] if with_padding else (0, 0)
         positions = pool.positions(axis)
         counted = np.sum((positions >= -before) & (positions < extent + after), axis=1)
         counts = counts[..., None] * counted
-    return np.maximum(counts, 1.0)  # a window wholly in the padding sums to 0
+    return np.maximum(counts, 1.0)  # a window of padding alone sums to 0
 
 
 @converts("LpPool", since=2)

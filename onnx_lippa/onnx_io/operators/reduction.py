@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +25,7 @@ class Reduction:
 
     Attributes:
         frame: the operand, and the axes that are reduced.
-        keep: whether these stay, with extent 1.
+        keep: whether these are kept with extent 1.
     """
 
     frame: Frame
@@ -34,7 +33,7 @@ class Reduction:
 
     @property
     def count(self) -> int:
-        """How many entries are taken together."""
+        """How many entries each result is reduced from."""
         return size(tuple(self.frame.source[axis] for axis in self.frame.axes))
 
     @property
@@ -46,12 +45,12 @@ class Reduction:
         return tuple(extent for i, extent in enumerate(source) if i not in axes)
 
     def convert(self, *layers: Layer) -> Conversion:
-        """The node as layers on the frame's source, and one that gives the result its shape."""
+        """The node as layers on the frame's source, reshaped to the result's shape."""
         shape = layers[-1].shape if layers else self.frame.source
         return self.frame.convert(*layers, Reshape(shape, self.shape))
 
     def sum(self) -> tuple[Layer, ...]:
-        """The sum over the axes, which keep the extent 1."""
+        """The sum over the axes, kept with extent 1."""
         return () if self.count == 1 else (ReduceSum(self.frame.source, self.frame.axes),)
 
     def max(self, sign: float = 1.0) -> tuple[Layer, ...]:
@@ -63,7 +62,7 @@ class Reduction:
             raise Unsupported(f"it is over no entries of a tensor of shape {source}")
         layers: list[Layer] = []
         first, behind = axes[0], axes[-1] + 1
-        if behind - first != len(axes):  # brings them together
+        if behind - first != len(axes):  # the axes are made adjacent
             kept = [axis for axis in range(len(source)) if axis not in axes]
             layers.append(Transpose(source, (*kept, *axes)))
             source = layers[-1].shape
@@ -81,56 +80,26 @@ class Reduction:
         )
 
 
-def _by_attribute(node: NodeView) -> Reduction:
-    """A reduction whose axes are an attribute; all axes where it is left out."""
-    return _over(node, node.integers("axes", ()))
-
-
-def _by_input(node: NodeView) -> Reduction:
-    """A reduction whose axes are an input; all or none where it is left out or empty."""
-    axes = node.optional(1, "axes")
-    chosen = () if axes is None else axes.integers
-    if not chosen and node.integer("noop_with_empty_axes", 0) != 0:
-        x = node.computed()
+def _read_reduction(node: NodeView) -> Reduction:
+    """The reduction of a node, over all axes where none are given."""
+    x, axes = node.computed(), node.axes()
+    if not axes and node.integer("noop_with_empty_axes", 0) != 0:
         return Reduction(Frame((), x.shape, (), x.batched), True)
-    return _over(node, chosen)
-
-
-def _over(node: NodeView, axes: Sequence[int]) -> Reduction:
-    x = node.computed()
     frame = frame_axes(x, axes or range(x.rank))
     return Reduction(frame, node.integer("keepdims", 1) != 0)
 
 
 @converts("ReduceSum")
-def convert_reduce_sum_of_attribute(node: NodeView) -> Conversion:
-    """The sum over the axes of an attribute."""
-    return _summed(_by_attribute(node))
-
-
-@converts("ReduceSum", since=13)
 def convert_reduce_sum(node: NodeView) -> Conversion:
     """The sum over constant axes."""
-    return _summed(_by_input(node))
-
-
-def _summed(reduction: Reduction) -> Conversion:
+    reduction = _read_reduction(node)
     return reduction.convert(*reduction.sum())
 
 
 @converts("ReduceMean")
-def convert_reduce_mean_of_attribute(node: NodeView) -> Conversion:
-    """The mean over the axes of an attribute."""
-    return _mean(_by_attribute(node))
-
-
-@converts("ReduceMean", since=18)
 def convert_reduce_mean(node: NodeView) -> Conversion:
     """The mean over constant axes."""
-    return _mean(_by_input(node))
-
-
-def _mean(reduction: Reduction) -> Conversion:
+    reduction = _read_reduction(node)
     if reduction.count == 1:
         return reduction.convert()
     summed = reduction.sum()
@@ -139,48 +108,21 @@ def _mean(reduction: Reduction) -> Conversion:
 
 
 @converts("ReduceL1")
-def convert_reduce_l1_of_attribute(node: NodeView) -> Conversion:
-    """The sum of the absolute values over the axes of an attribute."""
-    return _l1(_by_attribute(node))
-
-
-@converts("ReduceL1", since=18)
 def convert_reduce_l1(node: NodeView) -> Conversion:
     """The sum of the absolute values over constant axes."""
-    return _l1(_by_input(node))
-
-
-def _l1(reduction: Reduction) -> Conversion:
+    reduction = _read_reduction(node)
     return reduction.convert(Abs(reduction.frame.source), *reduction.sum())
 
 
 @converts("ReduceMax")
-def convert_reduce_max_of_attribute(node: NodeView) -> Conversion:
-    """The largest entry over the axes of an attribute."""
-    return _largest(_by_attribute(node))
-
-
-@converts("ReduceMax", since=18)
 def convert_reduce_max(node: NodeView) -> Conversion:
     """The largest entry over constant axes."""
-    return _largest(_by_input(node))
-
-
-def _largest(reduction: Reduction) -> Conversion:
+    reduction = _read_reduction(node)
     return reduction.convert(*reduction.max())
 
 
 @converts("ReduceMin")
-def convert_reduce_min_of_attribute(node: NodeView) -> Conversion:
-    """The smallest entry over the axes of an attribute."""
-    return _smallest(_by_attribute(node))
-
-
-@converts("ReduceMin", since=18)
 def convert_reduce_min(node: NodeView) -> Conversion:
     """The smallest entry over constant axes."""
-    return _smallest(_by_input(node))
-
-
-def _smallest(reduction: Reduction) -> Conversion:
+    reduction = _read_reduction(node)
     return reduction.convert(*reduction.max(sign=-1.0))

@@ -25,14 +25,14 @@ from onnx_lippa.onnx_io.operators.registry import converts
 
 _POLICIES = ("stretch", "not_larger", "not_smaller")
 _MOST_PLACES = 2.0**31
-"""Extent that no axis has; larger products do not fit into float32 and integers alike."""
-_SHORT: Final = 256
+"""No axis is as long; longer ones would overflow."""
+_SHORT_AXIS: Final = 256
 """Up to this extent, runtimes multiply by a matrix faster than they gather entries."""
 
 
 @converts("Resize", since=10)
 def convert_resize_of_scales(node: NodeView) -> Conversion:
-    """Constant scales, and nothing else to choose than the mode."""
+    """Constant scales and a mode."""
     axes = scale_axes(node.computed().graph_shape, _scales(node.constant(1, "scales")))
     return resample(node, Sampling(node.text("mode", "nearest")), axes)
 
@@ -47,11 +47,11 @@ def convert_resize(node: NodeView) -> Conversion:
         raise Unsupported("it needs either scales or sizes")
     if scales is not None:
         factors = np.ones(x.rank, dtype=np.float32)
-        _check_count(scales.value.size, len(chosen), "scales")
+        _require_count(scales.value.size, len(chosen), "scales")
         factors[list(chosen)] = _scales(scales)
         axes = scale_axes(x.graph_shape, factors)
     elif sizes is not None:
-        _check_count(sizes.value.size, len(chosen), "sizes")
+        _require_count(sizes.value.size, len(chosen), "sizes")
         policy = node.text("keep_aspect_ratio_policy", "stretch")
         axes = _size_axes(x.graph_shape, dict(zip(chosen, sizes.integers, strict=True)), policy)
     sampling = Sampling(
@@ -66,7 +66,7 @@ def convert_resize(node: NodeView) -> Conversion:
         if sampling.antialias:
             raise Unsupported("antialias with tf_crop_and_resize is not supported")
         region = _scales(node.constant(1, "region"))
-        _check_count(len(region), 2 * len(chosen), "region")
+        _require_count(len(region), 2 * len(chosen), "region")
         for axis, start, end in zip(chosen, *np.split(region, 2), strict=True):
             axes[axis] = replace(axes[axis], start=start, end=end)
     value = float(np.float32(node.number("extrapolation_value", 0.0)))
@@ -74,7 +74,7 @@ def convert_resize(node: NodeView) -> Conversion:
 
 
 def scale_axes(shape: Shape, scales: Float32) -> list[Axis]:
-    """Every axis of a tensor, each scaled by its factor and cut off."""
+    """Every axis of a tensor, its extent scaled and rounded down."""
     if len(scales) != len(shape):
         raise Unsupported(f"its {len(scales)} scales do not fit a tensor of rank {len(shape)}")
     if not np.all(scales > 0):
@@ -89,7 +89,7 @@ def scale_axes(shape: Shape, scales: Float32) -> list[Axis]:
 
 
 def _size_axes(shape: Shape, wanted: Mapping[int, int], policy: str) -> list[Axis]:
-    """Every axis of a tensor, with the sizes that are wanted or those that keep its form."""
+    """Every axis of a tensor with its new extent, which may keep the aspect ratio."""
     if policy not in _POLICIES:
         raise Unsupported(f"its keep_aspect_ratio_policy '{policy}' is unknown")
     places = {axis: wanted.get(axis, extent) for axis, extent in enumerate(shape)}
@@ -104,7 +104,7 @@ def _size_axes(shape: Shape, wanted: Mapping[int, int], policy: str) -> list[Axi
 
 
 def _optional_nonempty(node: NodeView, position: int, meaning: str) -> Constant | None:
-    """A constant input; an empty one counts as left out."""
+    """A constant input; an empty one counts as absent."""
     known = node.optional(position, meaning)
     return None if known is None or known.value.size == 0 else known
 
@@ -113,7 +113,7 @@ def _scales(known: Constant) -> Float32:
     return known.weight.ravel().astype(np.float32)
 
 
-def _check_count(count: int, wanted: int, meaning: str) -> None:
+def _require_count(count: int, wanted: int, meaning: str) -> None:
     if count != wanted:
         raise Unsupported(f"its {meaning} have {count} entries, not {wanted}")
 
@@ -149,7 +149,7 @@ def resample(
         node: the node.
         sampling: how.
         axes: all axes of the operand in the graph.
-        value: what stands in places outside the input.
+        value: the value at places outside the input.
     """
     x = node.computed()
     places = [axis.places for axis in axes]
@@ -169,7 +169,7 @@ def resample(
         if sampling.mode != "nearest":
             node.limits.require_matrix(axis.places, axis.extent)
     if sampling.mode == "nearest":
-        layers = _nearest(frame.source, work, sampling)
+        layers = _gather_nearest(frame.source, work, sampling)
     else:
         layers = _interpolate(frame.source, work, sampling)
     outside = {place: sampling.outside(axis) for place, axis in work.items()}
@@ -184,7 +184,7 @@ def resample(
 
 def _interpolate(source: Shape, work: Mapping[int, Axis], sampling: Sampling) -> list[Layer]:
     layers: list[Layer] = []
-    # What shrinks most comes first, so that less is left for the others.
+    # The axis that shrinks most comes first, which leaves the least work for the others.
     for place, axis in sorted(work.items(), key=lambda item: item[1].places / item[1].extent):
         if sampling.antialias and axis.places == axis.extent:
             continue  # the runtime copies it then, whatever the scale
@@ -195,7 +195,7 @@ def _interpolate(source: Shape, work: Mapping[int, Axis], sampling: Sampling) ->
     return layers
 
 
-def _nearest(source: Shape, work: Mapping[int, Axis], sampling: Sampling) -> list[Layer]:
+def _gather_nearest(source: Shape, work: Mapping[int, Axis], sampling: Sampling) -> list[Layer]:
     seen = {}
     for place, axis in work.items():
         positions = sampling.positions(axis)
@@ -207,7 +207,7 @@ def _nearest(source: Shape, work: Mapping[int, Axis], sampling: Sampling) -> lis
     layers: list[Layer] = []
     for place, positions in seen.items():
         extent = source[place]
-        if extent > _SHORT or len(positions) > _SHORT or _evenly_spaced(positions):
+        if extent > _SHORT_AXIS or len(positions) > _SHORT_AXIS or _evenly_spaced(positions):
             layers.append(Gather(source, {place: positions}))
         else:
             chosen = (positions[:, None] == np.arange(extent)).astype(np.float64)
@@ -222,7 +222,7 @@ def _evenly_spaced(positions: Integers) -> bool:
 
 
 def _repetitions(positions: Integers, extent: int) -> int:
-    """How often every entry is repeated, 0 where it is not the same for all."""
+    """How often every entry is repeated; 0 where entries differ in that."""
     times = len(positions) // extent
     even = np.array_equal(positions, np.repeat(np.arange(extent), times))
     return times if even else 0
@@ -232,8 +232,7 @@ def _repeat(source: Shape, times: Mapping[int, int]) -> tuple[Layer, ...]:
     """Every entry repeated along some axes."""
     first, behind = min(times), len(source)
     if behind - 1 in times and behind - first <= 2:
-        # A transposed convolution of every channel alone copies faster than broadcasting along
-        # short runs does.
+        # A transposed depthwise convolution copies faster than broadcasting along short runs.
         channels = (size(source[:first]), *source[first:])
         kernel = tuple(times.get(axis, 1) for axis in range(first, behind))
         spatial = len(kernel)

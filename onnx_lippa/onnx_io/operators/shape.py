@@ -19,10 +19,8 @@ from onnx_lippa.onnx_io.operators.registry import converts
 def convert_reshape(node: NodeView) -> Conversion:
     """To any constant shape, its 0 and -1 resolved for one sample."""
     x = node.computed()
-    wanted = node.constant(1, "shape").integers
-    return Conversion(
-        (Reshape(x.shape, _resolve_shape(x.graph_shape, wanted, node)),), batched=False
-    )
+    shape = _resolve_shape(x.graph_shape, node.constant(1, "shape").integers, node)
+    return Conversion((Reshape(x.shape, shape),), batched=False)
 
 
 def _resolve_shape(source: Shape, wanted: Sequence[int], node: NodeView) -> Shape:
@@ -55,44 +53,21 @@ def convert_flatten(node: NodeView) -> Conversion:
 
 
 @converts("Squeeze")
-def convert_squeeze_of_attribute(node: NodeView) -> Conversion:
-    """Axes stated by an attribute, as before opset 13; without it every axis of extent 1."""
-    return _squeeze(node, node.integers("axes", ()))
-
-
-@converts("Squeeze", since=13)
 def convert_squeeze(node: NodeView) -> Conversion:
-    """Constant axes; without them every axis of extent 1."""
-    axes = node.optional(1, "axes")
-    return _squeeze(node, () if axes is None else axes.integers)
-
-
-def _squeeze(node: NodeView, axes: Sequence[int]) -> Conversion:
+    """Constant axes of extent 1; all such axes where none are given."""
     x = node.computed()
-    axes = normalize_axes(axes, x.rank) or [
-        i for i, extent in enumerate(x.graph_shape) if extent == 1
-    ]
-    if any(x.graph_shape[axis] != 1 for axis in axes):
+    singletons = [axis for axis, extent in enumerate(x.graph_shape) if extent == 1]
+    axes = normalize_axes(node.axes(), x.rank) or singletons
+    if not set(axes) <= set(singletons):
         raise Unsupported(f"its axes {list(axes)} are not of extent 1 in a tensor {x.graph_shape}")
-    return reshape_to(
-        x.shape, tuple(extent for i, extent in enumerate(x.graph_shape) if i not in axes)
-    )
+    kept = tuple(extent for i, extent in enumerate(x.graph_shape) if i not in axes)
+    return reshape_to(x.shape, kept)
 
 
 @converts("Unsqueeze")
-def convert_unsqueeze_of_attribute(node: NodeView) -> Conversion:
-    """Axes stated by an attribute, as before opset 13."""
-    return _unsqueeze(node, node.integers("axes", ()))
-
-
-@converts("Unsqueeze", since=13)
 def convert_unsqueeze(node: NodeView) -> Conversion:
     """Constant axes."""
-    return _unsqueeze(node, node.constant(1, "axes").integers)
-
-
-def _unsqueeze(node: NodeView, axes: Sequence[int]) -> Conversion:
-    x = node.computed()
+    x, axes = node.computed(), node.axes()
     added = normalize_axes(axes, x.rank + len(axes))
     extents = iter(x.graph_shape)
     shape = tuple(1 if i in added else next(extents) for i in range(x.rank + len(axes)))
@@ -143,7 +118,7 @@ def convert_tile(node: NodeView) -> Conversion:
     repeated = [axis for axis, times in enumerate(repeats) if times > 1]
     frame = frame_axes(x, repeated)
     times = dict(zip(frame.axes, (repeats[axis] for axis in repeated), strict=True))
-    # Every axis that is repeated gets one of extent 1 in front, which is then widened.
+    # Each repeated axis gets an axis of extent 1 in front, which is expanded.
     narrow: list[int] = []
     wide: list[int] = []
     shape: list[int] = []
@@ -163,7 +138,7 @@ def convert_tile(node: NodeView) -> Conversion:
 
 
 def _read_block_size(node: NodeView) -> int:
-    """The extent of a block; the mode must be one there is."""
+    """The extent of a block; the mode is checked too."""
     block, mode = node.integer("blocksize", 0), node.text("mode", "DCR")
     if block < 1:
         raise Unsupported(f"its blocksize {block} is not positive")
@@ -173,7 +148,7 @@ def _read_block_size(node: NodeView) -> int:
 
 
 def _read_image_shape(node: NodeView) -> Shape:
-    """The operand's shape, (channels, height, width) with what may stand in front."""
+    """The operand's shape (..., channels, height, width)."""
     x = node.computed()
     if x.rank != 4:
         raise Unsupported(f"it takes images of three axes, not samples of shape {x.shape}")
@@ -183,7 +158,7 @@ def _read_image_shape(node: NodeView) -> Shape:
 def _rearrange_blocks(
     node: NodeView, split: Shape, axes: tuple[int, ...], shape: Shape
 ) -> Conversion:
-    """The operand with some axes split, put in another order and taken together again."""
+    """The operand with some axes split, permuted and merged again."""
     before = Reshape(node.computed().shape, split)
     permuted = Transpose(split, axes)
     return Conversion((before, permuted, Reshape(permuted.shape, shape)))

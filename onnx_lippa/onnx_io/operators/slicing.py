@@ -21,7 +21,7 @@ from onnx_lippa.onnx_io.operators.registry import converts
 
 @converts("Concat")
 def convert_concat(node: NodeView) -> Conversion:
-    """Computed and constant tensors one behind the other, along any axis."""
+    """Computed and constant tensors, along any axis."""
     positions = node.only_computed()
     computed = [node.computed(position) for position in positions]
     axis = node.axis("axis", 1, computed[0].rank)
@@ -39,23 +39,15 @@ def convert_concat(node: NodeView) -> Conversion:
     parts = [part for part in parts if not isinstance(part, np.ndarray) or part.size]
     if len(parts) == 1:
         return Conversion((), positions)
-    # Both probabilities of two classes: sigmoids are read through one by one.
-    all_sigmoids = all(x.output_activation is OutputActivation.SIGMOID for x in computed) and len(
-        parts
-    ) == len(computed)
-    output_activation = OutputActivation.SIGMOID if all_sigmoids else None
+    # The two probabilities of a binary classifier are sigmoids, each with its own score.
+    activations = {x.output_activation for x in computed}
+    all_sigmoids = activations == {OutputActivation.SIGMOID} and len(parts) == len(computed)
+    activation = OutputActivation.SIGMOID if all_sigmoids else None
     if axis > 0 and all(x.batched for x in computed):
         parts = [part[0] if isinstance(part, np.ndarray) else part[1:] for part in parts]
-        return Conversion(
-            (Concat(parts, axis - 1),), positions, output_activation=output_activation
-        )
-    sources = [x.shape for x in computed]
-    return Conversion(
-        (Concat(parts, axis, sources),),
-        positions,
-        batched=False,
-        output_activation=output_activation,
-    )
+        return Conversion((Concat(parts, axis - 1),), positions, output_activation=activation)
+    layer = Concat(parts, axis, [x.shape for x in computed])
+    return Conversion((layer,), positions, batched=False, output_activation=activation)
 
 
 def _require_fits(parts: Sequence[Shape | Float64], axis: int) -> None:
@@ -68,27 +60,15 @@ def _require_fits(parts: Sequence[Shape | Float64], axis: int) -> None:
 
 
 @converts("Split")
-def convert_split_of_attribute(node: NodeView) -> tuple[Conversion, ...]:
-    """Lengths stated by an attribute, as before opset 13, or equal ones."""
-    lengths = node.integers("split", ())
-    if node.operand(1) is not None:  # opset 1 has an input as well
-        lengths = node.constant(1, "lengths").integers
-    return _split(node, lengths)
-
-
-@converts("Split", since=13)
 def convert_split(node: NodeView) -> tuple[Conversion, ...]:
     """Constant lengths, or equal ones."""
-    lengths = node.optional(1, "lengths")
-    return _split(node, () if lengths is None else lengths.integers)
-
-
-def _split(node: NodeView, lengths: Sequence[int]) -> tuple[Conversion, ...]:
+    given = node.optional(1, "lengths")
+    lengths = node.integers("split", ()) if given is None else given.integers
     x = node.computed()
     frame = frame_axes(x, (node.axis("axis", 0, x.rank),))
     (axis,) = frame.axes
     extent, parts = frame.source[axis], len(node.used)
-    lengths = lengths or _equal(extent, parts, node.opset)
+    lengths = lengths or _equal_lengths(extent, parts, node.opset)
     if len(lengths) != parts or min(lengths) < 0 or sum(lengths) != extent:
         raise Unsupported(f"its lengths {list(lengths)} do not cut {extent} into {parts} parts")
     if any(used and length == 0 for used, length in zip(node.used, lengths, strict=True)):
@@ -100,12 +80,12 @@ def _split(node: NodeView, lengths: Sequence[int]) -> tuple[Conversion, ...]:
     )
 
 
-def _equal(extent: int, parts: int, opset: int) -> list[int]:
+def _equal_lengths(extent: int, parts: int, opset: int) -> tuple[int, ...]:
     """Equal lengths; from opset 18 on the last one may be shorter."""
     if extent % parts and opset < 18:
         raise Unsupported(f"its axis of extent {extent} does not split into {parts} equal parts")
     length = -(-extent // parts)
-    return [*(length,) * (parts - 1), extent - length * (parts - 1)]
+    return (*(length,) * (parts - 1), extent - length * (parts - 1))
 
 
 @converts("Slice")
