@@ -106,14 +106,14 @@ class _RowsSession(EngineSession):
     ) -> Optimum:
         deadline = time.monotonic() + time_limit
         q = self._inputs
-        rows = Rows(embedding.rows, embedding.row_lower, embedding.row_upper)
+        rows = Rows.of(embedding)
         if extra is not None:
-            rows = extra.stacked_on(rows)
+            rows = rows.append(extra)
         present = np.zeros(region.faces, dtype=np.bool_)
         first = self._binding[self._binding < region.faces]
         if first.size:
             present[first] = True
-            rows = _face_rows(region, first, embedding, q.center).stacked_on(rows)
+            rows = rows.append(_face_rows(region, first, embedding, q.center))
         session = self._engine.solver.open(
             Program(cost, embedding.lower, embedding.upper, rows, embedding.quadratic_cost,
                     BallConstraint.of(embedding))

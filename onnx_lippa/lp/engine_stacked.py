@@ -173,7 +173,7 @@ class _StackedSession(EngineSession):
             np.concatenate([right, embedding.row_upper]),
         )
         if extra is not None:
-            rows = extra.stacked_on(rows)
+            rows = rows.append(extra)
         quadratic_cost = embedding.quadratic_cost
         if quadratic_cost is not None:
             quadratic_cost = np.concatenate(

@@ -36,12 +36,17 @@ class Rows:
         """No rows."""
         return cls(sp.csr_array((0, variables)), np.zeros(0), np.zeros(0))
 
-    def stacked_on(self, other: Rows) -> Rows:
-        """The rows of ``other`` followed by these."""
+    @classmethod
+    def of(cls, embedding: Embedding) -> Rows:
+        """The rows of an embedding of inputs."""
+        return cls(embedding.rows, embedding.row_lower, embedding.row_upper)
+
+    def append(self, other: Rows) -> Rows:
+        """These rows followed by others."""
         return Rows(
-            sp.csr_array(sp.vstack([other.matrix, self.matrix], format="csr")),
-            np.concatenate([other.lower, self.lower]),
-            np.concatenate([other.upper, self.upper]),
+            sp.csr_array(sp.vstack([self.matrix, other.matrix], format="csr")),
+            np.concatenate([self.lower, other.lower]),
+            np.concatenate([self.upper, other.upper]),
         )
 
 

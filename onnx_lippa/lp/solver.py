@@ -102,9 +102,9 @@ class Session(ABC):
 
         Args:
             time_limit: seconds.
-            hint: (variables,) values that are feasible or nearly so, for a solver of
-                mixed-integer programs to start from. The answer may depend on them only where it
-                is not unique or a limit is hit.
+            warm_start: (variables,) values, feasible or nearly so, from which a mixed-integer
+                solver starts. The result depends on them only where the optimum is not unique or
+                a limit is reached.
             limits: further limits of a mixed-integer program.
         """
 
@@ -120,7 +120,7 @@ class Session(ABC):
 
     def add_rows(self, rows: Rows) -> None:
         """Appends constraints."""
-        self.program = replace(self.program, rows=rows.stacked_on(self.program.rows))
+        self.program = replace(self.program, rows=self.program.rows.append(rows))
         self._append_rows(rows)
 
     def _update_bounds(self, before: Program) -> None:  # noqa: B027  # a hook, empty by design

@@ -267,7 +267,7 @@ class _Common:
         for block in blocks:
             count = block.count, width - block.matrix.shape[1]
             wide = sp.csr_array(sp.hstack([block.matrix, sp.csr_array(count)], format="csr"))
-            rows = Rows(wide, block.lower, block.upper).stacked_on(rows)
+            rows = rows.append(Rows(wide, block.lower, block.upper))
         return Program(
             cost,
             np.concatenate([inputs.lower, nothing, nothing, low]),
@@ -299,7 +299,7 @@ class _Common:
             _rows(sp.hstack([z_only, sp.diags_array(-upper)]), -infinite, np.zeros(self.free)),
             _rows(sp.hstack([z_minus, sp.diags_array(-lower)]), -infinite, offset - lower),
         )
-        return blocks[2].stacked_on(blocks[1]).stacked_on(blocks[0])
+        return blocks[0].append(blocks[1].append(blocks[2]))
 
     def _of_fixed_units(self) -> Rows:
         """``ẑ >= 0`` or ``ẑ <= 0``, unless the box implies it."""

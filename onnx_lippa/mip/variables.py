@@ -88,7 +88,7 @@ class InputVariables:
             np.array([-np.inf]),
             np.array([domain.ball.eps * _ROOM]),
         )
-        return replace(measured, rows=radius.stacked_on(measured.rows))
+        return replace(measured, rows=measured.rows.append(radius))
 
     def at(self, x: Float64, distance: float) -> Float64:
         """The variables (variables,) of a point (d,) at this distance."""

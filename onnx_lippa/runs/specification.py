@@ -106,7 +106,7 @@ class RunSpecification:
             if self.settings.minimize
             else norm.ball(0 * one, 0.5, -one, one)
         )
-        rows = Rows(step.rows, step.row_lower, step.row_upper)
+        rows = Rows.of(step)
         ball = BallConstraint.of(step)
         solver.open(Program(step.cost, step.lower, step.upper, rows, step.quadratic_cost, ball))
 

@@ -232,7 +232,7 @@ class Leaves:
         )
         further = sp.csr_array((inputs.constraints.count, units + 1))
         ball = sp.csr_array(sp.hstack([inputs.constraints.matrix, further], format="csr"))
-        rows = Rows(ball, inputs.constraints.lower, inputs.constraints.upper).stacked_on(rows)
+        rows = rows.append(Rows(ball, inputs.constraints.lower, inputs.constraints.upper))
         z_low, z_high = np.where(signs == ACTIVE, np.maximum(lower, 0), 0.0), np.maximum(upper, 0)
         z_high = np.where(signs == INACTIVE, 0.0, np.maximum(z_high, z_low))
         # τ is bounded, so that the program has no ray.

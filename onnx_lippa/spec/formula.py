@@ -106,7 +106,7 @@ def holds(
         formula: the formula, nested to any depth.
         x: the input, float32 or float64, of any shape; X_i is its i-th value in row-major order.
         y: the outputs. Comparisons of values that are not finite are false.
-        meant: inputs that stand for another number, which no float of their type equals.
+        exact_values: the exact numbers of inputs that no float of their type equals.
     """
     inputs: list[float | Fraction] = list(np.ravel(x).astype(np.float64).tolist())
     for index, value in (exact_values or {}).items():

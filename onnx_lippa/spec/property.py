@@ -95,7 +95,7 @@ class Property:
         Args:
             x: the input, float32 or float64, of any shape.
             y: its outputs, of any shape.
-            meant: inputs that stand for another number, which no float of their type equals (see
+            exact_values: the exact numbers of inputs that no float of their type equals (see
                 :meth:`exact_values_of`).
         """
         return holds(self.formula, x, y, exact_values)

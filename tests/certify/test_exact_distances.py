@@ -70,9 +70,9 @@ def nearest(
         sp.csr_array(rows @ embedding.matrix), -sides - rows @ embedding.offset,
         np.full(len(rows), np.inf),
     )  # fmt: skip
-    whole = Rows(embedding.rows, embedding.row_lower, embedding.row_upper)
+    whole = Rows.of(embedding)
     program = Program(
-        embedding.cost, embedding.lower, embedding.upper, asked.stacked_on(whole),
+        embedding.cost, embedding.lower, embedding.upper, whole.append(asked),
         embedding.quadratic_cost,
     )  # fmt: skip
     found = make_solver("glop" if norm != "l2" else "clarabel").open(program).solve()

@@ -57,9 +57,9 @@ def cost_at(embedding: Embedding, v: Float64) -> float:
 def solved(
     embedding: Embedding, cost: Float64, quadratic_cost: Float64 | None, extra: Rows | None = None
 ) -> Solution:
-    rows = Rows(embedding.rows, embedding.row_lower, embedding.row_upper)
+    rows = Rows.of(embedding)
     if extra is not None:
-        rows = extra.stacked_on(rows)
+        rows = rows.append(extra)
     d = embedding.offset.size
     ball = None if embedding.radius is None else BallConstraint(np.zeros(d), embedding.radius)
     program = Program(cost, embedding.lower, embedding.upper, rows, quadratic_cost, ball)

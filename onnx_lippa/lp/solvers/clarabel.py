@@ -108,7 +108,7 @@ def _settings(fine: bool) -> clarabel.DefaultSettings:
 def _conic_form(program: Program) -> tuple[sp.csc_matrix, Float64, list[object]]:
     """``A v + s = b`` with s in a product of cones: equalities, inequalities, then the ball."""
     identity = sp.csr_array(sp.eye_array(program.variables))
-    every = Rows(identity, program.lower, program.upper).stacked_on(program.rows)
+    every = program.rows.append(Rows(identity, program.lower, program.upper))
     equal, below, above = _sides(every)
     blocks = [every.matrix[equal], every.matrix[below], -every.matrix[above]]
     sides = [every.upper[equal], every.upper[below], -every.lower[above]]
