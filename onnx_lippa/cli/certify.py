@@ -23,7 +23,7 @@ def certify(
         option(
             METHOD,
             "interval (interval bounds), linear (linear bounds as in CROWN), mip "
-            "(mixed-integer program), complete (branch and bound) or auto.",
+            "(mixed-integer program), complete or auto (both branch and bound).",
         ),
     ] = "auto",
     time_limit: Annotated[

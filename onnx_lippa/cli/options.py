@@ -109,6 +109,10 @@ class Inputs(Interface):
             "radii, or a .npy file with one radius per feature.",
         ),
     ] = None
+    scale: Annotated[
+        str | None,
+        option(BALL, "Scales that distances divide each feature by: a .npy file. Default: 1."),
+    ] = None
     norm: Annotated[str, option(BALL, "Norm of the ball: linf, l1 or l2.")] = "linf"
     lower: Annotated[str, option(BALL, "Lower bound of the domain: a number or .npy file.")] = "0"
     upper: Annotated[str, option(BALL, "Upper bound of the domain: a number or .npy file.")] = "1"
@@ -264,21 +268,26 @@ def _place(parameter: Parameter) -> int:
     return 1 + PANELS.index(infos[0].rich_help_panel) if infos else 0
 
 
-def features_from(
-    d: int, eps: str | None, lower: str, upper: str, fixed: str | None, grid: str
-) -> InputSpecification:
-    """The features' radii, bounds, fixed ones and grid, as the options state them.
+def features_from(inputs: Inputs, d: int, eps: str | None, grid: str = "0") -> InputSpecification:
+    """The inputs allowed around any clean input, as the options state them.
+
+    Args:
+        inputs: the options.
+        d: number of features.
+        eps: the radius, one of the list that the option may hold.
+        grid: the step of the grid.
 
     Raises:
         InputError: an option that is not understood, or does not fit the model.
     """
     return InputSpecification.build(
         d,
-        lower=values_from("--lower", lower),
-        upper=values_from("--upper", upper),
+        lower=values_from("--lower", inputs.lower),
+        upper=values_from("--upper", inputs.upper),
         eps=None if eps is None else values_from("--eps", eps),
-        fixed=None if fixed is None else fixed_from(fixed),
+        fixed=None if inputs.fixed is None else fixed_from(inputs.fixed),
         grid=values_from("--grid", grid),
+        scale=None if inputs.scale is None else values_from("--scale", inputs.scale),
     )
 
 

@@ -79,9 +79,7 @@ def regions(
         limits=inputs.limits,
     )
     network = loaded.network
-    features = features_from(
-        network.input_size, inputs.eps, inputs.lower, inputs.upper, inputs.fixed, "0"
-    )
+    features = features_from(inputs, network.input_size, inputs.eps)
     terminal.print(model_line(loaded), highlight=False, soft_wrap=True)
     chosen = read_inputs(loaded, inputs.data, inputs.first, inputs.indices, features, inputs.seed)
     if chosen.note:

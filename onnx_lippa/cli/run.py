@@ -62,8 +62,7 @@ def run_command(arguments: Arguments, budgets: Budgets, settings: Settings) -> N
     specifications = [
         RunSpecification(
             norm,
-            features_from(loaded.network.input_size, eps, arguments.lower, arguments.upper,
-                          arguments.fixed, arguments.grid),
+            features_from(arguments, loaded.network.input_size, eps, arguments.grid),
             targets, settings, workers,
         )
         for eps in radii

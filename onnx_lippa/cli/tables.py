@@ -63,7 +63,7 @@ class LiveProgress:
 
     def __init__(self, console: Console) -> None:
         self._console, self._progress = console, Progress(disable=True)
-        self._broken, self._proven, self._total = 0, 0, 1
+        self._broken, self._proven, self._total, self._has_radius = 0, 0, 1, True
         self._task = TaskID(0)
         self.results: Results | None = None
 
@@ -84,7 +84,7 @@ class LiveProgress:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("[bold]robust error [{task.fields[lower]:.1%}, {task.fields[upper]:.1%}]"),
+            TextColumn("{task.fields[found]}", style="bold"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -93,7 +93,8 @@ class LiveProgress:
             transient=True,
         )
         self._broken, self._proven, self._total = 0, 0, max(1, event.inputs)
-        self._task = self._progress.add_task("starting", total=event.inputs, lower=0.0, upper=1.0)
+        self._task = self._progress.add_task("starting", total=event.inputs, found="")
+        self._has_radius = event.specification.features.eps is not None
         self._progress.start()
         for result in event.known:
             self._count(result)
@@ -101,12 +102,11 @@ class LiveProgress:
     def _count(self, result: Result) -> None:
         self._broken += result.verdict in (Verdict.ADVERSARIAL, Verdict.MISCLASSIFIED)
         self._proven += result.verdict is Verdict.ROBUST
-        self._progress.update(
-            self._task,
-            advance=1,
-            lower=self._broken / self._total,
-            upper=1.0 - self._proven / self._total,
-        )
+        lower, upper = self._broken / self._total, 1.0 - self._proven / self._total
+        found = f"robust error [{lower:.1%}, {upper:.1%}]"
+        if not self._has_radius:
+            found = f"{self._broken} broken"
+        self._progress.update(self._task, advance=1, found=found)
 
 
 def summary_table(summary: Summary) -> Table:
@@ -142,7 +142,7 @@ def curve_table(summaries: Sequence[Summary]) -> Table:
     """One line for each radius of a curve."""
     table = Table(title=curve_title(summaries), title_justify="left")
     for name in CURVE_COLUMNS:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=name == ROBUST_ERROR)
     for row in curve_rows(summaries):
         table.add_row(*row)
     return table

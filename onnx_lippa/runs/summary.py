@@ -316,8 +316,10 @@ def summary_rows(summary: Summary) -> Iterator[tuple[str, str]]:
 
 def _distance_rows(summary: Summary) -> Iterator[tuple[str, str]]:
     if summary.median_distance is not None:
-        name = "upper bound" if summary.facts.method == "distance" else "distance"
-        yield f"median {name} (adversarial)", f"{summary.median_distance:.6g}"
+        if summary.facts.method == "distance":
+            yield "median upper bound (adversarial)", f"{summary.median_distance:.6g}"
+        else:
+            yield "median distance (adversarial)", f"{summary.median_distance:.4g}"
     if summary.median_distance_bound is not None:
         yield "median lower bound (adversarial)", f"{summary.median_distance_bound:.6g}"
     if summary.facts.method == "distance":

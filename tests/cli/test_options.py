@@ -122,6 +122,23 @@ def test_everything_at_once(tmp_path):
     assert command("replay", out).code == 0
 
 
+def test_a_scale_is_a_radius_for_each_feature(tmp_path):
+    """A file of radii is a scale with the radius 1; with a scale there are curves."""
+    np.save(tmp_path / "scale.npy", np.linspace(0.05, 0.4, D))
+    scale, first = tmp_path / "scale.npy", ("--first", 4)
+    found = []
+    for words in (("--eps", scale), ("--eps", 1, "--scale", scale)):
+        out = tmp_path / str(len(found))
+        ended = command("attack", DIGITS, *words, *first, *FEW, "--out", out)
+        assert (ended.code, ended.err) == (0, "")
+        assert "within ℓ∞ distance 1, scaled by 0.05 to 0.4" in ended.out
+        found.append((out / "adversarials.npz").read_bytes())
+    assert found[0] == found[1]
+    ended = command("attack", DIGITS, "--eps", "0.5,1", "--scale", scale, *first, *FEW, "--json")
+    radii = json.loads(ended.out)["curve"]
+    assert radii[0]["robust_error"]["lower"] <= radii[1]["robust_error"]["lower"]
+
+
 def test_inputs_are_drawn_from_the_domain_and_the_grid(tmp_path):
     model = mlp_file(tmp_path, (3, 8, 3))
     np.save(tmp_path / "upper.npy", [2.0, 7.0, 0.5])
