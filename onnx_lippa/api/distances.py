@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import numpy.typing as npt
 
 from onnx_lippa.api.options import (
@@ -15,7 +16,7 @@ from onnx_lippa.api.options import (
     Radius,
     RunOptions,
     TargetsName,
-    run_arrays,
+    run_arrays_once,
 )
 from onnx_lippa.attacks import Settings
 from onnx_lippa.errors import InputError
@@ -31,6 +32,7 @@ def minimal_distortion(
     y: npt.ArrayLike | None = None,
     *,
     eps: Radius | None = None,
+    scale: npt.ArrayLike | None = None,
     norm: NormName | float | Norm = "linf",
     targets: TargetsName | Sequence[int] = "all",
     lower: npt.ArrayLike = 0.0,
@@ -55,6 +57,7 @@ def minimal_distortion(
         x: inputs, as in :func:`attack`.
         y: labels, as in :func:`attack`.
         eps: the largest distance considered; None is that of the attack's witness.
+        scale: scale of each feature, as in :func:`attack`.
         norm: norm of the distance: ``"linf"`` or ``"l1"``, whose balls are polytopes.
         targets: classes that count as adversarial, as in :func:`attack`.
         lower: lower bound of the domain.
@@ -80,15 +83,12 @@ def minimal_distortion(
         ModelError: a model that cannot be used (where a path is given).
         InterruptedRun: a KeyboardInterrupt, with the results of the inputs that were finished.
     """
-    if isinstance(eps, list | tuple):
+    if eps is not None and np.ndim(eps) > 0:
         raise InputError("eps is a list: give one largest distance, or None")
     attack = Settings(minimize=True, seed=seed)
     options = RunOptions(
-        norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed, grid=grid,
-        workers=workers, out=out, on_event=on_event,
+        scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
+        grid=grid, workers=workers, out=out, on_event=on_event,
     )  # fmt: skip
     budgets = DistanceSettings(attack, solver, time_limit)
-    results = run_arrays(network, x, y, eps, budgets, attack, options)
-    if not isinstance(results, Results):
-        raise AssertionError("one radius gives one run")
-    return results
+    return run_arrays_once(network, x, y, eps, budgets, attack, options)

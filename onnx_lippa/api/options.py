@@ -21,10 +21,13 @@ from onnx_lippa.runs.results import Curve, Results
 from onnx_lippa.runs.session import Budgets, Task, run, run_curve
 from onnx_lippa.runs.specification import RunSpecification, Targets
 from onnx_lippa.spec import InputSpecification, Norm, get_norm
+from onnx_lippa.spec.input_specification import per_feature
 
 Network: TypeAlias = Model | str | Path
 """A model from :func:`onnx_lippa.load`, or the path of one."""
-Radius: TypeAlias = float | np.floating[Any] | AnyArray
+Radius: TypeAlias = float | np.floating[Any]
+Radii: TypeAlias = Sequence[float] | AnyArray
+"""Several radii: a curve."""
 Fixed: TypeAlias = Sequence[int] | AnyArray | None
 NormName: TypeAlias = Literal["linf", "l1", "l2"]
 TargetsName: TypeAlias = Literal["all", "runner-up"]
@@ -40,6 +43,7 @@ E = TypeVar("E", bound=Enum)
 class RunOptions(TypedDict, total=False):
     """What :func:`attack`, :func:`certify` and :func:`audit` have in common."""
 
+    scale: npt.ArrayLike | None
     norm: NormName | float | Norm
     targets: TargetsName | Sequence[int]
     lower: npt.ArrayLike
@@ -83,7 +87,7 @@ def run_arrays(
     network: Network,
     x: npt.ArrayLike,
     y: npt.ArrayLike | None,
-    eps: Radius | Sequence[float] | None,
+    eps: Radius | Radii | None,
     budgets: Budgets,
     settings: Settings,
     options: RunOptions,
@@ -103,19 +107,62 @@ def run_arrays(
         InputError: an argument that cannot be used.
         ModelError: a model that cannot be used.
     """
+    radii, is_curve = read_radii(eps)
+    if not is_curve:
+        return run_arrays_once(network, x, y, radii[0], budgets, settings, options)
+    task, specifications, out = _make_task(network, x, y, radii, budgets, settings, options)
+    return run_curve(task, specifications, out, [repr(one) for one in radii])
+
+
+def run_arrays_once(
+    network: Network,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike | None,
+    eps: Radius | None,
+    budgets: Budgets,
+    settings: Settings,
+    options: RunOptions,
+) -> Results:
+    """The same at one radius."""
+    task, (specification,), out = _make_task(network, x, y, [eps], budgets, settings, options)
+    return run(task, specification, out)
+
+
+def _make_task(
+    network: Network,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike | None,
+    radii: Sequence[Radius | None],
+    budgets: Budgets,
+    settings: Settings,
+    options: RunOptions,
+) -> tuple[Task, list[RunSpecification], Path | None]:
     started = time.monotonic()
-    radii = eps if isinstance(eps, list | tuple) else [eps]
-    if len(radii) == 0 or len({str(one) for one in radii}) < len(radii):
-        raise InputError(f"the radii are {list(radii)}: give at least one, and different ones")
     model = open_model(network, options)
     specifications = [specify(model, one, settings, options) for one in radii]
     inputs = take_arrays(model, x, y, specifications[0].features)
-    heard = options["on_event"]
+    heard, out = options["on_event"], options["out"]
     task = Task(model, inputs, budgets, () if heard is None else (heard,), started)
-    out = None if options["out"] is None else Path(options["out"])
-    if isinstance(eps, list | tuple):
-        return run_curve(task, specifications, out, [repr(float(one)) for one in eps])
-    return run(task, specifications[0], out)
+    return task, specifications, None if out is None else Path(out)
+
+
+def read_radii(eps: Radius | Radii | None) -> tuple[list[float | None], bool]:
+    """The radii that a caller gives, and whether they are a curve.
+
+    Raises:
+        InputError: they are no different numbers.
+    """
+    if eps is None:
+        return [None], False
+    values = per_feature("eps", eps)
+    if isinstance(values, float):
+        return [values], False
+    if np.ndim(eps) > 1 or len(values) == 0 or len(set(values)) < len(values):
+        raise InputError(
+            f"eps has shape {np.shape(eps)}, or a radius twice: give a radius or a list of "
+            "different ones; radii for each feature are given as scale, with eps=1"
+        )
+    return list(values), True
 
 
 def open_model(network: Network, options: RunOptions) -> Model:
@@ -127,7 +174,7 @@ def open_model(network: Network, options: RunOptions) -> Model:
 
 
 def specify(
-    model: Model, eps: npt.ArrayLike | None, settings: Settings, options: RunOptions
+    model: Model, eps: Radius | None, settings: Settings, options: RunOptions
 ) -> RunSpecification:
     """The specification at one radius.
 
@@ -136,7 +183,7 @@ def specify(
     """
     features = InputSpecification.build(
         model.network.input_size, lower=options["lower"], upper=options["upper"], eps=eps,
-        fixed=options["fixed"], grid=options["grid"],
+        fixed=options["fixed"], grid=options["grid"], scale=options["scale"],
     )  # fmt: skip
     targets = options["targets"]
     return RunSpecification(

@@ -20,6 +20,7 @@ from onnx_lippa.api.options import (
     Network,
     NormName,
     ProofName,
+    Radii,
     Radius,
     RunOptions,
     SolverName,
@@ -39,7 +40,7 @@ from onnx_lippa.spec import Norm
 @overload
 def attack(
     network: Network, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
-    eps: Sequence[float], **options: Unpack[AttackOptions],
+    eps: Radii, **options: Unpack[AttackOptions],
 ) -> Curve: ...  # fmt: skip
 @overload
 def attack(
@@ -51,7 +52,8 @@ def attack(
     x: npt.ArrayLike,
     y: npt.ArrayLike | None = None,
     *,
-    eps: Radius | Sequence[float] | None = None,
+    eps: Radius | Radii | None = None,
+    scale: npt.ArrayLike | None = None,
     norm: NormName | float | Norm = "linf",
     minimize: bool | None = None,
     targets: TargetsName | Sequence[int] = "all",
@@ -80,6 +82,8 @@ def attack(
         y: (n,) or (n, 1) labels; None takes the model's own predictions.
         eps: radius of the ball; None minimises the distance. A list of radii gives a curve, with
             what is known at one radius carried over to the others.
+        scale: scale of each feature, in which distances are measured: the ball is
+            ``||(x' - x) / scale|| <= eps``. Radii for each feature are a scale with eps=1.
         norm: norm of the ball: ``"linf"``, ``"l1"``, ``"l2"``, or ``np.inf``, 1, 2.
         minimize: whether to minimise the distance of the adversarial example; None means only
             where eps is None.
@@ -120,8 +124,8 @@ def attack(
         gradient_steps, lp_steps, time_limit, seed, engine, solver,
     )  # fmt: skip
     options = RunOptions(
-        norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed, grid=grid,
-        workers=workers, out=out, on_event=on_event,
+        scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
+        grid=grid, workers=workers, out=out, on_event=on_event,
     )  # fmt: skip
     return run_arrays(network, x, y, eps, settings, settings, options)
 
@@ -129,7 +133,7 @@ def attack(
 @overload
 def certify(
     network: Network, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
-    eps: Sequence[float], **options: Unpack[CertifyOptions],
+    eps: Radii, **options: Unpack[CertifyOptions],
 ) -> Curve: ...  # fmt: skip
 @overload
 def certify(
@@ -141,7 +145,8 @@ def certify(
     x: npt.ArrayLike,
     y: npt.ArrayLike | None = None,
     *,
-    eps: Radius | Sequence[float],
+    eps: Radius | Radii,
+    scale: npt.ArrayLike | None = None,
     norm: NormName | float | Norm = "linf",
     targets: TargetsName | Sequence[int] = "all",
     lower: npt.ArrayLike = 0.0,
@@ -165,6 +170,7 @@ def certify(
         x: inputs, as in :func:`attack`.
         y: labels, as in :func:`attack`.
         eps: radius of the ball; a list of radii gives a curve.
+        scale: scale of each feature, as in :func:`attack`.
         norm: norm of the ball, as in :func:`attack`.
         targets: classes that count as adversarial, as in :func:`attack`.
         lower: lower bound of the domain.
@@ -190,8 +196,8 @@ def certify(
     make_mip_solver(solver)  # refused now, if there is none of this name
     budgets = CertifySettings(proof_method_named(method, solver), time_limit)
     options = RunOptions(
-        norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed, grid=grid,
-        workers=workers, out=out, on_event=on_event,
+        scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
+        grid=grid, workers=workers, out=out, on_event=on_event,
     )  # fmt: skip
     return run_arrays(network, x, y, eps, budgets, Settings(seed=seed), options)
 
@@ -199,7 +205,7 @@ def certify(
 @overload
 def audit(
     network: Network, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
-    eps: Sequence[float], **options: Unpack[AuditOptions],
+    eps: Radii, **options: Unpack[AuditOptions],
 ) -> Curve: ...  # fmt: skip
 @overload
 def audit(
@@ -211,7 +217,8 @@ def audit(
     x: npt.ArrayLike,
     y: npt.ArrayLike | None = None,
     *,
-    eps: Radius | Sequence[float],
+    eps: Radius | Radii,
+    scale: npt.ArrayLike | None = None,
     norm: NormName | float | Norm = "linf",
     targets: TargetsName | Sequence[int] = "all",
     lower: npt.ArrayLike = 0.0,
@@ -235,6 +242,7 @@ def audit(
         x: inputs, as in :func:`attack`.
         y: labels, as in :func:`attack`.
         eps: radius of the ball; a list of radii gives a curve.
+        scale: scale of each feature, as in :func:`attack`.
         norm: norm of the ball, as in :func:`attack`.
         targets: classes that count as adversarial, as in :func:`attack`.
         lower: lower bound of the domain.
@@ -262,7 +270,7 @@ def audit(
     settings = Settings(method=method_named(method), seed=seed)
     budgets = AuditSettings(settings, CertifySettings(time_limit=time_limit), budget)
     options = RunOptions(
-        norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed, grid=grid,
-        workers=workers, out=out, on_event=on_event,
+        scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
+        grid=grid, workers=workers, out=out, on_event=on_event,
     )  # fmt: skip
     return run_arrays(network, x, y, eps, budgets, settings, options)

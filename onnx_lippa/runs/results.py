@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, final, overload
 
@@ -14,7 +14,7 @@ from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.runs.inputs import RunInputs
 from onnx_lippa.runs.record import Record
 from onnx_lippa.runs.summary import Summary, curve_text, summary_text
-from onnx_lippa.witness import Result, Verdict
+from onnx_lippa.witness import Effort, Result, Verdict
 
 if TYPE_CHECKING:
     import pandas
@@ -128,8 +128,9 @@ class Results(Sequence[Result]):
         """One row for each input, with the fields of ``results.jsonl`` as columns."""
         import pandas  # noqa: PLC0415 - half a second that only this call needs
 
-        rows = [record.as_json() for record in self.records()]
-        return pandas.DataFrame(rows, columns=list(Record.__dataclass_fields__))
+        names = [field.name for kind in (Record, Effort) for field in fields(kind)]
+        rows = [record.as_json() | vars(record.effort) for record in self.records()]
+        return pandas.DataFrame(rows, columns=[name for name in names if name != "effort"])
 
 
 @final

@@ -47,11 +47,13 @@ MASK = np.random.default_rng(1).uniform(size=64) < 0.3
 @pytest.mark.parametrize("minimize", [False, True])
 @pytest.mark.parametrize("each", [False, True])
 def test_masks(norm, method, minimize, each):
-    (x, y), eps = inputs(), random_radii(norm) if each else 1.6 * RADII[norm]
+    x, y = inputs()
+    eps, scale = (1.0, random_radii(norm)) if each else (1.6 * RADII[norm], None)
     result = attack(
-        digits()[0], x, y, norm=norm, eps=eps, fixed=MASK, method=method, minimize=minimize, **FEW
-    )
-    features = InputSpecification.build(64, eps=eps, fixed=MASK)
+        digits()[0], x, y, norm=norm, eps=eps, scale=scale, fixed=MASK, method=method,
+        minimize=minimize, **FEW,
+    )  # fmt: skip
+    features = InputSpecification.build(64, eps=eps, scale=scale, fixed=MASK)
     check_features(DIGITS, x, y, result, norm, features)
     assert Verdict.ADVERSARIAL in result.verdicts
 
@@ -70,22 +72,21 @@ def test_masks_without_a_radius(norm, method):
 @pytest.mark.parametrize("engine", ["rows", "stacked"])
 @pytest.mark.parametrize("norm", NORMS)
 def test_engines_on_radii_and_masks(engine, norm):
-    (x, y), eps = inputs(3), random_radii(norm)
+    (x, y), scale = inputs(3), random_radii(norm)
     for minimize in (False, True):
         result = attack(
-            digits()[0], x, y, eps=eps, fixed=MASK, norm=norm, engine=engine, minimize=minimize,
-            restarts=0, gradient_steps=2, lp_steps=3,
+            digits()[0], x, y, eps=1.0, scale=scale, fixed=MASK, norm=norm, engine=engine,
+            minimize=minimize, restarts=0, gradient_steps=2, lp_steps=3,
         )  # fmt: skip
-        check_features(
-            DIGITS, x, y, result, norm, InputSpecification.build(64, eps=eps, fixed=MASK)
-        )
+        features = InputSpecification.build(64, eps=1.0, scale=scale, fixed=MASK)
+        check_features(DIGITS, x, y, result, norm, features)
 
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_equal_radii_find_what_one_finds(norm):
     x, y = inputs(12)
     one = attack(digits()[0], x, y, eps=RADII[norm], norm=norm, **FEW)
-    each = attack(digits()[0], x, y, eps=np.full((8, 8), RADII[norm]), norm=norm, **FEW)
+    each = attack(digits()[0], x, y, eps=1.0, scale=np.full((8, 8), RADII[norm]), norm=norm, **FEW)
     check_features(
         DIGITS, x, y, each, norm, InputSpecification.build(64, eps=np.full(64, RADII[norm]))
     )
@@ -94,7 +95,14 @@ def test_equal_radii_find_what_one_finds(norm):
         digits()[0], x[:4], y[:4], eps=2 * RADII[norm], norm=norm, minimize=True, **FEW
     )
     scaled = attack(
-        digits()[0], x[:4], y[:4], eps=np.full(64, 2 * RADII[norm]), norm=norm, minimize=True, **FEW
+        digits()[0],
+        x[:4],
+        y[:4],
+        eps=1.0,
+        scale=np.full(64, 2 * RADII[norm]),
+        norm=norm,
+        minimize=True,
+        **FEW,
     )
     both = nearest.success & scaled.success
     assert both.any()
@@ -114,7 +122,7 @@ def test_bounds_per_feature(tmp_path, norm, eps):
     upper = np.array([np.inf, 1.0, 0.75, 0.9, np.inf, 0.8])
     radii = None if eps is None else np.array([5.0, 1.0, 0.3, 2.0, 0.0, 0.7])
     result = attack(
-        path, x, y, eps=radii, norm=norm, lower=lower, upper=upper, minimize=True, **FEW
+        path, x, y, eps=1.0, scale=radii, norm=norm, lower=lower, upper=upper, minimize=True, **FEW
     )
     features = InputSpecification.build(6, eps=radii, lower=lower, upper=upper)
     check_features(path, x, y, result, norm, features)
@@ -127,15 +135,15 @@ def test_the_smallest_radius_that_suffices(tmp_path, norm):
     path = linear_file(tmp_path, np.array([[1.0, 0.0], [0.0, 1.0]]), np.zeros(2))
     x = np.array([[0.75, 0.25]], np.float32)  # broken where x0 - x1 < 0
     for radius, broken in ((0.52, True), (0.48, False)):
-        one = attack(path, x, [0], eps=[radius, 0.0], norm=norm, **FEW)
+        one = attack(path, x, [0], eps=1.0, scale=[radius, 0.0], norm=norm, **FEW)
         assert one.success[0] == broken
-        other = attack(path, x, [0], eps=[9.0, radius], fixed=[0], norm=norm, **FEW)
+        other = attack(path, x, [0], eps=1.0, scale=[9.0, radius], fixed=[0], norm=norm, **FEW)
         assert other.success[0] == broken
     bounded = {"linf": 0.25, "l1": 0.5, "l2": np.sqrt(0.125)}[norm]
     nearest = attack(path, x, [0], norm=norm, **FEW)
     assert nearest.distances[0] == pytest.approx(bounded, rel=1e-3)
     # In units of 1 and 1/4 the first feature is the cheaper one to move.
-    weighted = attack(path, x, [0], eps=[1.0, 0.25], norm=norm, minimize=True, **FEW)
+    weighted = attack(path, x, [0], eps=1.0, scale=[1.0, 0.25], norm=norm, minimize=True, **FEW)
     known = {"linf": 0.4, "l1": 0.5, "l2": 0.5 / np.sqrt(1.0625)}[norm]
     assert weighted.distances[0] == pytest.approx(known, rel=1e-3)
 
@@ -145,8 +153,9 @@ def test_the_smallest_radius_that_suffices(tmp_path, norm):
 def test_nothing_may_move(norm, eps):
     x, y = inputs(2)
     given = {"fixed": np.ones(64, bool)} if eps != "zeros" else {}
-    radius = np.zeros(64) if eps == "zeros" else eps
-    result = attack(digits()[0], x, y, eps=radius, norm=norm, **given, **FEW)
+    if eps == "zeros":
+        given, eps = {"scale": np.zeros(64)}, 1.0
+    result = attack(digits()[0], x, y, eps=eps, norm=norm, **given, **FEW)
     assert set(result.verdicts) == {Verdict.UNKNOWN}
 
 
@@ -204,6 +213,6 @@ def test_the_check_at_load_covers_the_domain_of_each_feature(monkeypatch, tmp_pa
 
 def test_a_single_input_and_its_own_shape(tmp_path):
     (x, y), shaped = inputs(1), np.full((1, 64), 0.1)
-    result = attack(digits()[0], x[0], y[0], eps=shaped, grid=np.zeros((8, 8)), **FEW)
+    result = attack(digits()[0], x[0], y[0], eps=1.0, scale=shaped, grid=np.zeros((8, 8)), **FEW)
     check_result(DIGITS, x, y, attack(digits()[0], x, y, eps=0.1, **FEW), "linf", 0.1)
     check_features(DIGITS, x, y, result, "linf", InputSpecification.build(64, eps=shaped))
