@@ -28,19 +28,19 @@ _HEAD = """\
 Written by `python tools/operators_table.py` from the converters' own docstrings; a test keeps it
 up to date.
 
-A model is read as what it does to one sample, so a node may do to the batch axis whatever it
-likes; where samples then depend on each other, they are attacked one at a time. What does not
-depend on the input (weights, chains that begin with `Shape`) may be computed by any operator that
-ONNX Runtime has: it is folded into a constant. "Constant" below means one of these. `If`, `Loop`,
-`Scan` and `SequenceMap` whose conditions and counts are constants are taken and unrolled, whatever
-is computed inside; sequences of tensors are followed. All this has limits (10,000 nodes of loops,
-and what fits into the memory that loading may take). Operators whose opset has no row here are
-refused with the opset to export with.
+A graph is read as its action on one sample, so a node may use the batch axis in any way; where
+samples then depend on each other, they are attacked one at a time. Whatever does not depend on the
+input (weights, chains that begin with `Shape`) may be computed by any operator of ONNX Runtime: it
+is folded into a constant. "Constant" below includes such values. `If`, `Loop`, `Scan` and
+`SequenceMap` with constant conditions and counts are unrolled, whatever is computed inside;
+sequences of tensors are supported. All this within limits: 10,000 nodes of loops, and the memory
+that loading may take. Operators in an opset without a row here are refused with the opset to
+export with.
 
 Kinds: an *affine* operator is linear plus a constant; a *piecewise* one is affine on each of
-finitely many regions; the *truth* of a comparison may be the condition of a `Where`, through `Not`,
-or, cast to a number, a factor of a `Mul`; a *last step* is left out, since it keeps the order of
-the scores, while replays use the model as it is.
+finitely many regions; the *truth* of a comparison may be the condition of a `Where`, through `Not`
+too, or, cast to a number, a factor of a `Mul`; a *last step* is an output activation: it is left
+out, since it keeps the order of the scores, and replays use the model as it is.
 
 | operator | opsets | kind | what is supported |
 | --- | --- | --- | --- |
@@ -49,8 +49,8 @@ the scores, while replays use the model as it is.
 _MIDDLE = """
 ## Refused
 
-These are refused where they take what is computed from the input, with the reason and the place
-in the graph; all problems of a model are listed at once.
+These are refused where an operand depends on the input, with the reason and the name of the node;
+all problems of a model are listed at once.
 
 | operators | why |
 | --- | --- |

@@ -29,12 +29,12 @@ class TensorSequence:
 
 
 Value: TypeAlias = Operand | TensorSequence
-"""What a name of a graph stands for."""
+"""The value of a tensor name in a graph."""
 
 
 @dataclass(frozen=True)
 class SequenceNode:
-    """A node that takes or gives a sequence.
+    """A node that takes or returns a sequence.
 
     Attributes:
         operands: its inputs in order.
@@ -54,7 +54,7 @@ class SequenceNode:
         return first.entries
 
     def tensor(self, place: int) -> Operand:
-        """An input that is a tensor; None where it is left out."""
+        """An input that is a tensor; None where it is absent."""
         value = self.operands[place] if place < len(self.operands) else None
         if isinstance(value, TensorSequence):
             raise Unsupported(f"its input {place} must be a tensor, not a sequence")
@@ -68,7 +68,7 @@ class SequenceNode:
         return value
 
     def position(self, place: int, most: int) -> int | None:
-        """A constant place of the sequence, made positive; None where it is left out."""
+        """A constant place of the sequence, made positive; None where it is absent."""
         value = self.tensor(place)
         if value is None:
             return None
@@ -172,7 +172,7 @@ _SEQUENCE_OPERATORS: Final[dict[str, Callable[[SequenceNode], Value]]] = {
 
 
 def is_sequence_operator(op: str) -> bool:
-    """Whether an operator of the standard domain takes or gives a sequence of tensors."""
+    """Whether an operator of the standard domain takes or returns a sequence of tensors."""
     return op in _SEQUENCE_OPERATORS
 
 
@@ -182,16 +182,16 @@ def evaluate_sequence(
     attributes: dict[str, Attribute],
     limits: SizeLimits,
 ) -> Value:
-    """What an operator on sequences gives.
+    """The result of an operator on sequences.
 
     Raises:
-        Unsupported: a length or a place depends on the input, or something does not fit.
+        Unsupported: a length or a position depends on the input, or shapes do not fit.
     """
     return _SEQUENCE_OPERATORS[op](SequenceNode(tuple(operands), attributes, limits))
 
 
 Body: TypeAlias = Callable[[onnx.GraphProto, Mapping[str, Value]], list[Value]]
-"""Imports a subgraph with values for its inputs, and gives its outputs."""
+"""Imports a subgraph with values for its inputs, and returns its outputs."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ class ControlNode:
         return self.graphs[name]
 
     def operand(self, place: int) -> Value:
-        """An input; None where it is left out."""
+        """An input; None where it is absent."""
         return self.operands[place] if place < len(self.operands) else None
 
     def integers(self, name: str, default: Sequence[int]) -> list[int]:
@@ -348,7 +348,7 @@ def is_control_flow(op: str) -> bool:
 
 
 def evaluate_control_flow(op: str, node: ControlNode) -> list[Value]:
-    """What a branch or a loop gives, one value for each output.
+    """The outputs of a branch or a loop.
 
     Raises:
         Unsupported: its condition, or how often it repeats, depends on the input.

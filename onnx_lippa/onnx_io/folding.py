@@ -16,9 +16,9 @@ from onnx_lippa.onnx_io.limits import Budget
 from onnx_lippa.onnx_io.runtime import run_once
 
 _SHAPE_OPS: Final = frozenset({"Shape", "Size", "EyeLike"})
-"""What they give depends on the shape of their operand alone."""
+"""Operators whose result depends on the shape of the operand alone."""
 _LARGE: Final = 1 << 20
-"""Bytes from which on a constant is handed to the runtime as it is, not written into a model."""
+"""Constants of so many bytes are fed to the runtime, smaller ones written into the model."""
 _NOT_CONSTANT = frozenset(
     {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial",
      "Bernoulli"}
@@ -26,7 +26,7 @@ _NOT_CONSTANT = frozenset(
 
 
 def is_constant(op: str, computed: Sequence[bool]) -> bool:
-    """Whether what a node gives is the same for all inputs of the network.
+    """Whether the outputs of a node are the same for all inputs of the network.
 
     Args:
         op: operator type.
@@ -50,11 +50,11 @@ def fold(
         constants: its inputs in order, None where an optional one is left out.
         opset: version of the standard operator set.
         ir_version: the model's IR version.
-        budget: what is left for constants.
+        budget: the memory and time that are left for constants.
 
     Raises:
         Unsupported: the node draws random numbers, the runtime cannot evaluate it, or it would
-            take more memory or time than is left.
+            exceed the budget.
     """
     stated = _stated(node, constants)
     if stated is not None:
@@ -92,7 +92,7 @@ def fold(
 
 
 def _stated(node: onnx.NodeProto, constants: Sequence[AnyArray | None]) -> AnyArray | None:
-    """What a Constant states or an Identity passes on, which needs no runtime; else None."""
+    """The value of a Constant or an Identity, which need no runtime; None for other nodes."""
     if node.op_type == "Identity" and len(constants) == len(node.output) == 1:
         return constants[0]
     if node.op_type != "Constant" or len(node.attribute) != 1 or len(node.output) != 1:
@@ -113,7 +113,7 @@ def _stated(node: onnx.NodeProto, constants: Sequence[AnyArray | None]) -> AnyAr
 def require_finite(value: AnyArray) -> None:
     """Raises Unsupported where a weight holds NaN or infinity.
 
-    A single infinite number may be a bound that is none; who takes it for a weight will say so.
+    A single infinite number may be a bound; a converter that reads it as a weight refuses it.
     """
     if value.size == 1 and np.issubdtype(value.dtype, np.floating) and np.isinf(value).all():
         return

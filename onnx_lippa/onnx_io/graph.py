@@ -19,7 +19,7 @@ from onnx_lippa.text import first_line, listed, printable
 STANDARD: Final = frozenset({"", "ai.onnx"})
 """Names of the standard operator set's domain."""
 _MAY_BE_INFINITE: Final = frozenset({("Clip", "min"), ("Clip", "max")})
-"""Attributes of which an infinite value says that there is no bound."""
+"""Attributes that may be infinite, which means no bound."""
 
 
 def array_of(tensor: onnx.TensorProto) -> AnyArray:
@@ -97,7 +97,7 @@ def check_form(node: onnx.NodeProto, opset: int) -> None:
 def require_one_of_each_name(
     graph: onnx.GraphProto, input_name: str, nodes: list[onnx.NodeProto]
 ) -> None:
-    """Raises ModelError where a name stands for two tensors, so that runtimes may differ."""
+    """Raises ModelError where two tensors share a name, so that runtimes may differ."""
     names = Counter([input_name])
     names.update(tensor.name for tensor in graph.initializer)
     names.update(name for node in nodes for name in node.output if name)
@@ -112,7 +112,7 @@ def require_one_of_each_name(
 def needed_nodes(graph: onnx.GraphProto, tensors: Iterable[str]) -> list[onnx.NodeProto]:
     """The nodes that tensors depend on, in the graph's order.
 
-    A node with a subgraph may take tensors that its list of inputs does not name.
+    The subgraphs of a node may take tensors that are not among its inputs.
     """
     wanted = {name for name in tensors if name}
     kept = []
@@ -125,7 +125,7 @@ def needed_nodes(graph: onnx.GraphProto, tensors: Iterable[str]) -> list[onnx.No
 
 
 def names_taken(node: onnx.NodeProto) -> set[str]:
-    """Every tensor that a node takes, by its inputs or inside its subgraphs."""
+    """Names of all tensors that a node takes, in its subgraphs too."""
     names = set(node.input)
     for graph in subgraphs(node):
         names.update(value.name for value in graph.output)
@@ -143,10 +143,10 @@ def subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
 
 
 def needed_part(proto: onnx.ModelProto, output: str) -> onnx.ModelProto:
-    """A model that computes one of its tensors and holds nothing that this does not depend on.
+    """The part of a model that one of its tensors depends on.
 
-    ONNX Runtime looks at every node, also at those whose results nobody asks for; what has not
-    been imported is not shown to it. The model itself is returned where it holds nothing else.
+    ONNX Runtime reads every node, even where its result is unused, so nodes that were not
+    imported are left out. A model that holds nothing else is returned as it is.
     """
     graph = proto.graph
     nodes = needed_nodes(graph, [output])

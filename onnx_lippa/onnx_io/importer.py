@@ -1,8 +1,8 @@
-"""From an ONNX graph to a network: folds constants, drops nothing silently.
+"""From an ONNX graph to a network: folds constants, and leaves out nothing silently.
 
 The graph is read as what it does to a batch of one sample, whatever batch it takes: the network's
 own layers work on any number of samples, and how many the graph itself takes at once is for
-:mod:`onnx_lippa.onnx_io.sessions` to find out.
+:mod:`onnx_lippa.onnx_io.validation` to determine.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ from onnx_lippa.onnx_io.reader import ModelFile
 
 @dataclass
 class _Builder:
-    """The network so far: what every tensor name stands for, and what went wrong.
+    """The network under construction: the value of every tensor name, and the problems.
 
-    ``lost`` are the tensors that could not be had, and whether each would be a constant; ``depth``
-    says in how many subgraphs of subgraphs this is.
+    ``lost`` are the tensors of nodes with problems, and whether each is a constant; ``depth``
+    counts nested subgraphs.
     """
 
     model: ModelFile
@@ -68,7 +68,7 @@ class _Builder:
     elements: Counter[str] = field(default_factory=Counter)
 
     def add(self, node: onnx.NodeProto) -> None:
-        """Converts one node, or notes why that cannot be done."""
+        """Converts one node, or notes why it is not supported."""
         name = node.name or (node.output[0] if node.output else "?")
         op = full_name(node)
         try:
@@ -81,7 +81,7 @@ class _Builder:
             self.lost.update(dict.fromkeys(node.output, self._is_constant(node)))
 
     def _is_constant(self, node: onnx.NodeProto) -> bool:
-        """Whether a node is seen to take nothing that depends on the input."""
+        """Whether all operands of a node are constants."""
         return not subgraphs(node) and all(
             isinstance(self.operands.get(name), Constant) or self.lost.get(name, False)
             for name in node.input
@@ -124,7 +124,7 @@ class _Builder:
                 self._accept(node, name, tensor, operands, result)
 
     def _fold(self, node: onnx.NodeProto, operands: tuple[Operand, ...]) -> None:
-        """Evaluates a node that depends on no values of the input, at most on its shape."""
+        """Evaluates a node that depends at most on the shape of the input."""
         ir_version = self.model.proto.ir_version
         constants = [_constant(operand, self.interface.dtype) for operand in operands]
         folded = fold(node, constants, self.model.opset, ir_version, self.budget)
@@ -134,7 +134,7 @@ class _Builder:
         )
 
     def _unroll(self, node: onnx.NodeProto, values: tuple[Value, ...]) -> None:
-        """Takes a branch or repeats a loop, as if its nodes stood in the graph itself."""
+        """Imports the nodes of a branch or a loop as if they were nodes of the graph itself."""
         if self.depth >= _DEEPEST:
             raise Unsupported(f"its branches and loops are nested more than {_DEEPEST} deep")
         graphs = {a.name: a.g for a in node.attribute if a.HasField("g")}
@@ -147,7 +147,7 @@ class _Builder:
                 self.operands[name] = value
 
     def _import_graph(self, graph: onnx.GraphProto, given: Mapping[str, Value]) -> list[Value]:
-        """The outputs of a subgraph, its nodes imported behind what there is."""
+        """The outputs of a subgraph, after its nodes are imported."""
         outputs = [value.name for value in graph.output]
         nodes = needed_nodes(graph, outputs)
         inner = _Builder(
@@ -177,7 +177,7 @@ class _Builder:
         return [inner.operands[name] for name in outputs]
 
     def _values_for_known_op(self, node: onnx.NodeProto) -> tuple[Value, ...]:
-        """The node's operands; an unknown operator is reported even behind another problem."""
+        """The operands of a node; an unknown operator is reported even where these are missing."""
         missing = [name for name in node.input if name and name not in self.operands]
         if missing:
             op, standard = full_name(node), node.domain in STANDARD
@@ -214,7 +214,7 @@ class _Builder:
         if layers:
             shape = layers[-1].shape
         if not batched and len(shape) > 1 and shape[0] == 1:
-            # What has an axis of extent 1 in front can be taken for a batch of one again.
+            # A leading axis of extent 1 can be taken for the batch axis again.
             batched = True
             layers.append(Reshape(shape, shape[1:]))
             shape = shape[1:]
@@ -222,7 +222,7 @@ class _Builder:
         inputs = tuple(source.index for source in computed)
         for place, layer in enumerate(layers):
             self._require_room(layer.shape)
-            # What is read through something is not what the graph calls by that name.
+            # Before an output activation the value is not the graph's tensor of that name.
             as_it_is = (
                 output_activation is OutputActivation.IDENTITY and holds is None and self.depth == 0
             )
@@ -245,11 +245,11 @@ class _Builder:
     def _output_activation(
         self, node: onnx.NodeProto, computed: list[Computed], converted: Conversion
     ) -> OutputActivation:
-        """What the result is to be read through, given what the operands are read through."""
+        """The output activation of the result, given those of the operands."""
         pending = {source.output_activation for source in computed} - {OutputActivation.IDENTITY}
         if not pending:
             return converted.output_activation or OutputActivation.IDENTITY
-        # Either the node goes on with it (1 - sigmoid) or leaves the scores in their order.
+        # The node either continues the activation (1 - sigmoid) or keeps the scores in order.
         keeps = all(isinstance(layer, Reshape) for layer in converted.layers)
         goes_on = pending == {converted.output_activation} and len(converted.layers) > 0
         if goes_on or (len(pending) == 1 and converted.output_activation is None and keeps):
@@ -262,7 +262,7 @@ class _Builder:
 
 
 def _truth(computed: list[Computed], converted: Conversion) -> bool | None:
-    """Whether the result is the truth of a comparison, and which (see :class:`Computed`)."""
+    """The truth value that the result is (see ``Computed.holds``), or None."""
     given = [source.holds for source in computed if source.holds is not None]
     if converted.takes_truth or not given:
         return converted.holds
@@ -378,7 +378,7 @@ def _prune(steps: list[Step], output: Computed, interface: Interface, skipped: i
 
 
 def _constant(operand: Operand, dtype: np.dtype[np.floating]) -> AnyArray | None:
-    """An operand as it is folded: a computed one stands for its shape and type alone."""
+    """An operand for folding; zeros of its shape and type for a computed one."""
     if isinstance(operand, Constant):
         return operand.value
     if isinstance(operand, Computed):

@@ -13,9 +13,7 @@ import onnx
 from onnx_lippa.arrays import FLOAT32, AnyArray, Floats, Shape
 from onnx_lippa.errors import ModelError
 from onnx_lippa.onnx_io.limits import MOST_AXES
-from onnx_lippa.onnx_io.reader import (
-    ModelFile,
-)
+from onnx_lippa.onnx_io.reader import ModelFile
 from onnx_lippa.text import listed
 
 _FLOATS: Final[dict[int, np.dtype[np.floating[Any]]]] = {
@@ -26,11 +24,11 @@ _FLOATS: Final[dict[int, np.dtype[np.floating[Any]]]] = {
 _ELEMENT_TYPES: Final = {number: name for name, number in onnx.TensorProto.DataType.items()}
 _SCORE_TYPES: Final = frozenset({onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE})
 _WRAPPERS: Final = frozenset({"ZipMap"})
-"""Operators that only wrap scores into another container, as scikit-learn's exporter adds."""
+"""Operators that only put scores into another container, as scikit-learn's exporter does."""
 
 
 class Batch(Enum):
-    """What a model makes of a batch."""
+    """How many samples a model takes at once."""
 
     FREE = "any"
     ONE = "1 only"
@@ -44,13 +42,12 @@ class Interface:
     Attributes:
         input_name: name of the input.
         sample_shape: its shape without the batch axis.
-        batch: whether any number of samples may be given at once, one only, or one without a
-            batch axis.
-        output_name: name of the tensor that holds the scores.
+        batch: any number of samples at once, one only, or one without a batch axis.
+        output_name: name of the tensor with the scores.
         dtype: type of the input's elements, float32 or float64.
-        joint: whether the inputs are appended to the outputs, ``[y; x]``, as properties with
-            constraints on both need.
-        rows: samples that are given at once at most.
+        joint: whether the inputs are appended to the outputs, ``[y; x]``, for properties that
+            relate both.
+        rows: most samples of one call.
     """
 
     input_name: str
@@ -142,7 +139,7 @@ def _sample_shape(value: onnx.ValueInfoProto) -> tuple[Batch, Shape]:
 
 
 def score_output(graph: onnx.GraphProto, wanted: str | None, path: Path) -> str:
-    """The tensor that holds the scores.
+    """The name of the tensor with the scores, where a graph has several outputs or wraps them.
 
     Args:
         graph: the graph.

@@ -18,89 +18,37 @@ from onnx_lippa.arrays import AnyArray, Shape, size
 from onnx_lippa.errors import InputError, Unsupported
 
 DEFAULT_MEMORY: Final = 1 << 32
-"""Bytes that loading a model may take where nothing else is said: what a laptop has to spare."""
+"""Default of the bytes that loading a model may take; a laptop has them to spare."""
 MOST_AXES: Final = 28
 """Most axes of a tensor: NumPy before 2.0 has 32, and layers add some of their own."""
 _WORK: Final = 1 << 35
-"""Most multiplications that constants may cost altogether: a second or two of one core."""
+"""Most multiplications of all constants together: one or two seconds of one core."""
 _NODES: Final = 10_000
-"""Most nodes that the bodies of loops and branches may come to altogether."""
+"""Most nodes of unrolled loops and branches together."""
 _ITEM: Final = 8
 """Bytes of an element whose type is not known."""
 _TEXT: Final = 64
 """Bytes of a string, about."""
 _ENTRYWISE: Final = frozenset(
-    [
-        "Abs",
-        "Add",
-        "And",
-        "Ceil",
-        "Clip",
-        "Div",
-        "Equal",
-        "Exp",
-        "Floor",
-        "Greater",
-        "GreaterOrEqual",
-        "LeakyRelu",
-        "Less",
-        "LessOrEqual",
-        "Log",
-        "Max",
-        "Mean",
-        "Min",
-        "Mod",
-        "Mul",
-        "Neg",
-        "Not",
-        "Or",
-        "PRelu",
-        "Pow",
-        "Reciprocal",
-        "Relu",
-        "Round",
-        "Sigmoid",
-        "Sign",
-        "Sqrt",
-        "Sub",
-        "Sum",
-        "Tanh",
-        "Where",
-        "Xor",
-    ]
-)
-"""Operators whose result has the shape that their operands broadcast to."""
+    {"Abs", "Add", "And", "Ceil", "Clip", "Div", "Equal", "Exp", "Floor", "Greater",
+     "GreaterOrEqual", "LeakyRelu", "Less", "LessOrEqual", "Log", "Max", "Mean", "Min", "Mod",
+     "Mul", "Neg", "Not", "Or", "PRelu", "Pow", "Reciprocal", "Relu", "Round", "Sigmoid",
+     "Sign", "Sqrt", "Sub", "Sum", "Tanh", "Where", "Xor"}
+)  # fmt: skip
+"""Operators whose result has the broadcast shape of their operands."""
 _NO_LARGER: Final = frozenset(
-    [
-        "Compress",
-        "Unique",
-        "NonZero",
-        "Dropout",
-        "Cast",
-        "Concat",
-        "Slice",
-        "Split",
-        "Identity",
-        "Reshape",
-        "Squeeze",
-        "Unsqueeze",
-        "Flatten",
-        "Transpose",
-        "StringNormalizer",
-        "Shape",
-        "Size",
-        "NonMaxSuppression",
-        "Slice",
-    ]
-)
-"""What they give has no more entries than axes times the entries of what they take."""
+    {"Compress", "Unique", "NonZero", "Dropout", "Cast", "Concat", "Slice", "Split", "Identity",
+     "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "StringNormalizer", "Shape",
+     "Size", "NonMaxSuppression"}
+)  # fmt: skip
+"""Operators whose result has at most rank times as many entries as their operands."""
 _WINDOWS: Final = frozenset({"HannWindow", "HammingWindow", "BlackmanWindow"})
 _Cost = Callable[[onnx.NodeProto, Sequence[AnyArray | None], int], int]
 
 
 @dataclass(frozen=True)
 class SizeLimits:
-    """What a model's tensors may come to.
+    """How large the tensors of a model may be.
 
     Attributes:
         memory: bytes that loading it may take.
@@ -120,17 +68,17 @@ class SizeLimits:
 
     @property
     def matrix(self) -> int:
-        """Most entries of a matrix that a layer makes of its attributes."""
+        """Most entries of a matrix that a converter makes of attributes."""
         return self.memory >> 7
 
     @property
     def constant(self) -> int:
-        """Most bytes of one constant that is computed from others."""
+        """Most bytes of one constant that is folded."""
         return self.memory >> 4
 
     @property
     def constants(self) -> int:
-        """Most bytes of all of these together."""
+        """Most bytes of all folded constants together."""
         return self.memory >> 3
 
     def require_elements(self, shape: Sequence[int], what: str = "its output") -> None:
@@ -153,7 +101,7 @@ class SizeLimits:
 
 
 DEFAULT_LIMITS: Final = SizeLimits()
-"""Those that hold where nothing else is said."""
+"""The limits of the default memory."""
 
 
 def _shown(shape: Sequence[int]) -> str:
@@ -165,16 +113,15 @@ def _shown(shape: Sequence[int]) -> str:
 class LoadLimits:
     """What loading a model may take, for files from others.
 
-    With limits a model is tried in a child process first, so that a file that takes all memory,
-    never ends or ends its process does so there. Without, its shapes alone are held against
-    the default memory.
+    With limits a model is loaded in a child process first, where a file may exhaust memory, never
+    end or crash. Without, only its shapes are compared with the default memory.
 
     Attributes:
-        memory: bytes; larger tensors and constants are refused before they are made.
-        seconds: seconds of the trial.
+        memory: bytes; larger tensors and constants are refused before they are allocated.
+        seconds: seconds that the child process may take.
 
     Raises:
-        InputError: a limit is none.
+        InputError: a limit is out of range.
     """
 
     memory: int = DEFAULT_MEMORY
@@ -194,7 +141,7 @@ class LoadLimits:
 
 @final
 class Budget:
-    """What is left of the memory and time that a model's constants may take.
+    """The memory and time that are left for the constants of a model.
 
     Args:
         limits: how large they may become.
@@ -218,14 +165,14 @@ class Budget:
             )
 
     def require(self, model: onnx.ModelProto, constants: Sequence[AnyArray | None]) -> None:
-        """Takes what a node will cost, and refuses it where that is more than is left.
+        """Charges the cost of a node, or refuses it where less is left.
 
         Args:
             model: a model with this node alone.
             constants: the node's inputs in order.
 
         Raises:
-            Unsupported: it costs too much, or there is no telling what it will cost.
+            Unsupported: it costs too much, or its cost cannot be known.
         """
         node = model.graph.node[0]
         given = sum(_bytes_of(value) for value in constants if value is not None)
@@ -256,7 +203,7 @@ def _bytes_of(value: AnyArray) -> int:
 
 
 def _outputs(model: onnx.ModelProto, constants: Sequence[AnyArray | None]) -> tuple[int, int]:
-    """How many entries a node gives, and how many bytes they take."""
+    """The number of entries of a node's outputs, and their bytes."""
     node = model.graph.node[0]
     entries = sum(value.size for value in constants if value is not None)
     if node.op_type in _NO_LARGER:
@@ -326,7 +273,7 @@ def _amount(count: int) -> str:
 
 
 def _linear(node: onnx.NodeProto, constants: Sequence[AnyArray | None], entries: int) -> int:
-    """A few steps for every entry; operators that are not known to be faster get more."""
+    """A few operations for every entry."""
     del node
     given = sum(value.size for value in constants if value is not None)
     return 4 * (entries + given)
@@ -340,7 +287,7 @@ def _product(node: onnx.NodeProto, constants: Sequence[AnyArray | None], entries
 
 
 def _convolution(node: onnx.NodeProto, constants: Sequence[AnyArray | None], entries: int) -> int:
-    """A kernel for every entry of the result, or of the operand where that is the larger one."""
+    """A kernel for every entry of the result or of the operand, whichever is larger."""
     del node
     kernel = max((value.size for value in constants[1:] if value is not None), default=1)
     first = constants[0]

@@ -69,7 +69,7 @@ class Model:
 
     @property
     def source(self) -> ModelSource:
-        """What another process needs to open the same model."""
+        """The model as another process opens it."""
         return ModelSource(self.file.path, self.file.sha256, self.interface, self.limits)
 
     def joint(self) -> Model:
@@ -105,12 +105,12 @@ class Model:
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A checked model, to be opened in another process: where it lies, and which bytes it is.
+    """A checked model, to be opened in another process: its path and its digest.
 
     Attributes:
         path: the file.
         sha256: digest of the model that was checked, external data included.
-        interface: its input and output, as they were settled.
+        interface: its input and output, the batch determined.
         limits: how large its tensors may be.
     """
 
@@ -136,7 +136,7 @@ class ModelSource:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What can be said about a model without attacking it.
+    """A model as it was imported, supported or not.
 
     Attributes:
         file: the file as read.
@@ -169,17 +169,17 @@ def load(
             the model has several outputs that could hold scores.
         lower: lower end of the domain from which the points of the check are drawn, or an array
             with one for each feature.
-        upper: its upper end, likewise.
+        upper: upper end of that domain.
         threads: threads ONNX Runtime may use.
         check: whether to compare the import with ONNX Runtime (a worker process that loads a
-            model which its parent has checked leaves it out).
-        limits: memory and time that loading may take: the model is then loaded in a child process
-            first, as the command line does, which is for files from others. None to do without,
-            and to hold the model's shapes alone against the default memory.
+            model that its parent has checked skips this).
+        limits: memory and time that loading may take, for files from others: the model is loaded
+            in a child process first, as the command line does. Without limits, only the shapes
+            of the model are compared with the default memory.
 
     Raises:
-        InputError: the file cannot be read, or the domain is none of the model's.
-        ModelError: it is no model that can be used.
+        InputError: the file cannot be read, or the domain does not fit the model.
+        ModelError: the model cannot be used.
         UnsupportedModelError: it has parts that are not supported; all are listed.
         ModelMismatchError: the import differs from ONNX Runtime.
     """
@@ -197,7 +197,7 @@ def _attempt(
     check: bool,
     limits: SizeLimits,
 ) -> ModelSource:
-    """What a model is opened by once it has been loaded here."""
+    """The source of a model that was loaded here."""
     return _load(path, output, lower, upper, check, limits, 1).source
 
 
@@ -221,19 +221,19 @@ def _load(
 
 
 def _determine_batch(file: ModelFile, declared: Interface, network: Network) -> Interface:
-    """The interface with the batch that the graph takes, and as many samples as there is room."""
+    """The interface with the batch that the graph takes, and the rows that memory allows."""
     return determine_batch(file, replace(declared, rows=rows_at_once(network)), network.work)
 
 
 def inspect(
     path: str | Path, *, output: str | None = None, limits: LoadLimits | None = None
 ) -> Inspection:
-    """Reads and imports a model, and says what is unsupported instead of raising it.
+    """Reads and imports a model; what is unsupported is part of the result, not raised.
 
     Args:
         path: the ONNX file.
         output: as in :func:`load`.
-        limits: likewise.
+        limits: as in :func:`load`.
 
     Raises:
         InputError: the file cannot be read.

@@ -1,4 +1,4 @@
-"""An ONNX node as a converter sees it, without anything of the onnx package."""
+"""An ONNX node as a converter sees it, independent of the onnx package."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Constant:
     """An input that is a constant of the graph.
 
     Attributes:
-        value: the array as stored, with whatever axes the graph gives it.
+        value: the array, with all axes of the graph.
     """
 
     value: AnyArray
@@ -57,11 +57,11 @@ class Computed:
     Attributes:
         index: which value of the network it is.
         shape: its shape for one sample.
-        batched: whether the tensor has a batch axis in front of that. It may lack one in a model
-            for single samples.
+        batched: whether the tensor has a batch axis in front of that; tensors of a model for
+            single samples may lack one.
         output_activation: the activation that the graph has applied and the network leaves out.
-        holds: for the truth of a comparison, whether it is true where the network's value is not
-            negative, or (False) where it is; None for numbers.
+        holds: for the truth value of a comparison, whether it is true where the network's value is
+            ``>= 0`` (True) or ``< 0`` (False); None for numbers.
     """
 
     index: int
@@ -82,7 +82,7 @@ class Computed:
 
 
 Operand: TypeAlias = Constant | Computed | None
-"""One input of a node; None where an optional input is left out."""
+"""One input of a node; None where an optional input is absent."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class NodeView:
         attributes: its attributes by name; read them through the methods below.
         opset: version of the operator set it is written in.
         outputs: how many outputs it has.
-        used: for every output, whether anything takes it.
+        used: for every output, whether it is used.
         limits: how large tensors and matrices may become.
     """
 
@@ -192,16 +192,16 @@ class NodeView:
 
 @dataclass(frozen=True)
 class Conversion:
-    """What one output of a node becomes.
+    """The layers of one output of a node.
 
     Attributes:
-        layers: a chain of layers: the first takes the node's operands, each other one the result
-            of the one before it. Empty where the node passes its operand on.
+        layers: a chain of layers, the first of which takes the node's operands; empty where the
+            node passes its operand on.
         inputs: positions of the node's operands that the chain takes, in order.
         batched: whether the result has a batch axis in the graph; None means as the operand.
         output_activation: set where the node is a softmax or sigmoid.
-        holds: set where the result is the truth of a comparison (see :class:`Computed`).
-        takes_truth: whether the node can take such a truth.
+        holds: set where the result is a truth value (see :class:`Computed`).
+        takes_truth: whether the node accepts truth values.
     """
 
     layers: tuple[Layer, ...]

@@ -23,7 +23,7 @@ from onnx_lippa.text import first_line
 _MOST_BYTES: Final = 2**31
 _GZIP: Final = b"\x1f\x8b"
 _MOST_EXTERNAL_BYTES: Final = 8 * DEFAULT_MEMORY
-"""Most bytes of all external weights: one range of a file may be named a thousand times."""
+"""Most bytes of all external weights; one range of a file may be named many times."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,7 @@ class ModelFile:
 
     Attributes:
         path: where it was read.
-        sha256: digest of all bytes that were loaded: the file's, and those of every tensor that
-            lies in another file. Without such tensors it is the digest of the file.
+        sha256: digest of all bytes that were loaded: the file's, and those of external tensors.
         file_sha256: digest of the file alone.
         proto: the model, external data included.
         packed: whether the file is gzipped, so that ONNX Runtime cannot read it by itself.
@@ -176,7 +175,7 @@ class ExternalData:
 
         Raises:
             OSError: a file cannot be read.
-            ValueError: the tensor says nothing that may be read, with a reason for people.
+            ValueError: the tensor refers to nothing that may be read; the message says why.
         """
         entries = {entry.key: entry.value for entry in tensor.external_data}
         file = self._file(entries.get("location", ""))

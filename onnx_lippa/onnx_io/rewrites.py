@@ -22,7 +22,7 @@ class StraightRun:
 
 
 def straight_run(indices: Integers) -> StraightRun | None:
-    """The run that positions (-1 for a zero) describe, None where they are more irregular."""
+    """The run that positions (-1 for a zero) form, None where they form none."""
     real = np.flatnonzero(indices >= 0)
     if real.size == 0 or real[-1] - real[0] + 1 != real.size:
         return None
@@ -36,7 +36,7 @@ def straight_run(indices: Integers) -> StraightRun | None:
 
 
 def straight_pieces(indices: Integers, most: int) -> list[Integers] | None:
-    """Positions cut into straight runs one behind the other, None where these are too many."""
+    """Positions cut into consecutive straight runs, None where these are too many."""
     pieces: list[Integers] = []
     begin = 0
     while begin < len(indices):
@@ -49,7 +49,7 @@ def straight_pieces(indices: Integers, most: int) -> list[Integers] | None:
 
 
 def _straight_length(indices: Integers) -> int:
-    """How many positions from the first one on are one straight run, zeros around it included."""
+    """The number of leading positions that form one straight run with the zeros around it."""
     real = np.flatnonzero(indices >= 0)
     if real.size == 0:
         return len(indices)
@@ -85,7 +85,7 @@ class SubPixel:
 def sub_pixel(
     weight: Float64, geometry: ConvGeometry, places: tuple[int, ...], extents: tuple[int, ...]
 ) -> SubPixel | None:
-    """The form of a transposed convolution, None where it has none (or none that is faster).
+    """The sub-pixel form of a transposed convolution, None where it has none that is faster.
 
     Args:
         weight: (maps, channels, *kernel) kernel of the forward convolution.

@@ -26,7 +26,7 @@ from onnx_lippa.text import first_line
 _ERROR_LEVEL: Final = 3
 _ADVICE: Final = "export it with a batch axis that is free throughout, or fixed at 1"
 _MOST_BYTES: Final = 2**31 - 1
-"""What a protobuf message can hold."""
+"""Most bytes of a protobuf message."""
 _MOST_ROWS: Final = 512
 """Most samples of one call of ONNX Runtime; more only costs memory."""
 _ROWS_BYTES: Final = 1 << 31
@@ -50,7 +50,7 @@ def session(model: bytes | Path, threads: int) -> ort.InferenceSession:
         raise ModelError(
             f"ONNX Runtime does not accept the model ({first_line(error)}): export it again"
         ) from error
-    # It would hold the model's bytes for as long as it lives, to open itself anew elsewhere.
+    # A session keeps the model's bytes to reopen itself on another provider; they are dropped.
     opened.disable_fallback()
     opened._model_bytes = None
     return opened
@@ -70,11 +70,11 @@ def run_once(model: bytes, inputs: Mapping[str, AnyArray]) -> list[AnyArray]:
 
 @final
 class Runtime:
-    """The model itself in ONNX Runtime: the judge of every claim.
+    """The model itself in ONNX Runtime, on which every witness is checked.
 
     Args:
         model: bytes or path of the model.
-        interface: its input and what is read of it.
+        interface: its input and output.
         threads: threads ONNX Runtime may use.
     """
 
@@ -83,7 +83,7 @@ class Runtime:
         self._interface = interface
 
     def with_interface(self, interface: Interface) -> Runtime:
-        """The same session under another view of the model's batch."""
+        """The same session with another batch."""
         other = copy(self)
         other._interface = interface
         return other
@@ -94,7 +94,7 @@ class Runtime:
         return np.concatenate([self._run(x[i : i + step]) for i in range(0, len(x), step)])
 
     def forward_alone(self, x: Floats) -> Floats:
-        """The same with every input in a batch of its own."""
+        """The outputs (n, k), each input in a batch of its own."""
         return np.concatenate([self._run(row[None]) for row in x])
 
     def tensors(self, x: Floats, names: Sequence[str]) -> list[AnyArray]:
@@ -219,9 +219,9 @@ class GradientRuntime(_Compiled):
 def open_runtime(file: ModelFile, interface: Interface, threads: int = 1) -> Runtime:
     """The model itself, from the bytes that were read and checked, not from its path.
 
-    What the output does not depend on is left out, since ONNX Runtime would look at it as well.
-    A model that is too large for one message is opened by its path, and its file is read again
-    behind that: it must still be what was checked.
+    Nodes that the output does not depend on are left out, since ONNX Runtime would read them too.
+    A model too large for one protobuf message is opened by its path, and its file is read again
+    afterwards: it must still be what was checked.
 
     Raises:
         ModelError: ONNX Runtime does not accept the model, or its file was replaced.
@@ -240,7 +240,7 @@ def open_runtime(file: ModelFile, interface: Interface, threads: int = 1) -> Run
 
 
 def require_same(path: Path, found: str, expected: str) -> None:
-    """Raises ModelError where a model's file is not the one that was checked.
+    """Raises ModelError where a model's file has changed since it was checked.
 
     Args:
         path: the file.

@@ -1,7 +1,7 @@
 """Loading a model in a child process first, which may run out of memory or time, or crash.
 
-The child does everything that the parent does after it. It says what it found, or dies, and then
-the parent says how. On Linux it is forked, which takes some hundredths of a second; elsewhere, and
+The child does what the parent does afterwards. It sends its result, or ends, and the parent
+reports how. On Linux it is forked, which takes some hundredths of a second; elsewhere, and
 where there are threads, which a fork would not take along, a Python of its own is started.
 """
 
@@ -28,14 +28,14 @@ from onnx_lippa.text import printable
 
 Result = TypeVar("Result")
 QUIET_THREAD: Final = "onnx-lippa "
-"""How threads are named that hold no lock, so that a process that has them may fork."""
+"""Prefix of the names of threads that hold no lock, beside which a process may fork."""
 _CHUNK: Final = 1 << 20
 _GRACE: Final = 2.0
-"""Seconds after its time from which on a child ends itself, should its parent be gone."""
+"""Seconds beyond its time after which a child without a parent ends itself."""
 
 
 def run_in_child(path: Path, limits: LoadLimits, work: Callable[[], Result]) -> Result:
-    """What some work gives, done in a child process within limits.
+    """Runs some work in a child process within limits, and returns its result.
 
     Args:
         path: the model, for messages.
@@ -87,7 +87,7 @@ def _how_it_ended(path: Path, limits: LoadLimits, status: int) -> str:
 
 
 def _answer(limits: LoadLimits, work: Callable[[], Any]) -> bytes:
-    """What the child says."""
+    """The pickled answer of the child."""
     try:
         _limit(limits)
         return pickle.dumps(("result", work()))
@@ -95,14 +95,14 @@ def _answer(limits: LoadLimits, work: Callable[[], Any]) -> bytes:
         return pickle.dumps(("memory", None))
     except LippaError as error:
         return pickle.dumps(("error", error))
-    except Exception as error:  # noqa: BLE001  # whatever it is, it becomes a sentence
+    except Exception as error:  # noqa: BLE001  # any fault becomes a message
         place = traceback.extract_tb(error.__traceback__)[-1]
         said = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}: {error}"
         return pickle.dumps(("fault", printable(said)))
 
 
 def _limit(limits: LoadLimits) -> None:
-    """Gives this process no more memory than is allowed, where the system can do so."""
+    """Limits the memory of this process, where the system can."""
     try:
         import resource  # noqa: PLC0415  # not on Windows
     except ImportError:
@@ -120,7 +120,7 @@ def _limit(limits: LoadLimits) -> None:
 
 
 def _forked(limits: LoadLimits, work: Callable[[], Any]) -> tuple[bytes, int | None]:
-    """The child's words and how it ended (minus the signal); None where its time was up."""
+    """The child's answer and its exit code (minus the signal); None where its time was up."""
     reader, writer = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -145,7 +145,7 @@ def _forked(limits: LoadLimits, work: Callable[[], Any]) -> tuple[bytes, int | N
 
 
 def _child(writer: int, limits: LoadLimits, work: Callable[[], Any]) -> NoReturn:
-    """The forked process: says what it found, and ends without a word of its own."""
+    """The forked process: sends its answer and ends silently."""
     try:
         for number in (signal.SIGALRM, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
@@ -161,7 +161,7 @@ def _child(writer: int, limits: LoadLimits, work: Callable[[], Any]) -> NoReturn
 
 
 def _read(reader: int, deadline: float) -> bytes | None:
-    """All that comes until the other end is closed; None where that takes too long."""
+    """All bytes until the other end is closed; None where that takes too long."""
     parts: list[bytes] = []
     while True:
         left = deadline - time.monotonic()
@@ -176,7 +176,7 @@ def _read(reader: int, deadline: float) -> bytes | None:
 
 
 def _spawned(limits: LoadLimits, work: Callable[[], Any]) -> tuple[bytes, int | None]:
-    """The same in a Python of its own."""
+    """As :func:`_forked`, in a new Python process."""
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     ended = None

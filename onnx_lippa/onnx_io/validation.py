@@ -22,48 +22,47 @@ from onnx_lippa.onnx_io.runtime import (
 from onnx_lippa.spec import InputSpecification
 
 _TRIED: Final = 7
-"""Samples in the batch that is tried: a number that is seldom the extent of another axis."""
+"""Samples of the first batch: a number that is seldom the extent of another axis."""
 _GROSS: Final = 0.1
-"""Relative difference that no rounding makes, not even of a quantised model."""
+"""Relative difference larger than any rounding, even of a quantised model."""
 _FEW: Final = 3
-"""Samples that are tried of other ranges than the usual one."""
+"""Samples of each further range."""
 _RANGES: Final = (
     (0.0, 1.0), (-30.0, 30.0), (-1.0, 1.0), (-1.0, 0.0), (0.0, 30.0), (-1e3, 1e3), (0.0, 1e3),
     (-1e3, 0.0),
 )  # fmt: skip
-"""Where the samples are drawn that are tried; the first are the usual inputs."""
+"""Ranges of the samples, the usual inputs first."""
 _SMALL: Final = 1 << 21
-"""Multiplications of a sample up to which a model is tried in all ranges."""
+"""Most multiplications of a sample for which all ranges are tried."""
 _MOST_WORK: Final = 1 << 26
-"""Multiplications of the largest batch that is tried: some milliseconds."""
+"""Most multiplications of the largest batch: some milliseconds."""
 _BATCH_ROUNDING: Final = 1e-3
-"""Relative difference of a sample's outputs, alone and in a batch, that is no mixing of samples."""
+"""Most relative difference of a sample's outputs, alone and in a batch, by rounding."""
 _POINTS = 8
 _SEED = 0
 _KEPT = 1 << 25
-"""Most elements of all steps' values at all points that are held at once: 256 MB of them."""
+"""Most elements of all values at all points in memory at once: 256 MB."""
 _ROUNDINGS = 64.0
-"""How many times our own float32 rounding error the runtime's may be."""
+"""Most ratio of the runtime's error to the rounding error of our own float32 evaluation."""
 _RELATIVE = 2e-6
 """Least tolerance, relative to the largest value of a tensor: 16 units in the last place."""
 
 
 def determine_batch(file: ModelFile, interface: Interface, work: int) -> Interface:
-    """The interface with the batch that the graph really takes.
+    """The interface with the batch that the graph takes, whatever it declares.
 
-    The one place that decides. Some graphs declare a free batch axis and then reshape to a batch
-    of one, some mix the samples of a batch, some only of large values: so samples of several
-    ranges are tried, together and alone, and some in a batch as large as those of a run. Large
-    models are tried on fewer. A model that ONNX Runtime does not accept at all
-    stays as it is declared, so that the import can say what is wrong with it.
+    Some graphs declare a free batch axis and reshape to a batch of one; some mix the samples of a
+    batch, some of them for large values only. So samples of several ranges are evaluated together
+    and alone, and some in a batch as large as those of a run; large models on fewer. A model that
+    ONNX Runtime does not accept keeps the declared batch, so that the import reports the fault.
 
     Args:
         file: the model.
-        interface: the interface as it is declared.
-        work: about the multiplications that one sample takes.
+        interface: the declared interface.
+        work: estimated multiplications of one sample.
 
     Raises:
-        ModelError: the outputs are others in large batches than in small ones.
+        ModelError: the outputs in large batches differ from those in small ones.
     """
     if interface.batch is not Batch.FREE:
         return interface
@@ -83,13 +82,13 @@ def determine_batch(file: ModelFile, interface: Interface, work: int) -> Interfa
         except ModelError:
             if place == 0:
                 return interface
-            continue  # beyond what the model takes
+            continue  # outside the model's range
         if not _difference(together, samples, expected) <= _BATCH_ROUNDING:
             return alone
     if is_small:
         count = min(interface.rows, max(_TRIED, _MOST_WORK // max(1, work)))
         again = np.arange(count) % _TRIED
-        # The first ones once more: they are known to be taken.
+        # The samples of the first range again, which the model accepts.
         samples = np.random.default_rng(0).uniform(size=(_TRIED, size(interface.sample_shape)))
         expected = apart.forward(samples)
         if not _fits_large_batches(together, samples[again], expected[again]):
@@ -98,10 +97,10 @@ def determine_batch(file: ModelFile, interface: Interface, work: int) -> Interfa
 
 
 def _fits_large_batches(runtime: Runtime, samples: Floats, expected: Floats) -> bool:
-    """Whether as many samples as a run gives at once have the outputs that they have alone.
+    """Whether the outputs of a batch as large as those of a run equal those of its samples alone.
 
     Raises:
-        ModelError: their outputs are quite others.
+        ModelError: they differ grossly.
     """
     difference = _difference(runtime, samples, expected)
     if _GROSS < difference < np.inf:
@@ -113,9 +112,9 @@ def _fits_large_batches(runtime: Runtime, samples: Floats, expected: Floats) -> 
 
 
 def _difference(runtime: Runtime, samples: Floats, expected: Floats) -> float:
-    """How far the outputs of a batch are off those of its samples alone, relative to the largest.
+    """The error of a batch's outputs against those of its samples alone, relative to the largest.
 
-    Infinite where there are none, or where others are infinite or no numbers.
+    Infinite where the batch fails, or where other entries are infinite or NaN.
     """
     try:
         found = runtime.forward(samples)
@@ -141,8 +140,8 @@ def check_agreement(
 ) -> None:
     """Compares network and runtime on points drawn from the domain, corners included.
 
-    The tolerance is what rounding explains: our own float32 evaluation is held against our
-    float64 one, and the runtime may be :data:`_ROUNDINGS` times as far off.
+    The tolerance is the rounding error of our own float32 evaluation against our float64 one,
+    times :data:`_ROUNDINGS`.
 
     Raises:
         ModelMismatchError: they differ beyond rounding; names the first step that does.
@@ -171,7 +170,7 @@ def check_agreement(
     if agreed and network.output_activation is OutputActivation.IDENTITY:
         return
     places = [place for place, step in enumerate(network.steps) if step.tensor]
-    # Saturated probabilities hide the scores behind them, so these are compared as well.
+    # Saturated probabilities hide differences of the scores, so these are compared as well.
     places = places[-1:] if agreed else places
     places = [place for place in places if exact[place + 1].size]
     found = _first_difference(network, places, proto, interface, points, exact, rounded)
@@ -191,9 +190,9 @@ def check_agreement(
 
 
 def _values(network: Network, points: Floats) -> list[AnyArray]:
-    """The values of all steps; of large networks only the last and the last named one are kept.
+    """The values of all steps; of large networks only the last and the last named one.
 
-    The others are empty, and the points are taken one by one.
+    The others are empty, and points are evaluated one by one.
     """
     if network.elements * len(points) <= _KEPT:
         return network.values(points)
@@ -248,11 +247,7 @@ def _first_difference(
     exact: list[AnyArray],
     rounded: list[AnyArray],
 ) -> str | None:
-    """Runs the model with the tensors of the steps at these places as its outputs.
-
-    Returns:
-        Where it parts from ours, None where it does not.
-    """
+    """The first of these steps whose tensor differs from ONNX Runtime's, as a message; or None."""
     steps = [network.steps[place] for place in places]
     if not steps:
         return None

@@ -1,9 +1,9 @@
 """The two kinds of layer.
 
 Inside a linear region every layer is affine. An affine layer states its map and the transpose of
-its linear part; a piecewise-linear one states the same for each of its pieces, with the
-inequalities that keep it there. Gradients, region faces and the rows of linear programs are
-derived from these statements and nothing else.
+its linear part; a piecewise-linear one states the same for each of its pieces, with the region
+constraints under which the piece is valid. Gradients, region faces and the rows of linear programs
+are derived from these statements and nothing else.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from onnx_lippa.ir.algebra import Algebra, NumpyAlgebra
 V = TypeVar("V")
 
 _COLUMNS_AT_ONCE = 512
-"""Unit vectors pushed through a layer in one go when its matrix is asked for."""
+"""Unit vectors that :meth:`AffineLayer.matrices` pushes through a layer at once."""
 
 
 class Layer(ABC):
@@ -103,7 +103,7 @@ class Split:
 class PiecewiseLayer(Layer):
     """Affine on each of finitely many polyhedra of its input; one input.
 
-    A *state* says which piece each unit is on: an array of int8 in NumPy, a tensor in a graph.
+    A *state* is the index of each unit's piece: an array of int8 in NumPy, a tensor in a graph.
     """
 
     @abstractmethod
@@ -116,7 +116,7 @@ class PiecewiseLayer(Layer):
 
     @abstractmethod
     def piece(self, algebra: Algebra[V], state: V, x: V) -> V:
-        """The affine map of the given pieces, at any x."""
+        """The affine map of the given pieces, evaluated at any x."""
 
     @abstractmethod
     def piece_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
@@ -124,7 +124,7 @@ class PiecewiseLayer(Layer):
 
     @abstractmethod
     def constraints(self, algebra: Algebra[V], state: V, x: V) -> V:
-        """Slacks, affine in x and not negative exactly where the given pieces are valid."""
+        """Slacks of the region constraints: affine in x, nonnegative where the pieces are valid."""
 
     @abstractmethod
     def constraints_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:

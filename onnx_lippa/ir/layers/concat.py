@@ -27,7 +27,7 @@ class Concat(AffineLayer):
         parts: sample shape of each computed part, or the constant itself, in order; all have
             the same extents but along the axis.
         axis: the axis.
-        sources: sample shape that each computed part comes in, where that is another one.
+        sources: sample shape of each computed part before it is reshaped, where that differs.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Concat(AffineLayer):
 
     @override
     def offset(self) -> Float64 | None:
-        """The constants in their places."""
+        """The constants at their positions."""
         return self._constant
 
     @override
@@ -95,7 +95,7 @@ class Stack(AffineLayer):
 
     Args:
         sources: sample shape of each operand.
-        parts: what the entries of the new axis are; every operand is in one of them.
+        parts: the entries of the new axis; every operand occurs in one.
         shape: the shape of each.
     """
 
@@ -123,7 +123,7 @@ class Stack(AffineLayer):
         return self._shape
 
     def source(self, place: int) -> tuple[int, Shape] | None:
-        """Which operand an entry of the new axis is a copy of, and its shape; None if of none."""
+        """The operand that an entry of the new axis copies, and its shape, or None."""
         number = int(self._places[place])
         if number < 0 or self._factors[number] != 1.0:
             return None
@@ -143,7 +143,7 @@ class Stack(AffineLayer):
 
     @override
     def offset(self) -> Float64 | None:
-        """The constants in their places."""
+        """The constants at their positions."""
         return self._constant
 
     @override

@@ -1,4 +1,4 @@
-"""Convolutions, their transposes, and the same small kernels on every channel."""
+"""Convolutions, their transposes, and depthwise convolutions."""
 
 from __future__ import annotations
 
@@ -102,15 +102,15 @@ class ConvTranspose(AffineLayer):
 
 @final
 class DepthwiseConv(AffineLayer):
-    """Sums of what a window sees, weighted by each of m kernels, channel by channel.
+    """Sums over windows, weighted by each of m kernels, channel by channel.
 
-    It is a convolution with one group for each channel: that is what runtimes are fastest at,
-    for windows that overlap and for those that do not.
+    It is a convolution with one group for each channel, the fastest form in runtimes, whether
+    windows overlap or not.
 
     Args:
         source: sample shape (channels, *extents).
         kernels: (m, *kernel); the result is (channels * m, *places).
-        geometry: how the window moves (its groups are left aside).
+        geometry: how the window moves; its groups are ignored.
         factor: (*places) by which the sums are multiplied, or None.
     """
 
@@ -148,5 +148,5 @@ class DepthwiseConv(AffineLayer):
 
 
 def one_tap_kernels(kernel: tuple[int, ...]) -> Float64:
-    """The kernels that take a window apart: kernel t sees tap t alone."""
+    """Kernels of one tap each: kernel t selects tap t of the window."""
     return np.eye(size(kernel)).reshape(-1, *kernel)

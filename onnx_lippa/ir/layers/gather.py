@@ -1,4 +1,4 @@
-"""Entries chosen by position along axes: the layer behind Slice, Gather, Pad, Split and windows."""
+"""Entries gathered by position along axes: the layer of Slice, Gather, Pad, Split and windows."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from onnx_lippa.ir.layers.base import AffineLayer, Layer
 V = TypeVar("V")
 
 _FEW = 8
-"""Up to so many places of one entry of the last axis are added one by one."""
+"""Most summands of an entry along the last axis that are added one by one."""
 _MOST_SOURCES: Final = 1 << 25
-"""Most numbers that say where the entries of an axis went: 256 MB of them."""
+"""Most positions that the transpose of one axis may store: 256 MB."""
 
 
 @final
@@ -45,7 +45,7 @@ class Gather(AffineLayer):
 
     @property
     def is_identity(self) -> bool:
-        """Whether it does nothing at all."""
+        """Whether every axis is kept."""
         return not self._positions
 
     @property
@@ -64,7 +64,7 @@ class Gather(AffineLayer):
 
     @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        """An entry taken m times collects from m places."""
+        """An entry gathered m times is the sum over m positions."""
         reached = self._shape
         for axis, rounds in reversed(self._sources.items()):
             u = self._collected(algebra, u, axis, rounds, reached)
@@ -74,7 +74,7 @@ class Gather(AffineLayer):
     def _collected(
         self, algebra: Algebra[V], u: V, axis: int, rounds: list[Integers], reached: Shape
     ) -> V:
-        """What every entry of one axis collects from u, which has the shape reached so far."""
+        """The transpose along one axis, applied to u of the shape reached so far."""
         # Entries of another axis are longer pieces, which ONNX Runtime gathers faster at once.
         if len(rounds) <= (_FEW if axis == len(reached) - 1 else 1):
             total = algebra.take(u, axis, reached, rounds[0])
@@ -94,13 +94,13 @@ def _with(shape: Shape, axis: int, extent: int) -> Shape:
 
 
 def gather(source: Shape, positions: Mapping[int, Integers]) -> tuple[Layer, ...]:
-    """The layer that takes these positions, or none where every axis is kept as it is."""
+    """The layer that gathers these positions, or none where every axis is kept."""
     layer = Gather(source, positions)
     return () if layer.is_identity else (layer,)
 
 
 def _sources(positions: Integers, extent: int) -> list[Integers]:
-    """Where each entry of the source went: its first place, its second, ...; -1 for none."""
+    """The output positions of each source entry: the first, the second, ...; -1 for none."""
     places = np.flatnonzero(positions >= 0)
     taken = positions[places].astype(np.int64)
     counts = np.bincount(taken, minlength=extent)

@@ -97,7 +97,7 @@ class LeftLinearMap(AffineLayer):
 
 
 def _sum_broadcast(algebra: Algebra[V], u: V, reached: Shape, source: Shape) -> V:
-    """Sums over what the weight's own axes repeated."""
+    """Sums over the axes that the weight broadcast."""
     return u if reached == source else algebra.sum_to(u, reached, source)
 
 

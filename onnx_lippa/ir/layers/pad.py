@@ -19,8 +19,8 @@ V = TypeVar("V")
 class EdgePad(AffineLayer):
     """Each axis with its first entry repeated before it and its last one behind it.
 
-    Everything is a slice or a few of them joined, which runtimes copy in long runs; only the
-    edges are ever summed.
+    Everything is a slice or a few of them concatenated, which runtimes copy in long runs; only
+    edges are summed.
 
     Args:
         source: sample shape of x.
@@ -77,7 +77,7 @@ class EdgePad(AffineLayer):
         return (u,)
 
     def _collected(self, algebra: Algebra[V], u: V, axis: int, shape: Shape) -> V:
-        """What an axis of at least two entries collects: its edges sums, the others one entry."""
+        """The transpose along an axis of at least two entries: its edges are sums."""
         before, after = self._pads[axis]
         head, tail = (before + 1 if before else 0), (after + 1 if after else 0)
         body = shape[axis] - head - tail

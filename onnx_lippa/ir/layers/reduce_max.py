@@ -15,7 +15,7 @@ from onnx_lippa.ir.layers.base import PiecewiseLayer, Split
 V = TypeVar("V")
 
 _SHORT: Final = 16
-"""Runs of so few entries are slow to broadcast along, so the axis is put in front of them."""
+"""Broadcasting along shorter runs is slow, so the axis is moved to the front."""
 
 
 @final
@@ -27,7 +27,7 @@ class ReduceMax(PiecewiseLayer):
 
     Args:
         source: sample shape of x.
-        axis: the axis; its extent is the number m of entries compared.
+        axis: the axis; its extent is the number m of entries.
     """
 
     def __init__(self, source: Shape, axis: int) -> None:
@@ -49,12 +49,12 @@ class ReduceMax(PiecewiseLayer):
 
     @property
     def axis(self) -> int:
-        """The axis of a sample that is compared along."""
+        """The axis of a sample."""
         return self._axis
 
     @property
     def entries(self) -> int:
-        """Number m of entries compared."""
+        """The number m of entries."""
         return self._m
 
     @override

@@ -23,8 +23,8 @@ _SIGN: Final = np.array([0, -1, -1])
 class Select(PiecewiseLayer):
     """``z = a`` where ``d >= 0`` and ``z = b`` elsewhere, for the stack (d, a, b).
 
-    The state of a unit is 1 where ``d >= 0``; its face is d = 0. The two pieces need not meet
-    there: where they do not, an optimum on the face is of the piece, and z may be the other's.
+    The state of a unit is 1 where ``d >= 0``; its face is d = 0. The two pieces may jump there:
+    then an optimum on the face belongs to the piece, and z may be the other branch's.
 
     Args:
         shape: sample shape of d, a, b and z.
