@@ -1,5 +1,7 @@
-"""Bounds over the tape of layers, for many input sets at once.
+"""Proven bounds: of a network layer by layer, and of its reduction over one input domain.
 
-Intervals come from the layers' own ``forward``, evaluated in an algebra of intervals; linear
-bounds from their own ``transpose``, with lines in place of what is not affine.
+Over the layers, intervals are the layers' own ``forward`` in an algebra of intervals, and linear
+bounds (CROWN) their own ``transpose`` with a linear relaxation of each piecewise-linear layer;
+many input sets are bounded at once. ``reduced`` eliminates stable units over one input domain, and
+``dual`` bounds what is left by Lagrangian duality (α,β-CROWN).
 """

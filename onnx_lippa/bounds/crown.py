@@ -1,7 +1,19 @@
-"""Values as affine functions of what is not affine: the outputs of piecewise layers, the input.
+"""Back-substitution: lower bounds of linear functions of any value of a network (CROWN).
 
-Between those a network is affine whatever its input, so this part of a substitution is done once
-for all inputs.
+Theorem. A function ``a @ z`` of a layer's output is not less than the same function with the lower
+line of each unit whose coefficient is positive and the upper line of the others. Affine layers are
+substituted exactly, by their transposes. The result is linear in the input, and its least value
+over an input set is a lower bound (CROWN: Zhang et al., NeurIPS 2018; DeepPoly: Singh et al., POPL
+2019).
+
+Rounding. With M the sizes of a value (:class:`~onnx_lippa.bounds.propagation.IntervalPropagation`),
+each transpose in float64 is off by less than a share of ``|u| M``. Substituting affine layers does
+not increase ``|u| M``, so it is summed where relaxations are substituted, multiplied by the share
+of the whole network, and subtracted. So is M times the least normal number for each product that
+may underflow.
+
+Between piecewise-linear layers a network is affine whatever its input, so that part of the
+substitution is done once for all input sets (:func:`expand`).
 """
 
 from __future__ import annotations
@@ -28,19 +40,19 @@ from onnx_lippa.ir.network import Network, Step
 
 _ALGEBRA: Final = NumpyAlgebra()
 _SINGLE: Final = (Reshape, Transpose, Gather, ScaleShift)
-"""Layers each of whose outputs takes one input."""
+"""Layers each of whose outputs depends on one input."""
 
 
 @final
 @dataclass(frozen=True)
 class AffineFunctions:
-    """Some linear functions of a value, in terms of what is not affine.
+    """Linear functions of a value as affine functions of the input and of piecewise-linear outputs.
 
     Attributes:
         start: index of the value.
-        seeds: (functions, *shape) their coefficients at the value itself.
-        parts: coefficients (functions, *shape) at the values that are not affine, by index.
-        constant: (functions,) what is added.
+        seeds: (functions, *shape) coefficients of the value itself.
+        parts: coefficients (functions, *shape) of the input and the outputs, by index of the value.
+        constant: (functions,) the constants.
     """
 
     start: int
@@ -55,15 +67,15 @@ def shape_of(network: Network, index: int) -> Shape:
 
 
 def vector_jacobian_product(step: Step, u: Float64, into: dict[int, Float64]) -> Float64:
-    """Coefficients of an affine step's output, as those of its inputs.
+    """Pulls coefficients of an affine step's output back to its inputs.
 
     Args:
         step: the step.
         u: (rows, *shape) the coefficients.
-        into: coefficients by index of the value, to which the results are added.
+        into: coefficients by index of the value; the results are added to them.
 
     Returns:
-        The constants (rows,) that its offset gives.
+        The constants (rows,) due to its offset.
     """
     layer = step.layer
     if not isinstance(layer, AffineLayer):
@@ -79,7 +91,7 @@ def vector_jacobian_product(step: Step, u: Float64, into: dict[int, Float64]) ->
 def expand(
     network: Network, start: int, seeds: Float64, deadline: float = NEVER
 ) -> AffineFunctions:
-    """Linear functions (functions, *shape) of a value in terms of what is not affine.
+    """Substitutes affine layers into linear functions (functions, *shape) of a value.
 
     Raises:
         OutOfTimeError: the deadline has passed.
@@ -99,9 +111,9 @@ def expand(
 
 
 def is_exact_in_intervals(network: Network, index: int) -> bool:
-    """Whether interval arithmetic has the exact bounds of a value over a box of inputs.
+    """Whether interval arithmetic is exact for a value over a box of inputs.
 
-    It has where at most one layer between the two sums up what it takes.
+    It is where at most one layer between the two has outputs of several inputs.
     """
     sums = 0
     while index > 0:
@@ -114,9 +126,9 @@ def is_exact_in_intervals(network: Network, index: int) -> bool:
 
 
 def rounding_share(network: Network) -> float:
-    """Relative rounding of a substitution through the whole network, for the sums of all layers.
+    """Relative rounding of a back-substitution through the whole network.
 
-    No inner product in a layer has more terms than it has inputs and outputs.
+    An inner product of a layer has at most as many terms as the layer has inputs and outputs.
     """
     terms = sum(
         size(step.layer.shape) + sum(size(shape_of(network, i)) for i in step.inputs) + 16
@@ -126,17 +138,17 @@ def rounding_share(network: Network) -> float:
 
 
 AT_ONCE: Final = 2.0**25
-"""Bytes that the rows substituted at once may take: small, so that most of it stays in caches."""
+"""Bytes of the rows substituted at once, few enough for most of them to stay in caches."""
 LARGEST: Final = 2.0**31
-"""Bytes that a single row, or what is kept of a single input, may take."""
+"""Bytes that one row, or what is kept of one input, may take."""
 _LOST: Final = 4 * float(np.finfo(np.float64).tiny) / EPSILON
-"""What a product that underflows loses, relative to a share of rounding, with room."""
+"""Error of a product that underflows, relative to a share of rounding, with room."""
 _COPIES: Final = 16
-"""Numbers held while a row is pulled through a layer, relative to the largest value."""
+"""Numbers held while a row passes a layer, relative to the largest value."""
 
 
 class BoundsTooLargeError(LippaError):
-    """Bounds that do not fit into the memory allowed: nothing is known of these inputs."""
+    """Bounds that do not fit into the memory allowed."""
 
     exit_code: ClassVar[int] = 3
 
@@ -144,10 +156,10 @@ class BoundsTooLargeError(LippaError):
 @final
 @dataclass(frozen=True)
 class Rows:
-    """Which functions are bounded, over which sets.
+    """Pairs of a function and an input set over which it is bounded.
 
     Attributes:
-        function: (rows,) which function of a form.
+        function: (rows,) which function.
         owner: (rows,) which input set; ascending.
     """
 
@@ -160,13 +172,13 @@ class Rows:
         return int(self.owner.size)
 
     def chunks(self, most: int) -> Iterator[tuple[slice, Rows]]:
-        """Runs of at most so many rows, and where they are."""
+        """Consecutive rows, at most ``most`` at a time, and where they are."""
         for start in range(0, self.count, most):
             part = slice(start, min(start + most, self.count))
             yield part, Rows(self.function[part], self.owner[part])
 
     def groups(self) -> Iterator[tuple[int, slice]]:
-        """Each owner, and where its rows are."""
+        """Each input set, and where its rows are."""
         ends = np.flatnonzero(np.diff(self.owner)) + 1
         starts = [0, *ends.tolist(), self.count]
         for start, end in itertools.pairwise(starts):
@@ -176,12 +188,12 @@ class Rows:
 
 @final
 class Crown:
-    """Lower bounds of functions of values up to which all piecewise layers have lines.
+    """Lower bounds of functions of values, all piecewise-linear layers before which are relaxed.
 
     Args:
         network: the network.
         sets: the input sets.
-        deadline: ``time.monotonic()`` from which on no layer is passed.
+        deadline: ``time.monotonic()`` after which no layer is passed.
 
     Raises:
         BoundsTooLargeError: not even one row fits.
@@ -189,11 +201,11 @@ class Crown:
 
     def __init__(self, network: Network, sets: InputSets, deadline: float = NEVER) -> None:
         self._network, self._sets, self._deadline = network, sets, deadline
-        self._lines: dict[int, LinearRelaxation] = {}
+        self._relaxations: dict[int, LinearRelaxation] = {}
         self._sizes: dict[int, Float64] = {}
         self._share = rounding_share(network)
         self._spans = np.ones(sets.count)
-        """(n,) the sum of the sizes of all values."""
+        """(n,) the sum of the sizes of all relaxed operands."""
         widest = max(size(shape_of(network, i)) for i in range(len(network.steps) + 1))
         row = 8.0 * _COPIES * widest
         if row > LARGEST:
@@ -203,19 +215,19 @@ class Crown:
             )
         self.rows_at_once = max(1, int(AT_ONCE / row))
 
-    def relax(self, index: int, lines: LinearRelaxation, sizes: Float64) -> None:
-        """Takes the lines of a piecewise layer.
+    def set_relaxation(self, index: int, relaxation: LinearRelaxation, sizes: Float64) -> None:
+        """Sets the relaxation of a piecewise-linear layer.
 
         Args:
             index: index of its output.
-            lines: its lines.
+            relaxation: its relaxation.
             sizes: (n, units) sizes of its operand.
         """
-        self._lines[index], self._sizes[index] = lines, sizes
+        self._relaxations[index], self._sizes[index] = relaxation, sizes
         self._spans = self._spans + sizes.sum(axis=1)
 
-    def form(self, start: int, seeds: Float64) -> AffineFunctions:
-        """Functions (functions, *shape) of a value.
+    def expand(self, start: int, seeds: Float64) -> AffineFunctions:
+        """The functions with coefficients (functions, *shape) of a value.
 
         Raises:
             OutOfTimeError: the deadline has passed.
@@ -223,12 +235,12 @@ class Crown:
         return expand(self._network, start, seeds, self._deadline)
 
     def lower(
-        self, form: AffineFunctions, rows: Rows, sizes: Float64, sign: float = 1.0
+        self, functions: AffineFunctions, rows: Rows, sizes: Float64, sign: float = 1.0
     ) -> Float64:
         """Lower bounds (rows,) of ``sign`` times functions of a value over input sets.
 
         Args:
-            form: the functions.
+            functions: the functions.
             rows: which of them, over which sets.
             sizes: (n, units) sizes of the value.
             sign: 1 or -1.
@@ -236,56 +248,56 @@ class Crown:
         Raises:
             OutOfTimeError: the deadline has passed.
         """
-        weights = np.abs(form.seeds).reshape(len(form.seeds), -1)
+        weights = np.abs(functions.seeds).reshape(len(functions.seeds), -1)
         own_sizes = (weights @ sizes.T)[rows.function, rows.owner]
         bounds = np.empty(rows.count)
         for part, chunk in rows.chunks(self.rows_at_once):
-            bounds[part] = self._bounded(form, chunk, own_sizes[part], sign)
+            bounds[part] = self._bound(functions, chunk, own_sizes[part], sign)
         return bounds
 
-    def _bounded(
-        self, form: AffineFunctions, rows: Rows, own_sizes: Float64, sign: float
+    def _bound(
+        self, functions: AffineFunctions, rows: Rows, own_sizes: Float64, sign: float
     ) -> Float64:
-        total = sign * form.constant[rows.function]
+        total = sign * functions.constant[rows.function]
         sizes = own_sizes.copy()
         pulled: dict[int, Float64] = {}
-        for index in range(form.start, 0, -1):
+        for index in range(functions.start, 0, -1):
             require_time(self._deadline)
             step = self._network.steps[index - 1]
             if isinstance(step.layer, AffineLayer):
                 u = pulled.pop(index, None)
                 if u is not None:
                     total += vector_jacobian_product(step, u, pulled)
-            elif index in pulled or index in form.parts:
-                self._through_lines(index, form, rows, sign, pulled, total, sizes)
+            elif index in pulled or index in functions.parts:
+                self._substitute_relaxation(index, functions, rows, sign, pulled, total, sizes)
         least = np.zeros(rows.count)
-        if 0 in pulled or 0 in form.parts:
+        if 0 in pulled or 0 in functions.parts:
             for owner, part in rows.groups():
-                a = _coefficients(0, form, rows.function[part], sign, pulled.get(0), part)
+                a = _coefficients(0, functions, rows.function[part], sign, pulled.get(0), part)
                 least[part] = self._sets.least(owner, a.reshape(len(a), -1))
         bounds: Float64 = total + least
         lost = _LOST * self._share * (self._spans[rows.owner] + own_sizes)
         rounding = self._share * sizes + 4 * EPSILON * (np.abs(total) + np.abs(least))
         return bounds - (rounding + lost)
 
-    def _through_lines(
+    def _substitute_relaxation(
         self,
         index: int,
-        form: AffineFunctions,
+        functions: AffineFunctions,
         rows: Rows,
         sign: float,
         pulled: dict[int, Float64],
         total: Float64,
         sizes: Float64,
     ) -> None:
-        """Puts the lines of one layer in; adds to the coefficients, constants and sizes given."""
-        lines, (source,) = self._lines[index], self._network.steps[index - 1].inputs
+        """Substitutes one relaxation; adds to coefficients, constants and sizes in place."""
+        relaxation, (source,) = self._relaxations[index], self._network.steps[index - 1].inputs
         operand_sizes, known = self._sizes[index], pulled.pop(index, None)
         shape = shape_of(self._network, source)
-        through = None if lines.lower_slope is None else np.empty((rows.count, *shape))
+        through = None if relaxation.lower_slope is None else np.empty((rows.count, *shape))
         for owner, part in rows.groups():
-            a = _coefficients(index, form, rows.function[part], sign, known, part)
-            share, constants = lines.substitute(owner, a)
+            a = _coefficients(index, functions, rows.function[part], sign, known, part)
+            share, constants = relaxation.substitute(owner, a)
             total[part] += constants[:, 0]
             sizes[part] += constants[:, 1]
             if share is not None and through is not None:
@@ -297,19 +309,19 @@ class Crown:
 
 def _coefficients(
     index: int,
-    form: AffineFunctions,
-    functions: Integers,
+    functions: AffineFunctions,
+    chosen: Integers,
     sign: float,
     pulled: Float64 | None,
     part: slice,
 ) -> Float64:
-    """Coefficients (rows, *shape) of one owner's rows at a value, an array of its own."""
-    own = form.parts.get(index)
+    """Coefficients (rows, *shape) of the rows of one input set at a value, as a new array."""
+    own = functions.parts.get(index)
     if own is None:
         if pulled is None:
             raise ValueError(f"no row depends on value {index}")
         return pulled[part]
-    a = own[functions]
+    a = own[chosen]
     if sign != 1.0:
         a *= sign
     return a if pulled is None else a + pulled[part]

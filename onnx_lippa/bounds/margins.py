@@ -1,4 +1,4 @@
-"""Lower bounds of margins: how far the outputs of a set of inputs stay from what is unsafe."""
+"""Lower bounds of margins: the least distance of the outputs from an unsafe set."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from onnx_lippa.spec import StatedSet, UnsafeSet
 from onnx_lippa.spec.output_set import distinct_rows
 
 _FEW_ROWS: Final = 256
-"""Of more rows for each set it is worth to see which are the same."""
+"""More rows for each set are searched for duplicates."""
 
 _Relax: TypeAlias = Callable[[PiecewiseLayer, Interval], LinearRelaxation]
 
@@ -34,24 +34,24 @@ def interval_margins(
     bounds: Bounds | None = None,
     deadline: float = NEVER,
 ) -> list[Proven]:
-    """Margins by intervals, the layers behind the last piecewise ones taken together.
+    """Margins by intervals; the affine layers behind the last piecewise-linear ones are one map.
 
     Args:
         network: the network.
         inputs: n input sets with finite radii.
-        unsafe: what is unsafe for each.
+        unsafe: the unsafe set of each.
         bounds: valid bounds; those of :func:`interval_bounds` where None.
-        deadline: ``time.monotonic()`` from which on no more is begun.
+        deadline: ``time.monotonic()`` after which no step is begun.
 
     Returns:
-        For each input the lower bounds of the margins of all disjuncts, (disjuncts,).
+        For each input lower bounds of the margins of its disjuncts, (disjuncts,).
 
     Raises:
         BoundsTooLargeError: they do not fit into memory.
         OutOfTimeError: the deadline has passed.
     """
     known = interval_bounds(network, inputs, deadline) if bounds is None else bounds
-    return _margins(network, inputs, unsafe, known, (relax_to_constants,), deadline)
+    return _bound_margins(network, inputs, unsafe, known, (relax_to_constants,), deadline)
 
 
 def linear_margins(
@@ -61,27 +61,27 @@ def linear_margins(
     bounds: Bounds | None = None,
     deadline: float = NEVER,
 ) -> list[Proven]:
-    """Margins by backward substitution, or by intervals where those are better.
+    """Margins by back-substitution (CROWN), or by intervals where those are larger.
 
     Args:
         network: the network.
         inputs: n input sets with finite radii.
-        unsafe: what is unsafe for each.
+        unsafe: the unsafe set of each.
         bounds: valid bounds; those of :func:`linear_bounds` where None.
-        deadline: ``time.monotonic()`` from which on no more is begun.
+        deadline: ``time.monotonic()`` after which no step is begun.
 
     Returns:
-        For each input the lower bounds of the margins of all disjuncts, (disjuncts,).
+        For each input lower bounds of the margins of its disjuncts, (disjuncts,).
 
     Raises:
         BoundsTooLargeError: they do not fit into memory.
         OutOfTimeError: the deadline has passed.
     """
     known = linear_bounds(network, inputs, None, deadline) if bounds is None else bounds
-    return _margins(network, inputs, unsafe, known, (relax_to_constants, relax), deadline)
+    return _bound_margins(network, inputs, unsafe, known, (relax_to_constants, relax), deadline)
 
 
-def _margins(
+def _bound_margins(
     network: Network,
     inputs: Sequence[StatedSet],
     unsafe: Sequence[UnsafeSet],
@@ -93,10 +93,11 @@ def _margins(
     for run in split_batches(network, len(inputs)):
         sets = InputSets.of(inputs[run])
         with np.errstate(invalid="ignore", over="ignore"):
-            matrix, rows, places = _stacked(unsafe[run], network.output_size)
+            matrix, rows, places = _stack_rows(unsafe[run], network.output_size)
             known = bounds.take(run)
             each = [
-                _least(network, sets, matrix, rows, known, relax, deadline) for relax in relaxations
+                _bound_rows(network, sets, matrix, rows, known, relax, deadline)
+                for relax in relaxations
             ]
             least = np.max(each, axis=0)[places]
         start = 0
@@ -105,16 +106,16 @@ def _margins(
             for place, disjunct in enumerate(one.disjuncts):
                 values = least[start : start + len(disjunct.bound)]
                 start += len(values)
-                # One row that is surely not below its bound keeps the whole disjunct away.
-                margins[place] = np.max(_minus(values, disjunct.bound), initial=-np.inf)
+                # A conjunction is at least as far away as any of its rows.
+                margins[place] = np.max(_subtract(values, disjunct.bound), initial=-np.inf)
             found.append(Proven(margins))
     return found
 
 
-def _stacked(unsafe: Sequence[UnsafeSet], width: int) -> tuple[Float64, Rows, Integers]:
-    """The rows of all disjuncts, whose they are, and the place of each disjunct's among them.
+def _stack_rows(unsafe: Sequence[UnsafeSet], width: int) -> tuple[Float64, Rows, Integers]:
+    """The distinct rows of all disjuncts, with their input sets, and the place of each row.
 
-    The disjuncts of a formula that was multiplied out share their rows: each is taken once.
+    Disjuncts of a formula in normal form share rows; each is bounded once.
     """
     matrices = [disjunct.matrix for one in unsafe for disjunct in one.disjuncts]
     counts = [sum(len(disjunct.bound) for disjunct in one.disjuncts) for one in unsafe]
@@ -129,7 +130,7 @@ def _stacked(unsafe: Sequence[UnsafeSet], width: int) -> tuple[Float64, Rows, In
     return keys[:, 1:], Rows(np.arange(owner.size), owner), places
 
 
-def _least(
+def _bound_rows(
     network: Network,
     sets: InputSets,
     matrix: Float64,
@@ -138,31 +139,31 @@ def _least(
     relax: _Relax,
     deadline: float,
 ) -> Float64:
-    """Lower bounds of the rows asked for, of the outputs."""
+    """Lower bounds of the rows, as functions of the outputs."""
     if rows.count == 0:
         return np.zeros(0)
-    walk = IntervalPropagation(network, sets, deadline)
-    substitution = Crown(network, sets, deadline)
+    propagation = IntervalPropagation(network, sets, deadline)
+    crown = Crown(network, sets, deadline)
     layers = 0
     for place, step in enumerate(network.steps):
         if isinstance(step.layer, PiecewiseLayer):
-            x = walk.operand(step).intersect(bounds.interval(layers))
+            x = propagation.operand(step).intersect(bounds.interval(layers))
             layers += 1
-            sizes = walk.sizes(step.inputs[0])
-            substitution.relax(place + 1, relax(step.layer, x), sizes)
-            walk.pass_piecewise(place, x)
+            sizes = propagation.sizes(step.inputs[0])
+            crown.set_relaxation(place + 1, relax(step.layer, x), sizes)
+            propagation.propagate_piecewise(place, x)
         else:
-            walk.pass_affine(place)
+            propagation.propagate_affine(place)
     last, least = len(network.steps), np.empty(rows.count)
     seeds = matrix.reshape(-1, *network.output_shape)
-    for part, chunk in rows.chunks(substitution.rows_at_once):
+    for part, chunk in rows.chunks(crown.rows_at_once):
         here = Rows(np.arange(chunk.count), chunk.owner)
-        form = substitution.form(last, seeds[part])
-        least[part] = substitution.lower(form, here, walk.sizes(last))
+        functions = crown.expand(last, seeds[part])
+        least[part] = crown.lower(functions, here, propagation.sizes(last))
     return np.where(np.isnan(least), -np.inf, least)
 
 
-def _minus(values: Float64, bound: Float64) -> Float64:
-    """The difference, rounded down; exact where the bound is 0."""
+def _subtract(values: Float64, bound: Float64) -> Float64:
+    """``values - bound``, rounded down; exact where the bound is 0."""
     rounding = EPSILON * (np.abs(values) + np.abs(bound))
     return values - bound - np.where(bound == 0.0, 0.0, rounding)

@@ -1,4 +1,4 @@
-"""Bounds of all pre-activations over input sets: by intervals, and by backward substitution."""
+"""Bounds of all pre-activations over input sets, by intervals and by back-substitution."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from onnx_lippa.bounds.crown import (
     is_exact_in_intervals,
     shape_of,
 )
-from onnx_lippa.bounds.interval import Interval, undecided
+from onnx_lippa.bounds.interval import Interval, find_unstable
 from onnx_lippa.bounds.propagation import InputSets, IntervalPropagation
 from onnx_lippa.bounds.relaxation import relax
 from onnx_lippa.clock import NEVER
@@ -26,15 +26,15 @@ from onnx_lippa.ir.network import Network
 from onnx_lippa.spec import StatedSet
 
 _NUMBERS_KEPT = 12
-"""Numbers kept for each value of an input: bounds, sizes, lines."""
+"""Numbers kept for each value of an input: bounds, sizes, relaxations."""
 
 
 @final
 @dataclass(frozen=True)
 class Bounds:
-    """Proven bounds of what the piecewise-linear layers of a network take.
+    """Proven bounds of the operands of all piecewise-linear layers, for n input sets.
 
-    They hold in real arithmetic for every input of the set, and for float64 passes as well.
+    They hold for every input of the set, in real arithmetic and in float64.
 
     Attributes:
         lower: for each such layer in network order, (n, *source) lower bounds.
@@ -45,18 +45,18 @@ class Bounds:
     upper: tuple[Float64, ...]
 
     def interval(self, layer: int) -> Interval:
-        """The bounds of one layer."""
+        """Bounds of the operand of one layer."""
         return Interval(self.lower[layer], self.upper[layer])
 
     def take(self, rows: slice) -> Bounds:
-        """Those of some of the input sets."""
+        """Bounds for some of the input sets."""
         return Bounds(
             tuple(bound[rows] for bound in self.lower), tuple(bound[rows] for bound in self.upper)
         )
 
     @classmethod
     def empty(cls, network: Network) -> Bounds:
-        """Those of no input sets at all."""
+        """Bounds for no input sets."""
         shapes = [
             shape_of(network, step.inputs[0])
             for step in network.steps
@@ -66,8 +66,8 @@ class Bounds:
         return cls(nothing, nothing)
 
     @classmethod
-    def joined(cls, parts: Sequence[Bounds]) -> Bounds:
-        """Those of all input sets, from runs of them; at least one."""
+    def concatenate(cls, parts: Sequence[Bounds]) -> Bounds:
+        """Bounds for several batches of input sets; at least one."""
         return cls(
             tuple(np.concatenate(bounds) for bounds in zip(*(p.lower for p in parts), strict=True)),
             tuple(np.concatenate(bounds) for bounds in zip(*(p.upper for p in parts), strict=True)),
@@ -77,12 +77,12 @@ class Bounds:
 def interval_bounds(
     network: Network, inputs: Sequence[StatedSet], deadline: float = NEVER
 ) -> Bounds:
-    """Bounds by interval arithmetic over the box of each input set.
+    """Interval bound propagation over the box around each input set.
 
     Args:
         network: the network.
         inputs: n input sets with finite radii.
-        deadline: ``time.monotonic()`` from which on no more is begun.
+        deadline: ``time.monotonic()`` after which no step is begun.
 
     Raises:
         BoundsTooLargeError: they do not fit into memory.
@@ -92,17 +92,17 @@ def interval_bounds(
         return Bounds.empty(network)
     parts = []
     for run in split_batches(network, len(inputs)):
-        walk = IntervalPropagation(network, InputSets.of(inputs[run]), deadline)
+        propagation = IntervalPropagation(network, InputSets.of(inputs[run]), deadline)
         found: list[Interval] = []
         with np.errstate(invalid="ignore", over="ignore"):
             for place, step in enumerate(network.steps):
                 if isinstance(step.layer, AffineLayer):
-                    walk.pass_affine(place)
+                    propagation.propagate_affine(place)
                 else:
-                    found.append(walk.operand(step))
-                    walk.pass_piecewise(place, found[-1])
+                    found.append(propagation.operand(step))
+                    propagation.propagate_piecewise(place, found[-1])
         parts.append(_as_bounds(found))
-    return Bounds.joined(parts)
+    return Bounds.concatenate(parts)
 
 
 def linear_bounds(
@@ -111,15 +111,16 @@ def linear_bounds(
     known: Bounds | None = None,
     deadline: float = NEVER,
 ) -> Bounds:
-    """Bounds by backward substitution, layer by layer, where intervals leave a piece open.
+    """Bounds by back-substitution, layer by layer, of units that intervals leave unstable.
 
-    But for rounding never looser than those of :func:`interval_bounds`, nor than the known ones.
+    Up to rounding they are at least as tight as those of :func:`interval_bounds` and as the known
+    ones.
 
     Args:
         network: the network.
         inputs: n input sets with finite radii, all of one norm.
-        known: valid bounds to start from.
-        deadline: ``time.monotonic()`` from which on no more is begun.
+        known: valid bounds to intersect with.
+        deadline: ``time.monotonic()`` after which no step is begun.
 
     Raises:
         BoundsTooLargeError: not even those of one input fit into memory.
@@ -132,12 +133,12 @@ def linear_bounds(
         sets = InputSets.of(inputs[run])
         own = None if known is None else known.take(run)
         with np.errstate(invalid="ignore", over="ignore"):
-            parts.append(_as_bounds(_linear(network, sets, own, deadline)))
-    return Bounds.joined(parts)
+            parts.append(_as_bounds(_bound_linearly(network, sets, own, deadline)))
+    return Bounds.concatenate(parts)
 
 
 def split_batches(network: Network, count: int) -> Iterator[slice]:
-    """Runs of inputs whose bounds fit into memory together.
+    """Batches of inputs whose bounds fit into memory together.
 
     Raises:
         BoundsTooLargeError: those of a single input do not.
@@ -154,46 +155,44 @@ def split_batches(network: Network, count: int) -> Iterator[slice]:
         yield slice(start, min(start + most, count))
 
 
-def _linear(
+def _bound_linearly(
     network: Network, sets: InputSets, known: Bounds | None, deadline: float
 ) -> list[Interval]:
-    walk = IntervalPropagation(network, sets, deadline)
-    substitution = Crown(network, sets, deadline)
+    propagation = IntervalPropagation(network, sets, deadline)
+    crown = Crown(network, sets, deadline)
     found: list[Interval] = []
     for place, step in enumerate(network.steps):
         layer = step.layer
         if not isinstance(layer, PiecewiseLayer):
-            walk.pass_affine(place)
+            propagation.propagate_affine(place)
             continue
-        x, (source,) = walk.operand(step), step.inputs
+        x, (source,) = propagation.operand(step), step.inputs
         if known is not None:
             x = x.intersect(known.interval(len(found)))
-        sizes = walk.sizes(source)
+        sizes = propagation.sizes(source)
         if not (sets.are_boxes and is_exact_in_intervals(network, source)):
-            x = _tightened(substitution, source, sizes, x, undecided(layer, x))
+            x = _tighten(crown, source, sizes, x, find_unstable(layer, x))
         found.append(x)
-        substitution.relax(place + 1, relax(layer, x), sizes)
-        walk.pass_piecewise(place, x)
+        crown.set_relaxation(place + 1, relax(layer, x), sizes)
+        propagation.propagate_piecewise(place, x)
     return found
 
 
-def _tightened(
-    substitution: Crown, index: int, sizes: Float64, x: Interval, open_: AnyArray
-) -> Interval:
-    """Bounds of a value, by substitution where they are open."""
-    count, shape = len(open_), open_.shape[1:]
+def _tighten(crown: Crown, index: int, sizes: Float64, x: Interval, unstable: AnyArray) -> Interval:
+    """Bounds of a value, by back-substitution where they leave units unstable."""
+    count, shape = len(unstable), unstable.shape[1:]
     lower, upper = (bound.reshape(count, -1).copy() for bound in (x.lower, x.upper))
-    flat = open_.reshape(count, -1)
+    flat = unstable.reshape(count, -1)
     units = np.flatnonzero(flat.any(axis=0))
-    for start in range(0, units.size, substitution.rows_at_once):
-        chosen = units[start : start + substitution.rows_at_once]
+    for start in range(0, units.size, crown.rows_at_once):
+        chosen = units[start : start + crown.rows_at_once]
         seeds = np.zeros((chosen.size, flat.shape[1]))
         seeds[np.arange(chosen.size), chosen] = 1.0
-        form = substitution.form(index, seeds.reshape(-1, *shape))
+        functions = crown.expand(index, seeds.reshape(-1, *shape))
         owner, function = np.nonzero(flat[:, chosen])
         rows, columns = Rows(function, owner), chosen[function]
-        least = substitution.lower(form, rows, sizes)
-        most = -substitution.lower(form, rows, sizes, -1.0)
+        least = crown.lower(functions, rows, sizes)
+        most = -crown.lower(functions, rows, sizes, -1.0)
         lower[owner, columns] = np.fmax(lower[owner, columns], least)
         upper[owner, columns] = np.fmin(upper[owner, columns], most)
     return Interval(lower.reshape(x.lower.shape), upper.reshape(x.upper.shape))

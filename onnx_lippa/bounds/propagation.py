@@ -1,4 +1,8 @@
-"""Several input sets at once: the box around each, and least values of linear functions over it."""
+"""Interval propagation through a network, for several input sets at once.
+
+The box around each input set is propagated layer by layer. Least values of linear functions over
+an input set, which back-substitution (``crown.py``) ends in, are given here too.
+"""
 
 from __future__ import annotations
 
@@ -18,22 +22,22 @@ from onnx_lippa.ir.network import Network, Step
 from onnx_lippa.spec import StatedSet
 
 _UNDERFLOW: Final = 1e-150
-"""A distance whose squares underflow is smaller, and so is a dual norm."""
+"""Distances and dual norms whose squares underflow are smaller."""
 
 
 @final
 @dataclass(frozen=True)
 class InputSets:
-    """The sets, and the box of each: where a feature of it may be by itself, rounded outward.
+    """Several input sets, each with its bounding box, rounded outward.
 
-    For ℓ∞, scaled or not, a set is its box and least values are exact. For other norms a least
-    value is the better of two valid bounds: over the box alone, and over the ball alone (the dual
-    norm).
+    For ℓ∞, weighted or not, a set is its box and least values are exact. For other norms a least
+    value is the larger of two valid bounds: that over the box, and that over the ball, by the dual
+    norm.
 
     Attributes:
         sets: the n sets.
-        lower: (n, d) lower ends of the boxes.
-        upper: (n, d) upper ends.
+        lower: (n, d) lower bounds of the boxes.
+        upper: (n, d) upper bounds.
     """
 
     sets: tuple[StatedSet, ...]
@@ -42,7 +46,7 @@ class InputSets:
 
     @classmethod
     def of(cls, sets: Sequence[StatedSet]) -> InputSets:
-        """From sets with a finite radius; those without one have infinite bounds."""
+        """From sets; those of infinite radius have infinite bounds."""
         center = np.array([one.center for one in sets])
         reach = np.array([one.radii for one in sets]) * OUTWARD
         moves = reach > 0
@@ -58,7 +62,7 @@ class InputSets:
 
     @property
     def are_boxes(self) -> bool:
-        """Whether every set is its box."""
+        """Whether every set equals its box."""
         return all(one.norm.order == np.inf for one in self.sets)
 
     def interval(self, shape: tuple[int, ...]) -> Interval:
@@ -71,7 +75,7 @@ class InputSets:
         return box_columns(self.lower, self.upper)
 
     def least(self, row: int, rows: Float64) -> Float64:
-        """Lower bounds (r,) of ``rows @ x`` over one of the sets, rounded down; rows (r, d)."""
+        """Lower bounds (r,) of ``rows @ x`` over one of the sets; rows (r, d)."""
         sizes = np.abs(rows)
         value = least_over_box(rows, sizes, self._columns[row])
         one = self.sets[row]
@@ -89,18 +93,18 @@ class InputSets:
 
 
 def box_columns(lower: Floats, upper: Floats) -> Float64:
-    """Middle, radius and largest size of boxes (n, d), as columns (n, d, 3)."""
+    """Middle, radius and largest absolute value of boxes (n, d), as columns (n, d, 3)."""
     middle = lower / 2 + upper / 2
     radius = np.maximum(upper - middle, middle - lower)
     return np.stack([middle, radius, np.abs(middle) + radius], axis=2)
 
 
 def least_over_box(rows: Float64, sizes: Float64, columns: Float64) -> Float64:
-    """Least values (r,) of ``rows @ x`` over one box, rounded down.
+    """Lower bounds (r,) of ``rows @ x`` over one box.
 
     Args:
         rows: (r, d) coefficients.
-        sizes: (r, d) their sizes.
+        sizes: (r, d) their absolute values.
         columns: (d, 3) the box, as :func:`box_columns` gives it.
     """
     share = (rows.shape[1] + 8) * EPSILON
@@ -114,10 +118,11 @@ _ALGEBRA: Final = IntervalAlgebra()
 
 @final
 class IntervalPropagation:
-    """Bounds of the values of a network for several input sets, from the first to the last.
+    """Intervals of the values of a network over several input sets, one step after another.
 
-    The sizes of an affine value are |A| |x| + |c| for the values x that it is affine in: what the
-    terms of any linear function of it sum up to, which rounding is relative to.
+    Beside each value v its size is propagated: ``|A| |x| + |c|`` where v = A x + c. No linear
+    function of v has terms whose absolute values sum to more than its coefficients times the size,
+    which rounding is relative to.
 
     Args:
         network: the network.
@@ -133,19 +138,15 @@ class IntervalPropagation:
         self._last_use = {i: place for place, step in enumerate(network.steps) for i in step.inputs}
 
     def operand(self, step: Step) -> Interval:
-        """Bounds of what a piecewise step takes."""
-        return self._values[step.inputs[0]].known()
-
-    def value(self, index: int) -> Interval:
-        """Bounds of a value that is still needed."""
-        return self._values[index]
+        """Bounds of the operand of a piecewise-linear step."""
+        return self._values[step.inputs[0]].bounded()
 
     def sizes(self, index: int) -> Float64:
-        """Sizes (n, units) of a value that is still needed."""
+        """Sizes (n, units) of a value with steps to come that take it."""
         return self._sizes[index].reshape(self.sets.count, -1)
 
-    def pass_affine(self, place: int) -> None:
-        """Takes an affine step.
+    def propagate_affine(self, place: int) -> None:
+        """Propagates through an affine step.
 
         Raises:
             OutOfTimeError: the deadline has passed.
@@ -160,8 +161,8 @@ class IntervalPropagation:
         self._sizes[place + 1] = step.layer.forward(_ALGEBRA, *around).size
         self._forget(place)
 
-    def pass_piecewise(self, place: int, x: Interval) -> None:
-        """Takes a piecewise step, with these bounds of its operand.
+    def propagate_piecewise(self, place: int, x: Interval) -> None:
+        """Propagates through a piecewise-linear step, given bounds of its operand.
 
         Raises:
             OutOfTimeError: the deadline has passed.

@@ -1,4 +1,4 @@
-"""Lower bounds that are proven, as a type of their own: what guides a search is none of them."""
+"""Proven lower bounds as a type of their own, apart from estimates that guide a search."""
 
 from __future__ import annotations
 
@@ -15,26 +15,25 @@ from onnx_lippa.arrays import AnyArray, Float64
 @final
 @dataclass(frozen=True)
 class Proven:
-    """Lower bounds that hold in real arithmetic, whatever was rounded on the way to them.
+    """Lower bounds that hold in real arithmetic, in spite of all rounding.
 
-    Only what proves makes one: the evaluator of multipliers, the certified bound of a linear
-    program, and the bounds over the tape of layers (the tests list these modules). To close a
-    node, to fix a sign or to settle a case takes one.
+    Few modules construct one, and a test lists them: bounds over the layers, the certificate of
+    dual variables, sums of rows, and stored nodes. Only a Proven closes a node or a case.
 
     Attributes:
-        bounds: (n,) no number; -inf where nothing is proven, inf where there is nothing to bound.
+        bounds: (n,) never NaN; -inf where nothing is proven, inf over an empty set.
     """
 
     bounds: Float64
 
     @classmethod
     def vacuous(cls, count: int = 1) -> Proven:
-        """Bounds that say nothing."""
+        """The bounds -inf."""
         return cls(np.full(count, -np.inf))
 
     @classmethod
     def of_empty(cls, count: int = 1) -> Proven:
-        """Bounds of functions over sets that were proven to be empty."""
+        """The bounds inf, of functions over sets proven to be empty."""
         return cls(np.full(count, np.inf))
 
     @classmethod
@@ -44,7 +43,7 @@ class Proven:
 
     @property
     def least(self) -> Proven:
-        """(1,) what holds for all of them together; of none it is infinite."""
+        """(1,) the least of the bounds; inf for none."""
         return Proven(self.bounds.min(initial=np.inf, keepdims=True))
 
     @property
@@ -53,19 +52,19 @@ class Proven:
         return float(self.bounds.min(initial=np.inf))
 
     def take(self, chosen: AnyArray) -> Proven:
-        """Some of them, in this order."""
+        """The chosen bounds, in this order."""
         return Proven(self.bounds[chosen])
 
     def maximum(self, other: Proven) -> Proven:
-        """The better of two bounds of the same functions."""
+        """The larger of two bounds of the same functions."""
         return Proven(np.maximum(self.bounds, other.bounds))
 
     def concatenate(self, other: Proven) -> Proven:
-        """The bounds of either, one behind the other."""
+        """These bounds, then the others."""
         return Proven(np.concatenate([self.bounds, other.bounds]))
 
     def put(self, rows: AnyArray, other: Proven) -> Proven:
-        """The same with others in some places."""
+        """A copy with the bounds of some rows replaced."""
         bounds = self.bounds.copy()
         bounds[rows] = other.bounds
         return Proven(bounds)

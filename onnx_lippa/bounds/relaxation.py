@@ -1,17 +1,17 @@
-"""Linear lines below and above each kind of piecewise-linear layer, valid between bounds.
+"""Linear relaxations of piecewise-linear layers: linear functions below and above, between bounds.
 
-- A kink is convex or concave, whatever its slopes. The chord through both ends bounds it on one
-  side, and any line through the kink with a slope between the two on the other; which of them is
-  free (α in [0, 1], 0 the slope below and 1 the one above). By default it is the one of the two
-  pieces that spans more, which leaves the smaller area (DeepPoly: Singh et al., POPL 2019).
-- A maximum is above each of its entries; the one with the largest middle is taken. With B the
-  second largest upper bound, ``z <= max(x_i, B)`` for the entry i with the largest, and that is a
-  kink again (MaxLin: Xiao et al., 2024). Where one entry is above all others both lines are it.
-- A switch is the branch that its condition names, where that is decided.
-- Anything else lies between constants, the bounds of its output.
+- A kink is convex or concave, whatever its slopes. The chord bounds it on one side, and on the
+  other any line through the kink whose slope lies between the two: ``below + α (above - below)``
+  for α in [0, 1]. The default is the piece that spans more, for the smaller area (DeepPoly: Singh
+  et al., POPL 2019).
+- A maximum is at least each of its entries; that with the largest midpoint is taken. With B the
+  second largest upper bound, it is at most ``max(x_i, B)`` for the entry i with the largest, which
+  is a kink again (MaxLin: Xiao et al., 2024). Where one entry dominates, both lines are that entry.
+- A select whose condition is stable is one of its branches.
+- Any other layer lies between constants, the bounds of its output.
 
-Offsets are rounded outward, so a line is on its side in real arithmetic, with the slopes that it
-is stored with.
+Intercepts are rounded outward, so the relaxation is sound in real arithmetic for the slopes as they
+are stored.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from onnx_lippa.bounds.interval import (
     Interval,
     bound_output,
     bound_states,
-    kinked_at,
-    kinked_rounding,
+    evaluate_kink,
+    round_kink,
 )
 from onnx_lippa.bounds.rounding import EPSILON, TINY
 from onnx_lippa.ir.layers import PiecewiseLayer
@@ -37,16 +37,16 @@ from onnx_lippa.ir.layers.reduce_max import ReduceMax
 from onnx_lippa.ir.layers.select import Select
 
 _ROOM: Final = 16 * EPSILON
-"""Rounding of a line's offset, relative to the sizes it is made of."""
+"""Rounding of an intercept, relative to the absolute values of its terms."""
 
 
 @final
 @dataclass(frozen=True)
 class LinearRelaxation:
-    """``sum_j lower_slope_j x_j + lower_offset <= z <= sum_j upper_slope_j x_j + upper_offset``.
+    """``Σ_j lower_slope_j x_j + lower_intercept <= z <= Σ_j upper_slope_j x_j + upper_intercept``.
 
-    The sum runs over an axis of the input that the output does not have, or over the one entry
-    in the same place.
+    The sum runs over an axis of the input that the output lacks, or over the one entry in the same
+    place.
 
     Attributes:
         lower_slope: (n, *source), or None for 0.
@@ -64,7 +64,7 @@ class LinearRelaxation:
 
     @cached_property
     def columns(self) -> tuple[Float64, Float64]:
-        """Lower and upper offsets with their sizes beside them, (n, units, 2) each."""
+        """Lower and upper intercepts beside their absolute values, (n, units, 2) each."""
         lower, upper = (
             np.stack([flat, np.abs(flat)], axis=2)
             for flat in (
@@ -75,15 +75,15 @@ class LinearRelaxation:
         return lower, upper
 
     def substitute(self, row: int, a: Float64) -> tuple[Float64 | None, Float64]:
-        """Least values of ``a @ z`` as linear functions of x: the lines that a's signs choose.
+        """Bounds ``a @ z`` from below: the lower line where a is positive, the upper one elsewhere.
 
         Args:
             row: which of the n rows the coefficients belong to.
             a: (rows, *shape) coefficients of z.
 
         Returns:
-            The coefficients of x (rows, *source), None for none, and (rows, 2) the constants
-            with the sum of the sizes of their terms.
+            The coefficients of x (rows, *source), None for 0, and (rows, 2) the constants beside
+            the sums of the absolute values of their terms.
         """
         above = np.maximum(a, 0.0)
         below = a - above
@@ -104,30 +104,29 @@ class LinearRelaxation:
 
 
 def relax(layer: PiecewiseLayer, x: Interval, alpha: Float64 | None = None) -> LinearRelaxation:
-    """Lines of a layer for bounds (n, *source) of its input.
+    """The relaxation of a layer for bounds (n, *source) of its input.
 
     Args:
         layer: the layer.
         x: the bounds.
-        alpha: (n, *shape) in [0, 1], where the free line of a kink lies between its two slopes;
-            None for the adaptive choice. Other kinds have no free line.
+        alpha: (n, *shape) in [0, 1], the free slope of each kink; None for the default.
     """
     if isinstance(layer, Activation):
-        return _kinked(layer, x, alpha)
+        return _relax_kink(layer, x, alpha)
     if isinstance(layer, ReduceMax):
-        return _largest(layer, x)
+        return _relax_maximum(layer, x)
     if isinstance(layer, Select):
-        return _switched(layer, x)
+        return _relax_select(layer, x)
     return relax_to_constants(layer, x)
 
 
 def relax_to_constants(layer: PiecewiseLayer, x: Interval) -> LinearRelaxation:
-    """The bounds (n, *shape) of a layer's output as lines."""
+    """The constant relaxation: bounds (n, *shape) of the output."""
     z = bound_output(layer, x)
     return LinearRelaxation(None, z.lower, None, z.upper)
 
 
-def _kinked(layer: Activation, x: Interval, alpha: Float64 | None) -> LinearRelaxation:
+def _relax_kink(layer: Activation, x: Interval, alpha: Float64 | None) -> LinearRelaxation:
     l, u = x.lower, x.upper  # noqa: E741  # the letters of the formulas
     kink, value, below, above = layer.kink, layer.value, layer.below, layer.above
     active, inactive = l >= kink, u <= kink
@@ -136,31 +135,31 @@ def _kinked(layer: Activation, x: Interval, alpha: Float64 | None) -> LinearRela
         alpha = np.asarray(u - kink >= kink - l)
     between = np.clip(below + alpha * (above - below), *_ordered(below, above))
     free = np.where(active, above, np.where(inactive, below, between))
-    free_offset = value - free * kink
-    at_l = kinked_at(layer, l)
+    free_intercept = value - free * kink
+    at_l = evaluate_kink(layer, l)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         width = u - l
-        slope = (kinked_at(layer, u) - at_l) / np.where(width > 0, width, 1.0)
-        # An infinite width gives no line: not a number, which no bound survives.
+        slope = (evaluate_kink(layer, u) - at_l) / np.where(width > 0, width, 1.0)
+        # NaN where the width is infinite, so that no bound is derived from it.
         chord = np.where(decided, free, np.where(np.isfinite(width), slope, np.nan))
-        chord_offset = np.where(decided, free_offset, at_l - chord * l)
+        chord_intercept = np.where(decided, free_intercept, at_l - chord * l)
     steepest = np.maximum(np.abs(below), np.abs(above))
     at_kink = _ROOM * (np.abs(value) + steepest * np.abs(kink))
-    # Products with a kink at 0 lose nothing, whatever their size.
+    # Products with a kink at 0 are exact.
     at_kink = at_kink + np.where(np.any(kink) | np.any(value), TINY, 0.0)
     at_ends = at_kink + np.where(decided, 0.0, _ROOM * steepest * x.size + TINY)
-    at_ends = at_ends + kinked_rounding(layer, x.size)
+    at_ends = at_ends + round_kink(layer, x.size)
     convex = np.asarray(above >= below)
-    free_below, free_above = free_offset - at_kink, free_offset + at_kink
+    free_below, free_above = free_intercept - at_kink, free_intercept + at_kink
     return LinearRelaxation(
         np.where(convex, free, chord),
-        np.where(convex, free_below, chord_offset - at_ends),
+        np.where(convex, free_below, chord_intercept - at_ends),
         np.where(convex, chord, free),
-        np.where(convex, chord_offset + at_ends, free_above),
+        np.where(convex, chord_intercept + at_ends, free_above),
     )
 
 
-def _largest(layer: ReduceMax, x: Interval) -> LinearRelaxation:
+def _relax_maximum(layer: ReduceMax, x: Interval) -> LinearRelaxation:
     l, u = x.lower, x.upper  # noqa: E741
     along = layer.axis + 1
     places = np.arange(layer.entries).reshape(-1, *(1,) * (l.ndim - along - 1))
@@ -185,7 +184,7 @@ def _largest(layer: ReduceMax, x: Interval) -> LinearRelaxation:
     )
 
 
-def _switched(layer: Select, x: Interval) -> LinearRelaxation:
+def _relax_select(layer: Select, x: Interval) -> LinearRelaxation:
     states, z = bound_states(layer, x), bound_output(layer, x)
     surely, possibly = states.lower, states.upper
     open_ = possibly & ~surely
@@ -200,5 +199,5 @@ def _switched(layer: Select, x: Interval) -> LinearRelaxation:
 
 
 def _ordered(left: AnyArray, right: AnyArray) -> tuple[AnyArray, AnyArray]:
-    """The smaller and the larger of two."""
+    """Elementwise minimum and maximum."""
     return np.minimum(left, right), np.maximum(left, right)

@@ -1,8 +1,8 @@
-"""How many units of a network can change their piece within an input set (paper, section 4.1).
+"""How many units of a network are stable over an input set (paper, section 4.1).
 
-Bounds prove that some units are always active or always inactive; the others are unstable as far
-as is known. Points of the set show which units really do change, and in how many linear regions
-they lie. So the number n_U of truly unstable units lies between the two counts.
+Bounds prove some units active or inactive throughout the set; the others are unstable as far as is
+known. Points of the set show which units do change their piece, and in how many linear regions the
+points lie. So the number n_U of truly unstable units lies between the two counts.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class ProvenUnits:
     """What bounds prove of the units of a network over one input set.
 
     Attributes:
-        active: units that are always on the piece above their kink.
-        inactive: units that are always on the piece below it.
-        decided: maxima that are always the same entry.
+        active: units always above their kink.
+        inactive: units always below it.
+        decided: maxima attained by one entry throughout.
         unstable: all other units.
     """
 
@@ -65,11 +65,11 @@ class ProvenUnits:
 
 @dataclass(frozen=True)
 class SampledUnits:
-    """What points of one input set show.
+    """What sampled points of one input set show.
 
     Attributes:
         points: number of points, the clean input among them.
-        unstable: units that are not on the same piece at all of them.
+        unstable: units that change their piece between them.
         regions: number of different activation patterns; 1 for a network without units.
     """
 
@@ -101,7 +101,7 @@ def measure_stability(
     samples: int,
     seed: int,
 ) -> Iterator[Stability]:
-    """Proven and seen stability for several input sets, each as it is known.
+    """Proven and sampled stability of several input sets, one after another.
 
     Args:
         network: the network.
@@ -109,7 +109,7 @@ def measure_stability(
         indices: (n,) their places in the data.
         method: how pre-activations are bounded.
         samples: points drawn from each set, half of them far out.
-        seed: where random numbers come from.
+        seed: of the random numbers.
 
     Raises:
         BoundsTooLargeError: the bounds do not fit into memory.
@@ -129,7 +129,7 @@ def measure_stability(
 
 
 def count_proven(network: Network, bounds: Bounds, row: int) -> ProvenUnits:
-    """What bounds prove for the input set of one row."""
+    """What bounds prove for one input set, given by its row."""
     layers = [step.layer for step in network.steps if isinstance(step.layer, PiecewiseLayer)]
     active, inactive, decided, unstable = 0, 0, 0, 0
     for place, layer in enumerate(layers):
@@ -147,8 +147,8 @@ def count_proven(network: Network, bounds: Bounds, row: int) -> ProvenUnits:
 def points_within(inputs: InputSet, samples: int, generator: np.random.Generator) -> Float64:
     """The clean input and points of its set, (1 + samples, d).
 
-    Half of them are spread over the set, half far out on its ball. Rounding may leave a projection
-    an ulp outside, so all give back a share of their distance that no eye sees.
+    Half are spread over the set, half lie far out on its ball. Rounding may leave a projection an
+    ulp outside, so all are moved inward by a tiny share of their distance.
     """
     far = samples // 2
     outer = np.array([inputs.norm.sample_extreme(generator, inputs.size) for _ in range(far)])
@@ -163,7 +163,7 @@ def points_within(inputs: InputSet, samples: int, generator: np.random.Generator
 
 
 def count_sampled(network: Network, points: Float64) -> SampledUnits:
-    """What points (m, d) of an input set show; m is at least 1."""
+    """Counts units that change their piece, and patterns, over points (m, d); m >= 1."""
     first: list[AnyArray] | None = None
     changed: list[AnyArray] = []
     patterns: set[bytes] = set()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, NoReturn, final
 
 import numpy as np
+from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Integers, Shape, size
 from onnx_lippa.bounds.rounding import EPSILON, UNDERFLOW
@@ -144,95 +145,95 @@ class RoundingAlgebra(Algebra[Float64]):
     def __init__(self) -> None:
         self._at = NumpyAlgebra()
 
+    @override
     def add(self, left: Float64, right: Float64) -> Float64:
-        """See :meth:`Algebra.add`."""
         return _rounded(left + right, 1)
 
+    @override
     def add_constant(self, x: Float64, constant: Float64) -> Float64:
-        """See :meth:`Algebra.add_constant`."""
         both = np.stack([np.abs(constant), np.zeros(constant.shape)])
         missing = constant.ndim - (x.ndim - 1)
         wide = x.reshape(2, *(1,) * max(0, missing), *x.shape[1:])
         return _rounded(wide + both.reshape(2, *(1,) * max(0, -missing), *constant.shape), 1)
 
+    @override
     def scale(self, x: Float64, constant: Float64) -> Float64:
-        """See :meth:`Algebra.scale`."""
         scaled = self._at.scale(x, np.abs(constant))
         exact = np.all((constant == 0.0) | (np.abs(constant) == 1.0))
         return scaled if exact else _rounded(scaled, 1)
 
+    @override
     def matmul(self, x: Float64, weight: Float64) -> Float64:
-        """See :meth:`Algebra.matmul`."""
         return _summed(weight, weight.shape[-2], lambda w: self._at.matmul(x, w))
 
+    @override
     def left_matmul(self, weight: Float64, x: Float64) -> Float64:
-        """See :meth:`Algebra.left_matmul`."""
         return _summed(weight, weight.shape[-1], lambda w: self._at.left_matmul(w, x))
 
+    @override
     def conv(self, x: Float64, weight: Float64, geometry: ConvGeometry) -> Float64:
-        """See :meth:`Algebra.conv`."""
         terms = size(weight.shape[1:])
         return _summed(weight, terms, lambda w: self._at.conv(x, w, geometry))
 
+    @override
     def conv_transpose(
         self, u: Float64, weight: Float64, geometry: ConvGeometry, extents: tuple[int, ...]
     ) -> Float64:
-        """See :meth:`Algebra.conv_transpose`."""
         terms = weight.shape[0] * size(weight.shape[2:])
         return _summed(weight, terms, lambda w: self._at.conv_transpose(u, w, geometry, extents))
 
+    @override
     def reshape(self, x: Float64, shape: Shape) -> Float64:
-        """See :meth:`Algebra.reshape`."""
         return self._at.reshape(x, shape)
 
+    @override
     def permute(self, x: Float64, axes: tuple[int, ...]) -> Float64:
-        """See :meth:`Algebra.permute`."""
         return self._at.permute(x, axes)
 
+    @override
     def take(self, x: Float64, axis: int, source: Shape, indices: Integers) -> Float64:
-        """See :meth:`Algebra.take`."""
         return self._at.take(x, axis, source, indices)
 
+    @override
     def concatenate(self, parts: Sequence[Float64], axis: int) -> Float64:
-        """See :meth:`Algebra.concatenate`."""
         return self._at.concatenate(parts, axis)
 
+    @override
     def broadcast(self, x: Float64, shape: Shape) -> Float64:
-        """See :meth:`Algebra.broadcast`."""
         return self._at.broadcast(x, shape)
 
+    @override
     def sum_to(self, u: Float64, source: Shape, shape: Shape) -> Float64:
-        """See :meth:`Algebra.sum_to`."""
         terms = size(source) // max(1, size(shape))
         total = self._at.sum_to(u, source, shape)
         return total if terms == 1 else _rounded(total, terms)
 
+    @override
     def relu(self, x: Float64) -> NoReturn:
-        """Not affine."""
         raise _NOT_AFFINE
 
+    @override
     def maximum(self, x: Float64, axis: int) -> NoReturn:
-        """Not affine."""
         raise _NOT_AFFINE
 
+    @override
     def at_least(self, x: Float64, threshold: Float64) -> NoReturn:
-        """Not affine."""
         raise _NOT_AFFINE
 
+    @override
     def argmax(self, x: Float64, axis: int) -> NoReturn:
-        """Not affine."""
         raise _NOT_AFFINE
 
+    @override
     def one_hot(self, positions: Float64, shape: Shape, axis: int) -> NoReturn:
-        """Not affine."""
         raise _NOT_AFFINE
 
+    @override
     def where(self, condition: Float64, if_true: Float64, if_false: Float64) -> NoReturn:
-        """Not affine."""
         raise _NOT_AFFINE
 
+    @override
     def mask(self, condition: Float64, x: Float64) -> NoReturn:
-        """Not affine."""
         raise _NOT_AFFINE
 
 
