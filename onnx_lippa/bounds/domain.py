@@ -1,4 +1,4 @@
-"""The least value of linear functions over the inputs allowed, many functions at once."""
+"""The input domain of one input set, and least values of linear functions over it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from onnx_lippa.lp.program import Rows
 from onnx_lippa.spec import InputSet, Norm, StatedSet
 
 _ROUNDS: Final = 60
-"""Bound on the rounds in which the multiplier of an ℓ2 ball is found; a handful as a rule."""
+"""Most rounds in search of the multiplier of an ℓ2 ball; a handful suffice as a rule."""
 
 
 @dataclass(frozen=True)
 class Ball:
-    """A ball that is no box.
+    """A ball of the norm ℓ1 or ℓ2, weighted or not.
 
     Attributes:
         norm: its norm, over all features.
@@ -39,9 +39,9 @@ class _Room:
 
     Attributes:
         start: (d,) the ball's centre.
-        step: (d,) what a displacement of 1 in the ball's norm is in e.
-        below: (d,) how far δ may go down within the box.
-        above: (d,) how far it may go up.
+        step: (d,) the displacement in e for one of 1 in δ.
+        below: (d,) the largest decrease of δ within the box.
+        above: (d,) its largest increase.
     """
 
     start: Floats
@@ -64,7 +64,7 @@ class Variables:
         lower: (variables,) lower bounds.
         upper: (variables,) upper bounds.
         constraints: rows over the variables.
-        radius: of the ball around 0 that the first variables lie in; None where rows say all.
+        radius: of the ball around 0 that contains the first variables; None for no ball.
         round: number of these variables.
     """
 
@@ -82,7 +82,7 @@ class Variables:
         return int(self.lower.size)
 
     def rows(self, on_x: Float64) -> Float64:
-        """Linear functions (n, d) of x as functions (n, variables) of p, but for constants."""
+        """Linear functions (n, d) of x as functions (n, variables) of p, without constants."""
         return np.asarray(on_x @ self.matrix)
 
     def at(self, p: Float64) -> Float64:
@@ -93,21 +93,21 @@ class Variables:
 @final
 @dataclass(frozen=True)
 class InputDomain:
-    """Ball and box of an input set, in the features that vary.
+    """The intersection of ball and box of an input set, in the features that vary.
 
-    For ℓ∞, scaled or not, the two are one box. For ℓ1 and ℓ2 least values are those over the
-    intersection of both, by duality: for any λ >= 0
+    For ℓ∞, weighted or not, it is a box. For ℓ1 and ℓ2 least values follow by duality: for any
+    λ >= 0
 
         r·e >= min over the box of  r·e + λ (||δ||_1 - eps)              (ℓ1)
         r·e >= min over the box of  r·e + λ/2 (||δ||_2² - eps²)          (ℓ2)
 
-    wherever ``||δ|| <= eps``. The minimum over the box is a closed form, feature by feature, and
-    at the best λ the bound is the least value itself.
+    wherever ``||δ|| <= eps``. The minimum over the box has a closed form for each feature, and at
+    the best λ the bound is tight.
 
     Attributes:
-        base: (all features,) the clean input, from which features that do not vary are taken.
+        base: (all features,) the clean input, which gives the features that do not vary.
         free: the features that vary.
-        lower: (d,) lower bounds of these, and of further features that are none of the input.
+        lower: (d,) lower bounds of these, and of further features that are not of the input.
         upper: (d,) their upper bounds.
         ball: the ball, where the norm is not ℓ∞.
     """
@@ -120,8 +120,8 @@ class InputDomain:
 
     @classmethod
     def of(cls, inputs: StatedSet) -> InputDomain:
-        """The domain of a set with bounds on all sides."""
-        # A centre plus a radius that was rounded down would miss the ball's end: outward.
+        """The domain of a bounded input set."""
+        # Outward, since center + radius may be rounded toward the centre.
         far = inputs.radii * OUTWARD
         lower = np.maximum(np.nextafter(inputs.center - far, -np.inf), inputs.lower)
         upper = np.minimum(np.nextafter(inputs.center + far, np.inf), inputs.upper)
@@ -133,7 +133,7 @@ class InputDomain:
 
     @classmethod
     def for_search(cls, inputs: InputSet) -> InputDomain:
-        """The domain of what is searched: what is bounded over it guides and proves nothing."""
+        """The domain of an attack; bounds over it guide and prove nothing."""
         return cls.of(StatedSet(inputs.center, inputs.norm, inputs.eps, inputs.lower, inputs.upper))
 
     @property
@@ -143,7 +143,7 @@ class InputDomain:
 
     @property
     def radius(self) -> Float64:
-        """(d,) how far the box reaches from its middle, rounded up."""
+        """(d,) half the widths of the box, rounded up."""
         middle = self.middle
         return np.maximum(self.upper - middle, middle - self.lower) * OUTWARD
 
@@ -153,12 +153,12 @@ class InputDomain:
         return replace(self, lower=lower, upper=np.concatenate([self.upper, upper]))
 
     def only(self, features: Integers) -> InputDomain:
-        """Some features of a box, to bound functions of these alone."""
+        """The projection of a box on some features."""
         free = self.free[features[features < self.free.size]]
         return replace(self, free=free, lower=self.lower[features], upper=self.upper[features])
 
     def variables(self) -> Variables:
-        """Ball and box for a program: linear rows where the norm has them, else a round ball."""
+        """Ball and box for a program: linear rows for ℓ1, a ball constraint for ℓ2."""
         d, count = self.lower.size, self.free.size
         if self.ball is None or count == 0:
             identity = sp.csr_array(sp.eye_array(d))
@@ -167,7 +167,7 @@ class InputDomain:
         low[self.free], high[self.free] = self.lower[:count], self.upper[:count]
         whole = self.ball.norm.ball(self.ball.center, self.ball.eps, low, high)
         own = sp.csr_array(whole.matrix[self.free])
-        # Those of features that do not vary have no part in anything.
+        # Variables of fixed features are dropped.
         used = np.flatnonzero(abs(own).sum(axis=0))
         further = sp.eye_array(d - count)
         none = sp.csr_array((whole.rows.shape[0], d - count))
@@ -186,27 +186,27 @@ class InputDomain:
         )
 
     def at(self, points: Floats) -> Float64:
-        """The x (n, d) of points e (n, d), inside the box in spite of rounding."""
+        """The x (n, d) of points e (n, d), clipped to the box."""
         x = self.middle + self.radius * points.astype(np.float64)
         return np.clip(x, self.lower, self.upper)
 
     def least(self, rows: Floats) -> Float64:
         """Proven lower bounds (n,) of ``rows @ e`` for ``x = middle + radius e``; rows (n, d).
 
-        The rows are taken as they are, whatever their type; what follows is rounded down.
+        Rows of any type count as exact; the bounds are rounded down.
         """
         if self.ball is None or self.free.size == 0:
             value = -np.abs(rows).sum(axis=1, dtype=np.float64)
         else:
             value = self._optima(rows.astype(np.float64), self.ball)[0]
-        return value - _slack(rows) - UNDERFLOW
+        return value - _bound_rounding(rows) - UNDERFLOW
 
     def minimisers(self, rows: Floats) -> Floats:
-        """Points e (n, d) of ball and box at which ``rows @ e`` is least, but for rounding."""
+        """Points e (n, d) of the domain that minimise ``rows @ e``, up to rounding."""
         return self.optima(rows)[1]
 
     def optima(self, rows: Floats) -> tuple[Floats, Floats]:
-        """Least values (n,) and where they are (n, d), but for rounding, in the type of rows."""
+        """Least values (n,) and minimisers (n, d), up to rounding, in the type of rows."""
         if self.ball is None or self.free.size == 0:
             value: Floats = -(np.abs(rows) @ np.ones(rows.shape[1], rows.dtype))
             return value, np.copysign(rows.dtype.type(1), -rows)
@@ -215,12 +215,12 @@ class InputDomain:
     def _optima(self, rows: Floats, ball: Ball) -> tuple[Floats, Floats]:
         count, points = self.free.size, np.copysign(rows.dtype.type(1), -rows)
         own, further = rows[:, :count], np.abs(rows[:, count:]).sum(axis=1)
-        least = _least_l1 if ball.norm.order == 1.0 else _least_l2
+        least = _minimise_l1 if ball.norm.order == 1.0 else _minimise_l2
         room = self._rooms[0 if rows.dtype == np.float64 else 1]
         with np.errstate(under="ignore", over="ignore", invalid="ignore"):
             value, inside = least(own, room, ball.eps)
         points[:, :count] = inside
-        # Not a number where it overflows: the box alone is a bound as well.
+        # NaN where it overflows; the box alone is a bound too.
         return np.fmax(value, -np.abs(own).sum(axis=1)) - further, points
 
     @cached_property
@@ -242,8 +242,8 @@ class InputDomain:
         return room, room.astype(np.dtype(np.float32))
 
 
-def _least_l1(rows: Floats, room: _Room, eps: float) -> tuple[Floats, Floats]:
-    """The budget goes to the features of the largest gain first; λ is the gain of the last one."""
+def _minimise_l1(rows: Floats, room: _Room, eps: float) -> tuple[Floats, Floats]:
+    """Fractional knapsack: features in the order of their gain; λ is the gain of the last one."""
     sizes = np.abs(rows)
     gain, most = sizes * room.step, np.where(rows > 0, room.below, room.above)
     order = np.argsort(-gain, axis=1, kind="stable")
@@ -256,14 +256,14 @@ def _least_l1(rows: Floats, room: _Room, eps: float) -> tuple[Floats, Floats]:
     moved = np.diff(np.minimum(spent, rows.dtype.type(eps)), axis=1, prepend=0)
     shift = np.empty_like(rows)
     np.put_along_axis(shift, order, moved, axis=1)
-    return value, _stepped(rows, room, shift)
+    return value, _move(rows, room, shift)
 
 
-def _least_l2(rows: Floats, room: _Room, eps: float) -> tuple[Floats, Floats]:
-    """Every feature goes ``gain / λ`` far or to the end of its box; λ fits the sum of squares.
+def _minimise_l2(rows: Floats, room: _Room, eps: float) -> tuple[Floats, Floats]:
+    """Each feature moves by ``min(gain / λ, end of its box)``; λ solves ``||δ||_2 = eps``.
 
-    λ falls from that of the ball alone: features that leave the box are stopped at its end, what
-    is left of the radius is for the others, and so on until no further one leaves it.
+    λ falls from its value for the ball alone. Features that leave the box are stopped at its end,
+    and the rest of the radius goes to the others, until no further feature leaves the box.
     """
     sizes = np.abs(rows)
     gain, most = sizes * room.step, np.where(rows > 0, room.below, room.above)
@@ -292,21 +292,21 @@ def _least_l2(rows: Floats, room: _Room, eps: float) -> tuple[Floats, Floats]:
     value = rows @ room.start - np.einsum("nd,nd->n", gain, shift)
     penalty = weight / 2 * (spent - radius) - 4 * np.finfo(rows.dtype).eps * weight * radius
     value += np.where(weight > 0, penalty, 0)
-    return value, _stepped(rows, room, shift)
+    return value, _move(rows, room, shift)
 
 
-def _stepped(rows: Floats, room: _Room, shift: Floats) -> Floats:
-    """Points e that lie δ from the centre, downhill and inside the box in spite of rounding."""
+def _move(rows: Floats, room: _Room, shift: Floats) -> Floats:
+    """Points e at δ from the centre, downhill, clipped to the box."""
     points: Floats = np.clip(room.start - np.sign(rows) * (room.step * shift), -1, 1)
     return points
 
 
-def _slack(rows: Floats) -> Float64:
-    """More than rounding can have added to a least value in float64; (n,).
+def _bound_rounding(rows: Floats) -> Float64:
+    """Upper bounds (n,) of the rounding of a least value in float64.
 
-    No term of its sums is more than twice its ``|r_j|``, each is off by at most 16 units of
-    rounding of that, and the d of them by d more for each of three sums, whose terms together are
-    at most 5 times the sum of the ``|r_j|``.
+    No term of its sums exceeds ``2 |r_j|``, and each is off by at most 16 unit roundoffs of that.
+    Summing d of them adds d unit roundoffs for each of three sums, whose terms add up to at most
+    ``5 Σ |r_j|``.
     """
     sizes = np.abs(rows).sum(axis=1, dtype=np.float64)
     slack: Float64 = (3 * rows.shape[1] + 32) * EPSILON * sizes

@@ -8,7 +8,11 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Floats, Integers
-from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation, back_substitute, lower_bounds
+from onnx_lippa.bounds.dual.back_substitution import (
+    ReluRelaxation,
+    back_substitute,
+    estimate_bounds,
+)
 from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
@@ -128,5 +132,5 @@ class Branching:
             at = rows, unit[part]
             beta[places, unit[part]] = np.where(sign[part] > 0, lost[at], kept[at])
             left = back_substitute(self._units, objectives.take(rows), child, alpha, beta)
-            values[part] = lower_bounds(self._units, left)
+            values[part] = estimate_bounds(self._units, left)
         return np.minimum(values, 0).reshape(n, tried, 2).sum(axis=2)

@@ -145,7 +145,7 @@ def _bound(
     minus = Objectives.within(units, -on_input, -on_units, -offset, error)
     rows, relaxed = WeightedRows.under(both.with_others(minus), known), relax_units(reduced)
     multipliers = ascent.weigh(rows, relaxed, _STEPS, None).multipliers
-    weights = rows.equal() if multipliers.weights is None else multipliers.weights
+    weights = rows.equal_weights() if multipliers.weights is None else multipliers.weights
     weights[:, 0] = 1.0  # a bound of the sum is one of the row itself
     bounds = ascent.run(rows.below(weights), relaxed, 0, multipliers).bounds
     low, high = np.minimum(bounds[:pairs], 0), np.maximum(-bounds[pairs:], 0)

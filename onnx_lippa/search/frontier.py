@@ -57,7 +57,7 @@ class Nodes:
     def objectives(self, rows: WeightedRows) -> Objectives:
         """The weighted sums of the disjuncts' rows that the nodes bound, in the rows' type."""
         mine, weights = rows.take(self.disjunct), self.multipliers.weights
-        return mine.blended(mine.equal() if weights is None else weights)
+        return mine.combine(mine.equal_weights() if weights is None else weights)
 
 
 @final

@@ -23,7 +23,7 @@ from onnx_lippa.arrays import Float64, States
 from onnx_lippa.bounds.dual.ascent import Ascent
 from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation
 from onnx_lippa.bounds.dual.objectives import Objectives, Units
-from onnx_lippa.bounds.dual.weighted import objective_of
+from onnx_lippa.bounds.dual.weighted import choose_objective
 from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.reduced.reduction import decide_signs
@@ -118,7 +118,7 @@ class ProgramSearch(Search):
         """Proves that no input meets a conjunction, or says which limit was reached."""
         s = self._reduced
         rows = margin_rows(s, [disjunct], self._units)
-        objective = objective_of(rows, np.arange(rows.count))
+        objective = choose_objective(rows, np.arange(rows.count))
         relations = rows.take(np.flatnonzero(~np.any(rows.on_units != 0, axis=1)))
         differences = Differences.of(s, relations, Ascent(self._units, limits.deadline))
         rounding = _NEAR * float(1 + rows.sizes[objective].max())

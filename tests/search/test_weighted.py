@@ -188,10 +188,10 @@ def test_weights_of_the_objective_sum_to_one_and_constraints_are_free():
     weighted = WeightedRows.of(rows, np.array([5]), np.ones(5))
     assert weighted.objective.tolist() == [[True, True, True, False, False]]
     for _ in range(50):
-        w = weighted.projected(generator.normal(size=(1, 5)).astype(np.float32) * 3)
+        w = weighted.project(generator.normal(size=(1, 5)).astype(np.float32) * 3)
         assert np.all(w >= 0)
         assert abs(w[0, :3].sum() - 1) < 1e-6
-    assert weighted.projected(np.array([[0.2, 0.3, 0.5, 7.0, -1.0]])) == pytest.approx(
+    assert weighted.project(np.array([[0.2, 0.3, 0.5, 7.0, -1.0]])) == pytest.approx(
         np.array([[0.2, 0.3, 0.5, 7.0, 0.0]])
     )
 

@@ -1,1 +1,1 @@
-"""Bounds of a reduced network from dual variables: their ascent (α, β), and the proof they give."""
+"""Dual bounds of reduced networks (α,β-CROWN): back-substitution, ascent and certificate."""

@@ -1,4 +1,4 @@
-"""Ascent on the multipliers of a dual bound: any of them is valid, the best are sought."""
+"""Dual ascent: multipliers that improve a bound. All are valid; a certificate proves the bound."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BETA_STEP: Final = 0.15
 _WEIGHT_STEP: Final = 0.15
 """The first step of the weights of a conjunction's rows."""
 _LOOK_EVERY: Final = 3
-"""Steps between looks at which rows have reached the goal."""
+"""Steps between checks for rows that have reached the goal."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Multipliers:
     Attributes:
         alpha: (n, units) in [0, 1].
         beta: (n, units), not negative.
-        weights: (n, r) of the rows of conjunctions; None where objectives are no sums of rows.
+        weights: (n, r) of the rows of conjunctions; None for plain objectives.
     """
 
     alpha: Floats
@@ -50,12 +50,12 @@ class Multipliers:
     weights: Floats | None = None
 
     def take(self, rows: np.ndarray) -> Multipliers:
-        """Those of some objectives, in this order."""
+        """The multipliers of some objectives, in this order."""
         weights = None if self.weights is None else self.weights[rows]
         return Multipliers(self.alpha[rows], self.beta[rows], weights)
 
     def with_rows(self, rows: Integers, other: Multipliers) -> Multipliers:
-        """The same but for some objectives."""
+        """A copy with the multipliers of some objectives replaced."""
         alpha, beta, weights = self.alpha.copy(), self.beta.copy(), self.weights
         alpha[rows], beta[rows] = other.alpha, other.beta
         if weights is not None:
@@ -66,12 +66,12 @@ class Multipliers:
 
 @dataclass(frozen=True)
 class DualBounds:
-    """What an ascent reached.
+    """Bounds of an ascent, with the multipliers that prove them.
 
     Attributes:
         proven: (n,) lower bounds.
         multipliers: the multipliers that give them.
-        points: (n, d) minimisers e of the functions left.
+        points: (n, d) minimisers e of the residuals.
         residual: the objectives after back-substitution, float64.
     """
 
@@ -86,7 +86,7 @@ class DualBounds:
         return self.proven.bounds
 
     def with_rows(self, rows: Integers, other: DualBounds) -> DualBounds:
-        """The same but for some objectives, of which another ascent went on."""
+        """A copy with some objectives replaced by those of a further ascent."""
         proven, points = self.proven.put(rows, other.proven), self.points.copy()
         points[rows] = other.points
         parts = [part.copy() for part in vars(self.residual).values()]
@@ -98,11 +98,11 @@ class DualBounds:
 
 @final
 class Ascent:
-    """Adam with projection, in float32; what it finds is proven in float64.
+    """Projected Adam in float32 (Kingma, Ba: ICLR 2015); the result is proven in float64.
 
     Args:
         units: the units of a reduced network.
-        deadline: ``time.monotonic()`` from which on no bound is begun and no step is taken.
+        deadline: ``time.monotonic()`` after which no bound is begun and no step is taken.
     """
 
     def __init__(self, units: Units, deadline: float = NEVER) -> None:
@@ -121,10 +121,10 @@ class Ascent:
 
         Args:
             objectives: the functions, float64; n of them.
-            relaxed: what the units are replaced by, float64, n rows or one.
+            relaxed: the relaxation of the units, float64, n rows or one.
             steps: gradient steps.
-            start: where to begin; None for the adaptive α and no β.
-            goal: rows whose bound is above it are left alone from then on.
+            start: the first multipliers; None for the adaptive α and β = 0.
+            goal: rows stop once their bound exceeds it.
 
         Raises:
             OutOfTimeError: the deadline has passed.
@@ -132,7 +132,7 @@ class Ascent:
         require_time(self._deadline)
         count = objectives.count
         if start is None and (groups := group_objectives(self.exact, objectives)):
-            return self._in_groups(groups, objectives, relaxed, steps, goal)
+            return self._run_in_groups(groups, objectives, relaxed, steps, goal)
         known = start or self._start(relaxed, count)
         alpha = relaxed.alphas(known.alpha)
         if len(alpha) != count:
@@ -143,7 +143,7 @@ class Ascent:
             self._improve(
                 objectives.astype(np.float32), relaxed.astype(np.float32), alpha, beta, steps, goal
             )
-        return self._exactly(objectives, relaxed, Multipliers(alpha, beta))
+        return self._certify(objectives, relaxed, Multipliers(alpha, beta))
 
     def weigh(
         self,
@@ -153,19 +153,19 @@ class Ascent:
         start: Multipliers | None,
         goal: float = np.inf,
     ) -> DualBounds:
-        """Improves bounds of the largest row of conjunctions, by sums of rows and their weights.
+        """Improves bounds of the largest row of conjunctions, over weighted sums of the rows.
 
         Args:
             rows: the rows of the conjunctions, float64; n conjunctions.
-            relaxed: what the units are replaced by, float64, n rows or one.
+            relaxed: the relaxation of the units, float64, n rows or one.
             steps: gradient steps.
-            start: where to begin, with weights; None for the adaptive α, no β, equal weights.
-            goal: conjunctions whose bound is above it are left alone from then on.
+            start: the first multipliers; None for the adaptive α, β = 0 and equal weights.
+            goal: conjunctions stop once their bound exceeds it.
         """
         if rows.is_single:
-            return self.run(rows.below(rows.equal()), relaxed, steps, start, goal)
+            return self.run(rows.below(rows.equal_weights()), relaxed, steps, start, goal)
         start = start or self._start(relaxed, len(rows.members))
-        weights = rows.equal() if start.weights is None else start.weights.copy()
+        weights = rows.equal_weights() if start.weights is None else start.weights.copy()
         alpha = relaxed.alphas(start.alpha)
         if len(alpha) != len(weights):
             alpha = np.repeat(alpha, len(weights), axis=0)
@@ -173,12 +173,12 @@ class Ascent:
         beta = np.where(relaxed.signs == UNDECIDED, 0, start.beta).astype(np.float32)
         if steps > 0:
             rough, narrow = relaxed.astype(np.float32), rows.astype(np.float32)
-            first = narrow.blended(weights)
+            first = narrow.combine(weights)
             self._improve(first, rough, alpha, beta, steps, goal, narrow, weights)
-        found = self._exactly(rows.below(weights), relaxed, Multipliers(alpha, beta, weights))
+        found = self._certify(rows.below(weights), relaxed, Multipliers(alpha, beta, weights))
         return replace(found, proven=rows.margins(weights, found.proven))
 
-    def _in_groups(
+    def _run_in_groups(
         self,
         groups: list[Group],
         objectives: Objectives,
@@ -186,13 +186,12 @@ class Ascent:
         steps: int,
         goal: float,
     ) -> DualBounds:
-        """The same from no β, each group over what it sees.
+        """:meth:`run` from β = 0, each group over the units and features that it depends on.
 
-        The sign of a unit that a group does not see may still tell something of the inputs, so
-        that this is no way to bound what lies below a node.
+        Not for nodes of a search: the sign of a unit outside a group may restrict the inputs.
         """
         start = self._start(relaxed, objectives.count)
-        whole = _nothing_eliminated(objectives)
+        whole = _allocate(objectives)
         proven, points = Proven.vacuous(objectives.count), np.zeros(objectives.on_input.shape)
         alpha, beta = np.array(start.alpha, np.float32), start.beta
         for group in groups:
@@ -215,11 +214,11 @@ class Ascent:
         return DualBounds(proven, Multipliers(alpha, beta), points, whole)
 
     def _start(self, relaxed: ReluRelaxation, count: int) -> Multipliers:
-        """The adaptive α and no β for some objectives."""
+        """The adaptive α and β = 0."""
         alpha = np.broadcast_to(relaxed.adaptive(), (count, relaxed.signs.shape[1]))
         return Multipliers(alpha, np.zeros(alpha.shape, np.float32))
 
-    def _exactly(
+    def _certify(
         self, objectives: Objectives, relaxed: ReluRelaxation, found: Multipliers
     ) -> DualBounds:
         alpha, beta = found.alpha.astype(np.float64), found.beta.astype(np.float64)
@@ -239,7 +238,7 @@ class Ascent:
         rows: WeightedRows | None = None,
         weights: Floats | None = None,
     ) -> None:
-        """Writes the best multipliers met over those given, weights of rows among them."""
+        """Overwrites the given multipliers, weights included, with the best ones found."""
         alive = np.arange(objectives.count)
         best = np.full(objectives.count, -np.inf, np.float32)
         a, b = alpha.copy(), beta.copy()
@@ -268,7 +267,7 @@ class Ascent:
                     alive, z_hat, scale = alive[kept], z_hat[kept], scale[kept]
                     a, b, moments = a[kept], b[kept], [part[kept] for part in moments]
                     objectives, relaxed = objectives.take(kept), relaxed.take(kept)
-                    left = _only(left, kept)
+                    left = _select_rows(left, kept)
                     if weighing is not None:
                         points, z = points[kept], z[kept]
                         weighing.narrow(kept)
@@ -286,11 +285,11 @@ class Ascent:
 
 @final
 class _Weighing:
-    """The weights of an ascent while it runs.
+    """The weights of the rows of conjunctions during an ascent.
 
     Args:
         rows: the rows of conjunctions.
-        best: (n, r) their weights to start with; the best ones met are written over them.
+        best: (n, r) their first weights, overwritten with the best ones found.
     """
 
     def __init__(self, rows: WeightedRows, best: Floats) -> None:
@@ -298,27 +297,27 @@ class _Weighing:
         self._moments = [np.zeros_like(best) for _ in range(2)]
 
     def objectives(self) -> Objectives:
-        """The sums of rows as they are weighed now."""
-        return self._rows.blended(self._now)
+        """The sums of rows with the present weights."""
+        return self._rows.combine(self._now)
 
     def keep(self, won: Integers, better: Integers) -> None:
-        """Takes the weights of some rows alive for the best ones."""
+        """Keeps the present weights of some rows as their best ones."""
         self._best[won] = self._now[better]
 
     def narrow(self, kept: Integers) -> None:
-        """Goes on with some of them only."""
+        """Goes on with some conjunctions only."""
         self._rows, self._now = self._rows.take(kept), self._now[kept]
         self._moments = [part[kept] for part in self._moments]
 
     def advance(self, points: Floats, z: Floats, step: int, length: float) -> None:
-        """One step along the rows' values at the minimisers."""
+        """One step along the derivative: the rows' values at the minimisers."""
         values = self._rows.values(points, z)
-        # What the rows of the objective have in common has no part in how they are weighed.
+        # The mean of the rows of the objective does not change their weights.
         objective = self._rows.objective
         shared = np.where(objective, values * self._now, 0).sum(axis=1, keepdims=True)
         slope = np.where(objective, values - shared, values)
         along = _adam(self._moments[0], self._moments[1], slope, step)
-        self._now = self._rows.projected(self._now + _WEIGHT_STEP * length * along)
+        self._now = self._rows.project(self._now + _WEIGHT_STEP * length * along)
 
 
 def _adam(first: Floats, second: Floats, gradient: Floats, step: int) -> Floats:
@@ -332,8 +331,8 @@ def _adam(first: Floats, second: Floats, gradient: Floats, step: int) -> Floats:
     return direction
 
 
-def _nothing_eliminated(objectives: Objectives) -> BackSubstitution:
-    """Room for what is left of some objectives."""
+def _allocate(objectives: Objectives) -> BackSubstitution:
+    """Arrays for the back-substitution of some objectives."""
     return BackSubstitution(
         np.zeros(objectives.on_input.shape),
         np.zeros(objectives.count),
@@ -343,5 +342,5 @@ def _nothing_eliminated(objectives: Objectives) -> BackSubstitution:
     )
 
 
-def _only(left: BackSubstitution, kept: np.ndarray) -> BackSubstitution:
+def _select_rows(left: BackSubstitution, kept: np.ndarray) -> BackSubstitution:
     return BackSubstitution(*(part[kept] for part in vars(left).values()))

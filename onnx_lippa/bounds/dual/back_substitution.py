@@ -1,4 +1,20 @@
-"""What the units of a node are replaced by: lines above and below each kink, or a sign."""
+"""Lower bounds of linear functions of a reduced network, by Lagrangian duality (α,β-CROWN).
+
+For an objective ``g = a x + m z + γ`` the units are substituted from the last to the first. With
+``m`` the coefficient of z of one unit after all later ones, and ``l < 0 < u`` its bounds,
+
+    active     z = ẑ                                   ν = m - β      (ẑ >= 0 costs β >= 0)
+    inactive   z = 0                                   ν = β          (ẑ <= 0 costs β >= 0)
+    unstable   z >= α ẑ              where m >= 0      ν = α m
+               z <= u (ẑ - l) / (u - l)  elsewhere     ν = m u / (u - l), constant -ν l
+
+and ``ν ẑ`` is expressed by x and the earlier units. The result is linear in x. Its least value over
+the input domain is a lower bound of g, for any α in [0, 1] and any β >= 0. Optimised over both, it
+is the bound of the linear program (α,β-CROWN: Wang et al., NeurIPS 2021).
+
+Sums here are rounded, in float32 as in float64, so this is an estimate. ``certificate.py`` proves
+bounds from the same multipliers.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +28,20 @@ from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from onnx_lippa.ir.pattern import UNDECIDED
 
 _FEW: Final = 8
-"""Roundings of a line's height, with room."""
+"""Roundings of an intercept, with room."""
 
 
 @dataclass(frozen=True)
 class ReluRelaxation:
-    """What the units are replaced by; one row for each objective, or a single one for all.
+    """The relaxation of ReLUs under given signs; one row for each objective, or one for all.
 
     Attributes:
         signs: (n, units) the signs; UNDECIDED units are unstable.
         slope: (n, units) of the upper line: ``u / (u - l)``, 1 if active, 0 if inactive.
-        height: (n, units) of the upper line at ẑ = 0: ``-u l / (u - l)``, 0 if not unstable.
+        intercept: (n, units) of the upper line: ``-u l / (u - l)``, 0 if stable.
 
-    However slope and bounds were rounded, slopes are in [0, 1] and the line is nowhere below
-    ``max(ẑ, 0)`` between the bounds that it was made of.
+    Whatever was rounded, slopes lie in [0, 1], and the upper line is nowhere below ``max(ẑ, 0)``
+    between the bounds that it was computed from.
     """
 
     signs: States
@@ -34,9 +50,9 @@ class ReluRelaxation:
 
     @classmethod
     def of(cls, lower: Floats, upper: Floats, signs: States) -> ReluRelaxation:
-        """From bounds (n, units) of ẑ; those of units that are not unstable do not matter.
+        """From bounds (n, units) of ẑ; those of stable units do not matter.
 
-        Bounds may have been rounded to float32 before, up or down.
+        The bounds may have been rounded to float32 before, in either direction.
         """
         unstable, info = signs == UNDECIDED, np.finfo(lower.dtype)
         low = np.where(unstable, np.maximum(-lower, 0), 0)
@@ -45,10 +61,10 @@ class ReluRelaxation:
             width = low + high
             slope = high / np.maximum(width, info.tiny)
             if not np.isfinite(width).all():
-                # Without an end on one side a line is level, or as steep as z = ẑ.
+                # Unbounded on one side, the line has slope 0 or 1.
                 slope = np.where(np.isinf(high) & np.isfinite(low), 1, slope)
                 low, high = np.where(slope == 0, 0, low), np.where(slope == 1, 0, high)
-            # Whatever the slope, the line is above both ends of the kink.
+            # Whatever the slope, the line is above both ends.
             height = np.maximum(slope * low, (1 - slope) * high)
             height *= 1 + _FEW * float(info.eps)
             height += 4 * info.tiny
@@ -61,45 +77,45 @@ class ReluRelaxation:
         return ReluRelaxation(self.signs, self.slope.astype(dtype), self.intercept.astype(dtype))
 
     def take(self, rows: np.ndarray) -> ReluRelaxation:
-        """Some rows, in this order; a single row for all stays as it is."""
+        """Some rows, in this order; one row for all stays as it is."""
         return self if len(self.signs) == 1 else self.each(rows)
 
     def each(self, rows: np.ndarray) -> ReluRelaxation:
-        """These rows, in this order, whether or not there is but one."""
+        """These rows, in this order, even of a single one."""
         return ReluRelaxation(self.signs[rows], self.slope[rows], self.intercept[rows])
 
     def only(self, rows: Integers, units: Integers) -> ReluRelaxation:
-        """Some units for some rows; a single row for all stays one."""
+        """Some units for some rows; one row for all stays one."""
         if len(self.signs) == 1:
             rows = np.zeros(1, np.int64)
         at = np.ix_(rows, units)
         return ReluRelaxation(self.signs[at], self.slope[at], self.intercept[at])
 
     def with_sign(self, rows: Integers, units: Integers, sign: States) -> ReluRelaxation:
-        """A copy in which some units, given by row and unit, are active (1) or inactive (-1)."""
+        """A copy with the signs of some units, given by row and unit, set to ACTIVE or INACTIVE."""
         signs, slope, height = self.signs.copy(), self.slope.copy(), self.intercept.copy()
         signs[rows, units], slope[rows, units], height[rows, units] = sign, sign > 0, 0
         return ReluRelaxation(signs, slope, height)
 
     def alphas(self, alpha: Floats) -> Floats:
-        """Slopes of the lower lines: α where unstable, 1 if active, 0 if inactive."""
+        """Slopes of the lower lines: α if unstable, 1 if active, 0 if inactive."""
         return np.where(self.signs == UNDECIDED, alpha, self.signs > 0).astype(self.slope.dtype)
 
     def adaptive(self) -> Floats:
-        """Lower lines of the smaller area (DeepPoly: Singh et al., POPL 2019)."""
+        """Slopes of the lower lines of least area (DeepPoly: Singh et al., POPL 2019)."""
         return self.alphas((self.slope > 0.5).astype(self.slope.dtype))
 
 
 @dataclass(frozen=True)
 class BackSubstitution:
-    """Objectives with all units eliminated.
+    """Objectives after all units are substituted: ``rows @ e + constant`` bounds them from below.
 
     Attributes:
-        rows: (n, d) what is left, linear in e.
-        constant: (n,) and the constant.
+        rows: (n, d) coefficients of e.
+        constant: (n,) constants.
         coefficients: m, (n, units).
         multipliers: ν, (n, units).
-        drop: (n,) what upper lines took from the constant; not negative.
+        drop: (n,) what upper lines subtract from the constant; not negative.
     """
 
     rows: Floats
@@ -116,12 +132,12 @@ def back_substitute(
     alpha: Floats,
     beta: Floats | None,
 ) -> BackSubstitution:
-    """Replaces the units, the last block first.
+    """Substitutes the relaxation of all units, the last block first.
 
     Args:
         units: the units.
-        objectives: the functions to be bounded; n of them.
-        relaxed: what the units are replaced by.
+        objectives: the n functions to be bounded.
+        relaxed: the relaxation of the units.
         alpha: (n, units) or (1, units) slopes of lower lines, as :meth:`Relaxed.alphas` gives.
         beta: (n, units) multipliers of ``ẑ >= 0`` or ``ẑ <= 0``, not negative; None for none.
     """
@@ -145,8 +161,8 @@ def back_substitute(
     return BackSubstitution(rows, constant, m, nu, drop)
 
 
-def lower_bounds(units: Units, left: BackSubstitution) -> Floats:
-    """Lower bounds (n,) of the objectives, but for rounding: they guide, and prove nothing."""
+def estimate_bounds(units: Units, left: BackSubstitution) -> Floats:
+    """Estimates (n,) of the lower bounds: not rounded down, so they prove nothing."""
     bounds: Floats = units.domain.least(left.rows) + left.constant
     return bounds
 
@@ -154,9 +170,9 @@ def lower_bounds(units: Units, left: BackSubstitution) -> Floats:
 def evaluate_relaxation(
     units: Units, relaxed: ReluRelaxation, alpha: Floats, left: BackSubstitution, points: Floats
 ) -> tuple[Floats, Floats]:
-    """ẑ and z (n, units) at points e (n, d), z as the relaxation has it.
+    """ẑ and z (n, units) at points e (n, d), with z on the lines of the relaxation.
 
-    Where the points are the minimisers, ẑ is the derivative of the bound by ν, and z by m.
+    At the minimisers, ẑ is the derivative of the bound with respect to ν, and z to m.
     """
     z_hat = points @ units.on_input.T
     z_hat += units.offset

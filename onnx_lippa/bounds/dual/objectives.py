@@ -1,19 +1,10 @@
-"""Lower bounds of linear functions of a reduced network, by Lagrangian duality.
+"""Linear functions of a reduced network in coordinates of the unit box, and their grouping.
 
-For an objective ``g = a x + m z + γ`` the units are eliminated from the last to the first. With
-``m`` the coefficient of z of one unit when all later ones are gone, and ``l < 0 < u`` its bounds,
+Inputs are ``x = middle + radius e`` with e in [-1, 1]^d. :class:`Units` holds ``ẑ = A e + L z + c``
+and :class:`Objectives` the functions ``a e + m z + γ``, both with bounds of their errors.
 
-    active     z = ẑ                                   ν = m - β      (ẑ >= 0 costs β >= 0)
-    inactive   z = 0                                   ν = β          (ẑ <= 0 costs β >= 0)
-    unstable   z >= α ẑ              where m >= 0      ν = α m
-               z <= u (ẑ - l) / (u - l)  elsewhere     ν = m u / (u - l), constant -ν l
-
-and ``ν ẑ`` is put in terms of x and the earlier units. What is left is linear in x, and its least
-value over the inputs a lower bound of g: for any α in [0, 1] and any β >= 0. Optimised over both,
-this is the bound of the linear program (α,β-CROWN: Wang et al., NeurIPS 2021).
-
-Nothing here is a proof: sums are rounded, in float32 as in float64. ``proof.py`` makes one of the
-multipliers.
+An objective that depends on few units and features, as those of a convolution do, is bounded over
+these alone. :func:`group_objectives` collects objectives with common dependences.
 """
 
 from __future__ import annotations
@@ -32,19 +23,19 @@ from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.rounding import EPSILON, ROOM
 
 _MOST_SHARE: Final = 0.01
-"""Sums that might be off by more are not bounded."""
+"""Sums of larger relative error are not bounded."""
 _FEW: Final = 8
-"""Roundings of each unit's own multiplier: casts, products and lines."""
+"""Roundings of a unit's own multiplier: casts, products and lines."""
 
 
 @dataclass(frozen=True)
 class Rounding:
-    """What an elimination may be off, as ``proof.py`` derives it.
+    """Rounding of a back-substitution, as ``certificate.py`` derives it.
 
     Attributes:
-        share: of the sizes of all that is summed up.
-        each: (units,) for each unit times the size of its multiplier, its own error included.
-        floor: what numbers that underflow may cost.
+        share: relative to the sum of the absolute values of all terms.
+        each: (units,) for a multiplier of 1 of each unit, the error of its ẑ included.
+        floor: of numbers that underflow.
     """
 
     share: float
@@ -54,10 +45,9 @@ class Rounding:
 
 @dataclass(frozen=True)
 class Units:
-    """The units of a reduced network, or those of its first blocks, over ``x = middle + radius e``.
+    """The units of a reduced network, or of its first blocks, over ``x = middle + radius e``.
 
-    For every input, ẑ is ``A e + L z + c`` but for an error of at most ``error``, and z is at most
-    ``most``.
+    For every input ``|ẑ - (A e + L z + c)| <= error`` and ``z <= most``.
 
     Attributes:
         domain: the inputs.
@@ -66,7 +56,7 @@ class Units:
         offset: c, (units,).
         starts: first unit of each block, and the number of units.
         most: (units,) proven upper bounds of z; float64.
-        error: (units,) how far ẑ may be from its form; float64.
+        error: (units,) bounds of the error of ẑ; float64.
     """
 
     domain: InputDomain
@@ -79,7 +69,7 @@ class Units:
 
     @classmethod
     def of(cls, reduced: ReducedNetwork, blocks: int | None = None) -> Units:
-        """The units of the first blocks of a reduced network, of all of them when None."""
+        """The units of the first blocks of a reduced network, of all blocks for None."""
         starts = reduced.starts if blocks is None else reduced.starts[: blocks + 1]
         end, domain = starts[-1], reduced.domain
         on_input, offset, error = over_unit_box(
@@ -89,7 +79,7 @@ class Units:
         return cls(domain, on_input, reduced.on_units[:end, :end], offset, starts, most, error)
 
     def astype(self, dtype: type[np.floating]) -> Units:
-        """The same in another floating-point type, whose rounding adds to the error."""
+        """The same in another floating-point type; the rounding adds to the error."""
         with np.errstate(over="ignore"):
             return replace(
                 self,
@@ -100,7 +90,7 @@ class Units:
             )
 
     def only(self, units: Integers, features: Integers) -> Units:
-        """Some units, in order, over some features; the domain is to be a box."""
+        """Some units, in order, over some features of a box."""
         return Units(
             self.domain.only(features),
             self.on_input[np.ix_(units, features)],
@@ -121,12 +111,12 @@ class Units:
 
     @cached_property
     def sizes(self) -> Float64:
-        """(units,) what the sizes of the terms of each ẑ sum up to at most; float64."""
+        """(units,) bounds of the sums of the absolute values of the terms of ẑ; float64."""
         return _sizes(self.on_input, self.on_units, self.offset, self.most)
 
     @cached_property
     def rounding(self) -> Rounding:
-        """What an elimination in the type of these units may be off."""
+        """Rounding of a back-substitution in the type of these units."""
         info, count = np.finfo(self.offset.dtype), self.starts[-1]
         unit = float(info.eps) / 2
         share = (count + len(self.starts) + _FEW) * unit
@@ -142,7 +132,7 @@ class Units:
 
     @cached_property
     def span(self) -> float:
-        """What an error of 1 in every coefficient of a function can change about it at most."""
+        """The largest change of a function whose coefficients all change by 1."""
         return float(1 + self.on_input.shape[1] + self.most.sum())
 
     @property
@@ -159,9 +149,9 @@ class Objectives:
         on_input: (n, d).
         on_units: (n, units).
         offset: (n,).
-        error: (n,) how far what is to be bounded may be from the function, but for numbers that
+        error: (n,) bounds of the difference of the quantity meant and the function, apart from
             underflow; float64.
-        sizes: (n,) what the sizes of its terms sum up to at most; float64.
+        sizes: (n,) bounds of the sums of the absolute values of the terms; float64.
     """
 
     on_input: Floats
@@ -186,7 +176,7 @@ class Objectives:
             on_input: (n, d) coefficients of x.
             on_units: (n, units) coefficients of z.
             offset: (n,) constants.
-            error: (n,) how far what is to be bounded may be from the function; None for 0.
+            error: (n,) bounds of the difference of quantity and function; None for 0.
         """
         error = np.zeros(len(offset)) if error is None else error
         parts = over_unit_box(units.domain, on_input, offset, error)
@@ -208,12 +198,12 @@ class Objectives:
 
     @classmethod
     def of_units(cls, units: Units, chosen: Integers, before: int, sign: float) -> Objectives:
-        """ẑ of some units, or -ẑ, as functions of the units before a given one.
+        """ẑ or -ẑ of some units as functions of the units before a given one.
 
         Args:
             units: all units.
             chosen: (n,) which.
-            before: number of units that may occur; the chosen ones depend on no others.
+            before: number of units that they may depend on.
             sign: 1 or -1.
         """
         return cls(
@@ -225,7 +215,7 @@ class Objectives:
         )
 
     def astype(self, dtype: type[np.floating]) -> Objectives:
-        """The same in another floating-point type, whose rounding adds to the error."""
+        """The same in another floating-point type; the rounding adds to the error."""
         with np.errstate(over="ignore"):
             return Objectives(
                 self.on_input.astype(dtype),
@@ -248,7 +238,7 @@ class Objectives:
         return Objectives(*(np.concatenate(pair) for pair in pairs))
 
     def only(self, rows: Integers, units: Integers, features: Integers) -> Objectives:
-        """Some rows that have no part in other units and features than these."""
+        """Some rows that depend on no other units and features than these."""
         return Objectives(
             self.on_input[np.ix_(rows, features)],
             self.on_units[np.ix_(rows, units)],
@@ -266,13 +256,13 @@ class Objectives:
 def over_unit_box(
     domain: InputDomain, on_input: Float64, offset: Float64, error: Float64
 ) -> tuple[Float64, Float64, Float64]:
-    """Functions (n) of x as functions of e: coefficients, constants, and what they may be off.
+    """Functions (n) of x as functions of e: coefficients, constants, bounds of the error.
 
     Args:
         domain: the inputs, ``x = middle + radius e``.
         on_input: (n, d) coefficients of x.
         offset: (n,) constants.
-        error: (n,) how far what is meant may be from the functions.
+        error: (n,) bounds of the error of the functions of x.
     """
     scaled = on_input * domain.radius
     sizes = np.abs(offset) + np.abs(on_input) @ (np.abs(domain.middle) + domain.radius)
@@ -283,9 +273,9 @@ def over_unit_box(
 
 
 def _cast_error(sizes: Float64, dtype: type[np.floating]) -> Float64:
-    """What rounding coefficients to a type changes, where terms have these sizes.
+    """Bounds of the rounding of coefficients to a type, for terms of these sizes.
 
-    But for those that underflow, of which each is off by less than the least normal number.
+    Underflow is not included: each coefficient then changes by less than the least normal number.
     """
     epsilon = float(np.finfo(dtype).eps)
     return np.zeros(sizes.shape) if epsilon <= EPSILON else ROOM * epsilon * sizes
@@ -305,19 +295,19 @@ def _sizes(on_input: Floats, on_units: Floats, offset: Floats, most: Float64) ->
 
 
 _TOGETHER: Final = 64
-"""Objectives of a group, at least: fewer would not be worth the calls."""
+"""Least number of objectives of a group, to be worth the calls."""
 _WORTH: Final = 0.4
-"""Groups that take more than this share of the work of all at once are not formed."""
+"""Largest share of the work of one call that groups may take."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Some objectives, and the part of a reduced network that they see.
+    """Objectives with the units and features that they depend on.
 
     Attributes:
         rows: which objectives.
-        units: the units that any of them sees, by themselves or through later units.
-        features: the features that any of them or of these units sees.
+        units: the units that any of them depends on, through later units too.
+        features: the features that any of them or of these units depends on.
     """
 
     rows: Integers
@@ -326,12 +316,12 @@ class Group:
 
     @property
     def work(self) -> int:
-        """What bounding them costs, up to a factor."""
+        """The cost of bounding them, up to a factor."""
         return self.rows.size * (self.units.size + 1) * (self.features.size + self.units.size + 1)
 
 
 def group_objectives(units: Units, objectives: Objectives) -> list[Group]:
-    """Groups of all objectives; none where they would not save much, or the domain is no box.
+    """Partitions objectives; empty where that saves little, or where the domain is no box.
 
     Args:
         units: the units.
@@ -345,18 +335,18 @@ def group_objectives(units: Units, objectives: Objectives) -> list[Group]:
     see_through(units.on_units, units.starts, seen)
     if seen.mean() > _WORTH:
         return []
-    groups = [_group(units, objectives, seen, rows) for rows in _alike(seen)]
+    groups = [_make_group(units, objectives, seen, rows) for rows in _collect_rows(seen)]
     whole = Group(*(np.arange(n) for n in (*seen.shape, units.on_input.shape[1])))
     return groups if sum(group.work for group in groups) < _WORTH * whole.work else []
 
 
 def see_through(on_units: Floats, starts: Sequence[int], seen: np.ndarray) -> None:
-    """Adds the units that are seen through units of later blocks, in place.
+    """Adds dependences through units of later blocks, in place.
 
     Args:
         on_units: L, (units, units).
         starts: first unit of each block, and the number of units.
-        seen: (n, units) bool.
+        seen: (n, units) bool, the dependences.
     """
     for first, end in reversed(list(pairwise(starts))):
         if first:
@@ -364,8 +354,8 @@ def see_through(on_units: Floats, starts: Sequence[int], seen: np.ndarray) -> No
             seen[:, :first] |= seen[:, first:end].astype(np.float32) @ linked > 0
 
 
-def _alike(seen: np.ndarray) -> Iterator[Integers]:
-    """Rows that see the same units, and those next to them in order until there are enough."""
+def _collect_rows(seen: np.ndarray) -> Iterator[Integers]:
+    """Rows that depend on the same units, joined with their neighbours until there are enough."""
     _, of_row, count = np.unique(
         np.packbits(seen, axis=1), axis=0, return_inverse=True, return_counts=True
     )
@@ -376,7 +366,7 @@ def _alike(seen: np.ndarray) -> Iterator[Integers]:
             first = int(end)
 
 
-def _group(units: Units, objectives: Objectives, seen: np.ndarray, rows: Integers) -> Group:
+def _make_group(units: Units, objectives: Objectives, seen: np.ndarray, rows: Integers) -> Group:
     chosen = np.flatnonzero(seen[rows].any(axis=0))
     features = (objectives.on_input[rows] != 0).any(axis=0)
     features |= (units.on_input[chosen] != 0).any(axis=0)

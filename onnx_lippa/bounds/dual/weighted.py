@@ -1,13 +1,13 @@
-"""Conjunctions refuted by weighing their rows.
+"""Lower bounds of conjunctions by weighted sums of their rows.
 
 An input is unsafe for a conjunction where all its rows ``g_i`` are at most 0. So for any weights
-``w_i >= 0`` it is safe where ``Σ w_i g_i`` is positive, although each row alone may be met. The
-least value of that sum is concave in the weights and in the multipliers of the units together; its
-derivative by a weight is the row's value at the minimiser.
+``w_i >= 0`` it is safe where ``Σ w_i g_i > 0``, even where each row alone may be at most 0. The
+least value of that sum is concave in the weights and the multipliers of the units together; its
+derivative with respect to a weight is the row's value at the minimiser.
 
-Some rows of each conjunction are its *objective*, with weights that sum to 1; the others are
-constraints, whose weights may be as large as they like, as those of a Lagrangian. Were they to sum
-to 1 as well, two rows that make an equation would give 0 at once, and tell nothing of the others.
+Some rows of each conjunction are its *objective*, with weights that sum to 1. The others are
+constraints with unbounded weights, as in a Lagrangian. Were those to sum to 1 as well, two rows of
+an equation would give 0 at once.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.rounding import EPSILON, UNDERFLOW
 
 _ROUGH: Final = 64
-"""Rows of an objective are scaled where they differ by more than this factor."""
+"""Rows of an objective that differ by more than this factor are scaled."""
 _FEW: Final = 4
-"""Times as many rows as a conjunction has are few enough to be evaluated all at once."""
+"""Up to this many times the rows of one conjunction are evaluated all at once."""
 
 
 @final
 @dataclass(frozen=True)
 class WeightedRows:
-    """The rows of some conjunctions, of which sums with weights are bounded.
+    """The rows of some conjunctions, whose weighted sums are bounded.
 
     Rows are scaled by powers of two, which is exact, to about the size of the objective, so that
-    steps of the weights mean the same for all of them.
+    one step length suits all weights.
 
     Attributes:
-        rows: the rows of all conjunctions, one after the other, each divided by its scale.
-        members: (n, r) the rows of each conjunction; short ones are filled up with their first.
-        present: (n, r) which of these are not filled up.
+        rows: the rows of all conjunctions, one after another, each divided by its scale.
+        members: (n, r) the rows of each conjunction, padded with its first row.
+        present: (n, r) which of these are not padding.
         objective: (n, r) which of these are the objective, at least one of each conjunction.
-        scale: (rows,) what each row was divided by.
+        scale: (rows,) the divisor of each row.
     """
 
     rows: Objectives
@@ -57,8 +57,8 @@ class WeightedRows:
 
         Args:
             rows: the rows of the first conjunction, then those of the second, and so on.
-            counts: (n,) how many rows each has, at least one.
-            spans: (rows,) about how much each row varies over the inputs.
+            counts: (n,) number of rows of each, at least one.
+            spans: (rows,) about the range of each row over the inputs.
         """
         first = np.cumsum(counts) - counts
         place = np.arange(int(counts.max(initial=1)))
@@ -67,7 +67,7 @@ class WeightedRows:
         objective, scale = present.copy(), np.ones(rows.count)
         for number in np.flatnonzero(counts > 1).tolist():
             mine = members[number, : counts[number]]
-            chosen = objective_of(rows, mine)
+            chosen = choose_objective(rows, mine)
             objective[number, : counts[number]] = chosen
             scale[mine] = _scales(spans[mine], chosen)
         on_input, on_units = rows.on_input / scale[:, None], rows.on_units / scale[:, None]
@@ -78,13 +78,13 @@ class WeightedRows:
 
     @classmethod
     def under(cls, rows: Objectives, known: Objectives) -> WeightedRows:
-        """Rows, each to be bounded where others are at most 0.
+        """Rows, each to be bounded where certain other rows are at most 0.
 
-        Bounds of their sums are bounds of these rows there; not those of :meth:`margins`.
+        A bound of a weighted sum is a bound of the row there; :meth:`margins` does not apply.
 
         Args:
             rows: (n) the rows.
-            known: rows that are constraints of each.
+            known: the rows that are constraints of each.
         """
         n, r = rows.count, 1 + known.count
         both = rows.with_others(known)
@@ -96,7 +96,7 @@ class WeightedRows:
 
     @property
     def is_single(self) -> bool:
-        """Whether every conjunction has one row, so that there is nothing to weigh."""
+        """Whether every conjunction has one row, so that there are no weights."""
         return self.members.shape[1] == 1
 
     def astype(self, dtype: type[np.floating]) -> WeightedRows:
@@ -104,24 +104,24 @@ class WeightedRows:
         return replace(self, rows=self.rows.astype(dtype))
 
     def take(self, chosen: Integers) -> WeightedRows:
-        """Some conjunctions, in this order; the same rows."""
+        """Some conjunctions, in this order, over the same rows."""
         parts = (self.members[chosen], self.present[chosen], self.objective[chosen])
         return replace(self, members=parts[0], present=parts[1], objective=parts[2])
 
-    def equal(self) -> Floats:
-        """(n, r) the same weight for every row of the objective, none for others; float32."""
+    def equal_weights(self) -> Floats:
+        """(n, r) equal weights of the rows of the objective, 0 for others; float32."""
         share = self.objective / self.objective.sum(axis=1, keepdims=True)
         weights: Floats = share.astype(np.float32)
         return weights
 
     def only(self, best: Integers) -> Floats:
-        """(n, r) weights of one row of the objective each: of these rows, where they are of it."""
+        """(n, r) weight 1 of one row each, where it is of the objective; else equal weights."""
         chosen = self.objective & (self.members == best[:, None])
-        weights: Floats = np.where(chosen.any(axis=1, keepdims=True), chosen, self.equal())
+        weights: Floats = np.where(chosen.any(axis=1, keepdims=True), chosen, self.equal_weights())
         return weights.astype(np.float32)
 
-    def blended(self, weights: Floats) -> Objectives:
-        """The sums of rows, one for each conjunction, as they come."""
+    def combine(self, weights: Floats) -> Objectives:
+        """The weighted sum of the rows of each conjunction, without bounds of its rounding."""
         if self.is_single:
             return self.rows.take(self.members[:, 0])
         return self._summed(weights)
@@ -135,14 +135,14 @@ class WeightedRows:
         return Objectives(*(sums @ part for part in vars(self.rows).values()))
 
     def below(self, weights: Floats) -> Objectives:
-        """The sums of rows, float64, with an error that the rounding of the sums is part of.
+        """The weighted sums of rows in float64, whose errors include the rounding of the sums.
 
-        Weights below 0 count as 0.
+        Negative weights count as 0.
         """
-        return self.blended(weights) if self.is_single else self.weighted(weights)
+        return self.combine(weights) if self.is_single else self.weighted(weights)
 
     def weighted(self, weights: Floats) -> Objectives:
-        """The same where conjunctions of one row are weighted, too."""
+        """The same with weights for conjunctions of one row too."""
         blended = self._summed(np.maximum(weights, 0))
         room = 2 * (self.members.shape[1] + 2) * EPSILON
         lost = room * blended.sizes + UNDERFLOW * (1 + blended.on_units.shape[1])
@@ -150,9 +150,9 @@ class WeightedRows:
         return replace(blended, error=error, sizes=sizes)
 
     def margins(self, weights: Floats, proven: Proven) -> Proven:
-        """Lower bounds (n,) of the largest row, unscaled, from those of :meth:`below`.
+        """Lower bounds (n,) of the largest unscaled row, from bounds of :meth:`below`.
 
-        Where ``Σ w_i g_i >= b`` the largest of the g is at least ``b / Σ w_i``.
+        ``Σ w_i g_i >= b`` implies ``max g_i >= b / Σ w_i``.
         """
         if self.is_single:
             return proven
@@ -179,8 +179,8 @@ class WeightedRows:
             )
         return values
 
-    def projected(self, weights: Floats) -> Floats:
-        """The nearest weights that are allowed."""
+    def project(self, weights: Floats) -> Floats:
+        """The Euclidean projection of weights on the feasible ones (simplex and orthant)."""
         w = np.where(self.objective, weights, -np.inf)
         falling = -np.sort(-w, axis=1)
         there = np.isfinite(falling)
@@ -193,14 +193,14 @@ class WeightedRows:
         return inside
 
 
-def objective_of(rows: Objectives, mine: Integers) -> np.ndarray:
+def choose_objective(rows: Objectives, mine: Integers) -> np.ndarray:
     """Which rows of a conjunction are its objective.
 
-    Those that units have a part in, but for the two rows of an equation: without others, one row.
+    Rows that depend on units, without the two rows of an equation; one row where no others remain.
 
     Args:
-        rows: some rows.
-        mine: (r,) those of the conjunction.
+        rows: the rows of all conjunctions.
+        mine: (r,) the rows of this one.
 
     Returns:
         (r,) bool.
@@ -217,7 +217,7 @@ def objective_of(rows: Objectives, mine: Integers) -> np.ndarray:
 
 
 def _scales(spans: Float64, objective: np.ndarray) -> Float64:
-    """Powers of two by which rows are divided, so that they vary as the objective does."""
+    """Powers of two that scale rows to the range of the objective."""
     largest, least = spans[objective].max(), spans[objective].min()
     if not (largest > 0 and np.isfinite(spans).all()):
         return np.ones(spans.size)

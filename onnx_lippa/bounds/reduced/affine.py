@@ -1,4 +1,13 @@
-"""Affine forms ``constant + on_input x + on_units z`` of many numbers at once."""
+"""Affine expressions ``constant + on_input x + on_units z``, one for every number of a value.
+
+Each carries a bound of its error: for every input, with the z that the network has there, the
+number differs from its expression by at most the error.
+
+Rounding of affine layers (:class:`RoundingAlgebra`). With X_j the largest absolute value that
+coefficient c_j multiplies, the *size* of an expression is at least ``Σ_j X_j |c_j|``. An operation
+with weights W takes sizes to ``|W| size`` and errors to ``|W| error``, and the rounding of its own
+sums adds a share of ``|W| size`` for the number of their terms (as in ``bounds/interval.py``).
+"""
 
 from __future__ import annotations
 
@@ -16,16 +25,13 @@ from onnx_lippa.ir.algebra import Algebra, ConvGeometry, NumpyAlgebra
 
 @dataclass(frozen=True)
 class AffineExpressions:
-    """One form for every number of a value.
-
-    For every input of the set, with the z that the network has there, the number is the form but
-    for its error.
+    """One affine expression for every number of a value.
 
     Attributes:
         on_input: (1 + d, *shape): the constant, then the coefficient of each feature.
         on_units: (units, *shape): the coefficient of each unit.
-        size: (*shape) what the sizes of the terms sum up to at most.
-        error: (*shape) how far the number may be from the form.
+        size: (*shape) upper bounds of the sums of the absolute values of the terms.
+        error: (*shape) upper bounds of the difference of number and expression.
     """
 
     on_input: Float64
@@ -41,11 +47,11 @@ class AffineExpressions:
 
     @property
     def count(self) -> int:
-        """Number of forms of a flat value."""
+        """Number of expressions of a flat value."""
         return int(self.on_input.shape[1])
 
-    def padded(self, features: int, units: int) -> AffineExpressions:
-        """The same among more features and units."""
+    def pad(self, features: int, units: int) -> AffineExpressions:
+        """The same over more features and units, with coefficients 0."""
         wanted = (1 + features, units)
         parts = (self.on_input, self.on_units)
         if tuple(map(len, parts)) == wanted:
@@ -56,8 +62,8 @@ class AffineExpressions:
         )
         return replace(self, on_input=on_input, on_units=on_units)
 
-    def reshaped(self, shape: Shape) -> AffineExpressions:
-        """The same numbers in another shape."""
+    def reshape(self, shape: Shape) -> AffineExpressions:
+        """The same expressions in another shape."""
         return AffineExpressions(
             self.on_input.reshape(len(self.on_input), *shape),
             self.on_units.reshape(len(self.on_units), *shape),
@@ -66,14 +72,14 @@ class AffineExpressions:
         )
 
     def take(self, chosen: Integers) -> AffineExpressions:
-        """Some of flat forms."""
+        """Some of flat expressions."""
         return AffineExpressions(
             self.on_input[:, chosen], self.on_units[:, chosen],
             self.size[chosen], self.error[chosen],
         )  # fmt: skip
 
     def along(self, axis: int, place: int) -> AffineExpressions:
-        """The forms in one place of an axis of the value, which is dropped."""
+        """The expressions at one position of an axis, which is dropped."""
         on_input, on_units = (
             np.take(part, place, axis=axis + 1) for part in (self.on_input, self.on_units)
         )
@@ -85,18 +91,18 @@ class AffineExpressions:
         )
 
     def where(self, condition: np.ndarray, other: AffineExpressions) -> AffineExpressions:
-        """These flat forms where a condition (m,) holds, others elsewhere."""
+        """These flat expressions where a condition (m,) holds, the others elsewhere."""
         pairs = zip(vars(self).values(), vars(other).values(), strict=True)
         return AffineExpressions(*(np.where(condition, mine, theirs) for mine, theirs in pairs))
 
-    def replaced(self, places: Integers, other: AffineExpressions) -> AffineExpressions:
-        """Flat forms with others in some places."""
+    def put(self, places: Integers, other: AffineExpressions) -> AffineExpressions:
+        """A copy of flat expressions with those at some places replaced."""
         parts = [part.copy() for part in vars(self).values()]
         for part, new in zip(parts, vars(other).values(), strict=True):
             part[..., places] = new
         return AffineExpressions(*parts)
 
-    def shifted(self, by: Float64) -> AffineExpressions:
+    def shift(self, by: Float64) -> AffineExpressions:
         """The expressions plus constants."""
         on_input = self.on_input.copy()
         on_input[0] += by
@@ -105,18 +111,18 @@ class AffineExpressions:
             self, on_input=on_input, size=self.size + np.abs(by), error=self.error + rounding
         )
 
-    def scaled(self, by: Float64, off: Float64 | float = 0.0) -> AffineExpressions:
-        """The expressions times constants, which have relative errors ``off`` themselves."""
+    def scale(self, by: Float64, off: Float64 | float = 0.0) -> AffineExpressions:
+        """The expressions times constants, each with an error of at most ``off``."""
         size, error = (part * np.abs(by) for part in (self.size, self.error))
         rounding = np.where(np.abs(by) == 1, 0.0, 4 * EPSILON * (size + error) + UNDERFLOW)
         rounding += off * (self.size + self.error)
         return AffineExpressions(self.on_input * by, self.on_units * by, size, error + rounding)
 
-    def plus(self, other: AffineExpressions) -> AffineExpressions:
-        """Sums, over the features and units of both."""
+    def add(self, other: AffineExpressions) -> AffineExpressions:
+        """Sums, over the features and units of both operands."""
         features = max(len(self.on_input), len(other.on_input)) - 1
         units = max(len(self.on_units), len(other.on_units))
-        mine, theirs = self.padded(features, units), other.padded(features, units)
+        mine, theirs = self.pad(features, units), other.pad(features, units)
         size = self.size + other.size
         return AffineExpressions(
             mine.on_input + theirs.on_input,
@@ -126,21 +132,21 @@ class AffineExpressions:
         )
 
     @classmethod
-    def side_by_side(
+    def concatenate(
         cls, parts: Sequence[AffineExpressions], features: int, units: int
     ) -> AffineExpressions:
-        """Flat forms one behind the other, among so many features and units."""
-        wide = [vars(part.padded(features, units)).values() for part in parts]
+        """Flat expressions one after another, over the given numbers of features and units."""
+        wide = [vars(part.pad(features, units)).values() for part in parts]
         return cls(*(np.concatenate(each, axis=-1) for each in zip(*wide, strict=True)))
 
 
 _FEW: Final = 6
-"""Operations beside the sum itself, those of sizes and errors included."""
+"""Operations beside the sum itself, on sizes and errors too."""
 
 
 @final
 class RoundingAlgebra(Algebra[Float64]):
-    """Evaluates pairs (size, error), the two samples of a batch; for affine operations alone."""
+    """Affine operations on pairs (size, error), the two samples of a batch."""
 
     def __init__(self) -> None:
         self._at = NumpyAlgebra()
@@ -158,9 +164,9 @@ class RoundingAlgebra(Algebra[Float64]):
 
     @override
     def scale(self, x: Float64, constant: Float64) -> Float64:
-        scaled = self._at.scale(x, np.abs(constant))
+        product = self._at.scale(x, np.abs(constant))
         exact = np.all((constant == 0.0) | (np.abs(constant) == 1.0))
-        return scaled if exact else _rounded(scaled, 1)
+        return product if exact else _rounded(product, 1)
 
     @override
     def matmul(self, x: Float64, weight: Float64) -> Float64:
@@ -241,12 +247,12 @@ _NOT_AFFINE: Final = TypeError("an affine layer uses an operation that is not af
 
 
 def _summed(weight: Float64, terms: int, operate: Callable[[Float64], Float64]) -> Float64:
-    """An operation whose results are sums of so many terms."""
+    """An operation whose results are sums of so many terms, on absolute weights."""
     return _rounded(operate(np.abs(weight)), terms)
 
 
 def _rounded(pair: Float64, terms: int) -> Float64:
-    """Adds what sums of so many terms are off, those of the pair itself included."""
+    """Adds the rounding of sums of so many terms, on the pair itself too."""
     share = (terms + _FEW) * EPSILON
     sizes, errors = pair[0] * (1 + share), pair[1] * (1 + share)
     return np.stack([sizes, errors + share * sizes + UNDERFLOW])

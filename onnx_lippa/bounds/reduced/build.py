@@ -1,12 +1,12 @@
-"""Piecewise-linear layers in terms of ReLUs, as forms.
+"""Reduced networks, layer by layer: piecewise-linear layers written by ReLUs.
 
 - A kink: ``z = value + below (x - kink) + (above - below) max(x - kink, 0)``.
 - A maximum: ``max(a, b) = a + max(b - a, 0)``, in rounds of pairs.
-- A switch whose condition is decided is one of its branches. Elsewhere, where the branches meet
-  at d = 0, it is ``b + k max(d, 0)``. One that jumps has no ReLUs: the jump beside such a kink may
-  be anything up to its bounds, or where it is no small part, the switch anything between the bounds
-  of both branches. Where the sign of d is given (``search/switches.py``) the switch is one of its
-  branches, and d is a unit of this sign.
+- A select ``z = a if d >= 0 else b`` of known condition is one of its branches. Elsewhere, where
+  the branches meet at d = 0, it is ``b + k max(d, 0)``. A select that jumps cannot be written by
+  ReLUs. The jump beside such a kink is a further feature between its bounds, or, where the jump is
+  no small part, so is the whole select. Where the sign of d is given (``search/switches.py``), the
+  select is one of its branches and d a unit of that sign.
 """
 
 from __future__ import annotations
@@ -37,42 +37,42 @@ from onnx_lippa.ir.layers.select import Select
 from onnx_lippa.ir.network import Network
 
 _MEET: Final = 1e-7
-"""A jump of at most this share of the branches' sizes is an error of a kink."""
+"""A jump of at most this share of the branches' sizes counts as an error of a kink."""
 _SMALL: Final = 0.5
-"""A jump whose bounds are narrower than this share of the branches' is one beside a kink."""
+"""A jump whose bounds are narrower than this share of the branches' stands beside a kink."""
 
 
 class NoRelaxationError(LippaError):
-    """A piecewise-linear layer of a kind that is not known here."""
+    """A piecewise-linear layer that has no relaxation by ReLUs."""
 
 
-def folded(
+def reduce_layer(
     reduction: Reduction, layer: PiecewiseLayer, operand: AffineExpressions, first: int
 ) -> AffineExpressions:
-    """The layer on forms.
+    """A piecewise-linear layer on expressions.
 
     Args:
         folding: the reduced network so far.
         layer: the layer.
-        operand: forms of its input, shaped.
-        first: number of its first scalar unit among those of the network.
+        operand: expressions of its input, shaped.
+        first: index of its first scalar unit in the network.
 
     Raises:
-        NoRelaxationError: a kind of layer that is not known here.
-        NoInputsError: no input has the signs that are given of its switches.
+        NoRelaxationError: a layer of another kind.
+        ContradictorySignsError: no input has the given signs.
         TooLargeError: as :class:`Reduction` raises it.
     """
     origin = first + np.arange(size(layer.shape))
     if isinstance(layer, Activation):
-        return _kinked(reduction, layer, operand, origin)
+        return _reduce_kink(reduction, layer, operand, origin)
     if isinstance(layer, ReduceMax):
-        return _largest(reduction, layer, operand, origin)
+        return _reduce_maximum(reduction, layer, operand, origin)
     if isinstance(layer, Select):
-        return _switched(reduction, layer, operand, origin)
+        return _reduce_select(reduction, layer, operand, origin)
     raise NoRelaxationError(f"there is no relaxation of {type(layer).__name__}")
 
 
-def _kinked(
+def _reduce_kink(
     reduction: Reduction, layer: Activation, operand: AffineExpressions, origin: Integers
 ) -> AffineExpressions:
     flat: Shape = (size(layer.shape),)
@@ -80,43 +80,43 @@ def _kinked(
         np.broadcast_to(part, layer.shape).ravel()
         for part in (layer.kink, layer.value, layer.below, layer.above)
     )
-    x = operand.reshaped(flat).shifted(-kink)
+    x = operand.reshape(flat).shift(-kink)
     z = reduction.relu(x, origin)
     if np.any(below):
-        z = z.scaled(above - below, EPSILON * np.abs(above - below)).plus(x.scaled(below))
+        z = z.scale(above - below, EPSILON * np.abs(above - below)).add(x.scale(below))
     else:
-        z = z.scaled(above)
-    return z.shifted(value).reshaped(layer.shape)
+        z = z.scale(above)
+    return z.shift(value).reshape(layer.shape)
 
 
-def _largest(
+def _reduce_maximum(
     reduction: Reduction, layer: ReduceMax, operand: AffineExpressions, origin: Integers
 ) -> AffineExpressions:
     axis = layer.axis
-    entries = [operand.along(axis, j).reshaped((origin.size,)) for j in range(layer.entries)]
+    entries = [operand.along(axis, j).reshape((origin.size,)) for j in range(layer.entries)]
     while len(entries) > 1:
         pairs = list(zip(entries[::2], entries[1::2], strict=False))
         left_over = entries[2 * len(pairs) :]
-        a = _side_by_side(reduction, [pair[0] for pair in pairs])
-        b = _side_by_side(reduction, [pair[1] for pair in pairs])
-        difference = b.plus(a.scaled(np.array(-1.0)))
-        larger = a.plus(reduction.relu(difference, np.tile(origin, len(pairs))))
+        a = _concatenate(reduction, [pair[0] for pair in pairs])
+        b = _concatenate(reduction, [pair[1] for pair in pairs])
+        difference = b.add(a.scale(np.array(-1.0)))
+        larger = a.add(reduction.relu(difference, np.tile(origin, len(pairs))))
         columns = np.arange(len(pairs) * origin.size).reshape(len(pairs), -1)
         entries = [larger.take(chosen) for chosen in columns] + left_over
-    return entries[0].reshaped(layer.shape)
+    return entries[0].reshape(layer.shape)
 
 
-def _side_by_side(reduction: Reduction, parts: list[AffineExpressions]) -> AffineExpressions:
-    return AffineExpressions.side_by_side(parts, reduction.features, reduction.units)
+def _concatenate(reduction: Reduction, parts: list[AffineExpressions]) -> AffineExpressions:
+    return AffineExpressions.concatenate(parts, reduction.features, reduction.units)
 
 
-def _switched(
+def _reduce_select(
     reduction: Reduction, layer: Select, operand: AffineExpressions, origin: Integers
 ) -> AffineExpressions:
-    wide = operand.padded(reduction.features, reduction.units)
-    d, a, b = (wide.along(0, j).reshaped((size(layer.shape),)) for j in range(3))
+    wide = operand.pad(reduction.features, reduction.units)
+    d, a, b = (wide.along(0, j).reshape((size(layer.shape),)) for j in range(3))
     low, high = reduction.bounds(d)
-    # d = 0 takes the first branch: only what is surely below takes the second one.
+    # d = 0 takes the first branch, so only d < 0 takes the second.
     signs = reduction.signs(origin)
     if np.any((signs > 0) & (high < 0)) or np.any((signs < 0) & (low >= 0)):
         raise ContradictorySignsError("no input has these signs")
@@ -124,30 +124,32 @@ def _switched(
     if np.any(signs != 0):
         known = np.flatnonzero(unsure & (signs != 0))
         reduction.restrict(d.take(known), low[known], high[known], signs[known], origin[known])
-        d, a, b = (part.padded(reduction.features, reduction.units) for part in (d, a, b))
+        d, a, b = (part.pad(reduction.features, reduction.units) for part in (d, a, b))
     takes_a, open_ = (low >= 0) | (signs > 0), np.flatnonzero(unsure & (signs == 0))
     z = a.where(takes_a, b)
     if open_.size:
-        either = _either(reduction, d.take(open_), a.take(open_), b.take(open_), origin[open_])
-        z = z.padded(reduction.features, reduction.units).replaced(open_, either)
-    return z.reshaped(layer.shape)
+        either = _blend_branches(
+            reduction, d.take(open_), a.take(open_), b.take(open_), origin[open_]
+        )
+        z = z.pad(reduction.features, reduction.units).put(open_, either)
+    return z.reshape(layer.shape)
 
 
 @np.errstate(over="ignore", invalid="ignore", under="ignore")
-def _either(
+def _blend_branches(
     reduction: Reduction,
     d: AffineExpressions,
     a: AffineExpressions,
     b: AffineExpressions,
     origin: Integers,
 ) -> AffineExpressions:
-    """a where d >= 0, b elsewhere, of flat forms: ``b + k max(d, 0)`` and what that leaves.
+    """``a if d >= 0 else b`` of flat expressions, as ``b + k max(d, 0)`` plus a residual.
 
-    Where d >= 0 it leaves ``a - b - k d``, elsewhere nothing. Where the branches meet wherever
-    d = 0, that is 0 for the right k, but for the rounding of weights, which counts as an error.
+    The residual is ``a - b - k d`` where d >= 0, and 0 elsewhere. Where the branches meet at d = 0,
+    it is 0 for the right k up to the rounding of weights, which counts as an error.
     """
-    slope = _slope(reduction, d, a, b)
-    rest = a.plus(b.scaled(np.array(-1.0))).plus(d.scaled(-slope))
+    slope = _fit_slope(reduction, d, a, b)
+    rest = a.add(b.scale(np.array(-1.0))).add(d.scale(-slope))
     least, most = reduction.bounds(rest)
     least, most = np.minimum(least, 0.0), np.maximum(most, 0.0)
     jump = np.maximum(most, -least)
@@ -159,32 +161,32 @@ def _either(
     kinked = np.flatnonzero(near)
     z = b
     if kinked.size:
-        bent = reduction.relu(d.take(kinked), origin[kinked]).scaled(slope[kinked])
-        z = z.padded(reduction.features, reduction.units)
-        bent = b.take(kinked).plus(bent)
+        bent = reduction.relu(d.take(kinked), origin[kinked]).scale(slope[kinked])
+        z = z.pad(reduction.features, reduction.units)
+        bent = b.take(kinked).add(bent)
         bent = replace(bent, error=bent.error + np.where(meet, jump, 0.0)[kinked])
-        z = z.replaced(kinked, bent)
+        z = z.put(kinked, bent)
     jumps = np.flatnonzero(~meet)
     if jumps.size:
         low, high = np.where(near, least, low), np.where(near, most, high)
-        anything = reduction.further_features(low[jumps], high[jumps], origin[jumps])
-        z = z.padded(reduction.features, reduction.units)
-        beside = z.take(jumps).plus(anything).where(near[jumps], anything)
-        z = z.replaced(jumps, beside)
+        anything = reduction.add_features(low[jumps], high[jumps], origin[jumps])
+        z = z.pad(reduction.features, reduction.units)
+        beside = z.take(jumps).add(anything).where(near[jumps], anything)
+        z = z.put(jumps, beside)
     return z
 
 
 @np.errstate(over="ignore", invalid="ignore", under="ignore")
-def _slope(
+def _fit_slope(
     reduction: Reduction, d: AffineExpressions, a: AffineExpressions, b: AffineExpressions
 ) -> Float64:
-    """The k of each with which ``k d`` varies most as ``a - b`` does, by their coefficients."""
+    """The least-squares k of ``k d = a - b``, by weighted coefficients."""
     weights = reduction.largest()
-    weights[0] = 0.0  # what constants differ by is the jump
+    weights[0] = 0.0  # the difference of the constants is the jump
     by_input, by_unit = weights[: 1 + reduction.features], weights[1 + reduction.features :]
     condition, difference = (
         np.concatenate([by_input[:, None] * part.on_input, by_unit[:, None] * part.on_units])
-        for part in (d, a.plus(b.scaled(np.array(-1.0))))
+        for part in (d, a.add(b.scale(np.array(-1.0))))
     )
     largest = np.abs(condition).max(axis=0)
     condition /= np.where(largest > 0, largest, 1.0)
@@ -194,9 +196,9 @@ def _slope(
 
 
 def find_shared_conditions(network: Network) -> Integers:
-    """(scalar units,) the first switch whose d is the same value; others have their own number.
+    """(scalar units,) the first select with the same value as d; other units are their own.
 
-    Equal formulas would not do: where two values differ by a rounding, both branches may be met.
+    Values are compared, not formulas: where two differ by rounding, both branches may be taken.
     """
     first = np.arange(network.units)
     known: dict[tuple[int, int], int] = {}
@@ -206,7 +208,7 @@ def find_shared_conditions(network: Network) -> Integers:
             continue
         count = size(step.layer.shape)
         if isinstance(step.layer, Select):
-            source = _source(network, step.inputs[0], step.layer.shape)
+            source = _find_source(network, step.inputs[0], step.layer.shape)
             if source is not None:
                 value, entries = source
                 for place, entry in enumerate(entries.ravel().tolist()):
@@ -215,8 +217,8 @@ def find_shared_conditions(network: Network) -> Integers:
     return first
 
 
-def _source(network: Network, stack: int, shape: Shape) -> tuple[int, Integers] | None:
-    """The value that the d of a switch is, and (*shape) which of its entries; None if unknown."""
+def _find_source(network: Network, stack: int, shape: Shape) -> tuple[int, Integers] | None:
+    """The value that d of a select is, and (*shape) which of its entries; None if unknown."""
     if stack == 0:
         return None
     step = network.steps[stack - 1]
@@ -234,19 +236,19 @@ def _source(network: Network, stack: int, shape: Shape) -> tuple[int, Integers] 
 def reduce_network(
     network: Network, domain: InputDomain, tightening: Tightening, signs: States | None = None
 ) -> ReducedNetwork:
-    """Everything that the inputs decide folded into affine maps between undecided ReLUs.
+    """Eliminates the stable units of a network over an input domain.
 
     Args:
         network: the network.
         domain: the inputs.
-        tightening: what to do for the bounds of pre-activations, and what it may take.
-        signs: (scalar units,) of switches: 1 or -1 where only inputs with ``d >= 0`` or ``d < 0``
-            count, 0 elsewhere; None where all of them count.
+        tightening: how pre-activations are bounded, and the limits.
+        signs: (scalar units,) of selects: ACTIVE or INACTIVE where only inputs with ``d >= 0`` or
+            ``d < 0`` count, UNDECIDED elsewhere; None for all inputs.
 
     Raises:
-        NoInputsError: no input has these signs.
-        TooLargeError, OutOfTimeError: the forms do not fit, or take too long.
-        NoRelaxationError: a layer of a kind that is not known.
+        ContradictorySignsError: no input has these signs.
+        TooLargeError, OutOfTimeError: the expressions do not fit, or the deadline has passed.
+        NoRelaxationError: a layer without a relaxation.
     """
     reduction = Reduction(domain, tightening, signs)
     last_use = {i: place for place, step in enumerate(network.steps) for i in step.inputs}
@@ -257,9 +259,9 @@ def reduce_network(
         if isinstance(layer, AffineLayer):
             values.append(reduction.affine(layer, operands))
         elif isinstance(layer, PiecewiseLayer):
-            values.append(folded(reduction, layer, operands[0], first))
+            values.append(reduce_layer(reduction, layer, operands[0], first))
             first += size(layer.shape)
         for i in step.inputs:
             if last_use[i] == place:
                 values[i] = AffineExpressions.constant(np.zeros(0))  # no longer needed
-    return reduction.network(values[-1].reshaped((network.output_size,)))
+    return reduction.network(values[-1].reshape((network.output_size,)))

@@ -1,16 +1,16 @@
-"""The network over one box of inputs, as affine maps between its unstable ReLUs.
+"""The reduced network over an input domain: affine maps between its unstable ReLUs.
 
-A unit whose pre-activation cannot change sign over the box is affine there and is folded away.
-What is left is small and dense, whatever operators the network is made of:
+A unit whose pre-activation cannot change sign over the domain is affine there and is eliminated.
+What remains is small and dense, whatever the operators of the network:
 
     ẑ = A x + L z + c,    z = max(ẑ, 0),    f(x) = Γ x + M z + γ
 
-Coefficients are float64 sums. How far they can be from those of the network is kept beside them:
-for every input, with the z that the network has there, both equations hold within ``error``.
+Coefficients are float64 sums, with a bound of their error: for every input, with the z that the
+network has there, both equations hold up to ``error``.
 
-Units are ordered by depth, in blocks whose units do not feed each other; L is zero but where a
-unit takes one of an earlier block. Bounds, linear and mixed-integer programs and branch and bound
-are all stated over this.
+Units are ordered by depth, in blocks whose units do not feed each other: L is zero except from
+units of earlier blocks. Bounds, linear and mixed-integer programs, and branch and bound are all
+stated over this form.
 """
 
 from __future__ import annotations
@@ -30,28 +30,27 @@ _FEW: Final = 8
 
 @dataclass(frozen=True)
 class ReducedNetwork:
-    """One network over one box.
+    """One network over one input domain.
 
     Attributes:
-        domain: the inputs; x stands for those of their features that vary.
+        domain: the inputs; x holds the features that vary.
         on_input: A, (units, d).
         on_units: L, (units, units), zero on and above its blocks' diagonal.
         offset: c, (units,).
         starts: first unit of each block, and the number of units at the end.
-        unit_lower: (units,) proven lower bounds l of ẑ over the box; l < 0 < u, but where nothing
-            was folded.
+        unit_lower: (units,) proven lower bounds l of ẑ; l < 0 < u, unless nothing was eliminated.
         unit_upper: (units,) proven upper bounds u of ẑ.
         outputs_on_input: Γ, (k, d).
         outputs_on_units: M, (k, units).
         outputs_offset: γ, (k,).
         origin: (units,) number of the unit among the scalar units of all piecewise-linear layers
             in network order.
-        exact: whether it equals the network, up to its errors. Where a switch jumps, its output is
+        exact: whether it equals the network, up to its errors. Where a select jumps, its output is
             a further feature behind those of the input, and this relaxes the network; where its
             sign was given, d is a unit of this sign, and this is the network for those inputs.
-        unit_error: (units,) how far ẑ may be from ``A x + L z + c``; None for 0.
-        outputs_error: (k,) how far f may be from ``Γ x + M z + γ``; None for 0.
-        jumps: the switches (as in ``origin``) that its further features stand for; None for none.
+        unit_error: (units,) bounds of ``|ẑ - (A x + L z + c)|``; None for 0.
+        outputs_error: (k,) bounds of ``|f - (Γ x + M z + γ)|``; None for 0.
+        jumps: the selects (as in ``origin``) that its further features stand for; None for none.
     """
 
     domain: InputDomain
@@ -72,12 +71,12 @@ class ReducedNetwork:
 
     @property
     def error(self) -> Float64:
-        """(units,) how far ẑ may be from its form."""
+        """(units,) bounds of the error of ẑ."""
         return np.zeros(self.units) if self.unit_error is None else self.unit_error
 
     @property
     def output_error(self) -> Float64:
-        """(k,) how far outputs may be from their forms."""
+        """(k,) bounds of the error of the outputs."""
         return (
             np.zeros(len(self.outputs_offset)) if self.outputs_error is None else self.outputs_error
         )
@@ -103,7 +102,7 @@ class ReducedNetwork:
         return self.domain.upper
 
     def sizes(self, on_input: Float64, on_units: Float64, offset: Float64) -> Float64:
-        """(n,) what the sizes of the terms of functions of x and z sum up to at most."""
+        """(n,) bounds of the sums of the absolute values of the terms of functions of x and z."""
         largest = np.maximum(np.abs(self.lower), np.abs(self.upper))
         total = np.abs(offset) + np.abs(on_input) @ largest
         if self.units:
@@ -117,8 +116,7 @@ class ReducedNetwork:
             matrix: (n, k).
 
         Returns:
-            (n, d), (n, units) and (n,); then (n,) how far the functions may be from these for any
-            input.
+            (n, d), (n, units), (n,), and bounds (n,) of the error for any input.
         """
         sizes = self.sizes(self.outputs_on_input, self.outputs_on_units, self.outputs_offset)
         error = np.abs(matrix) @ (self.output_error + (matrix.shape[1] + _FEW) * EPSILON * sizes)
@@ -145,18 +143,18 @@ class ReducedNetwork:
         return outputs
 
     def embed(self, x: Float64) -> Float64:
-        """The inputs of the network (n, all features) that points x (n, d) stand for."""
+        """Points x (n, d) as inputs of the network (n, all features)."""
         full = np.repeat(self.domain.base[None], len(x), axis=0)
         full[:, self.domain.free] = x[:, : self.domain.free.size]
         return full
 
     def restrict(self, full: Float64) -> Float64:
-        """The points x (n, d) of inputs (n, all features); only where it is exact."""
+        """Inputs (n, all features) as points x (n, d); only where the reduced network is exact."""
         points: Float64 = full[:, self.domain.free]
         return points
 
 
 def difference(left: Float64, right: Float64, error: Float64) -> tuple[Float64, Float64]:
-    """``left - right``, and an error that its rounding is added to."""
+    """``left - right``, and an error increased by the rounding of it."""
     value = left - right
     return value, error + EPSILON * np.abs(value)

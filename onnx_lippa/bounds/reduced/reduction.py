@@ -1,13 +1,12 @@
-"""From a network and a set of inputs to its reduced network, one layer after the other.
+"""Stable-unit elimination: from a network and an input domain to its reduced network.
 
-Every value of the network is held as an affine form of x and the unstable units met so far, with
-one sample for each coefficient: an affine layer maps all of them at once by its own ``linear``,
-whatever it is. A piecewise-linear layer is stated by ReLUs (``pieces.py``), and a ReLU whose sign
-is decided over the inputs folds into the forms.
+Every value of the network is held as affine expressions of x and the unstable units found so far.
+An affine layer maps them by its own ``linear``, one sample for each coefficient, whatever the
+layer is. A piecewise-linear layer is written by ReLUs (``build.py``), and a ReLU of known sign
+over the domain is eliminated: it is 0 or its own expression.
 
-Rounding is kept as an error of each form (``rounding.py``): for every input, with the z that the
-network has there, a number is its form but for that error. Bounds include it, and so do the
-equations of the units.
+Expressions carry bounds of their rounding error (``affine.py``), which bounds of pre-activations
+and the equations of units include.
 """
 
 from __future__ import annotations
@@ -33,36 +32,35 @@ from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
 
 _PRODUCTS: Final = 1e10
-"""Products of numbers in one step of an ascent, about a second of work."""
+"""Multiplications in one step of an ascent, about a second of work."""
 _ROWS: Final = 1024
 """Pre-activations bounded at once."""
 _OF_ERROR: Final = 2.0
 _FLOOR: Final = 1e-200
-"""A pre-activation that passes 0 by no more than this times its error does so by rounding alone."""
+"""A pre-activation that passes 0 by at most this many times its error does so by rounding."""
 _BYTES_AT_ONCE: Final = 2.0**26
-"""Bytes of coefficients that a layer maps before the clock is looked at."""
+"""Bytes of coefficients that a layer maps between two looks at the clock."""
 _ALGEBRA: Final = RoundingAlgebra()
 
 
 class ContradictorySignsError(LippaError):
-    """Signs of switches that no input has: this is proven."""
+    """Signs of selects that no input has; this is proven."""
 
 
 class TooLargeError(LippaError):
-    """A network whose reduced network would not fit into the memory allowed."""
+    """A reduced network that does not fit into the memory allowed."""
 
 
 @dataclass(frozen=True)
 class Tightening:
-    """How much is done for the bounds of pre-activations.
+    """How pre-activations are bounded.
 
     Attributes:
-        linear: bound them by the dual of the units before; interval arithmetic alone if not.
-        steps: steps of ascent for each bound that leaves a sign undecided.
-        fold: fold units whose sign is decided; if not, every unit is kept, as a naive formulation
-            of a MIP has it.
-        memory: bytes that the forms of one value may take.
-        deadline: ``time.monotonic()`` from which on no more is begun.
+        linear: by the dual bound of the units before; else by interval arithmetic alone.
+        steps: steps of dual ascent for each unit that the first bounds leave unstable.
+        fold: whether stable units are eliminated; else all are kept, as in a naive MIP.
+        memory: bytes that the expressions of one value may take.
+        deadline: ``time.monotonic()`` after which no step is begun.
     """
 
     linear: bool = True
@@ -74,13 +72,13 @@ class Tightening:
 
 @final
 class Reduction:
-    """The reduced network as it grows.
+    """The reduced network under construction.
 
     Args:
         domain: the inputs.
-        tightening: what to do for bounds.
-        signs: (scalar units,) of switches: 1 or -1 where only inputs with ``d >= 0`` or ``d < 0``
-            count, 0 elsewhere; None where all of them count.
+        tightening: how pre-activations are bounded.
+        signs: (scalar units,) of selects: ACTIVE or INACTIVE where only inputs with ``d >= 0`` or
+            ``d < 0`` count, UNDECIDED elsewhere; None for all inputs.
     """
 
     def __init__(
@@ -98,18 +96,18 @@ class Reduction:
         return int(self.domain.lower.size)
 
     def affine(self, layer: AffineLayer, operands: list[AffineExpressions]) -> AffineExpressions:
-        """An affine layer on forms.
+        """An affine layer on expressions.
 
         Raises:
-            TooLargeError, OutOfTimeError: its result does not fit, or comes too late.
+            TooLargeError, OutOfTimeError: the result does not fit, or the deadline has passed.
         """
         self._require(size(layer.shape))
-        wide = [operand.padded(self.features, self.units) for operand in operands]
+        wide = [operand.pad(self.features, self.units) for operand in operands]
         on_units = np.zeros((0, *layer.shape))
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            on_input = self._linear(layer, [one.on_input for one in wide])
+            on_input = self._map_coefficients(layer, [one.on_input for one in wide])
             if self.units:
-                on_units = self._linear(layer, [one.on_units for one in wide])
+                on_units = self._map_coefficients(layer, [one.on_units for one in wide])
             pairs = [np.stack([one.size, one.error]) for one in wide]
             sizes, errors = np.array(layer.linear(_ALGEBRA, *pairs))
             offset = layer.offset()
@@ -119,8 +117,8 @@ class Reduction:
                 sizes += np.abs(offset)
         return AffineExpressions(on_input, on_units, sizes, errors)
 
-    def _linear(self, layer: AffineLayer, operands: list[Float64]) -> Float64:
-        """The linear part of a layer on coefficients (m, *shape), a part of them at a time."""
+    def _map_coefficients(self, layer: AffineLayer, operands: list[Float64]) -> Float64:
+        """The linear part of a layer on coefficients (m, *shape), in parts."""
         count = len(operands[0])
         result = np.empty((count, *layer.shape))
         at_once = max(1, int(_BYTES_AT_ONCE / (8 * size(layer.shape))))
@@ -131,18 +129,20 @@ class Reduction:
             result[part] = layer.linear(algebra, *(one[part] for one in operands))
         return result
 
-    def relu(self, forms: AffineExpressions, origin: Integers) -> AffineExpressions:
-        """``max(form, 0)`` of flat forms (m), those that are undecided as new units.
+    def relu(self, expressions: AffineExpressions, origin: Integers) -> AffineExpressions:
+        """``max(·, 0)`` of flat expressions (m); unstable ones become new units.
 
         Args:
-            forms: the pre-activations.
+            expressions: the pre-activations.
             origin: (m,) which scalar unit of the network each belongs to.
         """
-        forms = self._measured(forms.padded(self.features, self.units))
-        lower, upper = self.bounds(forms)
-        undecided = (lower < 0) & (upper > 0)  # bounds are numbers, if infinite ones
-        # What is undecided by rounding alone is no unit: it is 0, or its form, but for an error.
-        least = _FLOOR + _OF_ERROR * np.where(np.isfinite(forms.error), forms.error, 0.0)
+        expressions = self._shrink_sizes(expressions.pad(self.features, self.units))
+        lower, upper = self.bounds(expressions)
+        undecided = (lower < 0) & (upper > 0)  # bounds are never NaN
+        # Undecided by rounding alone: 0 or the expression, up to an error.
+        least = _FLOOR + _OF_ERROR * np.where(
+            np.isfinite(expressions.error), expressions.error, 0.0
+        )
         nothing, whole = undecided & (upper <= least), undecided & (lower >= -least)
         if self._tightening.fold:
             unstable = undecided & ~nothing & ~whole
@@ -152,56 +152,54 @@ class Reduction:
         self._require(lower.size, new.size)
         kept = ((lower >= 0) | whole) & ~unstable & ~nothing
         on_units = np.zeros((self.units + new.size, lower.size))
-        on_units[: self.units] = np.where(kept, forms.on_units, 0.0)
+        on_units[: self.units] = np.where(kept, expressions.on_units, 0.0)
         on_units[self.units + np.arange(new.size), new] = 1.0
         if new.size:
-            self._blocks.append((forms.take(new), lower[new], upper[new], origin[new]))
+            self._blocks.append((expressions.take(new), lower[new], upper[new], origin[new]))
             self.units += new.size
-        sizes = np.where(kept, forms.size, np.where(unstable, np.maximum(upper, 0.0), 0.0))
-        errors = np.where(kept, (forms.error + np.maximum(-lower, 0.0)) * ROOM, 0.0)
+        sizes = np.where(kept, expressions.size, np.where(unstable, np.maximum(upper, 0.0), 0.0))
+        errors = np.where(kept, (expressions.error + np.maximum(-lower, 0.0)) * ROOM, 0.0)
         errors = np.where(nothing, upper, errors)
-        return AffineExpressions(np.where(kept, forms.on_input, 0.0), on_units, sizes, errors)
+        return AffineExpressions(np.where(kept, expressions.on_input, 0.0), on_units, sizes, errors)
 
     def largest(self) -> Float64:
-        """(1 + d + units,) the largest sizes of what coefficients multiply; 1 for the constant."""
+        """(1 + d + units,) largest absolute values of the factors of coefficients."""
         ends = np.maximum(np.abs(self.domain.lower), np.abs(self.domain.upper))
         return np.concatenate([[1.0], ends, np.maximum(self._unit_bounds()[1], 0.0)])
 
-    def _measured(self, forms: AffineExpressions) -> AffineExpressions:
-        """The same with sizes as small as the coefficients allow."""
+    def _shrink_sizes(self, expressions: AffineExpressions) -> AffineExpressions:
+        """The same with the least sizes that the coefficients allow."""
         ends, most = np.split(self.largest()[1:], [self.features])
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            sizes = np.abs(forms.on_input[0]) + ends @ np.abs(forms.on_input[1:])
-            sizes = (sizes + most @ np.abs(forms.on_units)) * ROOM
-        return replace(forms, size=np.fmin(forms.size, sizes))
+            sizes = np.abs(expressions.on_input[0]) + ends @ np.abs(expressions.on_input[1:])
+            sizes = (sizes + most @ np.abs(expressions.on_units)) * ROOM
+        return replace(expressions, size=np.fmin(expressions.size, sizes))
 
     def signs(self, origin: Integers) -> States:
-        """(m,) the signs that are given of some switches."""
+        """(m,) the given signs of some selects."""
         return np.zeros(origin.size, np.int8) if self._signs is None else self._signs[origin]
 
     def restrict(
         self,
-        forms: AffineExpressions,
+        expressions: AffineExpressions,
         lower: Float64,
         upper: Float64,
         signs: States,
         origin: Integers,
     ) -> None:
-        """Lets only inputs count for which flat forms (m) have these signs, 0 included.
+        """Restricts the inputs to those at which flat expressions (m) have these signs, or are 0.
 
-        Each becomes a unit whose sign is known, and whose output nothing takes.
+        Each becomes a unit of known sign that nothing depends on.
         """
         self.exact = False
-        if forms.count:
-            self._require(forms.count, forms.count)
+        if expressions.count:
+            self._require(expressions.count, expressions.count)
             lower, upper = np.where(signs > 0, 0.0, lower), np.where(signs > 0, upper, 0.0)
-            self._blocks.append((forms.padded(self.features, self.units), lower, upper, origin))
-            self.units += forms.count
+            self._blocks.append((expressions.pad(self.features, self.units), lower, upper, origin))
+            self.units += expressions.count
 
-    def further_features(
-        self, lower: Float64, upper: Float64, origin: Integers
-    ) -> AffineExpressions:
-        """Forms (m) of features that stand for what has no ReLUs: anything between bounds.
+    def add_features(self, lower: Float64, upper: Float64, origin: Integers) -> AffineExpressions:
+        """Expressions (m) of further features, for values that ReLUs cannot express.
 
         Args:
             lower: (m,) lower bounds.
@@ -218,10 +216,10 @@ class Reduction:
         on_units = np.zeros((self.units, lower.size))
         return AffineExpressions(on_input, on_units, sizes, np.zeros(lower.size))
 
-    def bounds(self, forms: AffineExpressions) -> tuple[Float64, Float64]:
-        """Proven lower and upper bounds (m,) of what flat forms stand for, over all inputs."""
-        forms = forms.padded(self.features, self.units)
-        lower, upper = self._interval(forms)
+    def bounds(self, expressions: AffineExpressions) -> tuple[Float64, Float64]:
+        """Proven lower and upper bounds (m,) of the numbers that flat expressions stand for."""
+        expressions = expressions.pad(self.features, self.units)
+        lower, upper = self._bound_by_intervals(expressions)
         if self.units == 0 or not self._tightening.linear:
             return lower, upper
         reduced = self.network(AffineExpressions.constant(np.zeros(0)))
@@ -232,7 +230,7 @@ class Reduction:
             at_once = self._rows_at_once()
             for first in range(0, undecided.size, at_once):
                 chosen = undecided[first : first + at_once]
-                rows = forms.take(chosen)
+                rows = expressions.take(chosen)
                 for sign, side in ((1.0, lower), (-1.0, upper)):
                     objectives = Objectives.of(
                         units,
@@ -248,34 +246,37 @@ class Reduction:
         return lower, upper
 
     def _rows_at_once(self) -> int:
-        """Pre-activations bounded at once: fewer where each takes longer."""
+        """Pre-activations bounded at once, fewer where each takes longer."""
         each = self.units * (self.units + self.features)
         return int(np.clip(_PRODUCTS / max(each, 1), 1, _ROWS))
 
-    def _interval(self, forms: AffineExpressions) -> tuple[Float64, Float64]:
-        """Bounds by interval arithmetic over x and z, of a part of the forms at a time."""
-        lower, upper = np.empty(forms.count), np.empty(forms.count)
+    def _bound_by_intervals(self, expressions: AffineExpressions) -> tuple[Float64, Float64]:
+        """Bounds by interval arithmetic over x and z, in parts."""
+        lower, upper = np.empty(expressions.count), np.empty(expressions.count)
         at_once = max(1, int(_BYTES_AT_ONCE / (8 * (1 + self.features + self.units))))
-        for first in range(0, forms.count, at_once):
+        for first in range(0, expressions.count, at_once):
             require_time(self._tightening.deadline)
-            part = np.arange(first, min(first + at_once, forms.count))
-            lower[part], upper[part] = self._interval_of(forms.take(part))
+            part = np.arange(first, min(first + at_once, expressions.count))
+            lower[part], upper[part] = self._bound_part(expressions.take(part))
         return lower, upper
 
-    def _interval_of(self, forms: AffineExpressions) -> tuple[Float64, Float64]:
-        """Bounds of some forms; infinite where numbers overflow."""
+    def _bound_part(self, expressions: AffineExpressions) -> tuple[Float64, Float64]:
+        """Bounds of some expressions; infinite where numbers overflow."""
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            objectives = forms.on_input[1:].T * self.domain.radius
-            middle = forms.on_input[0] + forms.on_input[1:].T @ self.domain.middle
+            objectives = expressions.on_input[1:].T * self.domain.radius
+            middle = expressions.on_input[0] + expressions.on_input[1:].T @ self.domain.middle
             lower = middle + self.domain.least(objectives)
             upper = middle - self.domain.least(-objectives)
             least, most = (np.maximum(side, 0.0) for side in self._unit_bounds())
-            positive, negative = np.maximum(forms.on_units, 0), np.minimum(forms.on_units, 0)
+            positive, negative = (
+                np.maximum(expressions.on_units, 0),
+                np.minimum(expressions.on_units, 0),
+            )
             lower += least @ positive + most @ negative
             upper += most @ positive + least @ negative
-            # Each sum has terms no larger than those of the size, twice.
+            # The terms of each sum add up to at most twice the size.
             share = 2 * (self.features + self.units + 16) * EPSILON
-            slack = share * forms.size + forms.error + UNDERFLOW
+            slack = share * expressions.size + expressions.error + UNDERFLOW
             lower, upper = lower - slack, upper + slack
         return np.where(np.isnan(lower), -np.inf, lower), np.where(np.isnan(upper), np.inf, upper)
 
@@ -287,15 +288,15 @@ class Reduction:
         )
 
     def network(self, outputs: AffineExpressions) -> ReducedNetwork:
-        """The reduced network so far, with some flat forms as its outputs."""
-        outputs = outputs.padded(self.features, self.units)
+        """The reduced network so far, with flat expressions as its outputs."""
+        outputs = outputs.pad(self.features, self.units)
         on_input, on_units = np.zeros((self.units, self.features)), np.zeros((self.units,) * 2)
         offset, error, starts = np.zeros(self.units), np.zeros(self.units), [0]
-        for forms, *_ in self._blocks:
-            first, end = starts[-1], starts[-1] + forms.count
-            on_input[first:end, : len(forms.on_input) - 1] = forms.on_input[1:].T
-            on_units[first:end, : len(forms.on_units)] = forms.on_units.T
-            offset[first:end], error[first:end] = forms.on_input[0], forms.error
+        for expressions, *_ in self._blocks:
+            first, end = starts[-1], starts[-1] + expressions.count
+            on_input[first:end, : len(expressions.on_input) - 1] = expressions.on_input[1:].T
+            on_units[first:end, : len(expressions.on_units)] = expressions.on_units.T
+            offset[first:end], error[first:end] = expressions.on_input[0], expressions.error
             starts.append(end)
         lower, upper = self._unit_bounds()
         origin = [block[3] for block in self._blocks]
@@ -307,7 +308,7 @@ class Reduction:
         )  # fmt: skip
 
     def _require(self, width: int, new: int = 0) -> None:
-        """Raises an error where there is no memory for a value of this width, or no time."""
+        """Raises an error where memory or time do not suffice for a value of this width."""
         require_time(self._tightening.deadline)
         taken = 8.0 * width * (1 + self.features + self.units + new)
         if taken > self._tightening.memory:
@@ -318,7 +319,7 @@ class Reduction:
 
 
 def relax_units(reduced: ReducedNetwork) -> ReluRelaxation:
-    """The units of a reduced network replaced by what its own bounds allow; one row."""
+    """The relaxation of all units by their own bounds; one row."""
     lower, upper = reduced.unit_lower[None], reduced.unit_upper[None]
     return ReluRelaxation.of(lower, upper, decide_signs(lower, upper))
 
@@ -332,7 +333,7 @@ def decide_signs(lower: Floats, upper: Floats) -> States:
 
 
 def express_inputs(domain: InputDomain, network: Network) -> AffineExpressions:
-    """The input of a network as forms of those of its features that vary."""
+    """The input of a network as expressions of the features that vary."""
     d = domain.free.size
     on_input = np.zeros((1 + d, network.input_size))
     on_input[0] = domain.base
@@ -341,6 +342,6 @@ def express_inputs(domain: InputDomain, network: Network) -> AffineExpressions:
     sizes = np.abs(domain.base)
     sizes[domain.free] = np.maximum(np.abs(domain.lower[:d]), np.abs(domain.upper[:d]))
     nothing = np.zeros((0, network.input_size))
-    return AffineExpressions(on_input, nothing, sizes, np.zeros(sizes.shape)).reshaped(
+    return AffineExpressions(on_input, nothing, sizes, np.zeros(sizes.shape)).reshape(
         network.input_shape
     )

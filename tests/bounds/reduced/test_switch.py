@@ -8,7 +8,7 @@ import pytest
 from onnx_lippa.arrays import Float64
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.reduced.affine import AffineExpressions
-from onnx_lippa.bounds.reduced.build import folded
+from onnx_lippa.bounds.reduced.build import reduce_layer
 from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.reduced.reduction import Reduction, Tightening
 from onnx_lippa.ir.layers.select import Select
@@ -28,7 +28,7 @@ def switched(matrix: Float64, constants: Float64) -> ReducedNetwork:
     reduction = Reduction(
         InputDomain(np.zeros(d), np.arange(d), -np.ones(d), np.ones(d)), Tightening()
     )
-    return reduction.network(folded(reduction, Select((n,)), forms_of(matrix, constants), 0))
+    return reduction.network(reduce_layer(reduction, Select((n,)), forms_of(matrix, constants), 0))
 
 
 def values(matrix: Float64, constants: Float64, x: Float64) -> Float64:
