@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any, Final, Generic, TypeAlias, TypeVar, cast, final
 
 from onnx_lippa.errors import InputError, WorkerError
-from onnx_lippa.lp.solvers.process import TERMINATION_SIGNALS, deferred_interrupts
+from onnx_lippa.interrupts import TERMINATION_SIGNALS, defer_interrupts
 from onnx_lippa.runs.serving import NAME, UNGUARDED, Raised, Sign, refuse_while_imported, serve
 
 CONTEXT: Final = multiprocessing.get_context("spawn")
@@ -198,7 +198,7 @@ class WorkerPool(Generic[Task, Reply]):
         """A new process; it is there or not, whatever interrupts its start."""
         refuse_while_imported()
         _require_importable_main()
-        with deferred_interrupts(), _blocked_endings():
+        with defer_interrupts(), _blocked_endings():
             ours, theirs = CONTEXT.Pipe()
             process = CONTEXT.Process(target=serve, args=(theirs,), name=NAME)
             if not self._workers:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from threadpoolctl import threadpool_limits
 
 from onnx_lippa.errors import InternalError, LippaError, unexpected
-from onnx_lippa.lp.solvers.process import TERMINATION_SIGNALS
+from onnx_lippa.interrupts import TERMINATION_SIGNALS
 
 NAME: Final = "onnx-lippa-worker"
 UNGUARDED: Final = 97

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program, Rows
-from onnx_lippa.lp.solvers.process import quiet_stderr
+from onnx_lippa.lp.solvers.mathopt import quiet_stderr
 from onnx_lippa.lp.solvers.table import make_single
 
 

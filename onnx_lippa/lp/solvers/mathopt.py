@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import datetime
 import math
+import os
 import signal
+import threading
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 import numpy as np
 from ortools.math_opt import (
@@ -32,9 +34,9 @@ from typing_extensions import override
 from onnx_lippa.arrays import Float64
 from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
+from onnx_lippa.interrupts import defer_interrupts
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.lp.solver import NO_LIMITS, Session, Solution, SolveLimits, Solver, SolverCounts
-from onnx_lippa.lp.solvers.process import deferred_interrupts, quiet_stderr
 
 _ENDINGS = {
     result_pb2.TERMINATION_REASON_OPTIMAL: Ending.OPTIMAL,
@@ -60,6 +62,12 @@ _LONGEST = 1e9
 _GAP = 1e-7
 """Absolute and relative gap at which a mixed-integer program counts as solved: as fine as the
 solvers' tolerances allow. The default of HiGHS is 1e-4."""
+
+
+_STDERR: Final = 2
+_stderr_lock = threading.Lock()
+_kept_stderr: list[int] = []
+"""The real stderr, once for each running block; one duplicate serves them all."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +174,7 @@ class MathOptSession(Session):
         started = time.perf_counter()
         try:
             noise = quiet_stderr() if self.program.has_integers else nullcontext()
-            with deferred_interrupts(), noise:
+            with defer_interrupts(), noise:
                 result = self._solver.solve(
                     parameters,
                     model_parameters,
@@ -322,3 +330,33 @@ def _write_rows(
     matrix.row_ids.extend(entries.row[order] + first)
     matrix.column_ids.extend(entries.col[order])
     matrix.coefficients.extend(entries.data[order])
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Redirects file descriptor 2 to the null device while the block runs, for all threads.
+
+    SCIP and its LP solver report numerical trouble there, whatever their options. So does the log
+    of OR-Tools until a program sets it up, which a library should not do. Blocks may overlap: the
+    last one to end restores it.
+    """
+    with _stderr_lock:
+        if not _kept_stderr:
+            try:
+                _kept_stderr.append(os.dup(_STDERR))
+            except OSError:  # there is none
+                _kept_stderr.append(-1)
+            else:
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, _STDERR)
+                os.close(nowhere)
+        else:
+            _kept_stderr.append(_kept_stderr[0])
+    try:
+        yield
+    finally:
+        with _stderr_lock:
+            real = _kept_stderr.pop()
+            if not _kept_stderr and real >= 0:
+                os.dup2(real, _STDERR)
+                os.close(real)
