@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -78,7 +78,12 @@ class Replayed:
 
 
 def check_run(
-    path: Path, run: RunFile, model: Model, inputs: InputRows, labels: Integers
+    path: Path,
+    run: RunFile,
+    ended: list[Record] | None,
+    model: Model,
+    inputs: InputRows,
+    labels: Integers,
 ) -> Replayed:
     """Checks every claim of a run: alone, in a batch, and in the batch of all witnesses.
 
@@ -86,7 +91,8 @@ def check_run(
 
     Args:
         path: the run's folder.
-        run: what it was asked.
+        run: what ``run.json`` holds.
+        ended: the results of :func:`read_ended`.
         model: the model, freshly loaded.
         inputs: (n, d) the clean inputs, in the order of the run's indices.
         labels: (n,) their labels.
@@ -97,38 +103,38 @@ def check_run(
     """
     identity = run.identity
     clean = _Clean(_specification(run), model, identity.indices, inputs, labels)
-    killed = is_unfinished(path, run)
-    if killed:
+    if ended is None:
         records, stored, lost = _in_progress(path, run, model)
     else:
-        records, lost = read_records(path / RESULTS), 0
+        records, lost = ended, 0
         stored = read_witnesses(path / ADVERSARIALS, model.network.input_shape)
         _check_that_claims_have_witnesses(records, stored)
     for record in records:
         clean.check(record)
     witnesses = _witnesses(model, stored, records, clean, run.is_old)
-    if not killed:
-        _check_summary(path / SUMMARY, run, records, witnesses)
-        _check_seals(path, run, records)
+    if ended is not None:
+        summary = _check_summary(path / SUMMARY, run, records, witnesses)
+        _check_seals(path, run, records, summary)
     wrong = sum(record.verdict is Verdict.MISCLASSIFIED for record in records)
     proven = sum(record.verdict is Verdict.ROBUST for record in records)
     asked = len(identity.indices)
-    return Replayed(len(records), len(witnesses), wrong, proven, asked, killed, lost)
+    return Replayed(len(records), len(witnesses), wrong, proven, asked, ended is None, lost)
 
 
-def check_indices(path: Path, run: RunFile) -> None:
-    """Raises FalseClaimError for results on inputs that the run was not asked about."""
-    asked = set(run.identity.indices)
-    if not is_unfinished(path, run):
-        for record in read_records(path / RESULTS):
-            _requirement(record.index)(record.index in asked, "the run was not asked about it")
+def read_ended(path: Path, run: RunFile) -> list[Record] | None:
+    """The results of a run that has ended; None of one that goes on, or was killed.
 
-
-def is_unfinished(path: Path, run: RunFile) -> bool:
-    """Whether a run goes on, or was killed: what its folder holds is right, and not all of it."""
-    if run.is_old:
-        return not (path / SUMMARY).exists()
-    return run.sealed is None or (path / JOURNAL).exists()
+    Raises:
+        DamagedFolderError: the file is damaged.
+        FalseClaimError: results of inputs that the run does not have.
+    """
+    is_killed = run.sealed is None or (path / JOURNAL).exists()
+    if not (path / SUMMARY).exists() if run.is_old else is_killed:
+        return None
+    records, indices = read_records(path / RESULTS), set(run.identity.indices)
+    for record in records:
+        _requirement(record.index)(record.index in indices, "the run was not asked about it")
+    return records
 
 
 def _in_progress(
@@ -166,16 +172,15 @@ def _in_progress(
     return [r for r in records if r.index not in left_out], stored, len(lost)
 
 
-def _check_seals(path: Path, run: RunFile, records: list[Record]) -> None:
+def _check_seals(path: Path, run: RunFile, records: list[Record], summary: dict[str, Any]) -> None:
     """Claims that hold may still not be those that the run wrote, as after a fault of a disk."""
     if run.sealed is None:
         return
     require_sealed(path / RESULTS, records, run)
-    file = path / SUMMARY
-    with reading(file, AGAIN):
+    with reading(path / SUMMARY, AGAIN):
         if len(records) != len(run.sealed.results):
             raise ValueError(f"{RESULTS} has fewer or more lines than the run wrote")
-        if summary_checksum(complete(json.loads(file.read_bytes()))) != run.sealed.summary:
+        if summary_checksum(summary) != run.sealed.summary:
             raise ValueError("its checksum is another")
 
 
@@ -319,10 +324,14 @@ def _specification(run: RunFile) -> RunSpecification:
 
 def _check_summary(
     path: Path, run: RunFile, records: list[Record], witnesses: dict[int, Witness]
-) -> None:
-    """Sums the results up again: every figure and every fact of the question must be the same."""
+) -> dict[str, Any]:
+    """Sums the results up again, which must give every figure of the summary.
+
+    Returns:
+        The summary, in full.
+    """
     with reading(path, AGAIN):
-        stored = complete(json.loads(path.read_bytes()))
+        stored: dict[str, Any] = complete(json.loads(path.read_bytes()))
         facts = {name: stored[name] for name in _FACTS}
         seconds = stored["seconds"]
     for name in ("model_sha256", "norm", "features", "targets"):
@@ -336,6 +345,7 @@ def _check_summary(
                 f"{SUMMARY} says {name} is {stored.get(name)}, but the run's other files give "
                 f"{value}"
             )
+    return stored
 
 
 def _requirement(index: int) -> Callable[[bool, str], None]:

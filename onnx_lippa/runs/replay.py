@@ -12,7 +12,7 @@ from onnx_lippa.arrays import Integers
 from onnx_lippa.data import Data, Rows, open_data
 from onnx_lippa.errors import DamagedFolderError, FalseClaimError, InputError, LippaError
 from onnx_lippa.onnx_io import LoadLimits, Model, load
-from onnx_lippa.runs.claims import Replayed, check_indices, check_run
+from onnx_lippa.runs.claims import Replayed, check_run, read_ended
 from onnx_lippa.runs.curve import check_curve, radii_of
 from onnx_lippa.runs.folder import DATA
 from onnx_lippa.runs.identity import LIST, RUN, RunFile, digest_inputs, read_run
@@ -76,10 +76,10 @@ def _check_run(folder: Path, moved: Path | None, limits: LoadLimits | None) -> R
 
 
 def _replay(folder: Path, run: RunFile, moved: Path | None, limits: LoadLimits | None) -> Replayed:
-    check_indices(folder, run)
+    ended = read_ended(folder, run)
     loaded = _model_of(folder, run, moved, limits)
     inputs, labels = _inputs_of(folder, run, loaded)
-    return check_run(folder, run, loaded, inputs, labels)
+    return check_run(folder, run, ended, loaded, inputs, labels)
 
 
 def _damaged(folder: Path) -> DamagedFolderError:
