@@ -114,7 +114,7 @@ def test_same_seed_same_result():
 
 
 def test_result_is_frozen():
-    result = result_of("linf", minimize=False, with_eps=True)
+    result: Any = result_of("linf", minimize=False, with_eps=True)
     with pytest.raises(dataclasses.FrozenInstanceError):
         result.success = np.zeros(SOME, dtype=bool)
     with pytest.raises(dataclasses.FrozenInstanceError):

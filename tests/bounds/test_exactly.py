@@ -82,8 +82,8 @@ def test_nothing_escapes(name, size, norm):
                     layer += 1
             for place, row in enumerate(rows):
                 true = dot(fractions(row.matrix[0]), values[-1]) - Fraction(float(row.bound[0]))
-                for found in margins:
-                    assert found[place] == -np.inf or true >= Fraction(float(found[place]))
+                for margin in margins:
+                    assert margin[place] == -np.inf or true >= Fraction(float(margin[place]))
 
 
 def assert_between(found, layer: int, values: Numbers) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -72,7 +74,8 @@ def assert_valid(layer: PiecewiseLayer, bounds: Interval, x: np.ndarray, room: f
     [(-1.0, 2.0), (-2.0, 0.7), (0.5, 0.9), (-3.0, -0.5), (0.0, 1.0), (-1.0, 0.0), (0.3, 0.3)],
 )
 def test_kinks(name, ends):
-    layer, (low, high) = KINKS[name], ends
+    layer: Any = KINKS[name]
+    low, high = ends
     x = np.linspace(low, high, 2001)[:, None]
     bounds = box(np.array([low]), np.array([high]))
     assert_valid(layer, bounds, x, room=1e-15)

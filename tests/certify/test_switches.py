@@ -27,8 +27,8 @@ def written(path, kind: str, generator: np.random.Generator):
             nodes.append(helper.make_node("Greater", [out, "zero"], [f"c{number}"]))
             nodes.append(helper.make_node("Mul", [out, "eighth"], [f"m{number}"]))
             nodes.append(helper.make_node("Where", [f"c{number}", out, f"m{number}"], [value]))
-    for name, number in (("zero", 0.0), ("eighth", 0.125)):
-        constants.append(numpy_helper.from_array(np.float32(number), name))
+    for name, constant in (("zero", 0.0), ("eighth", 0.125)):
+        constants.append(numpy_helper.from_array(np.array(constant, np.float32), name))
     graph = helper.make_graph(
         nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])], constants,

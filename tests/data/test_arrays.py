@@ -15,7 +15,7 @@ PIXELS = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4) * 10
 @pytest.mark.parametrize("shape", [(1, 3, 4), (3, 4)])
 def test_bytes_and_channel_axes(x, shape):
     inputs, labels = convert_arrays(x, None, shape)
-    assert (inputs.dtype, labels) == (np.float32, None)
+    assert (inputs.dtype, labels) == (np.dtype(np.float32), None)
     np.testing.assert_array_equal(inputs, (PIXELS.reshape(2, 12) / 255).astype(np.float32))
 
 

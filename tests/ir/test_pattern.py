@@ -1,5 +1,7 @@
 """Activation patterns: B(x) of eq. 8 and its key."""
 
+from typing import Any
+
 import numpy as np
 
 from onnx_lippa.ir.layers.activation import LeakyRelu
@@ -22,7 +24,8 @@ def test_equal_inside_a_region_and_not_beyond_it():
     x = np.random.default_rng(1).uniform(size=3)
     pattern = network.pattern(x)
     assert network.pattern(x + 1e-12).key == pattern.key
-    direction = network.steps[0].layer.matrices()[0].toarray()[0]
+    first: Any = network.steps[0].layer
+    direction = first.matrices()[0].toarray()[0]
     value = network.values(x[None])[1][0, 0]
     beyond = x - 1.01 * value * direction / (direction @ direction)
     other = network.pattern(beyond)

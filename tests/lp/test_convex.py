@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -167,7 +169,6 @@ def test_simplex_solvers_refuse_curvature(name: str) -> None:
 
 def test_pdlp_gives_up_in_finite_time() -> None:
     """There are small infeasible programs on which nothing but a limit ever ends it."""
-    assert (
-        make_single("pdlp").backend.parameters().pdlp.termination_criteria.iteration_limit
-        <= 1_000_000
-    )
+    solver: Any = make_single("pdlp")
+    limits = solver.backend.parameters().pdlp.termination_criteria
+    assert limits.iteration_limit <= 1_000_000

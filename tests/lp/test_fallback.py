@@ -147,7 +147,7 @@ def test_a_solver_that_raises_inside_mathopt_has_failed(monkeypatch: pytest.Monk
         def solve(self, *_: object) -> object:
             raise AttributeError("'NoneType' object has no attribute 'x'")
 
-    monkeypatch.setattr(session._session, "_solver", Broken())
+    monkeypatch.setattr(vars(session)["_session"], "_solver", Broken())
     solution = session.solve()
     assert solution.ending is Ending.OPTIMAL
     np.testing.assert_allclose(solution.values, [0.0, 1.0])

@@ -53,7 +53,7 @@ def test_a_solve_with_whole_numbers_is_quiet(capfd, monkeypatch):
     rows = Rows(sp.csr_array(np.ones((1, 2))), np.array([1.0]), np.array([np.inf]))
     program = Program(np.ones(2), np.zeros(2), np.ones(2), rows, integers=np.array([True, False]))
     session = make_single("scip").open(program)
-    plain = session._solver.solve
+    plain = vars(session)["_solver"].solve
 
     class Noisy:
         def solve(self, *arguments):

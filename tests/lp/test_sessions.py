@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -130,7 +129,7 @@ def test_without_time_there_is_no_optimum(engine: str, mode: str) -> None:
 class Slow(Solver):
     """GLOP, that overruns every time limit."""
 
-    name: ClassVar[str] = "slow"
+    name = "slow"
 
     def takes(self, program: Program) -> bool:
         return program.is_linear
@@ -144,7 +143,7 @@ class SlowSession(Session):
         super().__init__(program)
         self.owner = owner
 
-    def solve(self, time_limit: float = float("inf")) -> Solution:
+    def solve(self, time_limit: float = float("inf"), *_: object, **__: object) -> Solution:
         time.sleep(0.02)
         self.owner.counts.solves += 1
         return make_single("glop").open(self.program).solve()
@@ -168,7 +167,7 @@ def test_rows_engine_stops_between_rounds_and_counts_its_solves() -> None:
 class Failing(Solver):
     """Never finishes a solve."""
 
-    name: ClassVar[str] = "failing"
+    name = "failing"
 
     def takes(self, program: Program) -> bool:
         return True
@@ -178,7 +177,7 @@ class Failing(Solver):
 
 
 class FailingSession(Session):
-    def solve(self, time_limit: float = float("inf")) -> Solution:
+    def solve(self, time_limit: float = float("inf"), *_: object, **__: object) -> Solution:
         return Solution(Ending.FAILED, np.zeros(0), np.nan, "on purpose")
 
 

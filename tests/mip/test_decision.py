@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -162,7 +161,7 @@ def test_limits_leave_it_unknown() -> None:
 class Failing(Solver):
     """Fails, or says what it is told to."""
 
-    name: ClassVar[str] = "failing"
+    name = "failing"
 
     def __init__(self, ending: Ending) -> None:
         super().__init__()

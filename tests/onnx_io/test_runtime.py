@@ -1,11 +1,11 @@
 """Sessions: batches large and small, every order of the rows, and failures."""
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 from onnx_lippa.errors import ModelError
 from onnx_lippa.onnx_io import Runtime
-from onnx_lippa.onnx_io import runtime as runtime_module
 from onnx_lippa.onnx_io.interface import Batch, Interface
 from onnx_lippa.onnx_io.runtime import session
 from tests.support.graphs import FREE, graph_model, load_model, node, normal, one_op
@@ -70,16 +70,15 @@ def test_a_model_that_sums_the_batch_away():
 
 def test_replays_run_on_the_cpu_whatever_the_build_offers(monkeypatch):
     asked = []
-    opened = runtime_module.ort.InferenceSession
+    opened = ort.InferenceSession
 
     def recorded(source, options, providers):
         asked.append(providers)
         return opened(source, options, providers=providers)
 
-    monkeypatch.setattr(runtime_module.ort, "InferenceSession", recorded)
+    monkeypatch.setattr("onnxruntime.InferenceSession", recorded)
     monkeypatch.setattr(
-        runtime_module.ort,
-        "get_available_providers",
+        "onnxruntime.get_available_providers",
         lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
     )
     session(one_op("Relu", (3,), "x").SerializeToString(), 1)

@@ -44,7 +44,7 @@ def refuse() -> None:
 def way(request, monkeypatch):
     """Both ways of starting a child."""
     if request.param == "spawned":
-        monkeypatch.setattr(trial.sys, "platform", "other")
+        monkeypatch.setattr("sys.platform", "other")
     return request.param
 
 

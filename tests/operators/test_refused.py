@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from onnx import defs
 
-from onnx_lippa.errors import ModelError
+from onnx_lippa.errors import UnsupportedModelError
 from onnx_lippa.onnx_io.operators.registry import refusals, supported_ops, why_refused
 from tests.support.graphs import graph_model, load_model, newest_opset, node, normal
 from tests.support.layers import check_model, refusal
@@ -61,7 +61,7 @@ def test_sums_of_squares():
 
 
 def problems_of(model):
-    with pytest.raises(ModelError) as caught:
+    with pytest.raises(UnsupportedModelError) as caught:
         load_model(model)
     return {problem.op: problem.reason for problem in caught.value.problems}
 

@@ -10,9 +10,9 @@ from tests.support.layers import check_model, refusal
 ONE = np.float32(1.0)
 
 
-def classifier(*nodes, opset=17, **constants):
+def classifier(*behind, opset=17, **constants):
     """A dense layer, a Sigmoid, and nodes behind it."""
-    nodes = [node("MatMul", "x w", "a"), node("Sigmoid", "a", "p" if nodes else "y"), *nodes]
+    nodes = [node("MatMul", "x w", "a"), node("Sigmoid", "a", "p" if behind else "y"), *behind]
     return graph_model(nodes, (4,), {"w": normal(1, 4, 3), **constants}, opset=opset)
 
 

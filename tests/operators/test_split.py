@@ -19,7 +19,7 @@ def split(sample, axis, parts, lengths=None, opset=17, weighed=None, **attribute
     nodes = [node("Split", inputs, names, axis=axis, **attributes)]
     weighed = range(parts) if weighed is None else weighed
     for i in weighed:
-        constants[f"k{i}"] = np.float32(i + 1.5)
+        constants[f"k{i}"] = np.array(i + 1.5, np.float32)
         nodes += [node("Mul", f"p{i} k{i}", f"q{i}"), node("Flatten", f"q{i}", f"f{i}")]
     nodes.append(node("Concat", [f"f{i}" for i in weighed], "y", axis=1))
     return graph_model(nodes, sample, constants, opset=opset)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,9 +105,9 @@ def test_a_witness_and_a_proof_stop_the_run():
     adversarial = next(e.result for e in run() if e.result.verdict is Verdict.ADVERSARIAL)
     problem = problems_of(model, x, y, [adversarial.index], 0.07)[0]
     robust = Result(adversarial.index, Verdict.ROBUST, bound=0.5, proved_by=ProvedBy.COMPLETE)
-    for pair in ((adversarial, robust), (robust, adversarial)):
+    for first, second in ((adversarial, robust), (robust, adversarial)):
         with pytest.raises(ContradictionError, match=r"input \d+ .*report.*SHA-256"):
-            merged(*pair, problem, model)
+            merged(first, second, problem, model)
     assert issubclass(ContradictionError, LippaError)
     assert ContradictionError.exit_code == 1
 
@@ -135,8 +136,8 @@ def test_a_witness_by_rounding_alone_is_no_contradiction():
     proven = Result(
         broken.index, Verdict.ROBUST, bound=margin(thin) / 2, proved_by=ProvedBy.COMPLETE
     )
-    for pair in ((broken, proven), (proven, broken)):
-        both = merged(*pair, problem, model)
+    for first, second in ((broken, proven), (proven, broken)):
+        both = merged(first, second, problem, model)
         assert (both.verdict, both.bound) == (Verdict.ADVERSARIAL, 0.0)
         assert both.witness is witness
     other_network = rounded + np.float32(1) * (np.arange(10) == rival)
@@ -173,7 +174,7 @@ def test_contradictions_come_through_the_whole_run(monkeypatch):
         for problem in asked:
             yield Result(problem.index, Verdict.UNKNOWN, bound=1.0)
 
-    real = workers_module.attack_batch
+    real: Any = vars(workers_module)["attack_batch"]
 
     def slow_to_start(model, asked, settings):
         """Finds nothing in the first, quick stage."""

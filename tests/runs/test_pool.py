@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnx_lippa.attacks import Settings
+from onnx_lippa.attacks import Settings, attack_batch
 from onnx_lippa.errors import InputError, ModelError
 from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.runs import workers
@@ -48,9 +48,13 @@ def test_workers_are_gone_afterwards(monkeypatch):
     bystander.start()
     try:
         asked = []
-        real = workers.attack_batch
-        monkeypatch.setattr(workers, "attack_batch", lambda *a: asked.append(a) or real(*a))
-        stream = workers.outcomes(model, problems(model, x, y, 6), Settings(**FEW), 2)
+
+        def noted(*arguments):
+            asked.append(arguments)
+            return attack_batch(*arguments)
+
+        monkeypatch.setattr(workers, "attack_batch", noted)
+        stream: Any = workers.outcomes(model, problems(model, x, y, 6), Settings(**FEW), 2)
         first = next(stream)
         started = [p for p in multiprocessing.active_children() if p.pid != bystander.pid]
         assert len(started) == 2

@@ -288,7 +288,6 @@ def test_unwritable_folder(tmp_path):
 
 def test_the_disk_fills_up(tmp_path, monkeypatch):
     """A failure to write in the middle of a run is one sentence, too."""
-    from onnx_lippa.runs import folder
 
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
@@ -299,7 +298,7 @@ def test_the_disk_fills_up(tmp_path, monkeypatch):
     def full(source, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(folder.os, "replace", full)
+    monkeypatch.setattr("os.replace", full)
     ended = command(*QUESTION, "--out", out)
     assert ended.code == 2
     assert "No space left on device" in ended.said
@@ -329,13 +328,12 @@ def test_what_was_found_is_said_where_it_cannot_be_written(tmp_path, monkeypatch
 
 
 def test_a_disk_without_room_leaves_no_file(tmp_path, monkeypatch):
-    from onnx_lippa.runs import files
 
     def full(handle):
         raise OSError(28, "No space left on device")
 
     out = tmp_path / "run"
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     ended = command(*QUESTION, "--out", out)
     assert ended.code == 2
     assert "No space left on device" in ended.said

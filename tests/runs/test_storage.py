@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import pytest
 
@@ -77,7 +78,7 @@ def test_links_and_pipes_stay_what_they_are(tmp_path):
 
 def test_half_a_line_is_taken_back(tmp_path):
     """What a full disk took of a line must not be joined with the next one."""
-    lines = LineFile(tmp_path / "lines")
+    lines: Any = LineFile(tmp_path / "lines")
     lines.append(b"one\n")
     real = lines._file
 
@@ -150,7 +151,7 @@ def test_a_lock_without_flock(tmp_path, monkeypatch):
     (tmp_path / "lock").write_bytes(b"")
     with FolderLock(tmp_path):
         assert (tmp_path / "lock").exists()
-        monkeypatch.setattr(files.Path, "unlink", refuse)
+        monkeypatch.setattr("pathlib.Path.unlink", refuse)
         with pytest.raises(InputError, match="in use by another run"):
             FolderLock(tmp_path)
         monkeypatch.undo()

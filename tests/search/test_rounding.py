@@ -38,7 +38,12 @@ def test_no_search_proves_more_than_there_is(name, seed, search):
     rows = [Conjunction(generator.normal(size=(r, 3)), generator.normal(size=r)) for r in (1, 2)]
     offered: list[np.ndarray] = []
     limits = Limits(time.monotonic() + 20, 300, 1e8)
-    found = search(reduced, rows, lambda x: bool(offered.append(x))).run(limits)
+
+    def refuse(x: np.ndarray) -> bool:
+        offered.append(x)
+        return False
+
+    found = search(reduced, rows, refuse).run(limits)
     points = [inside(reduced.domain, generator) for _ in range(5)]
     points += [fractions(x) for x in offered[:8]]
     for x in points:

@@ -15,6 +15,7 @@ from onnx_lippa.bounds.reduced.build import find_shared_conditions, reduce_netwo
 from onnx_lippa.bounds.reduced.reduction import Tightening
 from onnx_lippa.clock import NEVER
 from onnx_lippa.ending import Ending
+from onnx_lippa.ir.layers import Layer
 from onnx_lippa.ir.layers.activation import Relu
 from onnx_lippa.ir.layers.concat import Stack
 from onnx_lippa.ir.layers.elementwise import WeightedSum
@@ -296,8 +297,8 @@ def test_units_beside_jumps_are_split_too():
     generator = np.random.default_rng(4)
     pieces = random_pieces(4, 4, (4,), 0.5)
     inner = network_of(4, pieces)
-    steps = [(dense(3, generator.normal(size=(4, 3)), generator.normal(size=4)), (0,)),
-             (Relu((4,)), (1,))]  # fmt: skip
+    first = dense(3, generator.normal(size=(4, 3)), generator.normal(size=4))
+    steps: list[tuple[Layer, tuple[int, ...]]] = [(first, (0,)), (Relu((4,)), (1,))]
     steps += [(s.layer, tuple(i + 2 for i in s.inputs)) for s in inner.steps]
     steps += [(Relu((4,)), (len(steps),))]
     net = network((3,), *steps)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec import And, Comparison, Or
-from onnx_lippa.spec.formula import MAX_ALTERNATIONS, flatten, holds
+from onnx_lippa.spec.formula import MAX_ALTERNATIONS, Formula, flatten, holds
 from tests.support.formulas import (
     DECIMAL,
     DYADIC,
@@ -138,14 +138,14 @@ def test_deep_nesting(kinds):
 
 def test_nesting_of_one_kind_is_flattened_in_order():
     parts = [below(str(number)) for number in range(2_000)]
-    formula = parts[-1]
+    formula: Formula = parts[-1]
     for part in reversed(parts[:-1]):
         formula = And((part, formula))
     assert flatten(formula) == And(tuple(parts))
 
 
 def alternating(depth: int):
-    formula = below("1")
+    formula: Formula = below("1")
     for level in range(depth):
         formula = (And, Or)[level % 2]((below("2"), formula))
     return formula

@@ -22,7 +22,7 @@ def test_numbers_are_what_they_were(norm: Norm) -> None:
     """Plain numbers keep the plain norm, so nothing changes by a bit."""
     inputs = InputSpecification(eps=0.1, lower=-1.0, upper=2.0).input_set(CLEAN, norm)
     assert inputs.norm is norm
-    assert (inputs.eps, inputs.grid, inputs.dtype) == (0.1, None, np.float32)
+    assert (inputs.eps, inputs.grid, inputs.dtype) == (0.1, None, np.dtype(np.float32))
     np.testing.assert_array_equal(inputs.lower, np.full(3, -1.0))
     np.testing.assert_array_equal(inputs.upper, np.full(3, 2.0))
     assert InputSpecification().input_set(CLEAN, norm).eps == math.inf

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import onnx
@@ -184,11 +184,15 @@ KINDS: dict[str, Callable[[], Network]] = {
 """One network for each kind of piecewise layer, two or three of them deep."""
 
 
+def _member(name: str) -> Network:
+    return family(0)[name]
+
+
 def networks() -> dict[str, Callable[[], Network]]:
     """All small networks by name."""
     found = dict(KINDS)
     for name in family(0):
-        found[name] = lambda name=name: family(0)[name]
+        found[name] = partial(_member, name)
     return found
 
 

@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_info
@@ -46,7 +46,7 @@ class StubSession(Session):
         super().__init__(program)
         self._solver = solver
 
-    def solve(self, time_limit: float = math.inf) -> Solution:
+    def solve(self, time_limit: float = math.inf, *_: object, **__: object) -> Solution:
         self._solver.asked += 1
         if self._solver.ending is not Ending.OPTIMAL:
             return Solution(self._solver.ending, np.zeros(0), math.nan, "stub")
@@ -150,7 +150,7 @@ class FakeSession(Session):
 class Fake(Solver):
     """A solver that ends its solves as the script says."""
 
-    name: ClassVar[str] = "fake"
+    name = "fake"
 
     def __init__(self, *script: Ending, seconds: float = 0.0, linear_only: bool = False) -> None:
         super().__init__()

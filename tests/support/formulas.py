@@ -74,7 +74,7 @@ def truth(formula: Formula, x: np.ndarray, y: np.ndarray) -> bool:
     if isinstance(formula, Or):
         return any(truth(part, x, y) for part in formula.parts)
     total = sum(c * Fraction(float(x[i])) for i, c in formula.inputs)
-    total += sum(c * Fraction(float(y[j])) for j, c in formula.outputs)
+    total += sum((c * Fraction(float(y[j])) for j, c in formula.outputs), Fraction(0))
     return total < formula.bound if formula.strict else total <= formula.bound
 
 

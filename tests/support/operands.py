@@ -86,10 +86,9 @@ def together(
     nodes, weights, names = computed(*shapes)
     extra = []
     for place, constant in enumerate(constants):
-        value = constant
-        if not isinstance(constant, np.ndarray):
-            value = normal(10 + place, *constant).reshape(constant)
-        weights[f"c{place}"] = value
+        given = isinstance(constant, np.ndarray)
+        value = constant if given else normal(10 + place, *constant).reshape(constant)
+        weights[f"c{place}"] = np.asarray(value)
         extra.append(f"c{place}")
     inputs = [*extra, *names] if constants_first else [*names, *extra]
     nodes.append(node(op, inputs, "t" if flatten else "y"))
@@ -176,7 +175,7 @@ def two_summands(left: tuple[int, ...], right: tuple[int, ...], op: str = "Add")
     nodes, constants = [], {}
     for name, shape in sizes.items():
         constants[f"{name}_w"] = normal(len(shape), 2, *shape).reshape(2, -1)
-        constants[f"{name}_s"] = [-1, *shape]
+        constants[f"{name}_s"] = np.array([-1, *shape])
         nodes += [
             node("MatMul", f"x {name}_w", f"{name}_p"),
             node("Relu", f"{name}_p", f"{name}_z"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,8 @@ def split(draft: Draft, x: Tensor) -> list[str]:
     if extent % count == 0 and draft.chance(0.4):
         lengths = [extent // count] * count
     even = len(set(lengths)) == 1 and draft.chance(0.5)
-    inputs, attributes = [x.name], {}
+    inputs = [x.name]
+    attributes: dict[str, Any] = {}
     if draft.opset >= 18 and (even or draft.chance(0.3)):
         attributes["num_outputs"] = count
     elif not even and draft.opset < 13:
