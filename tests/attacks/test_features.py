@@ -43,11 +43,11 @@ def test_fixed_features_never_move(norm, method):
 
 def test_radii_of_their_own():
     model, x, y = digits()
-    eps = np.linspace(0.0, 0.3, x[0].size)
-    result = onnx_lippa.attack(model, x[:10], y[:10], eps=eps, **FEW)
+    radii = np.linspace(0.0, 0.3, x[0].size)
+    result = onnx_lippa.attack(model, x[:10], y[:10], eps=1.0, scale=radii, **FEW)
     assert Verdict.ADVERSARIAL in result.verdicts
     distance = np.abs(result.adversarials.astype(np.float64) - x[:10]).reshape(10, -1)
-    assert np.all(distance <= eps)
+    assert np.all(distance <= radii)
 
 
 def test_bounds_of_their_own():

@@ -114,7 +114,7 @@ def test_intervals_of_a_layer_look_at_the_clock():
     domain = InputDomain.of(
         StatedSet(np.full(d, 0.5), get_norm("l1"), 0.5, np.zeros(d), np.ones(d))
     )
-    forms = express_inputs(domain, network).reshaped((d,))
+    forms = express_inputs(domain, network).reshape((d,))
     lower, upper = Reduction(domain, Tightening(deadline=NEVER)).bounds(forms)
     assert np.all(lower <= 0.0) and np.all(upper >= 1.0)
     with pytest.raises(OutOfTimeError):
