@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,7 @@ from onnx_lippa.runs.specification import ProblemSet, RunSpecification
 from onnx_lippa.spec import InputSpecification
 from onnx_lippa.witness import Result
 
+_log: Final = logging.getLogger("onnx_lippa")
 _DRAWN: Final = 10
 """Inputs drawn where there is no data and no count is asked for."""
 
@@ -105,6 +107,8 @@ def take_arrays(
     inputs = taken.copy()  # the results show them, whatever becomes of the caller's array
     check_inputs(inputs, features)
     outputs = model.runtime.forward(inputs)
+    if given is None:
+        _log.info("there are no labels: the model's own predictions are taken")
     labels = outputs.argmax(axis=1) if given is None else given
     check_labels(labels, outputs.shape[1])
     return RunInputs(
