@@ -12,14 +12,7 @@ from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.attacks.pgd import MomentumPgd, StepRule, attack_rows, make_rows
-from onnx_lippa.attacks.state import (
-    AttackBatch,
-    AttackState,
-    EndPoint,
-    Stage,
-    Stream,
-    batch_size,
-)
+from onnx_lippa.attacks.state import AttackBatch, AttackState, EndPoint, Stage, Stream, batch_size
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.state import Work, timed
 

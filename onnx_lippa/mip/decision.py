@@ -15,7 +15,7 @@ from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.ending import Ending, Reason
 from onnx_lippa.lp.solver import Solution, SolveLimits
 from onnx_lippa.lp.solvers.table import make_mip_solver
-from onnx_lippa.mip.formulation import BigM, Formulation, margin_program
+from onnx_lippa.mip.formulation import BigM, Formulation, build_margin_program
 from onnx_lippa.mip.variables import NoProgramError
 from onnx_lippa.spec import Conjunction
 
@@ -162,7 +162,7 @@ class _Decision:
                 -np.inf, reason=refused
             )
         try:
-            stated = margin_program(
+            stated = build_margin_program(
                 self._reduced, disjunct, self._settings.big_m, self._settings.cuts
             )
         except NoProgramError as error:

@@ -14,7 +14,7 @@ from onnx_lippa.ending import Ending
 from onnx_lippa.lp.solver import SolveLimits
 from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.mip.decision import MipSettings
-from onnx_lippa.mip.formulation import distance_program
+from onnx_lippa.mip.formulation import build_distance_program
 from onnx_lippa.mip.variables import NoProgramError
 from onnx_lippa.spec import Conjunction, StatedSet
 
@@ -72,7 +72,7 @@ def least_distortion(
     lower, upper, best, nodes, mips, reason = np.inf, np.inf, np.zeros(0), 0, 0, ""
     for disjunct in disjuncts:
         try:
-            stated = distance_program(
+            stated = build_distance_program(
                 reduced, disjunct, question, big_m=settings.big_m, cuts=settings.cuts
             )
         except NoProgramError as error:

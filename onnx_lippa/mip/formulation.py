@@ -23,7 +23,7 @@ from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.mip.cuts import find_cuts
-from onnx_lippa.mip.variables import InputVariables, Substituted, least_and_most
+from onnx_lippa.mip.variables import InputVariables, SubstitutedUnits, compute_range
 from onnx_lippa.spec import Conjunction, StatedSet
 
 _NEGLIGIBLE: Final = 1e-14
@@ -106,7 +106,7 @@ class Formulation:
         return Rows(cost, np.array([-np.inf]), np.array([most - self.constant]))
 
 
-def margin_program(
+def build_margin_program(
     reduced: ReducedNetwork,
     disjunct: Conjunction,
     big_m: BigM = BigM.OF_EACH_UNIT,
@@ -123,17 +123,17 @@ def margin_program(
     Raises:
         NoProgramError: the ball is not given by linear inequalities.
     """
-    return partial_program(reduced, disjunct, all_free(reduced), big_m, cuts)
+    return build_partial_program(reduced, disjunct, free_signs(reduced), big_m, cuts)
 
 
-def partial_program(
+def build_partial_program(
     reduced: ReducedNetwork,
     disjunct: Conjunction,
     fixed: States,
     big_m: BigM = BigM.OF_EACH_UNIT,
     cuts: int = 0,
 ) -> Formulation:
-    """:func:`margin_program` over the inputs with some fixed signs.
+    """:func:`build_margin_program` over the inputs with some fixed signs.
 
     Args:
         reduced: the reduced network.
@@ -146,7 +146,7 @@ def partial_program(
         NoProgramError: the ball is not given by linear inequalities.
     """
     inputs = InputVariables.within(reduced.domain)
-    units = Substituted.of(reduced, fixed)
+    units = SubstitutedUnits.of(reduced, fixed)
     common = _Common(reduced, inputs, units, fixed, big_m, cuts)
     margins, offset = common.margins(disjunct)
     tolerance = _TOLERANCE * max(1.0, float((np.abs(margins) @ common.half_widths).max()))
@@ -156,7 +156,7 @@ def partial_program(
         program = common.program(cost, None)
     else:
         # min τ with every margin at most τ; the bounds of τ come from interval arithmetic.
-        least, most = least_and_most(margins, offset, *common.box)
+        least, most = compute_range(margins, offset, *common.box)
         ties = sp.csr_array((len(margins), common.free)), np.full((len(margins), 1), -1.0)
         rows = _rows(
             sp.hstack([common.over_variables(margins), *ties]),
@@ -169,7 +169,7 @@ def partial_program(
     return Formulation(program, reduced, disjunct, fixed, inputs, constant, tolerance)
 
 
-def distance_program(
+def build_distance_program(
     reduced: ReducedNetwork,
     disjunct: Conjunction,
     question: StatedSet,
@@ -191,8 +191,8 @@ def distance_program(
         NoProgramError: the distance is not linear.
     """
     inputs = InputVariables.measured(reduced.domain, question)
-    fixed = all_free(reduced)
-    common = _Common(reduced, inputs, Substituted.of(reduced, fixed), fixed, big_m, cuts)
+    fixed = free_signs(reduced)
+    common = _Common(reduced, inputs, SubstitutedUnits.of(reduced, fixed), fixed, big_m, cuts)
     margins, offset = common.margins(disjunct)
     rows = _rows(
         sp.hstack([common.over_variables(margins), sp.csr_array((len(margins), common.free))]),
@@ -204,7 +204,7 @@ def distance_program(
     return Formulation(program, reduced, disjunct, fixed, inputs, 0.0, _TOLERANCE)
 
 
-def all_free(reduced: ReducedNetwork) -> States:
+def free_signs(reduced: ReducedNetwork) -> States:
     """The signs of a program without fixed units."""
     return np.full(reduced.units, UNDECIDED, dtype=np.int8)
 
@@ -216,7 +216,7 @@ class _Common:
         self,
         reduced: ReducedNetwork,
         inputs: InputVariables,
-        units: Substituted,
+        units: SubstitutedUnits,
         fixed: States,
         big_m: BigM,
         cuts: int,
@@ -307,7 +307,7 @@ class _Common:
         sign = self._fixed[units].astype(np.float64)
         rows = sign[:, None] * self._units.z_hat[units]
         offset = sign * self._units.z_hat_offset[units]
-        least, _ = least_and_most(rows, offset, *self.box)
+        least, _ = compute_range(rows, offset, *self.box)
         needed = least < 0
         rows, offset = rows[needed], offset[needed] + self.shift(rows[needed])
         scale = np.abs(rows).max(axis=1, initial=0.0)

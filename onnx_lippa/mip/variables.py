@@ -133,7 +133,7 @@ def _restricted(domain: InputDomain, embedding: Embedding, most: float = np.inf)
 
 
 @dataclass(frozen=True)
-class Substituted:
+class SubstitutedUnits:
     """``ẑ`` and ``z`` of all units, affine in x and the z of the free units alone.
 
     Attributes:
@@ -151,7 +151,7 @@ class Substituted:
     z_offset: Float64
 
     @classmethod
-    def of(cls, reduced: ReducedNetwork, fixed: States) -> Substituted:
+    def of(cls, reduced: ReducedNetwork, fixed: States) -> SubstitutedUnits:
         """Fixed units replaced by ẑ where they are active and by 0 where they are not.
 
         Args:
@@ -174,7 +174,7 @@ class Substituted:
         return cls(free, z_hat, offset, z, z_offset)
 
 
-def least_and_most(
+def compute_range(
     rows: Float64, offset: Float64, lower: Float64, upper: Float64
 ) -> tuple[Float64, Float64]:
     """The range (n,) of ``rows @ v + offset`` for v between bounds; rows (n, v)."""

@@ -15,10 +15,7 @@ from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.output_activation import OutputActivation
 from onnx_lippa.onnx_io.interface import Batch, Interface
 from onnx_lippa.onnx_io.reader import ModelFile
-from onnx_lippa.onnx_io.runtime import (
-    Runtime,
-    open_runtime,
-)
+from onnx_lippa.onnx_io.runtime import Runtime, open_runtime
 from onnx_lippa.spec import InputSpecification
 
 _TRIED: Final = 7

@@ -35,8 +35,8 @@ from onnx_lippa.search.exact.system import (
     find_constant_margin,
 )
 from onnx_lippa.search.programs import ProgramSearch
+from onnx_lippa.search.selects import SelectSearch
 from onnx_lippa.search.signs import SignSearch
-from onnx_lippa.search.switches import SwitchSearch
 from onnx_lippa.spec import Conjunction
 from onnx_lippa.state import InputState
 from onnx_lippa.witness import Effort, FoundBy, ProvedBy
@@ -48,8 +48,8 @@ _SMALL: Final = 48
 search of ``_FIRST_NODES`` nodes, for ``_EXACT_SHARE`` of the time."""
 _FIRST_NODES: Final = 512
 _EXACT_SHARE: Final = 0.5
-_BEFORE_SWITCHES: Final = 0.2
-"""Share of the time for a search that relaxes switches to their bounds."""
+_BEFORE_SELECTS: Final = 0.2
+"""Share of the time for a search that relaxes selects to their bounds."""
 _FEW_DISJUNCTS: Final = 64
 """Above this number, disjuncts that linear bounds close are not searched."""
 _ZERO: Final = Fraction(0)
@@ -66,7 +66,7 @@ _FEW_UNITS: Final = 300
 @final
 @dataclass(frozen=True)
 class BranchAndBound(ProofMethod):
-    """A complete search: over boxes, signs of units and switches, with exact arithmetic at ties.
+    """A complete search: over boxes, signs of units and selects, with exact arithmetic at ties.
 
     A network too large for it is bounded by :class:`LinearBounds`.
 
@@ -141,10 +141,10 @@ class BranchAndBound(ProofMethod):
         last = tightening.steps > 0 or few or reduced.units == 0
         nodes = self.node_limit if last else 0
         if jumps := reduced.jumps is not None:
-            # This search does not separate the branches of switches, and may not need to.
+            # This search does not separate the branches of selects, and may not need to.
             nodes = min(nodes, _FIRST_NODES)
         soon = last and not jumps and _may_be_exact(state) and nodes > _FIRST_NODES
-        first, share = (_FIRST_NODES if soon else nodes), (_BEFORE_SWITCHES if jumps else 1.0)
+        first, share = (_FIRST_NODES if soon else nodes), (_BEFORE_SELECTS if jumps else 1.0)
         found = self._explore(state, reduced, disjuncts, search, first, share)
         if soon and found.is_open and found.ending is not Ending.TIE:
             # What stays open may be a tie, which no bounds ever decide.
@@ -153,7 +153,7 @@ class BranchAndBound(ProofMethod):
                 return True
             found = self._explore(state, reduced, disjuncts, search, nodes)
         if last and found.is_open and jumps:
-            found = self._split_switches(state, disjuncts, search, tightening, found)
+            found = self._split_selects(state, disjuncts, search, tightening, found)
         if found.ending is Ending.UNSAFE:
             return True
         state.reason = found.reason
@@ -187,7 +187,7 @@ class BranchAndBound(ProofMethod):
         state.effort += _effort(found)
         return found
 
-    def _split_switches(
+    def _split_selects(
         self,
         state: InputState,
         disjuncts: Sequence[Conjunction],
@@ -195,10 +195,10 @@ class BranchAndBound(ProofMethod):
         tightening: Tightening,
         before: SearchResult,
     ) -> SearchResult:
-        """A search that separates the branches of switches, after one that does not."""
+        """A search that separates the branches of selects, after one that does not."""
         within = SignSearch if search is BoxSearch else search
         nodes = max(self.node_limit - state.effort.nodes, 1)
-        found = SwitchSearch(
+        found = SelectSearch(
             state.model.network, InputDomain.of(state.stated), tightening, disjuncts,
             _offers(state), within,
         ).run(Limits(state.deadline, nodes, self.memory_limit))  # fmt: skip

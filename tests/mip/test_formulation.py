@@ -16,10 +16,10 @@ from onnx_lippa.mip.cuts import find_cuts
 from onnx_lippa.mip.formulation import (
     BigM,
     Formulation,
-    all_free,
-    distance_program,
-    margin_program,
-    partial_program,
+    build_distance_program,
+    build_margin_program,
+    build_partial_program,
+    free_signs,
 )
 from onnx_lippa.mip.variables import NoProgramError
 from onnx_lippa.spec.norms.base import Norm
@@ -73,8 +73,8 @@ def test_every_way_to_state_it_has_the_optimum_over_all_patterns(seed: int, rows
     least = least_margin(reduced, disjunct, question)
     for big_m in BigM:
         for cuts in (0, 3, 1000):
-            assert_minimum(margin_program(reduced, disjunct, big_m, cuts), least)
-    stated = margin_program(reduced, disjunct)
+            assert_minimum(build_margin_program(reduced, disjunct, big_m, cuts), least)
+    stated = build_margin_program(reduced, disjunct)
     for x in (reduced.lower, reduced.domain.middle, stated.x(solved(stated).values)):
         assert_minimum(stated, least, stated.start(x))
     assert solved(stated, solver="highs").objective + stated.constant == pytest.approx(
@@ -89,7 +89,7 @@ def test_balls_of_other_norms(norm: Norm, rows: int) -> None:
     for _ in range(3):
         reduced, question = random_system(generator, blocks=(3, 1), norm=norm, eps=0.6)
         disjunct = random_disjunct(generator, rows)
-        stated = margin_program(reduced, disjunct)
+        stated = build_margin_program(reduced, disjunct)
         solution = solved(stated)
         if isinstance(norm, WeightedNorm):
             points = question.sample(generator, 3000)
@@ -106,9 +106,9 @@ def test_a_round_ball_is_refused() -> None:
     generator = np.random.default_rng(52)
     reduced, question = random_system(generator, norm=L2())
     with pytest.raises(NoProgramError, match="round"):
-        margin_program(reduced, random_disjunct(generator, 1))
+        build_margin_program(reduced, random_disjunct(generator, 1))
     with pytest.raises(NoProgramError, match="round"):
-        distance_program(reduced, random_disjunct(generator, 1), question)
+        build_distance_program(reduced, random_disjunct(generator, 1), question)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -121,7 +121,7 @@ def test_partial_patterns(seed: int) -> None:
     of_point = read_signs(reduced.pre_activations(x[None])[0])
     for share in (0.0, 0.4, 1.0):
         fixed = np.where(generator.uniform(size=reduced.units) < share, UNDECIDED, of_point)
-        stated = partial_program(reduced, disjunct, fixed, cuts=4)
+        stated = build_partial_program(reduced, disjunct, fixed, cuts=4)
         least = least_margin(reduced, disjunct, question, fixed)
         assert least <= stated.margin(x) + 1e-7
         assert_minimum(stated, least, stated.start(x))
@@ -129,7 +129,7 @@ def test_partial_patterns(seed: int) -> None:
         assert np.count_nonzero(stated.program.integers) == free
     anything = generator.integers(-1, 2, reduced.units).astype(np.int8)
     assert_minimum(
-        partial_program(reduced, disjunct, anything),
+        build_partial_program(reduced, disjunct, anything),
         least_margin(reduced, disjunct, question, anything),
     )
 
@@ -138,7 +138,7 @@ def test_a_pattern_that_is_given_in_full_is_a_linear_program() -> None:
     generator = np.random.default_rng(54)
     reduced, _ = random_system(generator)
     fixed = read_signs(reduced.pre_activations(reduced.domain.middle[None])[0])
-    stated = partial_program(reduced, random_disjunct(generator, 1), fixed)
+    stated = build_partial_program(reduced, random_disjunct(generator, 1), fixed)
     assert stated.program.is_linear
     assert stated.program.variables == reduced.inputs
 
@@ -149,7 +149,7 @@ def test_the_start_is_feasible_and_has_the_margin_of_its_point() -> None:
         for rows in (1, 2):
             reduced, question = random_system(generator, norm=norm)
             x = reduced.restrict(question.sample(generator, 1))[0]
-            stated = margin_program(reduced, random_disjunct(generator, rows), cuts=100)
+            stated = build_margin_program(reduced, random_disjunct(generator, rows), cuts=100)
             start = stated.start(x)
             assert_feasible(stated, start)
             value = stated.program.cost @ start + stated.constant
@@ -175,7 +175,7 @@ def test_the_least_distance(norm: Norm, seed: int) -> None:
     reduced, question = random_system(generator, blocks=(3, 2), norm=norm)
     disjunct = random_disjunct(generator, 1 + seed % 2, shift=1.0)
     for big_m in BigM:
-        stated = distance_program(reduced, disjunct, question, big_m=big_m, cuts=5)
+        stated = build_distance_program(reduced, disjunct, question, big_m=big_m, cuts=5)
         solution = solved(stated)
         least = least_distance(reduced, disjunct, question)
         if least > question.eps + 1e-6:
@@ -189,15 +189,15 @@ def test_fewer_distances_are_cut_off_by_a_margin() -> None:
     generator = np.random.default_rng(57)
     reduced, question = random_system(generator, blocks=(3, 2))
     disjunct = random_disjunct(generator, 1)
-    low = margin_program(reduced, disjunct)
+    low = build_margin_program(reduced, disjunct)
     least = solved(low).objective + low.constant
     middle = low.margin(reduced.domain.middle)
     wanted = -(0.3 * least + 0.7 * middle)  # a margin strictly between
-    stated = distance_program(reduced, disjunct, question, margin=wanted)
+    stated = build_distance_program(reduced, disjunct, question, margin=wanted)
     solution = solved(stated)
     assert stated.margin(stated.x(solution.values)) <= -wanted + 1e-4
     assert solution.objective > 0
-    too_much = distance_program(reduced, disjunct, question, margin=-least + 0.01)
+    too_much = build_distance_program(reduced, disjunct, question, margin=-least + 0.01)
     assert solved(too_much).ending is Ending.INFEASIBLE
 
 
@@ -272,4 +272,4 @@ def test_the_reference_covers_the_system() -> None:
 
 def test_all_free_gives_no_sign() -> None:
     reduced, _ = random_system(np.random.default_rng(61))
-    assert set(all_free(reduced)) == {UNDECIDED}
+    assert set(free_signs(reduced)) == {UNDECIDED}

@@ -210,7 +210,7 @@ def _check_guard_is_exact(layer: PiecewiseLayer, state: np.ndarray, x: np.ndarra
     valid = constraints >= 0.0
     piece = layer.piece(algebra, state, x).reshape(len(x), -1)
     same = np.all(np.isclose(piece, layer.forward(algebra, x).reshape(len(x), -1)), axis=1)
-    # A switch may jump at its face, and belongs to one side of it only.
+    # A select may jump at its face, and belongs to one side of it only.
     assert np.all(same[constraints > 0.0 if isinstance(layer, Select) else valid])
     equal = np.all((layer.state(algebra, x) == state).reshape(len(x), -1), axis=1)
     assert np.all(valid[equal])

@@ -5,7 +5,7 @@
 - A select ``z = a if d >= 0 else b`` of known condition is one of its branches. Elsewhere, where
   the branches meet at d = 0, it is ``b + k max(d, 0)``. A select that jumps cannot be written by
   ReLUs. The jump beside such a kink is a further feature between its bounds, or, where the jump is
-  no small part, so is the whole select. Where the sign of d is given (``search/switches.py``), the
+  no small part, so is the whole select. Where the sign of d is given (``search/selects.py``), the
   select is one of its branches and d a unit of that sign.
 """
 

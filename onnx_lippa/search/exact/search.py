@@ -23,7 +23,7 @@ from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.search.base import Limits, Offer, SearchResult
 from onnx_lippa.search.exact.refutation import Row, proves_contradiction
-from onnx_lippa.search.exact.system import AffineSum, ExactSystem, combine, margin_of
+from onnx_lippa.search.exact.system import AffineSum, ExactSystem, build_margin_row, combine
 from onnx_lippa.spec import Conjunction
 
 _DEPTH: Final = 1.0
@@ -76,7 +76,7 @@ class ExactSearch:
     def _decide(self, disjunct: Conjunction, limits: Limits) -> tuple[bool, Reason | None]:
         """Whether a candidate was accepted, and otherwise why the disjunct is open, if it is."""
         margins = [
-            Row(margin_of(self._system, row, bound), is_strict=bool(strict), is_soft=True)
+            Row(build_margin_row(self._system, row, bound), is_strict=bool(strict), is_soft=True)
             for row, bound, strict in zip(
                 disjunct.matrix, disjunct.bound, disjunct.each_strict, strict=True
             )

@@ -232,7 +232,7 @@ def combine(parts: Sequence[tuple[Fraction, AffineSum]]) -> AffineSum:
     return AffineSum({variable: value for variable, value in terms.items() if value}, constant)
 
 
-def margin_of(system: ExactSystem, row: Float64, bound: float) -> AffineSum:
+def build_margin_row(system: ExactSystem, row: Float64, bound: float) -> AffineSum:
     """``row @ outputs - bound``."""
     parts = [(_ONE, AffineSum({}, -Fraction(float(bound))))]
     for place in np.flatnonzero(row).tolist():

@@ -1,10 +1,10 @@
-"""Branch and bound over discontinuous switches, by the signs of their conditions.
+"""Branch and bound over discontinuous selects, by the signs of their conditions.
 
-A switch whose branches differ at d = 0 is no sum of ReLUs, so neither signs of units nor boxes
-separate its branches. A node gives some switches a sign: it holds the inputs with ``d >= 0`` or
-``d <= 0``, where each such switch is one of its branches, and the network is reduced anew. A proof
+A select whose branches differ at d = 0 is no sum of ReLUs, so neither signs of units nor boxes
+separate its branches. A node gives some selects a sign: it holds the inputs with ``d >= 0`` or
+``d <= 0``, where each such select is one of its branches, and the network is reduced anew. A proof
 covers the closures of both sides, and so the side that d = 0 belongs to. Once no jump is left,
-units are split. The switches of one comparison get their sign together; apart, they would meet at
+units are split. The selects of one comparison get their sign together; apart, they would meet at
 d = 0 in combinations that no input has.
 """
 
@@ -52,24 +52,24 @@ _WITNESS_NODES: Final = 64
 
 @dataclass(frozen=True)
 class _Node:
-    """Signs of some switches, and the disjuncts that are open under them.
+    """Signs of some selects, and the disjuncts that are open under them.
 
     Attributes:
-        signs: (scalar units,) the signs of switches; 0 where none is given.
+        signs: (scalar units,) the signs of selects; 0 where none is given.
         disjuncts: indices of the open disjuncts.
         proven: (disjuncts,) lower bounds of their margins.
-        switch: the switch to split.
+        select: the select to split.
     """
 
     signs: States
     disjuncts: tuple[int, ...]
     proven: Proven
-    switch: int
+    select: int
 
 
 @final
-class SwitchSearch:
-    """The search of one network with discontinuous switches.
+class SelectSearch:
+    """The search of one network with discontinuous selects.
 
     Args:
         network: the network.
@@ -112,7 +112,7 @@ class SwitchSearch:
                     taken = node.proven.least  # it is split, and no longer among the open nodes
                     for sign in (ACTIVE, INACTIVE):
                         signs = node.signs.copy()
-                        signs[self._shared == self._shared[node.switch]] = sign
+                        signs[self._shared == self._shared[node.select]] = sign
                         self._bound(signs, node.disjuncts, node.proven, limits)
                     taken = Proven.of_empty()
         except OutOfTimeError:
@@ -161,10 +161,10 @@ class SwitchSearch:
         left = np.flatnonzero(proven.bounds <= 0)
         if left.size and not self._found:
             worst = int(proven.bounds.argmin())
-            switch = int(reduced.jumps[part[worst].argmax()])
+            select = int(reduced.jumps[part[worst].argmax()])
             kept, open_ = proven.take(left), tuple(disjuncts[i] for i in left.tolist())
             self._age += 1
-            node = _Node(signs, open_, kept, switch)
+            node = _Node(signs, open_, kept, select)
             heapq.heappush(self._open, (kept.value, self._age, node))
 
     def _bound_margins(

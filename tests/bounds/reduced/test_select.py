@@ -1,4 +1,4 @@
-"""Switches: those whose branches meet are kinks, those that jump hold all that they may be."""
+"""Selects: those whose branches meet are kinks, those that jump hold all that they may be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Switches that jump are told apart: verdicts and bounds against one LP for each combination."""
+"""Selects that jump are told apart: verdicts and bounds against one LP for each combination."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from onnx_lippa.ir.layers.linear_map import LinearMap
 from onnx_lippa.ir.layers.select import Select
 from onnx_lippa.ir.network import Network
 from onnx_lippa.search.base import Limits, SearchResult
-from onnx_lippa.search.switches import SwitchSearch
+from onnx_lippa.search.selects import SelectSearch
 from onnx_lippa.spec import Conjunction
 from onnx_lippa.spec.norms import L1, L2
 from tests.support.networks import dense, network
@@ -121,7 +121,7 @@ def searched(
         margins = [one.margins(net.forward(x[None]))[0] for one in disjuncts]
         return bool(min(margins) <= 0)
 
-    search = SwitchSearch(net, domain, Tightening(), disjuncts, offer)
+    search = SelectSearch(net, domain, Tightening(), disjuncts, offer)
     return search.run(Limits(NEVER, nodes, 1e9))
 
 
@@ -215,7 +215,7 @@ def test_the_second_branch_beside_zero_is_found():
 
 
 def both(factor: float) -> Network:
-    """Two switches of one condition, ``step(d) * x0`` and ``factor * step(d) * x0``, summed."""
+    """Two selects of one condition, ``step(d) * x0`` and ``factor * step(d) * x0``, summed."""
     shape = (2,)
     once = Stack([(1,), shape], [(0, 1.0), (1, 1.0), np.zeros(2)], shape)
     again = Stack([(1,), shape], [(0, 1.0), (1, factor), np.zeros(2)], shape)
@@ -230,7 +230,7 @@ def both(factor: float) -> Network:
     )
 
 
-def test_switches_of_one_condition_are_one():
+def test_selects_of_one_condition_are_one():
     net = both(-1.0)
     assert find_shared_conditions(net).tolist() == [0, 0, 0, 0]
     # Their sum is 0; told apart they would differ wherever d = 0.
@@ -272,7 +272,7 @@ def test_limits():
     found = searched(net, [disjunct], box(low, high), nodes=3)
     assert found.is_open and found.reason == "its nodes were used up"
     assert np.isfinite(found.bound) and found.bound <= 1e-3
-    late = SwitchSearch(net, box(low, high), Tightening(), [disjunct], lambda x: False)
+    late = SelectSearch(net, box(low, high), Tightening(), [disjunct], lambda x: False)
     found = late.run(Limits(0.0, 100, 1e9))
     assert found.is_open and found.reason == "its time was used up"
     assert found.bound == -np.inf
