@@ -8,16 +8,19 @@ file alone, never the imported network.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from onnx_lippa.arrays import Floats
+from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.onnx_io import Runtime
 from onnx_lippa.spec import ExactClaim, InputSet, UnsafeSet
+
+Offer: TypeAlias = Callable[[Float64], bool]
+"""Checks a candidate (all features,) of a search; True where it is a witness."""
 
 
 class Verdict(Enum):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias, final
+from typing import Final, final
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.mip.formulation import BigM, Formulation, build_margin_program
 from onnx_lippa.mip.variables import NoProgramError
 from onnx_lippa.spec import Conjunction
+from onnx_lippa.witness import Offer
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,6 @@ class MipAnswer:
         return self.ending not in {Ending.PROVEN, Ending.UNSAFE}
 
 
-Accepts: TypeAlias = Callable[[Float64], bool]
-"""Replays a candidate (all features,); True where it is a witness."""
-
 _NOTHING: Final = np.zeros(0)
 
 
@@ -85,7 +83,7 @@ def decide(
     disjuncts: Sequence[Conjunction],
     settings: MipSettings,
     start: Float64 | None = None,
-    accepts: Accepts | None = None,
+    offer: Offer | None = None,
 ) -> MipAnswer:
     """Looks for an unsafe input of a reduced network, or has the solver prove that there is none.
 
@@ -98,13 +96,13 @@ def decide(
         disjuncts: the unsafe outputs.
         settings: formulation, solver and limits.
         start: (d,) the best known point of the reduced network, for a warm start.
-        accepts: replays candidates; without it, any point with a negative margin is accepted.
+        offer: replays candidates; without it, any point with a negative margin is accepted.
 
     Raises:
         InputError: there is no such solver.
     """
     started = time.monotonic()
-    decision = _Decision(reduced, settings, accepts, started + settings.time_limit)
+    decision = _Decision(reduced, settings, offer, started + settings.time_limit)
     bound, reason = np.inf, None
     for disjunct in disjuncts:
         answer = decision.decide(disjunct, start)
@@ -144,11 +142,11 @@ class _Decision:
         self,
         reduced: ReducedNetwork,
         settings: MipSettings,
-        accepts: Accepts | None,
+        offer: Offer | None,
         deadline: float,
     ) -> None:
         self._reduced, self._settings = reduced, settings
-        self._accepts, self._deadline = accepts, deadline
+        self._accept, self._deadline = offer, deadline
         self._solver = make_mip_solver(settings.solver)
         self.nodes, self.mips = 0, 0
 
@@ -230,6 +228,6 @@ class _Decision:
         margin = -np.inf if stated is None else stated.margin(x)
         if not margin < 0:
             return None
-        if self._accepts is not None and not self._accepts(self._reduced.embed(x[None])[0]):
+        if self._accept is not None and not self._accept(self._reduced.embed(x[None])[0]):
             return None
         return _Answer(min(bound, margin), x, margin)

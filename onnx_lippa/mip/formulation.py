@@ -190,7 +190,7 @@ def build_distance_program(
     Raises:
         NoProgramError: the distance is not linear.
     """
-    inputs = InputVariables.measured(reduced.domain, question)
+    inputs = InputVariables.with_distance(reduced.domain, question)
     fixed = free_signs(reduced)
     common = _Common(reduced, inputs, SubstitutedUnits.of(reduced, fixed), fixed, big_m, cuts)
     margins, offset = common.margins(disjunct)

@@ -64,10 +64,10 @@ class InputVariables:
             )  # fmt: skip
         # Features that do not vary keep their values.
         lower, upper = _whole_box(domain)
-        return _restricted(domain, ball.norm.ball(ball.center, ball.eps * _ROOM, lower, upper))
+        return _restrict(domain, ball.norm.ball(ball.center, ball.eps * _ROOM, lower, upper))
 
     @classmethod
-    def measured(cls, domain: InputDomain, inputs: StatedSet) -> InputVariables:
+    def with_distance(cls, domain: InputDomain, inputs: StatedSet) -> InputVariables:
         """The inputs of a domain, with the distance to the centre as cost.
 
         Args:
@@ -79,16 +79,16 @@ class InputVariables:
         """
         lower, upper = _whole_box(domain)
         embedding = inputs.norm.epigraph(inputs.center, lower, upper)
-        measured = _restricted(domain, embedding, inputs.eps * _ROOM)
+        variables = _restrict(domain, embedding, inputs.eps * _ROOM)
         if domain.ball is None:
-            return measured
+            return variables
         # Bounds of units may hold only within the ball.
         radius = Rows(
-            sp.csr_array(measured.cost[None]),
+            sp.csr_array(variables.cost[None]),
             np.array([-np.inf]),
             np.array([domain.ball.eps * _ROOM]),
         )
-        return replace(measured, rows=measured.rows.append(radius))
+        return replace(variables, rows=variables.rows.append(radius))
 
     def at(self, x: Float64, distance: float) -> Float64:
         """The variables (variables,) of a point (d,) at this distance."""
@@ -109,7 +109,7 @@ def _whole_box(domain: InputDomain) -> tuple[Float64, Float64]:
     return lower, upper
 
 
-def _restricted(domain: InputDomain, embedding: Embedding, most: float = np.inf) -> InputVariables:
+def _restrict(domain: InputDomain, embedding: Embedding, most: float = np.inf) -> InputVariables:
     """The embedding of all features restricted to those of a domain, and its further variables."""
     if embedding.radius is not None or embedding.quadratic_cost is not None:
         raise NoProgramError("the ball of its norm is round, and the programs here are linear")

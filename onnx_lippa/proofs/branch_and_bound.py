@@ -25,7 +25,7 @@ from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
 from onnx_lippa.proofs.methods import LinearBounds, ProofMethod
-from onnx_lippa.search.base import Limits, Offer, Search, SearchResult, relates_inputs
+from onnx_lippa.search.base import Limits, Search, SearchResult, relates_inputs
 from onnx_lippa.search.boxes import BoxSearch
 from onnx_lippa.search.exact.search import ExactSearch
 from onnx_lippa.search.exact.system import (
@@ -39,7 +39,7 @@ from onnx_lippa.search.selects import SelectSearch
 from onnx_lippa.search.signs import SignSearch
 from onnx_lippa.spec import Conjunction
 from onnx_lippa.state import InputState
-from onnx_lippa.witness import Effort, FoundBy, ProvedBy
+from onnx_lippa.witness import Effort, FoundBy, Offer, ProvedBy
 
 _TIGHTENING_STEPS: Final = 10
 """Steps of ascent for each pre-activation whose sign the first bounds leave open."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias, final
+from typing import Final, final
 
 import numpy as np
 
@@ -15,9 +15,7 @@ from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.reduced.network import ReducedNetwork, difference
 from onnx_lippa.ending import TIE, Ending, Reason
 from onnx_lippa.spec import Conjunction
-
-Offer: TypeAlias = Callable[[Float64], bool]
-"""Replays a candidate (all features,); True where it is a witness."""
+from onnx_lippa.witness import Offer
 
 _OFFERED: Final = 4
 """Candidates replayed per batch, those with the least margins."""

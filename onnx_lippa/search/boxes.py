@@ -25,8 +25,9 @@ from onnx_lippa.bounds.reduced.reduction import decide_signs
 from onnx_lippa.clock import NEVER, OutOfTimeError, require_time
 from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, TIE, Ending, Reason
 from onnx_lippa.ir.pattern import UNDECIDED
-from onnx_lippa.search.base import Candidates, Limits, Offer, Search, SearchResult, margin_rows
+from onnx_lippa.search.base import Candidates, Limits, Search, SearchResult, margin_rows
 from onnx_lippa.spec import Conjunction
+from onnx_lippa.witness import Offer
 
 _BATCH: Final = 64
 """Boxes halved per batch."""

@@ -39,15 +39,13 @@ class LeafAnswer:
     Attributes:
         proven: (1,) lower bound of the disjunct's margin; infinite where the node is empty, -inf
             where nothing is proven.
-        x: (d,) the minimiser of the margin; None without one.
+        x: (d,) the minimiser of the margin; None without one, as where no solver finished.
         margin: the margin of the reduced network there, in float64; NaN without one.
-        failed: whether no solver finished.
     """
 
     proven: Proven
     x: Float64 | None
     margin: float = np.nan
-    failed: bool = False
 
     @property
     def bound(self) -> float:
@@ -108,13 +106,13 @@ class Leaves:
             signs: (units,) signs; unstable units are relaxed to their triangle.
             time_limit: seconds.
         """
-        program, node = self.program(disjunct, lower, upper, signs), (lower, upper, signs)
+        program, node = self.build_program(disjunct, lower, upper, signs), (lower, upper, signs)
         solution = self._solve(program, time_limit)
         if solution.ending is Ending.INFEASIBLE:
             return self._decide_empty(disjunct, program, solution.duals, node, time_limit)
         if solution.ending is not Ending.OPTIMAL:
-            return LeafAnswer(Proven.vacuous(), None, failed=True)
-        proven = self._proven(disjunct, *node, solution.duals)
+            return LeafAnswer(Proven.vacuous(), None)
+        proven = self._prove(disjunct, *node, solution.duals)
         x = self._inputs.at(solution.values[: self._inputs.count])
         return LeafAnswer(proven, x, float(disjunct.margins(self._reduced.forward(x[None]))[0]))
 
@@ -129,19 +127,19 @@ class Leaves:
         """A node that a solver calls infeasible: proves it empty, or bounds all that is near it."""
         if program.is_linear:  # a simplex solver gives no reason why
             ray = self._solve(violation_program(program), time_limit).duals
-        if self._proven(disjunct, *node, ray, empty=True).value > 0:
+        if self._prove(disjunct, *node, ray, empty=True).value > 0:
             return LeafAnswer(Proven.of_empty(), None)
         solution = self._solve(elastic_program(program, _PRICE), time_limit)
         if solution.ending is not Ending.OPTIMAL:
-            return LeafAnswer(Proven.vacuous(), None, failed=True)
+            return LeafAnswer(Proven.vacuous(), None)
         x = self._inputs.at(solution.values[: self._inputs.count])
         margin = float(disjunct.margins(self._reduced.forward(x[None]))[0])
-        return LeafAnswer(self._proven(disjunct, *node, solution.duals), x, margin)
+        return LeafAnswer(self._prove(disjunct, *node, solution.duals), x, margin)
 
     def _solve(self, program: Program, time_limit: float) -> Solution:
         return self._solver.open(program).solve(max(time_limit, 1e-3))
 
-    def _proven(
+    def _prove(
         self,
         disjunct: Conjunction,
         lower: Float64,
@@ -150,7 +148,7 @@ class Leaves:
         duals: Float64,
         empty: bool = False,
     ) -> Proven:
-        """A lower bound of the margin from any duals of :meth:`program`.
+        """A lower bound of the margin from any duals of :meth:`build_program`.
 
         With ``empty`` it bounds 0 in place of the margin; a positive bound proves the node empty.
         """
@@ -176,7 +174,7 @@ class Leaves:
     def _multipliers(
         self, duals: Float64, rows: int, signs: States, lower: Float64, upper: Float64
     ) -> _Multipliers:
-        """The multipliers from duals, in the order of the rows of :meth:`program`."""
+        """The multipliers from duals, in the order of the rows of :meth:`build_program`."""
         active, inactive, undecided = (
             np.flatnonzero(signs == k) for k in (ACTIVE, INACTIVE, UNDECIDED)
         )
@@ -193,7 +191,7 @@ class Leaves:
         total = weights.sum()
         return _Multipliers(weights / total, nu / total) if total > 0 else _Multipliers(weights, nu)
 
-    def program(
+    def build_program(
         self, disjunct: Conjunction, lower: Float64, upper: Float64, signs: States
     ) -> Program:
         """``min τ`` with every margin at most τ, over (p, z, τ) for ``x = offset + matrix @ p``."""

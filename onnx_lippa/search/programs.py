@@ -34,9 +34,10 @@ from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
 from onnx_lippa.lp.duality import certified_bound, violation_program, without_cost
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.lp.solvers.table import make_solver
-from onnx_lippa.search.base import Limits, Offer, Search, SearchResult, margin_rows
+from onnx_lippa.search.base import Limits, Search, SearchResult, margin_rows
 from onnx_lippa.search.differences import Differences
 from onnx_lippa.spec import Conjunction
+from onnx_lippa.witness import Offer
 
 _NEAR: Final = 1e-9
 """Share of its terms up to which the margin of a replayed candidate may be above 0."""

@@ -36,10 +36,11 @@ from onnx_lippa.clock import OutOfTimeError, require_time
 from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, Ending, Reason
 from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE
-from onnx_lippa.search.base import Limits, Offer, Search, SearchResult, margin_rows
+from onnx_lippa.search.base import Limits, Search, SearchResult, margin_rows
 from onnx_lippa.search.leaves import Leaves
 from onnx_lippa.search.signs import SignSearch
 from onnx_lippa.spec import Conjunction
+from onnx_lippa.witness import Offer
 
 _STEPS: Final = 20
 """Steps of ascent for a node with jumps."""

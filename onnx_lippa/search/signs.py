@@ -27,12 +27,13 @@ from onnx_lippa.bounds.reduced.reduction import decide_signs, relax_units
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, TIE, Ending, Reason
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE
-from onnx_lippa.search.base import Candidates, Limits, Offer, Search, SearchResult, margin_rows
+from onnx_lippa.search.base import Candidates, Limits, Search, SearchResult, margin_rows
 from onnx_lippa.search.branching import Branching
 from onnx_lippa.search.frontier import Frontier, Nodes
 from onnx_lippa.search.leaves import LeafAnswer, Leaves
 from onnx_lippa.search.refinement import Refinement
 from onnx_lippa.spec import Conjunction
+from onnx_lippa.witness import Offer
 
 _BATCH: Final = 128
 _PRODUCTS: Final = 7e8

@@ -112,7 +112,7 @@ def test_a_replay_has_the_last_word() -> None:
         seen.append(x)
         return False
 
-    answer = decide(reduced, [disjunct], MipSettings(), accepts=refuses)
+    answer = decide(reduced, [disjunct], MipSettings(), offer=refuses)
     assert answer.is_open
     assert "replay refused" in answer.reason
     assert seen
@@ -120,7 +120,7 @@ def test_a_replay_has_the_last_word() -> None:
     # The last one offered is the least margin there is.
     margin = disjunct.margins(reduced.forward(reduced.restrict(seen[-1][None])))[0]
     assert margin == pytest.approx(-0.2, abs=1e-4)
-    accepted = decide(reduced, [disjunct], MipSettings(), accepts=lambda _: True)
+    accepted = decide(reduced, [disjunct], MipSettings(), offer=lambda _: True)
     assert accepted.ending is Ending.UNSAFE
 
 
@@ -128,7 +128,7 @@ def test_without_rows_every_output_is_unsafe() -> None:
     reduced, _ = random_system(np.random.default_rng(75))
     nothing = Conjunction(np.zeros((0, 3)), np.zeros(0))
     assert decide(reduced, [nothing], MipSettings()).ending is Ending.UNSAFE
-    refused = decide(reduced, [nothing], MipSettings(), accepts=lambda _: False)
+    refused = decide(reduced, [nothing], MipSettings(), offer=lambda _: False)
     assert refused.is_open
 
 

@@ -67,11 +67,11 @@ def test_any_duals_of_a_leaf_prove_no_more_than_there_is(seed):
     free = np.flatnonzero(signs == UNDECIDED)
     signs[free[::2]] = generator.choice([-1, 1], free[::2].size)
     there = np.all((signs == UNDECIDED) | (signs * z_hat >= 0), axis=1)
-    count = leaves.program(disjunct, reduced.unit_lower, reduced.unit_upper, signs).rows.count
+    count = leaves.build_program(disjunct, reduced.unit_lower, reduced.unit_upper, signs).rows.count
     for _ in range(30):
         duals = generator.normal(size=count) * 10.0 ** generator.integers(-6, 7, count)
         for empty in (False, True):
-            proven = leaves._proven(
+            proven = leaves._prove(
                 disjunct, reduced.unit_lower, reduced.unit_upper, signs, duals, empty
             )
             if np.any(there):

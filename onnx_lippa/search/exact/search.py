@@ -21,10 +21,11 @@ from onnx_lippa.clock import OutOfTimeError, require_time
 from onnx_lippa.ending import OUT_OF_NODES, OUT_OF_TIME, Ending, Reason
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.lp.solvers.table import make_solver
-from onnx_lippa.search.base import Limits, Offer, SearchResult
+from onnx_lippa.search.base import Limits, SearchResult
 from onnx_lippa.search.exact.refutation import Row, proves_contradiction
 from onnx_lippa.search.exact.system import AffineSum, ExactSystem, build_margin_row, combine
 from onnx_lippa.spec import Conjunction
+from onnx_lippa.witness import Offer
 
 _DEPTH: Final = 1.0
 _OTHER_DEPTHS: Final = (1e3, 1e6, 1e-2)
@@ -171,7 +172,7 @@ class _Relations:
             )
         ]
         self._z = [AffineSum({d + u: _ONE}) for u in range(len(system.units))]
-        self._open = [self._relaxed(u) for u in range(len(system.units))]
+        self._open = [self._relax(u) for u in range(len(system.units))]
         pairs = list(zip(self._z, system.units, strict=True))
         self._active = [
             (
@@ -191,7 +192,7 @@ class _Relations:
             rows += (self._open, self._active, self._inactive)[sign][u]
         return rows
 
-    def _relaxed(self, u: int) -> list[Row]:
+    def _relax(self, u: int) -> list[Row]:
         """``z >= 0``, ``z >= ẑ`` and the upper lines that the bounds of ẑ allow.
 
         With one bound infinite the chord is its limit: ``z <= ẑ - l``, or ``z <= u``.

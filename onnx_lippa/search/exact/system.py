@@ -100,19 +100,19 @@ def build_exact_system(network: Network, stated: StatedSet, deadline: float) -> 
         NotExactError: it is too large, or has a layer that is no sum of ReLUs.
         OutOfTimeError: the deadline has passed.
     """
-    made = _Builder(network, stated, deadline)
-    values = [made.first()]
+    builder = _Builder(network, stated, deadline)
+    values = [builder.inputs()]
     for step in network.steps:
         layer, operands = step.layer, [values[i] for i in step.inputs]
         if isinstance(layer, AffineLayer):
-            values.append(made.affine(layer, operands))
+            values.append(builder.add_affine(layer, operands))
         elif isinstance(layer, Activation):
-            values.append(made.kinked(layer, operands[0]))
+            values.append(builder.add_activation(layer, operands[0]))
         elif isinstance(layer, ReduceMax):
-            values.append(made.largest(layer, operands[0]))
+            values.append(builder.add_maximum(layer, operands[0]))
         else:
             raise NotExactError("it has a layer that no ReLUs state")
-    return made.system(values[-1])
+    return builder.build(values[-1])
 
 
 class _Builder:
@@ -137,10 +137,12 @@ class _Builder:
                 "rational arithmetic is used for"
             )
 
-    def first(self) -> list[AffineSum]:
+    def inputs(self) -> list[AffineSum]:
         return [AffineSum({i: _ONE}) for i in range(self._count)]
 
-    def affine(self, layer: AffineLayer, operands: Sequence[list[AffineSum]]) -> list[AffineSum]:
+    def add_affine(
+        self, layer: AffineLayer, operands: Sequence[list[AffineSum]]
+    ) -> list[AffineSum]:
         offset = layer.offset()
         outputs = size(layer.shape)
         constants = np.zeros(outputs)
@@ -159,7 +161,7 @@ class _Builder:
             made.append(self._check_size(combine(parts)))
         return made
 
-    def kinked(self, layer: Activation, operand: list[AffineSum]) -> list[AffineSum]:
+    def add_activation(self, layer: Activation, operand: list[AffineSum]) -> list[AffineSum]:
         kink, value, below, above = (
             [Fraction(float(one)) for one in np.broadcast_to(part, layer.shape).ravel()]
             for part in (layer.kink, layer.value, layer.below, layer.above)
@@ -176,7 +178,7 @@ class _Builder:
             made.append(self._check_size(combine(parts)))
         return made
 
-    def largest(self, layer: ReduceMax, operand: list[AffineSum]) -> list[AffineSum]:
+    def add_maximum(self, layer: ReduceMax, operand: list[AffineSum]) -> list[AffineSum]:
         source = (*layer.shape[: layer.axis], layer.entries, *layer.shape[layer.axis :])
         places = np.moveaxis(np.arange(len(operand)).reshape(source), layer.axis, -1)
         made = []
@@ -211,7 +213,7 @@ class _Builder:
         require_time(self._deadline)
         return x
 
-    def system(self, outputs: list[AffineSum]) -> ExactSystem:
+    def build(self, outputs: list[AffineSum]) -> ExactSystem:
         return ExactSystem(
             self._count, self._lower, self._upper, self._open, self._units,
             [low for low, _ in self._unit_bounds], [high for _, high in self._unit_bounds],
