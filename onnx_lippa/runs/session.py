@@ -21,15 +21,7 @@ from onnx_lippa.proofs import CertifySettings
 from onnx_lippa.runs.audit import AuditSettings, audit
 from onnx_lippa.runs.curve import carry_over, folder_of, lock_curve, order_of, write_curve
 from onnx_lippa.runs.distances import DistanceSettings
-from onnx_lippa.runs.events import (
-    Ended,
-    Event,
-    Finished,
-    InputEvent,
-    Listener,
-    Stage,
-    Started,
-)
+from onnx_lippa.runs.events import Ended, Event, Finished, InputEvent, Listener, Stage, Started
 from onnx_lippa.runs.folder import RunFolder
 from onnx_lippa.runs.identity import Identity, state_options
 from onnx_lippa.runs.inputs import RunInputs
