@@ -13,6 +13,7 @@ from typing import Final
 
 from onnx_lippa.attacks import Settings
 from onnx_lippa.clock import OutOfTimeError
+from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError, LippaError, unexpected
 from onnx_lippa.onnx_io import LoadLimits
 from onnx_lippa.proofs import CertifySettings
@@ -307,7 +308,7 @@ def _work(charge: _Charge, turn: _Turn) -> Iterator[_Step | InstanceResult]:
     except LippaError as error:
         note = " ".join(str(error).split())
     except MemoryError:
-        note = "its memory was used up"
+        note = Ending.OUT_OF_MEMORY.sentence
     except Exception as error:  # noqa: BLE001 - no instance may end the list
         note = str(unexpected(error))
     seconds = time.monotonic() - started

@@ -10,6 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from onnx_lippa.attacks import Settings
+from onnx_lippa.ending import Ending
 from onnx_lippa.errors import ContradictionError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import CertifySettings, certify_batch
@@ -94,7 +95,7 @@ class _Proof:
             each = (end - time.monotonic()) / (len(open_) - place)
             seconds = min(self._proof.time_limit, each)
             if seconds < _LEAST_SECONDS:
-                self._reason = "its time was used up"
+                self._reason = Ending.OUT_OF_TIME.sentence
                 return None
             problem = self._problem(case)
             limited = replace(self._proof, time_limit=seconds)

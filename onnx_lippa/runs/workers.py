@@ -17,6 +17,7 @@ from typing import Final, TypeAlias, final
 from threadpoolctl import threadpool_limits
 
 from onnx_lippa.attacks import Settings, attack_batch
+from onnx_lippa.ending import Ending
 from onnx_lippa.errors import ContradictionError, InputError, describe
 from onnx_lippa.onnx_io import Model, ModelSource
 from onnx_lippa.proofs import CertifySettings, certify_batch
@@ -225,7 +226,7 @@ def _settled(model: Model, job: Job, deadline: float) -> Iterator[Result]:
     except (InputError, ContradictionError):
         raise
     except MemoryError:
-        failure = "its memory was used up"
+        failure = Ending.OUT_OF_MEMORY.sentence
     except Exception as error:  # noqa: BLE001 - no input may end the run
         failure = f"internal error ({describe(error)}): please report it"
     else:
