@@ -156,13 +156,13 @@ def test_a_decided_maximum_is_its_entry():
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_switches(seed):
+def test_selects(seed):
     generator = np.random.default_rng(seed)
     layer, bounds = Select((2, 3)), random_box(generator, (3, 2, 3))
     assert_valid(layer, bounds, points(generator, bounds, 400))
 
 
-def test_decided_switches_are_their_branches():
+def test_decided_selects_are_their_branches():
     lower = np.array([[0.0, -2.0, -1.0], [1.0, 1.0, 1.0], [5.0, 5.0, 5.0]])
     upper = np.array([[1.0, -1.0, 1.0], [2.0, 2.0, 2.0], [6.0, 6.0, 6.0]])
     lines = relax(Select((3,)), box(lower, upper))

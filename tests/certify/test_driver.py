@@ -129,7 +129,7 @@ def test_without_a_radius_there_is_no_proof():
     assert "radius" in outcome.reason
 
 
-def test_a_switch_has_no_relus_and_is_proven_all_the_same():
+def test_a_select_has_no_relus_and_is_proven_all_the_same():
     """Where(x > 0, a, b) jumps: what is proven must hold on both sides of the jump."""
     constants = {
         "zero": np.zeros(2, np.float32),

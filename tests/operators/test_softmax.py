@@ -15,7 +15,7 @@ from tests.support.graphs import (
 )
 from tests.support.layers import check_model, refusal
 
-READOUTS = {"Softmax": OutputActivation.SOFTMAX, "LogSoftmax": OutputActivation.LOG_SOFTMAX}
+ACTIVATIONS = {"Softmax": OutputActivation.SOFTMAX, "LogSoftmax": OutputActivation.LOG_SOFTMAX}
 
 
 def classifier(op, opset=17, **attributes):
@@ -25,16 +25,16 @@ def classifier(op, opset=17, **attributes):
 
 
 @pytest.mark.parametrize(
-    ("op", "opset"), [(op, opset) for op in READOUTS for opset in opsets_of(op)]
+    ("op", "opset"), [(op, opset) for op in ACTIVATIONS for opset in opsets_of(op)]
 )
 def test_every_opset(op, opset):
     network = check_model(classifier(op, opset))
-    assert network.output_activation is READOUTS[op]
+    assert network.output_activation is ACTIVATIONS[op]
     assert [step.op for step in network.steps] == ["MatMul"]
     assert any(op in note for note in network.notes)
 
 
-@pytest.mark.parametrize("op", READOUTS)
+@pytest.mark.parametrize("op", ACTIVATIONS)
 @pytest.mark.parametrize(
     ("opset", "axis"), [(7, 1), (11, 1), (11, -1), (13, 1), (13, -1), (newest_opset(), -1)]
 )
@@ -42,7 +42,7 @@ def test_the_axis_of_the_classes(op, opset, axis):
     check_model(classifier(op, opset, axis=axis))
 
 
-@pytest.mark.parametrize("op", READOUTS)
+@pytest.mark.parametrize("op", ACTIVATIONS)
 @pytest.mark.parametrize(("opset", "axis"), [(7, 0), (11, 0), (11, -2), (13, 0), (13, -2)])
 def test_refuses_the_batch_axis(op, opset, axis):
     problem = refusal(classifier(op, opset, axis=axis))
@@ -50,38 +50,38 @@ def test_refuses_the_batch_axis(op, opset, axis):
     assert "axis 0" in problem.reason
 
 
-@pytest.mark.parametrize("op", READOUTS)
+@pytest.mark.parametrize("op", ACTIVATIONS)
 def test_over_all_scores_of_several_axes(op):
     network = check_model(one_op(op, (2, 3), flatten=False, opset=11))
-    assert network.output_activation is READOUTS[op]
+    assert network.output_activation is ACTIVATIONS[op]
 
 
-@pytest.mark.parametrize("op", READOUTS)
+@pytest.mark.parametrize("op", ACTIVATIONS)
 @pytest.mark.parametrize(("opset", "axis"), [(13, -1), (13, 1), (11, 2)])
 def test_refuses_one_for_every_place(op, opset, axis):
     problem = refusal(one_op(op, (2, 3), flatten=False, opset=opset, axis=axis))
     assert "(2, 3)" in problem.reason
 
 
-@pytest.mark.parametrize("op", READOUTS)
+@pytest.mark.parametrize("op", ACTIVATIONS)
 def test_classes_as_channels_of_one_place(op):
     check_model(one_op(op, (3, 1, 1), flatten=False, axis=1))
     check_model(one_op(op, (3, 1, 1), flatten=True, axis=1))
 
 
-@pytest.mark.parametrize("op", READOUTS)
+@pytest.mark.parametrize("op", ACTIVATIONS)
 def test_refuses_rows_that_are_no_samples(op):
     """A constant of several rows makes a table of a single sample: no vector of scores."""
     nodes = [node("Add", "x w", "a"), node(op, "a", "y", axis=1)]
     assert "(4, 3)" in refusal(graph_model(nodes, (3,), {"w": normal(1, 4, 3)}, batch=1)).reason
 
 
-@pytest.mark.parametrize("op", READOUTS)
+@pytest.mark.parametrize("op", ACTIVATIONS)
 def test_scores_may_take_another_shape_behind_it(op):
     nodes = [node("Gemm", "x w", "a"), node(op, "a", "b"), node("Reshape", "b s", "y")]
     constants = {"w": normal(1, 4, 6), "s": np.array([-1, 2, 3])}
     network = check_model(graph_model(nodes, (4,), constants))
-    assert network.output_activation is READOUTS[op]
+    assert network.output_activation is ACTIVATIONS[op]
     assert network.output_shape == (2, 3)
 
 
@@ -89,7 +89,7 @@ def test_refuses_an_axis_outside_the_tensor():
     assert "axis" in refusal(classifier("Softmax", axis=2)).reason
 
 
-@pytest.mark.parametrize("op", READOUTS)
+@pytest.mark.parametrize("op", ACTIVATIONS)
 def test_refuses_it_in_the_middle(op):
     nodes = [node(op, "x", "a"), node("Gemm", "a w", "y")]
     problem = refusal(graph_model(nodes, (4,), {"w": normal(1, 4, 3)}))
@@ -97,8 +97,8 @@ def test_refuses_it_in_the_middle(op):
     assert f"takes the result of a {op}, which is supported only as the very last" in problem.reason
 
 
-@pytest.mark.parametrize("first", [*READOUTS, "Sigmoid"])
-@pytest.mark.parametrize("second", [*READOUTS, "Sigmoid"])
+@pytest.mark.parametrize("first", [*ACTIVATIONS, "Sigmoid"])
+@pytest.mark.parametrize("second", [*ACTIVATIONS, "Sigmoid"])
 def test_refuses_one_behind_another(first, second):
     nodes = [node(first, "x", "a"), node(second, "a", "y")]
     problem = refusal(graph_model(nodes, (4,)))
@@ -110,7 +110,7 @@ def test_straight_on_the_input():
     check_model(one_op("Softmax", (4,), flatten=False))
 
 
-@pytest.mark.parametrize("op", READOUTS)
+@pytest.mark.parametrize("op", ACTIVATIONS)
 def test_does_not_overflow(op):
     nodes = [node("Mul", "x c", "a"), node(op, "a", "y")]
     model = load_model(graph_model(nodes, (4,), {"c": np.float32(1e4)}))

@@ -91,7 +91,7 @@ def test_refuses_infinite_branches():
 # Comparisons
 
 
-def switched(
+def select_model(
     op: str,
     difference: list[tuple[int, ...]],
     branches: list[tuple[int, ...]],
@@ -122,7 +122,7 @@ def test_every_comparison(op, negate, opset):
     if op.endswith("OrEqual") and opset < 12:
         return
     network = check_model(
-        switched(op, [(4,)], [(4,), (4,)], constant=normal(9, 4), negate=negate, opset=opset)
+        select_model(op, [(4,)], [(4,), (4,)], constant=normal(9, 4), negate=negate, opset=opset)
     )
     assert network.units == 4
 
@@ -132,7 +132,9 @@ def test_every_comparison(op, negate, opset):
 @pytest.mark.parametrize("constant", [(), (4,), (1, 1)])
 def test_with_a_constant(op, constant_first, constant):
     value = normal(9, *constant).reshape(constant)
-    check_model(switched(op, [(4,)], [(4,), (4,)], constant=value, constant_first=constant_first))
+    check_model(
+        select_model(op, [(4,)], [(4,), (4,)], constant=value, constant_first=constant_first)
+    )
 
 
 @pytest.mark.parametrize("op", COMPARISONS)
@@ -142,13 +144,13 @@ def test_with_a_constant(op, constant_first, constant):
      ([(1,), (1,)], [(3,), (3,)]), ([(2, 3), (1, 3)], [(1, 3), (2, 1)])],
 )  # fmt: skip
 def test_of_two_computed_tensors(op, difference, branches):
-    check_model(switched(op, difference, branches))
+    check_model(select_model(op, difference, branches))
 
 
 @pytest.mark.parametrize("op", COMPARISONS)
 @pytest.mark.parametrize("negate", [False, True])
 def test_ties_are_decided_as_the_operator_does(op, negate):
-    model = load_model(switched(op, [(4,), (4,)], [(4,), (4,)], negate=negate))
+    model = load_model(select_model(op, [(4,), (4,)], [(4,), (4,)], negate=negate))
     x = np.zeros((1, 3), np.float32)
     np.testing.assert_array_equal(model.network.forward(x), model.runtime.forward(x))
 
@@ -186,14 +188,14 @@ def test_constant_branches(op, swap, constant):
     st.booleans(),
 )
 def test_any_broadcast(op, shapes, negate):
-    model = switched(op, shapes[:2], shapes[2:], negate=negate)
+    model = select_model(op, shapes[:2], shapes[2:], negate=negate)
     check_model(model, batches=("batch",))
 
 
 @pytest.mark.parametrize("op", COMPARISONS)
 def test_tensors_of_different_rank(op):
-    check_alone(switched(op, [(3,), (2, 3)], [(3,), (1, 3)]))
-    check_alone(switched(op, [(3,)], [(2, 3), (3,)], constant=np.float32(0.1)))
+    check_alone(select_model(op, [(3,), (2, 3)], [(3,), (1, 3)]))
+    check_alone(select_model(op, [(3,)], [(2, 3), (3,)], constant=np.float32(0.1)))
 
 
 def test_the_leaky_rectifier_of_jax():
@@ -333,7 +335,7 @@ def test_comparisons_with_infinity():
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 3)])
-def test_statements_of_the_switch(shape):
+def test_statements_of_the_select(shape):
     check_layer(Select(shape), ((3, *shape),))
 
 

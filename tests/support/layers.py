@@ -165,7 +165,7 @@ def check_affine(layer: AffineLayer, shapes: tuple[Shape, ...]) -> None:
 
 
 def check_piecewise(layer: PiecewiseLayer, shape: Shape) -> None:
-    """Pieces, guards and the split form against the layer itself, at kinks too."""
+    """Pieces, region constraints and the split form against the layer itself, at kinks too."""
     algebra = NumpyAlgebra()
     points = list(_points(shape))
     for x in points:
@@ -176,7 +176,7 @@ def check_piecewise(layer: PiecewiseLayer, shape: Shape) -> None:
             assert constraints.shape == (len(x), *layer.constraints_shape)
             assert constraints.min() >= 0.0
             _check_piece_is_affine(layer, form, x)
-            _check_guard_is_exact(layer, form, x[::-1])
+            _check_constraints_are_exact(layer, form, x[::-1])
         _check_split(layer, x, exact, state)
 
 
@@ -203,8 +203,8 @@ def _check_piece_is_affine(layer: PiecewiseLayer, state: np.ndarray, x: np.ndarr
         assert_near(left, np.sum((u * moved).reshape(len(x), -1), axis=1), EXACT)
 
 
-def _check_guard_is_exact(layer: PiecewiseLayer, state: np.ndarray, x: np.ndarray) -> None:
-    """Elsewhere, the guard is negative unless the pieces give the layer's own value there."""
+def _check_constraints_are_exact(layer: PiecewiseLayer, state: np.ndarray, x: np.ndarray) -> None:
+    """Elsewhere, the constraints is negative unless the pieces give the layer's own value there."""
     algebra = NumpyAlgebra()
     constraints = layer.constraints(algebra, state, x).reshape(len(x), -1).min(axis=1)
     valid = constraints >= 0.0

@@ -23,7 +23,7 @@ def forms_of(matrix: Float64, constants: Float64) -> AffineExpressions:
     )
 
 
-def switched(matrix: Float64, constants: Float64) -> ReducedNetwork:
+def select_network(matrix: Float64, constants: Float64) -> ReducedNetwork:
     d, _, n = matrix.shape
     reduction = Reduction(
         InputDomain(np.zeros(d), np.arange(d), -np.ones(d), np.ones(d)), Tightening()
@@ -44,7 +44,7 @@ def test_branches_that_meet_are_a_kink(seed):
     slope = generator.normal(size=6)
     matrix[:, 1] = (matrix[:, 2] + slope * matrix[:, 0]).astype(np.float32 if seed % 2 else float)
     constants[1] = constants[2] + slope * constants[0]
-    reduced = switched(matrix, constants)
+    reduced = select_network(matrix, constants)
     assert reduced.inputs == 3 and reduced.exact
     assert 0 < reduced.units <= 6
     x = generator.uniform(-1, 1, (2000, 3))
@@ -63,7 +63,7 @@ def test_a_jump_holds_all_that_it_may_be(seed, gap):
     constants[1] = constants[2] + slope * constants[0] + gap * generator.choice([-1, 1], 5)
     if seed % 3 == 0:
         matrix[:, 1] = generator.normal(size=(3, 5))
-    reduced = switched(matrix, constants)
+    reduced = select_network(matrix, constants)
     x = generator.uniform(-1, 1, (500, 3))
     wanted = values(matrix, constants, x)
     free = reduced.inputs - 3
