@@ -10,10 +10,11 @@ from typing import Final
 class Ending(Enum):
     """How a computation ended. None of them is a verdict; only a replay or a proof gives one.
 
-    The subject of a sentence with "its" is the input. A :class:`Reason` may be more precise.
+    The value is the name in files, the sentence what a person reads. Its subject, where it says
+    "its", is the input. A computation may give a more precise text beside its ending.
 
     Attributes:
-        sentence: its meaning for people.
+        sentence: what a person reads.
     """
 
     sentence: str
@@ -24,6 +25,8 @@ class Ending(Enum):
         ending._value_ = value
         ending.sentence = sentence
         return ending
+
+    FINISHED = "finished", "everything planned was done"
 
     OPTIMAL = "optimal", "the optimum was found"
     INFEASIBLE = "infeasible", "the constraints contradict each other"
@@ -39,9 +42,14 @@ class Ending(Enum):
     TIE = "tie", "its least margin is zero but for rounding"
     REFUSED = "refused", "a replay refused the candidate"
     LOOSE_BOUNDS = "loose bounds", "its bounds leave a margin open"
+    NO_BOUNDS = "no bounds", "an input has no bound"
+    NO_RELAXATION = "no relaxation", "a layer has no linear relaxation"
     TOO_LARGE = "too large", "the network is too large for this method"
     UNSUPPORTED = "unsupported", "the method does not support it"
     FAILED = "failed", "no solver finished"
+
+    CRASHED = "crashed", "its process ended unexpectedly"
+    INTERRUPTED = "interrupted", "it was interrupted"
 
     @property
     def is_limit(self) -> bool:

@@ -18,12 +18,12 @@ from onnx_lippa.api.options import (
     TargetsName,
     run_arrays_once,
 )
-from onnx_lippa.attacks import Settings
 from onnx_lippa.errors import InputError
-from onnx_lippa.runs.distances import DistanceSettings
+from onnx_lippa.runs.distances import Distance
 from onnx_lippa.runs.events import Listener
 from onnx_lippa.runs.results import Results
 from onnx_lippa.spec import Norm
+from onnx_lippa.state import Budget
 
 
 def minimal_distortion(
@@ -85,10 +85,9 @@ def minimal_distortion(
     """
     if eps is not None and np.ndim(eps) > 0:
         raise InputError("eps is a list: give one largest distance, or None")
-    attack = Settings(minimize=True, seed=seed)
     options = RunOptions(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
         grid=grid, workers=workers, out=out, on_event=on_event,
     )  # fmt: skip
-    budgets = DistanceSettings(attack, solver, time_limit)
-    return run_arrays_once(network, x, y, eps, budgets, attack, options)
+    method, budget = Distance(solver=solver), Budget(time_limit, seed)
+    return run_arrays_once(network, x, y, eps, method, budget, options, minimize=True)

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from enum import Enum
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypedDict, TypeVar
+from typing import Any, Literal, TypeAlias, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from onnx_lippa.arrays import AnyArray
-from onnx_lippa.attacks import Method, Settings
+from onnx_lippa.attacks import AttackMethod
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Model, load
+from onnx_lippa.proofs import ProofMethod
 from onnx_lippa.runs.events import Listener
 from onnx_lippa.runs.inputs import take_arrays
 from onnx_lippa.runs.results import Curve, Results
-from onnx_lippa.runs.session import Budgets, Task, run, run_curve
+from onnx_lippa.runs.session import RunMethod, Task, run, run_curve
 from onnx_lippa.runs.specification import RunSpecification, Targets
 from onnx_lippa.spec import InputSpecification, Norm, get_norm
 from onnx_lippa.spec.input_specification import per_feature
+from onnx_lippa.state import Budget
 
 Network: TypeAlias = Model | str | Path
 """A model from :func:`onnx_lippa.load`, or the path of one."""
@@ -36,8 +37,6 @@ ProofName: TypeAlias = Literal["auto", "interval", "linear", "mip", "complete"]
 EngineName: TypeAlias = Literal["auto", "rows", "stacked"]
 SolverName: TypeAlias = Literal["glop", "highs", "pdlp", "clarabel"]
 MipSolverName: TypeAlias = Literal["scip", "highs", "gurobi"]
-
-E = TypeVar("E", bound=Enum)
 
 
 class RunOptions(TypedDict, total=False):
@@ -61,7 +60,7 @@ class AttackOptions(RunOptions, total=False):
     """Those of :func:`attack`."""
 
     minimize: bool | None
-    method: AttackName
+    method: AttackName | AttackMethod
     restarts: int | None
     gradient_steps: int
     lp_steps: int | None
@@ -72,14 +71,14 @@ class AttackOptions(RunOptions, total=False):
 class CertifyOptions(RunOptions, total=False):
     """Those of :func:`certify`."""
 
-    method: ProofName
+    method: ProofName | ProofMethod
     solver: MipSolverName
 
 
 class AuditOptions(RunOptions, total=False):
     """Those of :func:`audit`."""
 
-    method: AttackName
+    method: AttackName | AttackMethod
     budget: float
 
 
@@ -88,9 +87,11 @@ def run_arrays(
     x: npt.ArrayLike,
     y: npt.ArrayLike | None,
     eps: Radius | Radii | None,
-    budgets: Budgets,
-    settings: Settings,
+    method: RunMethod,
+    budget: Budget,
     options: RunOptions,
+    *,
+    minimize: bool = False,
 ) -> Results | Curve:
     """A run over inputs as a caller gives them; with a list of radii, one at each of them.
 
@@ -99,9 +100,10 @@ def run_arrays(
         x: the inputs.
         y: their labels.
         eps: the radius, or a list of them.
-        budgets: what to do with the inputs.
-        settings: the attack's settings, which also hold the seed and the LP engine.
+        method: what is done with the inputs.
+        budget: seconds for each of them, and the seed.
         options: the other arguments, all of them.
+        minimize: whether the nearest adversarial example is sought.
 
     Raises:
         InputError: an argument that cannot be used.
@@ -109,8 +111,8 @@ def run_arrays(
     """
     radii, is_curve = read_radii(eps)
     if not is_curve:
-        return run_arrays_once(network, x, y, radii[0], budgets, settings, options)
-    task, specifications, out = _make_task(network, x, y, radii, budgets, settings, options)
+        return run_arrays_once(network, x, y, radii[0], method, budget, options, minimize=minimize)
+    task, specifications, out = _make_task(network, x, y, radii, method, budget, options, minimize)
     return run_curve(task, specifications, out, [repr(one) for one in radii])
 
 
@@ -119,12 +121,16 @@ def run_arrays_once(
     x: npt.ArrayLike,
     y: npt.ArrayLike | None,
     eps: Radius | None,
-    budgets: Budgets,
-    settings: Settings,
+    method: RunMethod,
+    budget: Budget,
     options: RunOptions,
+    *,
+    minimize: bool = False,
 ) -> Results:
     """The same at one radius."""
-    task, (specification,), out = _make_task(network, x, y, [eps], budgets, settings, options)
+    task, (specification,), out = _make_task(
+        network, x, y, [eps], method, budget, options, minimize
+    )
     return run(task, specification, out)
 
 
@@ -133,16 +139,17 @@ def _make_task(
     x: npt.ArrayLike,
     y: npt.ArrayLike | None,
     radii: Sequence[Radius | None],
-    budgets: Budgets,
-    settings: Settings,
+    method: RunMethod,
+    budget: Budget,
     options: RunOptions,
+    minimize: bool,
 ) -> tuple[Task, list[RunSpecification], Path | None]:
     started = time.monotonic()
     model = open_model(network, options)
-    specifications = [specify(model, one, settings, options) for one in radii]
+    specifications = [specify(model, one, options, minimize) for one in radii]
     inputs = take_arrays(model, x, y, specifications[0].features)
     heard, out = options["on_event"], options["out"]
-    task = Task(model, inputs, budgets, () if heard is None else (heard,), started)
+    task = Task(model, inputs, method, budget, () if heard is None else (heard,), started)
     return task, specifications, None if out is None else Path(out)
 
 
@@ -174,7 +181,7 @@ def open_model(network: Network, options: RunOptions) -> Model:
 
 
 def specify(
-    model: Model, eps: Radius | None, settings: Settings, options: RunOptions
+    model: Model, eps: Radius | None, options: RunOptions, minimize: bool = False
 ) -> RunSpecification:
     """The specification at one radius.
 
@@ -190,23 +197,6 @@ def specify(
         get_norm(options["norm"]),
         features,
         Targets.parse(targets) if isinstance(targets, str) else Targets(classes=tuple(targets)),
-        settings,
+        minimize,
         options["workers"],
     )
-
-
-def method_named(name: str) -> Method:
-    """The attack of this name.
-
-    Raises:
-        InputError: there is no such method.
-    """
-    return _member(Method, name)
-
-
-def _member(kind: type[E], name: str) -> E:
-    try:
-        return kind(name)
-    except ValueError as error:
-        names = ", ".join(method.value for method in kind)
-        raise InputError(f"there is no method '{name}': choose one of {names}") from error

@@ -12,17 +12,17 @@ from onnx_lippa.api.options import (
     Network,
     ProofName,
     SolverName,
-    method_named,
 )
-from onnx_lippa.attacks import Settings
+from onnx_lippa.attacks import AttackMethod, Lippa, make_attack
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.proofs import CertifySettings, proof_method_named
+from onnx_lippa.proofs import ProofMethod, make_proof
 from onnx_lippa.runs.falsify import falsify as falsify_property
 from onnx_lippa.runs.falsify import load_for
 from onnx_lippa.runs.finding import Answer, Finding
 from onnx_lippa.runs.verify import verify as verify_property
 from onnx_lippa.spec import Property
+from onnx_lippa.state import Budget
 
 
 def falsify(
@@ -30,7 +30,7 @@ def falsify(
     asked: Property | str | Path,
     *,
     timeout: float = math.inf,
-    method: AttackName = "lippa",
+    method: AttackName | AttackMethod = "lippa",
     restarts: int | None = None,
     gradient_steps: int = 60,
     lp_steps: int | None = None,
@@ -66,11 +66,11 @@ def falsify(
     except OutOfTimeError as error:
         return Finding(Answer.TIMEOUT, reason=str(error))
     model = network if isinstance(network, Model) else load_for(wanted, network)
-    settings = Settings(
-        method_named(method), False, restarts, gradient_steps, lp_steps, _left(deadline), seed,
-        engine, solver,
+    attack = make_attack(
+        method, restarts=restarts, gradient_steps=gradient_steps, lp_steps=lp_steps,
+        engine=engine, solver=solver,
     )  # fmt: skip
-    return falsify_property(model, wanted, settings)
+    return falsify_property(model, wanted, attack, Budget(_left(deadline), seed))
 
 
 def verify(
@@ -79,7 +79,7 @@ def verify(
     *,
     timeout: float = 60.0,
     time_limit: float = math.inf,
-    method: ProofName = "auto",
+    method: ProofName | ProofMethod = "auto",
     seed: int = 0,
 ) -> Finding:
     """Searches for an input that satisfies a property, or proves that there is none.
@@ -107,8 +107,8 @@ def verify(
     except OutOfTimeError as error:
         return Finding(Answer.TIMEOUT, reason=str(error))
     model = network if isinstance(network, Model) else load_for(wanted, network)
-    proof = CertifySettings(proof_method_named(method), time_limit)
-    return verify_property(model, wanted, Settings(time_limit=_left(deadline), seed=seed), proof)
+    proof, budget = make_proof(method), Budget(_left(deadline), seed)
+    return verify_property(model, wanted, Lippa(), proof, budget, time_limit)
 
 
 def _left(deadline: float) -> float:

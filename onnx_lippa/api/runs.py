@@ -25,16 +25,16 @@ from onnx_lippa.api.options import (
     RunOptions,
     SolverName,
     TargetsName,
-    method_named,
     run_arrays,
 )
-from onnx_lippa.attacks import Settings
+from onnx_lippa.attacks import AttackMethod, make_attack
 from onnx_lippa.lp.solvers.table import make_mip_solver
-from onnx_lippa.proofs import CertifySettings, proof_method_named
-from onnx_lippa.runs.audit import AuditSettings
+from onnx_lippa.proofs import ProofMethod, make_proof
+from onnx_lippa.runs.audit import Audit
 from onnx_lippa.runs.events import Listener
 from onnx_lippa.runs.results import Curve, Results
 from onnx_lippa.spec import Norm
+from onnx_lippa.state import Budget
 
 
 @overload
@@ -61,7 +61,7 @@ def attack(
     upper: npt.ArrayLike = 1.0,
     fixed: Fixed = None,
     grid: npt.ArrayLike = 0.0,
-    method: AttackName = "lippa",
+    method: AttackName | AttackMethod = "lippa",
     restarts: int | None = None,
     gradient_steps: int = 60,
     lp_steps: int | None = None,
@@ -95,7 +95,8 @@ def attack(
         grid: step between the values of a feature, such as 1/255 or 1; 0 where it is continuous; a
             number, or an array with one per feature.
         method: ``"pgd"`` (gradients only), ``"lippa"`` (adds linear programs) or ``"lippa+mip"``
-            (adds large neighbourhood search by MIPs).
+            (adds large neighbourhood search by MIPs). A value such as ``Lippa(lp_steps=8)``
+            holds its options; then those of this call do not count.
         restarts: PGD restarts per input, all used unless the input breaks; None is 8, fewer on
             inputs far from the decision boundary.
         gradient_steps: gradient steps per PGD run.
@@ -119,15 +120,17 @@ def attack(
         ModelError: a model that cannot be used (where a path is given).
         InterruptedRun: a KeyboardInterrupt, with the results of the inputs that were finished.
     """
-    settings = Settings(
-        method_named(method), eps is None if minimize is None else minimize, restarts,
-        gradient_steps, lp_steps, time_limit, seed, engine, solver,
+    chosen = make_attack(
+        method, restarts=restarts, gradient_steps=gradient_steps, lp_steps=lp_steps,
+        engine=engine, solver=solver,
     )  # fmt: skip
     options = RunOptions(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
         grid=grid, workers=workers, out=out, on_event=on_event,
     )  # fmt: skip
-    return run_arrays(network, x, y, eps, settings, settings, options)
+    nearest = eps is None if minimize is None else minimize
+    budget = Budget(time_limit, seed)
+    return run_arrays(network, x, y, eps, chosen, budget, options, minimize=nearest)
 
 
 @overload
@@ -153,7 +156,7 @@ def certify(
     upper: npt.ArrayLike = 1.0,
     fixed: Fixed = None,
     grid: npt.ArrayLike = 0.0,
-    method: ProofName = "auto",
+    method: ProofName | ProofMethod = "auto",
     solver: MipSolverName = "scip",
     time_limit: float = 60.0,
     seed: int = 0,
@@ -194,12 +197,12 @@ def certify(
         InterruptedRun: a KeyboardInterrupt, with the results of the inputs that were finished.
     """
     make_mip_solver(solver)  # refused now, if there is none of this name
-    budgets = CertifySettings(proof_method_named(method, solver), time_limit)
+    chosen, budget = make_proof(method, solver), Budget(time_limit, seed)
     options = RunOptions(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
         grid=grid, workers=workers, out=out, on_event=on_event,
     )  # fmt: skip
-    return run_arrays(network, x, y, eps, budgets, Settings(seed=seed), options)
+    return run_arrays(network, x, y, eps, chosen, budget, options)
 
 
 @overload
@@ -225,7 +228,7 @@ def audit(
     upper: npt.ArrayLike = 1.0,
     fixed: Fixed = None,
     grid: npt.ArrayLike = 0.0,
-    method: AttackName = "lippa",
+    method: AttackName | AttackMethod = "lippa",
     budget: float = math.inf,
     time_limit: float = 60.0,
     seed: int = 0,
@@ -267,10 +270,9 @@ def audit(
         ContradictionError: a witness and a proof for one input, which is a bug.
         InterruptedRun: a KeyboardInterrupt, with the results of the inputs that were finished.
     """
-    settings = Settings(method=method_named(method), seed=seed)
-    budgets = AuditSettings(settings, CertifySettings(time_limit=time_limit), budget)
+    chosen = Audit(make_attack(method), budget=budget)
     options = RunOptions(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
         grid=grid, workers=workers, out=out, on_event=on_event,
     )  # fmt: skip
-    return run_arrays(network, x, y, eps, budgets, settings, options)
+    return run_arrays(network, x, y, eps, chosen, Budget(time_limit, seed), options)

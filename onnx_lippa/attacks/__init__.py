@@ -1,16 +1,28 @@
-"""Attacks: schedules of stages that report to the state of each input.
+"""Attacks: values whose schedules of stages report to the state of each input.
 
 A stage offers candidates; the state of the input checks them and decides. A new attack is a new
 stage, and a line in :mod:`onnx_lippa.attacks.schedule`.
 """
 
+from onnx_lippa.attacks.methods import (
+    ATTACK_METHODS,
+    AttackMethod,
+    Lippa,
+    LippaMip,
+    LpMethod,
+    Pgd,
+    make_attack,
+)
 from onnx_lippa.attacks.random_search import BoxSample, sample_boxes
-from onnx_lippa.attacks.settings import Method, Settings, attack_batch
 
 __all__ = [
+    "ATTACK_METHODS",
+    "AttackMethod",
     "BoxSample",
-    "Method",
-    "Settings",
-    "attack_batch",
+    "Lippa",
+    "LippaMip",
+    "LpMethod",
+    "Pgd",
+    "make_attack",
     "sample_boxes",
 ]

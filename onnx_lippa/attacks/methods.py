@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import ClassVar, Final, Self, final
+from typing import Any, ClassVar, Final, Self, final
 
+import numpy as np
 from typing_extensions import override
 
+from onnx_lippa.attacks.schedule import make_schedule
+from onnx_lippa.attacks.state import AttackBatch, is_cheap
 from onnx_lippa.errors import InputError
 from onnx_lippa.ir.network import Network
 from onnx_lippa.lp.engine import RegionEngine
-from onnx_lippa.lp.engines import make_engine
+from onnx_lippa.lp.engines import ENGINE_NAMES, make_engine
+from onnx_lippa.lp.program import BallConstraint, Program, Rows
 from onnx_lippa.lp.solvers.table import make_solver
-from onnx_lippa.spec import Norm
+from onnx_lippa.onnx_io import Model
+from onnx_lippa.spec import Norm, Problem
+from onnx_lippa.state import Budget, Method, RadiusOrder
+from onnx_lippa.witness import Result
 
 _RESTARTS: Final = 8
 _LP_STEPS: Final = 8
@@ -28,7 +35,7 @@ def _require_least(name: str, value: int, least: int) -> None:
 
 
 @dataclass(frozen=True)
-class AttackMethod(ABC):
+class AttackMethod(Method):
     """A method of attack.
 
     Restarts and LPSteps that are given are spent on every input, until it is broken or out of time.
@@ -43,8 +50,8 @@ class AttackMethod(ABC):
     restarts: int | None = None
     gradient_steps: int = 60
 
-    name: ClassVar[str]
-    """The name on the command line."""
+    stage: ClassVar[str] = "LiPPA"
+    radius_order: ClassVar[RadiusOrder] = RadiusOrder.ASCENDING
 
     def __post_init__(self) -> None:
         _require_least("restarts", self.rounds, 0)
@@ -70,6 +77,15 @@ class AttackMethod(ABC):
         del lp_steps
         return replace(self, restarts=min(self.rounds, restarts))
 
+    def escalate(self, restarts: int) -> AttackMethod | None:
+        """A stronger method for inputs on which this one and proofs have stalled, if there is one.
+
+        Args:
+            restarts: restarts at most.
+        """
+        del restarts
+        return None
+
     def make_engine(self, network: Network, norm: Norm) -> RegionEngine:
         """The LP engine for a network, with the solver that suits the norm unless one is given.
 
@@ -77,6 +93,32 @@ class AttackMethod(ABC):
             InputError: there is no such engine or solver.
         """
         return make_engine("auto", network, make_solver(norm.solver))
+
+    @override
+    def check(self, norm: Norm, minimize: bool) -> None:
+        """Nothing is refused without linear programs."""
+
+    @override
+    def solve(self, model: Model, problems: Sequence[Problem], budget: Budget) -> Iterator[Result]:
+        if not problems:
+            return
+        first = problems[0]
+        engine = self.make_engine(model.network, first.inputs.norm)
+        batch = AttackBatch(problems, model, engine, budget)
+        left = list(batch.attacks)
+        for stage in make_schedule(
+            self,
+            minimize=first.minimize,
+            is_property=first.claim is not None,
+            on_grid=first.inputs.grid is not None,
+            cheap=is_cheap(model.network),
+        ):
+            yield from (attack.state.result() for attack in left if not attack.state.is_open)
+            left = [attack for attack in left if attack.state.is_open]
+            if not left:
+                break
+            stage.run(batch)
+        yield from (attack.state.result() for attack in left)
 
 
 @dataclass(frozen=True)
@@ -120,6 +162,17 @@ class LpMethod(AttackMethod):
     def make_engine(self, network: Network, norm: Norm) -> RegionEngine:
         return make_engine(self.engine, network, make_solver(self.solver or norm.solver))
 
+    @override
+    def check(self, norm: Norm, minimize: bool) -> None:
+        if self.engine not in ENGINE_NAMES:
+            names = ", ".join(ENGINE_NAMES)
+            raise InputError(f"there is no LP engine '{self.engine}': choose one of {names}")
+        solver, one = make_solver(self.solver or norm.solver), np.ones(1)
+        step = norm.epigraph(0 * one, -one, one) if minimize else norm.ball(0 * one, 0.5, -one, one)
+        rows = Rows.of(step)
+        ball = BallConstraint.of(step)
+        solver.open(Program(step.cost, step.lower, step.upper, rows, step.quadratic_cost, ball))
+
 
 @final
 @dataclass(frozen=True)
@@ -140,6 +193,12 @@ class Lippa(LpMethod):
     """LiPPA: gradients explore, linear programs finish."""
 
     name: ClassVar[str] = "lippa"
+
+    @override
+    def escalate(self, restarts: int) -> LippaMip:
+        return LippaMip(
+            min(self.rounds, restarts), self.gradient_steps, self.lp_steps, self.engine, self.solver
+        )
 
 
 @final
@@ -171,13 +230,18 @@ ATTACK_METHODS: Final[Mapping[str, AttackMethod]] = MappingProxyType(
 """The default method of each name."""
 
 
-def attack_method_named(name: str) -> AttackMethod:
-    """The default method of a name.
+def make_attack(method: str | AttackMethod, **options: object) -> AttackMethod:
+    """A method as it is, or the one of a name with those of the options that it has.
 
     Raises:
-        InputError: there is no such method.
+        InputError: there is no such method, or an option cannot be used.
     """
-    if name not in ATTACK_METHODS:
+    if isinstance(method, AttackMethod):
+        return method
+    if method not in ATTACK_METHODS:
         names = ", ".join(ATTACK_METHODS)
-        raise InputError(f"there is no method '{name}': choose one of {names}")
-    return ATTACK_METHODS[name]
+        raise InputError(f"there is no method '{method}': choose one of {names}")
+    default = ATTACK_METHODS[method]
+    known = {field.name for field in fields(default)}
+    chosen: dict[str, Any] = {key: v for key, v in options.items() if key in known}
+    return replace(default, **chosen)

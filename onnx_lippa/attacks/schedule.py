@@ -1,23 +1,21 @@
-"""The schedule of an attack: which stages it is made of, and the loop that runs them."""
+"""The schedule of an attack: the stages it is made of."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 from itertools import zip_longest
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from onnx_lippa.attacks.grid import GridEnumeration, GridSearch
 from onnx_lippa.attacks.lippa import Algorithm1, LpStepsAtEnds, RegionLocalSearch
-from onnx_lippa.attacks.methods import AttackMethod
 from onnx_lippa.attacks.minimal import LpRefinement, NearestRegions, RadiusBracketing, Shrinking
 from onnx_lippa.attacks.neighbourhood import LargeNeighbourhoodSearch
 from onnx_lippa.attacks.random_search import MOST_FEATURES, RandomSearch
 from onnx_lippa.attacks.restarts import PgdRound, Start
-from onnx_lippa.attacks.state import AttackBatch, Stage, Stream, is_cheap
-from onnx_lippa.onnx_io import Model
-from onnx_lippa.spec import Problem
-from onnx_lippa.witness import Result
+from onnx_lippa.attacks.state import Stage, Stream
+
+if TYPE_CHECKING:
+    from onnx_lippa.attacks.methods import AttackMethod
 
 _SCAN_STEPS: Final = 20
 """Steps towards the nearest disjunct, which break the easy inputs, and then towards all, which tell
@@ -56,48 +54,6 @@ _ALL_ON_GRID: Final = 1 << 20
 _GRID_STARTS: Final = 3
 _GRID_STEPS: Final = 60
 """Starts of grid search after each round of PGD runs, and its moves from each."""
-
-
-def attack_batch(
-    model: Model,
-    problems: Sequence[Problem],
-    method: AttackMethod,
-    time_limit: float = math.inf,
-    seed: int = 0,
-) -> Iterator[Result]:
-    """Attacks some inputs and yields each result as soon as it is final.
-
-    The result of an input depends on the seed and the input, not on the others in the batch.
-
-    Args:
-        model: the model.
-        problems: the inputs; all share norm and domain.
-        method: the attack.
-        time_limit: seconds for one input.
-        seed: where random numbers come from.
-
-    Raises:
-        InputError: the solver cannot solve the programs of the norm.
-    """
-    if not problems:
-        return
-    first = problems[0]
-    engine = method.make_engine(model.network, first.inputs.norm)
-    batch = AttackBatch(problems, model, engine, time_limit, seed)
-    left = list(batch.attacks)
-    for stage in make_schedule(
-        method,
-        minimize=first.minimize,
-        is_property=first.claim is not None,
-        on_grid=first.inputs.grid is not None,
-        cheap=is_cheap(model.network),
-    ):
-        yield from (attack.state.result() for attack in left if not attack.state.is_open)
-        left = [attack for attack in left if attack.state.is_open]
-        if not left:
-            break
-        stage.run(batch)
-    yield from (attack.state.result() for attack in left)
 
 
 def make_schedule(

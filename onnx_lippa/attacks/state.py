@@ -16,7 +16,7 @@ from onnx_lippa.ir.network import Network
 from onnx_lippa.lp.engine import EngineSession, RegionEngine
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.spec import Problem
-from onnx_lippa.state import InputState, begin_states
+from onnx_lippa.state import Budget, InputState, begin_states
 from onnx_lippa.witness import FoundBy
 
 _KEPT: Final = 24
@@ -161,8 +161,7 @@ class AttackBatch:
         problems: the problems; all share the norm.
         model: the model.
         engine: LP engine.
-        time_limit: seconds for each input.
-        seed: seed of the run.
+        budget: time and seed.
     """
 
     def __init__(
@@ -170,12 +169,12 @@ class AttackBatch:
         problems: Sequence[Problem],
         model: Model,
         engine: RegionEngine,
-        time_limit: float = np.inf,
-        seed: int = 0,
+        budget: Budget,
     ) -> None:
         self.model = model
         self.attacks = [
-            _begin(state, engine, seed) for state in begin_states(model, problems, time_limit)
+            _begin(state, engine, budget.seed)
+            for state in begin_states(model, problems, budget.time_limit)
         ]
 
     def open(self) -> list[AttackState]:

@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from onnx_lippa.api.options import method_named
-from onnx_lippa.attacks import Settings
+from onnx_lippa.attacks import make_attack
 from onnx_lippa.cli.options import METHOD, Arguments, Properties, option, spread
 from onnx_lippa.cli.property import answer
 from onnx_lippa.cli.run import run_command
@@ -79,13 +78,13 @@ def attack(
 
     Without --eps, the distance of the adversarial examples is minimised.
     """
-    settings = Settings(
-        method_named(method.method), minimize or arguments.eps is None, method.restarts,
-        method.gradient_steps, method.lp_steps, math.inf if time_limit is None else time_limit,
-        arguments.seed, method.engine, method.solver,
+    chosen = make_attack(
+        method.method, restarts=method.restarts, gradient_steps=method.gradient_steps,
+        lp_steps=method.lp_steps, engine=method.engine, solver=method.solver,
     )  # fmt: skip
     if properties.are_given:
-        answer(arguments, properties, time_limit, settings, None)
+        answer(arguments, properties, time_limit, chosen, None)
         return
     properties.require_none()
-    run_command(arguments, settings, settings)
+    limit = math.inf if time_limit is None else time_limit
+    run_command(arguments, chosen, limit, minimize=minimize or arguments.eps is None)

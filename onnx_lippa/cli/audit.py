@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
-from onnx_lippa.api.options import method_named
-from onnx_lippa.attacks import Settings
+from onnx_lippa.attacks import make_attack
 from onnx_lippa.cli.options import METHOD, Arguments, Properties, option, spread
 from onnx_lippa.cli.property import answer
 from onnx_lippa.cli.run import run_command
 from onnx_lippa.errors import InputError
-from onnx_lippa.proofs import CertifySettings
-from onnx_lippa.runs.audit import AuditSettings
+from onnx_lippa.proofs import BranchAndBound
+from onnx_lippa.runs.audit import Audit
 
 
 @spread
@@ -46,17 +45,12 @@ def audit(
 
     PGD, linear bounds, LiPPA, then branch and bound.
     """
-    settings = Settings(method=method_named(method), seed=arguments.seed)
+    attack = make_attack(method)
     if properties.are_given:
-        proof = CertifySettings(time_limit=math.inf)
-        answer(arguments, properties, time_limit, settings, proof)
+        answer(arguments, properties, time_limit, attack, BranchAndBound())
         return
     properties.require_none()
     if arguments.eps is None:
         raise InputError("there is no --eps: give the radius to audit")
-    budgets = AuditSettings(
-        settings,
-        CertifySettings(time_limit=60.0 if time_limit is None else time_limit),
-        math.inf if budget is None else budget,
-    )
-    run_command(arguments, budgets, settings)
+    chosen = Audit(attack, budget=math.inf if budget is None else budget)
+    run_command(arguments, chosen, 60.0 if time_limit is None else time_limit)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
-from onnx_lippa.attacks import Settings
+from onnx_lippa.attacks import Lippa
 from onnx_lippa.cli.options import METHOD, Arguments, Properties, option, spread
 from onnx_lippa.cli.property import answer
 from onnx_lippa.cli.run import run_command
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.solvers.table import MIP_SOLVER_NAMES, make_mip_solver
-from onnx_lippa.proofs import CertifySettings, proof_method_named
+from onnx_lippa.proofs import make_proof
 
 
 @spread
@@ -42,15 +41,12 @@ def certify(
 
     What each verdict proves is stated in docs/verdicts.md.
     """
-    wanted = proof_method_named(method, solver)
+    wanted = make_proof(method, solver)
     make_mip_solver(solver)  # refused now, if there is none of this name
-    settings = Settings(seed=arguments.seed)
     if properties.are_given:
-        proof = CertifySettings(wanted, math.inf)
-        answer(arguments, properties, time_limit, settings, proof)
+        answer(arguments, properties, time_limit, Lippa(), wanted)
         return
     properties.require_none()
     if arguments.eps is None:
         raise InputError("there is no --eps: give the radius within which to prove")
-    limit = 60.0 if time_limit is None else time_limit
-    run_command(arguments, CertifySettings(wanted, limit), settings)
+    run_command(arguments, wanted, 60.0 if time_limit is None else time_limit)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from onnx_lippa.attacks import Settings
 from onnx_lippa.cli.options import BALL, METHOD, Arguments, ModelPath, option, spread
 from onnx_lippa.cli.run import run_command
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.solvers.table import MIP_SOLVER_NAMES
-from onnx_lippa.runs.distances import DistanceSettings
+from onnx_lippa.runs.distances import Distance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,5 +39,4 @@ def distance(
     """
     if arguments.eps is not None and "," in arguments.eps:
         raise InputError(f"--eps {arguments.eps} is a list: give one largest distance, or none")
-    attack = Settings(minimize=True, seed=arguments.seed)
-    run_command(arguments, DistanceSettings(attack, solver, time_limit), attack)
+    run_command(arguments, Distance(solver=solver), time_limit, minimize=True)

@@ -13,13 +13,13 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from onnx_lippa import __version__
-from onnx_lippa.attacks import Settings
+from onnx_lippa.attacks import AttackMethod
 from onnx_lippa.cli.options import Arguments, Properties
 from onnx_lippa.cli.run import cores
 from onnx_lippa.cli.terminal import console, echo
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.errors import InputError, ModelError
-from onnx_lippa.proofs import CertifySettings
+from onnx_lippa.proofs import ProofMethod
 from onnx_lippa.runs.falsify import falsify, load_for
 from onnx_lippa.runs.finding import Answer, Finding, counterexample_text, write_counterexample
 from onnx_lippa.runs.identity import state_options
@@ -27,14 +27,15 @@ from onnx_lippa.runs.instances import Instance, InstanceResult, answers, read_in
 from onnx_lippa.runs.instances_folder import RESULTS, ListFolder, list_file
 from onnx_lippa.runs.verify import verify
 from onnx_lippa.spec import Property
+from onnx_lippa.state import Budget
 
 
 def answer(
     arguments: Arguments,
     properties: Properties,
     time_limit: float | None,
-    settings: Settings,
-    proof: CertifySettings | None,
+    attack: AttackMethod,
+    proof: ProofMethod | None,
 ) -> None:
     """Answers a property, or a list of instances.
 
@@ -42,7 +43,7 @@ def answer(
         arguments: the common arguments.
         properties: the property or the list.
         time_limit: ``--time-limit``, which is for inputs and not for properties.
-        settings: the search for counterexamples; its time limit is set here.
+        attack: the search for counterexamples.
         proof: how to prove a property unsat; None leaves proofs out.
 
     Raises:
@@ -50,13 +51,12 @@ def answer(
     """
     properties.require_only(arguments, time_limit)
     timeout = math.inf if properties.timeout is None else properties.timeout
-    settings = replace(settings, minimize=False, time_limit=timeout)
     workers = cores() if arguments.workers is None else arguments.workers
     if properties.instances is not None:
-        _answer_list(properties.instances, arguments, settings, proof, workers)
+        _answer_list(properties.instances, arguments, attack, proof, timeout, workers)
     elif arguments.model is not None and properties.property_ is not None:
         found, seconds = _answer_one(
-            arguments.model, properties.property_, arguments, settings, proof, workers
+            arguments.model, properties.property_, arguments, attack, proof, timeout, workers
         )
         if arguments.as_json:
             typer.echo(json.dumps(_as_json(found, seconds), indent=2))
@@ -71,30 +71,31 @@ def _answer_one(
     model: Path,
     spec: Path,
     arguments: Arguments,
-    settings: Settings,
-    proof: CertifySettings | None,
+    attack: AttackMethod,
+    proof: ProofMethod | None,
+    timeout: float,
     threads: int,
 ) -> tuple[Finding, float]:
     """The answer to one property and its seconds; loading counts towards the timeout."""
     started = time.monotonic()
 
     def left() -> float:
-        return max(settings.time_limit - (time.monotonic() - started), 1e-3)
+        return max(timeout - (time.monotonic() - started), 1e-3)
 
     try:
-        asked = Property.from_vnnlib(spec, started + settings.time_limit)
+        asked = Property.from_vnnlib(spec, started + timeout)
         limits = arguments.limits
         limits = replace(limits, seconds=min(limits.seconds, left()))
         loaded = load_for(asked, model, output=arguments.output, threads=threads, limits=limits)
-        budget = replace(settings, time_limit=left())
+        budget = Budget(left(), arguments.seed)
         if proof is None:
-            found = falsify(loaded, asked, budget)
+            found = falsify(loaded, asked, attack, budget)
         else:
-            found = verify(loaded, asked, budget, proof)
+            found = verify(loaded, asked, attack, proof, budget)
     except OutOfTimeError as error:
         found = Finding(Answer.TIMEOUT, reason=str(error))
     except ModelError as error:
-        if time.monotonic() - started < settings.time_limit:
+        if time.monotonic() - started < timeout:
             raise
         found = Finding(Answer.TIMEOUT, reason=str(error))
     return found, time.monotonic() - started
@@ -129,25 +130,26 @@ def _as_json(found: Finding, seconds: float) -> dict[str, object]:
 def _answer_list(
     path: Path,
     arguments: Arguments,
-    settings: Settings,
-    proof: CertifySettings | None,
+    attack: AttackMethod,
+    proof: ProofMethod | None,
+    timeout: float,
     workers: int,
 ) -> None:
     """Answers every instance of a list; the same command resumes an interrupted list."""
     instances = read_instances(path)
-    if settings.time_limit < math.inf:
-        instances = [
-            replace(one, timeout=min(one.timeout, settings.time_limit)) for one in instances
-        ]
+    instances = [replace(one, timeout=min(one.timeout, timeout)) for one in instances]
     out, quiet, failed = arguments.out, arguments.quiet, None
-    folder = None if out is None else _folder(out, path, instances, settings, proof)
+    chosen = (attack, *([proof] if proof else []), Budget(seed=arguments.seed))
+    folder = None if out is None else _folder(out, path, instances, state_options(*chosen))
     known = [] if folder is None else folder.known
     left = instances if folder is None else folder.left
     limits = arguments.limits
     try:
         with _progress(len(instances), quiet) as progress:
             task = progress.add_task("instances", total=len(instances), completed=len(known))
-            for result in answers(left, path.parent, settings, proof, workers, limits):
+            for result in answers(
+                left, path.parent, attack, proof, arguments.seed, workers, limits
+            ):
                 if folder is None:
                     known.append(result)
                 else:
@@ -172,10 +174,8 @@ def _folder(
     out: Path,
     path: Path,
     instances: list[Instance],
-    settings: Settings,
-    proof: CertifySettings | None,
+    options: str,
 ) -> ListFolder:
-    options = state_options(replace(settings, time_limit=math.inf), *([proof] if proof else []))
     listed = list_file(instances, options, __version__, out, path.parent)
     return ListFolder(out, listed, path.parent)
 

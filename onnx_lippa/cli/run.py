@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 
@@ -10,7 +11,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from onnx_lippa.attacks import Settings
 from onnx_lippa.cli.options import Arguments, features_from, radii_from, values_from
 from onnx_lippa.cli.tables import (
     SHOWN,
@@ -23,26 +23,34 @@ from onnx_lippa.cli.tables import (
 from onnx_lippa.cli.terminal import console
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import load
-from onnx_lippa.runs.distances import DistanceSettings
+from onnx_lippa.runs.distances import Distance
 from onnx_lippa.runs.inputs import read_inputs
 from onnx_lippa.runs.results import InterruptedRun
-from onnx_lippa.runs.session import Budgets, Task, run, run_curve
+from onnx_lippa.runs.session import RunMethod, Task, run, run_curve
 from onnx_lippa.runs.specification import RunSpecification, Targets
 from onnx_lippa.spec import get_norm
+from onnx_lippa.state import Budget
 
 
-def run_command(arguments: Arguments, budgets: Budgets, settings: Settings) -> None:
+def run_command(
+    arguments: Arguments,
+    method: RunMethod,
+    time_limit: float = math.inf,
+    *,
+    minimize: bool = False,
+) -> None:
     """Runs at one radius or at each of several, and prints the results.
 
     Args:
         arguments: the common arguments.
-        budgets: what to do with the inputs.
-        settings: the attack's settings, which also hold the seed and the LP engine.
+        method: what is done with the inputs.
+        time_limit: seconds for each input.
+        minimize: whether the nearest adversarial example is sought.
 
     Raises:
         LippaError: anything that cannot be used.
     """
-    started = time.monotonic()
+    started, budget = time.monotonic(), Budget(time_limit, arguments.seed)
     if arguments.model is None:
         raise InputError("there is no MODEL: give the path of an ONNX file")
     terminal = console(quiet=arguments.quiet or arguments.as_json)
@@ -63,7 +71,7 @@ def run_command(arguments: Arguments, budgets: Budgets, settings: Settings) -> N
         RunSpecification(
             norm,
             features_from(arguments, loaded.network.input_size, eps, arguments.grid),
-            targets, settings, workers,
+            targets, minimize, workers,
         )
         for eps in radii
     ]  # fmt: skip
@@ -77,11 +85,11 @@ def run_command(arguments: Arguments, budgets: Budgets, settings: Settings) -> N
     if inputs.note:
         terminal.print(inputs.note, highlight=False, soft_wrap=True)
     out, progress = arguments.out, LiveProgress(terminal)
-    task = Task(loaded, inputs, budgets, (progress.hear,), started)
+    task = Task(loaded, inputs, method, budget, (progress.hear,), started)
     try:
         if len(radii) == 1:
             results = run(task, specifications[0], out)
-            if isinstance(budgets, DistanceSettings):
+            if isinstance(method, Distance):
                 print_first(terminal, distance_table(results), len(results), "--out DIR")
             terminal.print(summary_table(results.figures))
             printed: object = results.figures.as_json()

@@ -21,8 +21,8 @@ from onnx_lippa.mip.decision import MipSettings
 from onnx_lippa.mip.distortion import least_distortion
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs.branch_and_bound import BranchAndBound
-from onnx_lippa.proofs.driver import CertifySettings, certify_batch
 from onnx_lippa.spec import InputSet, Problem
+from onnx_lippa.state import Budget
 from onnx_lippa.witness import Effort, ProvedBy, Verdict, Witness, check_candidate
 
 _STEPS: Final = 10
@@ -147,7 +147,7 @@ def _prove_lower(
         share = 1.0 if bounds.witness is None else 1.0 - tolerance
         radius = share * min(bounds.lower, bounds.upper)
         below = replace(problem, inputs=problem.inputs.with_eps(radius), minimize=False)
-        (result,) = certify_batch(model, [below], CertifySettings(BranchAndBound(), left))
+        (result,) = BranchAndBound().solve(model, [below], Budget(left))
         bounds = replace(bounds, effort=bounds.effort + result.effort)
         if result.verdict is Verdict.ROBUST:
             proved_by, bound = ProvedBy.COMPLETE, result.bound

@@ -7,11 +7,12 @@ candidates (:meth:`InputState.offer`), and says why an input stays open.
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, final
 
+import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64
@@ -26,30 +27,86 @@ from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError, relax_units
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import Ending
+from onnx_lippa.errors import InputError
 from onnx_lippa.mip.decision import MipSettings, decide
+from onnx_lippa.onnx_io import Model
 from onnx_lippa.search.base import margin_rows
-from onnx_lippa.state import InputState
-from onnx_lippa.witness import Effort, FoundBy, ProvedBy
+from onnx_lippa.spec import Norm, Problem
+from onnx_lippa.state import (
+    Budget,
+    InputState,
+    Method,
+    RadiusOrder,
+    begin_states,
+    timed,
+)
+from onnx_lippa.witness import Effort, FoundBy, ProvedBy, Result
 
 _STEPS: Final = 10
 """Steps of ascent for the bounds of ẑ, and for the point that the MIP starts from."""
 _LEAST_SECONDS: Final = 1e-3
 
 
-class ProofMethod(ABC):
+class ProofMethod(Method):
     """A proof method. Its options are the fields of the subclass, a frozen dataclass.
 
     What it does to one input depends on that input alone.
     """
 
-    name: ClassVar[str]
-    """The name on the command line."""
+    stage: ClassVar[str] = "complete search"
+    radius_order: ClassVar[RadiusOrder] = RadiusOrder.DESCENDING
     is_batched: ClassVar[bool] = False
-    """Whether it works on many inputs at once; the others get one at a time."""
+
+    @property
+    @override
+    def title(self) -> str:
+        return f"certify {self.name}"
+
+    @override
+    def check(self, norm: Norm, minimize: bool) -> None:
+        if minimize:
+            raise InputError("a proof needs eps, and does not minimise distances")
+
+    @override
+    def solve(self, model: Model, problems: Sequence[Problem], budget: Budget) -> Iterator[Result]:
+        if not problems:
+            return
+        states = begin_states(model, problems, budget.time_limit)
+        for state in states:
+            _check_provable(state)
+        if self.is_batched:
+            self._run_within_memory([state for state in states if state.is_open])
+        for state in states:
+            if not self.is_batched and state.is_open:
+                self._run_within_memory([state])
+            yield state.result()
+
+    def _run_within_memory(self, states: Sequence[InputState]) -> None:
+        """Runs on some inputs, within their time; out of memory, they stay open."""
+        if not states:
+            return
+        with timed(states):
+            try:
+                self.run(states)
+            except MemoryError:
+                for state in states:
+                    state.reason = Ending.OUT_OF_MEMORY.sentence
 
     @abstractmethod
     def run(self, states: Sequence[InputState]) -> None:
         """Works on undecided inputs of one model."""
+
+
+def _check_provable(state: InputState) -> None:
+    """Ends an undecided input that no method can prove anything about."""
+    problem = state.problem
+    if state.is_decided:
+        return
+    if problem.claim is None and not np.isfinite(problem.inputs.eps):
+        state.reason, state.is_exhausted = "without a radius there is nothing to prove", True
+    elif not all(one.exact for one in problem.unsafe.disjuncts):
+        state.reason = "a coefficient of the property has more digits than float64 holds"
+        state.is_exhausted = True
 
 
 @dataclass(frozen=True)

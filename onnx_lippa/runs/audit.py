@@ -12,17 +12,18 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, final
+from typing import ClassVar, Final, final
 
-from onnx_lippa.attacks import Method, Settings
+from onnx_lippa.attacks import AttackMethod, Lippa, Pgd
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.proofs import CertifySettings, LinearBounds
+from onnx_lippa.proofs import BranchAndBound, LinearBounds
 from onnx_lippa.runs.contradiction import merged
 from onnx_lippa.runs.events import Finished, Improved, InputEvent, Stage
 from onnx_lippa.runs.specification import chosen_of, indices_of
-from onnx_lippa.runs.workers import Budgets, Workers, jobs_of, stopping_time, worth_starting
-from onnx_lippa.spec import Problem
+from onnx_lippa.runs.workers import Workers, make_jobs, stopping_time, worth_starting
+from onnx_lippa.spec import Norm, Problem
+from onnx_lippa.state import Budget, Method, RadiusOrder
 from onnx_lippa.witness import Result, Verdict
 
 _SHARD: Final = 25
@@ -49,79 +50,91 @@ _HARDLY_ANY: Final = 64
 """Nodes below which a search has hardly begun."""
 
 
+@final
 @dataclass(frozen=True)
-class AuditSettings:
-    """Budgets of an audit.
+class Audit:
+    """An attack and a proof in turn, cheapest first, within a time for all inputs.
 
     Attributes:
-        attack: those of LiPPA. With the method LIPPA partial patterns are tried where it stalls;
-            with LIPPA_MIP every input gets them at once, with PGD none.
-        proof: those of the complete search; its time limit is that of one input, the attack not
-            counted.
-        budget: seconds for the whole audit.
+        attack: the attack. With Lippa, large neighbourhood search is tried where branch and bound
+            stalls; with LippaMip every input gets it at once, with Pgd none.
+        proof: the complete search.
+        budget: seconds for all inputs together.
     """
 
-    attack: Settings
-    proof: CertifySettings
+    attack: AttackMethod = Lippa()  # noqa: RUF009 - it is frozen
+    proof: BranchAndBound = BranchAndBound()  # noqa: RUF009 - it is frozen
     budget: float = math.inf
+
+    name: ClassVar[str] = "audit"
+    title: ClassVar[str] = "audit"
+    radius_order: ClassVar[RadiusOrder] = RadiusOrder.BISECTING
 
     def __post_init__(self) -> None:
         if not self.budget > 0:
             raise InputError(f"the budget is {self.budget}: give a positive number of seconds")
-        if self.attack.minimize:
+
+    def check(self, norm: Norm, minimize: bool) -> None:
+        """Refuses before a run what it would refuse in the middle of it.
+
+        Raises:
+            InputError: an option that cannot be used.
+        """
+        if minimize:
             raise InputError("an audit needs eps, and does not minimise distances")
+        self.attack.check(norm, minimize)
 
+    def run(
+        self, model: Model, problems: Sequence[Problem], budget: Budget, workers: int
+    ) -> Iterator[InputEvent]:
+        """Audits inputs: one event after every stage of every input, the last one final.
 
-def audit(
-    model: Model, problems: Sequence[Problem], settings: AuditSettings, workers: int
-) -> Iterator[InputEvent]:
-    """Audits some inputs: one event after every stage of every input, the last one final.
+        Verdicts do not depend on the number of workers, but for time limits and the budget.
 
-    Verdicts do not depend on the number of workers, but for time limits and the budget.
+        Args:
+            model: the model, loaded and checked.
+            problems: the inputs.
+            budget: seed, and seconds of the search of one input, the attack not counted.
+            workers: processes.
 
-    Args:
-        model: the model, loaded and checked.
-        problems: the inputs.
-        settings: budgets.
-        workers: processes.
-
-    Raises:
-        ContradictionError: a witness and a proof for one input.
-    """
-    if problems:
-        count = worth_starting(workers, len(problems), settings.budget)
-        with Workers(model, count) as pool:
-            yield from _Audit(model, problems, settings, count, pool).run()
+        Raises:
+            ContradictionError: a witness and a proof for one input.
+        """
+        if problems:
+            count = worth_starting(workers, len(problems), self.budget)
+            with Workers(model, count) as pool:
+                yield from _Run(self, model, problems, budget, count, pool).run()
 
 
 @final
-class _Audit:
+class _Run:
     def __init__(
         self,
+        audit: Audit,
         model: Model,
         problems: Sequence[Problem],
-        settings: AuditSettings,
+        budget: Budget,
         workers: int,
         pool: Workers,
     ) -> None:
-        self._model, self._settings, self._workers, self._pool = model, settings, workers, pool
+        self._audit, self._model, self._budget = audit, model, budget
+        self._workers, self._pool = workers, pool
         self._problems = problems
         self._places = {index: place for place, index in enumerate(indices_of(problems))}
         self._known = {i: Result(i, Verdict.UNKNOWN) for i in self._places}
         started = time.monotonic()
-        self._end = started + settings.budget
-        self._last = started + stopping_time(settings.budget)
+        self._end = started + audit.budget
+        self._last = started + stopping_time(audit.budget)
 
     def run(self) -> Iterator[InputEvent]:
-        attack, proof = self._settings.attack, self._settings.proof
-        quick = replace(attack, method=Method.PGD, restarts=0, lp_steps=0)
-        yield from self._stage(Stage.GRADIENTS, quick, _SHARD, _ATTACK_SHARE)
-        linear = replace(proof, method=LinearBounds())
-        yield from self._stage(Stage.BOUNDS, linear, _SHARD, _ATTACK_SHARE)
-        yield from self._stage(Stage.LIPPA, attack, _SHARD, _ATTACK_SHARE)
+        attack, limit = self._audit.attack, self._budget.time_limit
+        quick = Pgd(restarts=0, gradient_steps=attack.gradient_steps)
+        yield from self._stage(Stage.GRADIENTS, quick, math.inf, _SHARD, _ATTACK_SHARE)
+        yield from self._stage(Stage.BOUNDS, LinearBounds(), limit, _SHARD, _ATTACK_SHARE)
+        yield from self._stage(Stage.LIPPA, attack, math.inf, _SHARD, _ATTACK_SHARE)
         spent, before = 0.0, 0.0
         while self._open() and self._left() > _LEAST_SECONDS:
-            seconds = self._slice(proof.time_limit - spent, before)
+            seconds = self._slice(limit - spent, before)
             if seconds < max(2 * before, _LEAST_SECONDS):
                 break  # it would only get as far as the last round did
             spent, before = spent + seconds, seconds
@@ -131,31 +144,25 @@ class _Audit:
             yield Finished(Stage.SEARCH, self._known[index])
 
     def _patterns(self, seconds: float) -> Iterator[InputEvent]:
-        """Partial patterns for the open inputs, before a search of so many seconds for each."""
-        attack = self._settings.attack
-        if attack.method is not Method.LIPPA or seconds < _PATTERNS_FROM:
+        """A stronger attack on the open inputs, before a search of so many seconds for each."""
+        stronger = self._audit.attack.escalate(_PATTERNS_RESTARTS)
+        if stronger is None or seconds < _PATTERNS_FROM:
             return
-        partial = replace(
-            attack,
-            method=Method.LIPPA_MIP,
-            restarts=min(attack.rounds, _PATTERNS_RESTARTS),
-            time_limit=min(attack.time_limit, _PATTERNS_SHARE * seconds),
-        )
         nearest = sorted(self._open(), key=lambda i: self._known[i].best_margin)
-        yield from self._stage(Stage.PATTERNS, partial, 1, _PATTERNS_SHARE, nearest)
+        limit = _PATTERNS_SHARE * seconds
+        yield from self._stage(Stage.PATTERNS, stronger, limit, 1, _PATTERNS_SHARE, nearest)
 
     def _search(self, seconds: float) -> Iterator[InputEvent]:
         """A complete search of so many seconds for each open input, if that is enough to begin."""
-        proof = self._settings.proof
-        searched = replace(proof, time_limit=seconds)
+        proof = self._audit.proof
         tried = self._open()[: _TRIED * self._workers]
         nodes = {i: self._known[i].effort.nodes for i in tried}
-        yield from self._stage(Stage.SEARCH, searched, 1, 1.0, tried)
+        yield from self._stage(Stage.SEARCH, proof, seconds, 1, 1.0, tried)
         stuck = [i for i in tried if self._is_stuck(i, nodes[i])]
         if 2 * len(stuck) > len(tried):
             return  # it takes longer than this to begin: more time for each, for fewer
         rest = [i for i in self._open() if i not in nodes]
-        yield from self._stage(Stage.SEARCH, searched, 1, 1.0, rest)
+        yield from self._stage(Stage.SEARCH, proof, seconds, 1, 1.0, rest)
 
     def _slice(self, left: float, before: float) -> float:
         """Seconds of the next round for each open input, of which ``left`` may still be spent.
@@ -174,12 +181,21 @@ class _Audit:
     def _stage(
         self,
         stage: Stage,
-        budgets: Budgets,
+        method: Method,
+        limit: float,
         shard: int,
         share: float,
         chosen: list[int] | None = None,
     ) -> Iterator[InputEvent]:
         """One stage over open inputs, all when None, within a share of what is left of the budget.
+
+        Args:
+            stage: the stage.
+            method: what is done in it.
+            limit: seconds for one input.
+            shard: inputs worked on together.
+            share: share of what is left of the budget.
+            chosen: the inputs.
 
         Attacks and bounds, which do all inputs, share that time evenly.
         """
@@ -189,9 +205,9 @@ class _Audit:
             return
         if left < math.inf and chosen is None:
             each = max(left * self._workers / len(open_), _LEAST_SECONDS)
-            budgets = replace(budgets, time_limit=min(budgets.time_limit, each))
+            limit = min(limit, each)
         chosen_problems = chosen_of(self._problems, [self._places[i] for i in open_])
-        jobs = jobs_of(chosen_problems, budgets, shard)
+        jobs = make_jobs(chosen_problems, method, replace(self._budget, time_limit=limit), shard)
         for outcome in self._pool.run(jobs, time.monotonic() + left, self._last, _SLACK):
             index = outcome.index
             problem = self._problems[self._places[index]]

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from onnx_lippa.arrays import Floats, InputRows, Integers
-from onnx_lippa.attacks import Settings
 from onnx_lippa.errors import DamagedFolderError, FalseClaimError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.runs.files import reading
@@ -315,10 +314,9 @@ def _witnesses(
 
 def _specification(run: RunFile) -> RunSpecification:
     identity = run.identity
-    settings = Settings(minimize=identity.features.eps is None)
     return RunSpecification(
         get_norm(identity.norm), identity.features,
-        Targets.parse(identity.targets), settings,
+        Targets.parse(identity.targets), minimize=identity.features.eps is None,
     )  # fmt: skip
 
 

@@ -9,44 +9,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from onnx_lippa.attacks import Settings
 from onnx_lippa.errors import FalseClaimError, InputError, LippaError
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.proofs import CertifySettings
-from onnx_lippa.runs.audit import AuditSettings
-from onnx_lippa.runs.distances import DistanceSettings
 from onnx_lippa.runs.files import FolderLock, reading, replace_file, writing
 from onnx_lippa.runs.folder import SUMMARY
 from onnx_lippa.runs.identity import CURVE, LIST, RUN, read_run
 from onnx_lippa.runs.summary import Summary
 from onnx_lippa.spec import Problem
+from onnx_lippa.state import RadiusOrder
 from onnx_lippa.witness import Effort, Result, Verdict, check_stored
 
 
-def order_of(
-    radii: Sequence[float], budgets: Settings | CertifySettings | DistanceSettings | AuditSettings
-) -> list[int]:
-    """In which order radii are worked on, so that most verdicts carry over.
-
-    Witnesses carry over to larger balls, so attacks go upward. Proofs carry over to smaller ones:
-    a certificate goes downward. An audit, which gives both, takes the ends first and then halves
-    what is between them.
-    """
+def order_radii(radii: Sequence[float], order: RadiusOrder) -> list[int]:
+    """The places of radii in an order."""
     ascending = sorted(range(len(radii)), key=lambda place: radii[place])
-    if isinstance(budgets, AuditSettings):
+    if order is RadiusOrder.BISECTING:
         ends = [ascending[0], *ascending[-1:]] if len(ascending) > 1 else ascending
-        return ends + _halved(ascending[1:-1])
-    if isinstance(budgets, CertifySettings):
-        return ascending[::-1]
-    return ascending
+        return ends + _bisect(ascending[1:-1])
+    return ascending if order is RadiusOrder.ASCENDING else ascending[::-1]
 
 
-def _halved(places: list[int]) -> list[int]:
+def _bisect(places: list[int]) -> list[int]:
     """The middle one, then those below and above it in the same way."""
     if not places:
         return []
     middle = len(places) // 2
-    return [places[middle], *_halved(places[:middle]), *_halved(places[middle + 1 :])]
+    return [places[middle], *_bisect(places[:middle]), *_bisect(places[middle + 1 :])]
 
 
 def carry_over(

@@ -4,79 +4,79 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import ClassVar, Final, final
 
-from onnx_lippa.attacks import Settings, attack_batch
-from onnx_lippa.errors import InputError
+from typing_extensions import override
+
+from onnx_lippa.attacks import AttackMethod, Lippa
 from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import DistanceBounds, bound_distance
-from onnx_lippa.spec import Problem
+from onnx_lippa.spec import Norm, Problem
+from onnx_lippa.state import Budget, Method, RadiusOrder
 from onnx_lippa.witness import FoundBy, ProvedBy, Result, Verdict
 
 _LEAST_SECONDS: Final = 10.0
 
 
+@final
 @dataclass(frozen=True)
-class DistanceSettings:
-    """How minimal distortions are bounded.
+class Distance(Method):
+    """Bounds of the minimal distortion of each input.
+
+    The attack's nearest witness is the upper bound and the first solution of the MIP, whose lower
+    bound is then proven or corrected by a complete search of the ball just below it. If time does
+    not suffice for that, an attack on this ball tests the solver's word. The radius of a problem
+    limits the search where the attack finds nothing. The time limit is that of MIP and branch and
+    bound; the attack has as much, and at least 10 s.
 
     Attributes:
         attack: the attack whose nearest witness is the first upper bound.
         solver: name of the MIP solver.
-        time_limit: seconds of MIP and branch and bound per input; then its bounds may differ. The
-            attack has as much, and at least 10 s.
     """
 
-    attack: Settings
+    attack: AttackMethod = Lippa()  # noqa: RUF009 - it is frozen
     solver: str = "scip"
-    time_limit: float = 60.0
+
+    name: ClassVar[str] = "distance"
+    stage: ClassVar[str] = "minimal distortion"
+    radius_order: ClassVar[RadiusOrder] = RadiusOrder.ASCENDING
+
+    is_batched: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         make_mip_solver(self.solver)  # refused now, if there is none of this name
-        if not self.time_limit > 0:
-            raise InputError(f"the time limit is {self.time_limit}: give a positive number")
 
-    @property
-    def limited_attack(self) -> Settings:
-        """The attack with its time limit."""
-        return replace(self.attack, time_limit=max(self.time_limit, _LEAST_SECONDS))
+    @override
+    def extra_seconds(self, budget: Budget) -> float:
+        return 2 * max(budget.time_limit, _LEAST_SECONDS)
 
+    @override
+    def check(self, norm: Norm, minimize: bool) -> None:
+        self.attack.check(norm, minimize)
 
-def bound_distances(
-    model: Model, problems: Sequence[Problem], settings: DistanceSettings
-) -> Iterator[Result]:
-    """Bounds the minimal distortion of each input.
-
-    The attack's nearest witness is the upper bound and the first solution of the MIP, whose lower
-    bound is then proven or corrected by a complete search of the ball just below it. If time does
-    not suffice for that, an attack on this ball tests the solver's word.
-
-    Args:
-        model: the model.
-        problems: the inputs; their radius limits the search where the attack finds nothing.
-        settings: the options.
-    """
-    by_index = {problem.index: problem for problem in problems}
-    attack = settings.limited_attack
-    for known in attack_batch(model, problems, attack):
-        if known.verdict is Verdict.MISCLASSIFIED:
-            yield known
-            continue
-        problem = by_index[known.index]
-        bounds = bound_distance(model, problem, settings.solver, settings.time_limit, known.witness)
-        if bounds.proved_by is ProvedBy.MIP:
-            bounds = _test_word(model, problem, attack, bounds)
-        yield _result(problem, known, bounds)
+    @override
+    def solve(self, model: Model, problems: Sequence[Problem], budget: Budget) -> Iterator[Result]:
+        by_index = {problem.index: problem for problem in problems}
+        limited = replace(budget, time_limit=max(budget.time_limit, _LEAST_SECONDS))
+        for known in self.attack.solve(model, problems, limited):
+            if known.verdict is Verdict.MISCLASSIFIED:
+                yield known
+                continue
+            problem = by_index[known.index]
+            bounds = bound_distance(model, problem, self.solver, budget.time_limit, known.witness)
+            if bounds.proved_by is ProvedBy.MIP:
+                bounds = _test_word(model, problem, self.attack, limited, bounds)
+            yield _result(problem, known, bounds)
 
 
 def _test_word(
-    model: Model, problem: Problem, attack: Settings, bounds: DistanceBounds
+    model: Model, problem: Problem, attack: AttackMethod, budget: Budget, bounds: DistanceBounds
 ) -> DistanceBounds:
     """Bounds whose lower one is a solver's word, after an attack on the ball just below it."""
     radius = bounds.lower * (1.0 - bounds.tolerance)
     below = replace(problem, inputs=problem.inputs.with_eps(radius), minimize=False)
-    (result,) = attack_batch(model, [below], replace(attack, minimize=False))
+    (result,) = attack.solve(model, [below], budget)
     bounds = replace(bounds, effort=bounds.effort + result.effort)
     if result.witness is None:
         return bounds

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from onnx_lippa.attacks import Settings, attack_batch, sample_boxes
+from onnx_lippa.attacks import AttackMethod, sample_boxes
 from onnx_lippa.errors import InputError
 from onnx_lippa.ir.output_activation import OutputActivation
 from onnx_lippa.onnx_io import LoadLimits, Model, load
@@ -25,6 +25,7 @@ from onnx_lippa.spec import (
     UnsafeSet,
     build_inputs,
 )
+from onnx_lippa.state import Budget
 from onnx_lippa.witness import Effort, FoundBy, Witness
 
 _SAMPLE_SHARE: Final = 0.1
@@ -43,13 +44,17 @@ class Search:
     Args:
         model: the model.
         asked: the property; it fits the model.
-        settings: budgets; the time limit is that of the whole search.
+        method: the attack on each case.
+        budget: seed, and seconds of the whole search.
         started: ``time.monotonic()`` from which it counts.
     """
 
-    def __init__(self, model: Model, asked: Property, settings: Settings, started: float) -> None:
+    def __init__(
+        self, model: Model, asked: Property, method: AttackMethod, budget: Budget, started: float
+    ) -> None:
         self._model = model.joint() if asked.joint else model
-        self._asked, self._settings, self._started = asked, settings, started
+        self._asked, self._started = asked, started
+        self._method, self._budget = method, budget
         self._effort = Effort()
         self._margins = np.full(len(asked.cases), np.inf)
         """(cases,) the least margin met in each."""
@@ -74,8 +79,8 @@ class Search:
 
     def _sample(self) -> Finding | None:
         """Looks at all cases at once, as far as its share of the time goes."""
-        deadline = time.monotonic() + _SAMPLE_SHARE * self._settings.time_limit
-        for seen in sample_boxes(self._model, self._problems(), self._settings.seed):
+        deadline = time.monotonic() + _SAMPLE_SHARE * self._budget.time_limit
+        for seen in sample_boxes(self._model, self._problems(), self._budget.seed):
             index = seen.problem.index
             self._margins[index] = min(self._margins[index], seen.margin)
             if seen.witness is not None and self._is_real(seen.problem, seen.witness):
@@ -86,16 +91,14 @@ class Search:
 
     def _quickly(self) -> Finding | None:
         """Attacks every case shortly, the most promising first."""
-        limit, cases = self._settings.time_limit, len(self._asked.cases)
+        limit, cases = self._budget.time_limit, len(self._asked.cases)
         share = max(_QUICK_SHARE * limit / cases, _LEAST_SECONDS)
-        settings = replace(self._settings, restarts=0)
-        if cases > _FEW_CASES:
-            settings = replace(settings, lp_steps=0)
+        method = self._method.limit(restarts=0, lp_steps=0 if cases > _FEW_CASES else None)
         deadline = time.monotonic() + 2 * _QUICK_SHARE * limit
         for case in self._by_promise():
             if time.monotonic() > deadline:
                 break
-            found, _ = self._attack(case, share, settings)
+            found, _ = self._attack(case, share, method)
             if found is not None:
                 return found
         return None
@@ -116,13 +119,13 @@ class Search:
                 cut_short.append(case)
         return None, cut_short
 
-    def _thorough(self, place: int) -> Settings:
-        """Settings of the case at one place: without a time limit, not all get all there is."""
-        if self._settings.time_limit < np.inf or place < _FEW_CASES:
-            return self._settings
-        return replace(self._settings, restarts=min(1, self._settings.rounds), lp_steps=0)
+    def _thorough(self, place: int) -> AttackMethod:
+        """The attack on the case at one place: without a time limit, not all get all of it."""
+        if self._budget.time_limit < np.inf or place < _FEW_CASES:
+            return self._method
+        return self._method.limit(restarts=1, lp_steps=0)
 
-    def _attack(self, case: int, share: float, settings: Settings) -> tuple[Finding | None, bool]:
+    def _attack(self, case: int, share: float, method: AttackMethod) -> tuple[Finding | None, bool]:
         """Attacks one case for at most some seconds.
 
         Returns:
@@ -136,8 +139,8 @@ class Search:
         for place, reach in enumerate(reaches):
             problem = self._problem(case, reach)
             seconds = max((end - time.monotonic()) / (len(reaches) - place), _LEAST_SECONDS)
-            limited = replace(settings, time_limit=seconds)
-            for outcome in attack_batch(self._model, [problem], limited):
+            limited = replace(self._budget, time_limit=seconds)
+            for outcome in method.solve(self._model, [problem], limited):
                 self._effort += outcome.effort
                 self._margins[case] = min(self._margins[case], outcome.best_margin)
                 if outcome.witness is not None and self._is_real(problem, outcome.witness):
@@ -149,7 +152,7 @@ class Search:
         return [int(case) for case in np.argsort(self._margins, kind="stable")]
 
     def _left(self) -> float:
-        return self._settings.time_limit - (time.monotonic() - self._started)
+        return self._budget.time_limit - (time.monotonic() - self._started)
 
     def _problems(self) -> Iterator[Problem]:
         return (
@@ -222,13 +225,14 @@ _FAR: Final = 1e12
 """Bounds further away are taken for none at all when the import is checked."""
 
 
-def falsify(model: Model, asked: Property, settings: Settings) -> Finding:
+def falsify(model: Model, asked: Property, method: AttackMethod, budget: Budget) -> Finding:
     """Looks for an input that meets a property.
 
     Args:
         model: the model.
         asked: the property.
-        settings: budgets; the time limit is that of the whole search.
+        method: the attack on each case.
+        budget: seed, and seconds of the whole search.
 
     Raises:
         InputError: the property does not fit the model.
@@ -238,7 +242,7 @@ def falsify(model: Model, asked: Property, settings: Settings) -> Finding:
     if not asked.cases:
         return Finding(Answer.UNSAT, bound=np.inf, contradiction=asked.contradiction)
     with threadpool_limits(limits=1):  # threads are the runtime's, and BLAS rounds alike
-        return Search(model, asked, settings, started).run()
+        return Search(model, asked, method, budget, started).run()
 
 
 def load_for(

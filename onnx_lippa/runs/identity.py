@@ -112,13 +112,15 @@ def digest_inputs(inputs: InputRows, labels: Integers | None) -> str:
     return digest.hexdigest()
 
 
-def state_options(*settings: object) -> str:
-    """Settings as text that is the same for equal settings and for no others.
+def state_options(*options: object, minimize: bool = False) -> str:
+    """Options as text that is the same for equal options and for no others.
 
     Args:
-        settings: dataclasses of options.
+        options: methods and budgets.
+        minimize: whether the distance is minimised.
     """
-    return "; ".join(f"{type(one).__name__}: {_list_fields(one)}" for one in settings)
+    parts = [f"{type(one).__name__}: {_list_fields(one)}" for one in options]
+    return "; ".join([*parts, *(["minimize"] if minimize else [])])
 
 
 def _list_fields(options: object) -> str:

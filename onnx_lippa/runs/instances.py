@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from onnx_lippa.attacks import Settings
+from onnx_lippa.attacks import AttackMethod
 from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError, LippaError, unexpected
 from onnx_lippa.onnx_io import LoadLimits
-from onnx_lippa.proofs import CertifySettings
+from onnx_lippa.proofs import ProofMethod
 from onnx_lippa.runs.falsify import falsify, load_for
 from onnx_lippa.runs.files import replace_file
 from onnx_lippa.runs.finding import Answer, Finding, counterexample_text
@@ -24,6 +23,7 @@ from onnx_lippa.runs.processes import Died, Replied, WorkerPool
 from onnx_lippa.runs.verify import verify
 from onnx_lippa.runs.workers import stopping_time
 from onnx_lippa.spec import Property
+from onnx_lippa.state import Budget
 
 _COLUMNS: Final = ("onnx", "vnnlib", "timeout")
 _FIELDS: Final = (*_COLUMNS, "answer", "seconds", "load_seconds", "found_by", "lp_steps", "note")
@@ -189,8 +189,9 @@ def write_results(path: Path, results: Sequence[InstanceResult]) -> None:
 def answers(
     instances: Sequence[Instance],
     folder: Path,
-    settings: Settings,
-    proof: CertifySettings | None,
+    attack: AttackMethod,
+    proof: ProofMethod | None,
+    seed: int,
     workers: int,
     limits: LoadLimits | None = None,
 ) -> Iterator[InstanceResult]:
@@ -202,14 +203,15 @@ def answers(
     Args:
         instances: the questions.
         folder: what their paths are relative to.
-        settings: budgets; each instance has its own time limit.
-        proof: those of proofs; None where only counterexamples are looked for.
+        attack: the attack on each case.
+        proof: the proof of each case; None where only counterexamples are sought.
+        seed: seed of the attacks.
         workers: processes.
         limits: memory and time that loading a model may take, None for no trial of it.
     """
     waiting = deque(_Turn(instance) for instance in instances)
     pool: WorkerPool[_Turn, _Step | InstanceResult]
-    with WorkerPool(workers, _Charge, (folder, settings, proof, limits), _work) as pool:
+    with WorkerPool(workers, _Charge, (folder, attack, proof, seed, limits), _work) as pool:
         while waiting or pool.is_busy:
             while waiting and pool.has_room:
                 turn = waiting.popleft()
@@ -264,8 +266,9 @@ class _Charge:
     """What a worker needs for every instance; see :func:`answers`."""
 
     folder: Path
-    settings: Settings
-    proof: CertifySettings | None
+    attack: AttackMethod
+    proof: ProofMethod | None
+    seed: int
     limits: LoadLimits | None = None
 
 
@@ -297,18 +300,18 @@ def _work(charge: _Charge, turn: _Turn) -> Iterator[_Step | InstanceResult]:
         step = _Step(_ANSWERING, model.file.sha256, asked.sha256)
         yield step
         left = max(instance.timeout - (time.monotonic() - started), 1e-3)
-        limited = replace(charge.settings, time_limit=left)
+        budget = Budget(left, charge.seed)
         if charge.proof is None:
-            found = falsify(model, asked, limited)
+            found = falsify(model, asked, charge.attack, budget)
         else:
-            found = verify(model, asked, limited, charge.proof)
+            found = verify(model, asked, charge.attack, charge.proof, budget)
         note = found.note or found.reason
     except OutOfTimeError as error:
         found, note = Finding(Answer.TIMEOUT), str(error)
     except LippaError as error:
         note = " ".join(str(error).split())
     except MemoryError:
-        note = Ending.OUT_OF_MEMORY.sentence
+        note = "its memory was used up"
     except Exception as error:  # noqa: BLE001 - no instance may end the list
         note = str(unexpected(error))
     seconds = time.monotonic() - started

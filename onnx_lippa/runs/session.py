@@ -15,13 +15,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeAlias, final
 
-from onnx_lippa.attacks import Settings
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.proofs import CertifySettings
-from onnx_lippa.runs.audit import AuditSettings, audit
-from onnx_lippa.runs.curve import carry_over, folder_of, lock_curve, order_of, write_curve
-from onnx_lippa.runs.distances import DistanceSettings
-from onnx_lippa.runs.events import Ended, Event, Finished, InputEvent, Listener, Stage, Started
+from onnx_lippa.runs.audit import Audit
+from onnx_lippa.runs.curve import carry_over, folder_of, lock_curve, order_radii, write_curve
+from onnx_lippa.runs.events import (
+    Ended,
+    Event,
+    Finished,
+    InputEvent,
+    Listener,
+    Stage,
+    Started,
+)
 from onnx_lippa.runs.folder import RunFolder
 from onnx_lippa.runs.identity import Identity, state_options
 from onnx_lippa.runs.inputs import RunInputs
@@ -29,10 +34,12 @@ from onnx_lippa.runs.results import Curve, InterruptedRun, Results
 from onnx_lippa.runs.specification import RunSpecification
 from onnx_lippa.runs.summary import RunFacts, summarise
 from onnx_lippa.runs.workers import outcomes
+from onnx_lippa.state import Budget, Method
 from onnx_lippa.version import __version__
 from onnx_lippa.witness import Result
 
-Budgets: TypeAlias = Settings | CertifySettings | DistanceSettings | AuditSettings
+RunMethod: TypeAlias = Method | Audit
+"""What is done with the inputs of a run."""
 
 _log: Final = logging.getLogger("onnx_lippa")
 
@@ -44,14 +51,16 @@ class Task:
     Attributes:
         model: the model, loaded and checked.
         inputs: the clean inputs.
-        budgets: what to do with them.
+        method: what is done with them.
+        budget: seconds for each of them, and the seed.
         listeners: who hears the events.
         started: ``time.monotonic()`` from which the time of the first run counts.
     """
 
     model: Model
     inputs: RunInputs
-    budgets: Budgets
+    method: RunMethod
+    budget: Budget
     listeners: tuple[Listener, ...]
     started: float
 
@@ -73,7 +82,7 @@ def run(task: Task, specification: RunSpecification, out: Path | None) -> Result
         InputError: the folder cannot be used, or cannot be written any more.
         InterruptedRun: a KeyboardInterrupt, with the results so far.
     """
-    _require_targets(task, specification)
+    _check(task, specification)
     return Session(task, specification, out, task.started).run()
 
 
@@ -95,16 +104,16 @@ def run_curve(
         InputError: a folder cannot be used, or cannot be written any more.
         InterruptedRun: a KeyboardInterrupt, with the results so far.
     """
-    _require_targets(task, specifications[0])
+    _check(task, specifications[0])
     radii = [float(str(one.features.eps)) for one in specifications]
-    share = replace(task, budgets=_share_of(task.budgets, len(radii)))
+    share = replace(task, method=_share(task.method, len(radii)))
     done: dict[int, Results] = {}
 
     def curve() -> Curve:
         return Curve(tuple(done[place] for place in sorted(done)))
 
     with nullcontext() if out is None else lock_curve(out):
-        for place in order_of(radii, task.budgets):
+        for place in order_radii(radii, task.method.radius_order):
             folder = None if out is None else folder_of(out, radii[place], names[place])
             session = Session(share, specifications[place], folder, time.monotonic())
             known = {radii[other]: results.per_input for other, results in done.items()}
@@ -175,15 +184,11 @@ class Session:
         done = {result.index for result in self._finished}
         left = [index for index in task.inputs.indices.tolist() if index not in done]
         problems = task.inputs.problems(self._specification, left)
-        if isinstance(task.budgets, AuditSettings):
-            yield from audit(task.model, problems, task.budgets, workers)
+        if isinstance(task.method, Audit):
+            yield from task.method.run(task.model, problems, task.budget, workers)
             return
-        stage = Stage.LIPPA
-        if isinstance(task.budgets, CertifySettings):
-            stage = Stage.SEARCH
-        elif isinstance(task.budgets, DistanceSettings):
-            stage = Stage.DISTANCE
-        for result in outcomes(task.model, problems, task.budgets, workers):
+        stage = Stage(task.method.stage)
+        for result in outcomes(task.model, problems, task.method, task.budget, workers):
             yield Finished(stage, result)
 
     def _carry_over(self, others: Mapping[float, Sequence[Result]]) -> None:
@@ -221,10 +226,10 @@ class Session:
             norm=specification.norm.name,
             features=specification.features,
             targets=str(specification.targets),
-            method=_method_of(task.budgets),
-            minimize=specification.settings.minimize,
+            method=task.method.title,
+            minimize=specification.minimize,
             requested=len(task.inputs.indices),
-            seed=specification.settings.seed,
+            seed=task.budget.seed,
             workers=specification.workers,
         )
         seconds = time.monotonic() - self._started
@@ -249,29 +254,19 @@ class Session:
             norm=specification.norm.name,
             features=specification.features,
             targets=str(specification.targets),
-            options=state_options(task.budgets, specification.settings),
+            options=state_options(task.method, task.budget, minimize=specification.minimize),
             version=__version__,
         )
 
 
-def _require_targets(task: Task, specification: RunSpecification) -> None:
-    """Refuses targets that the model does not have before anything is written."""
+def _check(task: Task, specification: RunSpecification) -> None:
+    """Refuses options and targets that cannot be used before anything is written."""
+    task.method.check(specification.norm, specification.minimize)
     task.inputs.problems(specification)[0]
 
 
-def _share_of(budgets: Budgets, count: int) -> Budgets:
-    """The same for one of several radii: a total budget is shared evenly."""
-    if isinstance(budgets, AuditSettings):
-        return replace(budgets, budget=budgets.budget / count)
-    return budgets
-
-
-def _method_of(budgets: Budgets) -> str:
-    """What a summary calls the method of a run."""
-    if isinstance(budgets, AuditSettings):
-        return "audit"
-    if isinstance(budgets, CertifySettings):
-        return f"certify {budgets.method.name}"
-    if isinstance(budgets, DistanceSettings):
-        return "distance"
-    return budgets.method.value
+def _share(method: RunMethod, count: int) -> RunMethod:
+    """The same for one of several radii: the time of an audit is shared evenly."""
+    if isinstance(method, Audit):
+        return replace(method, budget=method.budget / count)
+    return method

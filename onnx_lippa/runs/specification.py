@@ -10,11 +10,7 @@ from typing import final, overload
 import numpy as np
 
 from onnx_lippa.arrays import Floats, InputRows, Integers
-from onnx_lippa.attacks import Settings
 from onnx_lippa.errors import InputError
-from onnx_lippa.lp.engines import ENGINE_NAMES
-from onnx_lippa.lp.program import BallConstraint, Program, Rows
-from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.spec import InputSpecification, Norm, Problem, UnsafeSet
 
 
@@ -70,14 +66,14 @@ class RunSpecification:
         features: radius of the ball and domain, for all features or for each, and which of them
             do not move or move in steps.
         targets: which wrong classes count.
-        settings: the attack's budgets and choices.
+        minimize: whether the nearest adversarial example is sought.
         workers: number of processes.
     """
 
     norm: Norm
     features: InputSpecification
     targets: Targets
-    settings: Settings
+    minimize: bool = False
     workers: int = 1
 
     def __post_init__(self) -> None:
@@ -87,28 +83,10 @@ class RunSpecification:
             )
         if self.workers < 1:
             raise InputError(f"workers is {self.workers}: give at least 1")
-        if self.features.eps is None and not self.settings.minimize:
+        if self.features.eps is None and not self.minimize:
             raise InputError("without eps only the distance can be minimised: give eps")
         if self.targets.classes == ():
             raise InputError("there are no targets: give at least one class, or all")
-        self._check_engine_and_solver()
-
-    def _check_engine_and_solver(self) -> None:
-        """Refuses now what an LPStep would refuse in the middle of a run."""
-        engine, norm = self.settings.engine, self.norm
-        if engine not in ENGINE_NAMES:
-            raise InputError(
-                f"there is no LP engine '{engine}': choose one of {', '.join(ENGINE_NAMES)}"
-            )
-        solver, one = make_solver(self.settings.solver or norm.solver), np.ones(1)
-        step = (
-            norm.epigraph(0 * one, -one, one)
-            if self.settings.minimize
-            else norm.ball(0 * one, 0.5, -one, one)
-        )
-        rows = Rows.of(step)
-        ball = BallConstraint.of(step)
-        solver.open(Program(step.cost, step.lower, step.upper, rows, step.quadratic_cost, ball))
 
     def problem(self, index: int, x: Floats, label: int, outputs: Floats) -> Problem:
         """The problem of one input.
@@ -122,7 +100,7 @@ class RunSpecification:
         inputs = self.features.input_set(x, self.norm)
         unsafe = _misclassification(label, outputs.size, self.targets.of(label, outputs))
         wrong = _misclassification(label, outputs.size, None)
-        return Problem(index, inputs, unsafe, wrong)
+        return Problem(index, inputs, unsafe, wrong, minimize=self.minimize)
 
     def problems(
         self, indices: Integers, x: InputRows, labels: Integers, outputs: Floats

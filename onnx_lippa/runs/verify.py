@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from typing import Final
@@ -9,15 +10,15 @@ from typing import Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from onnx_lippa.attacks import Settings
-from onnx_lippa.ending import Ending
+from onnx_lippa.attacks import AttackMethod
 from onnx_lippa.errors import ContradictionError
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.proofs import CertifySettings, certify_batch
+from onnx_lippa.proofs import ProofMethod
 from onnx_lippa.runs.contradiction import contradict
 from onnx_lippa.runs.falsify import falsify, problem_of
 from onnx_lippa.runs.finding import Answer, Finding
 from onnx_lippa.spec import FARTHEST, Problem, Property
+from onnx_lippa.state import Budget
 from onnx_lippa.witness import Effort, Result, Verdict
 
 _QUICK_SECONDS: Final = 1.0
@@ -30,28 +31,37 @@ _ROUNDS: Final = (0.25, 1.0)
 _LEAST_SECONDS: Final = 0.01
 
 
-def verify(model: Model, asked: Property, settings: Settings, proof: CertifySettings) -> Finding:
+def verify(
+    model: Model,
+    asked: Property,
+    attack: AttackMethod,
+    proof: ProofMethod,
+    budget: Budget,
+    case_limit: float = math.inf,
+) -> Finding:
     """Looks for an input that meets a property, or proves that none does.
 
     Args:
         model: the model.
         asked: the property.
-        settings: budgets of the search; its time limit is that of everything.
-        proof: budgets of the proof of one case.
+        attack: the attack on each case.
+        proof: the proof of each case.
+        budget: seed, and seconds of everything.
+        case_limit: seconds of the proof of one case.
 
     Raises:
         InputError: the property does not fit the model.
         ContradictionError: a case was proven in which a counterexample was found.
     """
     started = time.monotonic()
-    limit = settings.time_limit
-    quick = min(_QUICK_SECONDS, _QUICK_SHARE * limit)
-    restarts = min(1, settings.rounds)
-    found = falsify(model, asked, replace(settings, time_limit=quick, restarts=restarts))
+    limit = budget.time_limit
+    quick = replace(budget, time_limit=min(_QUICK_SECONDS, _QUICK_SHARE * limit))
+    found = falsify(model, asked, attack.limit(restarts=1), quick)
     if found.answer in {Answer.SAT, Answer.UNSAT}:
         return found
     with threadpool_limits(limits=1):
-        return _Proof(model, asked, settings, proof, started + limit).run(found, started)
+        run = _Proof(model, asked, attack, proof, budget, case_limit, started + limit)
+        return run.run(found, started)
 
 
 class _Proof:
@@ -59,11 +69,14 @@ class _Proof:
         self,
         model: Model,
         asked: Property,
-        settings: Settings,
-        proof: CertifySettings,
+        attack: AttackMethod,
+        proof: ProofMethod,
+        budget: Budget,
+        case_limit: float,
         deadline: float,
     ) -> None:
-        self._original, self._asked, self._settings = model, asked, settings
+        self._original, self._asked = model, asked
+        self._attack, self._budget, self._case_limit = attack, budget, case_limit
         self._model = model.joint() if asked.joint else model
         self._proof, self._deadline = proof, deadline
         self._bounds = np.full(len(asked.cases), -np.inf)
@@ -79,8 +92,8 @@ class _Proof:
             if np.all(self._proven):
                 return self._ended(Answer.UNSAT, before, started)
             if number == 0 and self._left() > _LEAST_SECONDS:
-                limited = replace(self._settings, time_limit=_THOROUGH_SHARE * self._left())
-                found = falsify(self._original, self._asked, limited)
+                limited = replace(self._budget, time_limit=_THOROUGH_SHARE * self._left())
+                found = falsify(self._original, self._asked, self._attack, limited)
                 if found.answer is Answer.SAT:
                     self._require_consistent(found)
                     return replace(found, effort=self._spent(before.effort + found.effort, started))
@@ -93,13 +106,13 @@ class _Proof:
         end = time.monotonic() + share * self._left()
         for place, case in enumerate(open_):
             each = (end - time.monotonic()) / (len(open_) - place)
-            seconds = min(self._proof.time_limit, each)
+            seconds = min(self._case_limit, each)
             if seconds < _LEAST_SECONDS:
-                self._reason = Ending.OUT_OF_TIME.sentence
+                self._reason = "its time was used up"
                 return None
             problem = self._problem(case)
-            limited = replace(self._proof, time_limit=seconds)
-            (outcome,) = certify_batch(self._model, [problem], limited)
+            limited = replace(self._budget, time_limit=seconds)
+            (outcome,) = self._proof.solve(self._model, [problem], limited)
             self._effort += outcome.effort
             if outcome.witness is not None:
                 return outcome

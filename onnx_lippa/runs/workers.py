@@ -12,23 +12,17 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Final, TypeAlias, final
+from typing import Final, final
 
 from threadpoolctl import threadpool_limits
 
-from onnx_lippa.attacks import Settings, attack_batch
-from onnx_lippa.ending import Ending
 from onnx_lippa.errors import ContradictionError, InputError, describe
 from onnx_lippa.onnx_io import Model, ModelSource
-from onnx_lippa.proofs import CertifySettings, certify_batch
-from onnx_lippa.runs.distances import DistanceSettings, bound_distances
 from onnx_lippa.runs.processes import Died, Replied, WorkerPool
 from onnx_lippa.runs.specification import chosen_of, indices_of
 from onnx_lippa.spec import Problem
+from onnx_lippa.state import Budget, Method
 from onnx_lippa.witness import Effort, Result, Verdict
-
-Budgets: TypeAlias = Settings | CertifySettings | DistanceSettings
-"""What is done with problems, and how much of it."""
 
 _START_SECONDS: Final = 1.0
 """What the start of a worker takes, about: less work than this is done here."""
@@ -48,17 +42,21 @@ class Job:
 
     Attributes:
         problems: the problems.
-        budgets: what to do with them.
+        method: what is done with them.
+        budget: what may be spent on each.
     """
 
     problems: Sequence[Problem]
-    budgets: Budgets
+    method: Method
+    budget: Budget
 
 
-def jobs_of(problems: Sequence[Problem], budgets: Budgets, together: int) -> Iterator[Job]:
-    """Jobs of so many problems each, in their order, made as they are asked for."""
+def make_jobs(
+    problems: Sequence[Problem], method: Method, budget: Budget, together: int
+) -> Iterator[Job]:
+    """Jobs of so many problems each, in their order, made as they are needed."""
     for first in range(0, len(problems), together):
-        yield Job(problems[first : first + together], budgets)
+        yield Job(problems[first : first + together], method, budget)
 
 
 def worth_starting(count: int, jobs: int, seconds: float) -> int:
@@ -226,7 +224,7 @@ def _settled(model: Model, job: Job, deadline: float) -> Iterator[Result]:
     except (InputError, ContradictionError):
         raise
     except MemoryError:
-        failure = Ending.OUT_OF_MEMORY.sentence
+        failure = "its memory was used up"
     except Exception as error:  # noqa: BLE001 - no input may end the run
         failure = f"internal error ({describe(error)}): please report it"
     else:
@@ -243,17 +241,13 @@ def _outcomes(model: Model, job: Job, left: float) -> Iterator[Result]:
     """Outcomes of a job within so many seconds, which its problems share; none where it is late."""
     if left <= 0 or not job.problems:
         return iter(())
-    problems, budgets = list(job.problems), replace(job.budgets, time_limit=_limit(job, left))
-    if isinstance(budgets, CertifySettings):
-        return certify_batch(model, problems, budgets)
-    if isinstance(budgets, DistanceSettings):
-        return bound_distances(model, problems, budgets)
-    return attack_batch(model, problems, budgets)
+    budget = replace(job.budget, time_limit=_limit(job, left))
+    return job.method.solve(model, list(job.problems), budget)
 
 
 def _limit(job: Job, left: float) -> float:
     """Seconds for each problem of a job."""
-    return min(job.budgets.time_limit, left / max(1, len(job.problems)))
+    return min(job.budget.time_limit, left / max(1, len(job.problems)))
 
 
 def _unreported(job: Job, reported: set[int]) -> Job:
@@ -288,7 +282,7 @@ _SHARD: Final = 25
 
 
 def outcomes(
-    model: Model, problems: Sequence[Problem], budgets: Budgets, workers: int
+    model: Model, problems: Sequence[Problem], method: Method, budget: Budget, workers: int
 ) -> Iterator[Result]:
     """The outcome of every problem, in the order in which they are settled.
 
@@ -298,19 +292,17 @@ def outcomes(
     Args:
         model: the model, loaded and checked.
         problems: the inputs; a slice of them is made and worked on at a time.
-        budgets: what to do with them.
+        method: what is done with them.
+        budget: what may be spent on each.
         workers: processes to use at most.
 
     Raises:
         InputError: settings that cannot be used.
         WorkerError: workers cannot be started.
     """
-    alone = isinstance(budgets, CertifySettings) and not budgets.method.is_batched
-    slack = 0.0
-    if isinstance(budgets, DistanceSettings):
-        alone, slack = True, 2 * budgets.limited_attack.time_limit
-    together = 1 if alone else _SHARD
-    seconds = budgets.time_limit * len(problems)
+    together = _SHARD if method.is_batched else 1
+    seconds = budget.time_limit * len(problems)
     count = worth_starting(workers, -(-len(problems) // together), seconds)
     with Workers(model, count) as pool:
-        yield from pool.run(jobs_of(problems, budgets, together), slack=slack)
+        jobs = make_jobs(problems, method, budget, together)
+        yield from pool.run(jobs, slack=method.extra_seconds(budget))

@@ -10,6 +10,7 @@ import pytest
 from onnx_lippa import attack
 from onnx_lippa.onnx_io import load
 from onnx_lippa.runs import workers
+from onnx_lippa.state import Budget
 from tests.support.attacks import (
     MODELS,
     RADII,
@@ -84,7 +85,9 @@ def test_seeds_differ():
     model, x, y = digits()
     weak = {"restarts": 3, "gradient_steps": 2, "lp_steps": 0}
     runs = [
-        fingerprints(outcomes_of(model, x, y, range(20), "linf", 0.08, seed=seed, **weak))
+        fingerprints(
+            outcomes_of(model, x, y, range(20), "linf", 0.08, budget=Budget(seed=seed), **weak)
+        )
         for seed in (0, 1)
     ]
     assert runs[0] != runs[1]

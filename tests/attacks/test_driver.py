@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from onnx_lippa import Verdict, state
-from onnx_lippa.attacks import Method, Settings, attack_batch, methods
+from onnx_lippa.attacks import Lippa, methods
 from onnx_lippa.ending import Ending
 from onnx_lippa.onnx_io import load
 from onnx_lippa.spec import Conjunction, InputSet, LInf, Problem, UnsafeSet
+from onnx_lippa.state import Budget
 from onnx_lippa.witness import FoundBy, check_candidate
 from tests.support.attacks import DIGITS, RADII, digits, mlp_file, outcomes_of
 from tests.support.faults import StubSolver, Untouchable
@@ -37,7 +38,7 @@ def test_misclassified_inputs_are_not_attacked(eps):
 
 
 def test_no_problems():
-    assert list(attack_batch(digits()[0], [], Settings())) == []
+    assert list(Lippa().solve(digits()[0], [], Budget())) == []
 
 
 @pytest.mark.parametrize(("norm", "eps"), QUESTIONS)
@@ -58,7 +59,7 @@ def test_every_input_gets_one_outcome(norm, eps):
 @pytest.mark.parametrize(("norm", "eps"), QUESTIONS)
 def test_hardly_any_time(norm, eps):
     model, x, y = digits()
-    outcomes = outcomes_of(model, x, y, range(8), norm, eps, time_limit=1e-9, **FEW)
+    outcomes = outcomes_of(model, x, y, range(8), norm, eps, budget=Budget(1e-9), **FEW)
     assert len(outcomes) == 8
     for outcome in outcomes:
         assert outcome.verdict is not Verdict.ROBUST
@@ -73,7 +74,7 @@ def test_time_limit_holds(norm, eps):
     model, x, y = digits()
     endless = {"restarts": 500, "gradient_steps": 20_000, "lp_steps": 5_000}
     started = time.monotonic()
-    outcomes = outcomes_of(model, x, y, [2], norm, eps, time_limit=0.2, **endless)
+    outcomes = outcomes_of(model, x, y, [2], norm, eps, budget=Budget(0.2), **endless)
     assert time.monotonic() - started < 5.0
     for outcome in outcomes:
         assert outcome.verdict in (Verdict.UNKNOWN, Verdict.ADVERSARIAL)
@@ -82,7 +83,7 @@ def test_time_limit_holds(norm, eps):
 @pytest.mark.parametrize(("norm", "limit"), [("linf", 1e10), ("l1", 1e300), ("l2", 1e15)])
 def test_long_time_limits(norm, limit):
     model, x, y = digits()
-    outcomes = outcomes_of(model, x, y, range(2), norm, None, time_limit=limit, **FEW)
+    outcomes = outcomes_of(model, x, y, range(2), norm, None, budget=Budget(limit), **FEW)
     plain = outcomes_of(model, x, y, range(2), norm, None, **FEW)
     assert [o.verdict for o in outcomes] == [o.verdict for o in plain]
 
@@ -144,7 +145,7 @@ def test_solver_that_lies(monkeypatch, lie, engine, norm, eps):
 def test_a_check_that_rejects_everything(monkeypatch, norm, eps, method):
     monkeypatch.setattr(state, "check_candidate", lambda *_: None)
     model, x, y = digits()
-    outcomes = outcomes_of(model, x, y, range(5), norm, eps, method=Method(method), **FEW)
+    outcomes = outcomes_of(model, x, y, range(5), norm, eps, method=method, **FEW)
     for outcome in outcomes:
         assert outcome.verdict is Verdict.UNKNOWN
         assert outcome.witness is None
@@ -189,8 +190,9 @@ def test_unsafe_sets_of_several_inequalities(tmp_path):
     matrix = np.array([[1.0, -1.0, 0.0], [0.0, -1.0, 0.0]])
     unsafe = UnsafeSet((Conjunction(matrix, np.array([0.0, -high])),))
     assert not unsafe.contains(model.runtime.forward(x.astype(np.float32)[None])[0])
-    for settings in (Settings(restarts=2), Settings(restarts=2, minimize=True)):
-        (outcome,) = attack_batch(model, [Problem(0, box, unsafe, unsafe)], settings)
+    for minimize in (False, True):
+        problem = Problem(0, box, unsafe, unsafe, minimize=minimize)
+        (outcome,) = Lippa(restarts=2).solve(model, [problem], Budget())
         assert outcome.verdict in (Verdict.ADVERSARIAL, Verdict.MISCLASSIFIED)
         if outcome.witness is not None:
             assert unsafe.contains(model.runtime.forward(outcome.witness.x[None])[0])

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa import InputError, Verdict, attack, state
-from onnx_lippa.api.options import method_named
-from onnx_lippa.attacks import Method, neighbourhood
+from onnx_lippa.attacks import make_attack, neighbourhood
 from onnx_lippa.attacks.free_neurons import FreeNeurons, Incumbent, choose_free_neurons
 from onnx_lippa.attacks.methods import Lippa, LippaMip, Pgd
 from onnx_lippa.attacks.neighbourhood import LargeNeighbourhoodSearch
@@ -24,6 +23,7 @@ from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ir.pattern import UNDECIDED, read_signs
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.spec import InputSet, Problem, UnsafeSet, get_norm
+from onnx_lippa.state import Budget
 from onnx_lippa.witness import FoundBy
 from tests.support.attacks import RADII, digits, fingerprints, mlp_file, outcomes_of, plain_outputs
 from tests.support.mip import least_margin
@@ -45,7 +45,9 @@ def case(folder, seed: int, eps: float = 0.3, norm: str = "linf") -> tuple[Model
 
 
 def batch_of(model: Model, problem: Problem) -> AttackBatch:
-    return AttackBatch([problem], model, Lippa().make_engine(model.network, problem.inputs.norm))
+    return AttackBatch(
+        [problem], model, Lippa().make_engine(model.network, problem.inputs.norm), Budget()
+    )
 
 
 @pytest.mark.parametrize("norm", ["linf", "l1"])
@@ -131,7 +133,7 @@ def test_never_weaker(norm, eps):
     model, x, y = digits()
     plain = outcomes_of(model, x, y, range(12), norm, eps, **FEW)
     more = {o.index: o for o in outcomes_of(
-        model, x, y, range(12), norm, eps, method=Method.LIPPA_MIP, **FEW)}  # fmt: skip
+        model, x, y, range(12), norm, eps, method="lippa+mip", **FEW)}  # fmt: skip
     for before in plain:
         after = more[before.index]
         if before.verdict is not Verdict.UNKNOWN:
@@ -145,7 +147,7 @@ def test_never_weaker(norm, eps):
 def test_same_seed_same_result():
     model, x, y = digits()
     weak = {"restarts": 0, "gradient_steps": 4, "lp_steps": 0}
-    more = weak | {"method": Method.LIPPA_MIP}
+    more = weak | {"method": "lippa+mip"}
     whole = fingerprints(outcomes_of(model, x, y, range(30), "linf", 0.06, **more))
     assert whole != fingerprints(outcomes_of(model, x, y, range(30), "linf", 0.06, **weak))
     alone = {}
@@ -159,7 +161,7 @@ def test_deadline():
     endless = {"restarts": 0, "gradient_steps": 2, "lp_steps": 0}
     started = time.monotonic()
     outcomes = outcomes_of(
-        model, x, y, [2], "linf", 0.04, method=Method.LIPPA_MIP, time_limit=0.3, **endless
+        model, x, y, [2], "linf", 0.04, method="lippa+mip", budget=Budget(0.3), **endless
     )
     assert time.monotonic() - started < 3.0
     assert len(outcomes) == 1
@@ -221,9 +223,10 @@ def test_plans():
 
 
 def test_names(tmp_path):
-    assert method_named("lippa+mip") is Method.LIPPA_MIP
+    assert make_attack("lippa+mip") == LippaMip()
+    assert make_attack(Pgd(restarts=2)) == Pgd(restarts=2)
     with pytest.raises(InputError, match="lippa\\+mip"):
-        method_named("lippa-mip")
+        make_attack("lippa-mip")
     path = mlp_file(tmp_path, (2, 6, 3), 4)
     x = np.random.default_rng(0).uniform(size=(4, 2)).astype(np.float32)
     y = plain_outputs(path, x).argmax(axis=1)

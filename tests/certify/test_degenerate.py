@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.proofs import BranchAndBound, CertifySettings, certify_batch
+from onnx_lippa.proofs import BranchAndBound
 from onnx_lippa.spec import Conjunction, InputSpecification, Problem, UnsafeSet, get_norm
+from onnx_lippa.state import Budget
 from onnx_lippa.witness import Result, Verdict
 from tests.support.graphs import dense_model, graph_model, label_of, load_model, node
 
@@ -20,8 +21,8 @@ NORMS = ("linf", "l1", "l2")
 def proven(model: Model, x: np.ndarray, label: int, norm: str, **features: Any) -> Result:
     inputs = InputSpecification.build(x.size, **features).input_set(x, get_norm(norm))
     unsafe = UnsafeSet.misclassification(label, model.network.output_size)
-    settings = CertifySettings(BranchAndBound(), time_limit=10.0)
-    (outcome,) = certify_batch(model, [Problem(0, inputs, unsafe, unsafe)], settings)
+    problem = Problem(0, inputs, unsafe, unsafe)
+    (outcome,) = BranchAndBound().solve(model, [problem], Budget(10.0))
     return outcome
 
 
@@ -115,6 +116,6 @@ def test_a_least_value_of_exactly_0_ends_at_once(norm):
         for strict, verdict in ((True, Verdict.ROBUST), (False, Verdict.ADVERSARIAL)):
             unsafe = UnsafeSet((Conjunction(np.eye(1), np.zeros(1), strict),))
             problem = Problem(0, inputs, unsafe, UnsafeSet(()))
-            (found,) = certify_batch(model, [problem], CertifySettings(time_limit=10.0))
+            (found,) = BranchAndBound().solve(model, [problem], Budget(10.0))
             assert found.verdict is verdict, (d, strict, found)
             assert found.effort.nodes < 500

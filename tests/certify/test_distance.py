@@ -8,7 +8,7 @@ import pytest
 from onnx_lippa import InputError, Verdict, certify, minimal_distortion
 from onnx_lippa.mip.distortion import Distortion
 from onnx_lippa.onnx_io import load
-from onnx_lippa.proofs import bound_distance
+from onnx_lippa.proofs import BranchAndBound, bound_distance
 from onnx_lippa.spec import InputSpecification, Problem, UnsafeSet, get_norm
 from onnx_lippa.witness import ProvedBy, Result
 from tests.support.attacks import digits, linear_file, plain_outputs
@@ -137,8 +137,8 @@ def test_a_word_that_cannot_be_checked_is_called_one(tmp_path, monkeypatch):
     layers = one_hidden_layer(1)
     path = layers_file(tmp_path, layers)
     x = np.random.default_rng(1).uniform(size=(1, len(layers[0][0]))).astype(np.float32)
-    undecided = lambda model, problems, settings: [Result(0, Verdict.UNKNOWN)]  # noqa: E731
-    monkeypatch.setattr("onnx_lippa.proofs.distance.certify_batch", undecided)
+    undecided = lambda *_: [Result(0, Verdict.UNKNOWN)]  # noqa: E731
+    monkeypatch.setattr(BranchAndBound, "solve", undecided)
     found = minimal_distortion(path, x)
     assert found[0].distance_proved_by is ProvedBy.MIP
     monkeypatch.setattr("onnx_lippa.proofs.distance.least_distortion", lying(0.9))

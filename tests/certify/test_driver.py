@@ -5,18 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnx_lippa.attacks import Settings, attack_batch
+from onnx_lippa.attacks import Lippa
 from onnx_lippa.bounds.reduced.reduction import TooLargeError
 from onnx_lippa.errors import InputError
 from onnx_lippa.proofs import (
     PROOF_METHODS,
     BranchAndBound,
-    CertifySettings,
     Intervals,
     LinearBounds,
     Mip,
-    certify_batch,
-    proof_method_named,
+    make_proof,
 )
 from onnx_lippa.spec import (
     Conjunction,
@@ -27,6 +25,7 @@ from onnx_lippa.spec import (
     build_inputs,
     get_norm,
 )
+from onnx_lippa.state import Budget
 from onnx_lippa.witness import FoundBy, ProvedBy, Verdict
 from tests.support.attacks import digits, problems_of
 from tests.support.graphs import graph_model, load_model, node, normal
@@ -41,7 +40,7 @@ PROVED_BY = {
 
 
 def verdicts(model, asked, method, time_limit=60.0):
-    found = certify_batch(model, asked, CertifySettings(method, time_limit))
+    found = method.solve(model, asked, Budget(time_limit))
     return {outcome.index: outcome for outcome in found}
 
 
@@ -88,7 +87,7 @@ def test_no_attack_breaks_what_is_proven():
     found = verdicts(model, asked, BranchAndBound())
     broken = {
         outcome.index
-        for outcome in attack_batch(model, asked, Settings(restarts=2))
+        for outcome in Lippa(restarts=2).solve(model, asked, Budget())
         if outcome.witness is not None
     }
     robust = {i for i, outcome in found.items() if outcome.verdict is Verdict.ROBUST}
@@ -173,19 +172,19 @@ def test_limits_refused(options):
     with pytest.raises(InputError):
         BranchAndBound(**options)
     with pytest.raises(InputError):
-        CertifySettings(time_limit=0.0)
+        Budget(time_limit=0.0)
 
 
 def test_the_methods_of_all_names():
     assert set(PROOF_METHODS.values()) == set(PROVED_BY)
     assert PROOF_METHODS["auto"] == PROOF_METHODS["complete"]
-    assert proof_method_named("mip", "highs") == Mip("highs")
+    assert make_proof("mip", "highs") == Mip("highs")
     with pytest.raises(InputError, match="auto, interval"):
-        proof_method_named("simplex")
+        make_proof("simplex")
 
 
 def test_nothing_to_do():
-    assert list(certify_batch(digits()[0], [], CertifySettings())) == []
+    assert list(BranchAndBound().solve(digits()[0], [], Budget())) == []
 
 
 def test_without_memory_an_input_stays_unknown(monkeypatch):
@@ -194,7 +193,7 @@ def test_without_memory_an_input_stays_unknown(monkeypatch):
 
     model, x, y = digits()
     monkeypatch.setattr("onnx_lippa.proofs.branch_and_bound.reduce_network", starved)
-    (outcome,) = certify_batch(model, problems_of(model, x, y, [0]), CertifySettings())
+    (outcome,) = BranchAndBound().solve(model, problems_of(model, x, y, [0]), Budget(60.0))
     assert outcome.verdict is Verdict.UNKNOWN
     assert "memory" in outcome.reason
 

@@ -16,8 +16,9 @@ from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.proofs import BranchAndBound, CertifySettings, certify_batch
+from onnx_lippa.proofs import BranchAndBound
 from onnx_lippa.spec import InputSpecification, Problem, UnsafeSet, get_norm
+from onnx_lippa.state import Budget
 from onnx_lippa.witness import Verdict
 from tests.support.graphs import dense_model, label_of
 
@@ -85,8 +86,8 @@ def nearest(
 def verdict(model: Model, x: np.ndarray, label: int, norm: str, eps: object) -> Verdict:
     inputs = InputSpecification.build(x.size, eps=eps).input_set(x, get_norm(norm))
     unsafe = UnsafeSet.misclassification(label, model.network.output_size)
-    settings = CertifySettings(BranchAndBound(), time_limit=20.0)
-    (found,) = certify_batch(model, [Problem(0, inputs, unsafe, unsafe)], settings)
+    problem = Problem(0, inputs, unsafe, unsafe)
+    (found,) = BranchAndBound().solve(model, [problem], Budget(20.0))
     assert found.verdict is not Verdict.UNKNOWN, found
     return found.verdict
 

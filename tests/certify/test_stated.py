@@ -11,10 +11,11 @@ import pytest
 import onnx_lippa
 from onnx_lippa import Answer, Property
 from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.proofs import CertifySettings, certify_batch, proof_method_named
+from onnx_lippa.proofs import make_proof
 from onnx_lippa.runs.falsify import problem_of
 from onnx_lippa.spec import build_inputs
 from onnx_lippa.spec.formula import And, Comparison, Or
+from onnx_lippa.state import Budget
 from onnx_lippa.witness import Verdict
 from tests.support.graphs import graph_model, load_model, node, saved
 
@@ -136,7 +137,7 @@ def test_a_formula_multiplied_out_is_refuted_row_by_row(tmp_path, method):
     assert len(asked.cases[0].unsafe.disjuncts) == 4096
     model = load_model(graph_model([node("Relu", "x", "y")], (1,)))
     problem = problem_of(model, asked, 0)
-    (outcome,) = certify_batch(model, [problem], CertifySettings(proof_method_named(method)))
+    (outcome,) = make_proof(method).solve(model, [problem], Budget(60.0))
     assert outcome.verdict is Verdict.ROBUST
     assert outcome.effort.nodes == 0
     assert outcome.bound + 1e-9 >= 0.5

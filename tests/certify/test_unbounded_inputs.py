@@ -15,16 +15,15 @@ from onnx_lippa import Answer, Property
 from onnx_lippa.proofs import (
     PROOF_METHODS,
     BranchAndBound,
-    CertifySettings,
     Intervals,
     LinearBounds,
     Mip,
     ProofMethod,
-    certify_batch,
 )
 from onnx_lippa.runs.falsify import problem_of
 from onnx_lippa.spec import FARTHEST
 from onnx_lippa.spec.formula import And, Comparison
+from onnx_lippa.state import Budget
 from onnx_lippa.witness import Verdict
 from tests.support.graphs import graph_model, load_model, node
 from tests.support.tiny_networks import CLEAR, ExactClaim, least_margin, question, tiny
@@ -42,7 +41,7 @@ def proven(model, asked, method: ProofMethod):
     wanted = asked.property()
     model = model.joint() if wanted.joint else model
     problem = problem_of(model, wanted, 0, FARTHEST)
-    (outcome,) = certify_batch(model, [problem], CertifySettings(method, time_limit=20))
+    (outcome,) = method.solve(model, [problem], Budget(20))
     return outcome
 
 

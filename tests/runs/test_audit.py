@@ -5,34 +5,32 @@ from __future__ import annotations
 import importlib
 import time
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
 from onnx_lippa import InputError, Verdict, audit, certify, verify
-from onnx_lippa.attacks import Method, Settings
+from onnx_lippa.attacks import AttackMethod, Lippa, LippaMip, Pgd
 from onnx_lippa.errors import ContradictionError, LippaError
-from onnx_lippa.proofs import CertifySettings, LinearBounds
-from onnx_lippa.runs import workers as workers_module
-from onnx_lippa.runs.audit import AuditSettings
-from onnx_lippa.runs.audit import audit as audit_problems
+from onnx_lippa.proofs import BranchAndBound, LinearBounds, ProofMethod
+from onnx_lippa.runs.audit import Audit
 from onnx_lippa.runs.contradiction import merged
-from onnx_lippa.runs.curve import carry_over, order_of
+from onnx_lippa.runs.curve import carry_over, order_radii
 from onnx_lippa.runs.events import Finished, Stage
 from onnx_lippa.runs.finding import Answer
 from onnx_lippa.runs.workers import Job, Workers
-from onnx_lippa.spec import Property
+from onnx_lippa.spec import Property, get_norm
+from onnx_lippa.state import Budget
 from onnx_lippa.witness import Effort, ProvedBy, Result
 from tests.support.attacks import digits, mlp_file, plain_outputs, problems_of
 
-BUDGETS = AuditSettings(Settings(restarts=1), CertifySettings(time_limit=20.0))
+AUDIT = Audit(Lippa(restarts=1))
 
 
-def run(count=30, eps=0.07, settings=BUDGETS, workers=1):
+def run(count=30, eps=0.07, method=AUDIT, workers=1, time_limit=20.0):
     model, x, y = digits()
     asked = problems_of(model, x, y, range(count), eps)
-    return list(audit_problems(model, asked, settings, workers))
+    return list(method.run(model, asked, Budget(time_limit), workers))
 
 
 def test_every_input_ends_once_and_stages_come_in_order():
@@ -82,22 +80,22 @@ def test_a_budget_is_kept(workers):
     x = x / 255 if x.max() > 1 else x
     asked = problems_of(model, x, y, range(40), 0.1)
     started = time.monotonic()
-    events = list(audit_problems(model, asked, replace(BUDGETS, budget=4.0), workers))
+    events = list(replace(AUDIT, budget=4.0).run(model, asked, Budget(20.0), workers))
     assert time.monotonic() - started < 4.0 + 4.0  # processes start, shared machines stall
     assert sorted(e.result.index for e in events if isinstance(e, Finished)) == list(range(40))
 
 
 def test_a_budget_of_nothing_leaves_all_unknown():
-    events = run(5, settings=replace(BUDGETS, budget=1e-9))
+    events = run(5, method=replace(AUDIT, budget=1e-9))
     assert {e.result.verdict for e in events} == {Verdict.UNKNOWN}
     assert all(isinstance(e, Finished) for e in events)
 
 
 def test_settings_refused():
     with pytest.raises(InputError, match="budget"):
-        AuditSettings(Settings(), CertifySettings(), 0.0)
+        Audit(budget=0.0)
     with pytest.raises(InputError, match="eps"):
-        AuditSettings(Settings(minimize=True), CertifySettings())
+        AUDIT.check(get_norm("linf"), minimize=True)
 
 
 def test_a_witness_and_a_proof_stop_the_run():
@@ -170,47 +168,46 @@ def test_merging_adds_up():
 def test_contradictions_come_through_the_whole_run(monkeypatch):
     """A proof engine that lies is caught by the attack."""
 
-    def lying(model, asked, settings):
+    def lying(self, model, asked, budget):
         for problem in asked:
             yield Result(problem.index, Verdict.UNKNOWN, bound=1.0)
 
-    real: Any = vars(workers_module)["attack_batch"]
+    real = AttackMethod.solve
 
-    def slow_to_start(model, asked, settings):
+    def slow_to_start(self, model, asked, budget):
         """Finds nothing in the first, quick stage."""
-        if settings.restarts == 0:
+        if self.restarts == 0:
             return (Result(problem.index, Verdict.UNKNOWN) for problem in asked)
-        return real(model, asked, settings)
+        return real(self, model, asked, budget)
 
-    monkeypatch.setattr(workers_module, "certify_batch", lying)
-    monkeypatch.setattr(workers_module, "attack_batch", slow_to_start)
+    monkeypatch.setattr(ProofMethod, "solve", lying)
+    monkeypatch.setattr(AttackMethod, "solve", slow_to_start)
     with pytest.raises(ContradictionError):
         run(30, 0.07)
 
 
 @pytest.mark.parametrize(
     ("method", "kinds"),
-    [(Method.LIPPA, [Method.PGD, Method.LIPPA, Method.LIPPA_MIP]), (Method.PGD, [Method.PGD] * 2)],
+    [(Lippa(), [Pgd, Lippa, LippaMip]), (Pgd(), [Pgd] * 2)],
 )
 def test_partial_patterns_come_where_searches_stall(monkeypatch, method, kinds):
     """Proofs that prove nothing at all; which attacks are asked for, and with how much time."""
-    asked: list[Settings] = []
+    asked: list[tuple[AttackMethod, float]] = []
 
-    def nothing(model, problems, settings):
+    def nothing(self, model, problems, budget):
         return [Result(problem.index, Verdict.UNKNOWN, reason="limit") for problem in problems]
 
-    def noted(model, problems, settings):
-        asked.append(settings)
+    def noted(self, model, problems, budget):
+        asked.append((self, budget.time_limit))
         return [Result(problem.index, Verdict.UNKNOWN) for problem in problems]
 
-    monkeypatch.setattr(workers_module, "certify_batch", nothing)
-    monkeypatch.setattr(workers_module, "attack_batch", noted)
-    budgets = AuditSettings(Settings(method=method), CertifySettings(time_limit=40.0))
-    events = run(1, settings=budgets)
-    assert [settings.method for settings in asked] == kinds
+    monkeypatch.setattr(ProofMethod, "solve", nothing)
+    monkeypatch.setattr(AttackMethod, "solve", noted)
+    events = run(1, method=Audit(method), time_limit=40.0)
+    assert [type(one) for one, _ in asked] == kinds
     stages = [event.stage for event in events]
-    if method is Method.LIPPA:
-        assert asked[-1].time_limit == pytest.approx(31 / 4)
+    if method == Lippa():
+        assert asked[-1][1] == pytest.approx(31 / 4)
         at = stages.index(Stage.PATTERNS)
         assert stages[:at].count(Stage.SEARCH) == 2
         assert Stage.SEARCH in stages[at:]
@@ -230,14 +227,14 @@ def test_a_reason_outlives_an_attack_without_one():
 
 def test_errors_of_workers_come_through():
     model, x, y = digits()
-    job = Job(tuple(problems_of(model, x, y, range(2))), Settings(solver="warp"))
+    job = Job(tuple(problems_of(model, x, y, range(2))), Lippa(solver="warp"), Budget())
     with Workers(model, 2) as pool, pytest.raises(InputError, match="warp"):
         list(pool.run([job]))
 
 
 def test_jobs_after_the_deadline_are_not_begun():
     model, x, y = digits()
-    job = Job(tuple(problems_of(model, x, y, range(2))), CertifySettings())
+    job = Job(tuple(problems_of(model, x, y, range(2))), BranchAndBound(), Budget())
     with Workers(model, 1) as pool:
         assert list(pool.run([job], time.monotonic() - 1)) == []
     with Workers(model, 2) as pool:
@@ -250,16 +247,16 @@ def test_a_job_gets_no_more_time_than_is_left(monkeypatch):
     model, x, y = digits()
     limits: list[float] = []
 
-    def noted(model, problems, settings):
-        limits.append(settings.time_limit)
+    def noted(self, model, problems, budget):
+        limits.append(budget.time_limit)
         time.sleep(0.1)
         return [Result(problem.index, Verdict.UNKNOWN) for problem in problems]
 
-    monkeypatch.setattr(workers_module, "certify_batch", noted)
+    monkeypatch.setattr(ProofMethod, "solve", noted)
     one, two = (tuple(problems_of(model, x, y, range(n))) for n in (1, 2))
-    settings = CertifySettings(time_limit=3.0)
+    asked = BranchAndBound(), Budget(3.0)
     with Workers(model, 1) as pool:
-        jobs = [Job(one, settings), Job(one, settings), Job(two, settings)]
+        jobs = [Job(one, *asked), Job(one, *asked), Job(two, *asked)]
         list(pool.run(jobs, time.monotonic() + 2.0))
         list(pool.run(jobs[:1]))
     assert limits[0] == pytest.approx(2.0, abs=0.05)
@@ -269,12 +266,12 @@ def test_a_job_gets_no_more_time_than_is_left(monkeypatch):
 
 
 def test_orders_of_a_curve():
-    assert order_of([0.2, 0.1, 0.3], Settings()) == [1, 0, 2]
-    assert order_of([0.2, 0.1, 0.3], CertifySettings()) == [2, 0, 1]
-    order = order_of([0.1, 0.2, 0.3, 0.4, 0.5], BUDGETS)
+    assert order_radii([0.2, 0.1, 0.3], Lippa().radius_order) == [1, 0, 2]
+    assert order_radii([0.2, 0.1, 0.3], BranchAndBound().radius_order) == [2, 0, 1]
+    order = order_radii([0.1, 0.2, 0.3, 0.4, 0.5], AUDIT.radius_order)
     assert order[:3] == [0, 4, 2]
     assert sorted(order) == [0, 1, 2, 3, 4]
-    assert order_of([0.1, 0.2], BUDGETS) == [0, 1]
+    assert order_radii([0.1, 0.2], AUDIT.radius_order) == [0, 1]
 
 
 def test_what_carries_over():
@@ -326,19 +323,19 @@ def test_a_lying_proof_of_a_case_is_caught(tmp_path, monkeypatch):
     assert len(asked.cases) == 2
     real, calls = verify_module.falsify, []
 
-    def slow_to_start(model, asked, settings):
-        calls.append(settings)
-        found = real(model, asked, settings)
+    def slow_to_start(model, asked, *rest):
+        calls.append(rest)
+        found = real(model, asked, *rest)
         return found if len(calls) > 1 else replace(found, answer=Answer.UNKNOWN, x=None)
 
-    def lying(model, asked, settings):
+    def lying(self, model, asked, budget):
         (problem,) = asked
         bound = 1.0 if float(problem.unsafe.disjuncts[0].bound[0]) > 0 else -1.0
         verdict = Verdict.ROBUST if bound > 0 else Verdict.UNKNOWN
         return [Result(problem.index, verdict, bound=bound)]
 
     monkeypatch.setattr(verify_module, "falsify", slow_to_start)
-    monkeypatch.setattr(verify_module, "certify_batch", lying)
+    monkeypatch.setattr(ProofMethod, "solve", lying)
     with pytest.raises(ContradictionError, match="was proven and has a counterexample"):
         verify(path, asked, timeout=5)
 

@@ -9,7 +9,7 @@ import pytest
 from onnx_lippa.errors import InputError
 from onnx_lippa.runs import instances as instances_module
 from onnx_lippa.runs.instances import Instance, answers, read_instances
-from tests.support.faults import FaultySettings
+from tests.support.faults import FaultyMethod
 from tests.support.graphs import graph_model, node, saved
 
 DECLARED = "".join(f"(declare-const {v} Real)\n" for v in ("X_0", "X_1", "Y_0", "Y_1"))
@@ -24,9 +24,9 @@ def folder(tmp_path):
     return tmp_path
 
 
-def answered(folder, settings, *seconds):
+def answered(folder, method, *seconds):
     asked = [Instance("m.onnx", "sat.vnnlib", limit) for limit in seconds]
-    found = list(answers(asked, folder, settings, None, 2))
+    found = list(answers(asked, folder, method, None, 0, 2))
     return sorted(found, key=lambda result: result.instance.timeout)
 
 
@@ -39,14 +39,14 @@ def answered(folder, settings, *seconds):
 )  # fmt: skip
 def test_an_instance_that_fails_is_an_error_line(folder, fault, said):
     """Time limits tell the instances apart: a fault shows where there is one below 1e6 seconds."""
-    one, other = answered(folder, FaultySettings(fault=fault), 30.0, 1e9)
+    one, other = answered(folder, FaultyMethod(fault=fault), 30.0, 1e9)
     assert one.answer == "error"
     assert said in one.note
     assert other.answer == "sat"
 
 
 def test_an_instance_without_end_is_stopped(folder):
-    one, other = answered(folder, FaultySettings(fault="hold"), 0.5, 1e9)
+    one, other = answered(folder, FaultyMethod(fault="hold"), 0.5, 1e9)
     assert one.answer == "timeout"
     assert "did not end in time" in one.note
     assert other.answer == "sat"

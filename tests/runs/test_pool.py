@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnx_lippa.attacks import Settings, attack_batch
+from onnx_lippa.attacks import AttackMethod, Lippa
 from onnx_lippa.errors import InputError, ModelError
-from onnx_lippa.proofs import CertifySettings
+from onnx_lippa.proofs import BranchAndBound
 from onnx_lippa.runs import workers
 from onnx_lippa.runs.processes import Replied, WorkerPool
 from onnx_lippa.runs.specification import RunSpecification, Targets
 from onnx_lippa.runs.workers import outcomes
 from onnx_lippa.spec import InputSpecification, Problem, get_norm
+from onnx_lippa.state import Budget
 from onnx_lippa.witness import Verdict
 from tests.support.attacks import DIGITS, DIGITS_DATA, digits, fingerprints, outcomes_of
 from tests.support.commands import ROOT, group_lives, wait_until
@@ -37,7 +38,7 @@ def test_one_shard_stays_in_this_process(monkeypatch):
 
 
 def test_no_problems():
-    assert list(outcomes(digits()[0], [], Settings(), 4)) == []
+    assert list(outcomes(digits()[0], [], Lippa(), Budget(), 4)) == []
 
 
 def test_workers_are_gone_afterwards(monkeypatch):
@@ -48,13 +49,14 @@ def test_workers_are_gone_afterwards(monkeypatch):
     bystander.start()
     try:
         asked = []
+        real = AttackMethod.solve
 
         def noted(*arguments):
             asked.append(arguments)
-            return attack_batch(*arguments)
+            return real(*arguments)
 
-        monkeypatch.setattr(workers, "attack_batch", noted)
-        stream: Any = workers.outcomes(model, problems(model, x, y, 6), Settings(**FEW), 2)
+        monkeypatch.setattr(AttackMethod, "solve", noted)
+        stream: Any = workers.outcomes(model, problems(model, x, y, 6), Lippa(**FEW), Budget(), 2)
         first = next(stream)
         started = [p for p in multiprocessing.active_children() if p.pid != bystander.pid]
         assert len(started) == 2
@@ -73,7 +75,7 @@ def problems(model, x, y, count, *faults) -> Sequence[Problem]:
     """Classification within 0.05, as for a run; with some faults over some inputs."""
     kind = FaultySpecification if faults else RunSpecification
     asked = kind(
-        get_norm("linf"), InputSpecification(eps=0.05), Targets(), Settings(**FEW),
+        get_norm("linf"), InputSpecification(eps=0.05), Targets(), False,
         *([1, faults] if faults else []),
     )  # fmt: skip
     return asked.problems(np.arange(count), x[:count], y[:count], model.runtime.forward(x[:count]))
@@ -83,8 +85,8 @@ def test_a_worker_that_is_killed_costs_nothing(monkeypatch):
     """Its inputs are worked on again, and come out as they would have."""
     monkeypatch.setattr(workers, "_SHARD", 3)
     model, x, y = digits()
-    settings, found = Settings(**FEW), []
-    for outcome in outcomes(model, problems(model, x, y, 12), settings, 2):
+    method, found = Lippa(**FEW), []
+    for outcome in outcomes(model, problems(model, x, y, 12), method, Budget(), 2):
         found.append(outcome)
         if len(found) == 1:
             for process in multiprocessing.active_children():
@@ -103,7 +105,7 @@ def test_an_input_that_fails_says_so_and_the_others_go_on(kind, said, monkeypatc
     monkeypatch.setattr(workers, "_SHARD", 4)
     model, x, y = digits()
     asked = problems(model, x, y, 8, (2, kind))
-    found = {o.index: o for o in outcomes(model, asked, Settings(**FEW), 2)}
+    found = {o.index: o for o in outcomes(model, asked, Lippa(**FEW), Budget(), 2)}
     assert sorted(found) == list(range(8))
     failed = found.pop(2)
     assert failed.verdict is Verdict.UNKNOWN
@@ -116,7 +118,7 @@ def test_an_input_that_fails_says_so_and_the_others_go_on(kind, said, monkeypatc
 def test_in_this_process_too(kind):
     model, x, y = digits()
     asked = problems(model, x, y, 6, (0, kind), (5, kind))
-    found = {o.index: o for o in outcomes(model, asked, Settings(**FEW), 1)}
+    found = {o.index: o for o in outcomes(model, asked, Lippa(**FEW), Budget(), 1)}
     assert sorted(found) == list(range(6))
     assert {i for i, o in found.items() if o.reason} == {0, 5}
 
@@ -126,7 +128,7 @@ def test_an_input_without_end_is_stopped(kind):
     model, x, y = digits()
     asked = problems(model, x, y, 3, (1, kind))
     started = time.monotonic()
-    found = {o.index: o for o in outcomes(model, asked, CertifySettings(time_limit=1.0), 2)}
+    found = {o.index: o for o in outcomes(model, asked, BranchAndBound(), Budget(1.0), 2)}
     assert time.monotonic() - started < 100.0  # a start on a busy machine takes seconds
     assert "did not end in time" in found[1].reason
     assert not found[0].reason
@@ -137,17 +139,17 @@ def test_jobs_are_made_when_a_worker_is_free(monkeypatch):
     """So a run of any length holds no more than what is worked on."""
     monkeypatch.setattr(workers, "_SHARD", 1)
     made = []
-    real = workers.jobs_of
+    real = workers.make_jobs
 
     def noted(*arguments):
         for job in real(*arguments):
             made.append(job)
             yield job
 
-    monkeypatch.setattr(workers, "jobs_of", noted)
+    monkeypatch.setattr(workers, "make_jobs", noted)
     model, x, y = digits()
     done = 0
-    for _ in outcomes(model, problems(model, x, y, 12), Settings(**FEW), 2):
+    for _ in outcomes(model, problems(model, x, y, 12), Lippa(**FEW), Budget(), 2):
         done += 1
         assert len(made) <= done + 2
     assert done == 12
@@ -157,8 +159,8 @@ def test_no_workers_for_less_work_than_their_start(monkeypatch):
     monkeypatch.setattr(workers, "WorkerPool", None)
     monkeypatch.setattr(workers, "_SHARD", 1)
     model, x, y = digits()
-    settings = Settings(**FEW, time_limit=0.2)
-    assert len(list(outcomes(model, problems(model, x, y, 4), settings, 2))) == 4
+    asked = problems(model, x, y, 4)
+    assert len(list(outcomes(model, asked, Lippa(**FEW), Budget(0.2), 2))) == 4
 
 
 def test_a_script_without_a_guard(tmp_path):
@@ -186,14 +188,14 @@ def test_a_parent_that_is_killed_leaves_no_worker(tmp_path):
     script.write_text(
         "import sys\n"
         "from onnx_lippa.runs.workers import outcomes\n"
-        "from onnx_lippa.proofs import CertifySettings\n"
+        "from onnx_lippa.proofs import BranchAndBound\n"
+        "from onnx_lippa.state import Budget\n"
         "from tests.support.attacks import digits\n"
         "from tests.runs.test_pool import problems\n"
         "if __name__ == '__main__':\n"
         "    model, x, y = digits()\n"
         "    asked = problems(model, x, y, 4, (1, 'hold'), (2, 'hang'), (3, 'hang'))\n"
-        "    settings = CertifySettings(time_limit=1e9)\n"
-        "    for outcome in outcomes(model, asked, settings, 3):\n"
+        "    for outcome in outcomes(model, asked, BranchAndBound(), Budget(1e9), 3):\n"
         "        print(outcome.index, flush=True)\n"
     )
     parent = subprocess.Popen(
@@ -212,7 +214,7 @@ def test_errors_of_ours_come_through(monkeypatch):
     monkeypatch.setattr(workers, "_SHARD", 1)
     model, x, y = digits()
     with pytest.raises(InputError, match="no solver 'warp'"):
-        list(outcomes(model, problems(model, x, y, 2), Settings(solver="warp"), 2))
+        list(outcomes(model, problems(model, x, y, 2), Lippa(solver="warp"), Budget(), 2))
 
 
 def test_a_model_that_is_replaced_meanwhile(tmp_path, monkeypatch):
@@ -228,10 +230,10 @@ def test_a_model_that_is_replaced_meanwhile(tmp_path, monkeypatch):
     model = load(path)
     asked = problems(model, x, y, 2)
     path.write_bytes(path.read_bytes() + b"")
-    assert len(list(outcomes(model, asked, Settings(**FEW), 2))) == 2
+    assert len(list(outcomes(model, asked, Lippa(**FEW), Budget(), 2))) == 2
     shutil.copy(DIGITS.with_name("mnist_mlp.onnx"), path)
     with pytest.raises(ModelError, match="was replaced while the run was going on"):
-        list(outcomes(model, asked, Settings(**FEW), 2))
+        list(outcomes(model, asked, Lippa(**FEW), Budget(), 2))
 
 
 @pytest.mark.slow

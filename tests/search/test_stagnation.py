@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from onnx_lippa import load
-from onnx_lippa.proofs import BranchAndBound, CertifySettings, certify_batch
+from onnx_lippa.proofs import BranchAndBound
 from onnx_lippa.spec import InputSpecification, LInf, Problem, UnsafeSet
+from onnx_lippa.state import Budget
 from onnx_lippa.witness import Verdict
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data"
@@ -35,6 +36,6 @@ def test_is_proven_in_few_nodes(name, index, most):
     features = InputSpecification.build(784, lower=0.0, upper=1.0, eps=0.1)
     unsafe = UnsafeSet.misclassification(label, 10)
     problem = Problem(index, features.input_set(x.astype(np.float32), LInf()), unsafe, unsafe)
-    (found,) = certify_batch(model, [problem], CertifySettings(BranchAndBound(node_limit=most)))
+    (found,) = BranchAndBound(node_limit=most).solve(model, [problem], Budget(60.0))
     assert found.verdict is Verdict.ROBUST
     assert 0 < found.bound <= 0.05  # an attack comes as near as this

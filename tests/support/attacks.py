@@ -15,11 +15,12 @@ import numpy as np
 import onnxruntime as ort
 
 from onnx_lippa import Results
-from onnx_lippa.attacks import Settings
+from onnx_lippa.attacks import make_attack
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.runs.specification import RunSpecification, Targets
 from onnx_lippa.runs.workers import outcomes as run_in_workers
 from onnx_lippa.spec import InputSpecification, Problem, UnsafeSet, get_norm
+from onnx_lippa.state import Budget
 from onnx_lippa.witness import Result, Verdict
 from tests.support.graphs import graph_model, node, saved
 
@@ -170,21 +171,26 @@ def outcomes_of(
     workers: int = 1,
     targets: Targets | None = None,
     features: InputSpecification | None = None,
-    **settings: Any,
+    *,
+    method: str = "lippa",
+    minimize: bool | None = None,
+    budget: Budget | None = None,
+    **options: Any,
 ) -> list[Result]:
     """Outcomes for some inputs of a data set, in the order in which they are settled."""
-    options = Settings(**{"minimize": eps is None, **settings})
     asked = RunSpecification(
         get_norm(norm),
         features or InputSpecification(eps=eps),
         targets or Targets(),
-        options,
+        eps is None if minimize is None else minimize,
         workers,
     )
     chosen = np.array(indices, dtype=np.int64)
     outputs = model.runtime.forward(x[chosen])
     problems = asked.problems(chosen, x[chosen], y[chosen], outputs)
-    return list(run_in_workers(model, problems, options, workers))
+    return list(
+        run_in_workers(model, problems, make_attack(method, **options), budget or Budget(), workers)
+    )
 
 
 def fingerprint(outcome: Result) -> tuple[object, ...]:

@@ -8,21 +8,25 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from threadpoolctl import threadpool_info
+from typing_extensions import override
 
-from onnx_lippa.attacks import Settings
+from onnx_lippa.attacks import LpMethod
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.lp.solver import NO_LIMITS, Session, Solution, SolveLimits, Solver
 from onnx_lippa.lp.solvers.table import make_single
+from onnx_lippa.onnx_io import Model
 from onnx_lippa.runs import session as runs_session
 from onnx_lippa.runs.specification import RunSpecification
 from onnx_lippa.spec import Problem
+from onnx_lippa.state import Budget
+from onnx_lippa.witness import Result
 
 
 class StubSolver(Solver):
@@ -97,15 +101,17 @@ class FaultySpecification(RunSpecification):
 
 
 @dataclass(frozen=True)
-class FaultySettings(Settings):
-    """Fails when the time limit of an attack is set, which is done for every question."""
+class FaultyMethod(LpMethod):
+    """Fails in every attack with a time limit."""
 
     fault: str = ""
+    name: ClassVar[str] = "faulty"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.fault and self.time_limit < 1e6:
+    @override
+    def solve(self, model: Model, problems: Sequence[Problem], budget: Budget) -> Iterator[Result]:
+        if self.fault and budget.time_limit < 1e6:
             fail(self.fault)
+        return super().solve(model, problems, budget)
 
 
 def count_threads(_state: Any, _task: Any) -> Iterator[int]:

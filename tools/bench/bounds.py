@@ -14,13 +14,12 @@ from onnx_lippa.bounds.reduced.reduction import Tightening, decide_signs
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.proofs import (
     BranchAndBound,
-    CertifySettings,
     Intervals,
     LinearBounds,
-    certify_batch,
 )
 from onnx_lippa.search.leaves import Leaves
 from onnx_lippa.spec import Problem
+from onnx_lippa.state import Budget
 from onnx_lippa.witness import Verdict
 from tools.bench.common import ROWS, add_models_and_data, header, problems_of, row
 
@@ -44,9 +43,8 @@ def run(options: Namespace) -> None:
         # One node for each row: the dual bounds of the reduced network, without a split.
         dual = BranchAndBound(node_limit=1)
         for method in (Intervals(), LinearBounds(), dual):
-            settings = CertifySettings(method, time_limit=60)
             with threadpool_limits(limits=1):
-                found = list(certify_batch(model, problems, settings))
+                found = list(method.solve(model, problems, Budget(60.0)))
             proven = sum(one.verdict is Verdict.ROBUST for one in found)
             seconds = statistics.median(one.effort.seconds for one in found)
             said = "dual of the reduced network" if method is dual else method.name

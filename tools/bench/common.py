@@ -24,6 +24,7 @@ from onnx_lippa.attacks.state import AttackBatch
 from onnx_lippa.data import open_data
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.spec import InputSpecification, LInf, Problem, UnsafeSet
+from onnx_lippa.state import Budget
 
 ROWS = (
     ("NOR_MLP_B", 0.05),
@@ -149,7 +150,7 @@ def attacked(
     """The states of all inputs after an attack, the default one without a method."""
     method = method or Lippa()
     engine = method.make_engine(model.network, problems[0].inputs.norm)
-    batch = AttackBatch(problems, model, engine)
+    batch = AttackBatch(problems, model, engine, Budget())
     for stage in make_schedule(method):
         stage.run(batch)
     return batch

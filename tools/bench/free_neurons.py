@@ -20,6 +20,7 @@ from onnx_lippa.attacks.free_neurons import FreeNeurons
 from onnx_lippa.attacks.neighbourhood import LargeNeighbourhoodSearch
 from onnx_lippa.attacks.state import AttackBatch, AttackState
 from onnx_lippa.onnx_io import Model, load
+from onnx_lippa.state import Budget
 from tools.bench.common import attacked, header, problems_of, row
 
 NEAR = 0.3
@@ -66,7 +67,7 @@ def variants(sizes: Sequence[int], seconds: float) -> list[Variant]:
 def continued(model: Model, chosen: list[AttackState]) -> AttackBatch:
     """Attacks on the same inputs, from where the default attack left them."""
     problems = [attack.state.problem for attack in chosen]
-    batch = AttackBatch(problems, model, chosen[0].engine)
+    batch = AttackBatch(problems, model, chosen[0].engine, Budget())
     for attack, before in zip(batch.attacks, chosen, strict=True):
         attack.end_points = list(before.end_points)
         attack.state.observe(before.state.best_margin)

@@ -1,0 +1,36 @@
+"""The proof methods by name: the one list that a new one is added to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from onnx_lippa.errors import InputError
+from onnx_lippa.proofs.branch_and_bound import BranchAndBound
+from onnx_lippa.proofs.methods import Intervals, LinearBounds, Mip, ProofMethod
+
+PROOF_METHODS: Final[Mapping[str, ProofMethod]] = MappingProxyType(
+    {
+        "auto": BranchAndBound(),
+        "interval": Intervals(),
+        "linear": LinearBounds(),
+        "mip": Mip(),
+        "complete": BranchAndBound(),
+    }
+)
+"""The default method of each name. ``auto`` and ``complete`` are one."""
+
+
+def make_proof(method: str | ProofMethod, solver: str = "scip") -> ProofMethod:
+    """A method as it is, or the one of a name; ``solver`` is that of ``"mip"``.
+
+    Raises:
+        InputError: there is no such method.
+    """
+    if isinstance(method, ProofMethod):
+        return method
+    if method not in PROOF_METHODS:
+        names = ", ".join(PROOF_METHODS)
+        raise InputError(f"there is no method '{method}': choose one of {names}")
+    return Mip(solver) if method == Mip.name else PROOF_METHODS[method]
