@@ -13,13 +13,13 @@ from onnx_lippa.witness import Result
 
 
 class Stage(Enum):
-    """What is being done with an input; an audit does all of it, the last two in turns."""
+    """The stages of runs; an audit has all but the last, and repeats PATTERNS and SEARCH."""
 
-    GRADIENTS = "gradients"
+    GRADIENTS = "PGD"
     BOUNDS = "linear bounds"
     LIPPA = "LiPPA"
-    PATTERNS = "partial patterns"
-    SEARCH = "complete search"
+    PATTERNS = "large neighbourhood search"
+    SEARCH = "branch and bound"
     DISTANCE = "minimal distortion"
 
 
