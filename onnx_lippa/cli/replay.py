@@ -58,3 +58,8 @@ def _say(confirmed: Replayed, name: str) -> None:
         )
     if confirmed.robust:
         echo(f"{name}not repeated: the proofs of {proven} (certify proves them again)")
+    if confirmed.bounded:
+        echo(
+            f"{name}not repeated: the lower bounds of {confirmed.bounded} distances (distance "
+            "proves them again)"
+        )

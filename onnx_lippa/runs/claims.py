@@ -58,6 +58,8 @@ class Replayed:
         parts: what was confirmed in each folder of a curve, by the folder's name.
         what: what was asked about: inputs, or the instances of a list, where ``adversarial``
             counts the answers ``sat`` and ``robust`` those that are ``unsat``.
+        bounded: adversarial inputs with a lower bound of their minimal distortion, whose proof is
+            not repeated either.
     """
 
     inputs: int
@@ -69,6 +71,7 @@ class Replayed:
     lost: int = 0
     parts: tuple[tuple[str, Replayed], ...] = ()
     what: str = "inputs"
+    bounded: int = 0
 
     @property
     def is_finished(self) -> bool:
@@ -116,8 +119,11 @@ def check_run(
         _check_seals(path, run, records, summary)
     wrong = sum(record.verdict is Verdict.MISCLASSIFIED for record in records)
     proven = sum(record.verdict is Verdict.ROBUST for record in records)
-    asked = len(identity.indices)
-    return Replayed(len(records), len(witnesses), wrong, proven, asked, ended is None, lost)
+    bounded = sum(bool(r.distance_bound) for r in records if r.verdict is Verdict.ADVERSARIAL)
+    return Replayed(
+        len(records), len(witnesses), wrong, proven, len(identity.indices), ended is None, lost,
+        bounded=bounded,
+    )  # fmt: skip
 
 
 def read_ended(path: Path, run: RunFile) -> list[Record] | None:

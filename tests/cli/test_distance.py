@@ -41,7 +41,9 @@ def test_the_table_has_both_bounds_of_each_input(finished):
 
 def test_the_folder_replays_and_is_resumed(finished):
     out, _ = finished
-    assert replay(out).adversarial == 3
+    again = replay(out)
+    assert (again.adversarial, again.bounded) == (3, 3)
+    assert "the lower bounds of 3 distances" in command("replay", out).out
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["method"], summary["minimize"], summary["proven_distances"]) == (
         "distance", True, 3,
