@@ -41,8 +41,8 @@ def test_the_table_has_both_bounds_of_each_input(finished):
 
 def test_the_folder_replays_and_is_resumed(finished):
     out, _ = finished
-    again = replay(out)
-    assert (again.adversarial, again.bounded) == (3, 3)
+    replayed = replay(out)
+    assert (replayed.adversarial, replayed.bounded) == (3, 3)
     assert "the lower bounds of 3 distances" in command("replay", out).out
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["method"], summary["minimize"], summary["proven_distances"]) == (
