@@ -14,7 +14,7 @@ from onnx_lippa.attacks.pgd import MomentumPgd, attack_rows, make_rows
 from onnx_lippa.attacks.state import AttackBatch, AttackState, EndPoint, Stage, Stream
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.network import Network
-from onnx_lippa.ir.passes import states_of
+from onnx_lippa.ir.passes import read_states
 from onnx_lippa.ir.pattern import ActivationPattern
 from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.onnx_io import Model
@@ -384,7 +384,7 @@ def _draw_points(
 
 def _find_patterns(network: Network, points: Float64) -> dict[int, ActivationPattern]:
     """The different patterns of points (n, d), by the first point of each."""
-    states = states_of(NumpyAlgebra(), network.steps, network.values(points))
+    states = read_states(NumpyAlgebra(), network.steps, network.values(points))
     layers = [np.ascontiguousarray(state) for state in states if state is not None]
     first: dict[bytes, int] = {}
     for row in range(len(points)):

@@ -25,7 +25,7 @@ from typing import ClassVar, Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64, Integers, Shape, size
+from onnx_lippa.arrays import Float64, Integers, size
 from onnx_lippa.bounds.propagation import InputSets
 from onnx_lippa.bounds.relaxation import LinearRelaxation
 from onnx_lippa.bounds.rounding import EPSILON
@@ -59,11 +59,6 @@ class AffineFunctions:
     seeds: Float64
     parts: Mapping[int, Float64]
     constant: Float64
-
-
-def shape_of(network: Network, index: int) -> Shape:
-    """Sample shape of a value: 0 is the input, i + 1 the result of step i."""
-    return network.input_shape if index == 0 else network.steps[index - 1].layer.shape
 
 
 def vector_jacobian_product(step: Step, u: Float64, into: dict[int, Float64]) -> Float64:
@@ -131,7 +126,7 @@ def rounding_share(network: Network) -> float:
     An inner product of a layer has at most as many terms as the layer has inputs and outputs.
     """
     terms = sum(
-        size(step.layer.shape) + sum(size(shape_of(network, i)) for i in step.inputs) + 16
+        size(step.layer.shape) + sum(size(network.shape_of(i)) for i in step.inputs) + 16
         for step in network.steps
     )
     return (terms + 16) * float(np.finfo(np.float64).eps)
@@ -155,7 +150,7 @@ class BoundsTooLargeError(LippaError):
 
 @final
 @dataclass(frozen=True)
-class Rows:
+class Pairs:
     """Pairs of a function and an input set over which it is bounded.
 
     Attributes:
@@ -171,11 +166,11 @@ class Rows:
         """Number of rows."""
         return int(self.owner.size)
 
-    def chunks(self, most: int) -> Iterator[tuple[slice, Rows]]:
+    def chunks(self, most: int) -> Iterator[tuple[slice, Pairs]]:
         """Consecutive rows, at most ``most`` at a time, and where they are."""
         for start in range(0, self.count, most):
             part = slice(start, min(start + most, self.count))
-            yield part, Rows(self.function[part], self.owner[part])
+            yield part, Pairs(self.function[part], self.owner[part])
 
     def groups(self) -> Iterator[tuple[int, slice]]:
         """Each input set, and where its rows are."""
@@ -206,7 +201,7 @@ class Crown:
         self._share = rounding_share(network)
         self._spans = np.ones(sets.count)
         """(n,) the sum of the sizes of all relaxed operands."""
-        widest = max(size(shape_of(network, i)) for i in range(len(network.steps) + 1))
+        widest = max(size(network.shape_of(i)) for i in range(len(network.steps) + 1))
         row = 8.0 * _COPIES * widest
         if row > LARGEST:
             raise BoundsTooLargeError(
@@ -235,7 +230,7 @@ class Crown:
         return expand(self._network, start, seeds, self._deadline)
 
     def lower(
-        self, functions: AffineFunctions, rows: Rows, sizes: Float64, sign: float = 1.0
+        self, functions: AffineFunctions, rows: Pairs, sizes: Float64, sign: float = 1.0
     ) -> Float64:
         """Lower bounds (rows,) of ``sign`` times functions of a value over input sets.
 
@@ -256,7 +251,7 @@ class Crown:
         return bounds
 
     def _bound(
-        self, functions: AffineFunctions, rows: Rows, own_sizes: Float64, sign: float
+        self, functions: AffineFunctions, rows: Pairs, own_sizes: Float64, sign: float
     ) -> Float64:
         total = sign * functions.constant[rows.function]
         sizes = own_sizes.copy()
@@ -284,7 +279,7 @@ class Crown:
         self,
         index: int,
         functions: AffineFunctions,
-        rows: Rows,
+        rows: Pairs,
         sign: float,
         pulled: dict[int, Float64],
         total: Float64,
@@ -293,7 +288,7 @@ class Crown:
         """Substitutes one relaxation; adds to coefficients, constants and sizes in place."""
         relaxation, (source,) = self._relaxations[index], self._network.steps[index - 1].inputs
         operand_sizes, known = self._sizes[index], pulled.pop(index, None)
-        shape = shape_of(self._network, source)
+        shape = self._network.shape_of(source)
         through = None if relaxation.lower_slope is None else np.empty((rows.count, *shape))
         for owner, part in rows.groups():
             a = _coefficients(index, functions, rows.function[part], sign, known, part)

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers
-from onnx_lippa.bounds.crown import Crown, Rows
+from onnx_lippa.bounds.crown import Crown, Pairs
 from onnx_lippa.bounds.interval import Interval
 from onnx_lippa.bounds.pre_activations import Bounds, interval_bounds, linear_bounds, split_batches
 from onnx_lippa.bounds.propagation import InputSets, IntervalPropagation
@@ -112,7 +112,7 @@ def _bound_margins(
     return found
 
 
-def _stack_rows(unsafe: Sequence[UnsafeSet], width: int) -> tuple[Float64, Rows, Integers]:
+def _stack_rows(unsafe: Sequence[UnsafeSet], width: int) -> tuple[Float64, Pairs, Integers]:
     """The distinct rows of all disjuncts, with their input sets, and the place of each row.
 
     Disjuncts of a formula in normal form share rows; each is bounded once.
@@ -122,19 +122,19 @@ def _stack_rows(unsafe: Sequence[UnsafeSet], width: int) -> tuple[Float64, Rows,
     owner = np.repeat(np.arange(len(unsafe)), counts)
     rows = np.concatenate([np.zeros((0, width)), *matrices])
     if len(rows) <= _FEW_ROWS * len(unsafe):
-        return rows, Rows(np.arange(owner.size), owner), np.arange(owner.size)
+        return rows, Pairs(np.arange(owner.size), owner), np.arange(owner.size)
     keys, places = distinct_rows(np.column_stack([owner, rows]))
     order = np.argsort(keys[:, 0], kind="stable")
     keys, places = keys[order], np.argsort(order)[places]
     owner = keys[:, 0].astype(np.int64)
-    return keys[:, 1:], Rows(np.arange(owner.size), owner), places
+    return keys[:, 1:], Pairs(np.arange(owner.size), owner), places
 
 
 def _bound_rows(
     network: Network,
     sets: InputSets,
     matrix: Float64,
-    rows: Rows,
+    rows: Pairs,
     bounds: Bounds,
     relax: _Relax,
     deadline: float,
@@ -157,7 +157,7 @@ def _bound_rows(
     last, least = len(network.steps), np.empty(rows.count)
     seeds = matrix.reshape(-1, *network.output_shape)
     for part, chunk in rows.chunks(crown.rows_at_once):
-        here = Rows(np.arange(chunk.count), chunk.owner)
+        here = Pairs(np.arange(chunk.count), chunk.owner)
         functions = crown.expand(last, seeds[part])
         least[part] = crown.lower(functions, here, propagation.sizes(last))
     return np.where(np.isnan(least), -np.inf, least)

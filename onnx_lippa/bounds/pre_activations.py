@@ -13,9 +13,8 @@ from onnx_lippa.bounds.crown import (
     LARGEST,
     BoundsTooLargeError,
     Crown,
-    Rows,
+    Pairs,
     is_exact_in_intervals,
-    shape_of,
 )
 from onnx_lippa.bounds.interval import Interval, find_unstable
 from onnx_lippa.bounds.propagation import InputSets, IntervalPropagation
@@ -58,7 +57,7 @@ class Bounds:
     def empty(cls, network: Network) -> Bounds:
         """Bounds for no input sets."""
         shapes = [
-            shape_of(network, step.inputs[0])
+            network.shape_of(step.inputs[0])
             for step in network.steps
             if isinstance(step.layer, PiecewiseLayer)
         ]
@@ -143,7 +142,7 @@ def split_batches(network: Network, count: int) -> Iterator[slice]:
     Raises:
         BoundsTooLargeError: those of a single input do not.
     """
-    values = sum(size(shape_of(network, i)) for i in range(len(network.steps) + 1))
+    values = sum(size(network.shape_of(i)) for i in range(len(network.steps) + 1))
     each = 8.0 * _NUMBERS_KEPT * values
     if each > LARGEST:
         raise BoundsTooLargeError(
@@ -190,7 +189,7 @@ def _tighten(crown: Crown, index: int, sizes: Float64, x: Interval, unstable: An
         seeds[np.arange(chosen.size), chosen] = 1.0
         functions = crown.expand(index, seeds.reshape(-1, *shape))
         owner, function = np.nonzero(flat[:, chosen])
-        rows, columns = Rows(function, owner), chosen[function]
+        rows, columns = Pairs(function, owner), chosen[function]
         least = crown.lower(functions, rows, sizes)
         most = -crown.lower(functions, rows, sizes, -1.0)
         lower[owner, columns] = np.fmax(lower[owner, columns], least)

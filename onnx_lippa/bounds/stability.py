@@ -21,7 +21,7 @@ from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.layers.reduce_max import ReduceMax
 from onnx_lippa.ir.network import Network
-from onnx_lippa.ir.passes import states_of
+from onnx_lippa.ir.passes import read_states
 from onnx_lippa.spec import InputSet, StatedSet
 
 _ALGEBRA: Final = NumpyAlgebra()
@@ -184,5 +184,5 @@ def count_sampled(network: Network, points: Float64) -> SampledUnits:
 
 def _states(network: Network, points: Float64) -> list[AnyArray]:
     """The states of all piecewise-linear layers at points (m, d)."""
-    states = states_of(_ALGEBRA, network.steps, network.values(points))
+    states = read_states(_ALGEBRA, network.steps, network.values(points))
     return [np.ascontiguousarray(state) for state in states if state is not None]

@@ -1,4 +1,4 @@
-"""The internal representation: steps whose inputs are indices of earlier values."""
+"""The internal representation of a network: steps whose operands are results of earlier steps."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from onnx_lippa.ir.layers import Layer, PiecewiseLayer
 from onnx_lippa.ir.layers.concat import Concat
 from onnx_lippa.ir.layers.reshape import Reshape
 from onnx_lippa.ir.output_activation import OutputActivation
-from onnx_lippa.ir.passes import forward_pass, states_of, transpose_pass
+from onnx_lippa.ir.passes import forward_pass, read_states, transpose_pass
 from onnx_lippa.ir.pattern import ActivationPattern
 
 
 @dataclass(frozen=True)
 class Step:
-    """One layer at its place.
+    """One layer and its operands.
 
     Attributes:
         name: name of the ONNX node.
         op: its operator.
         tensor: name of the ONNX tensor it computes.
         layer: the layer.
-        inputs: indices of the values it takes: 0 is the network's input, i + 1 the result of
-            step i.
+        inputs: indices of its operands: 0 is the network's input, i + 1 the result of step i.
     """
 
     name: str
@@ -38,7 +37,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Local:
-    """A network around one input.
+    """A network at one input.
 
     Attributes:
         logits: (k,) its logits.
@@ -53,13 +52,13 @@ class Local:
 
 @dataclass(frozen=True)
 class Network:
-    """A directed acyclic graph of layers in an order of execution; it is its own tape.
+    """A directed acyclic graph of layers, in an order of execution.
 
     Attributes:
         input_shape: sample shape of the input.
         steps: the layers; the last one computes the logits.
         output_activation: the softmax or sigmoid of the model, which the network leaves out.
-        notes: what a user should know about the import, one sentence each.
+        notes: remarks of the import for users, one sentence each.
     """
 
     input_shape: Shape
@@ -91,7 +90,7 @@ class Network:
 
     @property
     def elements(self) -> int:
-        """Number of elements of the input and of every step's result together."""
+        """Number of elements of the input and of all results."""
         return self.input_size + sum(size(step.layer.shape) for step in self.steps)
 
     @property
@@ -101,12 +100,16 @@ class Network:
 
     @property
     def work(self) -> int:
-        """About the multiplications of one sample: each weight acts at each place of its result."""
+        """About the multiplications of one sample: each weight acts at each position."""
         acted = (step.layer.parameters * size(step.layer.shape[1:]) for step in self.steps)
         return self.elements + sum(acted)
 
+    def shape_of(self, index: int) -> Shape:
+        """Sample shape of a value: 0 is the input, i + 1 the result of step i."""
+        return self.input_shape if index == 0 else self.steps[index - 1].layer.shape
+
     def joint(self) -> Network:
-        """The network whose outputs are followed by its inputs, ``[y; x]``."""
+        """The network with outputs ``[y; x]``, its inputs appended."""
         k, d = self.output_size, self.input_size
         last = len(self.steps)
         added: list[tuple[str, Layer, tuple[int, ...]]] = [
@@ -130,19 +133,13 @@ class Network:
     def pattern(self, x: Float64) -> ActivationPattern:
         """The activation pattern B(x) of one input of any shape with d elements (eq. 8)."""
         values = self.values(x.reshape(1, -1))
-        states = states_of(NumpyAlgebra(), self.steps, values)
+        states = read_states(NumpyAlgebra(), self.steps, values)
         return ActivationPattern.of(states)
 
     def local(self, x: Float64, v: Float64) -> Local:
-        """What the network is around one input (d,): logits, ``J^T v`` for v (k,), pattern."""
-        algebra = NumpyAlgebra()
-        values = self.values(x.reshape(1, -1))
-        states = states_of(algebra, self.steps, values)
-        seed = v.reshape(1, *self.output_shape)
-        pulled = transpose_pass(algebra, self.steps, states, len(self.steps), seed)
-        gradient = np.zeros(self.input_size) if pulled is None else pulled.ravel()
-        pattern = ActivationPattern.of(states)
-        return Local(values[-1].ravel(), gradient, pattern)
+        """Logits, ``J^T v`` for v (k,), and activation pattern at one input (d,)."""
+        logits, gradient, states = self._differentiate(x.reshape(1, -1), v[None])
+        return Local(logits[0], gradient[0], ActivationPattern.of(states))
 
     def value_and_gradient(self, x: Float64, v: Float64) -> tuple[Float64, Float64]:
         """Logits (n, k) and ``J(x)^T v`` (n, d) for inputs (n, d) and weightings v (n, k).
@@ -150,10 +147,17 @@ class Network:
         The exact reference of the compiled gradient: float64, and at a kink the piece that
         B(x) names.
         """
+        logits, gradient, _ = self._differentiate(x, v)
+        return logits, gradient
+
+    def _differentiate(
+        self, x: Float64, v: Float64
+    ) -> tuple[Float64, Float64, list[AnyArray | None]]:
+        """Logits (n, k), ``J^T v`` (n, d) and states, in float64."""
         algebra = NumpyAlgebra()
         values = self.values(x.astype(np.float64, copy=False))
-        states = states_of(algebra, self.steps, values)
+        states = read_states(algebra, self.steps, values)
         seed = v.reshape(len(v), *self.output_shape)
         pulled = transpose_pass(algebra, self.steps, states, len(self.steps), seed)
         gradient = np.zeros((len(x), self.input_size)) if pulled is None else pulled
-        return values[-1].reshape(len(x), -1), gradient.reshape(len(x), -1)
+        return values[-1].reshape(len(x), -1), gradient.reshape(len(x), -1), states

@@ -1,7 +1,6 @@
-"""Forward and reverse over a tape of steps, in any algebra.
+"""Forward and reverse passes over the steps of a network, in any algebra.
 
-Nothing is traced: the network is its own tape. Run with NumPy these passes give numbers, run
-with the graph algebra they give an ONNX graph of the gradient.
+In NumPy they give numbers; in the graph algebra they give an ONNX graph of the gradient.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ V = TypeVar("V")
 
 
 class StepLike(Protocol):
-    """What the passes need to know of a step."""
+    """A step, as far as the passes use it."""
 
     @property
     def layer(self) -> Layer:
@@ -24,7 +23,7 @@ class StepLike(Protocol):
 
     @property
     def inputs(self) -> tuple[int, ...]:
-        """Indices of the values it takes."""
+        """Indices of its operands."""
 
 
 def forward_pass(algebra: Algebra[V], steps: Sequence[StepLike], x: V) -> list[V]:
@@ -44,7 +43,7 @@ def _forward(algebra: Algebra[V], layer: Layer, operands: Sequence[V]) -> V:
     raise TypeError(f"{type(layer).__name__} is neither affine nor piecewise linear")
 
 
-def states_of(
+def read_states(
     algebra: Algebra[V], steps: Sequence[StepLike], values: Sequence[V]
 ) -> list[V | None]:
     """The state of every piecewise-linear step at these values; None for affine steps."""
@@ -63,14 +62,14 @@ def transpose_pass(
     start: int,
     seed: V,
 ) -> V | None:
-    """Pulls a weighting of one value back to the network's input.
+    """The vector-Jacobian product of one value with respect to the network's input.
 
     Args:
-        algebra: where to compute.
-        steps: the tape.
+        algebra: the algebra.
+        steps: the steps.
         states: state of every piecewise-linear step (None for the others).
-        start: index of the value that is weighted (``len(steps)`` for the output).
-        seed: the weighting, of that value's shape.
+        start: index of the value (``len(steps)`` for the output).
+        seed: the vector, of the shape of the value.
 
     Returns:
         ``J^T seed`` at the input, or None where the value does not depend on it.

@@ -17,7 +17,7 @@ from onnx_lippa.arrays import FLOAT32, AnyArray, Float64, Integers, Shape
 from onnx_lippa.errors import InputError
 from onnx_lippa.ir.algebra import Algebra, ConvGeometry
 from onnx_lippa.ir.network import Network
-from onnx_lippa.ir.passes import forward_pass, states_of, transpose_pass
+from onnx_lippa.ir.passes import forward_pass, read_states, transpose_pass
 from onnx_lippa.onnx_io.rewrites import SubPixel, straight_pieces, straight_run, sub_pixel
 
 _IR_VERSION = 8
@@ -36,7 +36,7 @@ def gradient_model(network: Network, dtype: np.dtype[np.floating] = FLOAT32) -> 
     """
     algebra = GraphAlgebra(dtype)
     values = forward_pass(algebra, network.steps, "x")
-    states = states_of(algebra, network.steps, values)
+    states = read_states(algebra, network.steps, values)
     k, shape = network.output_size, network.input_shape
     seed = "v" if network.output_shape == (k,) else algebra.reshape("v", network.output_shape)
     pulled = transpose_pass(algebra, network.steps, states, len(network.steps), seed)

@@ -6,7 +6,7 @@ import pytest
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.network import Network
-from onnx_lippa.ir.passes import forward_pass, states_of, transpose_pass
+from onnx_lippa.ir.passes import forward_pass, read_states, transpose_pass
 from onnx_lippa.onnx_io import GradientRuntime, gradient_model
 from tests.support.layers import assert_near, check_directional_derivatives
 from tests.support.networks import conv_net, mlp, residual_net
@@ -36,7 +36,7 @@ def test_every_value_can_be_pulled_back(name):
     w = 1e-7 * generator.normal(size=x.shape)
     values = forward_pass(ALGEBRA, net.steps, x)
     moved = forward_pass(ALGEBRA, net.steps, x + w)
-    states = states_of(ALGEBRA, net.steps, values)
+    states = read_states(ALGEBRA, net.steps, values)
     for start, value in enumerate(values):
         u = generator.normal(size=value.shape)
         pulled = transpose_pass(ALGEBRA, net.steps, states, start, u)

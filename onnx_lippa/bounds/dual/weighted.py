@@ -124,9 +124,9 @@ class WeightedRows:
         """The weighted sum of the rows of each conjunction, without bounds of its rounding."""
         if self.is_single:
             return self.rows.take(self.members[:, 0])
-        return self._summed(weights)
+        return self._combine_rows(weights)
 
-    def _summed(self, weights: Floats) -> Objectives:
+    def _combine_rows(self, weights: Floats) -> Objectives:
         n, r = self.members.shape
         flat = weights.astype(self.rows.offset.dtype).ravel()
         sums = sp.csr_array(
@@ -143,7 +143,7 @@ class WeightedRows:
 
     def weighted(self, weights: Floats) -> Objectives:
         """The same with weights for conjunctions of one row too."""
-        blended = self._summed(np.maximum(weights, 0))
+        blended = self._combine_rows(np.maximum(weights, 0))
         room = 2 * (self.members.shape[1] + 2) * EPSILON
         lost = room * blended.sizes + UNDERFLOW * (1 + blended.on_units.shape[1])
         error, sizes = blended.error * (1 + room) + lost, blended.sizes * (1 + room)

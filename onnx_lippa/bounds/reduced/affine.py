@@ -153,40 +153,40 @@ class RoundingAlgebra(Algebra[Float64]):
 
     @override
     def add(self, left: Float64, right: Float64) -> Float64:
-        return _rounded(left + right, 1)
+        return _add_rounding(left + right, 1)
 
     @override
     def add_constant(self, x: Float64, constant: Float64) -> Float64:
         both = np.stack([np.abs(constant), np.zeros(constant.shape)])
         missing = constant.ndim - (x.ndim - 1)
         wide = x.reshape(2, *(1,) * max(0, missing), *x.shape[1:])
-        return _rounded(wide + both.reshape(2, *(1,) * max(0, -missing), *constant.shape), 1)
+        return _add_rounding(wide + both.reshape(2, *(1,) * max(0, -missing), *constant.shape), 1)
 
     @override
     def scale(self, x: Float64, constant: Float64) -> Float64:
         product = self._at.scale(x, np.abs(constant))
         exact = np.all((constant == 0.0) | (np.abs(constant) == 1.0))
-        return product if exact else _rounded(product, 1)
+        return product if exact else _add_rounding(product, 1)
 
     @override
     def matmul(self, x: Float64, weight: Float64) -> Float64:
-        return _summed(weight, weight.shape[-2], lambda w: self._at.matmul(x, w))
+        return _sum_terms(weight, weight.shape[-2], lambda w: self._at.matmul(x, w))
 
     @override
     def left_matmul(self, weight: Float64, x: Float64) -> Float64:
-        return _summed(weight, weight.shape[-1], lambda w: self._at.left_matmul(w, x))
+        return _sum_terms(weight, weight.shape[-1], lambda w: self._at.left_matmul(w, x))
 
     @override
     def conv(self, x: Float64, weight: Float64, geometry: ConvGeometry) -> Float64:
         terms = size(weight.shape[1:])
-        return _summed(weight, terms, lambda w: self._at.conv(x, w, geometry))
+        return _sum_terms(weight, terms, lambda w: self._at.conv(x, w, geometry))
 
     @override
     def conv_transpose(
         self, u: Float64, weight: Float64, geometry: ConvGeometry, extents: tuple[int, ...]
     ) -> Float64:
         terms = weight.shape[0] * size(weight.shape[2:])
-        return _summed(weight, terms, lambda w: self._at.conv_transpose(u, w, geometry, extents))
+        return _sum_terms(weight, terms, lambda w: self._at.conv_transpose(u, w, geometry, extents))
 
     @override
     def reshape(self, x: Float64, shape: Shape) -> Float64:
@@ -212,7 +212,7 @@ class RoundingAlgebra(Algebra[Float64]):
     def sum_to(self, u: Float64, source: Shape, shape: Shape) -> Float64:
         terms = size(source) // max(1, size(shape))
         total = self._at.sum_to(u, source, shape)
-        return total if terms == 1 else _rounded(total, terms)
+        return total if terms == 1 else _add_rounding(total, terms)
 
     @override
     def relu(self, x: Float64) -> NoReturn:
@@ -246,12 +246,12 @@ class RoundingAlgebra(Algebra[Float64]):
 _NOT_AFFINE: Final = TypeError("an affine layer uses an operation that is not affine")
 
 
-def _summed(weight: Float64, terms: int, operate: Callable[[Float64], Float64]) -> Float64:
+def _sum_terms(weight: Float64, terms: int, operate: Callable[[Float64], Float64]) -> Float64:
     """An operation whose results are sums of so many terms, on absolute weights."""
-    return _rounded(operate(np.abs(weight)), terms)
+    return _add_rounding(operate(np.abs(weight)), terms)
 
 
-def _rounded(pair: Float64, terms: int) -> Float64:
+def _add_rounding(pair: Float64, terms: int) -> Float64:
     """Adds the rounding of sums of so many terms, on the pair itself too."""
     share = (terms + _FEW) * EPSILON
     sizes, errors = pair[0] * (1 + share), pair[1] * (1 + share)

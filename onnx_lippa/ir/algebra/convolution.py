@@ -27,7 +27,7 @@ def convolve(x: AnyArray, weight: AnyArray, geometry: ConvGeometry) -> AnyArray:
     if _sees_one_channel(weight, geometry):
         return _convolve_alone(x, weight, geometry, places)
     if _is_matrix(geometry):
-        met = x[_reach((0,) * len(places), places, geometry)]
+        met = x[_positions((0,) * len(places), places, geometry)]
         flat = met.reshape(*x.shape[:2], -1)
         return np.matmul(_matrix(weight), flat).reshape(len(x), -1, *places)
     windows = _windows(x, geometry)
@@ -56,7 +56,7 @@ def transposed(
         _spread_alone(u, weight, geometry, padded)
     elif _is_matrix(geometry):
         flat = np.matmul(_matrix(weight).T, u.reshape(n, u.shape[1], -1))
-        padded[_reach((0,) * len(places), places, geometry)] = flat.reshape(n, -1, *places)
+        padded[_positions((0,) * len(places), places, geometry)] = flat.reshape(n, -1, *places)
     else:
         _spread(u, weight, geometry, padded)
     inner: _Index = (
@@ -81,7 +81,7 @@ def _spread(u: AnyArray, weight: AnyArray, geometry: ConvGeometry, padded: AnyAr
         for tap in np.ndindex(*geometry.kernel):
             where: _Index = (..., *tap)
             share = np.moveaxis(shares[where], -1, 1)
-            target[_reach(tap, places, geometry)] += share
+            target[_positions(tap, places, geometry)] += share
 
 
 def _sees_one_channel(weight: AnyArray, geometry: ConvGeometry) -> bool:
@@ -106,7 +106,7 @@ def _convolve_alone(
     each = len(weight) // geometry.groups
     out = np.zeros((len(x), geometry.groups, each, *places), dtype=np.result_type(x, weight))
     for copy, tap, factors in _factors(weight, geometry):
-        out[:, :, copy] += factors * x[_reach(tap, places, geometry)]
+        out[:, :, copy] += factors * x[_positions(tap, places, geometry)]
     return out.reshape(len(x), -1, *places)
 
 
@@ -114,7 +114,7 @@ def _spread_alone(u: AnyArray, weight: AnyArray, geometry: ConvGeometry, padded:
     places = u.shape[2:]
     split = u.reshape(len(u), geometry.groups, -1, *places)
     for copy, tap, factors in _factors(weight, geometry):
-        padded[_reach(tap, places, geometry)] += factors * split[:, :, copy]
+        padded[_positions(tap, places, geometry)] += factors * split[:, :, copy]
 
 
 def _factors(
@@ -153,7 +153,7 @@ def _windows(padded: AnyArray, geometry: ConvGeometry) -> AnyArray:
     return view[chosen]
 
 
-def _reach(tap: tuple[int, ...], places: tuple[int, ...], geometry: ConvGeometry) -> _Index:
+def _positions(tap: tuple[int, ...], places: tuple[int, ...], geometry: ConvGeometry) -> _Index:
     """The padded positions that one tap of the kernel meets over all places."""
     return (
         ...,
