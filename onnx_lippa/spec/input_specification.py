@@ -12,8 +12,7 @@ import numpy.typing as npt
 
 from onnx_lippa.arrays import AnyArray, Float64, Floats
 from onnx_lippa.errors import InputError
-from onnx_lippa.spec.grid import Grid
-from onnx_lippa.spec.input_set import InputSet, round_down, round_up
+from onnx_lippa.spec.input_set import Grid, InputSet, round_down, round_up
 from onnx_lippa.spec.norms.base import Norm
 from onnx_lippa.spec.norms.weighted import WeightedNorm
 

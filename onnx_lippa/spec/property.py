@@ -18,9 +18,18 @@ from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec import vnnlib
-from onnx_lippa.spec.dnf import Bounds, Branch, Expansion, expand
+from onnx_lippa.spec.dnf import (
+    Bounds,
+    Branch,
+    Expansion,
+    Interval,
+    expand,
+    is_float64,
+    nearest,
+    nearest_above,
+    scale_to_float64,
+)
 from onnx_lippa.spec.formula import And, Comparison, Formula, Or, Term, flatten, holds
-from onnx_lippa.spec.interval import Interval, is_float64, nearest, nearest_above, scale_to_float64
 from onnx_lippa.spec.output_set import Conjunction, UnsafeSet
 
 BUILT_IN_PYTHON: Final = "built in Python"
