@@ -39,7 +39,7 @@ from onnx_lippa.search.selects import SelectSearch
 from onnx_lippa.search.signs import SignSearch
 from onnx_lippa.spec import Conjunction
 from onnx_lippa.state import InputState
-from onnx_lippa.witness import Effort, FoundBy, Offer, ProvedBy
+from onnx_lippa.witness import FoundBy, Offer, ProvedBy
 
 _TIGHTENING_STEPS: Final = 10
 """Steps of ascent for each pre-activation whose sign the first bounds leave open."""
@@ -180,11 +180,11 @@ class BranchAndBound(ProofMethod):
         limits = Limits(now + share * (state.deadline - now), nodes, self.memory_limit)
         if search is BoxSearch:
             bounded = SignSearch(reduced, disjuncts, _offers(state)).run(replace(limits, nodes=0))
-            state.effort += _effort(bounded)
+            state.effort += bounded.effort
             if not bounded.is_open or bounded.ending is Ending.TIE:
                 return bounded
         found = search(reduced, disjuncts, _offers(state)).run(limits)
-        state.effort += _effort(found)
+        state.effort += found.effort
         return found
 
     def _split_selects(
@@ -202,7 +202,7 @@ class BranchAndBound(ProofMethod):
             state.model.network, InputDomain.of(state.stated), tightening, disjuncts,
             _offers(state), within,
         ).run(Limits(state.deadline, nodes, self.memory_limit))  # fmt: skip
-        state.effort += _effort(found)
+        state.effort += found.effort
         return replace(found, proven=found.proven.maximum(before.proven))
 
     def _break_tie(self, state: InputState) -> None:
@@ -235,7 +235,7 @@ class BranchAndBound(ProofMethod):
             return
         limits = Limits(deadline, min(self.node_limit, nodes), self.memory_limit)
         found = ExactSearch(system, state.problem.unsafe.disjuncts, _offers(state)).run(limits)
-        state.effort += _effort(found)
+        state.effort += found.effort
         state.reason = found.reason
         if found.ending is Ending.PROVEN:
             state.exclude(ProvedBy.COMPLETE)
@@ -244,10 +244,6 @@ class BranchAndBound(ProofMethod):
 def _offers(state: InputState) -> Offer:
     """The replay of a search's candidates."""
     return partial(state.offer, found_by=FoundBy.SEARCH)
-
-
-def _effort(found: SearchResult) -> Effort:
-    return Effort(lps=found.lps, nodes=found.nodes, lp_seconds=found.lp_seconds)
 
 
 def _may_be_exact(state: InputState) -> bool:

@@ -15,7 +15,7 @@ from onnx_lippa.bounds.proven import Proven
 from onnx_lippa.bounds.reduced.network import ReducedNetwork, difference
 from onnx_lippa.ending import TIE, Ending, Reason
 from onnx_lippa.spec import Conjunction
-from onnx_lippa.witness import Offer
+from onnx_lippa.witness import Effort, Offer
 
 _OFFERED: Final = 4
 """Candidates replayed per batch, those with the least margins."""
@@ -34,35 +34,23 @@ class SearchResult:
         ending: PROVEN where no allowed input is unsafe, UNSAFE where a candidate was accepted,
             otherwise why the search is open.
         proven: (1,) lower bound of the margin over all inputs and disjuncts.
-        nodes: nodes bounded.
-        lps: linear programs solved.
-        lp_seconds: seconds spent on them.
+        effort: nodes bounded, linear programs and their seconds.
         reason: a sentence that says why it is open.
     """
 
     ending: Ending
     proven: Proven
-    nodes: int
-    lps: int = 0
-    lp_seconds: float = 0.0
+    effort: Effort
     reason: str = ""
 
     @classmethod
-    def of(
-        cls,
-        found: bool,
-        reason: Reason | None,
-        proven: Proven,
-        nodes: int,
-        lps: int = 0,
-        lp_seconds: float = 0.0,
-    ) -> SearchResult:
+    def of(cls, found: bool, reason: Reason | None, proven: Proven, effort: Effort) -> SearchResult:
         """The result of a search that found a witness, or is open for a reason, or neither."""
         if found:
-            return cls(Ending.UNSAFE, proven, nodes, lps, lp_seconds)
+            return cls(Ending.UNSAFE, proven, effort)
         if reason is None:
-            return cls(Ending.PROVEN, proven, nodes, lps, lp_seconds)
-        return cls(reason.ending, proven, nodes, lps, lp_seconds, reason.sentence)
+            return cls(Ending.PROVEN, proven, effort)
+        return cls(reason.ending, proven, effort, reason.sentence)
 
     @property
     def is_open(self) -> bool:

@@ -27,7 +27,7 @@ from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, TIE, End
 from onnx_lippa.ir.pattern import UNDECIDED
 from onnx_lippa.search.base import Candidates, Limits, Search, SearchResult, margin_rows
 from onnx_lippa.spec import Conjunction
-from onnx_lippa.witness import Offer
+from onnx_lippa.witness import Effort, Offer
 
 _BATCH: Final = 64
 """Boxes halved per batch."""
@@ -118,7 +118,7 @@ class BoxSearch(Search):
         except OutOfTimeError:
             reason = OUT_OF_TIME  # the boxes that were being halved are still among the open ones
         proven = self._proven.concatenate(open_.proven).least
-        return SearchResult.of(self._found, reason, proven, self._nodes)
+        return SearchResult.of(self._found, reason, proven, Effort(nodes=self._nodes))
 
     def _root(self) -> _Boxes:
         """The whole box, once for each disjunct."""

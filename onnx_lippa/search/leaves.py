@@ -27,6 +27,7 @@ from onnx_lippa.lp.solver import Solution
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.search.base import margin_rows
 from onnx_lippa.spec import Conjunction
+from onnx_lippa.witness import Effort
 
 _PRICE: Final = 1e4
 """Price of a violated row, where a node may be empty but for rounding."""
@@ -80,14 +81,10 @@ class Leaves:
         self._solver = make_solver("glop" if self._inputs.radius is None else "clarabel")
 
     @property
-    def solved(self) -> int:
-        """Number of programs solved."""
-        return self._solver.counts.solves
-
-    @property
-    def seconds(self) -> float:
-        """Seconds spent on them."""
-        return self._solver.counts.seconds
+    def effort(self) -> Effort:
+        """The programs solved, and their seconds."""
+        counts = self._solver.counts
+        return Effort(lps=counts.solves, lp_seconds=counts.seconds)
 
     def decide(
         self,

@@ -37,7 +37,7 @@ from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.search.base import Limits, Search, SearchResult, margin_rows
 from onnx_lippa.search.differences import Differences
 from onnx_lippa.spec import Conjunction
-from onnx_lippa.witness import Offer
+from onnx_lippa.witness import Effort, Offer
 
 _NEAR: Final = 1e-9
 """Share of its terms up to which the margin of a replayed candidate may be above 0."""
@@ -111,9 +111,8 @@ class ProgramSearch(Search):
                 break
         proven = Proven.vacuous() if self._found or reason else _POSITIVE
         counts = self._solver.counts
-        return SearchResult.of(
-            self._found, reason, proven, self._nodes, counts.solves, counts.seconds
-        )
+        effort = Effort(nodes=self._nodes, lps=counts.solves, lp_seconds=counts.seconds)
+        return SearchResult.of(self._found, reason, proven, effort)
 
     def _refute(self, disjunct: Conjunction, limits: Limits) -> Reason | None:
         """Proves that no input meets a conjunction, or says which limit was reached."""

@@ -40,7 +40,7 @@ from onnx_lippa.search.base import Limits, Search, SearchResult, margin_rows
 from onnx_lippa.search.leaves import Leaves
 from onnx_lippa.search.signs import SignSearch
 from onnx_lippa.spec import Conjunction
-from onnx_lippa.witness import Offer
+from onnx_lippa.witness import Effort, Offer
 
 _STEPS: Final = 20
 """Steps of ascent for a node with jumps."""
@@ -94,7 +94,7 @@ class SelectSearch:
         self._disjuncts, self._offer, self._within = disjuncts, offer, within
         self._shared = find_shared_conditions(network)
         self._open: list[tuple[float, int, _Node]] = []
-        self._nodes, self._lps, self._lp_seconds, self._age = 0, 0, 0.0, 0
+        self._effort, self._age = Effort(), 0
         self._proven, self._found = Proven.of_empty(), False
         self._undecided: Reason | None = None
 
@@ -126,9 +126,7 @@ class SelectSearch:
         proven = self._proven.concatenate(taken)
         for *_, node in self._open:
             proven = proven.concatenate(node.proven)
-        return SearchResult.of(
-            self._found, reason, proven.least, self._nodes, self._lps, self._lp_seconds
-        )
+        return SearchResult.of(self._found, reason, proven.least, self._effort)
 
     def _stop(self, limits: Limits) -> Reason | None:
         """Why no further node is split; None to go on.
@@ -140,7 +138,7 @@ class SelectSearch:
         each = self._network.units + 16 * len(self._disjuncts) + 200
         if len(self._open) * each > limits.memory:
             return OUT_OF_MEMORY
-        return OUT_OF_NODES if self._nodes >= limits.nodes else None
+        return OUT_OF_NODES if self._effort.nodes >= limits.nodes else None
 
     def _bound(
         self, signs: States, disjuncts: tuple[int, ...], parent: Proven, limits: Limits
@@ -148,7 +146,7 @@ class SelectSearch:
         """Bounds a node, offers candidates, and keeps the node where it is open."""
         if self._found:
             return
-        self._nodes += 1
+        self._effort += Effort(nodes=1)
         tightening = replace(self._tightening, deadline=limits.deadline)
         try:
             reduced = reduce_network(self._network, self._domain, tightening, signs)
@@ -199,9 +197,7 @@ class SelectSearch:
                 proven = proven.put(one, proven.take(one).maximum(answer.proven))
                 if answer.x is not None:
                     points[place] = reduced.embed(answer.x[None])[0]
-            self._lps, self._lp_seconds = (
-                self._lps + leaves.solved, self._lp_seconds + leaves.seconds,
-            )  # fmt: skip
+            self._effort += leaves.effort
         open_ = np.flatnonzero(proven.bounds <= 0)
         self._found = any(self._offer(points[place]) for place in open_.tolist())
         return proven, part
@@ -211,7 +207,7 @@ class SelectSearch:
     ) -> None:
         """Decides a node without jumps."""
         conjunctions = [self._disjuncts[number] for number in disjuncts]
-        left = replace(limits, nodes=max(limits.nodes - self._nodes, 1))
+        left = replace(limits, nodes=max(limits.nodes - self._effort.nodes, 1))
         found = self._search(reduced, conjunctions, left)
         self._found = found.ending is Ending.UNSAFE
         self._proven = self._proven.concatenate(found.proven.maximum(parent.least)).least
@@ -224,8 +220,7 @@ class SelectSearch:
         self, reduced: ReducedNetwork, conjunctions: Sequence[Conjunction], limits: Limits
     ) -> SearchResult:
         found = self._within(reduced, conjunctions, self._offer).run(limits)
-        self._nodes += found.nodes
-        self._lps, self._lp_seconds = self._lps + found.lps, self._lp_seconds + found.lp_seconds
+        self._effort += found.effort
         return found
 
     def _look_inside(

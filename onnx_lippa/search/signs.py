@@ -33,7 +33,7 @@ from onnx_lippa.search.frontier import Frontier, Nodes
 from onnx_lippa.search.leaves import LeafAnswer, Leaves
 from onnx_lippa.search.refinement import Refinement
 from onnx_lippa.spec import Conjunction
-from onnx_lippa.witness import Offer
+from onnx_lippa.witness import Effort, Offer
 
 _BATCH: Final = 128
 _PRODUCTS: Final = 7e8
@@ -90,10 +90,8 @@ class SignSearch(Search):
         proven = self._proven.concatenate(self._least_open).concatenate(self._least_taken)
         if self._frontier is not None:
             proven = proven.concatenate(self._frontier.least)
-        leaves = self._leaves
-        return SearchResult.of(
-            self._found, reason, proven.least, self._nodes, leaves.solved, leaves.seconds
-        )
+        effort = Effort(nodes=self._nodes) + self._leaves.effort
+        return SearchResult.of(self._found, reason, proven.least, effort)
 
     def _explore(self, limits: Limits) -> Reason | None:
         """The whole search, and the limit that ended it, if one did."""
@@ -207,12 +205,16 @@ class SignSearch(Search):
         """Bounds later units anew in the children whose split affects them; in place."""
         if self._refiner.is_idle:
             return
-        told = np.flatnonzero(split < self._reduced.starts[-2])
-        lower, upper = children.lower[told], children.upper[told]
-        signs = children.signs[told]
+        affected = np.flatnonzero(split < self._reduced.starts[-2])
+        lower, upper = children.lower[affected], children.upper[affected]
+        signs = children.signs[affected]
         most = max(_FEWEST_REFINED, min(_REFINED, _ROW_UNITS // self._reduced.units))
-        self._refiner.run(split[told], lower, upper, signs, worth[told], most)
-        children.lower[told], children.upper[told], children.signs[told] = lower, upper, signs
+        self._refiner.run(split[affected], lower, upper, signs, worth[affected], most)
+        children.lower[affected], children.upper[affected], children.signs[affected] = (
+            lower,
+            upper,
+            signs,
+        )
 
     def _bound(self, nodes: Nodes, steps: int) -> DualBounds:
         """Bounds nodes, starting from their own multipliers."""

@@ -56,7 +56,7 @@ def test_verdict_is_that_of_brute_force(search, seed):
     if abs(least) < 1e-6:
         pytest.skip("brute force itself cannot tell")
     assert found.ending is (Ending.PROVEN if least > 0 else Ending.UNSAFE)
-    assert found.nodes > 0
+    assert found.effort.nodes > 0
     for x in offered:
         assert np.all(x >= reduced.lower) and np.all(x <= reduced.upper)
     if least > 0:
@@ -209,6 +209,6 @@ def test_leaves_are_closed_without_programs():
         moved = type(disjunct)(disjunct.matrix, disjunct.bound + least - 1e-3)
         found, _ = searched(SignSearch, reduced, [moved])
         assert found.ending is Ending.PROVEN
-        solved, nodes = solved + found.lps, nodes + found.nodes
+        solved, nodes = solved + found.effort.lps, nodes + found.effort.nodes
     assert nodes > 100
     assert solved < nodes / 10

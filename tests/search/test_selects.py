@@ -237,7 +237,7 @@ def test_selects_of_one_condition_are_one():
     disjunct = Conjunction(np.ones((1, 2)), np.array([-0.01]))
     domain = box(-np.ones(2), np.ones(2))
     found = searched(net, [disjunct], domain)
-    assert found.ending is Ending.PROVEN and found.nodes <= 8
+    assert found.ending is Ending.PROVEN and found.effort.nodes <= 8
     unsafe = Conjunction(np.ones((1, 2)), np.array([0.01]))
     assert searched(net, [unsafe], domain).ending is Ending.UNSAFE
 

@@ -135,7 +135,7 @@ def test_two_rows_that_no_input_meets_together_are_refuted_without_splitting():
     )  # fmt: skip
     found = search(reduced, [Conjunction(np.eye(2), np.zeros(2))])
     assert found.ending is Ending.PROVEN
-    assert found.nodes == 2
+    assert found.effort.nodes == 2
     assert 0 < found.bound <= 0.1
 
 
@@ -256,4 +256,4 @@ def test_two_runs_of_a_monotone_network_take_few_programs():
     asked = Conjunction(rows, np.array([-0.001, 0.0, 0.0]), strict=False)
     found = search(reduced, [asked], ProgramSearch)
     assert found.ending is Ending.PROVEN
-    assert found.nodes <= 20
+    assert found.effort.nodes <= 20

@@ -25,7 +25,7 @@ from onnx_lippa.search.base import Limits, SearchResult
 from onnx_lippa.search.exact.refutation import Row, proves_contradiction
 from onnx_lippa.search.exact.system import AffineSum, ExactSystem, build_margin_row, combine
 from onnx_lippa.spec import Conjunction
-from onnx_lippa.witness import Offer
+from onnx_lippa.witness import Effort, Offer
 
 _DEPTH: Final = 1.0
 _OTHER_DEPTHS: Final = (1e3, 1e6, 1e-2)
@@ -70,9 +70,8 @@ class ExactSearch:
         except OutOfTimeError:
             reason = OUT_OF_TIME
         counts = self._solver.counts
-        return SearchResult.of(
-            found, reason, Proven.vacuous(), self._nodes, counts.solves, counts.seconds
-        )
+        effort = Effort(nodes=self._nodes, lps=counts.solves, lp_seconds=counts.seconds)
+        return SearchResult.of(found, reason, Proven.vacuous(), effort)
 
     def _decide(self, disjunct: Conjunction, limits: Limits) -> tuple[bool, Reason | None]:
         """Whether a candidate was accepted, and otherwise why the disjunct is open, if it is."""
