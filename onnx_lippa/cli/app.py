@@ -18,7 +18,7 @@ import typer
 from rich.text import Text
 
 from onnx_lippa import __version__
-from onnx_lippa.cli.main import Listener
+from onnx_lippa.cli.main import SignalHandler
 from onnx_lippa.cli.terminal import console
 from onnx_lippa.errors import InternalError, unexpected
 
@@ -113,12 +113,12 @@ def _listed() -> None:
     """A command that is listed and not called."""
 
 
-def run(words: Sequence[str], listener: Listener) -> int:
+def run(words: Sequence[str], signals: SignalHandler) -> int:
     """Runs a command.
 
     Args:
         words: the arguments.
-        listener: receives the signals that end it.
+        signals: receives the signals that end it.
 
     Returns:
         The exit code.
@@ -128,7 +128,7 @@ def run(words: Sequence[str], listener: Listener) -> int:
         sys.stdout.reconfigure(errors="replace")
     try:
         command = application(words)
-        listener.has_begun = True
+        signals.has_begun = True
         command(words, prog_name="onnx-lippa")
         code = 0
     except SystemExit as end:
@@ -137,7 +137,7 @@ def run(words: Sequence[str], listener: Listener) -> int:
         code = _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - any error ends in a sentence and a code
         code = _report(error)
-    return code if listener.received is None else 128 + listener.received
+    return code if signals.received is None else 128 + signals.received
 
 
 def _code_of(end: SystemExit) -> int:

@@ -1,4 +1,4 @@
-"""The one way onto the terminal: whatever a name holds, no control character gets there."""
+"""Printing on the terminal, with control characters escaped: names come from files of others."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 import typer
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
 from rich.segment import Segment
+from typing_extensions import override
 
 from onnx_lippa.text import printable, printable_lines
 
@@ -15,7 +16,7 @@ _KEPT: Final = "\n"
 
 
 def console(*, stderr: bool = False, quiet: bool = False, soft_wrap: bool = False) -> Console:
-    """A console that prints names as they are, not as markup, and never their control characters.
+    """A console without markup that escapes control characters.
 
     Args:
         stderr: whether it prints to the standard error.
@@ -28,20 +29,20 @@ def console(*, stderr: bool = False, quiet: bool = False, soft_wrap: bool = Fals
 
 
 def echo(text: str, *, newline: bool = True) -> None:
-    """Prints lines of text as they are, control characters escaped."""
+    """Prints lines of text without styles, control characters escaped."""
     typer.echo(printable_lines(text), nl=newline)
 
 
 class _Escaping(RenderHook):
-    """Escapes what is rendered, whatever it is made of."""
+    """Escapes the control characters of everything that is rendered."""
 
+    @override
     def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
-        """See rich: what is printed in place of what was given."""
         return [_Escaped(renderable) for renderable in renderables]
 
 
 class _Escaped:
-    """Something with its control characters written out; rich's own are left as they are."""
+    """A renderable with its control characters escaped, but for those of rich itself."""
 
     def __init__(self, inner: ConsoleRenderable) -> None:
         self._inner = inner

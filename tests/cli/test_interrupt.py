@@ -16,7 +16,7 @@ import pytest
 import scipy.sparse as sp
 
 from onnx_lippa import replay
-from onnx_lippa.cli.main import Listener
+from onnx_lippa.cli.main import SignalHandler
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.lp.solvers.table import make_solver
 from tests.support.attacks import DIGITS
@@ -185,7 +185,7 @@ def test_a_signal_that_comes_twice_is_heard_once():
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
-        with Listener() as listener:
+        with SignalHandler() as listener:
             listener.has_begun = True
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
             with pytest.raises(KeyboardInterrupt):

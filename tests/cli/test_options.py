@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Annotated, get_args
 
 import numpy as np
@@ -12,6 +12,7 @@ import pytest
 import typer
 from typer.models import OptionInfo, ParameterInfo
 
+import onnx_lippa
 from onnx_lippa.cli.app import COMMANDS
 from onnx_lippa.cli.options import BALL, PANELS, RUN, fixed_from, option, spread, values_from
 from onnx_lippa.errors import InputError
@@ -242,3 +243,27 @@ def test_bad_words(tmp_path, words, says):
     ended = command("attack", DIGITS, "--first", 3, *eps, *words, *FEW, "--out", tmp_path / "new")
     assert_refused(ended, 2, says)
     assert not (tmp_path / "new").exists()
+
+
+# The same in Python
+
+CALLS = {
+    "attack": onnx_lippa.attack,
+    "audit": onnx_lippa.audit,
+    "certify": onnx_lippa.certify,
+    "distance": onnx_lippa.minimal_distortion,
+}
+ONLY_IN_PYTHON = {"network", "x", "y", "on_event"}
+OTHERWISE = {"workers", "lower", "upper", "grid", "minimize", "time_limit", "budget"}
+"""Stated otherwise on the command line: as text, or None where a property has another default."""
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_options_are_the_arguments_of_python(name):
+    """With the same defaults; what the command line has besides is data, loading and printing."""
+    (one,) = [command for command in COMMANDS if command.name == name]
+    options, arguments = signature(one.function()).parameters, signature(CALLS[name]).parameters
+    assert set(arguments) - set(options) == ONLY_IN_PYTHON
+    for shared in set(arguments) & set(options) - OTHERWISE:
+        default = arguments[shared].default
+        assert options[shared].default == (None if default is Parameter.empty else default)
