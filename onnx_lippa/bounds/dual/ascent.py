@@ -133,12 +133,7 @@ class Ascent:
         count = objectives.count
         if start is None and (groups := group_objectives(self.exact, objectives)):
             return self._run_in_groups(groups, objectives, relaxed, steps, goal)
-        known = start or self._start(relaxed, count)
-        alpha = relaxed.alphas(known.alpha)
-        if len(alpha) != count:
-            alpha = np.repeat(alpha, count, axis=0)
-        alpha = alpha.astype(np.float32)
-        beta = np.where(relaxed.signs == UNDECIDED, 0, known.beta).astype(np.float32)
+        alpha, beta = _feasible(start or self._start(relaxed, count), relaxed, count)
         if steps > 0:
             self._improve(
                 objectives.astype(np.float32), relaxed.astype(np.float32), alpha, beta, steps, goal
@@ -166,11 +161,7 @@ class Ascent:
             return self.run(rows.below(rows.equal_weights()), relaxed, steps, start, goal)
         start = start or self._start(relaxed, len(rows.members))
         weights = rows.equal_weights() if start.weights is None else start.weights.copy()
-        alpha = relaxed.alphas(start.alpha)
-        if len(alpha) != len(weights):
-            alpha = np.repeat(alpha, len(weights), axis=0)
-        alpha = alpha.astype(np.float32)
-        beta = np.where(relaxed.signs == UNDECIDED, 0, start.beta).astype(np.float32)
+        alpha, beta = _feasible(start, relaxed, len(weights))
         if steps > 0:
             rough, narrow = relaxed.astype(np.float32), rows.astype(np.float32)
             first = narrow.combine(weights)
@@ -318,6 +309,15 @@ class _Weighing:
         slope = np.where(objective, values - shared, values)
         along = _adam(self._moments[0], self._moments[1], slope, step)
         self._now = self._rows.project(self._now + _WEIGHT_STEP * length * along)
+
+
+def _feasible(start: Multipliers, relaxed: ReluRelaxation, count: int) -> tuple[Floats, Floats]:
+    """New arrays of α and β (n, units) that suit the signs: β is 0 where there is none."""
+    alpha = relaxed.alphas(start.alpha)
+    if len(alpha) != count:
+        alpha = np.repeat(alpha, count, axis=0)
+    beta = np.where(relaxed.signs == UNDECIDED, 0, start.beta).astype(np.float32)
+    return alpha.astype(np.float32), beta
 
 
 def _adam(first: Floats, second: Floats, gradient: Floats, step: int) -> Floats:

@@ -1,7 +1,7 @@
 """Convolution in NumPy, and its transpose.
 
-Three kernels: one that sees every channel alone is a sum of scaled slices, one of a single tap is
-a matrix product, and any other is a matrix product over unrolled windows.
+A depthwise kernel is a sum of scaled slices, a kernel of a single tap one matrix product, and any
+other a matrix product over unrolled windows.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ def convolve(x: AnyArray, weight: AnyArray, geometry: ConvGeometry) -> AnyArray:
     if any(before or after for before, after in geometry.pads):
         x = np.pad(x, ((0, 0), (0, 0), *geometry.pads))
     places = _unpadded(geometry).output_extents(x.shape[2:])
-    if _sees_one_channel(weight, geometry):
-        return _convolve_alone(x, weight, geometry, places)
+    if _is_depthwise(weight, geometry):
+        return _convolve_depthwise(x, weight, geometry, places)
     if _is_matrix(geometry):
-        met = x[_positions((0,) * len(places), places, geometry)]
-        flat = met.reshape(*x.shape[:2], -1)
+        picked = x[_positions((0,) * len(places), places, geometry)]
+        flat = picked.reshape(*x.shape[:2], -1)
         return np.matmul(_matrix(weight), flat).reshape(len(x), -1, *places)
     windows = _windows(x, geometry)
     outputs = []
@@ -44,7 +44,7 @@ def convolve(x: AnyArray, weight: AnyArray, geometry: ConvGeometry) -> AnyArray:
     return np.ascontiguousarray(np.moveaxis(joined, -1, 1))
 
 
-def transposed(
+def convolve_transposed(
     u: AnyArray, weight: AnyArray, geometry: ConvGeometry, extents: tuple[int, ...]
 ) -> AnyArray:
     """The transpose of :func:`convolve` for inputs of these extents, applied to (n, maps, ...)."""
@@ -52,13 +52,13 @@ def transposed(
     channels = weight.shape[1] * geometry.groups
     reached = tuple(e + b + a for e, (b, a) in zip(extents, geometry.pads, strict=True))
     padded = np.zeros((n, channels, *reached), dtype=u.dtype)
-    if _sees_one_channel(weight, geometry):
-        _spread_alone(u, weight, geometry, padded)
+    if _is_depthwise(weight, geometry):
+        _scatter_depthwise(u, weight, geometry, padded)
     elif _is_matrix(geometry):
         flat = np.matmul(_matrix(weight).T, u.reshape(n, u.shape[1], -1))
         padded[_positions((0,) * len(places), places, geometry)] = flat.reshape(n, -1, *places)
     else:
-        _spread(u, weight, geometry, padded)
+        _scatter(u, weight, geometry, padded)
     inner: _Index = (
         ...,
         *(
@@ -69,8 +69,8 @@ def transposed(
     return padded[inner]
 
 
-def _spread(u: AnyArray, weight: AnyArray, geometry: ConvGeometry, padded: AnyArray) -> None:
-    """Adds every window's share back in its place."""
+def _scatter(u: AnyArray, weight: AnyArray, geometry: ConvGeometry, padded: AnyArray) -> None:
+    """Adds the share of every window at its place."""
     n, places = len(u), u.shape[2:]
     for group, part in _groups(weight, geometry):
         maps = len(part)
@@ -84,8 +84,8 @@ def _spread(u: AnyArray, weight: AnyArray, geometry: ConvGeometry, padded: AnyAr
             target[_positions(tap, places, geometry)] += share
 
 
-def _sees_one_channel(weight: AnyArray, geometry: ConvGeometry) -> bool:
-    """Whether every map takes one channel, and slices are fewer than a matrix product is worth."""
+def _is_depthwise(weight: AnyArray, geometry: ConvGeometry) -> bool:
+    """Whether every map takes one channel, and few slices make it up."""
     if weight.shape[1] != 1:
         return False
     return geometry.groups > 1 or int(np.count_nonzero(weight)) <= size(geometry.kernel)
@@ -100,7 +100,7 @@ def _matrix(weight: AnyArray) -> AnyArray:
     return weight.reshape(weight.shape[:2])
 
 
-def _convolve_alone(
+def _convolve_depthwise(
     x: AnyArray, weight: AnyArray, geometry: ConvGeometry, places: tuple[int, ...]
 ) -> AnyArray:
     each = len(weight) // geometry.groups
@@ -110,7 +110,9 @@ def _convolve_alone(
     return out.reshape(len(x), -1, *places)
 
 
-def _spread_alone(u: AnyArray, weight: AnyArray, geometry: ConvGeometry, padded: AnyArray) -> None:
+def _scatter_depthwise(
+    u: AnyArray, weight: AnyArray, geometry: ConvGeometry, padded: AnyArray
+) -> None:
     places = u.shape[2:]
     split = u.reshape(len(u), geometry.groups, -1, *places)
     for copy, tap, factors in _factors(weight, geometry):

@@ -1,7 +1,7 @@
-"""The algebra of exact numbers: whole numbers times a power of two, without any rounding.
+"""The algebra of exact numbers: integers times a power of two, without rounding.
 
-Every float is such a number, and sums and products of them are, so a network of piecewise-linear
-layers is evaluated as the real function that it is. It is slow, and meant for few samples.
+Every float is such a number, and so are sums and products of them. A network of piecewise-linear
+layers is therefore evaluated exactly. This is slow, and meant for few samples.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from onnx_lippa.ir.algebra.convolution import convolve
 from onnx_lippa.ir.algebra.numpy_algebra import NumpyAlgebra
 
 _PRODUCTS: Final = 4_000_000
-"""Products of whole numbers in one evaluation: some seconds."""
+"""Products of integers in one evaluation, some seconds of work."""
 
 
 class TooManyProductsError(Exception):
@@ -31,11 +31,11 @@ class TooManyProductsError(Exception):
 @final
 @dataclass(frozen=True)
 class Exact:
-    """A batch of numbers ``whole * 2 ** exponent``, or of truth values or positions as they are.
+    """A batch of numbers ``whole * 2 ** exponent``; or of truth values or positions.
 
     Attributes:
         whole: (n, *shape) Python integers, as objects.
-        exponent: what power of two they are multiplied by.
+        exponent: the exponent of two.
     """
 
     whole: AnyArray
@@ -62,18 +62,18 @@ class Exact:
         scale = Fraction(2) ** self.exponent
         return [Fraction(int(value)) * scale for value in self.whole.ravel().tolist()]
 
-    def aligned(self, exponent: int) -> AnyArray:
-        """The whole numbers under a smaller exponent."""
+    def align(self, exponent: int) -> AnyArray:
+        """The integers for a smaller exponent."""
         shift = self.exponent - exponent
         return self.whole if shift == 0 else np.asarray(self.whole * (1 << shift), dtype=object)
 
 
 @final
 class ExactAlgebra(Algebra[Exact]):
-    """Evaluates without rounding, up to some number of products.
+    """Evaluates without rounding, up to a limit of products.
 
     Args:
-        products: how many products of numbers may be taken.
+        products: the most products of numbers.
     """
 
     def __init__(self, products: int = _PRODUCTS) -> None:
@@ -86,7 +86,7 @@ class ExactAlgebra(Algebra[Exact]):
 
     def _pair(self, left: Exact, right: Exact) -> tuple[AnyArray, AnyArray, int]:
         exponent = min(left.exponent, right.exponent)
-        return left.aligned(exponent), right.aligned(exponent), exponent
+        return left.align(exponent), right.align(exponent), exponent
 
     def _product(
         self,
@@ -153,7 +153,7 @@ class ExactAlgebra(Algebra[Exact]):
     @override
     def concatenate(self, parts: Sequence[Exact], axis: int) -> Exact:
         exponent = min(part.exponent for part in parts)
-        whole = self._at.concatenate([part.aligned(exponent) for part in parts], axis)
+        whole = self._at.concatenate([part.align(exponent) for part in parts], axis)
         return Exact(whole, exponent)
 
     @override

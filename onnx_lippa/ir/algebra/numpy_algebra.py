@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from onnx_lippa.arrays import AnyArray, Float64, Integers, Shape
 from onnx_lippa.ir.algebra.base import Algebra, ConvGeometry
-from onnx_lippa.ir.algebra.convolution import convolve, transposed
+from onnx_lippa.ir.algebra.convolution import convolve, convolve_transposed
 
 
 class NumpyAlgebra(Algebra[AnyArray]):
@@ -49,7 +49,7 @@ class NumpyAlgebra(Algebra[AnyArray]):
     def conv_transpose(
         self, u: AnyArray, weight: Float64, geometry: ConvGeometry, extents: tuple[int, ...]
     ) -> AnyArray:
-        return transposed(u, self._constant(weight), geometry, extents)
+        return convolve_transposed(u, self._constant(weight), geometry, extents)
 
     @override
     def reshape(self, x: AnyArray, shape: Shape) -> AnyArray:
