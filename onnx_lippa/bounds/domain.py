@@ -34,7 +34,7 @@ class Ball:
 
 
 @dataclass(frozen=True)
-class _Room:
+class _BallInBox:
     """A ball in the coordinates e of a box: ``e = start + step δ`` with ``||δ|| <= eps``.
 
     Attributes:
@@ -49,8 +49,8 @@ class _Room:
     below: Floats
     above: Floats
 
-    def astype(self, dtype: np.dtype[np.floating]) -> _Room:
-        return _Room(*(part.astype(dtype) for part in vars(self).values()))
+    def astype(self, dtype: np.dtype[np.floating]) -> _BallInBox:
+        return _BallInBox(*(part.astype(dtype) for part in vars(self).values()))
 
 
 @final
@@ -216,7 +216,7 @@ class InputDomain:
         count, points = self.free.size, np.copysign(rows.dtype.type(1), -rows)
         own, further = rows[:, :count], np.abs(rows[:, count:]).sum(axis=1)
         least = _minimise_l1 if ball.norm.order == 1.0 else _minimise_l2
-        room = self._rooms[0 if rows.dtype == np.float64 else 1]
+        room = self._in_box[0 if rows.dtype == np.float64 else 1]
         with np.errstate(under="ignore", over="ignore", invalid="ignore"):
             value, inside = least(own, room, ball.eps)
         points[:, :count] = inside
@@ -224,7 +224,7 @@ class InputDomain:
         return np.fmax(value, -np.abs(own).sum(axis=1)) - further, points
 
     @cached_property
-    def _rooms(self) -> tuple[_Room, _Room]:
+    def _in_box(self) -> tuple[_BallInBox, _BallInBox]:
         """The ball within the box, in float64 and in float32."""
         if self.ball is None:
             raise ValueError("a domain without a ball")
@@ -233,7 +233,7 @@ class InputDomain:
         lower, upper = self.lower[:count], self.upper[:count]
         middle, radius = self.middle[:count], self.radius[:count]
         radius = np.where(radius > 0, radius, 1.0)
-        room = _Room(
+        room = _BallInBox(
             (center - middle) / radius,
             widths / radius,
             np.maximum(center - lower, 0.0) / widths,
@@ -242,7 +242,7 @@ class InputDomain:
         return room, room.astype(np.dtype(np.float32))
 
 
-def _minimise_l1(rows: Floats, room: _Room, eps: float) -> tuple[Floats, Floats]:
+def _minimise_l1(rows: Floats, room: _BallInBox, eps: float) -> tuple[Floats, Floats]:
     """Fractional knapsack: features in the order of their gain; λ is the gain of the last one."""
     sizes = np.abs(rows)
     gain, most = sizes * room.step, np.where(rows > 0, room.below, room.above)
@@ -259,7 +259,7 @@ def _minimise_l1(rows: Floats, room: _Room, eps: float) -> tuple[Floats, Floats]
     return value, _move(rows, room, shift)
 
 
-def _minimise_l2(rows: Floats, room: _Room, eps: float) -> tuple[Floats, Floats]:
+def _minimise_l2(rows: Floats, room: _BallInBox, eps: float) -> tuple[Floats, Floats]:
     """Each feature moves by ``min(gain / λ, end of its box)``; λ solves ``||δ||_2 = eps``.
 
     λ falls from its value for the ball alone. Features that leave the box are stopped at its end,
@@ -295,7 +295,7 @@ def _minimise_l2(rows: Floats, room: _Room, eps: float) -> tuple[Floats, Floats]
     return value, _move(rows, room, shift)
 
 
-def _move(rows: Floats, room: _Room, shift: Floats) -> Floats:
+def _move(rows: Floats, room: _BallInBox, shift: Floats) -> Floats:
     """Points e at δ from the centre, downhill, clipped to the box."""
     points: Floats = np.clip(room.start - np.sign(rows) * (room.step * shift), -1, 1)
     return points

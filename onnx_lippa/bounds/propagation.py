@@ -48,10 +48,10 @@ class InputSets:
     def of(cls, sets: Sequence[StatedSet]) -> InputSets:
         """From sets; those of infinite radius have infinite bounds."""
         center = np.array([one.center for one in sets])
-        reach = np.array([one.radii for one in sets]) * OUTWARD
-        moves = reach > 0
-        low = np.where(moves, np.nextafter(center - reach, -np.inf), center)
-        high = np.where(moves, np.nextafter(center + reach, np.inf), center)
+        radii = np.array([one.radii for one in sets]) * OUTWARD
+        moves = radii > 0
+        low = np.where(moves, np.nextafter(center - radii, -np.inf), center)
+        high = np.where(moves, np.nextafter(center + radii, np.inf), center)
         lower = np.maximum(low, np.array([one.lower for one in sets]))
         return cls(tuple(sets), lower, np.minimum(high, np.array([one.upper for one in sets])))
 
@@ -108,8 +108,8 @@ def least_over_box(rows: Float64, sizes: Float64, columns: Float64) -> Float64:
         columns: (d, 3) the box, as :func:`box_columns` gives it.
     """
     share = (rows.shape[1] + 8) * EPSILON
-    reached = sizes @ columns[:, 1:]
-    least: Float64 = rows @ columns[:, 0] - reached[:, 0] - (share * reached[:, 1] + TINY)
+    spread = sizes @ columns[:, 1:]
+    least: Float64 = rows @ columns[:, 0] - spread[:, 0] - (share * spread[:, 1] + TINY)
     return least
 
 
