@@ -34,7 +34,7 @@ def test_an_evaluation_of_many_rows_stops_at_its_deadline():
         runtime.value_and_gradient(batch.start, matrix, time.monotonic() - 1)
 
 
-def test_a_walk_keeps_what_it_has_when_time_is_up():
+def test_pgd_keeps_what_it_has_when_time_is_up():
     model, batch = rows()
     walked = run_pgd(
         model.gradient, batch, MomentumPgd(), 20, lambda *_: False, time.monotonic() - 1

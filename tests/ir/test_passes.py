@@ -28,7 +28,7 @@ def test_vector_jacobian_is_the_directional_derivative(name):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_value_can_be_pulled_back(name):
+def test_vector_jacobian_products_of_every_value(name):
     """Inside the region, ``value(x + w) - value(x) = J w`` for the value of any step."""
     net = NETWORKS[name]()
     generator = np.random.default_rng(3)

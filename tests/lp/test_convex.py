@@ -62,7 +62,7 @@ def test_a_quadratic_over_a_box_clips(kind: str) -> None:
 
 
 @QUADRATIC
-def test_curvature_of_some_variables_only(kind: str) -> None:
+def test_quadratic_costs_of_some_variables_only(kind: str) -> None:
     """min w + 1/2 v^2 with w >= 1 - v is at v = 1 (the slope of v is that of w)."""
     program = Program(
         np.array([1.0, 0.0]),
@@ -162,7 +162,7 @@ def test_solvers_without_cones_say_so_when_asked(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["glop", "highs"])
-def test_simplex_solvers_refuse_curvature(name: str) -> None:
+def test_simplex_solvers_refuse_quadratic_costs(name: str) -> None:
     with pytest.raises(InputError, match="clarabel"):
         make_solver(name).open(norm_program(2, Rows.none(2)))
 

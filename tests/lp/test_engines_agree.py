@@ -16,7 +16,7 @@ from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.lp.solvers.table import make_solver
 from tests.support.engines import SOLVER, Comparison
 from tests.support.networks import conv_net, family, mlp, residual_net
-from tests.support.regions import asked, margin_at, random_inputs
+from tests.support.regions import margin_at, random_inputs, region_queries
 
 KINDS = tuple(family(0))
 EACH_KIND = pytest.mark.parametrize("kind", KINDS)
@@ -25,9 +25,9 @@ EACH_KIND = pytest.mark.parametrize("kind", KINDS)
 @EACH_KIND
 @pytest.mark.parametrize("seed", range(7))
 def test_linf_margin(kind: str, seed: int) -> None:
-    """11 networks x 7 seeds x 2 questions x 13 regions: two thousand regions."""
+    """11 networks x 7 seeds x 2 input sets x 13 regions: two thousand regions."""
     comparison = Comparison(family(seed)[kind], "linf", "margin")
-    comparison.run([seed, 60], questions=2, regions=13)
+    comparison.run([seed, 60], sets=2, regions=13)
     assert comparison.found == 26
 
 
@@ -35,7 +35,7 @@ def test_linf_margin(kind: str, seed: int) -> None:
 @pytest.mark.parametrize("norm", ["l1", "l2"])
 def test_other_norms_margin(kind: str, norm: str) -> None:
     comparison = Comparison(family(10)[kind], norm, "margin")
-    comparison.run([61], questions=2, regions=8)
+    comparison.run([61], sets=2, regions=8)
     assert comparison.found == 16
 
 
@@ -44,7 +44,7 @@ def test_other_norms_margin(kind: str, norm: str) -> None:
 def test_several_rows_margin(kind: str, norm: str) -> None:
     for rows in (2, 3):
         comparison = Comparison(family(rows)[kind], norm, "margin", rows)
-        comparison.run([rows, 62], questions=2, regions=2)
+        comparison.run([rows, 62], sets=2, regions=2)
         assert comparison.found == 4
 
 
@@ -53,7 +53,7 @@ def test_several_rows_margin(kind: str, norm: str) -> None:
 @pytest.mark.parametrize("rows", [1, 2])
 def test_distance(kind: str, norm: str, rows: int) -> None:
     comparison = Comparison(family(rows)[kind], norm, "distance", rows)
-    comparison.run([rows, 63], questions=2, regions=2)
+    comparison.run([rows, 63], sets=2, regions=2)
     assert comparison.compared == 4
     assert comparison.found > 0
 
@@ -63,7 +63,7 @@ def test_distance(kind: str, norm: str, rows: int) -> None:
 @pytest.mark.parametrize("kind", ["mlp 4", "residual 5"])
 def test_other_solvers(solver: str, mode: str, kind: str) -> None:
     comparison = Comparison(family(5)[kind], "linf", mode, solver=solver)
-    comparison.run([5, 64], questions=1, regions=6)
+    comparison.run([5, 64], sets=1, regions=6)
     assert comparison.found > 0
 
 
@@ -73,7 +73,7 @@ def test_patterns_that_no_input_has_are_infeasible(norm: str, kind: str) -> None
     network = family(6)[kind]
     generator = np.random.default_rng(65)
     engines = [make_engine(e, network, make_solver(SOLVER[norm])) for e in ("rows", "stacked")]
-    for case in asked(
+    for case in region_queries(
         generator, network, random_inputs(generator, norm, network.input_size, False), 3
     ):
         states = [
@@ -101,7 +101,7 @@ def test_a_region_out_of_the_balls_reach_is_infeasible(norm: str) -> None:
     assert not region.contains(inputs.center, tolerance=0.1)
     for name in ("rows", "stacked"):
         session = make_engine(name, network, make_solver(SOLVER[norm])).begin(inputs)
-        (case,) = asked(generator, network, inputs, 1)
+        (case,) = region_queries(generator, network, inputs, 1)
         assert session.least_margin(region, case.disjunct).ending is Ending.INFEASIBLE
 
 
@@ -112,7 +112,7 @@ def test_radius_zero_leaves_the_centre(norm: str, kind: str, rows: int) -> None:
     network = family(8)[kind]
     generator = np.random.default_rng(67)
     inputs = random_inputs(generator, norm, network.input_size, False).with_eps(0.0)
-    (case,) = asked(generator, network, inputs, 1, rows)
+    (case,) = region_queries(generator, network, inputs, 1, rows)
     margin = margin_at(case.disjunct, network, inputs.center)
     for name in ("rows", "stacked"):
         session = make_engine(name, network, make_solver(SOLVER[norm])).begin(inputs)
@@ -134,5 +134,5 @@ def test_larger_networks(norm: str, mode: str, rows: int) -> None:
             residual_net(seed, inputs=20, width=40),
         ):
             comparison = Comparison(network, norm, mode, rows)
-            comparison.run([seed, 68], questions=2, regions=6)
+            comparison.run([seed, 68], sets=2, regions=6)
             assert comparison.found > 0

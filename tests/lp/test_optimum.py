@@ -16,7 +16,7 @@ from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.spec import InputSet, LInf, UnsafeSet, get_norm
 from tests.support.networks import chain, dense, family, grid, mlp
-from tests.support.regions import asked, margin_at, patterns_of, points_of, random_inputs
+from tests.support.regions import margin_at, patterns_of, points_of, random_inputs, region_queries
 
 SOLVER = {"linf": "glop", "l1": "glop", "l2": "clarabel"}
 ENGINES = ("rows", "stacked")
@@ -51,7 +51,7 @@ def test_no_point_of_the_region_has_a_smaller_margin(
 ) -> None:
     network, generator, inputs = cases_of(seed, kind, norm, rows)
     session = engine_of(engine, network, norm).begin(inputs)
-    for case in asked(generator, network, inputs, 2, rows):
+    for case in region_queries(generator, network, inputs, 2, rows):
         optimum = session.least_margin(case.region, case.disjunct)
         assert optimum.found
         others = [points_of(generator, inputs, 60)]
@@ -80,7 +80,7 @@ def test_no_unsafe_point_of_the_region_is_nearer(
 ) -> None:
     network, generator, inputs = cases_of(seed, kind, norm, rows)
     session = engine_of(engine, network, norm).begin(inputs)
-    for case in asked(generator, network, inputs, 2, rows):
+    for case in region_queries(generator, network, inputs, 2, rows):
         points = np.concatenate([case.point[None], points_of(generator, inputs, 100)])
         points = np.stack([x for x in points if case.region.contains(x)])
         margins = case.disjunct.margins(network.forward(points))

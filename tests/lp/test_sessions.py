@@ -16,7 +16,7 @@ from onnx_lippa.lp.solver import Session, Solution, Solver
 from onnx_lippa.lp.solvers.table import make_single, make_solver
 from onnx_lippa.spec import InputSet, get_norm
 from tests.support.networks import family, mlp
-from tests.support.regions import asked, random_disjunct, random_inputs
+from tests.support.regions import random_disjunct, random_inputs, region_queries
 
 SOLVER = {"linf": "glop", "l1": "glop", "l2": "clarabel"}
 ENGINES = ("rows", "stacked")
@@ -39,7 +39,7 @@ def test_no_program_is_solved_where_the_closed_form_lies_in_the_region(
     for eps in (1e-4, 0.03):
         inputs = random_inputs(generator, norm, network.input_size, False).with_eps(eps)
         sessions = rows.begin(inputs), stacked.begin(inputs)
-        for case in asked(generator, network, inputs, 3):
+        for case in region_queries(generator, network, inputs, 3):
             cost = case.region.gradient(case.disjunct.matrix)[0]
             corner = inputs.norm.minimize_linear(
                 cost, inputs.center, inputs.eps, inputs.lower, inputs.upper
@@ -60,22 +60,20 @@ def test_no_program_is_solved_where_the_closed_form_lies_in_the_region(
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("norm", ["linf", "l1", "l2"])
 @pytest.mark.parametrize("kind", ["mlp 4", "conv 9"])
-def test_an_answer_does_not_depend_on_questions_before_it(
-    engine: str, norm: str, kind: str
-) -> None:
+def test_an_optimum_does_not_depend_on_solves_before_it(engine: str, norm: str, kind: str) -> None:
     network = family(21)[kind]
     generator = np.random.default_rng(81)
     used = make_engine(engine, network, make_solver(SOLVER[norm]))
     for _ in range(2):
         other = random_inputs(generator, norm, network.input_size, False)
         session = used.begin(other)
-        for case in asked(generator, network, other, 3):
+        for case in region_queries(generator, network, other, 3):
             session.least_margin(case.region, case.disjunct)
             session.least_distance(case.region, case.disjunct, -1.0)
     inputs = random_inputs(generator, norm, network.input_size, False)
     fresh = make_engine(engine, network, make_solver(SOLVER[norm]))
     sessions = used.begin(inputs), fresh.begin(inputs)
-    for case in asked(generator, network, inputs, 4):
+    for case in region_queries(generator, network, inputs, 4):
         for mode in ("margin", "distance"):
             answers = [
                 s.least_margin(case.region, case.disjunct)
@@ -94,7 +92,7 @@ def test_the_order_of_steps_does_not_change_their_optima(engine: str, norm: str)
     network = family(22)["mlp 6 deep"]
     generator = np.random.default_rng(82)
     inputs = random_inputs(generator, norm, 6, False)
-    cases = list(asked(generator, network, inputs, 6))
+    cases = list(region_queries(generator, network, inputs, 6))
     built = make_engine(engine, network, make_solver(SOLVER[norm]))
     found = []
     for order in (range(6), reversed(range(6))):
@@ -110,7 +108,7 @@ def test_without_time_there_is_no_optimum(engine: str, mode: str) -> None:
     network = mlp(23, (4, 30, 30, 3))
     generator = np.random.default_rng(83)
     inputs = random_inputs(generator, "linf", 4, False).with_eps(0.5)
-    (case,) = asked(generator, network, inputs, 1)
+    (case,) = region_queries(generator, network, inputs, 1)
     session = make_engine(engine, network, make_solver("glop")).begin(inputs)
     optimum = (
         session.least_margin(case.region, case.disjunct, time_limit=0.0)
@@ -155,7 +153,7 @@ def test_rows_engine_stops_between_rounds_and_counts_its_solves() -> None:
     inputs = random_inputs(generator, "linf", 6, False).with_eps(0.5)
     solver = Slow()
     session = make_engine("rows", network, solver).begin(inputs)
-    (case,) = asked(generator, network, inputs, 1)
+    (case,) = region_queries(generator, network, inputs, 1)
     optimum = session.least_margin(case.region, case.disjunct, time_limit=0.01)
     assert optimum.ending is Ending.OUT_OF_TIME
     assert optimum.solves == solver.counts.solves == 1
@@ -188,7 +186,7 @@ def test_a_solvers_failure_is_no_optimum(engine: str, rows: int) -> None:
     generator = np.random.default_rng(85)
     inputs = random_inputs(generator, "linf", 4, False).with_eps(0.5)
     session = make_engine(engine, network, Failing()).begin(inputs)
-    (case,) = asked(generator, network, inputs, 1, rows)
+    (case,) = region_queries(generator, network, inputs, 1, rows)
     for optimum in (
         session.least_margin(case.region, case.disjunct),
         session.least_distance(case.region, case.disjunct, 0.0),

@@ -15,7 +15,7 @@ from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.spec import InputSet, WeightedNorm, get_norm
 from tests.support.networks import chain, family, mlp
-from tests.support.regions import asked, points_of, random_disjunct
+from tests.support.regions import points_of, random_disjunct, region_queries
 
 SOLVER = {"linf": "glop", "l1": "glop", "l2": "clarabel"}
 KINDS = ("mlp 4", "leaky 5", "residual 5", "conv 9")
@@ -61,7 +61,7 @@ def test_margins_agree(norm: str, kind: str, rows: int) -> None:
     for _ in range(2):
         inputs = scaled_inputs(generator, norm, network.input_size)
         sessions = both(network, inputs)
-        for case in asked(generator, network, inputs, 5, rows):
+        for case in region_queries(generator, network, inputs, 5, rows):
             optima = [s.least_margin(case.region, case.disjunct) for s in sessions]
             assert all(optimum.found for optimum in optima)
             assert abs(optima[0].margin - optima[1].margin) <= AGREEMENT * max(
@@ -78,7 +78,7 @@ def test_distances_agree(norm: str, kind: str) -> None:
     inputs = scaled_inputs(generator, norm, network.input_size)
     sessions = both(network, inputs)
     found = 0
-    for case in asked(generator, network, inputs, 6):
+    for case in region_queries(generator, network, inputs, 6):
         margin = -float(case.disjunct.margins(network.forward(case.point[None]))[0]) - 1e-3
         optima = [s.least_distance(case.region, case.disjunct, margin) for s in sessions]
         assert all(optimum.found for optimum in optima)
@@ -134,7 +134,7 @@ def test_units_far_apart(norm: str) -> None:
     network, generator = family(23)["mlp 6 deep"], np.random.default_rng(23)
     inputs = scaled_inputs(generator, norm, network.input_size, spread=3.0)
     rows, stacked = both(network, inputs)
-    for case in asked(generator, network, inputs, 4):
+    for case in region_queries(generator, network, inputs, 4):
         one, other = (s.least_margin(case.region, case.disjunct) for s in (rows, stacked))
         assert one.found and other.found
         assert one.margin == pytest.approx(other.margin, abs=1e-5)

@@ -15,7 +15,7 @@ from onnx_lippa.onnx_io.reader import read_model
 from onnx_lippa.onnx_io.runtime import GradientRuntime
 from onnx_lippa.onnx_io.validation import determine_batch
 from tests.support.graphs import graph_model, load_model, node, normal, one_op, saved
-from tests.support.hostile import batch_switch
+from tests.support.hostile import batch_select
 from tests.support.layers import assert_near, check_alone, check_layers, check_loaded, check_model
 
 FLOAT64 = np.dtype(np.float64)
@@ -90,7 +90,7 @@ def test_samples_that_mix_only_where_they_are_large(tmp_path, least):
 @pytest.mark.parametrize("switch", [1, 6, 12, 63, 400])
 def test_outputs_that_turn_in_large_batches(tmp_path, switch):
     """In small ones it is a model for one sample; else nobody would see that it is none."""
-    model = batch_switch()
+    model = batch_select()
     many = next(one for one in model.graph.initializer if one.name == "many")
     many.CopyFrom(numpy_helper.from_array(np.int64(switch), "many"))
     if switch < 7:

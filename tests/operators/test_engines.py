@@ -76,12 +76,12 @@ def network_of(unit: str, seed: int) -> Network:
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_margin(unit, norm):
     comparison = Comparison(network_of(unit, 1), norm, "margin")
-    comparison.run([1, 70], questions=2, regions=6)
+    comparison.run([1, 70], sets=2, regions=6)
     assert comparison.found == 12
 
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_distance(unit):
     comparison = Comparison(network_of(unit, 2), "linf", "distance")
-    comparison.run([2, 71], questions=2, regions=6)
+    comparison.run([2, 71], sets=2, regions=6)
     assert comparison.found > 0

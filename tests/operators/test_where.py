@@ -335,7 +335,7 @@ def test_comparisons_with_infinity():
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 3)])
-def test_statements_of_the_select(shape):
+def test_statements_of_select(shape):
     check_layer(Select(shape), ((3, *shape),))
 
 

@@ -96,7 +96,7 @@ def test_constraints_on_inputs_and_outputs_together(tmp_path):
     assert len(found.outputs) == 2
 
 
-def test_nothing_asked_of_the_outputs(tmp_path):
+def test_no_condition_on_the_outputs(tmp_path):
     path = saved(graph_model([node("Relu", "x", "y")], (1,)), tmp_path)
     spec = tmp_path / "inputs.vnnlib"
     spec.write_text(
@@ -143,7 +143,7 @@ def test_a_property_of_another_model(tmp_path, inputs, outputs, kind):
         falsify(path, asked)
 
 
-def test_behind_a_softmax_only_the_order_can_be_asked(tmp_path):
+def test_behind_a_softmax_only_the_order_can_be_specified(tmp_path):
     path = saved(graph_model([node("Softmax", "x", "y", axis=1)], (2,)), tmp_path)
     order = Property.build([0, 0], [1, 1], [([[1, -1]], [0.0])])
     check_sat(falsify(path, order), order, path)

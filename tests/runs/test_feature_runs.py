@@ -82,7 +82,7 @@ def test_replayed_from_the_files_of_the_run_alone(finished, files):
     ],
     ids=["eps", "upper", "fixed", "grid", "one eps"],
 )
-def test_another_question_is_not_confirmed(run, change):
+def test_another_specification_is_not_confirmed(run, change):
     edit_json(run / "run.json", change)
     with pytest.raises((FalseClaimError, InputError)):
         replay(run)
@@ -102,7 +102,7 @@ def test_another_question_is_not_confirmed(run, change):
         lambda values: values.pop("upper"),
     ],
 )
-def test_damaged_questions(run, change):
+def test_damaged_specifications(run, change):
     edit_json(run / "run.json", change)
     with pytest.raises(InputError):
         replay(run)

@@ -222,7 +222,7 @@ ASKED_CHANGES = {
 
 
 @pytest.mark.parametrize("name", list(ASKED_CHANGES))
-def test_changed_question(run, name):
+def test_changed_specification(run, name):
     edit_json(run / "run" / "run.json", ASKED_CHANGES[name])
     with pytest.raises(FalseClaimError):
         replay(run / "run")
@@ -367,7 +367,7 @@ def test_inputs_of_another_width(run):
 @pytest.mark.parametrize("key", ["model", "model_sha256", "data", "indices", "norm", "eps",
                                  "lower", "upper", "targets"])  # fmt: skip
 @pytest.mark.parametrize("value", [None, "nonsense", -7, [1.5]])
-def test_questions_that_make_no_sense(run, key, value):
+def test_specifications_that_make_no_sense(run, key, value):
     if key in ("model", "data") and value == "nonsense":
         return  # a path that was changed by hand: the file is found beside the folder
     edit_json(run / "run" / "run.json", lambda asked: asked.update({key: value}))

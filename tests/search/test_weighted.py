@@ -197,7 +197,7 @@ def test_weights_of_the_objective_sum_to_one_and_constraints_are_free():
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_what_is_said_of_differences_holds_wherever_the_relations_are_met(seed):
+def test_bounds_of_differences_hold_wherever_the_relations_hold(seed):
     generator = np.random.default_rng(seed)
     reduced, d = related(generator, 2, 5)
     delta = float(generator.choice([0.02, 0.3]))

@@ -228,7 +228,7 @@ def test_formulas_that_are_false_in_themselves():
     assert asked(false).contradiction == "a comparison of numbers (line 3) never holds"
 
 
-def test_a_property_of_inputs_alone_is_met_by_all_of_the_box():
+def test_a_property_of_inputs_alone_holds_in_all_of_the_box():
     found = asked(between(0, 1))
     (case,) = found.cases
     (disjunct,) = case.unsafe.disjuncts

@@ -1,4 +1,4 @@
-"""The same questions put to both LP engines, and their answers held together."""
+"""Both LP engines on the same regions, and their optima compared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from onnx_lippa.ir.network import Network
 from onnx_lippa.lp.engine import Optimum
 from onnx_lippa.lp.engines import make_engine
 from onnx_lippa.lp.solvers.table import make_solver
-from tests.support.regions import ExactClaim, asked, margin_at, random_inputs
+from tests.support.regions import RegionQuery, margin_at, random_inputs, region_queries
 
 SOLVER = {"linf": "glop", "l1": "glop", "l2": "clarabel"}
 
@@ -22,14 +22,14 @@ NEAR_ZERO = 4e-6
 """Agreement of ℓ2 distances that are about zero: the root of twice an objective's 1e-12."""
 
 
-def demanded(generator: np.random.Generator, case: ExactClaim, network: Network) -> float:
+def demanded(generator: np.random.Generator, case: RegionQuery, network: Network) -> float:
     """A margin that some of the region's points reach and others do not."""
     margin = margin_at(case.disjunct, network, case.point)
     return -margin + 0.02 * abs(margin) * float(generator.choice([-1.0, 1.0]))
 
 
 class Comparison:
-    """Puts the same questions to both engines and holds their answers together."""
+    """Solves the same regions with both engines and compares their optima."""
 
     def __init__(self, network: Network, norm: str, mode: str, rows: int = 1, solver: str = ""):
         self.network, self.norm, self.mode, self.rows = network, norm, mode, rows
@@ -42,14 +42,14 @@ class Comparison:
         self.compared = 0
         self.found = 0
 
-    def run(self, seed: list[int], questions: int, regions: int) -> None:
+    def run(self, seed: list[int], sets: int, regions: int) -> None:
         generator = np.random.default_rng(seed)
-        for question in range(questions):
+        for place in range(sets):
             inputs = random_inputs(
-                generator, self.norm, self.network.input_size, grid=question % 2 == 1
+                generator, self.norm, self.network.input_size, grid=place % 2 == 1
             )
             sessions = [engine.begin(inputs) for engine in self.engines]
-            for case in asked(generator, self.network, inputs, regions, self.rows):
+            for case in region_queries(generator, self.network, inputs, regions, self.rows):
                 if self.mode == "margin":
                     optima = [s.least_margin(case.region, case.disjunct) for s in sessions]
                     # The point that the region was taken from is in it, so there is an optimum.
@@ -63,7 +63,7 @@ class Comparison:
         for solver in self.solvers:
             assert solver.counts.failures == 0
 
-    def compare(self, case: ExactClaim, rows: Optimum, stacked: Optimum) -> None:
+    def compare(self, case: RegionQuery, rows: Optimum, stacked: Optimum) -> None:
         self.compared += 1
         assert rows.ending is stacked.ending
         if not rows.found:
@@ -79,7 +79,7 @@ class Comparison:
         for optimum in (rows, stacked):
             self.check_point(case, optimum)
 
-    def check_point(self, case: ExactClaim, optimum: Optimum) -> None:
+    def check_point(self, case: RegionQuery, optimum: Optimum) -> None:
         """The optimum is what it says it is."""
         inputs, x = case.inputs, optimum.x
         assert np.all(x >= inputs.lower - 1e-7)

@@ -78,7 +78,7 @@ def truth(formula: Formula, x: np.ndarray, y: np.ndarray) -> bool:
     return total < formula.bound if formula.strict else total <= formula.bound
 
 
-def met(conjunction: Conjunction, values: np.ndarray) -> bool:
+def satisfied(conjunction: Conjunction, values: np.ndarray) -> bool:
     """Whether a conjunction's rows hold, in rational arithmetic."""
     exact = [Fraction(float(value)) for value in values]
     for row, bound in zip(conjunction.matrix, conjunction.bound, strict=True):
@@ -98,6 +98,6 @@ def covered(asked: Property, x: np.ndarray, y: np.ndarray) -> bool:
     both = (y, x) if asked.joint else (y,)
     values = np.concatenate([part.astype(np.float64) for part in both])
     return any(
-        in_box(case, x) and any(met(disjunct, values) for disjunct in case.unsafe.disjuncts)
+        in_box(case, x) and any(satisfied(disjunct, values) for disjunct in case.unsafe.disjuncts)
         for case in asked.cases
     )

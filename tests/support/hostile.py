@@ -150,7 +150,7 @@ def zip_map(inputs: list[str]) -> onnx.ModelProto:
     return made
 
 
-def batch_switch() -> onnx.ModelProto:
+def batch_select() -> onnx.ModelProto:
     nodes = [
         node("Shape", "x", "s"), node("Gather", "s zero", "n"), node("Greater", "n many", "big"),
         node("Where", "big minus plus", "sign"), node("MatMul", "x w", "a"),
@@ -273,7 +273,7 @@ MODELS: dict[str, Callable[[], onnx.ModelProto]] = {
     "a reference outside functions": lambda: attribute(ref_attr_name="foo"),
     "an infinite attribute": lambda: attribute(f=float("inf")),
     "an attribute that is no number": lambda: attribute(f=float("nan")),
-    "outputs by the size of the batch": batch_switch,
+    "outputs by the size of the batch": batch_select,
     "a device for weights": lambda: external("/dev/zero"),
     "weights above the folder": lambda: external("../../../../etc/passwd"),
     # names

@@ -204,7 +204,7 @@ def _check_piece_is_affine(layer: PiecewiseLayer, state: np.ndarray, x: np.ndarr
 
 
 def _check_constraints_are_exact(layer: PiecewiseLayer, state: np.ndarray, x: np.ndarray) -> None:
-    """Elsewhere, the constraints is negative unless the pieces give the layer's own value there."""
+    """Elsewhere, constraints are negative unless the pieces give the layer's own value there."""
     algebra = NumpyAlgebra()
     constraints = layer.constraints(algebra, state, x).reshape(len(x), -1).min(axis=1)
     valid = constraints >= 0.0

@@ -16,7 +16,7 @@ from onnx_lippa.spec.norms.base import Norm
 from onnx_lippa.spec.norms.linf import LInf
 
 
-def question_of(norm: Norm, center: np.ndarray, eps: float) -> InputSet:
+def input_set_of(norm: Norm, center: np.ndarray, eps: float) -> InputSet:
     return InputSet(center, norm, eps, np.full(center.size, -2.0), np.full(center.size, 2.0))
 
 
@@ -27,11 +27,11 @@ def random_system(
     norm: Norm | None = None,
     eps: float = 0.7,
 ) -> tuple[ReducedNetwork, InputSet]:
-    """A random system with bounds by interval arithmetic, and the question it is about."""
+    """A random system with bounds by interval arithmetic, and its input set."""
     units, k = sum(blocks), 3
     center = np.round(generator.uniform(-1, 1, d), 2)
-    question = question_of(norm or LInf(), center, eps)
-    domain = InputDomain.of(question)
+    inputs = input_set_of(norm or LInf(), center, eps)
+    domain = InputDomain.of(inputs)
     starts = (0, *np.cumsum(blocks).tolist())
     on_input = generator.normal(size=(units, d))
     on_units = np.zeros((units, units))
@@ -51,7 +51,7 @@ def random_system(
         generator.normal(size=(k, d)), generator.normal(size=(k, units)),
         generator.normal(size=k), np.arange(units),
     )  # fmt: skip
-    return reduced, question
+    return reduced, inputs
 
 
 def random_disjunct(generator: np.random.Generator, rows: int, shift: float = 0.0) -> Conjunction:
@@ -88,38 +88,38 @@ def pieces(
 def least_margin(
     reduced: ReducedNetwork,
     disjunct: Conjunction,
-    question: InputSet,
+    inputs: InputSet,
     fixed: np.ndarray | None = None,
 ) -> float:
     """``min max_i (A f - b)_i`` over all patterns, over x, |x - center| and τ; inf if none is."""
     d, best = reduced.inputs, np.inf
-    l1 = question.norm.order == 1
+    l1 = inputs.norm.order == 1
     for signs, rows, offset, f_rows, f_offset in pieces(reduced, fixed):
         sign = signs.astype(float)
         margins = disjunct.matrix @ f_rows
-        a, b = _rows_over(d, sign, rows, offset, question)
+        a, b = _rows_over(d, sign, rows, offset, inputs)
         a = np.vstack([a, np.hstack([margins, np.zeros((len(margins), d)), -_ones(margins)])])
         b = np.append(b, disjunct.bound - disjunct.matrix @ f_offset)
         if l1:
             total = np.concatenate([np.zeros(d), np.ones(d), [0.0]])
-            a, b = np.vstack([a, total]), np.append(b, question.eps)
+            a, b = np.vstack([a, total]), np.append(b, inputs.eps)
         cost = np.zeros(2 * d + 1)
         cost[-1] = 1.0
         best = min(best, _optimum(cost, a, b, reduced))
     return best
 
 
-def least_distance(reduced: ReducedNetwork, disjunct: Conjunction, question: InputSet) -> float:
+def least_distance(reduced: ReducedNetwork, disjunct: Conjunction, inputs: InputSet) -> float:
     """The least distance at which every margin is at most 0, over all patterns."""
     d, best = reduced.inputs, np.inf
     for signs, rows, offset, f_rows, f_offset in pieces(reduced):
         sign = signs.astype(float)
         margins = disjunct.matrix @ f_rows
-        a, b = _rows_over(d, sign, rows, offset, question)
+        a, b = _rows_over(d, sign, rows, offset, inputs)
         a = np.vstack([a, np.hstack([margins, np.zeros((len(margins), d + 1))])])
         b = np.append(b, disjunct.bound - disjunct.matrix @ f_offset)
         cost = np.concatenate([np.zeros(d), np.ones(d), [0.0]])
-        if question.norm.order == np.inf:
+        if inputs.norm.order == np.inf:
             cost = np.zeros(2 * d + 1)
             cost[-1] = 1.0  # τ >= |x - center| of every feature
             most = np.hstack([np.zeros((d, d)), np.eye(d), -np.ones((d, 1))])
@@ -133,7 +133,7 @@ def _ones(like: np.ndarray) -> np.ndarray:
 
 
 def _rows_over(
-    d: int, sign: np.ndarray, rows: np.ndarray, offset: np.ndarray, question: InputSet
+    d: int, sign: np.ndarray, rows: np.ndarray, offset: np.ndarray, inputs: InputSet
 ) -> tuple[np.ndarray, np.ndarray]:
     """``sign ẑ >= 0`` and ``|x - center| <= w`` over (x, w, τ), as ``a v <= b``."""
     identity, column = np.eye(d), np.zeros((d, 1))
@@ -145,7 +145,7 @@ def _rows_over(
             np.hstack([-identity, -identity, column]),
         ]
     )
-    return a, np.concatenate([sign * offset, question.center, -question.center])
+    return a, np.concatenate([sign * offset, inputs.center, -inputs.center])
 
 
 def _optimum(cost: np.ndarray, a: np.ndarray, b: np.ndarray, reduced: ReducedNetwork) -> float:

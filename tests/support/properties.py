@@ -14,7 +14,7 @@ from onnx_lippa.onnx_io import Model, gradient_model
 from tests.support import layers as checks
 from tests.support.engines import Comparison
 from tests.support.layers import EXACT, FLOAT32, assert_near, build_inputs
-from tests.support.regions import ExactClaim
+from tests.support.regions import RegionQuery
 
 MOST_FACES = 400
 """Faces of a network that is small enough for the engines to be compared on it."""
@@ -81,7 +81,7 @@ def check_regions(model: Model) -> None:
 class _Comparison(Comparison):
     """The engines, where the network may jump on a face between two regions."""
 
-    def check_point(self, case: ExactClaim, optimum: Optimum) -> None:
+    def check_point(self, case: RegionQuery, optimum: Optimum) -> None:
         """On a face the network may be on the other side of the jump."""
         if not any(isinstance(step.layer, Select) for step in self.network.steps):
             super().check_point(case, optimum)
@@ -93,7 +93,7 @@ def check_engines(model: Model, norm: str = "linf", regions: int = 3) -> None:
     faces = LinearRegion.of(network, np.zeros(network.input_size)).faces
     if faces <= MOST_FACES:
         comparison = _Comparison(network, norm, "margin")
-        comparison.run([network.input_size, faces], questions=1, regions=regions)
+        comparison.run([network.input_size, faces], sets=1, regions=regions)
 
 
 PROPERTIES: dict[str, Callable[[Model], None]] = {

@@ -1,4 +1,4 @@
-"""Questions, regions and disjuncts to put to the engines."""
+"""Input sets, regions and disjuncts for the LP engines."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _STRETCH = {"linf": lambda d: 1.0, "l1": float, "l2": lambda d: float(np.sqrt(d)
 
 
 @dataclass(frozen=True)
-class ExactClaim:
-    """One region of a question's ball, with a point of both, and what is asked of it."""
+class RegionQuery:
+    """A linear region that meets an input set, a point of both, and an unsafe disjunct."""
 
     inputs: InputSet
     region: LinearRegion
@@ -57,14 +57,14 @@ def random_disjunct(generator: np.random.Generator, classes: int, rows: int) -> 
     return Conjunction(generator.normal(size=(rows, classes)), 0.3 * generator.normal(size=rows))
 
 
-def asked(
+def region_queries(
     generator: np.random.Generator, network: Network, inputs: InputSet, regions: int, rows: int = 1
-) -> Iterator[ExactClaim]:
+) -> Iterator[RegionQuery]:
     """Regions met by the ball, each with a random disjunct."""
     for point in points_of(generator, inputs, regions):
         region = LinearRegion.of(network, point)
         disjunct = random_disjunct(generator, network.output_size, rows)
-        yield ExactClaim(inputs, region, point, disjunct)
+        yield RegionQuery(inputs, region, point, disjunct)
 
 
 def margin_at(disjunct: Conjunction, network: Network, x: Float64) -> float:

@@ -50,7 +50,7 @@ class Tiny:
 
 
 @dataclass(frozen=True)
-class ExactClaim:
+class RandomProperty:
     """Bounds, infinite where there are none, and rows ``matrix @ y <= bound``."""
 
     lower: np.ndarray
@@ -86,7 +86,7 @@ def tiny(generator) -> Tiny:
     )
 
 
-def question(generator, network: Tiny, missing: float = 0.5) -> ExactClaim:
+def random_property(generator, network: Tiny, missing: float = 0.5) -> RandomProperty:
     d, k = network.inputs, network.outputs
     lower = dyadic(generator, d, 12)
     upper = lower + generator.integers(0, 20, d) / 4.0
@@ -96,19 +96,19 @@ def question(generator, network: Tiny, missing: float = 0.5) -> ExactClaim:
     matrix = generator.integers(-2, 3, (rows, k)).astype(float)
     matrix[:, 0] += matrix[:, 0] == 0
     bound = generator.integers(-80, 10, rows) / 4.0
-    return ExactClaim(lower, upper, matrix, bound, bool(generator.integers(2)))
+    return RandomProperty(lower, upper, matrix, bound, bool(generator.integers(2)))
 
 
-def least_margin(network: Tiny, asked: ExactClaim) -> float:
+def least_margin(network: Tiny, wanted: RandomProperty) -> float:
     """``min max_i matrix_i @ y - bound_i``, -1 where it is less; infinite without any input."""
     hidden = [len(bias) for _, bias in network.layers[:-1]]
     best = np.inf
     for signs in itertools.product((0, 1), repeat=sum(hidden)):
-        best = min(best, _on_pattern(network, asked, np.split(signs, np.cumsum(hidden)[:-1])))
+        best = min(best, _on_pattern(network, wanted, np.split(signs, np.cumsum(hidden)[:-1])))
     return best
 
 
-def _on_pattern(network: Tiny, asked: ExactClaim, signs) -> float:
+def _on_pattern(network: Tiny, wanted: RandomProperty, signs) -> float:
     d = network.inputs
     a, c = np.eye(d), np.zeros(d)
     rows, sides = [], []
@@ -119,11 +119,11 @@ def _on_pattern(network: Tiny, asked: ExactClaim, signs) -> float:
         sides.append(-flip * c)
         a, c = a * sign[:, None], c * sign
     weight, bias = network.layers[-1]
-    a, c = asked.matrix @ (weight @ a), asked.matrix @ (weight @ c + bias)
+    a, c = wanted.matrix @ (weight @ a), wanted.matrix @ (weight @ c + bias)
     left = np.vstack([np.hstack([np.vstack(rows), np.zeros((sum(map(len, rows)), 1))]),
                       np.hstack([a, -np.ones((len(a), 1))])])  # fmt: skip
-    right = np.concatenate([*sides, asked.bound - c])
-    lower, upper = np.append(asked.lower, -1.0), np.append(asked.upper, np.inf)
+    right = np.concatenate([*sides, wanted.bound - c])
+    lower, upper = np.append(wanted.lower, -1.0), np.append(wanted.upper, np.inf)
     bounds = np.stack([lower, upper], axis=1)
     found = linprog(np.eye(d + 1)[-1], left, right, bounds=bounds)
     return found.fun if found.status == 0 else np.inf

@@ -1,4 +1,4 @@
-"""Small limits on large questions: no answer much later than its limit."""
+"""Small limits on large networks: no answer much later than its limit."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_below_a_node_everything_counts(monkeypatch):
     np.testing.assert_array_equal(found.bounds, whole.bounds)
 
 
-def test_no_groups_where_everything_is_seen_or_the_reach_is_no_box():
+def test_no_groups_where_everything_is_seen_or_the_domain_is_no_box():
     units, relaxed, objectives = banded(0)
     ones = np.ones_like(objectives.on_units)
     dense = Objectives.within(units, objectives.on_input, ones, objectives.offset)
