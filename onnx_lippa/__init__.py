@@ -30,10 +30,17 @@ if TYPE_CHECKING:
         UnsupportedModelError,
     )
     from onnx_lippa.onnx_io import LoadLimits, Model, inspect, load
-    from onnx_lippa.runs.events import Ended, Finished, Improved, Started
     from onnx_lippa.runs.finding import Answer, Finding
     from onnx_lippa.runs.replay import replay
-    from onnx_lippa.runs.results import Curve, InterruptedRun, Results
+    from onnx_lippa.runs.results import (
+        Curve,
+        Ended,
+        Finished,
+        Improved,
+        InterruptedRun,
+        Results,
+        Started,
+    )
     from onnx_lippa.spec import Property
     from onnx_lippa.witness import Verdict
 
@@ -87,10 +94,17 @@ _HOME: Final = {
         "UnsupportedModelError",
     ),
     "onnx_lippa.onnx_io": ("LoadLimits", "Model", "inspect", "load"),
-    "onnx_lippa.runs.events": ("Ended", "Finished", "Improved", "Started"),
+    "onnx_lippa.runs.results": (
+        "Curve",
+        "Ended",
+        "Finished",
+        "Improved",
+        "InterruptedRun",
+        "Results",
+        "Started",
+    ),
     "onnx_lippa.runs.finding": ("Answer", "Finding"),
     "onnx_lippa.runs.replay": ("replay",),
-    "onnx_lippa.runs.results": ("Curve", "InterruptedRun", "Results"),
     "onnx_lippa.spec": ("Property",),
     "onnx_lippa.witness": ("Verdict",),
 }

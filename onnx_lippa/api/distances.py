@@ -20,8 +20,7 @@ from onnx_lippa.api.options import (
 )
 from onnx_lippa.errors import InputError
 from onnx_lippa.runs.distances import Distance
-from onnx_lippa.runs.events import Listener
-from onnx_lippa.runs.results import Results
+from onnx_lippa.runs.results import Listener, Results
 from onnx_lippa.spec import Norm
 from onnx_lippa.state import Budget
 

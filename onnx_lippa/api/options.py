@@ -15,9 +15,8 @@ from onnx_lippa.attacks import AttackMethod
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.proofs import ProofMethod
-from onnx_lippa.runs.events import Listener
 from onnx_lippa.runs.inputs import take_arrays
-from onnx_lippa.runs.results import Curve, Results
+from onnx_lippa.runs.results import Curve, Listener, Results
 from onnx_lippa.runs.session import RunMethod, Task, run, run_curve
 from onnx_lippa.runs.specification import RunSpecification, Targets
 from onnx_lippa.spec import InputSpecification, Norm, get_norm

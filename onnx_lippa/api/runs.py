@@ -31,8 +31,7 @@ from onnx_lippa.attacks import AttackMethod, make_attack
 from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.proofs import ProofMethod, make_proof
 from onnx_lippa.runs.audit import Audit
-from onnx_lippa.runs.events import Listener
-from onnx_lippa.runs.results import Curve, Results
+from onnx_lippa.runs.results import Curve, Listener, Results
 from onnx_lippa.spec import Norm
 from onnx_lippa.state import Budget
 

@@ -20,8 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.runs.events import Ended, Event, Finished, Started
-from onnx_lippa.runs.results import Results
+from onnx_lippa.runs.results import Ended, Event, Finished, Results, Started
 from onnx_lippa.runs.summary import (
     CURVE_COLUMNS,
     ROBUST_ERROR,

@@ -1,11 +1,12 @@
-"""The results of a run over many inputs, and of a curve over several radii."""
+"""The results of a run over many inputs, of a curve over several radii, and events on the way."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, final, overload
+from typing import TYPE_CHECKING, TypeAlias, final, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.runs.inputs import RunInputs
 from onnx_lippa.runs.record import Record
+from onnx_lippa.runs.specification import RunSpecification
 from onnx_lippa.runs.summary import Summary, curve_text, summary_text
 from onnx_lippa.witness import Effort, Result, Verdict
 
@@ -176,6 +178,8 @@ class Curve(Sequence[Results]):
         """One row for each radius and input; the column ``eps`` holds the radius."""
         import pandas  # noqa: PLC0415 - half a second that only this call needs
 
+        if not self.per_radius:
+            return pandas.DataFrame()
         frames = [one.to_pandas() for one in self.per_radius]
         for eps, frame in zip(self.radii, frames, strict=True):
             frame.insert(0, "eps", eps)
@@ -192,3 +196,71 @@ class InterruptedRun(KeyboardInterrupt):
     def __init__(self, results: Results | Curve) -> None:
         super().__init__(repr(results))
         self.results = results
+
+
+class Stage(Enum):
+    """The stages of runs; an audit has all but the last, and repeats PATTERNS and SEARCH."""
+
+    GRADIENTS = "PGD"
+    BOUNDS = "linear bounds"
+    LIPPA = "LiPPA"
+    PATTERNS = "large neighbourhood search"
+    SEARCH = "branch and bound"
+    DISTANCE = "minimal distortion"
+
+
+@dataclass(frozen=True)
+class Started:
+    """A run begins, at one radius.
+
+    Attributes:
+        specification: the specification of the run.
+        inputs: number of inputs.
+        known: the results that need no work: resumed, or carried over from another radius.
+    """
+
+    specification: RunSpecification
+    inputs: int
+    known: tuple[Result, ...]
+
+
+@dataclass(frozen=True)
+class Improved:
+    """A stage of an audit has looked at an input, which stays open.
+
+    Attributes:
+        stage: the stage.
+        result: what is known of the input.
+    """
+
+    stage: Stage
+    result: Result
+
+
+@dataclass(frozen=True)
+class Finished:
+    """An input has its result, and no stage looks at it again.
+
+    Attributes:
+        stage: the last stage.
+        result: the result.
+    """
+
+    stage: Stage
+    result: Result
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run has ended, or was cut short.
+
+    Attributes:
+        results: the results of all inputs that are finished.
+    """
+
+    results: Results
+
+
+InputEvent: TypeAlias = Improved | Finished
+Event: TypeAlias = Started | Improved | Finished | Ended
+Listener: TypeAlias = Callable[[Event], None]

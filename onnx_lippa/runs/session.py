@@ -18,19 +18,21 @@ from typing import Final, TypeAlias, final
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.runs.audit import Audit
 from onnx_lippa.runs.curve import carry_over, folder_of, lock_curve, order_radii, write_curve
-from onnx_lippa.runs.events import (
+from onnx_lippa.runs.folder import RunFolder
+from onnx_lippa.runs.identity import Identity, state_options
+from onnx_lippa.runs.inputs import RunInputs
+from onnx_lippa.runs.results import (
+    Curve,
     Ended,
     Event,
     Finished,
     InputEvent,
+    InterruptedRun,
     Listener,
+    Results,
     Stage,
     Started,
 )
-from onnx_lippa.runs.folder import RunFolder
-from onnx_lippa.runs.identity import Identity, state_options
-from onnx_lippa.runs.inputs import RunInputs
-from onnx_lippa.runs.results import Curve, InterruptedRun, Results
 from onnx_lippa.runs.specification import RunSpecification
 from onnx_lippa.runs.summary import RunFacts, summarise
 from onnx_lippa.runs.workers import outcomes

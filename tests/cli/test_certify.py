@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa import FalseClaimError, replay
-from onnx_lippa.runs.events import Finished
+from onnx_lippa.runs.results import Finished
 from onnx_lippa.runs.session import Session
 from tests.support.attacks import DIGITS, DIGITS_DATA
 from tests.support.commands import command

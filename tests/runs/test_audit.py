@@ -16,8 +16,8 @@ from onnx_lippa.proofs import BranchAndBound, LinearBounds, ProofMethod
 from onnx_lippa.runs.audit import Audit
 from onnx_lippa.runs.contradiction import merged
 from onnx_lippa.runs.curve import carry_over, order_radii
-from onnx_lippa.runs.events import Finished, Stage
 from onnx_lippa.runs.finding import Answer
+from onnx_lippa.runs.results import Finished, Stage
 from onnx_lippa.runs.workers import Job, Workers
 from onnx_lippa.spec import Property, get_norm
 from onnx_lippa.state import Budget
