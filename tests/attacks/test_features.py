@@ -75,7 +75,7 @@ def test_coarse_grids_against_every_point(tmp_path, seed):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"eps": [0.1, 0.2]}, "64"),
+        ({"scale": [0.1, 0.2]}, "64"),
         ({"eps": -0.1}, "negative"),
         ({"grid": [0.5]}, "64"),
         ({"grid": -1.0}, "negative"),
