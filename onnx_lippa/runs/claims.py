@@ -332,10 +332,11 @@ def _check_summary(
     """Sums the results up again, which must give every figure of the summary.
 
     Returns:
-        The summary, in full.
+        The values of the file, of which older ones lack some.
     """
     with reading(path, AGAIN):
-        stored: dict[str, Any] = complete(json.loads(path.read_bytes()))
+        written: dict[str, Any] = json.loads(path.read_bytes())
+        stored = complete(written)
         facts = {name: stored[name] for name in _FACTS}
         seconds = stored["seconds"]
     for name in ("model_sha256", "norm", "features", "targets"):
@@ -349,7 +350,7 @@ def _check_summary(
                 f"{SUMMARY} says {name} is {stored.get(name)}, but the run's other files give "
                 f"{value}"
             )
-    return stored
+    return written
 
 
 def _requirement(index: int) -> Callable[[bool, str], None]:

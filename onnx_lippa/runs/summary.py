@@ -38,6 +38,7 @@ _FOUND_BY: Final = {
     "grid": "found by grid search",
     "mip": "found by MIPs",
     "search": "found by branch and bound",
+    "sampling": "found by random search",
 }
 _PROVED_BY: Final = {
     "interval": "by interval bounds",
@@ -69,13 +70,15 @@ class Counts:
 @dataclass(frozen=True)
 class Found:
     """How many of the adversarial ones were found by gradients, and how many only by LPs, by a
-    search among the points of a grid, by mixed-integer programs, or by a complete search."""
+    search among the points of a grid, by mixed-integer programs, by a complete search, or by random
+    search."""
 
     gradient: int
     lp: int
     grid: int
     mip: int = 0
     search: int = 0
+    sampling: int = 0
 
 
 @dataclass(frozen=True)
@@ -192,7 +195,14 @@ def summarise(facts: RunFacts, outcomes: Sequence[Result], seconds: float) -> Su
         found_by=Found(
             *(
                 sum(o.found_by is by for o in broken)
-                for by in (FoundBy.GRADIENT, FoundBy.LP, FoundBy.GRID, FoundBy.MIP, FoundBy.SEARCH)
+                for by in (
+                    FoundBy.GRADIENT,
+                    FoundBy.LP,
+                    FoundBy.GRID,
+                    FoundBy.MIP,
+                    FoundBy.SEARCH,
+                    FoundBy.SAMPLING,
+                )
             )
         ),
         proved_by=Proved(
@@ -223,7 +233,10 @@ def complete(values: dict[str, Any]) -> dict[str, Any]:
         KeyError, TypeError: it says nothing of what was found.
     """
     full = _OF_BEFORE | values
-    return full | {"found_by": {"grid": 0, "mip": 0, "search": 0} | full["found_by"]}
+    found_by = {"grid": 0, "mip": 0, "search": 0} | full["found_by"]
+    if "sampling" not in found_by:  # was not counted, but found the rest
+        found_by["sampling"] = full["counts"]["adversarial"] - sum(found_by.values())
+    return full | {"found_by": found_by}
 
 
 def versions() -> dict[str, str]:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from onnx_lippa import FalseClaimError, InputError, LippaError, LoadLimits, ModelError, replay
-from tests.support.attacks import DIGITS, DIGITS_DATA, MODELS
+from onnx_lippa.runs.summary import Summary
+from tests.support.attacks import DIGITS, DIGITS_DATA, MODELS, mlp_file
 from tests.support.commands import FEW, command, contents
 from tests.support.folders import edit_arrays, edit_json, edit_records
 
@@ -420,3 +421,21 @@ def test_the_model_of_a_folder_is_loaded_within_limits(run):
     with pytest.raises(ModelError):
         replay(run / "run", limits=LoadLimits(seconds=1e-4))
     assert replay(run / "run", limits=LoadLimits()) == replay(run / "run")
+
+
+def test_a_summary_without_the_figures_of_later_versions(tmp_path, monkeypatch):
+    """Its checksum is that of what was written; random search was not counted, but found some."""
+    written, model, out = Summary.as_json, mlp_file(tmp_path, (3, 8, 3)), tmp_path / "run"
+
+    def earlier(self):
+        values = written(self)
+        assert values["found_by"].pop("sampling") > 0
+        del values["median_distance_bound"], values["proven_distances"]
+        return values
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Summary, "as_json", earlier)
+        assert command("attack", model, "--eps", 0.3, "--first", 20, "--out", out).code == 0
+    summary = json.loads((out / "summary.json").read_text())
+    assert "sampling" not in summary["found_by"]
+    assert replay(out).adversarial == summary["counts"]["adversarial"]
