@@ -33,7 +33,7 @@ ALONE = {
     "disagreeing+influential": ((FreeNeurons.DISAGREEING, FreeNeurons.INFLUENTIAL),),
 }
 COLUMNS = (
-    "network", "eps", "free units", "size", "open", "broken", "minutes", "broken a minute",
+    "network", "eps", "free neurons", "size", "open", "broken", "minutes", "broken a minute",
     "programs", "median margin before", "after",
 )  # fmt: skip
 
