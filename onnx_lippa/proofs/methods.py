@@ -53,7 +53,7 @@ class ProofMethod(Method):
     What it does to one input depends on that input alone.
     """
 
-    stage: ClassVar[str] = "complete search"
+    stage: ClassVar[str] = "branch and bound"
     radius_order: ClassVar[RadiusOrder] = RadiusOrder.DESCENDING
     is_batched: ClassVar[bool] = False
 
