@@ -30,54 +30,71 @@ class TensorSequence:
 
 Value: TypeAlias = Operand | TensorSequence
 """The value of a tensor name in a graph."""
+Body: TypeAlias = Callable[[onnx.GraphProto, Mapping[str, Value]], list[Value]]
+"""Imports a subgraph with values for its inputs, and returns its outputs."""
 
 
 @dataclass(frozen=True)
-class SequenceNode:
-    """A node that takes or returns a sequence.
+class UnrolledNode:
+    """A node that chooses or repeats subgraphs, or takes or returns a sequence.
 
     Attributes:
         operands: its inputs in order.
-        attributes: its attributes by name.
+        attributes: its attributes by name, subgraphs excepted.
+        graphs: its subgraphs by the name of the attribute.
+        run: imports one of them.
         limits: how large constants may become.
     """
 
     operands: tuple[Value, ...]
-    attributes: dict[str, Attribute]
+    attributes: Mapping[str, Attribute]
+    graphs: Mapping[str, onnx.GraphProto]
+    run: Body
     limits: SizeLimits
+
+    def operand(self, position: int) -> Value:
+        """An input; None where it is absent."""
+        return self.operands[position] if position < len(self.operands) else None
 
     def sequence(self) -> tuple[Operand, ...]:
         """The entries of the first input."""
-        first = self.operands[0] if self.operands else None
+        first = self.operand(0)
         if not isinstance(first, TensorSequence):
             raise Unsupported("its first input must be a sequence of tensors")
         return first.entries
 
-    def tensor(self, place: int) -> Operand:
+    def tensor(self, position: int) -> Operand:
         """An input that is a tensor; None where it is absent."""
-        value = self.operands[place] if place < len(self.operands) else None
+        value = self.operand(position)
         if isinstance(value, TensorSequence):
-            raise Unsupported(f"its input {place} must be a tensor, not a sequence")
+            raise Unsupported(f"its input {position} must be a tensor, not a sequence")
         return value
 
     def integer(self, name: str, default: int) -> int:
-        """An attribute that is a whole number."""
+        """An attribute that is an integer."""
         value = self.attributes.get(name, default)
         if not isinstance(value, int):
             raise Unsupported(f"its attribute {name} must be an integer")
         return value
 
-    def position(self, place: int, most: int) -> int | None:
-        """A constant place of the sequence, made positive; None where it is absent."""
-        value = self.tensor(place)
+    def integers(self, name: str, default: Sequence[int]) -> list[int]:
+        """An attribute that is a list of integers."""
+        value = self.attributes.get(name, list(default))
+        if not isinstance(value, list) or not all(isinstance(entry, int) for entry in value):
+            raise Unsupported(f"its attribute {name} must be a list of integers")
+        return [int(entry) for entry in value]
+
+    def place(self, position: int, most: int) -> int | None:
+        """A constant nonnegative place of a sequence; None where it is absent."""
+        value = self.tensor(position)
         if value is None:
             return None
         if not isinstance(value, Constant) or len(value.integers) != 1:
             raise Unsupported("its position must be a constant")
-        (position,) = value.integers
-        if not -most <= position < most:
-            raise Unsupported(f"its position {position} is outside a sequence of {most}")
-        return position % most
+        (place,) = value.integers
+        if not -most <= place < most:
+            raise Unsupported(f"its position {place} is outside a sequence of {most}")
+        return place % most
 
     def arrays(self) -> list[AnyArray]:
         """The entries of the first input, which must be constants."""
@@ -89,145 +106,11 @@ class SequenceNode:
             raise Unsupported("it joins more than fits into the memory that loading may take")
         return values
 
-
-def _construct(node: SequenceNode) -> Value:
-    return TensorSequence(tuple(node.tensor(place) for place in range(len(node.operands))))
-
-
-def _empty(node: SequenceNode) -> Value:
-    del node
-    return TensorSequence()
-
-
-def _at(node: SequenceNode) -> Value:
-    entries = node.sequence()
-    position = node.position(1, len(entries))
-    if position is None:
-        raise Unsupported("its position is left out")
-    return entries[position]
-
-
-def _insert(node: SequenceNode) -> Value:
-    entries = node.sequence()
-    if len(entries) >= _MOST_ENTRIES:
-        raise Unsupported(f"its sequence has more than {_MOST_ENTRIES:,} entries")
-    position = node.position(2, len(entries) + 1)
-    place = len(entries) if position is None else position
-    return TensorSequence((*entries[:place], node.tensor(1), *entries[place:]))
-
-
-def _erase(node: SequenceNode) -> Value:
-    entries = node.sequence()
-    position = node.position(1, len(entries))
-    place = len(entries) - 1 if position is None else position
-    if not entries:
-        raise Unsupported("its sequence is empty")
-    return TensorSequence((*entries[:place], *entries[place + 1 :]))
-
-
-def _length(node: SequenceNode) -> Value:
-    return Constant(np.array(len(node.sequence()), dtype=np.int64))
-
-
-def _concatenate(node: SequenceNode) -> Value:
-    values, axis = node.arrays(), node.integer("axis", 0)
-    join = np.stack if node.integer("new_axis", 0) else np.concatenate
-    try:
-        return Constant(join(values, axis))
-    except ValueError as error:
-        raise Unsupported("the tensors of its sequence do not fit together") from error
-
-
-def _split(node: SequenceNode) -> Value:
-    value, sizes = node.tensor(0), node.tensor(1)
-    axis = node.integer("axis", 0)
-    if not isinstance(value, Constant) or not (sizes is None or isinstance(sizes, Constant)):
-        raise Unsupported("sequences are made of constants only: export the model without them")
-    array = value.value
-    if not -array.ndim <= axis < array.ndim:
-        raise Unsupported(f"its axis {axis} is outside a tensor of rank {array.ndim}")
-    extent = array.shape[axis]
-    keeps = sizes is not None or node.integer("keepdims", 1) != 0
-    lengths = (1,) if sizes is None else sizes.integers
-    if sizes is None or sizes.value.ndim == 0:
-        step = max(1, lengths[0])
-        lengths = (step,) * (extent // step) + ((extent % step,) if extent % step else ())
-    if sum(lengths) != extent or min(lengths, default=1) < 0 or len(lengths) > _MOST_ENTRIES:
-        raise Unsupported(f"its parts do not fit an axis of extent {extent}")
-    parts = np.split(array, np.cumsum(lengths)[:-1], axis) if lengths else []
-    entries = parts if keeps else [np.squeeze(part, axis) for part in parts]
-    return TensorSequence(tuple(map(Constant, entries)))
-
-
-_SEQUENCE_OPERATORS: Final[dict[str, Callable[[SequenceNode], Value]]] = {
-    "SequenceConstruct": _construct,
-    "SequenceEmpty": _empty,
-    "SequenceAt": _at,
-    "SequenceInsert": _insert,
-    "SequenceErase": _erase,
-    "SequenceLength": _length,
-    "ConcatFromSequence": _concatenate,
-    "SplitToSequence": _split,
-}
-
-
-def is_sequence_operator(op: str) -> bool:
-    """Whether an operator of the standard domain takes or returns a sequence of tensors."""
-    return op in _SEQUENCE_OPERATORS
-
-
-def evaluate_sequence(
-    op: str,
-    operands: Sequence[Value],
-    attributes: dict[str, Attribute],
-    limits: SizeLimits,
-) -> Value:
-    """The result of an operator on sequences.
-
-    Raises:
-        Unsupported: a length or a position depends on the input, or shapes do not fit.
-    """
-    return _SEQUENCE_OPERATORS[op](SequenceNode(tuple(operands), attributes, limits))
-
-
-Body: TypeAlias = Callable[[onnx.GraphProto, Mapping[str, Value]], list[Value]]
-"""Imports a subgraph with values for its inputs, and returns its outputs."""
-
-
-@dataclass(frozen=True)
-class ControlNode:
-    """A node with subgraphs.
-
-    Attributes:
-        operands: its inputs in order.
-        graphs: its subgraphs by the name of the attribute.
-        attributes: its other attributes by name.
-        run: imports one of them.
-        limits: how large constants may become.
-    """
-
-    operands: tuple[Value, ...]
-    graphs: Mapping[str, onnx.GraphProto]
-    attributes: Mapping[str, Attribute]
-    run: Body
-    limits: SizeLimits
-
     def graph(self, name: str) -> onnx.GraphProto:
         """A subgraph."""
         if name not in self.graphs:
             raise Unsupported(f"its attribute {name} is missing")
         return self.graphs[name]
-
-    def operand(self, place: int) -> Value:
-        """An input; None where it is absent."""
-        return self.operands[place] if place < len(self.operands) else None
-
-    def integers(self, name: str, default: Sequence[int]) -> list[int]:
-        """An attribute that is a list of whole numbers."""
-        value = self.attributes.get(name, list(default))
-        if not isinstance(value, list) or not all(isinstance(entry, int) for entry in value):
-            raise Unsupported(f"its attribute {name} must be a list of integers")
-        return [int(entry) for entry in value]
 
     def bind(self, graph: onnx.GraphProto, values: Sequence[Value]) -> list[Value]:
         """The outputs of a subgraph for the values of its inputs."""
@@ -251,12 +134,12 @@ class ControlNode:
             raise Unsupported("what it collects has several shapes") from error
 
 
-def _branch(node: ControlNode) -> list[Value]:
+def _branch(node: UnrolledNode) -> list[Value]:
     chosen = _truth(node.operand(0), "its condition")
     return node.bind(node.graph("then_branch" if chosen else "else_branch"), ())
 
 
-def _loop(node: ControlNode) -> list[Value]:
+def _loop(node: UnrolledNode) -> list[Value]:
     body, carried = node.graph("body"), list(node.operands[2:])
     trips, goes_on = node.operand(0), node.operand(1)
     most = None if trips is None else _number(trips, "its number of iterations")
@@ -273,7 +156,7 @@ def _loop(node: ControlNode) -> list[Value]:
     return [*carried, *(node.stack(values) for values in zip(*collected, strict=True))]
 
 
-def _scan(node: ControlNode) -> list[Value]:
+def _scan(node: UnrolledNode) -> list[Value]:
     body = node.graph("body")
     count = node.attributes.get("num_scan_inputs", 0)
     if not isinstance(count, int) or not 0 < count <= len(node.operands):
@@ -309,7 +192,7 @@ def _scan(node: ControlNode) -> list[Value]:
     return [*carried, *joined]
 
 
-def _map(node: ControlNode) -> list[Value]:
+def _map(node: UnrolledNode) -> list[Value]:
     body, first = node.graph("body"), node.operand(0)
     if not isinstance(first, TensorSequence):
         raise Unsupported("its first input must be a sequence of tensors")
@@ -334,26 +217,104 @@ def _map(node: ControlNode) -> list[Value]:
     ]
 
 
-_CONTROL_OPERATORS: Final[dict[str, Callable[[ControlNode], list[Value]]]] = {
+def _construct(node: UnrolledNode) -> list[Value]:
+    entries = tuple(node.tensor(position) for position in range(len(node.operands)))
+    return [TensorSequence(entries)]
+
+
+def _empty(node: UnrolledNode) -> list[Value]:
+    del node
+    return [TensorSequence()]
+
+
+def _at(node: UnrolledNode) -> list[Value]:
+    entries = node.sequence()
+    place = node.place(1, len(entries))
+    if place is None:
+        raise Unsupported("its position is left out")
+    return [entries[place]]
+
+
+def _insert(node: UnrolledNode) -> list[Value]:
+    entries = node.sequence()
+    if len(entries) >= _MOST_ENTRIES:
+        raise Unsupported(f"its sequence has more than {_MOST_ENTRIES:,} entries")
+    given = node.place(2, len(entries) + 1)
+    place = len(entries) if given is None else given
+    return [TensorSequence((*entries[:place], node.tensor(1), *entries[place:]))]
+
+
+def _erase(node: UnrolledNode) -> list[Value]:
+    entries = node.sequence()
+    given = node.place(1, len(entries))
+    place = len(entries) - 1 if given is None else given
+    if not entries:
+        raise Unsupported("its sequence is empty")
+    return [TensorSequence((*entries[:place], *entries[place + 1 :]))]
+
+
+def _length(node: UnrolledNode) -> list[Value]:
+    return [Constant(np.array(len(node.sequence()), dtype=np.int64))]
+
+
+def _concatenate(node: UnrolledNode) -> list[Value]:
+    values, axis = node.arrays(), node.integer("axis", 0)
+    join = np.stack if node.integer("new_axis", 0) else np.concatenate
+    try:
+        return [Constant(join(values, axis))]
+    except ValueError as error:
+        raise Unsupported("the tensors of its sequence do not fit together") from error
+
+
+def _split(node: UnrolledNode) -> list[Value]:
+    value, sizes = node.tensor(0), node.tensor(1)
+    axis = node.integer("axis", 0)
+    if not isinstance(value, Constant) or not (sizes is None or isinstance(sizes, Constant)):
+        raise Unsupported("sequences are made of constants only: export the model without them")
+    array = value.value
+    if not -array.ndim <= axis < array.ndim:
+        raise Unsupported(f"its axis {axis} is outside a tensor of rank {array.ndim}")
+    extent = array.shape[axis]
+    keeps = sizes is not None or node.integer("keepdims", 1) != 0
+    lengths = (1,) if sizes is None else sizes.integers
+    if sizes is None or sizes.value.ndim == 0:
+        step = max(1, lengths[0])
+        lengths = (step,) * (extent // step) + ((extent % step,) if extent % step else ())
+    if sum(lengths) != extent or min(lengths, default=1) < 0 or len(lengths) > _MOST_ENTRIES:
+        raise Unsupported(f"its parts do not fit an axis of extent {extent}")
+    parts = np.split(array, np.cumsum(lengths)[:-1], axis) if lengths else []
+    entries = parts if keeps else [np.squeeze(part, axis) for part in parts]
+    return [TensorSequence(tuple(map(Constant, entries)))]
+
+
+_OPERATORS: Final[dict[str, Callable[[UnrolledNode], list[Value]]]] = {
     "If": _branch,
     "Loop": _loop,
     "Scan": _scan,
     "SequenceMap": _map,
+    "SequenceConstruct": _construct,
+    "SequenceEmpty": _empty,
+    "SequenceAt": _at,
+    "SequenceInsert": _insert,
+    "SequenceErase": _erase,
+    "SequenceLength": _length,
+    "ConcatFromSequence": _concatenate,
+    "SplitToSequence": _split,
 }
 
 
-def is_control_flow(op: str) -> bool:
-    """Whether an operator of the standard domain chooses or repeats a subgraph."""
-    return op in _CONTROL_OPERATORS
+def is_unrolled(op: str) -> bool:
+    """Whether an operator of the standard domain is control flow or an operator on sequences."""
+    return op in _OPERATORS
 
 
-def evaluate_control_flow(op: str, node: ControlNode) -> list[Value]:
-    """The outputs of a branch or a loop.
+def unroll(op: str, node: UnrolledNode) -> list[Value]:
+    """The outputs of a branch, a loop or an operator on sequences.
 
     Raises:
-        Unsupported: its condition, or how often it repeats, depends on the input.
+        Unsupported: a condition, a count or a position depends on the input, or shapes do not fit.
     """
-    return _CONTROL_OPERATORS[op](node)
+    return _OPERATORS[op](node)
 
 
 def _array(value: Value, what: str) -> AnyArray:

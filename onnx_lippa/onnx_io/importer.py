@@ -20,15 +20,7 @@ from onnx_lippa.errors import ModelError, NodeProblem, Unsupported, UnsupportedM
 from onnx_lippa.ir.layers.reshape import Reshape, merge_reshapes
 from onnx_lippa.ir.network import Network, Step
 from onnx_lippa.ir.output_activation import OutputActivation
-from onnx_lippa.onnx_io.control_flow import (
-    ControlNode,
-    TensorSequence,
-    Value,
-    evaluate_control_flow,
-    evaluate_sequence,
-    is_control_flow,
-    is_sequence_operator,
-)
+from onnx_lippa.onnx_io.control_flow import TensorSequence, UnrolledNode, Value, is_unrolled, unroll
 from onnx_lippa.onnx_io.folding import fold, is_constant, require_finite
 from onnx_lippa.onnx_io.graph import (
     STANDARD,
@@ -93,13 +85,8 @@ class _Builder:
         if not standard and converter_for(op, self.model.opset) is None:
             raise Unsupported("operators outside the standard ONNX domain are not supported")
         values = self._values_for_known_op(node)
-        if standard and is_control_flow(node.op_type):
+        if standard and is_unrolled(node.op_type):
             self._unroll(node, values)
-            return
-        if standard and is_sequence_operator(node.op_type):
-            attributes = attributes_of(node)
-            made = evaluate_sequence(node.op_type, values, attributes, self.budget.limits)
-            self.operands[node.output[0]] = made
             return
         if subgraphs(node):
             raise Unsupported("it holds a graph, which its operator has no use for: export again")
@@ -135,13 +122,13 @@ class _Builder:
 
     def _unroll(self, node: onnx.NodeProto, values: tuple[Value, ...]) -> None:
         """Imports the nodes of a branch or a loop as if they were nodes of the graph itself."""
-        if self.depth >= _DEEPEST:
-            raise Unsupported(f"its branches and loops are nested more than {_DEEPEST} deep")
         graphs = {a.name: a.g for a in node.attribute if a.HasField("g")}
-        control = ControlNode(
-            values, graphs, attributes_of(node), self._import_graph, self.budget.limits
+        if graphs and self.depth >= _DEEPEST:
+            raise Unsupported(f"its branches and loops are nested more than {_DEEPEST} deep")
+        view = UnrolledNode(
+            values, attributes_of(node), graphs, self._import_graph, self.budget.limits
         )
-        results = evaluate_control_flow(node.op_type, control)
+        results = unroll(node.op_type, view)
         for name, value in zip(node.output, results, strict=False):
             if name:
                 self.operands[name] = value
@@ -182,8 +169,7 @@ class _Builder:
         if missing:
             op, standard = full_name(node), node.domain in STANDARD
             known_op = converter_for(op, self.model.opset) is not None or (
-                standard
-                and (is_constant(op, [True]) or is_control_flow(op) or is_sequence_operator(op))
+                standard and (is_constant(op, [True]) or is_unrolled(op))
             )
             if not known_op and not self._is_constant(node):
                 raise Unsupported(_why_not(op, self.model.opset))
