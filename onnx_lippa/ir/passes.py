@@ -82,14 +82,14 @@ def transpose_pass(
             continue
         step, state = steps[index - 1], states[index - 1]
         for source, share in zip(
-            step.inputs, _transposed(algebra, step.layer, state, cotangent), strict=True
+            step.inputs, _transpose(algebra, step.layer, state, cotangent), strict=True
         ):
             known = cotangents[source]
             cotangents[source] = share if known is None else algebra.add(known, share)
     return cotangents[0]
 
 
-def _transposed(algebra: Algebra[V], layer: Layer, state: V | None, u: V) -> tuple[V, ...]:
+def _transpose(algebra: Algebra[V], layer: Layer, state: V | None, u: V) -> tuple[V, ...]:
     if isinstance(layer, AffineLayer):
         return layer.transpose(algebra, u)
     if isinstance(layer, PiecewiseLayer) and state is not None:

@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 
 from onnx_lippa.arrays import AnyArray
 from onnx_lippa.errors import Unsupported
-from onnx_lippa.onnx_io.graph import array_of
+from onnx_lippa.onnx_io.graph import read_tensor
 from onnx_lippa.onnx_io.limits import Budget
 from onnx_lippa.onnx_io.runtime import run_once
 
@@ -56,7 +56,7 @@ def fold(
         Unsupported: the node draws random numbers, the runtime cannot evaluate it, or it would
             exceed the budget.
     """
-    stated = _stated(node, constants)
+    stated = _value_of(node, constants)
     if stated is not None:
         return [stated]
     if node.op_type in _NOT_CONSTANT or _is_training_dropout(node, constants):
@@ -91,7 +91,7 @@ def fold(
     return results
 
 
-def _stated(node: onnx.NodeProto, constants: Sequence[AnyArray | None]) -> AnyArray | None:
+def _value_of(node: onnx.NodeProto, constants: Sequence[AnyArray | None]) -> AnyArray | None:
     """The value of a Constant or an Identity, which need no runtime; None for other nodes."""
     if node.op_type == "Identity" and len(constants) == len(node.output) == 1:
         return constants[0]
@@ -99,7 +99,7 @@ def _stated(node: onnx.NodeProto, constants: Sequence[AnyArray | None]) -> AnyAr
         return None
     (attribute,) = node.attribute
     if attribute.name == "value" and attribute.type == onnx.AttributeProto.TENSOR:
-        return array_of(attribute.t)
+        return read_tensor(attribute.t)
     numbers: dict[str, tuple[int, object, type[np.generic]]] = {
         "value_int": (onnx.AttributeProto.INT, attribute.i, np.int64),
         "value_ints": (onnx.AttributeProto.INTS, attribute.ints, np.int64),

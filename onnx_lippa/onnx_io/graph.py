@@ -22,7 +22,7 @@ _MAY_BE_INFINITE: Final = frozenset({("Clip", "min"), ("Clip", "max")})
 """Attributes that may be infinite, which means no bound."""
 
 
-def array_of(tensor: onnx.TensorProto) -> AnyArray:
+def read_tensor(tensor: onnx.TensorProto) -> AnyArray:
     """A tensor of the file.
 
     Raises:
@@ -43,7 +43,7 @@ def full_name(node: onnx.NodeProto) -> str:
     return node.op_type if node.domain in STANDARD else f"{node.domain}.{node.op_type}"
 
 
-def attributes_of(node: onnx.NodeProto) -> dict[str, Attribute]:
+def read_attributes(node: onnx.NodeProto) -> dict[str, Attribute]:
     """The attributes of a node by name, subgraphs left out.
 
     Raises:
@@ -72,7 +72,7 @@ def attributes_of(node: onnx.NodeProto) -> dict[str, Attribute]:
         if isinstance(value, bytes):
             attributes[attribute.name] = value.decode("utf-8", errors="replace")
         elif isinstance(value, onnx.TensorProto):
-            attributes[attribute.name] = array_of(value)
+            attributes[attribute.name] = read_tensor(value)
         elif isinstance(value, int | float | str):
             attributes[attribute.name] = value
         elif value is not None and all(isinstance(entry, int | float) for entry in value):
@@ -119,18 +119,18 @@ def needed_nodes(graph: onnx.GraphProto, tensors: Iterable[str]) -> list[onnx.No
     for node in reversed(graph.node):
         if not wanted.isdisjoint(node.output):
             kept.append(node)
-            wanted.update(name for name in names_taken(node) if name)
+            wanted.update(name for name in names_read(node) if name)
     kept.reverse()
     return kept
 
 
-def names_taken(node: onnx.NodeProto) -> set[str]:
+def names_read(node: onnx.NodeProto) -> set[str]:
     """Names of all tensors that a node takes, in its subgraphs too."""
     names = set(node.input)
     for graph in subgraphs(node):
         names.update(value.name for value in graph.output)
         for inner in graph.node:
-            names |= names_taken(inner)
+            names |= names_read(inner)
     return names
 
 
@@ -154,7 +154,7 @@ def needed_part(proto: onnx.ModelProto, output: str) -> onnx.ModelProto:
     all_needed = len(nodes) == len(graph.node) and not graph.sparse_initializer
     if exposed and all_needed and not proto.functions and not proto.training_info:
         return proto
-    names = {output}.union(*map(names_taken, nodes))
+    names = {output}.union(*map(names_read, nodes))
     part = onnx.ModelProto(ir_version=proto.ir_version)
     part.opset_import.extend(proto.opset_import)
     part.graph.name = "needed"

@@ -24,12 +24,12 @@ from onnx_lippa.onnx_io.control_flow import TensorSequence, UnrolledNode, Value,
 from onnx_lippa.onnx_io.folding import fold, is_constant, require_finite
 from onnx_lippa.onnx_io.graph import (
     STANDARD,
-    array_of,
-    attributes_of,
     check_form,
     full_name,
-    names_taken,
+    names_read,
     needed_nodes,
+    read_attributes,
+    read_tensor,
     require_one_of_each_name,
     subgraphs,
 )
@@ -100,7 +100,7 @@ class _Builder:
         if standard:
             check_form(node, self.model.opset)
         view = NodeView(
-            node.op_type, operands, attributes_of(node), self.model.opset,
+            node.op_type, operands, read_attributes(node), self.model.opset,
             sum(map(bool, node.output)), tuple(output in self.taken for output in node.output),
             self.budget.limits,
         )  # fmt: skip
@@ -126,7 +126,7 @@ class _Builder:
         if graphs and self.depth >= _DEEPEST:
             raise Unsupported(f"its branches and loops are nested more than {_DEEPEST} deep")
         view = UnrolledNode(
-            values, attributes_of(node), graphs, self._import_graph, self.budget.limits
+            values, read_attributes(node), graphs, self._import_graph, self.budget.limits
         )
         results = unroll(node.op_type, view)
         for name, value in zip(node.output, results, strict=False):
@@ -144,7 +144,7 @@ class _Builder:
             ChainMap(dict(given), self.operands),
             self.steps,
             self.problems,
-            frozenset(outputs).union(*map(names_taken, nodes)),
+            frozenset(outputs).union(*map(names_read, nodes)),
             ChainMap({}, self.lost),
             self.depth + 1,
             self.elements,
@@ -289,7 +289,7 @@ def import_network(
         limits.require_elements(interface.sample_shape, f"the input '{interface.input_name}'")
     except Unsupported as reason:
         raise ModelError(f"{reason}: check it and export the model again") from reason
-    taken = frozenset({interface.output_name}).union(*map(names_taken, nodes))
+    taken = frozenset({interface.output_name}).union(*map(names_read, nodes))
     builder = _Builder(model, interface, Budget(limits), taken=taken)
     builder.operands[interface.input_name] = Computed(
         0, interface.sample_shape, interface.batch is not Batch.ABSENT
@@ -325,7 +325,7 @@ def _tensor(value: Value) -> Operand:
 
 def _add_initializer(builder: _Builder, tensor: onnx.TensorProto) -> None:
     try:
-        value = array_of(tensor)
+        value = read_tensor(tensor)
         require_finite(value)
     except Unsupported as reason:
         builder.problems.append(NodeProblem(tensor.name, "initializer", str(reason)))

@@ -71,7 +71,7 @@ class Interface:
         return batch.reshape(len(x), *self.sample_shape)
 
 
-def interface_of(model: ModelFile, output: str | None = None) -> Interface:
+def read_interface(model: ModelFile, output: str | None = None) -> Interface:
     """The input of a model and the output to attack.
 
     Args:

@@ -12,7 +12,7 @@ from onnx_lippa.errors import ModelError, UnsupportedModelError
 from onnx_lippa.ir.network import Network
 from onnx_lippa.onnx_io.graph import needed_part
 from onnx_lippa.onnx_io.importer import import_network
-from onnx_lippa.onnx_io.interface import Interface, interface_of
+from onnx_lippa.onnx_io.interface import Interface, read_interface
 from onnx_lippa.onnx_io.limits import DEFAULT_LIMITS, LoadLimits, SizeLimits
 from onnx_lippa.onnx_io.reader import ModelFile, read_model
 from onnx_lippa.onnx_io.runtime import (
@@ -211,7 +211,7 @@ def _load(
     threads: int,
 ) -> Model:
     file = read_model(path)
-    declared = interface_of(file, output)
+    declared = read_interface(file, output)
     # ONNX Runtime is shown nothing that has not been imported.
     network = import_network(file, declared, limits)
     model = Model(file, _determine_batch(file, declared, network), network, threads, limits)
@@ -245,7 +245,7 @@ def inspect(
         problem = run_in_child(Path(path), limits, attempt)
         if problem is not None:
             file = read_model(Path(path))
-            return Inspection(file, interface_of(file, output), None, problem)
+            return Inspection(file, read_interface(file, output), None, problem)
     return _inspect(Path(path), output, sizes)
 
 
@@ -257,7 +257,7 @@ def _attempt_to_inspect(
 
 def _inspect(path: Path, output: str | None, limits: SizeLimits) -> Inspection:
     file = read_model(path)
-    declared = interface_of(file, output)
+    declared = read_interface(file, output)
     try:
         network = import_network(file, declared, limits)
     except UnsupportedModelError as problem:

@@ -161,6 +161,10 @@ def _names_are_text(graph: onnx.GraphProto) -> bool:
 class ExternalData:
     """The external weights of one model, read a tensor at a time.
 
+    They may lie in the model's folder, or in that of the file behind a link to the model: in a
+    hub's cache both are links from a snapshot into a folder of blobs. No other file, device or pipe
+    is opened.
+
     Args:
         model: the model's own path.
     """

@@ -65,7 +65,12 @@ def _straight_length(indices: Integers) -> int:
 
 @dataclass(frozen=True)
 class SubPixel:
-    """A convolution followed by interleaving (as DepthToSpace in mode CRD) and a crop.
+    """A transposed convolution of stride s as a convolution, an interleaving and a crop.
+
+    Position ``s m + r`` of the (padded) input only meets the kernel's taps r, r + s, r + 2 s, ...:
+    for each residue r the transpose is a small convolution at stride 1. All residues together are
+    one convolution with s * s times the channels, whose maps are interleaved as DepthToSpace in
+    mode CRD does. Runtimes have much faster kernels for Conv than for ConvTranspose.
 
     Attributes:
         weight: (channels * s * s, maps, taps, taps) its kernel.

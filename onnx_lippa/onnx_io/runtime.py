@@ -57,7 +57,7 @@ def session(model: bytes | Path, threads: int) -> ort.InferenceSession:
 
 
 def run_once(model: bytes, inputs: Mapping[str, AnyArray]) -> list[AnyArray]:
-    """All outputs of a model for its inputs, in a session of its own.
+    """All outputs of a model for its inputs, in a separate session.
 
     Raises:
         Unsupported: the runtime cannot evaluate it.
@@ -94,7 +94,7 @@ class Runtime:
         return np.concatenate([self._run(x[i : i + step]) for i in range(0, len(x), step)])
 
     def forward_alone(self, x: Floats) -> Floats:
-        """The outputs (n, k), each input in a batch of its own."""
+        """The outputs (n, k), each input in a separate batch."""
         return np.concatenate([self._run(row[None]) for row in x])
 
     def tensors(self, x: Floats, names: Sequence[str]) -> list[AnyArray]:

@@ -2,7 +2,7 @@
 
 The child does what the parent does afterwards. It sends its result, or ends, and the parent
 reports how. On Linux it is forked, which takes some hundredths of a second; elsewhere, and
-where there are threads, which a fork would not take along, a Python of its own is started.
+where there are threads, which a fork would not take along, a new Python process is started.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def run_in_child(path: Path, limits: LoadLimits, work: Callable[[], Result]) -> 
     others = [one for one in threading.enumerate() if one is not threading.current_thread()]
     alone = all(one.name.startswith(QUIET_THREAD) for one in others)
     can_fork = sys.platform == "linux" and alone
-    said, status = (_forked if can_fork else _spawned)(limits, work)
+    said, status = (_fork if can_fork else _spawn)(limits, work)
     if status is None:
         raise ModelError(
             f"loading {path} took more than {limits.seconds:g} s: export a smaller model, or give "
@@ -58,7 +58,7 @@ def run_in_child(path: Path, limits: LoadLimits, work: Callable[[], Result]) -> 
     try:
         kind, value = pickle.loads(said)
     except (EOFError, pickle.UnpicklingError):
-        raise ModelError(_how_it_ended(path, limits, status)) from None
+        raise ModelError(_describe_end(path, limits, status)) from None
     if kind == "result":
         result: Result = value
         return result
@@ -72,7 +72,7 @@ def run_in_child(path: Path, limits: LoadLimits, work: Callable[[], Result]) -> 
     raise ModelError(f"loading {path} failed ({value}): please report it with the model")
 
 
-def _how_it_ended(path: Path, limits: LoadLimits, status: int) -> str:
+def _describe_end(path: Path, limits: LoadLimits, status: int) -> str:
     number = -status
     name = signal.Signals(number).name if number in set(signal.Signals) else f"status {status}"
     if number == signal.SIGKILL:
@@ -119,7 +119,7 @@ def _limit(limits: LoadLimits) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _forked(limits: LoadLimits, work: Callable[[], Any]) -> tuple[bytes, int | None]:
+def _fork(limits: LoadLimits, work: Callable[[], Any]) -> tuple[bytes, int | None]:
     """The child's answer and its exit code (minus the signal); None where its time was up."""
     reader, writer = os.pipe()
     sys.stdout.flush()
@@ -175,8 +175,8 @@ def _read(reader: int, deadline: float) -> bytes | None:
             parts.append(part)
 
 
-def _spawned(limits: LoadLimits, work: Callable[[], Any]) -> tuple[bytes, int | None]:
-    """As :func:`_forked`, in a new Python process."""
+def _spawn(limits: LoadLimits, work: Callable[[], Any]) -> tuple[bytes, int | None]:
+    """As :func:`_fork`, in a new Python process."""
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     ended = None

@@ -10,7 +10,7 @@ from onnx import TensorProto, numpy_helper
 from onnx_lippa.arrays import FLOAT32
 from onnx_lippa.errors import ModelError
 from onnx_lippa.onnx_io import load
-from onnx_lippa.onnx_io.interface import Batch, interface_of
+from onnx_lippa.onnx_io.interface import Batch, read_interface
 from onnx_lippa.onnx_io.reader import read_model
 from onnx_lippa.onnx_io.runtime import GradientRuntime
 from onnx_lippa.onnx_io.validation import determine_batch
@@ -23,7 +23,7 @@ FLOAT64 = np.dtype(np.float64)
 
 def settled(model: onnx.ModelProto, folder, work: int = 100) -> Batch:
     file = read_model(saved(model, folder))
-    return determine_batch(file, interface_of(file), work).batch
+    return determine_batch(file, read_interface(file), work).batch
 
 
 # Batches

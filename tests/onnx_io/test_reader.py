@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from onnx_lippa.errors import InputError, ModelError
 from onnx_lippa.onnx_io import inspect, load
-from onnx_lippa.onnx_io.interface import interface_of
+from onnx_lippa.onnx_io.interface import read_interface
 from onnx_lippa.onnx_io.reader import read_model
 from tests.support.graphs import graph_model, load_model, node, normal, one_op, saved, with_batch
 from tests.support.layers import assert_near
@@ -399,7 +399,7 @@ def test_weights_that_are_listed_as_inputs(ir_version):
 
 def test_reading_without_loading(tmp_path):
     file = read_model(saved(dense_model(), tmp_path))
-    interface = interface_of(file)
+    interface = read_interface(file)
     assert (interface.input_name, interface.output_name) == ("x", "y")
     assert interface.sample_shape == (4,)
 

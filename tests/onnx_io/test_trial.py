@@ -100,7 +100,7 @@ def test_no_child_is_left():
 
 
 def test_a_process_with_threads_is_not_forked(monkeypatch):
-    monkeypatch.setattr(trial, "_forked", lambda *_: pytest.fail("it was forked"))
+    monkeypatch.setattr(trial, "_fork", lambda *_: pytest.fail("it was forked"))
     done = threading.Event()
     other = threading.Thread(target=done.wait)
     other.start()

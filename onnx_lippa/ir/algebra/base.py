@@ -106,15 +106,15 @@ class Algebra(ABC, Generic[V]):
 
     @abstractmethod
     def concatenate(self, parts: Sequence[V], axis: int) -> V:
-        """Operands one behind the other along an axis."""
+        """Operands concatenated along an axis."""
 
     @abstractmethod
     def broadcast(self, x: V, shape: Shape) -> V:
-        """Repeats a sample along its axes of extent 1; the shape has as many axes as it."""
+        """Repeats a sample along its axes of extent 1; ``shape`` has the same rank."""
 
     @abstractmethod
     def sum_to(self, u: V, source: Shape, shape: Shape) -> V:
-        """The transpose of broadcasting ``shape`` to ``source``: sums what was repeated."""
+        """The transpose of broadcasting ``shape`` to ``source``: sums over repeated axes."""
 
     @abstractmethod
     def relu(self, x: V) -> V:
@@ -126,7 +126,7 @@ class Algebra(ABC, Generic[V]):
 
     @abstractmethod
     def at_least(self, x: V, threshold: Float64) -> V:
-        """The truth of ``x >= threshold``, elementwise; the threshold broadcasts to x."""
+        """``x >= threshold``, elementwise; the threshold broadcasts to x."""
 
     @abstractmethod
     def argmax(self, x: V, axis: int) -> V:
@@ -134,7 +134,7 @@ class Algebra(ABC, Generic[V]):
 
     @abstractmethod
     def one_hot(self, positions: V, shape: Shape, axis: int) -> V:
-        """The truth of ``positions == j`` along a new axis, for j below its extent.
+        """``positions == j`` along a new axis, for j below its extent.
 
         The sample shape is that of the result, the new axis included.
         """

@@ -27,11 +27,11 @@ class NumpyAlgebra(Algebra[AnyArray]):
 
     @override
     def add_constant(self, x: AnyArray, constant: Float64) -> AnyArray:
-        return np.add(*_aligned(x, self._constant(constant)))
+        return np.add(*_align(x, self._constant(constant)))
 
     @override
     def scale(self, x: AnyArray, constant: Float64) -> AnyArray:
-        return np.multiply(*_aligned(x, self._constant(constant)))
+        return np.multiply(*_align(x, self._constant(constant)))
 
     @override
     def matmul(self, x: AnyArray, weight: Float64) -> AnyArray:
@@ -114,7 +114,7 @@ class NumpyAlgebra(Algebra[AnyArray]):
         return np.where(condition, x, x.dtype.type(0))
 
 
-def _aligned(x: AnyArray, constant: AnyArray) -> tuple[AnyArray, AnyArray]:
+def _align(x: AnyArray, constant: AnyArray) -> tuple[AnyArray, AnyArray]:
     """Gives x singleton axes behind its batch axis where the constant has the higher rank."""
     missing = constant.ndim - (x.ndim - 1)
     if missing > 0:

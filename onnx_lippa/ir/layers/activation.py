@@ -80,11 +80,11 @@ class Activation(PiecewiseLayer):
     @override
     def piece_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
         if not np.any(self.below):
-            return algebra.mask(state, _scaled(algebra, u, self.above))
-        lowered = _scaled(algebra, u, self.below)
+            return algebra.mask(state, _scale(algebra, u, self.above))
+        lowered = _scale(algebra, u, self.below)
         if not np.any(self.above):
             return algebra.add(lowered, algebra.scale(algebra.mask(state, lowered), _MINUS))
-        return algebra.where(state, _scaled(algebra, u, self.above), lowered)
+        return algebra.where(state, _scale(algebra, u, self.above), lowered)
 
     @override
     def constraints(self, algebra: Algebra[V], state: V, x: V) -> V:
@@ -119,7 +119,7 @@ class Activation(PiecewiseLayer):
         return np.zeros(upper.size), upper
 
 
-def _scaled(algebra: Algebra[V], u: V, slope: Float64) -> V:
+def _scale(algebra: Algebra[V], u: V, slope: Float64) -> V:
     return u if np.all(slope == 1.0) else algebra.scale(u, slope)
 
 

@@ -67,11 +67,11 @@ class Gather(AffineLayer):
         """An entry gathered m times is the sum over m positions."""
         reached = self._shape
         for axis, rounds in reversed(self._sources.items()):
-            u = self._collected(algebra, u, axis, rounds, reached)
+            u = self._transpose_axis(algebra, u, axis, rounds, reached)
             reached = _with(reached, axis, self._source[axis])
         return (u,)
 
-    def _collected(
+    def _transpose_axis(
         self, algebra: Algebra[V], u: V, axis: int, rounds: list[Integers], reached: Shape
     ) -> V:
         """The transpose along one axis, applied to u of the shape reached so far."""

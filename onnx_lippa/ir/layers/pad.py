@@ -47,14 +47,14 @@ class EdgePad(AffineLayer):
             extent = shape[axis]
             parts = [x]
             if before:
-                parts.insert(0, self._repeated(algebra, x, axis, shape, 0, before))
+                parts.insert(0, self._repeat(algebra, x, axis, shape, 0, before))
             if after:
-                parts.append(self._repeated(algebra, x, axis, shape, extent - 1, after))
+                parts.append(self._repeat(algebra, x, axis, shape, extent - 1, after))
             x = algebra.concatenate(parts, axis) if len(parts) > 1 else x
             shape[axis] = before + extent + after
         return x
 
-    def _repeated(
+    def _repeat(
         self, algebra: Algebra[V], x: V, axis: int, shape: list[int], position: int, count: int
     ) -> V:
         entry = algebra.take(x, axis, tuple(shape), np.array([position]))
@@ -72,25 +72,29 @@ class EdgePad(AffineLayer):
             if extent == 1:
                 u = algebra.sum_to(u, tuple(shape), (*shape[:axis], 1, *shape[axis + 1 :]))
             else:
-                u = self._collected(algebra, u, axis, tuple(shape))
+                u = self._transpose_axis(algebra, u, axis, tuple(shape))
             shape[axis] = extent
         return (u,)
 
-    def _collected(self, algebra: Algebra[V], u: V, axis: int, shape: Shape) -> V:
+    def _transpose_axis(self, algebra: Algebra[V], u: V, axis: int, shape: Shape) -> V:
         """The transpose along an axis of at least two entries: its edges are sums."""
         before, after = self._pads[axis]
         head, tail = (before + 1 if before else 0), (after + 1 if after else 0)
         body = shape[axis] - head - tail
         parts = []
         if head:
-            parts.append(self._summed(algebra, u, axis, shape, np.arange(head)))
+            parts.append(self._sum_edge(algebra, u, axis, shape, np.arange(head)))
         if body:
             parts.append(algebra.take(u, axis, shape, np.arange(head, head + body)))
         if tail:
-            parts.append(self._summed(algebra, u, axis, shape, np.arange(head + body, shape[axis])))
+            parts.append(
+                self._sum_edge(algebra, u, axis, shape, np.arange(head + body, shape[axis]))
+            )
         return algebra.concatenate(parts, axis) if len(parts) > 1 else parts[0]
 
-    def _summed(self, algebra: Algebra[V], u: V, axis: int, shape: Shape, positions: Integers) -> V:
+    def _sum_edge(
+        self, algebra: Algebra[V], u: V, axis: int, shape: Shape, positions: Integers
+    ) -> V:
         edge = algebra.take(u, axis, shape, positions)
         wide = (*shape[:axis], len(positions), *shape[axis + 1 :])
         return algebra.sum_to(edge, wide, (*shape[:axis], 1, *shape[axis + 1 :]))

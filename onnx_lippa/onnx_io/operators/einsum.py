@@ -38,7 +38,7 @@ def convert_einsum(node: NodeView) -> Conversion:
     ]
     text = node.text("equation", "")
     equation = parse_equation(text, [len(shape) for shape in shapes])
-    # Axes of extent 1, the batch axis among them, multiply nothing: they are put back at the end.
+    # Axes of extent 1, among them the batch axis, are left out and put back at the end.
     extents: dict[str, int] = {}
     for shape, term in zip(shapes, equation.terms, strict=True):
         for extent, label in _wide_axes(shape, term):
@@ -74,7 +74,7 @@ def _wide_axes(shape: Shape, term: Sequence[str]) -> list[tuple[int, str]]:
 def _multiply_constants(
     terms: Sequence[tuple[Float64, Sequence[str]]], extents: Mapping[str, int], kept: set[str]
 ) -> tuple[Float64, list[str]]:
-    """The product of all constants, summed over what nothing else has, and its labels."""
+    """The product of all constants, summed over labels that occur nowhere else, and its labels."""
     letters = dict(zip(extents, ascii_letters, strict=False))
     operands: list[Float64] = []
     written: list[str] = []
@@ -92,7 +92,7 @@ def _multiply_constants(
 
 
 class _Chain:
-    """Layers that are being put one behind the other, and the labels of what they give."""
+    """A chain of layers under construction, and the labels of its result's axes."""
 
     def __init__(self, labels: list[str], extents: Mapping[str, int]) -> None:
         self.layers: list[Layer] = []
@@ -179,7 +179,7 @@ class _Chain:
 
 @dataclass(frozen=True)
 class Equation:
-    """Which axes of the operands are one and the same.
+    """The labels of an Einsum's axes; equal labels name the same axis.
 
     Attributes:
         terms: for every operand a label for each of its axes.
@@ -191,13 +191,13 @@ class Equation:
 
 
 def parse_equation(text: str, ranks: Sequence[int]) -> Equation:
-    """The equation that a text states for operands of these ranks.
+    """Parses an equation for operands of these ranks.
 
-    An ellipsis becomes labels of its own (".0" is its last axis), so that the axes of several
-    operands are aligned at their ends, as broadcasting does.
+    An ellipsis becomes separate labels (".0" is its last axis), so that several operands are
+    aligned at their last axes, as in broadcasting.
 
     Raises:
-        Unsupported: it is no equation, or does not fit the operands.
+        Unsupported: it is malformed, or does not fit the operands.
     """
     left, arrow, right = text.replace(" ", "").partition("->")
     written = left.split(",")

@@ -1,4 +1,8 @@
-"""With which weight every entry of an axis enters each place of a resized one."""
+"""The weights of the entries of an axis at each place of a resized axis.
+
+Coordinates are computed in float32 as ONNX Runtime computes them, since the nearest of two entries
+can depend on how a coordinate is rounded.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +17,11 @@ from onnx_lippa.errors import Unsupported
 
 _ZERO, _HALF, _ONE, _TWO = (np.float32(number) for number in (0.0, 0.5, 1.0, 2.0))
 CROPPING: Final = "tf_crop_and_resize"
-"""The one map that leaves places outside the input."""
+"""The map that leaves places outside the input."""
 OLD_NEAREST: Final = "old"
-"""How opsets before 11 round."""
+"""The rounding of opsets before 11."""
 _HALF_WAY: Final = 1e-6
-"""How far from half way between two entries ONNX Runtime takes a coordinate to be there."""
+"""Within this distance of half way ONNX Runtime takes a coordinate to be half way."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +29,9 @@ class Axis:
     """One axis that is resized.
 
     Attributes:
-        extent: its extent before.
-        places: its extent behind.
-        scale: the float32 factor in between, which need not be their quotient.
+        extent: its extent.
+        places: its extent after resizing.
+        scale: the float32 factor, which need not be the quotient of both.
         start: where the region of interest begins, as a fraction of the axis.
         end: where it ends.
     """
@@ -56,7 +60,7 @@ def source_coordinates(name: str, axis: Axis) -> Float32:
 
 
 def outside_places(name: str, axis: Axis) -> Integers:
-    """The places that lie outside the input, for the one map that leaves them there."""
+    """The places outside the input, which one of the maps leaves there."""
     at = source_coordinates(name, axis)
     return np.flatnonzero((name == CROPPING) & ((at < 0) | (at > axis.extent - 1)))
 
@@ -93,8 +97,8 @@ def _tf_crop_and_resize(place: Float32, axis: Axis) -> Float32:
     last = np.float32(axis.extent - 1)
     if axis.places == 1:
         return np.array([0.5 * float(axis.start + axis.end) * float(last)], dtype=np.float32)
-    reach = place * (axis.end - axis.start) * last / np.float32(axis.places - 1)
-    return axis.start * last + reach
+    offset = place * (axis.end - axis.start) * last / np.float32(axis.places - 1)
+    return axis.start * last + offset
 
 
 _MAPS: Final[dict[str, Callable[[Float32, Axis], Float32]]] = {
@@ -110,14 +114,14 @@ _MAPS: Final[dict[str, Callable[[Float32, Axis], Float32]]] = {
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a node resizes, along every axis alike.
+    """How a node resizes, the same along every axis.
 
     Attributes:
         mode: ``nearest``, ``linear`` or ``cubic``.
         coordinates: the ONNX name of the map from places to coordinates in the input.
         nearest: the ONNX name of the rounding.
         cubic: the coefficient a of cubic interpolation.
-        excludes: whether what lies outside gets no weight, instead of that of the edge.
+        excludes: whether entries outside have no weight, instead of standing for the edge.
         antialias: whether a smaller result averages over more of the input.
     """
 
@@ -143,11 +147,11 @@ class Sampling:
         """The weight of every entry (columns) at every place (rows)."""
         at = source_coordinates(self.coordinates, axis)
         if self.antialias:
-            return self._averaged(axis, at)
+            return self._average(axis, at)
         return self._linear(axis, at) if self.mode == "linear" else self._cubic(axis, at)
 
     def outside(self, axis: Axis) -> Integers:
-        """Which places lie outside the input and get a value of their own."""
+        """The places outside the input, which get the extrapolation value."""
         return outside_places(self.coordinates, axis)
 
     def _linear(self, axis: Axis, at: Float32) -> Float64:
@@ -167,7 +171,7 @@ class Sampling:
             matrix[rows, np.clip(entries, 0, axis.extent - 1)] += weights
         return matrix / matrix.sum(axis=1, keepdims=True) if self.excludes else matrix
 
-    def _averaged(self, axis: Axis, at: Float32) -> Float64:
+    def _average(self, axis: Axis, at: Float32) -> Float64:
         """The interpolating function, widened by the factor by which the axis shrinks."""
         matrix = np.zeros((axis.places, axis.extent))
         widening = max(np.float32(1.0) / axis.scale, np.float32(1.0))
