@@ -18,7 +18,7 @@ from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.mip.formulation import BigM, Formulation, build_margin_program
 from onnx_lippa.mip.variables import NoProgramError
 from onnx_lippa.spec import Conjunction
-from onnx_lippa.witness import Offer
+from onnx_lippa.witness import Effort, Offer
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,7 @@ class MipAnswer:
         bound: lower bound of all margins, on the solver's word.
         x: (d,) the point; empty unless UNSAFE.
         margin: its margin, by evaluating the reduced network; infinite without one.
-        nodes: nodes of the solver.
-        mips: programs solved.
-        seconds: wall time.
+        effort: programs solved, their nodes and their seconds.
         reason: a sentence that says why it is open.
     """
 
@@ -64,9 +62,7 @@ class MipAnswer:
     bound: float
     x: Float64
     margin: float
-    nodes: int
-    mips: int
-    seconds: float
+    effort: Effort
     reason: str = ""
 
     @property
@@ -119,9 +115,7 @@ def decide(
         bound,
         _NOTHING if answer.x is None else answer.x,
         answer.margin,
-        decision.nodes,
-        decision.mips,
-        time.monotonic() - started,
+        replace(decision.effort, mip_seconds=time.monotonic() - started),
         "" if reason is None else reason.sentence,
     )
 
@@ -148,7 +142,7 @@ class _Decision:
         self._reduced, self._settings = reduced, settings
         self._accept, self._deadline = offer, deadline
         self._solver = make_mip_solver(settings.solver)
-        self.nodes, self.mips = 0, 0
+        self.effort = Effort()
 
     def decide(self, disjunct: Conjunction, start: Float64 | None) -> _Answer:
         """One disjunct."""
@@ -201,7 +195,7 @@ class _Decision:
             solution: its solution.
             most: the margin above which solutions were cut off.
         """
-        self.nodes, self.mips = self.nodes + solution.nodes, self.mips + 1
+        self.effort += Effort(mips=1, nodes=solution.nodes)
         if solution.ending is Ending.FAILED:
             detail = f"no MIP solver finished: {solution.detail}"
             return _Answer(-np.inf, reason=Reason(Ending.FAILED, detail))

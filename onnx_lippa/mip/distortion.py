@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,10 +17,11 @@ from onnx_lippa.mip.decision import MipSettings
 from onnx_lippa.mip.formulation import build_distance_program
 from onnx_lippa.mip.variables import NoProgramError
 from onnx_lippa.spec import Conjunction, StatedSet
+from onnx_lippa.witness import Effort
 
 
 @dataclass(frozen=True)
-class Distortion:
+class DistortionBounds:
     """Bounds of the least distance at which an output is unsafe.
 
     Attributes:
@@ -29,28 +30,24 @@ class Distortion:
         upper: distance of the nearest one found; infinite without one. It is unsafe up to the
             solver's tolerances, so only a replay makes it a witness.
         x: (d,) that input, or empty.
-        nodes: nodes of the solver.
-        mips: programs solved.
-        seconds: wall time.
+        effort: programs solved, their nodes and their seconds.
         reason: why the bounds differ; empty where they meet.
     """
 
     lower: float
     upper: float
     x: Float64
-    nodes: int
-    mips: int
-    seconds: float
+    effort: Effort
     reason: str = ""
 
 
-def least_distortion(
+def bound_distortion(
     reduced: ReducedNetwork,
     disjuncts: Sequence[Conjunction],
     question: StatedSet,
     settings: MipSettings,
     start: Float64 | None = None,
-) -> Distortion:
+) -> DistortionBounds:
     """Bounds the least distance to the centre at which an output is unsafe.
 
     Only inputs of the reduced network count, so the bounds hold up to the radius that it was built
@@ -69,7 +66,7 @@ def least_distortion(
     started = time.monotonic()
     deadline = started + settings.time_limit
     solver = make_mip_solver(settings.solver)
-    lower, upper, best, nodes, mips, reason = np.inf, np.inf, np.zeros(0), 0, 0, ""
+    lower, upper, best, effort, reason = np.inf, np.inf, np.zeros(0), Effort(), ""
     for disjunct in disjuncts:
         try:
             stated = build_distance_program(
@@ -88,7 +85,7 @@ def least_distortion(
         solution = session.solve(
             deadline - time.monotonic(), warm_start, SolveLimits(nodes=settings.node_limit)
         )
-        nodes, mips = nodes + solution.nodes, mips + 1
+        effort += Effort(mips=1, nodes=solution.nodes)
         if solution.values.size:
             x = stated.x(solution.values)
             distance = question.distance(reduced.embed(x[None])[0])
@@ -99,5 +96,5 @@ def least_distortion(
             reason = reason or f"no MIP solver finished: {solution.detail}"
         elif solution.ending.is_limit:
             reason = reason or "the MIP solver ran out of its limits"
-    seconds = time.monotonic() - started
-    return Distortion(min(lower, upper), upper, best, nodes, mips, seconds, reason)
+    effort = replace(effort, mip_seconds=time.monotonic() - started)
+    return DistortionBounds(min(lower, upper), upper, best, effort, reason)

@@ -18,7 +18,7 @@ from onnx_lippa.bounds.reduced.build import NoRelaxationError, reduce_network
 from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.mip.decision import MipSettings
-from onnx_lippa.mip.distortion import least_distortion
+from onnx_lippa.mip.distortion import bound_distortion
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs.branch_and_bound import BranchAndBound
 from onnx_lippa.spec import InputSet, Problem
@@ -111,15 +111,14 @@ def _bound_distance(
     if known is not None and reduced.exact:
         start = reduced.restrict(known.x[None].astype(np.float64))[0]
     settings = MipSettings(solver, max(deadline - time.monotonic(), 1e-3))
-    found = least_distortion(reduced, problem.unsafe.disjuncts, ball, settings, start)
+    found = bound_distortion(reduced, problem.unsafe.disjuncts, ball, settings, start)
     if found.x.size:
         x, searched = reduced.embed(found.x[None])[0], inputs.with_eps(radius)
         witness = check_candidate(model.runtime, x, searched, problem.unsafe)
         if witness is not None and witness.distance < bounds.upper:
             bounds = replace(bounds, witness=witness, upper=witness.distance)
     lower = min(found.lower, bounds.upper, radius)
-    effort = Effort(mips=found.mips, nodes=found.nodes, mip_seconds=found.seconds)
-    bounds = replace(bounds, lower=lower, effort=effort, reason=found.reason)
+    bounds = replace(bounds, lower=lower, effort=found.effort, reason=found.reason)
     bounds = _prove_lower(model, problem, bounds, deadline)
     if bounds.witness is None and not bounds.reason and bounds.lower >= _whole_radius(inputs):
         bounds = replace(bounds, lower=np.inf)

@@ -10,6 +10,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Final, final
 
 import numpy as np
@@ -40,7 +41,7 @@ from onnx_lippa.state import (
     begin_states,
     timed,
 )
-from onnx_lippa.witness import Effort, FoundBy, ProvedBy, Result
+from onnx_lippa.witness import FoundBy, ProvedBy, Result
 
 _STEPS: Final = 10
 """Steps of ascent for the bounds of ẑ, and for the point that the MIP starts from."""
@@ -198,15 +199,11 @@ class Mip(ProofMethod):
         except (TooLargeError, OutOfTimeError, NoRelaxationError) as error:
             state.reason = str(error)
             return
-        started = time.monotonic()
-        settings = MipSettings(self.solver, max(state.deadline - started, _LEAST_SECONDS))
-
-        def offer(x: Float64) -> bool:
-            return state.offer(x, FoundBy.MIP)
-
-        answer = decide(reduced, state.problem.unsafe.disjuncts, settings, start, offer)
-        seconds = time.monotonic() - started
-        state.effort += Effort(mips=answer.mips, nodes=answer.nodes, mip_seconds=seconds)
+        left = max(state.deadline - time.monotonic(), _LEAST_SECONDS)
+        offer = partial(state.offer, found_by=FoundBy.MIP)
+        disjuncts = state.problem.unsafe.disjuncts
+        answer = decide(reduced, disjuncts, MipSettings(self.solver, left), start, offer)
+        state.effort += answer.effort
         if answer.ending is not Ending.UNSAFE:
             state.reason = answer.reason
         if answer.ending is Ending.PROVEN:

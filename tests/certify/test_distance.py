@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from onnx_lippa import InputError, Verdict, certify, minimal_distortion
-from onnx_lippa.mip.distortion import Distortion
+from onnx_lippa.mip.distortion import DistortionBounds
 from onnx_lippa.onnx_io import load
 from onnx_lippa.proofs import BranchAndBound, bound_distance
 from onnx_lippa.spec import InputSpecification, Problem, UnsafeSet, get_norm
-from onnx_lippa.witness import ProvedBy, Result
+from onnx_lippa.witness import Effort, ProvedBy, Result
 from tests.support.attacks import digits, linear_file, plain_outputs
 from tests.support.one_hidden_layer import layers_file, least_distance, one_hidden_layer
 
@@ -114,7 +114,9 @@ def test_a_domain_without_another_class(tmp_path):
 
 def lying(lower):
     """A MIP solver that found nothing and says that nothing is nearer."""
-    return lambda *_args, **_options: Distortion(lower, np.inf, np.zeros(0), 1, 1, 0.0, "")
+    return lambda *_args, **_options: DistortionBounds(
+        lower, np.inf, np.zeros(0), Effort(mips=1, nodes=1)
+    )
 
 
 def test_a_solver_that_lies_is_corrected(tmp_path, monkeypatch):
@@ -123,7 +125,7 @@ def test_a_solver_that_lies_is_corrected(tmp_path, monkeypatch):
     x = np.random.default_rng(1).uniform(size=(1, len(layers[0][0]))).astype(np.float32)
     label = int(plain_outputs(path, x).argmax())
     exact = least_distance("linf", x[0], label, layers)
-    monkeypatch.setattr("onnx_lippa.proofs.distance.least_distortion", lying(0.9))
+    monkeypatch.setattr("onnx_lippa.proofs.distance.bound_distortion", lying(0.9))
     model = load(path)
     problem = problem_around(model, x[0], label, eps=0.9)
     found = bound_distance(model, problem)
@@ -141,7 +143,7 @@ def test_a_word_that_cannot_be_checked_is_called_one(tmp_path, monkeypatch):
     monkeypatch.setattr(BranchAndBound, "solve", undecided)
     found = minimal_distortion(path, x)
     assert found[0].distance_proved_by is ProvedBy.MIP
-    monkeypatch.setattr("onnx_lippa.proofs.distance.least_distortion", lying(0.9))
+    monkeypatch.setattr("onnx_lippa.proofs.distance.bound_distortion", lying(0.9))
     wrong = minimal_distortion(path, x, eps=0.9)
     # The attack's own witness caps what the solver says; beyond it nothing is claimed.
     assert wrong.distance_bounds[0] <= wrong.distances[0] <= found.distances[0] * (1 + 1e-6)

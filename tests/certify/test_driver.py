@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa.attacks import Lippa
+from onnx_lippa.attacks.methods import ATTACK_METHODS
 from onnx_lippa.bounds.reduced.reduction import TooLargeError
 from onnx_lippa.errors import InputError
 from onnx_lippa.proofs import (
@@ -16,6 +17,7 @@ from onnx_lippa.proofs import (
     Mip,
     make_proof,
 )
+from onnx_lippa.runs.results import Stage
 from onnx_lippa.spec import (
     Conjunction,
     InputSpecification,
@@ -181,6 +183,11 @@ def test_the_methods_of_all_names():
     assert make_proof("mip", "highs") == Mip("highs")
     with pytest.raises(InputError, match="auto, interval"):
         make_proof("simplex")
+
+
+def test_runs_know_the_stage_of_every_method():
+    for method in (*PROOF_METHODS.values(), *ATTACK_METHODS.values()):
+        assert Stage(method.stage)
 
 
 def test_nothing_to_do():

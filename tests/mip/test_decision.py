@@ -12,7 +12,7 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solver import NO_LIMITS, Session, Solution, SolveLimits, Solver
 from onnx_lippa.mip.decision import MipSettings, decide
-from onnx_lippa.mip.distortion import least_distortion
+from onnx_lippa.mip.distortion import bound_distortion
 from onnx_lippa.mip.formulation import BigM
 from onnx_lippa.spec import Conjunction
 from onnx_lippa.spec.norms.l1 import L1
@@ -98,7 +98,7 @@ def test_a_start_that_is_unsafe_is_the_answer() -> None:
     answer = decide(reduced, [disjunct], MipSettings(), start=x)
     assert answer.ending is Ending.UNSAFE
     np.testing.assert_array_equal(answer.x, x)
-    assert answer.nodes == 0
+    assert answer.effort.nodes == 0
 
 
 def test_a_replay_has_the_last_word() -> None:
@@ -138,7 +138,7 @@ def test_a_round_ball_is_unknown_with_a_reason() -> None:
     answer = decide(reduced, [random_disjunct(generator, 1)], MipSettings())
     assert answer.is_open
     assert "round" in answer.reason
-    distortion = least_distortion(reduced, [random_disjunct(generator, 1)], question, MipSettings())
+    distortion = bound_distortion(reduced, [random_disjunct(generator, 1)], question, MipSettings())
     assert (distortion.lower, distortion.upper) == (0.0, np.inf)
     assert "round" in distortion.reason
 
@@ -152,7 +152,7 @@ def test_limits_leave_it_unknown() -> None:
     answer = decide(reduced, [given], MipSettings(node_limit=1, wants_bound=True))
     if answer.is_open:
         assert "nodes" in answer.reason
-    no_time = least_distortion(reduced, [given], question, MipSettings(time_limit=0.0))
+    no_time = bound_distortion(reduced, [given], question, MipSettings(time_limit=0.0))
     assert no_time.lower == 0.0
     assert no_time.upper == np.inf
     assert "limits" in no_time.reason
@@ -227,12 +227,12 @@ def test_least_distortion(norm: L1 | None, seed: int) -> None:
     disjuncts = [random_disjunct(generator, rows, shift=0.5) for rows in (1, 2, 1)]
     least = min(least_distance(reduced, disjunct, question) for disjunct in disjuncts)
     for settings in (MipSettings(cuts=9), MipSettings(solver="highs")):
-        found = least_distortion(reduced, disjuncts, question, settings)
+        found = bound_distortion(reduced, disjuncts, question, settings)
         assert found.reason == ""
         if least > question.eps:
             assert found.lower == np.inf
             continue
         assert found.lower == pytest.approx(least, abs=1e-5)
         assert found.upper == pytest.approx(least, abs=1e-5)
-        again = least_distortion(reduced, disjuncts, question, settings, start=found.x)
+        again = bound_distortion(reduced, disjuncts, question, settings, start=found.x)
         assert again.lower == pytest.approx(least, abs=1e-5)

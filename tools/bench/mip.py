@@ -86,7 +86,7 @@ def measure(
                 best_of_attack(model, problem, reduced) if variant.warm else None,
             )  # fmt: skip
         times.append(time.perf_counter() - started)
-        nodes += answer.nodes
+        nodes += answer.effort.nodes
         endings[answer.ending] += 1
     return times, nodes, endings
 
