@@ -108,18 +108,9 @@ def require_sealed(path: Path, records: list[Record], run: RunFile) -> None:
             )
 
 
-_SINCE_SEALS: Final[dict[str, object]] = {"median_distance_bound": None, "proven_distances": 0}
-"""Fields that sealed summaries of before lack, and what they mean there."""
-
-
 def summary_checksum(figures: dict[str, Any]) -> int:
-    """The checksum of a summary, from its plain JSON values.
-
-    The places of model and data are not part of it, nor are fields of later versions with the
-    meaning that older summaries have.
-    """
-    left_out = {"model", "data"} | {n for n, v in _SINCE_SEALS.items() if figures.get(n) == v}
-    return checksum({name: v for name, v in figures.items() if name not in left_out})
+    """The checksum of a summary, from its plain JSON values."""
+    return checksum({name: v for name, v in figures.items() if name not in ("model", "data")})
 
 
 @dataclass(frozen=True)
