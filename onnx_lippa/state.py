@@ -49,6 +49,17 @@ class Budget:
             raise InputError(f"the time limit is {self.time_limit}: give a positive number")
 
 
+class Stage(Enum):
+    """The stages of runs; an audit has all but the last, and repeats PATTERNS and SEARCH."""
+
+    GRADIENTS = "PGD"
+    BOUNDS = "linear bounds"
+    LIPPA = "LiPPA"
+    PATTERNS = "large neighbourhood search"
+    SEARCH = "branch and bound"
+    DISTANCE = "minimal distortion"
+
+
 class RadiusOrder(Enum):
     """The order of several radii in which most verdicts carry over from one to another.
 
@@ -69,8 +80,8 @@ class Method(ABC):
 
     name: ClassVar[str]
     """The name on the command line."""
-    stage: ClassVar[str]
-    """What the terminal says while it works."""
+    stage: ClassVar[Stage]
+    """The stage of a run that it is."""
     radius_order: ClassVar[RadiusOrder]
     is_batched: ClassVar[bool] = True
     """Whether it works on many inputs at once; the others get one at a time."""

@@ -21,7 +21,7 @@ from onnx_lippa.lp.program import BallConstraint, Program, Rows
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.spec import Norm, Problem
-from onnx_lippa.state import Budget, Method, RadiusOrder
+from onnx_lippa.state import Budget, Method, RadiusOrder, Stage
 from onnx_lippa.witness import Result
 
 _RESTARTS: Final = 8
@@ -50,7 +50,7 @@ class AttackMethod(Method):
     restarts: int | None = None
     gradient_steps: int = 60
 
-    stage: ClassVar[str] = "LiPPA"
+    stage: ClassVar[Stage] = Stage.LIPPA
     radius_order: ClassVar[RadiusOrder] = RadiusOrder.ASCENDING
 
     def __post_init__(self) -> None:

@@ -38,6 +38,7 @@ from onnx_lippa.state import (
     InputState,
     Method,
     RadiusOrder,
+    Stage,
     begin_states,
     timed,
 )
@@ -54,7 +55,7 @@ class ProofMethod(Method):
     What it does to one input depends on that input alone.
     """
 
-    stage: ClassVar[str] = "branch and bound"
+    stage: ClassVar[Stage] = Stage.SEARCH
     radius_order: ClassVar[RadiusOrder] = RadiusOrder.DESCENDING
     is_batched: ClassVar[bool] = False
 

@@ -19,11 +19,11 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import BranchAndBound, LinearBounds
 from onnx_lippa.runs.contradiction import merged
-from onnx_lippa.runs.results import Finished, Improved, InputEvent, Stage
+from onnx_lippa.runs.results import Finished, Improved, InputEvent
 from onnx_lippa.runs.specification import chosen_of, indices_of
 from onnx_lippa.runs.workers import Workers, make_jobs, stopping_time, worth_starting
 from onnx_lippa.spec import Norm, Problem
-from onnx_lippa.state import Budget, Method, RadiusOrder
+from onnx_lippa.state import Budget, Method, RadiusOrder, Stage
 from onnx_lippa.witness import Result, Verdict
 
 _SHARD: Final = 25

@@ -13,7 +13,7 @@ from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import DistanceBounds, bound_distance
 from onnx_lippa.spec import Norm, Problem
-from onnx_lippa.state import Budget, Method, RadiusOrder
+from onnx_lippa.state import Budget, Method, RadiusOrder, Stage
 from onnx_lippa.witness import FoundBy, ProvedBy, Result, Verdict
 
 _LEAST_SECONDS: Final = 10.0
@@ -39,7 +39,7 @@ class Distance(Method):
     solver: str = "scip"
 
     name: ClassVar[str] = "distance"
-    stage: ClassVar[str] = "minimal distortion"
+    stage: ClassVar[Stage] = Stage.DISTANCE
     radius_order: ClassVar[RadiusOrder] = RadiusOrder.ASCENDING
 
     is_batched: ClassVar[bool] = False

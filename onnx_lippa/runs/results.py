@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias, final, overload
 
@@ -16,6 +15,7 @@ from onnx_lippa.runs.inputs import RunInputs
 from onnx_lippa.runs.record import Record
 from onnx_lippa.runs.specification import RunSpecification
 from onnx_lippa.runs.summary import Summary, curve_text, summary_text
+from onnx_lippa.state import Stage
 from onnx_lippa.witness import Effort, Result, Verdict
 
 if TYPE_CHECKING:
@@ -196,17 +196,6 @@ class InterruptedRun(KeyboardInterrupt):
     def __init__(self, results: Results | Curve) -> None:
         super().__init__(repr(results))
         self.results = results
-
-
-class Stage(Enum):
-    """The stages of runs; an audit has all but the last, and repeats PATTERNS and SEARCH."""
-
-    GRADIENTS = "PGD"
-    BOUNDS = "linear bounds"
-    LIPPA = "LiPPA"
-    PATTERNS = "large neighbourhood search"
-    SEARCH = "branch and bound"
-    DISTANCE = "minimal distortion"
 
 
 @dataclass(frozen=True)

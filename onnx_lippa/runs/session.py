@@ -30,7 +30,6 @@ from onnx_lippa.runs.results import (
     InterruptedRun,
     Listener,
     Results,
-    Stage,
     Started,
 )
 from onnx_lippa.runs.specification import RunSpecification
@@ -189,7 +188,7 @@ class Session:
         if isinstance(task.method, Audit):
             yield from task.method.run(task.model, problems, task.budget, workers)
             return
-        stage = Stage(task.method.stage)
+        stage = task.method.stage
         for result in outcomes(task.model, problems, task.method, task.budget, workers):
             yield Finished(stage, result)
 

@@ -17,10 +17,10 @@ from onnx_lippa.runs.audit import Audit
 from onnx_lippa.runs.contradiction import merged
 from onnx_lippa.runs.curve import carry_over, order_radii
 from onnx_lippa.runs.finding import Answer
-from onnx_lippa.runs.results import Finished, Stage
+from onnx_lippa.runs.results import Finished
 from onnx_lippa.runs.workers import Job, Workers
 from onnx_lippa.spec import Property, get_norm
-from onnx_lippa.state import Budget
+from onnx_lippa.state import Budget, Stage
 from onnx_lippa.witness import Effort, ProvedBy, Result
 from tests.support.attacks import digits, mlp_file, plain_outputs, problems_of
 
