@@ -16,6 +16,7 @@ import onnx_lippa
 
 PACKAGE = Path(onnx_lippa.__file__).parent
 ROOT = PACKAGE.parent
+DOCS = [f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")]
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.stat().st_size)
 PUBLIC = [
     "Answer",
@@ -259,7 +260,7 @@ def test_tests_and_tools_share_only_support():
                 assert not module.split(".")[-1].startswith("test_"), f"{own} imports {module}"
 
 
-@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "README.md", "docs/performance.md"])
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "README.md", *sorted(DOCS)])
 def test_paths_in_the_documentation_exist(page):
     """A file or folder that a page names from the root of the clone is there."""
     text = (ROOT / page).read_text(encoding="utf-8")
