@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from pathlib import Path
 
 from onnx_lippa.api.options import (
@@ -14,13 +13,9 @@ from onnx_lippa.api.options import (
     SolverName,
 )
 from onnx_lippa.attacks import AttackMethod, Lippa, make_attack
-from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import ProofMethod, make_proof
-from onnx_lippa.runs.falsify import falsify as falsify_property
-from onnx_lippa.runs.falsify import load_for
-from onnx_lippa.runs.finding import Answer, Finding
-from onnx_lippa.runs.verify import verify as verify_property
+from onnx_lippa.runs.finding import Finding
+from onnx_lippa.runs.verify import answer_property
 from onnx_lippa.spec import Property
 from onnx_lippa.state import Budget
 
@@ -60,17 +55,11 @@ def falsify(
         InputError: a property that cannot be read or does not fit the model.
         ModelError: a model that cannot be used (where a path is given).
     """
-    deadline = time.monotonic() + timeout
-    try:
-        wanted = asked if isinstance(asked, Property) else Property.from_vnnlib(asked, deadline)
-    except OutOfTimeError as error:
-        return Finding(Answer.TIMEOUT, reason=str(error))
-    model = network if isinstance(network, Model) else load_for(wanted, network)
     attack = make_attack(
         method, restarts=restarts, gradient_steps=gradient_steps, lp_steps=lp_steps,
         engine=engine, solver=solver,
     )  # fmt: skip
-    return falsify_property(model, wanted, attack, Budget(_left(deadline), seed))
+    return answer_property(network, asked, attack, None, Budget(timeout, seed))
 
 
 def verify(
@@ -101,16 +90,6 @@ def verify(
         ModelError: a model that cannot be used (where a path is given).
         ContradictionError: a witness and a proof for one case, which is a bug.
     """
-    deadline = time.monotonic() + timeout
-    try:
-        wanted = asked if isinstance(asked, Property) else Property.from_vnnlib(asked, deadline)
-    except OutOfTimeError as error:
-        return Finding(Answer.TIMEOUT, reason=str(error))
-    model = network if isinstance(network, Model) else load_for(wanted, network)
-    proof, budget = make_proof(method), Budget(_left(deadline), seed)
-    return verify_property(model, wanted, Lippa(), proof, budget, time_limit)
-
-
-def _left(deadline: float) -> float:
-    """Seconds until a deadline, at least a moment."""
-    return max(deadline - time.monotonic(), 1e-3)
+    return answer_property(
+        network, asked, Lippa(), make_proof(method), Budget(timeout, seed), case_limit=time_limit
+    )

@@ -6,27 +6,25 @@ import json
 import math
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from onnx_lippa import __version__
 from onnx_lippa.attacks import AttackMethod
 from onnx_lippa.cli.options import Arguments, Properties
 from onnx_lippa.cli.run import cores
 from onnx_lippa.cli.terminal import console, echo
-from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.errors import InputError, ModelError
+from onnx_lippa.errors import InputError
 from onnx_lippa.proofs import ProofMethod
-from onnx_lippa.runs.falsify import falsify, load_for
 from onnx_lippa.runs.finding import Answer, Finding, counterexample_text, write_counterexample
-from onnx_lippa.runs.identity import state_options
-from onnx_lippa.runs.instances import Instance, InstanceResult, answers, read_instances
-from onnx_lippa.runs.instances_folder import RESULTS, ListFolder, list_file
-from onnx_lippa.runs.verify import verify
-from onnx_lippa.spec import Property
+from onnx_lippa.runs.instances import InstanceResult, answers, read_instances
+from onnx_lippa.runs.instances_folder import RESULTS
+from onnx_lippa.runs.session import open_list, run_list
+from onnx_lippa.runs.verify import answer_property
 from onnx_lippa.state import Budget
 
 
@@ -55,9 +53,12 @@ def answer(
     if properties.instances is not None:
         _answer_list(properties.instances, arguments, attack, proof, timeout, workers)
     elif arguments.model is not None and properties.property_ is not None:
-        found, seconds = _answer_one(
-            arguments.model, properties.property_, arguments, attack, proof, timeout, workers
-        )
+        started = time.monotonic()
+        found = answer_property(
+            arguments.model, properties.property_, attack, proof, Budget(timeout, arguments.seed),
+            output=arguments.output, threads=workers, limits=arguments.limits,
+        )  # fmt: skip
+        seconds = time.monotonic() - started
         if arguments.as_json:
             typer.echo(json.dumps(_as_json(found, seconds), indent=2))
         elif not arguments.quiet:
@@ -65,40 +66,6 @@ def answer(
         if properties.counterexample is not None and found.answer is Answer.SAT:
             # After the answer, which stands even if the file cannot be written.
             write_counterexample(properties.counterexample, found)
-
-
-def _answer_one(
-    model: Path,
-    spec: Path,
-    arguments: Arguments,
-    attack: AttackMethod,
-    proof: ProofMethod | None,
-    timeout: float,
-    threads: int,
-) -> tuple[Finding, float]:
-    """The answer to one property and its seconds; loading counts towards the timeout."""
-    started = time.monotonic()
-
-    def left() -> float:
-        return max(timeout - (time.monotonic() - started), 1e-3)
-
-    try:
-        asked = Property.from_vnnlib(spec, started + timeout)
-        limits = arguments.limits
-        limits = replace(limits, seconds=min(limits.seconds, left()))
-        loaded = load_for(asked, model, output=arguments.output, threads=threads, limits=limits)
-        budget = Budget(left(), arguments.seed)
-        if proof is None:
-            found = falsify(loaded, asked, attack, budget)
-        else:
-            found = verify(loaded, asked, attack, proof, budget)
-    except OutOfTimeError as error:
-        found = Finding(Answer.TIMEOUT, reason=str(error))
-    except ModelError as error:
-        if time.monotonic() - started < timeout:
-            raise
-        found = Finding(Answer.TIMEOUT, reason=str(error))
-    return found, time.monotonic() - started
 
 
 def _print(found: Finding) -> None:
@@ -138,46 +105,28 @@ def _answer_list(
     """Answers every instance of a list; the same command resumes an interrupted list."""
     instances = read_instances(path)
     instances = [replace(one, timeout=min(one.timeout, timeout)) for one in instances]
-    out, quiet, failed = arguments.out, arguments.quiet, None
-    chosen = (attack, *([proof] if proof else []), Budget(seed=arguments.seed))
-    folder = None if out is None else _folder(out, path, instances, state_options(*chosen))
-    known = [] if folder is None else folder.known
-    left = instances if folder is None else folder.left
-    limits = arguments.limits
+    base, seed, out, quiet = path.parent, arguments.seed, arguments.out, arguments.quiet
+    run = partial(answers, folder=base, attack=attack, proof=proof, seed=seed, workers=workers,
+                  limits=arguments.limits)  # fmt: skip
+    if out is None:
+        found = run(instances)
+    else:
+        found = run_list(open_list(out, instances, base, attack, proof, seed), run)
+    known: list[InstanceResult] = []
+    failed = False
     try:
-        with _progress(len(instances), quiet) as progress:
-            task = progress.add_task("instances", total=len(instances), completed=len(known))
-            for result in answers(
-                left, path.parent, attack, proof, arguments.seed, workers, limits
-            ):
-                if folder is None:
-                    known.append(result)
-                else:
-                    folder.add(result)
+        with closing(found), _progress(len(instances), quiet) as progress:
+            task = progress.add_task("instances", total=len(instances))
+            for result in found:
+                known.append(result)
                 progress.update(task, advance=1)
-    except InputError as error:
-        failed = error
+    except InputError:
+        failed = True
+        raise
     finally:
-        try:
-            if folder is not None:
-                folder.close()
-        except InputError as error:
-            failed = failed or error
         if not quiet:
             # What cannot be written is printed.
             _report(known, len(instances), None if failed else out)
-    if failed is not None:
-        raise failed
-
-
-def _folder(
-    out: Path,
-    path: Path,
-    instances: list[Instance],
-    options: str,
-) -> ListFolder:
-    listed = list_file(instances, options, __version__, out, path.parent)
-    return ListFolder(out, listed, path.parent)
 
 
 def _progress(total: int, quiet: bool) -> Progress:

@@ -33,15 +33,7 @@ from onnx_lippa.mip.decision import MipSettings, decide
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.search.base import margin_rows
 from onnx_lippa.spec import Norm, Problem
-from onnx_lippa.state import (
-    Budget,
-    InputState,
-    Method,
-    RadiusOrder,
-    Stage,
-    begin_states,
-    timed,
-)
+from onnx_lippa.state import Budget, InputState, Method, RadiusOrder, Stage, begin_states, timed
 from onnx_lippa.witness import FoundBy, ProvedBy, Result
 
 _STEPS: Final = 10

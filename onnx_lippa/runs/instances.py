@@ -6,7 +6,7 @@ import csv
 import io
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -194,7 +194,7 @@ def answers(
     seed: int,
     workers: int,
     limits: LoadLimits | None = None,
-) -> Iterator[InstanceResult]:
+) -> Generator[InstanceResult, None, None]:
     """The answer to every instance, in the order in which they come.
 
     All work is done in worker processes, so that no instance can end the list: what raises an

@@ -336,18 +336,3 @@ class _Digests:
                 found = ""
             self._known[name, is_model] = found
         return self._known[name, is_model]
-
-
-def list_file(
-    instances: Sequence[Instance], options: str, version: str, out: Path, folder: Path
-) -> ListFile:
-    """What ``list.json`` says of a list that is asked now.
-
-    Args:
-        instances: the questions.
-        options: what is done with each, as text.
-        version: version of the program.
-        out: the folder that holds it.
-        folder: what the paths of the list are relative to.
-    """
-    return ListFile(tuple(instances), options, version, Place.seen_from(out, folder))

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeAlias, final
 
+from onnx_lippa.attacks import AttackMethod
 from onnx_lippa.onnx_io import Model
+from onnx_lippa.proofs import ProofMethod
 from onnx_lippa.runs.audit import Audit
 from onnx_lippa.runs.curve import carry_over, folder_of, lock_curve, order_radii, write_curve
 from onnx_lippa.runs.folder import RunFolder
-from onnx_lippa.runs.identity import Identity, state_options
+from onnx_lippa.runs.identity import Identity, Place, state_options
 from onnx_lippa.runs.inputs import RunInputs
+from onnx_lippa.runs.instances import Instance, InstanceResult
+from onnx_lippa.runs.instances_folder import ListFile, ListFolder
 from onnx_lippa.runs.results import (
     Curve,
     Ended,
@@ -258,6 +262,57 @@ class Session:
             options=state_options(task.method, task.budget, minimize=specification.minimize),
             version=__version__,
         )
+
+
+def open_list(
+    out: Path,
+    instances: Sequence[Instance],
+    base: Path,
+    attack: AttackMethod,
+    proof: ProofMethod | None,
+    seed: int,
+) -> ListFolder:
+    """The folder of a list of instances, new or to be resumed; :func:`run_list` closes it.
+
+    Args:
+        out: the folder.
+        instances: the instances.
+        base: the folder that their paths are relative to.
+        attack: the search for counterexamples.
+        proof: how to prove that there is none; None leaves proofs out.
+        seed: seed of the attacks.
+
+    Raises:
+        InputError: the folder cannot be used.
+        DamagedFolderError: its files are damaged.
+    """
+    options = state_options(attack, *([] if proof is None else [proof]), Budget(seed=seed))
+    place = Place.seen_from(out, base)
+    return ListFolder(out, ListFile(tuple(instances), options, __version__, place), base)
+
+
+def run_list(
+    folder: ListFolder, run: Callable[[Sequence[Instance]], Iterator[InstanceResult]]
+) -> Generator[InstanceResult, None, None]:
+    """The answers that a folder has, then those to the other instances, kept as they come.
+
+    Args:
+        folder: the folder; it is closed at the end, or at an interrupt.
+        run: answers instances.
+
+    Raises:
+        InputError: the folder cannot be written any more.
+    """
+    try:
+        yield from list(folder.known)
+        for answer in run(folder.left):
+            listed = answer
+            try:
+                listed = folder.add(answer)
+            finally:
+                yield listed
+    finally:
+        folder.close()
 
 
 def _check(task: Task, specification: RunSpecification) -> None:

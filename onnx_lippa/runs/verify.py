@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from onnx_lippa.attacks import AttackMethod
-from onnx_lippa.errors import ContradictionError
-from onnx_lippa.onnx_io import Model
+from onnx_lippa.clock import OutOfTimeError
+from onnx_lippa.errors import ContradictionError, ModelError
+from onnx_lippa.onnx_io import LoadLimits, Model
 from onnx_lippa.proofs import ProofMethod
 from onnx_lippa.runs.contradiction import contradict
-from onnx_lippa.runs.falsify import falsify, problem_of
+from onnx_lippa.runs.falsify import falsify, load_for, problem_of
 from onnx_lippa.runs.finding import Answer, Finding
 from onnx_lippa.spec import FARTHEST, Problem, Property
 from onnx_lippa.state import Budget
@@ -29,6 +31,61 @@ _THOROUGH_SHARE: Final = 0.3
 _ROUNDS: Final = (0.25, 1.0)
 """Shares of what is left for the proofs of all cases: each is tried, then those that are open."""
 _LEAST_SECONDS: Final = 0.01
+
+
+def answer_property(
+    network: Model | str | Path,
+    asked: Property | str | Path,
+    attack: AttackMethod,
+    proof: ProofMethod | None,
+    budget: Budget,
+    *,
+    case_limit: float = math.inf,
+    output: str | None = None,
+    threads: int = 1,
+    limits: LoadLimits | None = None,
+) -> Finding:
+    """The answer to a property; reading it and loading the model count towards the time limit.
+
+    Args:
+        network: the model, or the path of one.
+        asked: the property, or the path of a VNN-LIB file.
+        attack: the search for counterexamples.
+        proof: how to prove that there is none; None leaves proofs out.
+        budget: seed, and seconds of everything.
+        case_limit: seconds of the proof of one case.
+        output: output of the model to use, as in :func:`onnx_lippa.load`.
+        threads: threads of ONNX Runtime.
+        limits: limits of loading the model.
+
+    Raises:
+        InputError: the property cannot be read, or does not fit the model.
+        ModelError: a model that cannot be used.
+        ContradictionError: a case was proven in which a counterexample was found.
+    """
+    deadline = time.monotonic() + budget.time_limit
+
+    def left() -> float:
+        return max(deadline - time.monotonic(), 1e-3)
+
+    try:
+        wanted = asked if isinstance(asked, Property) else Property.from_vnnlib(asked, deadline)
+        if isinstance(network, Model):
+            model = network
+        else:
+            if limits is not None:
+                limits = replace(limits, seconds=min(limits.seconds, left()))
+            model = load_for(wanted, network, output=output, threads=threads, limits=limits)
+        budget = replace(budget, time_limit=left())
+        if proof is None:
+            return falsify(model, wanted, attack, budget)
+        return verify(model, wanted, attack, proof, budget, case_limit)
+    except OutOfTimeError as error:
+        return Finding(Answer.TIMEOUT, reason=str(error))
+    except ModelError as error:
+        if time.monotonic() < deadline:
+            raise
+        return Finding(Answer.TIMEOUT, reason=str(error))
 
 
 def verify(

@@ -51,9 +51,9 @@ def counted(monkeypatch):
     asked = []
     real = instances_module.answers
 
-    def noting(instances, *rest):
+    def noting(instances, **rest):
         asked.append([(one.onnx, one.vnnlib) for one in instances])
-        return real(instances, *rest)
+        return real(instances, **rest)
 
     from onnx_lippa.cli import property as cli
 
