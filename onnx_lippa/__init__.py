@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from onnx_lippa.api.models import gradient, regions
     from onnx_lippa.api.properties import falsify, verify
     from onnx_lippa.api.runs import attack, audit, certify
+    from onnx_lippa.attacks import Lippa, LippaMip, Pgd
     from onnx_lippa.errors import (
         ContradictionError,
         FalseClaimError,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         UnsupportedModelError,
     )
     from onnx_lippa.onnx_io import LoadLimits, Model, inspect, load
+    from onnx_lippa.proofs import BranchAndBound, Intervals, LinearBounds, Mip
     from onnx_lippa.runs.finding import Answer, Finding
     from onnx_lippa.runs.replay import replay
     from onnx_lippa.runs.results import (
@@ -42,10 +44,11 @@ if TYPE_CHECKING:
         Started,
     )
     from onnx_lippa.spec import Property
-    from onnx_lippa.witness import Verdict
+    from onnx_lippa.witness import Result, Verdict
 
 __all__ = [
     "Answer",
+    "BranchAndBound",
     "ContradictionError",
     "Curve",
     "Ended",
@@ -55,12 +58,19 @@ __all__ = [
     "Improved",
     "InputError",
     "InterruptedRun",
+    "Intervals",
+    "LinearBounds",
+    "Lippa",
     "LippaError",
+    "LippaMip",
     "LoadLimits",
+    "Mip",
     "Model",
     "ModelError",
     "ModelMismatchError",
+    "Pgd",
     "Property",
+    "Result",
     "Results",
     "Started",
     "UnsupportedModelError",
@@ -93,6 +103,7 @@ _HOME: Final = {
         "ModelMismatchError",
         "UnsupportedModelError",
     ),
+    "onnx_lippa.attacks": ("Lippa", "LippaMip", "Pgd"),
     "onnx_lippa.onnx_io": ("LoadLimits", "Model", "inspect", "load"),
     "onnx_lippa.runs.results": (
         "Curve",
@@ -105,8 +116,9 @@ _HOME: Final = {
     ),
     "onnx_lippa.runs.finding": ("Answer", "Finding"),
     "onnx_lippa.runs.replay": ("replay",),
+    "onnx_lippa.proofs": ("BranchAndBound", "Intervals", "LinearBounds", "Mip"),
     "onnx_lippa.spec": ("Property",),
-    "onnx_lippa.witness": ("Verdict",),
+    "onnx_lippa.witness": ("Result", "Verdict"),
 }
 """Where each public name lives."""
 _PACKAGES: Final = (
