@@ -50,13 +50,13 @@ class Replayed:
         adversarial: witnesses replayed.
         misclassified: clean inputs confirmed to be misclassified.
         robust: inputs that the run says are proven robust. A proof is not repeated by a replay.
-        requested: inputs that the run was asked about; more than ``inputs`` in one that was
+        requested: inputs of the run; more than ``inputs`` in one that was
             interrupted or killed.
         killed: whether the run has not ended: it is going on, or was killed.
         lost: results left out, since a run of before there were journals was killed and had not
             stored their witnesses.
         parts: what was confirmed in each folder of a curve, by the folder's name.
-        what: what was asked about: inputs, or the instances of a list, where ``adversarial``
+        what: what has results: inputs, or the instances of a list, where ``adversarial``
             counts the answers ``sat`` and ``robust`` those that are ``unsat``.
         bounded: adversarial inputs with a lower bound of their minimal distortion, whose proof is
             not repeated either.
@@ -75,7 +75,7 @@ class Replayed:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run had a result for all that it was asked."""
+        """Whether the run has a result for every input."""
         return not self.killed and self.inputs >= self.requested
 
 
@@ -208,7 +208,7 @@ class _Clean:
         self._wrong = _misclassified(self._outputs, labels)
 
     def problem(self, index: int) -> Problem:
-        """What was asked about an input, made when it is needed."""
+        """The problem of an input."""
         row = self._rows[index]
         label, outputs = self.labels[index], self._outputs[row]
         return self._specification.problem(index, self._inputs[row], label, outputs)

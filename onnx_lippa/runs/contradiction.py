@@ -16,8 +16,8 @@ from onnx_lippa.witness import Result, Verdict
 _EXACT: Final = 1e-9
 """Rounding of float64, as a share of the margin's size plus 1."""
 _SINGLE: Final = 1e-3
-"""Most by which ONNX Runtime may differ from the network as it was read, likewise; loading a
-model makes sure of less."""
+"""Largest difference between ONNX Runtime and the imported network, as such a share; loading a
+model checks a smaller one."""
 
 
 def contradict(x: Floats, outputs: Floats, bound: float, unsafe: UnsafeSet, model: Model) -> bool:

@@ -55,17 +55,17 @@ def carry_over(
         eps = problem.inputs.eps
         for other in sorted(by_index):
             outcome = by_index[other].get(problem.index)
-            taken = None if outcome is None else _taken(model, problem, outcome, other, eps)
+            taken = None if outcome is None else _carry(model, problem, outcome, other, eps)
             if taken is not None:
                 found.append(taken)
                 break
     return found
 
 
-def _taken(
+def _carry(
     model: Model, problem: Problem, outcome: Result, other: float, eps: float
 ) -> Result | None:
-    """An outcome as one of this problem, at no further cost; None where it says nothing here."""
+    """A result at another radius as one at this radius; None where nothing follows from it."""
     free = replace(outcome, effort=Effort())
     if outcome.verdict is Verdict.MISCLASSIFIED:
         return free

@@ -259,8 +259,8 @@ def load_for(
         asked: the property.
         path: the ONNX file.
         output: as in :func:`onnx_lippa.load`.
-        threads: likewise.
-        limits: likewise.
+        threads: threads of ONNX Runtime.
+        limits: limits of loading the model.
 
     Raises:
         InputError: the property does not fit the model.

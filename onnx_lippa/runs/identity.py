@@ -25,7 +25,7 @@ _AT_ONCE: Final = 1024
 
 @dataclass(frozen=True)
 class Identity:
-    """What a run was asked, and of what. Equal identities have equal answers, time limits aside.
+    """What a run does, with what. Equal identities have equal results, time limits aside.
 
     Attributes:
         model_sha256: digest of the model, external weights included.
@@ -35,7 +35,7 @@ class Identity:
             folders of before, which hold that of the data file.
         indices: the inputs, by their place in the data.
         norm: name of the norm.
-        features: radius, domain, and what else is said of the features.
+        features: radius, scale, domain, fixed features and grid.
         targets: which wrong classes count.
         options: method and budgets, as text.
         version: version of the program; empty in folders of before it was recorded.
@@ -216,7 +216,7 @@ class RunFile:
     """What ``run.json`` holds.
 
     Attributes:
-        identity: what the run was asked.
+        identity: the identity of the run.
         model: where the model was.
         data: where the data was.
         data_file_sha256: digest of the data file, in folders of before inputs were digested.
@@ -280,7 +280,7 @@ class RunFile:
 
 
 def read_run(path: Path) -> RunFile:
-    """What a folder's run was asked.
+    """The ``run.json`` of a folder.
 
     Raises:
         InputError: the folder holds no run.

@@ -25,7 +25,7 @@ from onnx_lippa.witness import Result
 
 _log: Final = logging.getLogger("onnx_lippa")
 _DRAWN: Final = 10
-"""Inputs drawn where there is no data and no count is asked for."""
+"""Inputs drawn where there is no data and no number of them is given."""
 
 
 @final

@@ -61,7 +61,7 @@ class InstanceResult:
         lp_steps: LPSteps spent.
         note: what a reader should know, or empty.
         model_sha256: digest of the model that was loaded; empty where none was.
-        property_sha256: digest of the property's text, likewise.
+        property_sha256: digest of the property's text; empty where it could not be read.
         counterexample: what was found, in the format of the competition, or empty.
     """
 

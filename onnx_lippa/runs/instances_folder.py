@@ -1,6 +1,6 @@
 """The folder of a list of properties: every answer with what it belongs to.
 
-``list.json`` says what is asked, ``answers.jsonl`` is a journal with one line for each answer, and
+``list.json`` holds the instances, ``answers.jsonl`` is a journal with one line for each answer, and
 ``results.csv`` and ``counterexamples`` are written from it, for readers.
 """
 
@@ -129,7 +129,7 @@ class Answered:
 
 @final
 class ListFolder:
-    """Writes the answers to a list as they come, and takes up those that are known.
+    """Writes the answers to a list as they come, and resumes those that are known.
 
     Args:
         path: the folder.

@@ -41,7 +41,7 @@ Reply = TypeVar("Reply")
 
 @dataclass(frozen=True)
 class Replied(Generic[Task, Reply]):
-    """A worker said something about its task."""
+    """A worker sent a part of the result of its task."""
 
     task: Task
     reply: Reply

@@ -1,4 +1,4 @@
-"""What a run is asked to do, from which everything else follows."""
+"""The specification of a run, from which its problems are made."""
 
 from __future__ import annotations
 
@@ -111,12 +111,12 @@ class RunSpecification:
 
 @final
 class ProblemSet(Sequence[Problem]):
-    """The problems of many inputs; each is made when it is asked for, and not kept.
+    """The problems of many inputs; each is made on access, and not kept.
 
     A slice is a set of its own that holds, and takes to another process, its rows alone.
 
     Args:
-        specification: what is asked of each.
+        specification: the specification of the run.
         indices: (n,) places of the inputs in the data.
         x: (n, d) clean inputs.
         labels: (n,) their classes.

@@ -104,7 +104,7 @@ class RunFacts:
         targets: which wrong classes counted.
         method: the attack.
         minimize: whether the distance was minimised.
-        requested: number of inputs asked for; more than ``inputs`` after an interrupt.
+        requested: number of inputs of the run; more than ``inputs`` after an interrupt.
         seed: seed.
         workers: processes used.
     """
