@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, Self, final
+from typing import ClassVar, Final, Self, final
 
 import numpy as np
 from typing_extensions import override
@@ -230,18 +230,31 @@ ATTACK_METHODS: Final[Mapping[str, AttackMethod]] = MappingProxyType(
 """The default method of each name."""
 
 
+_OPTIONS: Final[Mapping[str, object]] = MappingProxyType(
+    {field.name: field.default for method in ATTACK_METHODS.values() for field in fields(method)}
+)
+"""The options of all methods and their defaults, which are those of whoever calls."""
+
+
 def make_attack(method: str | AttackMethod, **options: object) -> AttackMethod:
-    """A method as it is, or the one of a name with those of the options that it has.
+    """A method as it is, or the one of a name with the options given.
 
     Raises:
-        InputError: there is no such method, or an option cannot be used.
+        InputError: there is no such method, or an option is none of it, or cannot be used.
     """
+    given = {name: value for name, value in options.items() if value != _OPTIONS[name]}
     if isinstance(method, AttackMethod):
+        for name in given:
+            raise InputError(
+                f"{name} is given beside the method {method}: give it to the method instead"
+            )
         return method
     if method not in ATTACK_METHODS:
         names = ", ".join(ATTACK_METHODS)
         raise InputError(f"there is no method '{method}': choose one of {names}")
     default = ATTACK_METHODS[method]
     known = {field.name for field in fields(default)}
-    chosen: dict[str, Any] = {key: v for key, v in options.items() if key in known}
-    return replace(default, **chosen)
+    for name in given:
+        if name not in known:
+            raise InputError(f"{name} is no option of the method '{method}': leave it out")
+    return replace(default, **given)  # type: ignore[arg-type]  # each checked by the class

@@ -57,6 +57,9 @@ class SignalHandler:
 
 def main() -> None:
     """Runs the command line and exits."""
+    if hasattr(signal, "SIGCHLD"):
+        # Some callers ignore it, and hand that down: then no child could be waited for.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     with SignalHandler() as signals:
         code = import_module("onnx_lippa.cli.app").run(sys.argv[1:], signals)
     atexit.register(_ignore_endings)

@@ -134,14 +134,24 @@ def _fork(limits: LoadLimits, work: Callable[[], Any]) -> tuple[bytes, int | Non
         said = _read(reader, time.monotonic() + limits.seconds)
         if said is None:
             return b"", None
-        _, status = os.waitpid(child, 0)
+        status = _wait(child)
         child = 0
-        return said, os.waitstatus_to_exitcode(status)
+        return said, status
     finally:
         os.close(reader)
         if child:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+            _wait(child)
+
+
+def _wait(child: int) -> int:
+    """How the child ended; 0 where the system has forgotten it, as it does for whoever ignores
+    SIGCHLD."""
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    except ChildProcessError:
+        return 0
 
 
 def _child(writer: int, limits: LoadLimits, work: Callable[[], Any]) -> NoReturn:

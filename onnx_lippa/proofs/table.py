@@ -22,15 +22,17 @@ PROOF_METHODS: Final[Mapping[str, ProofMethod]] = MappingProxyType(
 """The default method of each name. ``auto`` and ``complete`` are one."""
 
 
-def make_proof(method: str | ProofMethod, solver: str = "scip") -> ProofMethod:
+def make_proof(method: str | ProofMethod, solver: str = Mip.solver) -> ProofMethod:
     """A method as it is, or the one of a name; ``solver`` is that of ``"mip"``.
 
     Raises:
-        InputError: there is no such method.
+        InputError: there is no such method, or it has no such option.
     """
-    if isinstance(method, ProofMethod):
-        return method
-    if method not in PROOF_METHODS:
+    if isinstance(method, str) and method not in PROOF_METHODS:
         names = ", ".join(PROOF_METHODS)
         raise InputError(f"there is no method '{method}': choose one of {names}")
-    return Mip(solver) if method == Mip.name else PROOF_METHODS[method]
+    if method == Mip.name:
+        return Mip(solver)
+    if solver != Mip.solver:
+        raise InputError(f"solver {solver} is an option of the method 'mip': leave it out")
+    return method if isinstance(method, ProofMethod) else PROOF_METHODS[method]

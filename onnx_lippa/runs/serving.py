@@ -21,6 +21,8 @@ from onnx_lippa.interrupts import TERMINATION_SIGNALS
 NAME: Final = "onnx-lippa-worker"
 UNGUARDED: Final = 97
 """Exit code of a worker that was about to start workers, while it imported the user's script."""
+_THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Variables from which BLAS takes its number of threads when it is loaded."""
 
 
 class Sign(Enum):
@@ -57,10 +59,12 @@ def serve(connection: Connection[Any, Any]) -> None:
     """A worker process: asks for its charge, then does tasks until its parent closes the pipe."""
     _leave_endings_to_the_parent()
     _end_with_the_parent()
-    threadpool_limits(limits=1)
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
     try:
         connection.send((Sign.AWAKE, None))
         begin, initials, work = connection.recv()
+        # The variables hold for what is loaded from here on, this for what the charge has loaded.
+        threadpool_limits(limits=1)
         state = begin(*initials)
         connection.send((Sign.READY, None))
         while True:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa import Verdict, state
-from onnx_lippa.attacks import Lippa, methods
+from onnx_lippa.attacks import Lippa, Pgd, methods
 from onnx_lippa.ending import Ending
 from onnx_lippa.onnx_io import load
 from onnx_lippa.spec import Conjunction, InputSet, LInf, Problem, UnsafeSet
@@ -140,12 +140,12 @@ def test_solver_that_lies(monkeypatch, lie, engine, norm, eps):
 # Checks of candidates
 
 
-@pytest.mark.parametrize("method", ["lippa", "pgd"])
+@pytest.mark.parametrize("method", [Lippa(**FEW), Pgd(1, 20)])
 @pytest.mark.parametrize(("norm", "eps"), [("linf", 0.05), ("l1", None)])
 def test_a_check_that_rejects_everything(monkeypatch, norm, eps, method):
     monkeypatch.setattr(state, "check_candidate", lambda *_: None)
     model, x, y = digits()
-    outcomes = outcomes_of(model, x, y, range(5), norm, eps, method=method, **FEW)
+    outcomes = outcomes_of(model, x, y, range(5), norm, eps, method=method)
     for outcome in outcomes:
         assert outcome.verdict is Verdict.UNKNOWN
         assert outcome.witness is None

@@ -9,6 +9,7 @@ import pytest
 
 import onnx_lippa
 from onnx_lippa import InputError, Verdict
+from onnx_lippa.attacks import Lippa, Pgd
 from tests.support.attacks import digits, mlp_file
 
 FEW: dict[str, Any] = {"restarts": 1, "gradient_steps": 15, "lp_steps": 2}
@@ -27,14 +28,14 @@ def test_pixels_of_8_bits():
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
-@pytest.mark.parametrize("method", ["lippa", "pgd"])
+@pytest.mark.parametrize("method", [Lippa(**FEW), Pgd(1, 15)])
 def test_fixed_features_never_move(norm, method):
     model, x, y = digits()
     fixed = np.zeros(x.shape[1:], dtype=bool).ravel()
     fixed[::3] = True
     eps = {"linf": 0.2, "l2": 1.0, "l1": 3.0}[norm]
     result = onnx_lippa.attack(
-        model, x[:10], y[:10], eps=eps, norm=norm, method=method, fixed=fixed, **FEW
+        model, x[:10], y[:10], eps=eps, norm=norm, method=method, fixed=fixed
     )
     assert Verdict.ADVERSARIAL in result.verdicts
     moved = (result.adversarials != x[:10]).reshape(10, -1)

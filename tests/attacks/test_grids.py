@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa import Verdict, attack
-from onnx_lippa.attacks import schedule
+from onnx_lippa.attacks import Lippa, Pgd, schedule
 from onnx_lippa.onnx_io import load
 from onnx_lippa.runs import workers
 from onnx_lippa.spec import InputSpecification
@@ -88,7 +88,7 @@ def test_all_points_with_radii_and_a_mask(tmp_path, norm):
     for row, label in zip(x, y, strict=True):
         mine = points[(classes != label) & (points[:, 3] == row[3])]
         known.append(distances(norm, mine / radii, row / radii).min(initial=np.inf))
-    given = {"eps": radii, "grid": steps, "fixed": [3], "upper": [4, 1, 3, 0.5, 1]}
+    given = {"eps": 1.0, "scale": radii, "grid": steps, "fixed": [3], "upper": [4, 1, 3, 0.5, 1]}
     features = InputSpecification.build(5, **given)
     for minimize in (False, True):
         result = attack(path, x, y, norm=norm, minimize=minimize, **given, **FEW)
@@ -177,14 +177,14 @@ def test_pixels():
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("method", ["lippa", "pgd"])
+@pytest.mark.parametrize("method", [Lippa(1, 10, 2), Pgd(1, 10)])
 @pytest.mark.parametrize("minimize", [False, True])
 def test_digits(norm, method, minimize):
     model, x, y = digits()
     eps = {"linf": 2.5 / 16, "l1": 3.0, "l2": 0.6}[norm]
     result = attack(
         model, x[:3], y[:3], eps=eps, norm=norm, grid=1 / 16, fixed=range(0, 64, 5),
-        method=method, minimize=minimize, restarts=1, gradient_steps=10, lp_steps=2,
+        method=method, minimize=minimize,
     )  # fmt: skip
     features = InputSpecification.build(64, eps=eps, grid=1 / 16, fixed=list(range(0, 64, 5)))
     check_features(DIGITS, x[:3], y[:3], result, norm, features)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa import Verdict, attack
+from onnx_lippa.attacks import Lippa, Pgd
 from onnx_lippa.onnx_io import load
 from onnx_lippa.spec import InputSpecification
 from tests.support.attacks import (
@@ -24,6 +25,7 @@ from tests.support.attacks import (
 )
 
 FEW: dict[str, Any] = {"restarts": 1, "gradient_steps": 15, "lp_steps": 3}
+METHODS = [Lippa(**FEW), Pgd(1, 15)]
 NORMS = list(RADII)
 N = 6
 
@@ -43,7 +45,7 @@ MASK = np.random.default_rng(1).uniform(size=64) < 0.3
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("method", ["lippa", "pgd"])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("minimize", [False, True])
 @pytest.mark.parametrize("each", [False, True])
 def test_masks(norm, method, minimize, each):
@@ -51,7 +53,7 @@ def test_masks(norm, method, minimize, each):
     eps, scale = (1.0, random_radii(norm)) if each else (1.6 * RADII[norm], None)
     result = attack(
         digits()[0], x, y, norm=norm, eps=eps, scale=scale, fixed=MASK, method=method,
-        minimize=minimize, **FEW,
+        minimize=minimize,
     )  # fmt: skip
     features = InputSpecification.build(64, eps=eps, scale=scale, fixed=MASK)
     check_features(DIGITS, x, y, result, norm, features)
@@ -59,13 +61,13 @@ def test_masks(norm, method, minimize, each):
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("method", ["lippa", "pgd"])
+@pytest.mark.parametrize("method", METHODS)
 def test_masks_without_a_radius(norm, method):
     x, y = inputs(4)
-    result = attack(digits()[0], x, y, norm=norm, fixed=np.flatnonzero(MASK), method=method, **FEW)
+    result = attack(digits()[0], x, y, norm=norm, fixed=np.flatnonzero(MASK), method=method)
     check_features(DIGITS, x, y, result, norm, InputSpecification.build(64, fixed=MASK))
     assert result.success.all()
-    unmasked = attack(digits()[0], x, y, norm=norm, method=method, **FEW)
+    unmasked = attack(digits()[0], x, y, norm=norm, method=method)
     assert np.median(unmasked.distances) <= np.median(result.distances)
 
 

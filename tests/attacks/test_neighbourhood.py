@@ -227,6 +227,11 @@ def test_names(tmp_path):
     assert make_attack(Pgd(restarts=2)) == Pgd(restarts=2)
     with pytest.raises(InputError, match="lippa\\+mip"):
         make_attack("lippa-mip")
+    with pytest.raises(InputError, match="lp_steps is no option of the method 'pgd'"):
+        make_attack("pgd", restarts=3, lp_steps=5)
+    with pytest.raises(InputError, match="give it to the method"):
+        make_attack(Pgd(restarts=2), restarts=3)
+    assert make_attack("pgd", restarts=3, lp_steps=None, engine="auto") == Pgd(3)
     path = mlp_file(tmp_path, (2, 6, 3), 4)
     x = np.random.default_rng(0).uniform(size=(4, 2)).astype(np.float32)
     y = plain_outputs(path, x).argmax(axis=1)

@@ -193,8 +193,9 @@ def test_names_are_not_markup(tmp_path):
 def test_options_reach_the_attack(tmp_path):
     ended = command(
         "attack", DIGITS, "--eps", 0.5, "--norm", "l2", "--minimize", "--targets", "1,2",
-        "--lower", -1, "--upper", 2, "--method", "pgd", "--engine", "rows", "--solver", "clarabel",
-        "--seed", 3, "--workers", 1, "--time-limit", 100, "--first", 2, "--json", *FEW,
+        "--lower", -1, "--upper", 2, "--method", "lippa", "--engine", "rows",
+        "--solver", "clarabel", "--seed", 3,
+        "--workers", 1, "--time-limit", 100, "--first", 2, "--json", *FEW,
     )  # fmt: skip
     assert ended.code == 0, ended.err
     summary = json.loads(ended.out)
@@ -203,9 +204,16 @@ def test_options_reach_the_attack(tmp_path):
     )}  # fmt: skip
     assert said == {
         "eps": 0.5, "norm": "l2", "minimize": True, "targets": "1,2", "lower": -1.0, "upper": 2.0,
-        "method": "pgd", "seed": 3, "workers": 1,
+        "method": "lippa", "seed": 3, "workers": 1,
     }  # fmt: skip
-    assert summary["lp_steps"] == 0
+    ended = command("attack", DIGITS, "--eps", 0.05, "--method", "pgd", "--first", 9, "--json")
+    assert json.loads(ended.out)["lp_steps"] == 0
+
+
+def test_options_of_another_method_are_refused():
+    ended = command("attack", DIGITS, "--eps", 0.05, "--method", "pgd", "--lp-steps", 3)
+    assert ended.code == 2
+    assert "lp_steps is no option of the method 'pgd'" in ended.said
 
 
 def test_help():

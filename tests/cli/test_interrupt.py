@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -36,6 +37,22 @@ def interrupt(process, whole_group: bool, number=signal.SIGINT) -> tuple[str, st
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         raise
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_caller_that_ignores_its_children(tmp_path):
+    """SIGCHLD ignored, as some supervisors hand it down: models are loaded in children anyway."""
+    script = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); "
+        "os.execv(sys.executable, [sys.executable, '-m', 'onnx_lippa.cli.main', *sys.argv[1:]])"
+    )
+    arguments = ["attack", str(DIGITS), "--eps", "0.05", "--first", "60", "--workers", "2"]
+    ended = subprocess.run(
+        [sys.executable, "-c", script, *arguments, "--out", str(tmp_path / "run")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert replay(tmp_path / "run").inputs == 60
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

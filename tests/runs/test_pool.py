@@ -245,8 +245,10 @@ def test_many_shards(monkeypatch):
     assert one == three
 
 
-def test_threads_do_not_multiply():
-    """A worker computes with one thread in BLAS, whatever its caller uses."""
+def test_threads_do_not_multiply(monkeypatch):
+    """A worker computes with one thread in BLAS, whatever its caller uses, and loads it when."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
     with WorkerPool(1, dict, (), count_threads) as one:
         one.submit("count")
         (counted,) = (e for e in one.wait() if isinstance(e, Replied))

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
@@ -115,7 +116,8 @@ class FaultyMethod(LpMethod):
 
 
 def count_threads(_state: Any, _task: Any) -> Iterator[int]:
-    """Threads that a worker's linear algebra takes."""
+    """Threads that a worker's linear algebra takes, some of it loaded only now."""
+    import_module("scipy.linalg")
     yield max(library["num_threads"] for library in threadpool_info())
 
 
