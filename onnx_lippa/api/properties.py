@@ -5,13 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from onnx_lippa.api.options import (
-    AttackName,
-    EngineName,
-    Network,
-    ProofName,
-    SolverName,
-)
+from onnx_lippa.api.options import AttackName, EngineName, Network, ProofName, SolverName
 from onnx_lippa.attacks import AttackMethod, Lippa, make_attack
 from onnx_lippa.proofs import ProofMethod, make_proof
 from onnx_lippa.runs.finding import Finding

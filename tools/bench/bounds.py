@@ -12,11 +12,7 @@ from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.reduced.build import reduce_network
 from onnx_lippa.bounds.reduced.reduction import Tightening, decide_signs
 from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.proofs import (
-    BranchAndBound,
-    Intervals,
-    LinearBounds,
-)
+from onnx_lippa.proofs import BranchAndBound, Intervals, LinearBounds
 from onnx_lippa.search.leaves import Leaves
 from onnx_lippa.spec import Problem
 from onnx_lippa.state import Budget
