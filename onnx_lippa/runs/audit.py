@@ -3,7 +3,7 @@
 Gradients break what is easily broken, linear bounds prove what is easily proven, LiPPA has its
 turn at the rest, and what is then open is searched to the end: all of it for a moment, then what
 is left for longer, until the time of an input or the whole budget is used up. Before a longer
-search, partial patterns try what gradients, LPs and the searches so far have left open.
+search, large neighbourhood search tries what gradients, LPs and searches so far have left open.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _SLICES: Final = (1.0, 8.0, 64.0, 512.0, math.inf)
 which costs at most an eighth."""
 _ATTACK_SHARE: Final = 0.5
 """Share of what is left of the budget that attacks may take, before the rest is searched."""
-_PATTERNS_FROM: Final = 16.0
-"""Seconds of a search before which partial patterns are tried: in less, hardly one program of a
-network of convolutions is solved."""
-_PATTERNS_SHARE: Final = 0.25
-"""Seconds for partial patterns, as a share of those of the search that follows."""
-_PATTERNS_RESTARTS: Final = 2
-"""Rounds of walks that give partial patterns their end points."""
+_NEIGHBOURHOOD_FROM: Final = 16.0
+"""Seconds of a search before which large neighbourhood search is tried: in less, hardly one program
+of a network of convolutions is solved."""
+_NEIGHBOURHOOD_SHARE: Final = 0.25
+"""Seconds for large neighbourhood search, as a share of those of the search that follows."""
+_NEIGHBOURHOOD_RESTARTS: Final = 2
+"""Restarts of PGD that give large neighbourhood search its end points."""
 _SLACK: Final = 60.0
 """Seconds beyond its slice that an input may take in a round: a slice is our own, and what a search
 needs to begin may be more. The whole budget has no such slack."""
@@ -138,19 +138,19 @@ class _Run:
             if seconds < max(2 * before, _LEAST_SECONDS):
                 break  # it would only get as far as the last round did
             spent, before = spent + seconds, seconds
-            yield from self._patterns(seconds)
+            yield from self._search_neighbourhoods(seconds)
             yield from self._search(seconds)
         for index in self._open():
             yield Finished(Stage.SEARCH, self._known[index])
 
-    def _patterns(self, seconds: float) -> Iterator[InputEvent]:
+    def _search_neighbourhoods(self, seconds: float) -> Iterator[InputEvent]:
         """A stronger attack on the open inputs, before a search of so many seconds for each."""
-        stronger = self._audit.attack.escalate(_PATTERNS_RESTARTS)
-        if stronger is None or seconds < _PATTERNS_FROM:
+        stronger = self._audit.attack.escalate(_NEIGHBOURHOOD_RESTARTS)
+        if stronger is None or seconds < _NEIGHBOURHOOD_FROM:
             return
         nearest = sorted(self._open(), key=lambda i: self._known[i].best_margin)
-        limit = _PATTERNS_SHARE * seconds
-        yield from self._stage(Stage.PATTERNS, stronger, limit, 1, _PATTERNS_SHARE, nearest)
+        limit = _NEIGHBOURHOOD_SHARE * seconds
+        yield from self._stage(Stage.PATTERNS, stronger, limit, 1, _NEIGHBOURHOOD_SHARE, nearest)
 
     def _search(self, seconds: float) -> Iterator[InputEvent]:
         """A complete search of so many seconds for each open input, if that is enough to begin."""
