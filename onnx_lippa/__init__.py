@@ -18,7 +18,7 @@ from onnx_lippa.version import __version__
 if TYPE_CHECKING:
     from onnx_lippa.api.distances import minimal_distortion
     from onnx_lippa.api.models import gradient, regions
-    from onnx_lippa.api.properties import falsify, verify
+    from onnx_lippa.api.properties import answer_instances, falsify, verify
     from onnx_lippa.api.runs import attack, audit, certify
     from onnx_lippa.attacks import Lippa, LippaMip, Pgd
     from onnx_lippa.errors import (
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from onnx_lippa.onnx_io import LoadLimits, Model, inspect, load
     from onnx_lippa.proofs import BranchAndBound, Intervals, LinearBounds, Mip
     from onnx_lippa.runs.finding import Answer, Finding
+    from onnx_lippa.runs.instances import InstanceResult, InterruptedList
     from onnx_lippa.runs.replay import replay
     from onnx_lippa.runs.results import (
         Curve,
@@ -57,6 +58,8 @@ __all__ = [
     "Finished",
     "Improved",
     "InputError",
+    "InstanceResult",
+    "InterruptedList",
     "InterruptedRun",
     "Intervals",
     "LinearBounds",
@@ -76,6 +79,7 @@ __all__ = [
     "UnsupportedModelError",
     "Verdict",
     "__version__",
+    "answer_instances",
     "attack",
     "audit",
     "certify",
@@ -92,7 +96,7 @@ __all__ = [
 _HOME: Final = {
     "onnx_lippa.api.distances": ("minimal_distortion",),
     "onnx_lippa.api.models": ("gradient", "regions"),
-    "onnx_lippa.api.properties": ("falsify", "verify"),
+    "onnx_lippa.api.properties": ("answer_instances", "falsify", "verify"),
     "onnx_lippa.api.runs": ("attack", "audit", "certify"),
     "onnx_lippa.errors": (
         "ContradictionError",
@@ -115,6 +119,7 @@ _HOME: Final = {
         "Started",
     ),
     "onnx_lippa.runs.finding": ("Answer", "Finding"),
+    "onnx_lippa.runs.instances": ("InstanceResult", "InterruptedList"),
     "onnx_lippa.runs.replay": ("replay",),
     "onnx_lippa.proofs": ("BranchAndBound", "Intervals", "LinearBounds", "Mip"),
     "onnx_lippa.spec": ("Property",),

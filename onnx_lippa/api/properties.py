@@ -1,14 +1,18 @@
-"""``onnx_lippa.falsify`` and ``onnx_lippa.verify``."""
+"""``onnx_lippa.falsify``, ``verify`` and ``answer_instances``."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from onnx_lippa.api.options import AttackName, EngineName, Network, ProofName, SolverName
 from onnx_lippa.attacks import AttackMethod, Lippa, make_attack
 from onnx_lippa.proofs import ProofMethod, make_proof
 from onnx_lippa.runs.finding import Finding
+from onnx_lippa.runs.instances import InstanceResult, InterruptedList
+from onnx_lippa.runs.session import answer_list
 from onnx_lippa.runs.verify import answer_property
 from onnx_lippa.spec import Property
 from onnx_lippa.state import Budget
@@ -87,3 +91,53 @@ def verify(
     return answer_property(
         network, asked, Lippa(), make_proof(method), Budget(timeout, seed), case_limit=time_limit
     )
+
+
+def answer_instances(
+    path: str | Path,
+    *,
+    attack: AttackName | AttackMethod = "lippa",
+    proof: ProofName | ProofMethod | None = "auto",
+    timeout: float = math.inf,
+    seed: int = 0,
+    workers: int = 1,
+    out: str | Path | None = None,
+    on_event: Callable[[InstanceResult], None] | None = None,
+) -> tuple[InstanceResult, ...]:
+    """Answers a list of instances, as ``--instances`` does.
+
+    Every instance is answered in a worker process, so that none can end the list.
+
+    Args:
+        path: the CSV file: a model, a property and a timeout per line, relative to its folder.
+        attack: the search for counterexamples, as ``method`` of :func:`attack`.
+        proof: how to prove that there is none, as ``method`` of :func:`certify`; None leaves proofs
+            out, as ``onnx-lippa attack --instances`` does.
+        timeout: seconds for an instance, where its line does not give less.
+        seed: same seed, same answers (but for timeouts).
+        workers: worker processes.
+        out: folder that the answers are written to, and resumed from.
+        on_event: hears every answer as it comes, those of a resumed folder first.
+
+    Returns:
+        The answers in the order in which they came.
+
+    Raises:
+        InputError: the list cannot be read, or the folder cannot be used or written.
+        DamagedFolderError: the files of the folder are damaged.
+        InterruptedList: a KeyboardInterrupt, with the answers so far.
+    """
+    found = answer_list(
+        Path(path), make_attack(attack), None if proof is None else make_proof(proof),
+        Budget(timeout, seed), workers, None if out is None else Path(out),
+    )  # fmt: skip
+    known: list[InstanceResult] = []
+    try:
+        with closing(found):
+            for one in found:
+                known.append(one)
+                if on_event is not None:
+                    on_event(one)
+    except KeyboardInterrupt as interrupt:
+        raise InterruptedList(tuple(known)) from interrupt
+    return tuple(known)

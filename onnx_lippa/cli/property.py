@@ -7,8 +7,6 @@ import math
 import time
 from collections import Counter
 from contextlib import closing
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import typer
@@ -21,9 +19,9 @@ from onnx_lippa.cli.terminal import console, echo
 from onnx_lippa.errors import InputError
 from onnx_lippa.proofs import ProofMethod
 from onnx_lippa.runs.finding import Answer, Finding, counterexample_text, write_counterexample
-from onnx_lippa.runs.instances import InstanceResult, answers, read_instances
+from onnx_lippa.runs.instances import InstanceResult, read_instances
 from onnx_lippa.runs.instances_folder import RESULTS
-from onnx_lippa.runs.session import open_list, run_list
+from onnx_lippa.runs.session import answer_list
 from onnx_lippa.runs.verify import answer_property
 from onnx_lippa.state import Budget
 
@@ -103,20 +101,14 @@ def _answer_list(
     workers: int,
 ) -> None:
     """Answers every instance of a list; the same command resumes an interrupted list."""
-    instances = read_instances(path)
-    instances = [replace(one, timeout=min(one.timeout, timeout)) for one in instances]
-    base, seed, out, quiet = path.parent, arguments.seed, arguments.out, arguments.quiet
-    run = partial(answers, folder=base, attack=attack, proof=proof, seed=seed, workers=workers,
-                  limits=arguments.limits)  # fmt: skip
-    if out is None:
-        found = run(instances)
-    else:
-        found = run_list(open_list(out, instances, base, attack, proof, seed), run)
+    total, out, quiet = len(read_instances(path)), arguments.out, arguments.quiet
+    budget = Budget(timeout, arguments.seed)
+    found = answer_list(path, attack, proof, budget, workers, out, arguments.limits)
     known: list[InstanceResult] = []
     failed = False
     try:
-        with closing(found), _progress(len(instances), quiet) as progress:
-            task = progress.add_task("instances", total=len(instances))
+        with closing(found), _progress(total, quiet) as progress:
+            task = progress.add_task("instances", total=total)
             for result in found:
                 known.append(result)
                 progress.update(task, advance=1)
@@ -126,7 +118,7 @@ def _answer_list(
     finally:
         if not quiet:
             # What cannot be written is printed.
-            _report(known, len(instances), None if failed else out)
+            _report(known, total, None if failed else out)
 
 
 def _progress(total: int, quiet: bool) -> Progress:

@@ -186,6 +186,18 @@ def write_results(path: Path, results: Sequence[InstanceResult]) -> None:
     replace_file(path, text.encode())
 
 
+class InterruptedList(KeyboardInterrupt):
+    """A list of instances was interrupted.
+
+    Attributes:
+        results: the answers so far; they are on disk too where the list has a folder.
+    """
+
+    def __init__(self, results: tuple[InstanceResult, ...]) -> None:
+        super().__init__(f"{len(results)} instances are answered")
+        self.results = results
+
+
 def answers(
     instances: Sequence[Instance],
     folder: Path,

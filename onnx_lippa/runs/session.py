@@ -11,19 +11,20 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeAlias, final
 
 from onnx_lippa.attacks import AttackMethod
-from onnx_lippa.onnx_io import Model
+from onnx_lippa.onnx_io import LoadLimits, Model
 from onnx_lippa.proofs import ProofMethod
 from onnx_lippa.runs.audit import Audit
 from onnx_lippa.runs.curve import carry_over, folder_of, lock_curve, order_radii, write_curve
 from onnx_lippa.runs.folder import RunFolder
 from onnx_lippa.runs.identity import Identity, Place, state_options
 from onnx_lippa.runs.inputs import RunInputs
-from onnx_lippa.runs.instances import Instance, InstanceResult
+from onnx_lippa.runs.instances import Instance, InstanceResult, answers, read_instances
 from onnx_lippa.runs.instances_folder import ListFile, ListFolder
 from onnx_lippa.runs.results import (
     Curve,
@@ -313,6 +314,39 @@ def run_list(
                 yield listed
     finally:
         folder.close()
+
+
+def answer_list(
+    path: Path,
+    attack: AttackMethod,
+    proof: ProofMethod | None,
+    budget: Budget,
+    workers: int,
+    out: Path | None,
+    limits: LoadLimits | None = None,
+) -> Generator[InstanceResult, None, None]:
+    """The answers to a list of instances, those that its folder has first.
+
+    Args:
+        path: the CSV file: a model, a property and a timeout per line, relative to its folder.
+        attack: the search for counterexamples.
+        proof: how to prove that there is none; None leaves proofs out.
+        budget: seconds for an instance at most, and the seed.
+        workers: worker processes.
+        out: the folder of the answers, new or to be resumed; None keeps nothing.
+        limits: memory and time that loading a model may take.
+
+    Raises:
+        InputError: the list cannot be read, or the folder cannot be used or written any more.
+        DamagedFolderError: the files of the folder are damaged.
+    """
+    instances, base = read_instances(path), path.parent
+    instances = [replace(one, timeout=min(one.timeout, budget.time_limit)) for one in instances]
+    run = partial(answers, folder=base, attack=attack, proof=proof, seed=budget.seed,
+                  workers=workers, limits=limits)  # fmt: skip
+    if out is None:
+        return run(instances)
+    return run_list(open_list(out, instances, base, attack, proof, budget.seed), run)
 
 
 def _check(task: Task, specification: RunSpecification) -> None:

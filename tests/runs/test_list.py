@@ -9,9 +9,17 @@ import shutil
 import numpy as np
 import pytest
 
-from onnx_lippa import FalseClaimError, InputError, replay
+from onnx_lippa import (
+    FalseClaimError,
+    InputError,
+    InterruptedList,
+    Lippa,
+    answer_instances,
+    replay,
+)
 from onnx_lippa.errors import DamagedFolderError
 from onnx_lippa.runs import instances as instances_module
+from onnx_lippa.runs import session
 from tests.support.commands import command, contents
 from tests.support.graphs import graph_model, node, saved
 
@@ -55,9 +63,7 @@ def counted(monkeypatch):
         asked.append([(one.onnx, one.vnnlib) for one in instances])
         return real(instances, **rest)
 
-    from onnx_lippa.cli import property as cli
-
-    monkeypatch.setattr(cli, "answers", noting)
+    monkeypatch.setattr(session, "answers", noting)
     return asked
 
 
@@ -101,6 +107,27 @@ def test_an_answer_belongs_to_its_files_options_and_command(files, tmp_path, cou
     ]  # fmt: skip
     confirmed = replay(out)
     assert (confirmed.adversarial, confirmed.robust, confirmed.is_finished) == (2, 1, True)
+
+
+def test_python_writes_the_folder_that_the_command_line_resumes(files, tmp_path, counted):
+    out, heard = tmp_path / "run", []
+
+    def stop(answer):
+        heard.append(answer)
+        if len(heard) == 2:
+            raise KeyboardInterrupt
+
+    method = Lippa(restarts=0, gradient_steps=5, lp_steps=0)
+    with pytest.raises(InterruptedList) as interrupt:
+        answer_instances(files, attack=method, proof=None, out=out, on_event=stop)
+    assert list(interrupt.value.results) == heard
+    assert len(rows(out)) == 2
+    ended = run(files, out)
+    assert ended.code == 0, ended.err
+    known = answer_instances(files, attack=method, proof=None, out=out)
+    assert sorted(one.answer for one in known) == ["sat", "sat", "unknown"]
+    assert [len(asked) for asked in counted] == [3, 1, 0]
+    assert [one.answer for one in answer_instances(files, proof="complete")].count("unsat") == 1
 
 
 def test_the_same_pair_with_two_limits_is_two_instances(files, tmp_path, counted):
