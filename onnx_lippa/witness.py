@@ -125,7 +125,7 @@ def total_effort(efforts: Iterable[Effort]) -> Effort:
     return Effort(**total)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What is known of one input.
 
@@ -159,6 +159,16 @@ class Result:
     reason: str = ""
     distance_bound: float = 0.0
     distance_proved_by: ProvedBy = ProvedBy.NOTHING
+
+    def __repr__(self) -> str:
+        said = [f"input {self.index} is {self.verdict.value}"]
+        if self.witness is not None:
+            said.append(f"distance {self.witness.distance:.6g}, found by {self.found_by.value}")
+        if self.proved_by is not ProvedBy.NOTHING:
+            said.append(f"margin of at least {self.bound:.3g}, proved by {self.proved_by.value}")
+        if self.reason:
+            said.append(self.reason)
+        return f"Result({'; '.join(said)}; {self.effort.seconds:.3g} s)"
 
 
 def check_candidate(

@@ -14,7 +14,16 @@ from onnx import TensorProto, helper, numpy_helper
 
 from onnx_lippa.onnx_io import Runtime, load
 from onnx_lippa.spec import Conjunction, InputSet, Norm, UnsafeSet, get_norm
-from onnx_lippa.witness import Witness, check_candidate, check_stored
+from onnx_lippa.witness import (
+    Effort,
+    FoundBy,
+    ProvedBy,
+    Result,
+    Verdict,
+    Witness,
+    check_candidate,
+    check_stored,
+)
 
 WRONG = UnsafeSet.misclassification(0, 2)
 NORMS = pytest.mark.parametrize("norm", ["linf", "l1", "l2"])
@@ -264,3 +273,18 @@ def test_it_must_hold_alone_and_in_a_batch(
     runtime: Any = Disagreeing(alone, together)
     inputs = around([0.6, 0.4], 0.3)
     assert (check_stored(runtime, f32(0.45, 0.55), inputs, WRONG) is not None) == holds
+
+
+def test_a_result_in_one_line():
+    witness = Witness(np.zeros(2, np.float32), np.zeros(2, np.float32), 0.25)
+    broken = Result(
+        3, Verdict.ADVERSARIAL, witness, found_by=FoundBy.LP, effort=Effort(seconds=2.0)
+    )
+    assert repr(broken) == "Result(input 3 is adversarial; distance 0.25, found by lp; 2 s)"
+    proven = Result(0, Verdict.ROBUST, bound=0.5, proved_by=ProvedBy.LINEAR)
+    assert repr(proven) == (
+        "Result(input 0 is robust; margin of at least 0.5, proved by linear; 0 s)"
+    )
+    assert repr(Result(1, Verdict.UNKNOWN, reason="its time was used up")) == (
+        "Result(input 1 is unknown; its time was used up; 0 s)"
+    )
