@@ -11,7 +11,7 @@ import numpy.typing as npt
 from onnx_lippa.api.options import (
     Fixed,
     MipSolverName,
-    Network,
+    ModelOrPath,
     NormName,
     Radius,
     RunOptions,
@@ -26,7 +26,7 @@ from onnx_lippa.state import Budget
 
 
 def minimal_distortion(
-    network: Network,
+    model: ModelOrPath,
     x: npt.ArrayLike,
     y: npt.ArrayLike | None = None,
     *,
@@ -52,7 +52,7 @@ def minimal_distortion(
     not suffice, the ball is attacked, and the bound is called the solver's word.
 
     Args:
-        network: a model from :func:`load`, or the path of one.
+        model: a model from :func:`load`, or the path of one.
         x: inputs, as in :func:`attack`.
         y: labels, as in :func:`attack`.
         eps: the largest distance considered; None is that of the attack's witness.
@@ -89,4 +89,4 @@ def minimal_distortion(
         grid=grid, workers=workers, out=out, on_event=on_event,
     )  # fmt: skip
     method, budget = Distance(solver=solver), Budget(time_limit, seed)
-    return run_arrays_once(network, x, y, eps, method, budget, options, minimize=True)
+    return run_arrays_once(model, x, y, eps, method, budget, options, minimize=True)

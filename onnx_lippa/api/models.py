@@ -8,7 +8,7 @@ from typing import Literal
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from onnx_lippa.api.options import Fixed, Network, NormName
+from onnx_lippa.api.options import Fixed, ModelOrPath, NormName
 from onnx_lippa.bounds.stability import BoundsMethod, Stability, measure_stability
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Model, load, write_gradient
@@ -17,7 +17,7 @@ from onnx_lippa.spec import InputSpecification, Norm, get_norm
 
 
 def regions(
-    network: Network,
+    model: ModelOrPath,
     x: npt.ArrayLike,
     *,
     eps: npt.ArrayLike,
@@ -34,7 +34,7 @@ def regions(
     Bounds prove units stable; random points of the ball find unstable ones, and regions.
 
     Args:
-        network: a model from :func:`load`, or the path of one.
+        model: a model from :func:`load`, or the path of one.
         x: inputs, as in :func:`attack`.
         eps: radius of the ball.
         norm: norm of the ball, as in :func:`attack`.
@@ -53,7 +53,7 @@ def regions(
         if value < 0:
             raise InputError(f"{name} is {value}: give at least 0")
     method, wanted = bounds_named(bounds), get_norm(norm)
-    model = network if isinstance(network, Model) else load(network, lower=lower, upper=upper)
+    model = model if isinstance(model, Model) else load(model, lower=lower, upper=upper)
     size = model.network.input_size
     features = InputSpecification.build(size, lower=lower, upper=upper, eps=eps, fixed=fixed)
     inputs = take_arrays(model, x, None, features)
@@ -64,11 +64,11 @@ def regions(
         )
 
 
-def gradient(network: Network, out: str | Path | None = None) -> Path:
+def gradient(model: ModelOrPath, out: str | Path | None = None) -> Path:
     """Writes the gradient as an ONNX graph: inputs x and v, outputs logits and J(x)ᵀ v.
 
     Args:
-        network: a model from :func:`load`, or the path of one.
+        model: a model from :func:`load`, or the path of one.
         out: the file to write; None is ``MODEL.grad.onnx`` beside the model.
 
     Returns:
@@ -78,7 +78,7 @@ def gradient(network: Network, out: str | Path | None = None) -> Path:
         InputError: the file is the model itself, or cannot be written.
         ModelError: a model that cannot be used (where a path is given).
     """
-    model = network if isinstance(network, Model) else load(network)
+    model = model if isinstance(model, Model) else load(model)
     path = model.file.path
     target = path.with_suffix(".grad.onnx") if out is None else Path(out)
     if target.exists() and target.samefile(path):

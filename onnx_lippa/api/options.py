@@ -23,7 +23,7 @@ from onnx_lippa.spec import InputSpecification, Norm, get_norm
 from onnx_lippa.spec.input_specification import per_feature
 from onnx_lippa.state import Budget
 
-Network: TypeAlias = Model | str | Path
+ModelOrPath: TypeAlias = Model | str | Path
 """A model from :func:`onnx_lippa.load`, or the path of one."""
 Radius: TypeAlias = float | np.floating[Any]
 Radii: TypeAlias = Sequence[float] | AnyArray
@@ -82,7 +82,7 @@ class AuditOptions(RunOptions, total=False):
 
 
 def run_arrays(
-    network: Network,
+    model: ModelOrPath,
     x: npt.ArrayLike,
     y: npt.ArrayLike | None,
     eps: Radius | Radii | None,
@@ -95,7 +95,7 @@ def run_arrays(
     """A run over inputs as a caller gives them; with a list of radii, one at each of them.
 
     Args:
-        network: the model.
+        model: the model.
         x: the inputs.
         y: their labels.
         eps: the radius, or a list of them.
@@ -110,13 +110,13 @@ def run_arrays(
     """
     radii, is_curve = read_radii(eps)
     if not is_curve:
-        return run_arrays_once(network, x, y, radii[0], method, budget, options, minimize=minimize)
-    task, specifications, out = _make_task(network, x, y, radii, method, budget, options, minimize)
+        return run_arrays_once(model, x, y, radii[0], method, budget, options, minimize=minimize)
+    task, specifications, out = _make_task(model, x, y, radii, method, budget, options, minimize)
     return run_curve(task, specifications, out, [repr(one) for one in radii])
 
 
 def run_arrays_once(
-    network: Network,
+    model: ModelOrPath,
     x: npt.ArrayLike,
     y: npt.ArrayLike | None,
     eps: Radius | None,
@@ -127,14 +127,12 @@ def run_arrays_once(
     minimize: bool = False,
 ) -> Results:
     """The same at one radius."""
-    task, (specification,), out = _make_task(
-        network, x, y, [eps], method, budget, options, minimize
-    )
+    task, (specification,), out = _make_task(model, x, y, [eps], method, budget, options, minimize)
     return run(task, specification, out)
 
 
 def _make_task(
-    network: Network,
+    model: ModelOrPath,
     x: npt.ArrayLike,
     y: npt.ArrayLike | None,
     radii: Sequence[Radius | None],
@@ -144,7 +142,7 @@ def _make_task(
     minimize: bool,
 ) -> tuple[Task, list[RunSpecification], Path | None]:
     started = time.monotonic()
-    model = open_model(network, options)
+    model = open_model(model, options)
     specifications = [specify(model, one, options, minimize) for one in radii]
     inputs = take_arrays(model, x, y, specifications[0].features)
     heard, out = options["on_event"], options["out"]
@@ -171,10 +169,10 @@ def read_radii(eps: Radius | Radii | None) -> tuple[list[float | None], bool]:
     return list(values), True
 
 
-def open_model(network: Network, options: RunOptions) -> Model:
+def open_model(model: ModelOrPath, options: RunOptions) -> Model:
     """The model, a classifier, loaded where a path is given."""
     lower, upper = options["lower"], options["upper"]
-    model = network if isinstance(network, Model) else load(network, lower=lower, upper=upper)
+    model = model if isinstance(model, Model) else load(model, lower=lower, upper=upper)
     model.require_classes()
     return model
 

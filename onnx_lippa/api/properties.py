@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from onnx_lippa.api.options import AttackName, EngineName, Network, ProofName, SolverName
+from onnx_lippa.api.options import AttackName, EngineName, ModelOrPath, ProofName, SolverName
 from onnx_lippa.attacks import AttackMethod, Lippa, make_attack
 from onnx_lippa.proofs import ProofMethod, make_proof
 from onnx_lippa.runs.finding import Finding
@@ -19,8 +19,8 @@ from onnx_lippa.state import Budget
 
 
 def falsify(
-    network: Network,
-    asked: Property | str | Path,
+    model: ModelOrPath,
+    property: Property | str | Path,
     *,
     timeout: float = math.inf,
     method: AttackName | AttackMethod = "lippa",
@@ -34,8 +34,8 @@ def falsify(
     """Searches for an input that satisfies a property.
 
     Args:
-        network: a model from :func:`load`, or the path of one.
-        asked: a property, or the path of a VNN-LIB file.
+        model: a model from :func:`load`, or the path of one.
+        property: a property, or the path of a VNN-LIB file.
         timeout: seconds for the search.
         method: ``"lippa"``, ``"lippa+mip"`` or ``"pgd"``.
         restarts: PGD restarts, as in :func:`attack`.
@@ -57,12 +57,12 @@ def falsify(
         method, restarts=restarts, gradient_steps=gradient_steps, lp_steps=lp_steps,
         engine=engine, solver=solver,
     )  # fmt: skip
-    return answer_property(network, asked, attack, None, Budget(timeout, seed))
+    return answer_property(model, property, attack, None, Budget(timeout, seed))
 
 
 def verify(
-    network: Network,
-    asked: Property | str | Path,
+    model: ModelOrPath,
+    property: Property | str | Path,
     *,
     timeout: float = 60.0,
     time_limit: float = math.inf,
@@ -72,8 +72,8 @@ def verify(
     """Searches for an input that satisfies a property, or proves that there is none.
 
     Args:
-        network: a model from :func:`load`, or the path of one.
-        asked: a property, or the path of a VNN-LIB file.
+        model: a model from :func:`load`, or the path of one.
+        property: a property, or the path of a VNN-LIB file.
         timeout: seconds for everything.
         time_limit: seconds for the proof of one case of the property.
         method: how to prove, as in :func:`certify`.
@@ -89,7 +89,7 @@ def verify(
         ContradictionError: a witness and a proof for one case, which is a bug.
     """
     return answer_property(
-        network, asked, Lippa(), make_proof(method), Budget(timeout, seed), case_limit=time_limit
+        model, property, Lippa(), make_proof(method), Budget(timeout, seed), case_limit=time_limit
     )
 
 

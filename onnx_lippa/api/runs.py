@@ -17,7 +17,7 @@ from onnx_lippa.api.options import (
     EngineName,
     Fixed,
     MipSolverName,
-    Network,
+    ModelOrPath,
     NormName,
     ProofName,
     Radii,
@@ -38,16 +38,16 @@ from onnx_lippa.state import Budget
 
 @overload
 def attack(
-    network: Network, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
+    model: ModelOrPath, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
     eps: Radii, **options: Unpack[AttackOptions],
 ) -> Curve: ...  # fmt: skip
 @overload
 def attack(
-    network: Network, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
+    model: ModelOrPath, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
     eps: Radius | None = None, **options: Unpack[AttackOptions],
 ) -> Results: ...  # fmt: skip
 def attack(
-    network: Network,
+    model: ModelOrPath,
     x: npt.ArrayLike,
     y: npt.ArrayLike | None = None,
     *,
@@ -75,7 +75,7 @@ def attack(
     """Searches for adversarial examples: a lower bound of the robust error.
 
     Args:
-        network: a model from :func:`load`, or the path of one.
+        model: a model from :func:`load`, or the path of one.
         x: (n, *input_shape) inputs or a single one, inside the domain: floats, or bytes as
             fractions of 255; flat, or with axes of extent 1 added or left out.
         y: (n,) or (n, 1) labels; None takes the model's own predictions.
@@ -129,21 +129,21 @@ def attack(
     )  # fmt: skip
     nearest = eps is None if minimize is None else minimize
     budget = Budget(time_limit, seed)
-    return run_arrays(network, x, y, eps, chosen, budget, options, minimize=nearest)
+    return run_arrays(model, x, y, eps, chosen, budget, options, minimize=nearest)
 
 
 @overload
 def certify(
-    network: Network, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
+    model: ModelOrPath, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
     eps: Radii, **options: Unpack[CertifyOptions],
 ) -> Curve: ...  # fmt: skip
 @overload
 def certify(
-    network: Network, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
+    model: ModelOrPath, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
     eps: Radius, **options: Unpack[CertifyOptions],
 ) -> Results: ...  # fmt: skip
 def certify(
-    network: Network,
+    model: ModelOrPath,
     x: npt.ArrayLike,
     y: npt.ArrayLike | None = None,
     *,
@@ -168,7 +168,7 @@ def certify(
     What each verdict proves is in ``docs/verdicts.md``.
 
     Args:
-        network: a model from :func:`load`, or the path of one.
+        model: a model from :func:`load`, or the path of one.
         x: inputs, as in :func:`attack`.
         y: labels, as in :func:`attack`.
         eps: radius of the ball; a list of radii gives a curve.
@@ -201,21 +201,21 @@ def certify(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
         grid=grid, workers=workers, out=out, on_event=on_event,
     )  # fmt: skip
-    return run_arrays(network, x, y, eps, chosen, budget, options)
+    return run_arrays(model, x, y, eps, chosen, budget, options)
 
 
 @overload
 def audit(
-    network: Network, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
+    model: ModelOrPath, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
     eps: Radii, **options: Unpack[AuditOptions],
 ) -> Curve: ...  # fmt: skip
 @overload
 def audit(
-    network: Network, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
+    model: ModelOrPath, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
     eps: Radius, **options: Unpack[AuditOptions],
 ) -> Results: ...  # fmt: skip
 def audit(
-    network: Network,
+    model: ModelOrPath,
     x: npt.ArrayLike,
     y: npt.ArrayLike | None = None,
     *,
@@ -240,7 +240,7 @@ def audit(
     PGD, linear bounds, LiPPA, then branch and bound.
 
     Args:
-        network: a model from :func:`load`, or the path of one.
+        model: a model from :func:`load`, or the path of one.
         x: inputs, as in :func:`attack`.
         y: labels, as in :func:`attack`.
         eps: radius of the ball; a list of radii gives a curve.
@@ -274,4 +274,4 @@ def audit(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
         grid=grid, workers=workers, out=out, on_event=on_event,
     )  # fmt: skip
-    return run_arrays(network, x, y, eps, chosen, Budget(time_limit, seed), options)
+    return run_arrays(model, x, y, eps, chosen, Budget(time_limit, seed), options)
