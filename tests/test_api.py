@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa import InputError, ModelError, Results, Verdict, attack
+from onnx_lippa.attacks import AttackMethod, Lippa, Pgd
 from onnx_lippa.spec import L1, L2, LInf
 from tests.support.attacks import (
     DIGITS,
@@ -25,14 +26,15 @@ from tests.support.attacks import (
 from tests.support.graphs import graph_model, node, normal, saved
 
 FEW: dict[str, Any] = {"restarts": 1, "gradient_steps": 20, "lp_steps": 4}
+LIPPA = Lippa(**FEW)
 NORMS = list(RADII)
 
 
 @cache
-def result_of(norm: str, minimize: bool, with_eps: bool, method: str = "lippa") -> Results:
+def result_of(norm: str, minimize: bool, with_eps: bool, method: AttackMethod = LIPPA) -> Results:
     model, (x, y) = digits()[0], some_digits()
     eps = RADII[norm] if with_eps else None
-    return attack(model, x, y, eps=eps, norm=norm, minimize=minimize, method=method, **FEW)
+    return attack(model, x, y, eps=eps, norm=norm, minimize=minimize, method=method)
 
 
 def same(a: Results, b: Results) -> bool:
@@ -93,7 +95,7 @@ def test_minimized_distances_are_smaller_than_found_ones(norm):
 @pytest.mark.parametrize("norm", NORMS)
 def test_lippa_is_never_weaker_than_pgd(norm):
     lippa = result_of(norm, minimize=False, with_eps=True)
-    pgd = result_of(norm, minimize=False, with_eps=True, method="pgd")
+    pgd = result_of(norm, minimize=False, with_eps=True, method=Pgd(1, 20))
     check_result(DIGITS, *some_digits(), pgd, norm, RADII[norm])
     assert not np.any(pgd.success & ~lippa.success)
     assert all(outcome.effort.lp_steps == 0 for outcome in pgd)
@@ -102,7 +104,7 @@ def test_lippa_is_never_weaker_than_pgd(norm):
 @pytest.mark.parametrize("norm", NORMS)
 def test_lippa_is_never_farther_than_pgd(norm):
     lippa = result_of(norm, minimize=True, with_eps=False)
-    pgd = result_of(norm, minimize=True, with_eps=False, method="pgd")
+    pgd = result_of(norm, minimize=True, with_eps=False, method=Pgd(1, 20))
     check_result(DIGITS, *some_digits(), pgd, norm)
     assert np.all(lippa.distances <= pgd.distances + 1e-9)
 

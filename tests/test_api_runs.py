@@ -272,7 +272,7 @@ def test_every_argument_is_typed_for_curves_too(name):
     call = getattr(onnx_lippa, name)
     typed = getattr(options, f"{name.capitalize()}Options").__annotations__
     inherited = options.RunOptions.__annotations__
-    stated = set(inspect.signature(call).parameters) - {"network", "x", "y", "eps"}
+    stated = set(inspect.signature(call).parameters) - {"model", "x", "y", "eps"}
     assert stated == set(typed) | set(inherited)
 
 

@@ -202,7 +202,7 @@ BAD = {
     "no eps to audit": (("audit", DIGITS), "--eps"),
     "no model": (("certify", "--eps", "0.1"), "MODEL"),
     "no such method": (("certify", DIGITS, *EPS, "--method", "magic"), "auto, interval, linear"),
-    "no such solver": (("certify", DIGITS, *EPS, "--solver", "abacus"), "scip"),
+    "no such solver": (("certify", DIGITS, *EPS, "--method", "mip", "--solver", "abacus"), "scip"),
     "a list of nonsense": (("audit", DIGITS, "--eps", "0.1,zero"), "different numbers"),
     "the same twice": (("audit", DIGITS, "--eps", "0.1,1/10"), "different numbers"),
     "no budget": (("audit", DIGITS, *EPS, "--budget", "0"), "budget"),

@@ -253,8 +253,8 @@ CALLS = {
     "certify": onnx_lippa.certify,
     "distance": onnx_lippa.minimal_distortion,
 }
-ONLY_IN_PYTHON = {"network", "x", "y", "on_event"}
-OTHERWISE = {"workers", "lower", "upper", "grid", "minimize", "time_limit", "budget"}
+ONLY_IN_PYTHON = {"x", "y", "on_event"}
+OTHERWISE = {"model", "workers", "lower", "upper", "grid", "minimize", "time_limit", "budget"}
 """Stated otherwise on the command line: as text, or None where a property has another default."""
 
 

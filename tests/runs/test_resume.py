@@ -113,7 +113,7 @@ def test_an_error_keeps_what_had_finished(tmp_path, monkeypatch):
     [
         ("--eps", "0.09"), ("--first", "9"), ("--norm", "l2"), ("--seed", "1"),
         ("--restarts", "2"), ("--targets", "runner-up"), ("--minimize",), ("--upper", "2"),
-        ("--method", "pgd"), ("--engine", "stacked"), ("--solver", "highs"),
+        ("--method", "lippa+mip"), ("--engine", "stacked"), ("--solver", "highs"),
     ],
 )  # fmt: skip
 def test_another_command_is_refused(tmp_path_factory, tmp_path, other, finished_once):
