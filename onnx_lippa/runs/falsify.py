@@ -43,20 +43,20 @@ class Search:
 
     Args:
         model: the model.
-        asked: the property; it fits the model.
+        property: the property; it fits the model.
         method: the attack on each case.
         budget: seed, and seconds of the whole search.
         started: ``time.monotonic()`` from which it counts.
     """
 
     def __init__(
-        self, model: Model, asked: Property, method: AttackMethod, budget: Budget, started: float
+        self, model: Model, property: Property, method: AttackMethod, budget: Budget, started: float
     ) -> None:
-        self._model = model.joint() if asked.joint else model
-        self._asked, self._started = asked, started
+        self._model = model.joint() if property.joint else model
+        self._property, self._started = property, started
         self._method, self._budget = method, budget
         self._effort = Effort()
-        self._margins = np.full(len(asked.cases), np.inf)
+        self._margins = np.full(len(property.cases), np.inf)
         """(cases,) the least margin met in each."""
 
     def run(self) -> Finding:
@@ -65,7 +65,7 @@ class Search:
         One case alone is attacked thoroughly at once, unless an input lacks a bound: then it is
         looked at near and far before.
         """
-        several = len(self._asked.cases) > 1 or not self._asked.cases[0].is_bounded
+        several = len(self._property.cases) > 1 or not self._property.cases[0].is_bounded
         if several and (found := self._sample() or self._quickly()):
             return found
         pending = self._by_promise()
@@ -91,7 +91,7 @@ class Search:
 
     def _quickly(self) -> Finding | None:
         """Attacks every case shortly, the most promising first."""
-        limit, cases = self._budget.time_limit, len(self._asked.cases)
+        limit, cases = self._budget.time_limit, len(self._property.cases)
         share = max(_QUICK_SHARE * limit / cases, _LEAST_SECONDS)
         method = self._method.limit(restarts=0, lp_steps=0 if cases > _FEW_CASES else None)
         deadline = time.monotonic() + 2 * _QUICK_SHARE * limit
@@ -157,7 +157,7 @@ class Search:
     def _problems(self) -> Iterator[Problem]:
         return (
             self._problem(case, reach)
-            for case in range(len(self._asked.cases))
+            for case in range(len(self._property.cases))
             for reach in self._reaches(case)
         )
 
@@ -173,18 +173,18 @@ class Search:
 
     def _reaches(self, case: int) -> tuple[float, ...]:
         """How far is searched where an input has no bound: near, and then farther and farther."""
-        return SEARCH_DISTANCES[:1] if self._asked.cases[case].is_bounded else SEARCH_DISTANCES
+        return SEARCH_DISTANCES[:1] if self._property.cases[case].is_bounded else SEARCH_DISTANCES
 
     def _problem(self, index: int, reach: float) -> Problem:
         """The problem of one case; not kept, since there may be very many."""
-        return problem_of(self._model, self._asked, index, reach)
+        return problem_of(self._model, self._property, index, reach)
 
     def _sat(self, problem: Problem, witness: Witness, found_by: FoundBy) -> Finding:
         margins = problem.unsafe.margins(witness.outputs[None])
         self._margins[problem.index] = min(self._margins[problem.index], margins.min())
         rounded = () if problem.claim is None else tuple(sorted(problem.claim.exact_values))
         found = self._finding(Answer.SAT)
-        outputs = witness.outputs[: self._asked.outputs]
+        outputs = witness.outputs[: self._property.outputs]
         return replace(found, x=witness.x, outputs=outputs, rounded=rounded, found_by=found_by)
 
     def _finding(self, answer: Answer) -> Finding:
@@ -196,18 +196,18 @@ class Search:
 
 
 def problem_of(
-    model: Model, asked: Property, index: int, reach: float = SEARCH_DISTANCES[0]
+    model: Model, property: Property, index: int, reach: float = SEARCH_DISTANCES[0]
 ) -> Problem:
     """The problem of one case of a property, for its model (joint where the property needs it).
 
     Args:
         model: the model.
-        asked: the property.
+        property: the property.
         index: which case.
         reach: how far is searched where there is no bound; a proof covers all there is.
     """
-    case = asked.cases[index]
-    inputs, claim = build_inputs(asked, case, model.interface.dtype, reach)
+    case = property.cases[index]
+    inputs, claim = build_inputs(property, case, model.interface.dtype, reach)
     sought = case.unsafe
     if not all(len(one.bound) for one in sought.disjuncts):
         sought = UnsafeSet(tuple(_with_a_row(one) for one in sought.disjuncts))
@@ -225,12 +225,12 @@ _FAR: Final = 1e12
 """Bounds further away are taken for none at all when the import is checked."""
 
 
-def falsify(model: Model, asked: Property, method: AttackMethod, budget: Budget) -> Finding:
+def falsify(model: Model, property: Property, method: AttackMethod, budget: Budget) -> Finding:
     """Looks for an input that meets a property.
 
     Args:
         model: the model.
-        asked: the property.
+        property: the property.
         method: the attack on each case.
         budget: seed, and seconds of the whole search.
 
@@ -238,15 +238,15 @@ def falsify(model: Model, asked: Property, method: AttackMethod, budget: Budget)
         InputError: the property does not fit the model.
     """
     started = time.monotonic()
-    check_fits(model, asked)
-    if not asked.cases:
-        return Finding(Answer.UNSAT, bound=np.inf, contradiction=asked.contradiction)
+    check_fits(model, property)
+    if not property.cases:
+        return Finding(Answer.UNSAT, bound=np.inf, contradiction=property.contradiction)
     with threadpool_limits(limits=1):  # threads are the runtime's, and BLAS rounds alike
-        return Search(model, asked, method, budget, started).run()
+        return Search(model, property, method, budget, started).run()
 
 
 def load_for(
-    asked: Property,
+    property: Property,
     path: str | Path,
     *,
     output: str | None = None,
@@ -256,7 +256,7 @@ def load_for(
     """Loads a model for a property, and checks the import on inputs the property is about.
 
     Args:
-        asked: the property.
+        property: the property.
         path: the ONNX file.
         output: as in :func:`onnx_lippa.load`.
         threads: threads of ONNX Runtime.
@@ -267,43 +267,44 @@ def load_for(
         ModelError: as :func:`onnx_lippa.load` raises it.
     """
     model = load(path, output=output, threads=threads, check=False, limits=limits)
-    check_fits(model, asked)
-    if not asked.cases:
-        model.check(InputSpecification.build(asked.inputs, lower=-np.inf, upper=np.inf))
+    check_fits(model, property)
+    if not property.cases:
+        model.check(InputSpecification.build(property.inputs, lower=-np.inf, upper=np.inf))
         return model
-    lower = np.min([case.lower for case in asked.cases], axis=0)
-    upper = np.max([case.upper for case in asked.cases], axis=0)
+    lower = np.min([case.lower for case in property.cases], axis=0)
+    upper = np.max([case.upper for case in property.cases], axis=0)
     lower, upper = np.where(lower < -_FAR, -np.inf, lower), np.where(upper > _FAR, np.inf, upper)
     above = np.nextafter(lower, np.inf)  # a domain needs some width
     model.check(InputSpecification.build(lower.size, lower=lower, upper=np.maximum(upper, above)))
     return model
 
 
-def check_fits(model: Model, asked: Property) -> None:
+def check_fits(model: Model, property: Property) -> None:
     """Raises InputError where a property is about other inputs or outputs than a model's."""
     network = model.network
     for kind, stated, real in (
-        ("input", asked.inputs, network.input_size),
-        ("output", asked.outputs, network.output_size),
+        ("input", property.inputs, network.input_size),
+        ("output", property.outputs, network.output_size),
     ):
         if stated != real:
             raise InputError(
-                f"{asked.source} is about {stated} {kind}s, but {model.file.path.name} has {real}: "
-                "give the property that belongs to this model"
+                f"{property.source} is about {stated} {kind}s, but {model.file.path.name} has "
+                f"{real}: give the property that belongs to this model"
             )
-    if network.output_activation is not OutputActivation.IDENTITY and not _compares_outputs(asked):
+    ends = network.output_activation
+    if ends is not OutputActivation.IDENTITY and not _compares_outputs(property):
         raise InputError(
-            f"{asked.source} compares outputs with numbers, but {model.file.path.name} ends in a "
-            f"{network.output_activation.value}, behind which only the order of the outputs is "
+            f"{property.source} compares outputs with numbers, but {model.file.path.name} ends in "
+            f"a {ends.value}, behind which only the order of the outputs is "
             "piecewise linear: state the property for the model without its last step"
         )
 
 
-def _compares_outputs(asked: Property) -> bool:
+def _compares_outputs(property: Property) -> bool:
     """Whether every row compares two outputs, ``y_i <= y_j``, or is about inputs alone."""
-    for case in asked.cases:
+    for case in property.cases:
         for conjunction in case.unsafe.disjuncts:
-            y, x = np.split(conjunction.matrix, [asked.outputs], axis=1)
+            y, x = np.split(conjunction.matrix, [property.outputs], axis=1)
             two = (np.count_nonzero(y, axis=1) == 2) & (y.sum(axis=1) == 0)
             compared = two & (conjunction.bound == 0) & ~x.any(axis=1)
             if not np.all(compared | ~y.any(axis=1)):

@@ -299,24 +299,24 @@ def _work(charge: _Charge, turn: _Turn) -> Iterator[_Step | InstanceResult]:
     loaded, found, note, step = 0.0, None, "", _Step("reading the property")
     try:
         yield step
-        asked = Property.from_vnnlib(folder / instance.vnnlib, started + instance.timeout)
-        step = _Step("reading the model", "", asked.sha256)
+        property = Property.from_vnnlib(folder / instance.vnnlib, started + instance.timeout)
+        step = _Step("reading the model", "", property.sha256)
         yield step
         began = time.monotonic()
         limits = charge.limits
         if limits is not None:
             left = max(instance.timeout - (time.monotonic() - started), 1e-3)
             limits = replace(limits, seconds=min(limits.seconds, left))
-        model = load_for(asked, folder / instance.onnx, limits=limits)
+        model = load_for(property, folder / instance.onnx, limits=limits)
         loaded = time.monotonic() - began
-        step = _Step(_ANSWERING, model.file.sha256, asked.sha256)
+        step = _Step(_ANSWERING, model.file.sha256, property.sha256)
         yield step
         left = max(instance.timeout - (time.monotonic() - started), 1e-3)
         budget = Budget(left, charge.seed)
         if charge.proof is None:
-            found = falsify(model, asked, charge.attack, budget)
+            found = falsify(model, property, charge.attack, budget)
         else:
-            found = verify(model, asked, charge.attack, charge.proof, budget)
+            found = verify(model, property, charge.attack, charge.proof, budget)
         note = found.note or found.reason
     except OutOfTimeError as error:
         found, note = Finding(Answer.TIMEOUT), str(error)

@@ -133,7 +133,7 @@ class ListFolder:
 
     Args:
         path: the folder.
-        asked: the list.
+        listing: the list.
         folder: what the paths of the list are relative to.
 
     Raises:
@@ -141,9 +141,9 @@ class ListFolder:
         DamagedFolderError: its files are damaged.
     """
 
-    def __init__(self, path: Path, asked: ListFile, folder: Path) -> None:
-        self.path, self._asked, self._base = path, asked, folder
-        self._names = name_counterexamples(asked.instances)
+    def __init__(self, path: Path, listing: ListFile, folder: Path) -> None:
+        self.path, self._listing, self._base = path, listing, folder
+        self._names = name_counterexamples(listing.instances)
         self._left: list[int] = []
         self.known: list[InstanceResult] = []
         with writing(path):
@@ -151,7 +151,7 @@ class ListFolder:
         self._lock = FolderLock(path)
         try:
             self._take_up()
-            replace_file(path / LIST, asked.content())
+            replace_file(path / LIST, listing.content())
             self._lines = LineFile(path / ANSWERS)
             self._list()
         except BaseException:
@@ -161,7 +161,7 @@ class ListFolder:
     @property
     def left(self) -> list[Instance]:
         """The instances that are not answered yet."""
-        return [self._asked.instances[place] for place in self._left]
+        return [self._listing.instances[place] for place in self._left]
 
     def add(self, result: InstanceResult) -> InstanceResult:
         """Writes one answer.
@@ -172,12 +172,12 @@ class ListFolder:
         Raises:
             InputError: the answer cannot be written.
         """
-        place = next(p for p in self._left if self._asked.instances[p] == result.instance)
+        place = next(p for p in self._left if self._listing.instances[p] == result.instance)
         self._left.remove(place)
         self.known.append(result)
         listed = self._write_counterexample(place, result)
         self.known[-1] = listed
-        self._lines.append(Answered(listed, self._asked.options, self._asked.version).line())
+        self._lines.append(Answered(listed, self._listing.options, self._listing.version).line())
         if time.monotonic() - self._listed > _LISTED_EVERY:
             self._lines.sync()
             self._list()
@@ -218,16 +218,16 @@ class ListFolder:
                     raise InputError(
                         f"{self.path} holds a {name} that is not of this list: give another --out"
                     )
-            self._left = list(range(len(self._asked.instances)))
+            self._left = list(range(len(self._listing.instances)))
             return
         read_list(self.path)
         answered = read_answers(self.path)
-        asked = {(one.onnx, one.vnnlib) for one in self._asked.instances}
-        if not {(a.result.instance.onnx, a.result.instance.vnnlib) for a in answered} <= asked:
+        listed = {(one.onnx, one.vnnlib) for one in self._listing.instances}
+        if not {(a.result.instance.onnx, a.result.instance.vnnlib) for a in answered} <= listed:
             raise InputError(f"{self.path} holds results of other instances: give another --out")
-        known = match_answers(self._asked, answered)
+        known = match_answers(self._listing, answered)
         current = _Digests(self._base)
-        for place in range(len(self._asked.instances)):
+        for place in range(len(self._listing.instances)):
             result = known.get(place)
             if result is not None and current.fit(result):
                 self.known.append(self._write_counterexample(place, result))
@@ -241,23 +241,23 @@ class ListFolder:
                 replace_file(path, content[: content.rfind(b"\n") + 1])
 
 
-def match_answers(asked: ListFile, answered: Sequence[Answered]) -> dict[int, InstanceResult]:
+def match_answers(listing: ListFile, answered: Sequence[Answered]) -> dict[int, InstanceResult]:
     """The last answers to the instances of a list, with its options and version, by place."""
     free: dict[Instance, list[InstanceResult]] = {}
     for one in answered:
-        if (one.options, one.version) == (asked.options, asked.version):
+        if (one.options, one.version) == (listing.options, listing.version):
             free.setdefault(one.result.instance, []).append(one.result)
-    counts = Counter(asked.instances)
+    counts = Counter(listing.instances)
     last = {instance: results[-counts[instance] :] for instance, results in free.items()}
     found = {}
-    for place, instance in enumerate(asked.instances):
+    for place, instance in enumerate(listing.instances):
         if last.get(instance):
             found[place] = last[instance].pop(0)
     return found
 
 
 def read_list(path: Path) -> ListFile:
-    """What a folder's list asked.
+    """The list of a folder.
 
     Raises:
         DamagedFolderError: the file that says it is damaged.

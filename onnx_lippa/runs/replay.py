@@ -192,22 +192,27 @@ def _replay_list(folder: Path, limits: LoadLimits | None = None) -> Replayed:
         DamagedFolderError: a file of the folder is damaged.
         FalseClaimError: the first claim that does not hold.
     """
-    asked = read_list(folder)
-    answers = match_answers(asked, read_answers(folder))
+    listing = read_list(folder)
+    answers = match_answers(listing, read_answers(folder))
     _check_table(folder, list(answers.values()))
-    names, found, unsat = name_counterexamples(asked.instances), 0, 0
+    names, found, unsat = name_counterexamples(listing.instances), 0, 0
     for place, result in sorted(answers.items()):
         if result.answer == Answer.SAT.value:
             _check_file(folder / COUNTEREXAMPLES / names[place], result)
-            _check_answer(result, asked.base.candidates(folder), limits)
+            _check_answer(result, listing.base.candidates(folder), limits)
             found += 1
         elif result.counterexample:
             raise FalseClaimError(f"{_named(result)}: it is {result.answer}, with a counterexample")
         unsat += result.answer == Answer.UNSAT.value
     return Replayed(
-        len(answers), found, 0, unsat, len(asked.instances), len(answers) < len(asked.instances),
+        len(answers),
+        found,
+        0,
+        unsat,
+        len(listing.instances),
+        len(answers) < len(listing.instances),
         what="instances",
-    )  # fmt: skip
+    )
 
 
 def _check_table(folder: Path, answers: Sequence[InstanceResult]) -> None:
@@ -251,11 +256,11 @@ def _check_file(path: Path, result: InstanceResult) -> None:
 
 def _check_answer(result: InstanceResult, bases: Sequence[Path], limits: LoadLimits | None) -> None:
     """Replays a counterexample: exactly, alone and in a batch."""
-    asked, model = _read(result, bases, limits)
+    property, model = _read(result, bases, limits)
     stated: dict[str, dict[int, float]] = {"X": {}, "Y": {}}
     for kind, index, value in _PAIR.findall(result.counterexample):
         stated[kind][int(index)] = _number(value)
-    x, y = _vector(stated["X"], asked.inputs), _vector(stated["Y"], asked.outputs)
+    x, y = _vector(stated["X"], property.inputs), _vector(stated["Y"], property.outputs)
     if x is None or y is None:
         raise FalseClaimError(f"{_named(result)}: its counterexample does not state each number")
     point = x.astype(model.interface.dtype)
@@ -264,18 +269,21 @@ def _check_answer(result: InstanceResult, bases: Sequence[Path], limits: LoadLim
     alone = model.runtime.forward_alone(point[None])[0]
     together = model.runtime.forward(np.stack([point, point]))[1]
     close = np.allclose(alone, y, rtol=_CLOSE, atol=_CLOSE * float(np.abs(y).max()))
-    if not close or not all(_is_sought(asked, model, point, found) for found in (alone, together)):
+    if not close or not all(
+        _is_sought(property, model, point, found) for found in (alone, together)
+    ):
         raise FalseClaimError(f"{_named(result)}: its counterexample does not replay")
 
 
-def _is_sought(asked: Property, model: Model, x: Floats, y: Floats) -> bool:
+def _is_sought(property: Property, model: Model, x: Floats, y: Floats) -> bool:
     """Whether the formula holds exactly, for the floats or the numbers that they stand for."""
-    if asked.holds(x, y):
+    if property.holds(x, y):
         return True
     exact_values = (
-        build_inputs(asked, case, model.interface.dtype)[1].exact_values for case in asked.cases
+        build_inputs(property, case, model.interface.dtype)[1].exact_values
+        for case in property.cases
     )
-    return any(asked.holds(x, y, numbers) for numbers in exact_values if numbers)
+    return any(property.holds(x, y, numbers) for numbers in exact_values if numbers)
 
 
 def _read(
@@ -287,10 +295,10 @@ def _read(
         spec, path = base / instance.vnnlib, base / instance.onnx
         try:
             if vnnlib.digest(spec) != result.property_sha256:
-                raise InputError(f"{spec} is not the property that was asked (its SHA-256 differs)")
+                raise InputError(f"{spec} is not the property of the list (its SHA-256 differs)")
             model = load(path, check=False, limits=limits)
             if model.file.sha256 != result.model_sha256:
-                raise InputError(f"{path} is not the model that was asked (its SHA-256 differs)")
+                raise InputError(f"{path} is not the model of the list (its SHA-256 differs)")
             return Property.from_vnnlib(spec), model
         except LippaError as error:
             first = first or error

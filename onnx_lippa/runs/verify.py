@@ -35,7 +35,7 @@ _LEAST_SECONDS: Final = 0.01
 
 def answer_property(
     network: Model | str | Path,
-    asked: Property | str | Path,
+    property: Property | str | Path,
     attack: AttackMethod,
     proof: ProofMethod | None,
     budget: Budget,
@@ -49,7 +49,7 @@ def answer_property(
 
     Args:
         network: the model, or the path of one.
-        asked: the property, or the path of a VNN-LIB file.
+        property: the property, or the path of a VNN-LIB file.
         attack: the search for counterexamples.
         proof: how to prove that there is none; None leaves proofs out.
         budget: seed, and seconds of everything.
@@ -69,7 +69,9 @@ def answer_property(
         return max(deadline - time.monotonic(), 1e-3)
 
     try:
-        wanted = asked if isinstance(asked, Property) else Property.from_vnnlib(asked, deadline)
+        wanted = (
+            property if isinstance(property, Property) else Property.from_vnnlib(property, deadline)
+        )
         if isinstance(network, Model):
             model = network
         else:
@@ -90,7 +92,7 @@ def answer_property(
 
 def verify(
     model: Model,
-    asked: Property,
+    property: Property,
     attack: AttackMethod,
     proof: ProofMethod,
     budget: Budget,
@@ -100,7 +102,7 @@ def verify(
 
     Args:
         model: the model.
-        asked: the property.
+        property: the property.
         attack: the attack on each case.
         proof: the proof of each case.
         budget: seed, and seconds of everything.
@@ -113,11 +115,11 @@ def verify(
     started = time.monotonic()
     limit = budget.time_limit
     quick = replace(budget, time_limit=min(_QUICK_SECONDS, _QUICK_SHARE * limit))
-    found = falsify(model, asked, attack.limit(restarts=1), quick)
+    found = falsify(model, property, attack.limit(restarts=1), quick)
     if found.answer in {Answer.SAT, Answer.UNSAT}:
         return found
     with threadpool_limits(limits=1):
-        run = _Proof(model, asked, attack, proof, budget, case_limit, started + limit)
+        run = _Proof(model, property, attack, proof, budget, case_limit, started + limit)
         return run.run(found, started)
 
 
@@ -125,19 +127,19 @@ class _Proof:
     def __init__(
         self,
         model: Model,
-        asked: Property,
+        property: Property,
         attack: AttackMethod,
         proof: ProofMethod,
         budget: Budget,
         case_limit: float,
         deadline: float,
     ) -> None:
-        self._original, self._asked = model, asked
+        self._original, self._property = model, property
         self._attack, self._budget, self._case_limit = attack, budget, case_limit
-        self._model = model.joint() if asked.joint else model
+        self._model = model.joint() if property.joint else model
         self._proof, self._deadline = proof, deadline
-        self._bounds = np.full(len(asked.cases), -np.inf)
-        self._proven = np.zeros(len(asked.cases), bool)
+        self._bounds = np.full(len(property.cases), -np.inf)
+        self._proven = np.zeros(len(property.cases), bool)
         self._effort, self._reason = Effort(), ""
 
     def run(self, before: Finding, started: float) -> Finding:
@@ -150,7 +152,7 @@ class _Proof:
                 return self._ended(Answer.UNSAT, before, started)
             if number == 0 and self._left() > _LEAST_SECONDS:
                 limited = replace(self._budget, time_limit=_THOROUGH_SHARE * self._left())
-                found = falsify(self._original, self._asked, self._attack, limited)
+                found = falsify(self._original, self._property, self._attack, limited)
                 if found.answer is Answer.SAT:
                     self._require_consistent(found)
                     return replace(found, effort=self._spent(before.effort + found.effort, started))
@@ -184,7 +186,7 @@ class _Proof:
         if found.x is None or found.outputs is None:
             return
         x, outputs = found.x.ravel(), found.outputs.ravel()
-        if self._asked.joint:
+        if self._property.joint:
             outputs = np.concatenate([outputs, x])
         for case in np.flatnonzero(self._proven).tolist():
             problem = self._problem(case)
@@ -192,13 +194,13 @@ class _Proof:
                 x, outputs, float(self._bounds[case]), problem.unsafe, self._model
             ):
                 raise ContradictionError(
-                    f"{self._asked.source}: case {case} was proven and has a counterexample: "
+                    f"{self._property.source}: case {case} was proven and has a counterexample: "
                     "please report this as a bug, with the model and the property"
                 )
 
     def _problem(self, case: int) -> Problem:
         # A proof may come upon a counterexample anywhere.
-        return problem_of(self._model, self._asked, case, FARTHEST)
+        return problem_of(self._model, self._property, case, FARTHEST)
 
     def _spent(self, attacks: Effort, started: float) -> Effort:
         """The work of attacks and of the proofs so far, with the wall time of all."""
@@ -213,7 +215,7 @@ class _Proof:
             return found
         problem = self._problem(outcome.index)
         rounded = () if problem.claim is None else tuple(sorted(problem.claim.exact_values))
-        outputs = outcome.witness.outputs[: self._asked.outputs]
+        outputs = outcome.witness.outputs[: self._property.outputs]
         return replace(
             found, x=outcome.witness.x, outputs=outputs, rounded=rounded,
             found_by=outcome.found_by,
