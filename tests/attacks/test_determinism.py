@@ -11,16 +11,9 @@ from onnx_lippa import attack
 from onnx_lippa.onnx_io import load
 from onnx_lippa.runs import workers
 from onnx_lippa.state import Budget
-from tests.support.attacks import (
-    MODELS,
-    RADII,
-    digits,
-    fingerprints,
-    mlp_file,
-    outcomes_of,
-    plain_outputs,
-)
+from tests.support.attacks import RADII, digits, fingerprints, mlp_file, outcomes_of, plain_outputs
 from tests.support.graphs import normal
+from tests.support.paths import MODELS
 
 QUESTIONS = [*RADII.items(), *((norm, None) for norm in RADII)]
 SOME = [0, 4, 9]

@@ -15,7 +15,6 @@ from onnx_lippa.runs import workers
 from onnx_lippa.spec import InputSpecification
 from tests.support.attacks import (
     DIGITS,
-    MODELS,
     all_points,
     check_features,
     digits,
@@ -26,6 +25,7 @@ from tests.support.attacks import (
     plain_outputs,
 )
 from tests.support.graphs import graph_model, node, saved
+from tests.support.paths import MODELS
 
 FEW: dict[str, Any] = {"restarts": 1, "gradient_steps": 15, "lp_steps": 3}
 NORMS = ["linf", "l1", "l2"]

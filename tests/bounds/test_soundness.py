@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -32,9 +30,9 @@ from tests.support.bounds import (
 )
 from tests.support.graphs import load_model
 from tests.support.networks import chain, random_dense
+from tests.support.paths import EXPORTS
 from tests.support.random_graphs import graph_of_seed
 
-EXPORTS = sorted((Path(__file__).parents[2] / "exports").glob("**/*.onnx"))
 POINTS = 400
 
 

@@ -9,9 +9,10 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from tests.support.attacks import DIGITS, MODELS, mlp_file, plain_outputs
+from tests.support.attacks import DIGITS, mlp_file, plain_outputs
 from tests.support.commands import command, contents
 from tests.support.graphs import one_op, saved
+from tests.support.paths import MODELS
 
 
 def gradient_session(path):

@@ -13,9 +13,10 @@ import pytest
 
 from tests.support.graphs import saved
 from tests.support.hostile import ACCEPTED, MODELS
+from tests.support.paths import SHARED
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
-SHARED = Path(__file__).parents[3] / "shared" / "cases" / "hostile"
+CASES = SHARED / "cases" / "hostile"
 COMMANDS = {"inspect": [], "attack": ["--eps", "0.1", "--workers", "1"]}
 SECONDS = 40.0
 """Seconds for one command on a busy machine; alone it takes one or two at most."""
@@ -27,6 +28,7 @@ import json, os, resource, sys, time
 resource.setrlimit(resource.RLIMIT_AS, (8_000_000_000,) * 2)
 from onnx_lippa.cli import main
 import onnx_lippa.cli.inspect, onnx_lippa.cli.attack
+from tests.support.paths import SHARED
 for line in sys.stdin:
     words, out = json.loads(line)
     began = time.monotonic()
@@ -162,7 +164,7 @@ def test_files_that_are_no_models(server, tmp_path, name):
 
 
 @pytest.mark.parametrize("command", [pytest.param("inspect", marks=pytest.mark.slow), "attack"])
-@pytest.mark.parametrize("path", sorted(SHARED.glob("*.onnx")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(CASES.glob("*.onnx")), ids=lambda path: path.stem)
 def test_shared_files(server, path, command):
     code, out, err = server.run(command, str(path), *COMMANDS[command])
     if path.stem in ("segfault_tiny", "esc_ok_names"):  # harmless after all

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import onnx
 
-from tests.support.attacks import DIGITS, MODELS
+from tests.support.attacks import DIGITS
 from tests.support.commands import command
 from tests.support.graphs import graph_model, node, normal, saved
+from tests.support.paths import MODELS
 
 
 def test_layers():

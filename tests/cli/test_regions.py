@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from onnx_lippa import load
-from tests.support.attacks import DIGITS, MODELS
+from tests.support.attacks import DIGITS
 from tests.support.commands import command, contents
 from tests.support.graphs import graph_model, node, saved
+from tests.support.paths import MODELS
 
 FEW = ("--first", 3, "--samples", 50)
 COLUMNS = [

@@ -1,5 +1,4 @@
 import gzip
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +8,9 @@ from hypothesis.extra import numpy as hnp
 
 from onnx_lippa.errors import InputError
 from tests.support.data import read_data
+from tests.support.paths import SHARED
 
-MNIST = Path(__file__).parents[2].parent / "shared" / "data" / "mnist"
+MNIST = SHARED / "data" / "mnist"
 
 
 @pytest.mark.parametrize(

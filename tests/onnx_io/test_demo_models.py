@@ -1,16 +1,15 @@
 """The models that ship with the project."""
 
-from pathlib import Path
-
 import pytest
 
 from onnx_lippa.onnx_io import load
 from tests.support.layers import check_loaded
+from tests.support.paths import MODELS
 
-MODELS = sorted((Path(__file__).parents[2] / "models").glob("*.onnx"))
+FILES = sorted(MODELS.glob("*.onnx"))
 
 
-@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_imports_exactly(path):
     model = load(path)
     assert model.interface.batch_is_free
@@ -20,4 +19,4 @@ def test_imports_exactly(path):
 
 
 def test_there_are_some():
-    assert MODELS
+    assert FILES

@@ -3,13 +3,13 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.support.paths import ROOT
+
 pytest.importorskip("resource", reason="the limit on memory needs a Unix system")
 
-ROOT = Path(__file__).parents[2]
 COUNT = 250
 
 

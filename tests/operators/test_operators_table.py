@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from onnx_lippa.onnx_io.operators.registry import refusals, supported_ops
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 TABLE = (ROOT / "docs" / "operators.md").read_text(encoding="utf-8")
 
 

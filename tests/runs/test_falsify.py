@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
@@ -16,8 +15,9 @@ from onnx_lippa import Answer, InputError, Property, falsify
 from onnx_lippa.spec.formula import And, Comparison
 from tests.support.attacks import mlp_file
 from tests.support.graphs import graph_model, node, saved
+from tests.support.paths import SHARED
 
-INSTANCES = Path(__file__).parents[2].parent / "shared" / "data" / "vnncomp" / "instances.csv"
+INSTANCES = SHARED / "data" / "vnncomp" / "instances.csv"
 QUICK = ("acasxu", "reach_prob_density", "rl_benchmarks", "tllverifybench", "safenlp")
 
 

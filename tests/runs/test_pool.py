@@ -25,8 +25,9 @@ from onnx_lippa.spec import InputSpecification, Problem, get_norm
 from onnx_lippa.state import Budget
 from onnx_lippa.witness import Verdict
 from tests.support.attacks import DIGITS, DIGITS_DATA, digits, fingerprints, outcomes_of
-from tests.support.commands import ROOT, group_lives, wait_until
+from tests.support.commands import group_lives, wait_until
 from tests.support.faults import FaultySpecification, count_threads
+from tests.support.paths import ROOT
 
 FEW: dict[str, Any] = {"restarts": 1, "gradient_steps": 8, "lp_steps": 2}
 

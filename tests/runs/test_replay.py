@@ -10,9 +10,10 @@ import pytest
 
 from onnx_lippa import FalseClaimError, InputError, LippaError, LoadLimits, ModelError, replay
 from onnx_lippa.runs.summary import Summary
-from tests.support.attacks import DIGITS, DIGITS_DATA, MODELS, mlp_file
+from tests.support.attacks import DIGITS, DIGITS_DATA, mlp_file
 from tests.support.commands import FEW, command, contents
 from tests.support.folders import edit_arrays, edit_json, edit_records
+from tests.support.paths import MODELS
 
 
 def first(records, verdict):

@@ -5,8 +5,6 @@ Both need networks of the paper, beside the project; without them nothing is tes
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -15,8 +13,9 @@ from onnx_lippa.proofs import BranchAndBound
 from onnx_lippa.spec import InputSpecification, LInf, Problem, UnsafeSet
 from onnx_lippa.state import Budget
 from onnx_lippa.witness import Verdict
+from tests.support.paths import SHARED
 
-DATA = Path(__file__).parents[3].parent / "shared" / "data"
+DATA = SHARED / "data"
 
 
 @pytest.mark.skipif(not (DATA / "models").is_dir(), reason="the paper's networks are not here")

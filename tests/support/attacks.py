@@ -23,8 +23,8 @@ from onnx_lippa.spec import InputSpecification, Problem, UnsafeSet, get_norm
 from onnx_lippa.state import Budget
 from onnx_lippa.witness import Result, Verdict
 from tests.support.graphs import graph_model, node, saved
+from tests.support.paths import MODELS
 
-MODELS = Path(__file__).parents[2] / "models"
 DIGITS = MODELS / "digits_mlp.onnx"
 DIGITS_DATA = MODELS / "digits_mlp.npz"
 RADII = {"linf": 0.05, "l2": 0.4, "l1": 1.5}

@@ -14,8 +14,8 @@ from typing import Any
 from unittest import mock
 
 from onnx_lippa.cli.main import main
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 FEW = ("--restarts", "1", "--gradient-steps", "15", "--lp-steps", "3")
 """Budgets for tests that are not about how much is found."""
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.torture.commands import ROOT, command_line, finished, forked
+from tests.support.paths import ROOT
+from tests.torture.commands import command_line, finished, forked
 from tests.torture.trial import Ending, Trial
 
 KIND = "damaged data, properties and folders"

@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
-from tests.torture.commands import ROOT, command_line, forked
+from tests.support.paths import ROOT
+from tests.torture.commands import command_line, forked
 from tests.torture.trial import Ending, Trial
 
 KIND = "damaged models under limits"

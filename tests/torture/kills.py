@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.torture.commands import ROOT, end_group, finished, group, is_gone, started
+from tests.support.paths import ROOT
+from tests.torture.commands import end_group, finished, group, is_gone, started
 from tests.torture.trial import Ending, Trial
 
 KIND = "kills of commands at random moments"

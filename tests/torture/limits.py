@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 
 from tests.support.graphs import graph_model, node, saved
-from tests.torture.commands import ROOT, finished
+from tests.support.paths import ROOT
+from tests.torture.commands import finished
 from tests.torture.trial import Ending, Trial
 
 KIND = "limits swept over commands and models"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +17,8 @@ from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.spec import InputSet, StatedSet, get_norm
 from tests.support.bounds import NORMS, network_named, networks, points_of, random_sets
 from tests.support.graphs import graph_model, load_model, node, normal
+from tests.support.paths import EXPORTS
 
-EXPORTS = sorted(Path(__file__).parents[2].glob("exports/*/*.onnx"))
 WAYS = (
     Tightening(),
     Tightening(steps=8),

@@ -22,9 +22,10 @@ from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec.formula import Comparison
 from onnx_lippa.spec.vnnlib import reader
+from tests.support.paths import SHARED
 from tests.support.vnnlib import declared
 
-COMPETITION = Path(__file__).parents[3].parent / "shared" / "data" / "vnncomp"
+COMPETITION = SHARED / "data" / "vnncomp"
 FILES = sorted(COMPETITION.glob("*/*.vnnlib*"))
 EACH_FILE = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 SMALL = declared(1, 1) + "\n(assert (<= X_0 0.5)) (assert (>= X_0 0.25)) (assert (<= Y_0 0))"
