@@ -28,7 +28,6 @@ import json, os, resource, sys, time
 resource.setrlimit(resource.RLIMIT_AS, (8_000_000_000,) * 2)
 from onnx_lippa.cli import main
 import onnx_lippa.cli.inspect, onnx_lippa.cli.attack
-from tests.support.paths import SHARED
 for line in sys.stdin:
     words, out = json.loads(line)
     began = time.monotonic()
