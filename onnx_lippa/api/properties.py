@@ -11,7 +11,7 @@ from onnx_lippa.api.options import AttackName, EngineName, ModelOrPath, ProofNam
 from onnx_lippa.attacks import AttackMethod, Lippa, make_attack
 from onnx_lippa.proofs import ProofMethod, make_proof
 from onnx_lippa.runs.finding import Finding
-from onnx_lippa.runs.instances import InstanceResult, InterruptedList
+from onnx_lippa.runs.instances import InstanceResult, InterruptedList, read_instances
 from onnx_lippa.runs.session import answer_list
 from onnx_lippa.runs.verify import answer_property
 from onnx_lippa.spec import Property
@@ -127,9 +127,11 @@ def answer_instances(
         DamagedFolderError: the files of the folder are damaged.
         InterruptedList: a KeyboardInterrupt, with the answers so far.
     """
+    listing = Path(path)
     found = answer_list(
-        Path(path), make_attack(attack), None if proof is None else make_proof(proof),
-        Budget(timeout, seed), workers, None if out is None else Path(out),
+        read_instances(listing), listing.parent, make_attack(attack),
+        None if proof is None else make_proof(proof), Budget(timeout, seed), workers,
+        None if out is None else Path(out),
     )  # fmt: skip
     known: list[InstanceResult] = []
     try:

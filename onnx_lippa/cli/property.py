@@ -101,9 +101,11 @@ def _answer_list(
     workers: int,
 ) -> None:
     """Answers every instance of a list; the same command resumes an interrupted list."""
-    total, out, quiet = len(read_instances(path)), arguments.out, arguments.quiet
-    budget = Budget(timeout, arguments.seed)
-    found = answer_list(path, attack, proof, budget, workers, out, arguments.limits)
+    instances, out, quiet = read_instances(path), arguments.out, arguments.quiet
+    total, budget = len(instances), Budget(timeout, arguments.seed)
+    found = answer_list(
+        instances, path.parent, attack, proof, budget, workers, out, arguments.limits
+    )
     known: list[InstanceResult] = []
     failed = False
     try:

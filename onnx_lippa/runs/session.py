@@ -24,7 +24,7 @@ from onnx_lippa.runs.curve import carry_over, folder_of, lock_curve, order_radii
 from onnx_lippa.runs.folder import RunFolder
 from onnx_lippa.runs.identity import Identity, Place, state_options
 from onnx_lippa.runs.inputs import RunInputs
-from onnx_lippa.runs.instances import Instance, InstanceResult, answers, read_instances
+from onnx_lippa.runs.instances import Instance, InstanceResult, answers
 from onnx_lippa.runs.instances_folder import ListFile, ListFolder
 from onnx_lippa.runs.results import (
     Curve,
@@ -317,7 +317,8 @@ def run_list(
 
 
 def answer_list(
-    path: Path,
+    instances: Sequence[Instance],
+    base: Path,
     attack: AttackMethod,
     proof: ProofMethod | None,
     budget: Budget,
@@ -328,7 +329,8 @@ def answer_list(
     """The answers to a list of instances, those that its folder has first.
 
     Args:
-        path: the CSV file: a model, a property and a timeout per line, relative to its folder.
+        instances: the instances.
+        base: the folder that their paths are relative to.
         attack: the search for counterexamples.
         proof: how to prove that there is none; None leaves proofs out.
         budget: seconds for an instance at most, and the seed.
@@ -337,10 +339,9 @@ def answer_list(
         limits: memory and time that loading a model may take.
 
     Raises:
-        InputError: the list cannot be read, or the folder cannot be used or written any more.
-        DamagedFolderError: the files of the folder are damaged.
+        InputError: the folder cannot be used or written any more.
+        DamagedFolderError: its files are damaged.
     """
-    instances, base = read_instances(path), path.parent
     instances = [replace(one, timeout=min(one.timeout, budget.time_limit)) for one in instances]
     run = partial(answers, folder=base, attack=attack, proof=proof, seed=budget.seed,
                   workers=workers, limits=limits)  # fmt: skip
