@@ -28,7 +28,6 @@ from onnx_lippa.api.options import (
     run_arrays,
 )
 from onnx_lippa.attacks import AttackMethod, make_attack
-from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.proofs import ProofMethod, make_proof
 from onnx_lippa.runs.audit import Audit
 from onnx_lippa.runs.results import Curve, Listener, Results
@@ -95,7 +94,7 @@ def attack(
             number, or an array with one per feature.
         method: ``"pgd"`` (gradients only), ``"lippa"`` (adds linear programs) or ``"lippa+mip"``
             (adds large neighbourhood search by MIPs). A value such as ``Lippa(lp_steps=8)``
-            holds its options; then those of this call do not count.
+            holds its options. Options that the method does not have are refused.
         restarts: PGD restarts per input, all used unless the input breaks; None is 8, fewer on
             inputs far from the decision boundary.
         gradient_steps: gradient steps per PGD run.
@@ -195,7 +194,6 @@ def certify(
         ModelError: a model that cannot be used (where a path is given).
         InterruptedRun: a KeyboardInterrupt, with the results of the inputs that were finished.
     """
-    make_mip_solver(solver)  # refused now, if there is none of this name
     chosen, budget = make_proof(method, solver), Budget(time_limit, seed)
     options = RunOptions(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,

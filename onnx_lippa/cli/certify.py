@@ -9,7 +9,7 @@ from onnx_lippa.cli.options import METHOD, Arguments, Properties, option, spread
 from onnx_lippa.cli.property import answer
 from onnx_lippa.cli.run import run_command
 from onnx_lippa.errors import InputError
-from onnx_lippa.lp.solvers.table import MIP_SOLVER_NAMES, make_mip_solver
+from onnx_lippa.lp.solvers.table import MIP_SOLVER_NAMES
 from onnx_lippa.proofs import make_proof
 
 
@@ -42,7 +42,6 @@ def certify(
     What each verdict proves is stated in docs/verdicts.md.
     """
     wanted = make_proof(method, solver)
-    make_mip_solver(solver)  # refused now, if there is none of this name
     if properties.are_given:
         answer(arguments, properties, time_limit, Lippa(), wanted)
         return

@@ -29,6 +29,7 @@ from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError, relax
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
+from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.mip.decision import MipSettings, decide
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.search.base import margin_rows
@@ -175,6 +176,9 @@ class Mip(ProofMethod):
 
     name: ClassVar[str] = "mip"
     solver: str = "scip"
+
+    def __post_init__(self) -> None:
+        make_mip_solver(self.solver)  # refused now, if there is none of this name
 
     @override
     def run(self, states: Sequence[InputState]) -> None:

@@ -182,6 +182,8 @@ def test_the_methods_of_all_names():
     assert make_proof("mip", "highs") == Mip("highs")
     with pytest.raises(InputError, match="auto, interval"):
         make_proof("simplex")
+    with pytest.raises(InputError, match="abacus"):
+        Mip("abacus")
     with pytest.raises(InputError, match="an option of the method 'mip'"):
         make_proof("auto", "highs")
     with pytest.raises(InputError, match="an option of the method 'mip'"):
