@@ -20,7 +20,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from onnx_lippa.arrays import Floats
-from onnx_lippa.bounds.proven import Proven
+from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.clock import NEVER
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Model
@@ -218,7 +218,7 @@ class InputState:
         self.target = unsafe.disjuncts[int(margins.argmin())].target
         return True
 
-    def prove(self, proven: Proven, proved_by: ProvedBy) -> None:
+    def prove(self, proven: ProvenBounds, proved_by: ProvedBy) -> None:
         """Takes lower bounds of margins over all allowed inputs; the least counts."""
         self._raise_bound(proven.value, proved_by)
 

@@ -162,7 +162,7 @@ def test_typed_and_documented(path):
 
 
 def test_only_what_proves_makes_a_proof():
-    """No other module writes ``Proven(...)``: what guides a search is passed nowhere as a proof."""
+    """No other module writes ``ProvenBounds(...)``: no estimate is passed on as a proof."""
     makers = {
         "bounds/margins.py",  # over the tape of layers
         "bounds/proven.py",
@@ -175,7 +175,7 @@ def test_only_what_proves_makes_a_proof():
         for path in FILES
         if "onnx_lippa.bounds.proven" in imports(path)
         for part in ast.walk(ast.parse(path.read_text()))
-        if isinstance(part, ast.Call) and ast.unparse(part.func) == "Proven"
+        if isinstance(part, ast.Call) and ast.unparse(part.func) == "ProvenBounds"
     }
     assert found == makers - {"bounds/proven.py"}
 

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.optimize
 
 from onnx_lippa.arrays import AnyArray, Float64, Integers, States
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.ir.pattern import ACTIVE
 from onnx_lippa.spec import Conjunction
 

@@ -19,8 +19,8 @@ from onnx_lippa.attacks.pgd import MomentumPgd, StepRule, attack_rows, make_rows
 from onnx_lippa.attacks.state import AttackBatch, AttackState, Stage
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.reduced.build import NoRelaxationError, reduce_network
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import Ending
 from onnx_lippa.ir.pattern import UNDECIDED, read_signs

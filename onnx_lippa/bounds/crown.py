@@ -27,8 +27,8 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers, size
 from onnx_lippa.bounds.propagation import InputSets
+from onnx_lippa.bounds.proven import EPSILON
 from onnx_lippa.bounds.relaxation import LinearRelaxation
-from onnx_lippa.bounds.rounding import EPSILON
 from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.errors import LippaError
 from onnx_lippa.ir.algebra import NumpyAlgebra

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, Floats, Integers
-from onnx_lippa.bounds.rounding import EPSILON, OUTWARD, UNDERFLOW
+from onnx_lippa.bounds.proven import EPSILON, OUTWARD, UNDERFLOW
 from onnx_lippa.lp.program import Rows
 from onnx_lippa.spec import InputSet, Norm, StatedSet
 

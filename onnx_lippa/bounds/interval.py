@@ -24,7 +24,7 @@ import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import AnyArray, Float64, Integers, Shape, size
-from onnx_lippa.bounds.rounding import EPSILON, TINY
+from onnx_lippa.bounds.proven import EPSILON, TINY
 from onnx_lippa.ir.algebra import Algebra, ConvGeometry, NumpyAlgebra
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.layers.activation import Activation

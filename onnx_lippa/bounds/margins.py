@@ -12,9 +12,8 @@ from onnx_lippa.bounds.crown import Crown, Pairs
 from onnx_lippa.bounds.interval import Interval
 from onnx_lippa.bounds.pre_activations import Bounds, interval_bounds, linear_bounds, split_batches
 from onnx_lippa.bounds.propagation import InputSets, IntervalPropagation
-from onnx_lippa.bounds.proven import Proven
+from onnx_lippa.bounds.proven import EPSILON, ProvenBounds
 from onnx_lippa.bounds.relaxation import LinearRelaxation, relax, relax_to_constants
-from onnx_lippa.bounds.rounding import EPSILON
 from onnx_lippa.clock import NEVER
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.network import Network
@@ -33,7 +32,7 @@ def interval_margins(
     unsafe: Sequence[UnsafeSet],
     bounds: Bounds | None = None,
     deadline: float = NEVER,
-) -> list[Proven]:
+) -> list[ProvenBounds]:
     """Margins by intervals; the affine layers behind the last piecewise-linear ones are one map.
 
     Args:
@@ -60,7 +59,7 @@ def linear_margins(
     unsafe: Sequence[UnsafeSet],
     bounds: Bounds | None = None,
     deadline: float = NEVER,
-) -> list[Proven]:
+) -> list[ProvenBounds]:
     """Margins by back-substitution (CROWN), or by intervals where those are larger.
 
     Args:
@@ -88,8 +87,8 @@ def _bound_margins(
     bounds: Bounds,
     relaxations: Sequence[_Relax],
     deadline: float,
-) -> list[Proven]:
-    found: list[Proven] = []
+) -> list[ProvenBounds]:
+    found: list[ProvenBounds] = []
     for run in split_batches(network, len(inputs)):
         sets = InputSets.of(inputs[run])
         with np.errstate(invalid="ignore", over="ignore"):
@@ -108,7 +107,7 @@ def _bound_margins(
                 start += len(values)
                 # A conjunction is at least as far away as any of its rows.
                 margins[place] = np.max(_subtract(values, disjunct.bound), initial=-np.inf)
-            found.append(Proven(margins))
+            found.append(ProvenBounds(margins))
     return found
 
 

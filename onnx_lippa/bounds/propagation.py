@@ -15,7 +15,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.bounds.interval import Interval, IntervalAlgebra, bound_output
-from onnx_lippa.bounds.rounding import EPSILON, OUTWARD, TINY
+from onnx_lippa.bounds.proven import EPSILON, OUTWARD, TINY
 from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.ir.layers import AffineLayer, PiecewiseLayer
 from onnx_lippa.ir.network import Network, Step

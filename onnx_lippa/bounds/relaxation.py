@@ -30,7 +30,7 @@ from onnx_lippa.bounds.interval import (
     evaluate_kink,
     round_kink,
 )
-from onnx_lippa.bounds.rounding import EPSILON, TINY
+from onnx_lippa.bounds.proven import EPSILON, TINY
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.layers.activation import Activation
 from onnx_lippa.ir.layers.reduce_max import ReduceMax

@@ -20,7 +20,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, Integers
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.lp.program import Rows
 
 _MOST_UNITS: Final = 512

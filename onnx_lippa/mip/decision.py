@@ -11,7 +11,7 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Float64
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.ending import Ending, Reason
 from onnx_lippa.lp.solver import Solution, SolveLimits
 from onnx_lippa.lp.solvers.table import make_mip_solver

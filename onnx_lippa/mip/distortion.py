@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from onnx_lippa.arrays import Float64
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.solver import SolveLimits
 from onnx_lippa.lp.solvers.table import make_mip_solver

@@ -19,7 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, States
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
 from onnx_lippa.lp.program import Program, Rows
 from onnx_lippa.mip.cuts import find_cuts

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, Integers, States
 from onnx_lippa.bounds.domain import InputDomain
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.errors import LippaError
 from onnx_lippa.ir.pattern import ACTIVE, UNDECIDED
 from onnx_lippa.lp.program import Rows

@@ -17,10 +17,10 @@ from typing_extensions import override
 from onnx_lippa.bounds.crown import BoundsTooLargeError
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.margins import linear_margins
-from onnx_lippa.bounds.proven import Proven
+from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.bounds.reduced.build import NoRelaxationError, reduce_network
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
@@ -93,7 +93,7 @@ class BranchAndBound(ProofMethod):
 
     def _search_reduced(self, state: InputState) -> None:
         """Searches the reduced network, first with quick bounds of its units, then with better."""
-        disjuncts, closed = state.problem.unsafe.disjuncts, Proven.of_empty()
+        disjuncts, closed = state.problem.unsafe.disjuncts, ProvenBounds.of_empty()
         if len(disjuncts) > _FEW_DISJUNCTS:
             with suppress(BoundsTooLargeError, OutOfTimeError):  # the search reports these
                 disjuncts, closed = _drop_proven(state, state.deadline)
@@ -125,7 +125,7 @@ class BranchAndBound(ProofMethod):
         state: InputState,
         reduced: ReducedNetwork,
         disjuncts: Sequence[Conjunction],
-        closed: Proven,
+        closed: ProvenBounds,
         tightening: Tightening,
     ) -> bool:
         """Searches a reduced network; True where a better one would not help."""
@@ -262,7 +262,7 @@ def _decide_point(state: InputState) -> bool:
         return False
     least = min(margins)
     if all(m > 0 or (m == 0 and one.strict) for m, one in zip(margins, disjuncts, strict=True)):
-        _close(state, Proven.from_rationals([least]))
+        _close(state, ProvenBounds.from_rationals([least]))
     elif not state.offer(x, FoundBy.SEARCH):
         state.reason = (
             f"the margin of its one input is {float(least):.3g} without rounding, which ONNX "
@@ -273,7 +273,7 @@ def _decide_point(state: InputState) -> bool:
 
 def _drop_constants(
     state: InputState, reduced: ReducedNetwork, disjuncts: Sequence[Conjunction]
-) -> tuple[tuple[Conjunction, ...], Proven]:
+) -> tuple[tuple[Conjunction, ...], ProvenBounds]:
     """The disjuncts without a safe margin that is constant, and a bound of the dropped ones.
 
     A margin of two equal outputs is constant.
@@ -286,7 +286,7 @@ def _drop_constants(
             safe.append(margin)
         else:
             left.append(one)
-    return tuple(left), Proven.from_rationals(safe)
+    return tuple(left), ProvenBounds.from_rationals(safe)
 
 
 def _find_constant_margins(
@@ -306,14 +306,16 @@ def _find_constant_margins(
             yield margin
 
 
-def _close(state: InputState, proven: Proven) -> None:
+def _close(state: InputState, proven: ProvenBounds) -> None:
     """Closes an input, whose last disjuncts have this bound; 0 is a tie that does not count."""
     state.prove(proven, ProvedBy.COMPLETE)
     if proven.value == 0:
         state.exclude(ProvedBy.COMPLETE)
 
 
-def _drop_proven(state: InputState, deadline: float) -> tuple[tuple[Conjunction, ...], Proven]:
+def _drop_proven(
+    state: InputState, deadline: float
+) -> tuple[tuple[Conjunction, ...], ProvenBounds]:
     """The disjuncts that linear bounds leave open, and a bound of the others.
 
     Thousands of disjuncts are mostly an expanded formula, and share a few rows.

@@ -22,10 +22,10 @@ from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.dual.ascent import Ascent
 from onnx_lippa.bounds.dual.objectives import Units
 from onnx_lippa.bounds.margins import interval_margins, linear_margins
-from onnx_lippa.bounds.proven import Proven
+from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.bounds.reduced.build import NoRelaxationError, reduce_network
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError, relax_units
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
@@ -112,7 +112,7 @@ class BoundMethod(ProofMethod):
     proved_by: ClassVar[ProvedBy]
 
     @abstractmethod
-    def bound(self, states: Sequence[InputState], deadline: float) -> list[Proven]:
+    def bound(self, states: Sequence[InputState], deadline: float) -> list[ProvenBounds]:
         """Lower bounds (disjuncts,) of the margins of each input.
 
         Raises:
@@ -142,7 +142,7 @@ class Intervals(BoundMethod):
     proved_by: ClassVar[ProvedBy] = ProvedBy.INTERVAL
 
     @override
-    def bound(self, states: Sequence[InputState], deadline: float) -> list[Proven]:
+    def bound(self, states: Sequence[InputState], deadline: float) -> list[ProvenBounds]:
         unsafe = [state.problem.unsafe for state in states]
         inputs = [state.stated for state in states]
         return interval_margins(states[0].model.network, inputs, unsafe, deadline=deadline)
@@ -157,7 +157,7 @@ class LinearBounds(BoundMethod):
     proved_by: ClassVar[ProvedBy] = ProvedBy.LINEAR
 
     @override
-    def bound(self, states: Sequence[InputState], deadline: float) -> list[Proven]:
+    def bound(self, states: Sequence[InputState], deadline: float) -> list[ProvenBounds]:
         unsafe = [state.problem.unsafe for state in states]
         inputs = [state.stated for state in states]
         return linear_margins(states[0].model.network, inputs, unsafe, deadline=deadline)

@@ -11,8 +11,8 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.bounds.dual.objectives import Objectives, Units
-from onnx_lippa.bounds.proven import Proven
-from onnx_lippa.bounds.reduced.network import ReducedNetwork, difference
+from onnx_lippa.bounds.proven import ProvenBounds
+from onnx_lippa.bounds.reduced_network import ReducedNetwork, difference
 from onnx_lippa.ending import TIE, Ending, Reason
 from onnx_lippa.spec import Conjunction
 from onnx_lippa.witness import Effort, Offer
@@ -39,12 +39,14 @@ class SearchResult:
     """
 
     ending: Ending
-    proven: Proven
+    proven: ProvenBounds
     effort: Effort
     reason: str = ""
 
     @classmethod
-    def of(cls, found: bool, reason: Reason | None, proven: Proven, effort: Effort) -> SearchResult:
+    def of(
+        cls, found: bool, reason: Reason | None, proven: ProvenBounds, effort: Effort
+    ) -> SearchResult:
         """The result of a search that found a witness, or is open for a reason, or neither."""
         if found:
             return cls(Ending.UNSAFE, proven, effort)

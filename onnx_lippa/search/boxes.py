@@ -19,9 +19,9 @@ from onnx_lippa.arrays import AnyArray, Float64, Floats, Integers, States
 from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation
 from onnx_lippa.bounds.dual.certificate import Boxes, prove
 from onnx_lippa.bounds.dual.objectives import Objectives, Units
-from onnx_lippa.bounds.proven import Proven
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.bounds.reduced.reduction import decide_signs
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.clock import NEVER, OutOfTimeError, require_time
 from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, TIE, Ending, Reason
 from onnx_lippa.ir.pattern import UNDECIDED
@@ -58,7 +58,7 @@ class _Boxes:
     disjunct: Integers
     low: Float64
     high: Float64
-    proven: Proven
+    proven: ProvenBounds
     feature: Integers
     lower: Floats
     upper: Floats
@@ -99,7 +99,7 @@ class BoxSearch(Search):
         self._earlier = [
             (self._units.first(number), block) for number, block in enumerate(self._units.blocks)
         ]
-        self._nodes, self._proven, self._found = 0, Proven.of_empty(), False
+        self._nodes, self._proven, self._found = 0, ProvenBounds.of_empty(), False
         self._deadline = NEVER
         work = reduced.units * (reduced.units + reduced.inputs)
         self._rows_at_once = int(np.clip(_PRODUCTS / max(work, 1), 1, _ROWS))
@@ -126,7 +126,7 @@ class BoxSearch(Search):
         ends, infinite = np.ones((count, s.inputs)), np.float32(np.inf)
         lower, upper = s.unit_lower.astype(np.float32), s.unit_upper.astype(np.float32)
         return _Boxes(
-            np.arange(count), -ends, ends, Proven.vacuous(count), np.zeros(count, np.int64),
+            np.arange(count), -ends, ends, ProvenBounds.vacuous(count), np.zeros(count, np.int64),
             np.repeat(np.nextafter(lower, -infinite)[None], count, axis=0),
             np.repeat(np.nextafter(upper, infinite)[None], count, axis=0),
         )  # fmt: skip
@@ -157,7 +157,7 @@ class BoxSearch(Search):
         middle, radius = (boxes.low + boxes.high) / 2, (boxes.high - boxes.low) / 2
         signs = self._tighten(boxes, middle, radius)
         feature, points = boxes.feature.copy(), middle.copy()
-        best = Proven.vacuous(boxes.count)
+        best = ProvenBounds.vacuous(boxes.count)
         for disjunct in np.unique(boxes.disjunct).tolist():
             require_time(self._deadline)
             mine = np.flatnonzero(boxes.disjunct == disjunct)
@@ -178,7 +178,7 @@ class BoxSearch(Search):
         # What holds for a box holds for its halves.
         best = best.maximum(boxes.proven)
         empty = np.flatnonzero(np.any(boxes.lower > boxes.upper, axis=1))
-        best = best.put(empty, Proven.of_empty(empty.size))
+        best = best.put(empty, ProvenBounds.of_empty(empty.size))
         self._proven = self._proven.concatenate(best.take(best.bounds > 0)).least
         kept = np.flatnonzero(best.bounds <= 0)
         tried = np.concatenate([points[kept], middle[kept]])

@@ -19,9 +19,9 @@ from onnx_lippa.arrays import Float64, Integers, States
 from onnx_lippa.bounds.dual.ascent import Ascent
 from onnx_lippa.bounds.dual.objectives import Objectives
 from onnx_lippa.bounds.dual.weighted import WeightedRows
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.proven import EPSILON
 from onnx_lippa.bounds.reduced.reduction import decide_signs, relax_units
-from onnx_lippa.bounds.rounding import EPSILON
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.ir.pattern import UNDECIDED
 
 _POINTS: Final = 128

@@ -11,7 +11,7 @@ from onnx_lippa.arrays import Float64, Integers, States
 from onnx_lippa.bounds.dual.ascent import Multipliers
 from onnx_lippa.bounds.dual.objectives import Objectives
 from onnx_lippa.bounds.dual.weighted import WeightedRows
-from onnx_lippa.bounds.proven import Proven
+from onnx_lippa.bounds.proven import ProvenBounds
 
 _FIRST_ROOM: Final = 256
 _LARGEST_BETA: Final = 6e4
@@ -32,7 +32,7 @@ class Nodes:
     """
 
     disjunct: Integers
-    proven: Proven
+    proven: ProvenBounds
     lower: Float64
     upper: Float64
     signs: States
@@ -96,9 +96,9 @@ class Frontier:
         return 4 * self.count > 3 * self._most
 
     @property
-    def least(self) -> Proven:
+    def least(self) -> ProvenBounds:
         """The least bound of an open node; infinite without any."""
-        return Proven(self._arrays[1][self._open]).least
+        return ProvenBounds(self._arrays[1][self._open]).least
 
     def add(self, nodes: Nodes) -> None:
         """Adds open nodes.
@@ -141,7 +141,8 @@ class Frontier:
             array[slots] for array in self._arrays
         )
         return Nodes(
-            disjunct, Proven(bound), lower.astype(np.float64), upper.astype(np.float64), signs,
+            disjunct, ProvenBounds(bound),
+            lower.astype(np.float64), upper.astype(np.float64), signs,
             Multipliers(alpha.astype(np.float32), beta.astype(np.float32), weights),
         )  # fmt: skip
 

@@ -17,8 +17,8 @@ from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation
 from onnx_lippa.bounds.dual.certificate import prove
 from onnx_lippa.bounds.dual.objectives import Units
 from onnx_lippa.bounds.dual.weighted import WeightedRows
-from onnx_lippa.bounds.proven import Proven
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.proven import ProvenBounds
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.ending import Ending
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
 from onnx_lippa.lp.duality import elastic_program, violation_program
@@ -44,7 +44,7 @@ class LeafAnswer:
         margin: the margin of the reduced network there, in float64; NaN without one.
     """
 
-    proven: Proven
+    proven: ProvenBounds
     x: Float64 | None
     margin: float = np.nan
 
@@ -108,7 +108,7 @@ class Leaves:
         if solution.ending is Ending.INFEASIBLE:
             return self._decide_empty(disjunct, program, solution.duals, node, time_limit)
         if solution.ending is not Ending.OPTIMAL:
-            return LeafAnswer(Proven.vacuous(), None)
+            return LeafAnswer(ProvenBounds.vacuous(), None)
         proven = self._prove(disjunct, *node, solution.duals)
         x = self._inputs.at(solution.values[: self._inputs.count])
         return LeafAnswer(proven, x, float(disjunct.margins(self._reduced.forward(x[None]))[0]))
@@ -125,10 +125,10 @@ class Leaves:
         if program.is_linear:  # a simplex solver gives no reason why
             ray = self._solve(violation_program(program), time_limit).duals
         if self._prove(disjunct, *node, ray, empty=True).value > 0:
-            return LeafAnswer(Proven.of_empty(), None)
+            return LeafAnswer(ProvenBounds.of_empty(), None)
         solution = self._solve(elastic_program(program, _PRICE), time_limit)
         if solution.ending is not Ending.OPTIMAL:
-            return LeafAnswer(Proven.vacuous(), None)
+            return LeafAnswer(ProvenBounds.vacuous(), None)
         x = self._inputs.at(solution.values[: self._inputs.count])
         margin = float(disjunct.margins(self._reduced.forward(x[None]))[0])
         return LeafAnswer(self._prove(disjunct, *node, solution.duals), x, margin)
@@ -144,18 +144,18 @@ class Leaves:
         signs: States,
         duals: Float64,
         empty: bool = False,
-    ) -> Proven:
+    ) -> ProvenBounds:
         """A lower bound of the margin from any duals of :meth:`build_program`.
 
         With ``empty`` it bounds 0 in place of the margin; a positive bound proves the node empty.
         """
         rows = len(disjunct.bound)
         if duals.size < rows or not np.all(np.isfinite(duals)):
-            return Proven.vacuous()
+            return ProvenBounds.vacuous()
         found = self._multipliers(duals, rows, signs, lower, upper)
         weights = np.zeros(rows) if empty else found.weights
         if not empty and not weights.sum() > 0:
-            return Proven.vacuous()
+            return ProvenBounds.vacuous()
         every = margin_rows(self._reduced, [disjunct], self._units)
         summed = WeightedRows.of(every, np.array([rows]), np.ones(rows))
         # The weight of a single row is 1, unless 0 is bounded.

@@ -24,10 +24,9 @@ from onnx_lippa.bounds.dual.ascent import Ascent
 from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation
 from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from onnx_lippa.bounds.dual.weighted import choose_objective
-from onnx_lippa.bounds.proven import Proven
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.proven import EPSILON, ProvenBounds
 from onnx_lippa.bounds.reduced.reduction import decide_signs
-from onnx_lippa.bounds.rounding import EPSILON
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, Ending, Reason
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
@@ -42,7 +41,7 @@ from onnx_lippa.witness import Effort, Offer
 _NEAR: Final = 1e-9
 """Share of its terms up to which the margin of a replayed candidate may be above 0."""
 _TIE: Final = Reason(Ending.TIE, "a margin is zero but for rounding")
-_POSITIVE: Final = Proven.from_rationals([Fraction(float(np.finfo(np.float64).tiny))])
+_POSITIVE: Final = ProvenBounds.from_rationals([Fraction(float(np.finfo(np.float64).tiny))])
 """A bound of which only the sign is known."""
 
 
@@ -109,7 +108,7 @@ class ProgramSearch(Search):
             reason = reason or self._undecided
             if self._found or reason:
                 break
-        proven = Proven.vacuous() if self._found or reason else _POSITIVE
+        proven = ProvenBounds.vacuous() if self._found or reason else _POSITIVE
         counts = self._solver.counts
         effort = Effort(nodes=self._nodes, lps=counts.solves, lp_seconds=counts.seconds)
         return SearchResult.of(self._found, reason, proven, effort)

@@ -12,8 +12,8 @@ from onnx_lippa.bounds.dual.ascent import Ascent
 from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation
 from onnx_lippa.bounds.dual.certificate import prove
 from onnx_lippa.bounds.dual.objectives import Objectives, Units, see_through
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.reduced.reduction import decide_signs
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.clock import NEVER
 from onnx_lippa.ir.pattern import UNDECIDED
 

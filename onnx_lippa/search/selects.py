@@ -23,15 +23,15 @@ from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.dual.ascent import Ascent
 from onnx_lippa.bounds.dual.back_substitution import BackSubstitution, ReluRelaxation
 from onnx_lippa.bounds.dual.objectives import Units
-from onnx_lippa.bounds.proven import Proven
+from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.bounds.reduced.build import find_shared_conditions, reduce_network
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.reduced.reduction import (
     ContradictorySignsError,
     Tightening,
     TooLargeError,
     relax_units,
 )
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.clock import OutOfTimeError, require_time
 from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, Ending, Reason
 from onnx_lippa.ir.network import Network
@@ -64,7 +64,7 @@ class _Node:
 
     signs: States
     disjuncts: tuple[int, ...]
-    proven: Proven
+    proven: ProvenBounds
     select: int
 
 
@@ -95,17 +95,17 @@ class SelectSearch:
         self._shared = find_shared_conditions(network)
         self._open: list[tuple[float, int, _Node]] = []
         self._effort, self._age = Effort(), 0
-        self._proven, self._found = Proven.of_empty(), False
+        self._proven, self._found = ProvenBounds.of_empty(), False
         self._undecided: Reason | None = None
 
     def run(self, limits: Limits) -> SearchResult:
         """Searches until all is proven, a candidate is accepted, or a limit is reached."""
         count = len(self._disjuncts)
         reason: Reason | None = None
-        signs, taken = np.zeros(self._network.units, np.int8), Proven.vacuous()
+        signs, taken = np.zeros(self._network.units, np.int8), ProvenBounds.vacuous()
         try:
-            self._bound(signs, tuple(range(count)), Proven.vacuous(count), limits)
-            taken = Proven.of_empty()
+            self._bound(signs, tuple(range(count)), ProvenBounds.vacuous(count), limits)
+            taken = ProvenBounds.of_empty()
             while self._open and not self._found and reason is None:
                 reason = self._stop(limits)
                 if reason is None:
@@ -115,7 +115,7 @@ class SelectSearch:
                         signs = node.signs.copy()
                         signs[self._shared == self._shared[node.select]] = sign
                         self._bound(signs, node.disjuncts, node.proven, limits)
-                    taken = Proven.of_empty()
+                    taken = ProvenBounds.of_empty()
         except OutOfTimeError:
             reason = OUT_OF_TIME
         except TooLargeError as error:
@@ -141,7 +141,7 @@ class SelectSearch:
         return OUT_OF_NODES if self._effort.nodes >= limits.nodes else None
 
     def _bound(
-        self, signs: States, disjuncts: tuple[int, ...], parent: Proven, limits: Limits
+        self, signs: States, disjuncts: tuple[int, ...], parent: ProvenBounds, limits: Limits
     ) -> None:
         """Bounds a node, offers candidates, and keeps the node where it is open."""
         if self._found:
@@ -167,8 +167,12 @@ class SelectSearch:
             heapq.heappush(self._open, (kept.value, self._age, node))
 
     def _bound_margins(
-        self, reduced: ReducedNetwork, disjuncts: tuple[int, ...], parent: Proven, limits: Limits
-    ) -> tuple[Proven, Float64]:
+        self,
+        reduced: ReducedNetwork,
+        disjuncts: tuple[int, ...],
+        parent: ProvenBounds,
+        limits: Limits,
+    ) -> tuple[ProvenBounds, Float64]:
         """Bounds of the margins of disjuncts, and (n, jumps) the cost of each jump."""
         conjunctions = [self._disjuncts[number] for number in disjuncts]
         units = Units.of(reduced)
@@ -203,7 +207,11 @@ class SelectSearch:
         return proven, part
 
     def _decide(
-        self, reduced: ReducedNetwork, disjuncts: tuple[int, ...], parent: Proven, limits: Limits
+        self,
+        reduced: ReducedNetwork,
+        disjuncts: tuple[int, ...],
+        parent: ProvenBounds,
+        limits: Limits,
     ) -> None:
         """Decides a node without jumps."""
         conjunctions = [self._disjuncts[number] for number in disjuncts]

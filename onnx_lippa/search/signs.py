@@ -21,9 +21,9 @@ from onnx_lippa.bounds.dual.ascent import Ascent, DualBounds
 from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation
 from onnx_lippa.bounds.dual.objectives import Units
 from onnx_lippa.bounds.dual.weighted import WeightedRows
-from onnx_lippa.bounds.proven import Proven
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.bounds.reduced.reduction import decide_signs, relax_units
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, TIE, Ending, Reason
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE
@@ -69,8 +69,8 @@ class SignSearch(Search):
         work = reduced.units * (reduced.units + reduced.inputs)
         self._batch = int(np.clip(_PRODUCTS / max(work, 1), 1, _BATCH))
         self._frontier: Frontier | None = None
-        self._nodes, self._proven = 0, Proven.of_empty()
-        self._least_open, self._least_taken = Proven.vacuous(), Proven.of_empty()
+        self._nodes, self._proven = 0, ProvenBounds.of_empty()
+        self._least_open, self._least_taken = ProvenBounds.vacuous(), ProvenBounds.of_empty()
         """The least bound of the nodes being split, which are not in the frontier."""
         self._leaves = Leaves(reduced)
         self._undecided: Reason | None = None
@@ -109,7 +109,7 @@ class SignSearch(Search):
             if reason := self._stop(limits, frontier.least.value):
                 return reason
             self._found = self._step(frontier, limits.deadline)
-            self._least_taken = Proven.of_empty()
+            self._least_taken = ProvenBounds.of_empty()
         return None
 
     def _stop(self, limits: Limits, least: float) -> Reason | None:
@@ -158,7 +158,7 @@ class SignSearch(Search):
             found = self._ascent.weigh(rows, relaxed, _ROOT_STEPS, first, goal=0.0)
             self._found = self._candidates.accept(left, found.points)
         self._keep(frontier, left, found, lower, upper, signs)
-        self._least_open = Proven.of_empty()  # the open nodes are in the frontier
+        self._least_open = ProvenBounds.of_empty()  # the open nodes are in the frontier
 
     def _step(self, frontier: Frontier, deadline: float) -> bool:
         """Splits a batch of nodes; True where a candidate is accepted."""
@@ -292,7 +292,7 @@ class SignSearch(Search):
             return Reason(Ending.FAILED, "no solver finished the program of a linear region")
         return self._candidates.explain(disjunct, bound, answer.margin)
 
-    def _close(self, proven: Proven, is_final: bool = False) -> None:
+    def _close(self, proven: ProvenBounds, is_final: bool = False) -> None:
         """Keeps the least bound of the closed nodes; a final one closes all that are given."""
         closed = proven if is_final else proven.take(proven.bounds > 0)
         self._proven = self._proven.concatenate(closed).least

@@ -9,14 +9,7 @@ import shutil
 import numpy as np
 import pytest
 
-from onnx_lippa import (
-    FalseClaimError,
-    InputError,
-    InterruptedList,
-    Lippa,
-    answer_instances,
-    replay,
-)
+from onnx_lippa import FalseClaimError, InputError, InterruptedList, Lippa, answer_instances, replay
 from onnx_lippa.errors import DamagedFolderError
 from onnx_lippa.runs import instances as instances_module
 from onnx_lippa.runs import session

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from onnx_lippa.bounds.domain import InputDomain
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.reduced.reduction import decide_signs
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE
 from onnx_lippa.search.refinement import Refinement
 from tests.support.search import random_system

@@ -13,8 +13,8 @@ from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.dual.ascent import Ascent
 from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from onnx_lippa.bounds.dual.weighted import WeightedRows
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.reduced.reduction import decide_signs, relax_units
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.ending import Ending
 from onnx_lippa.search.base import Limits, margin_rows, relates_inputs
 from onnx_lippa.search.differences import Differences

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.optimize
 
 from onnx_lippa.bounds.domain import InputDomain
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
 from onnx_lippa.spec import Conjunction, InputSet
 from onnx_lippa.spec.norms.base import Norm

@@ -10,7 +10,7 @@ import numpy as np
 from onnx_lippa.arrays import size
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.dual.objectives import Objectives, Units
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import AffineLayer
 from onnx_lippa.ir.layers.activation import Activation

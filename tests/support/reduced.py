@@ -8,8 +8,8 @@ import numpy as np
 
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.reduced.build import reduce_network
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.reduced.reduction import Tightening
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.ir.algebra import ConvGeometry
 from onnx_lippa.ir.layers.activation import Abs, LeakyRelu, Relu
 from onnx_lippa.ir.layers.convolution import Conv

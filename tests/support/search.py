@@ -9,7 +9,7 @@ from scipy.optimize import linprog
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.bounds.domain import InputDomain
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.spec import Conjunction
 
 

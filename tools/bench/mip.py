@@ -15,8 +15,8 @@ from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.attacks.methods import Lippa
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.reduced.build import reduce_network
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.reduced.reduction import Tightening
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.ending import Ending
 from onnx_lippa.mip.decision import MipSettings, decide
 from onnx_lippa.mip.formulation import BigM

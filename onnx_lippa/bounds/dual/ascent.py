@@ -18,7 +18,7 @@ from onnx_lippa.bounds.dual.back_substitution import (
 from onnx_lippa.bounds.dual.certificate import prove
 from onnx_lippa.bounds.dual.objectives import Group, Objectives, Units, group_objectives
 from onnx_lippa.bounds.dual.weighted import WeightedRows
-from onnx_lippa.bounds.proven import Proven
+from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.ir.pattern import UNDECIDED
 
@@ -75,7 +75,7 @@ class DualBounds:
         residual: the objectives after back-substitution, float64.
     """
 
-    proven: Proven
+    proven: ProvenBounds
     multipliers: Multipliers
     points: Floats
     residual: BackSubstitution
@@ -183,7 +183,7 @@ class Ascent:
         """
         start = self._start(relaxed, objectives.count)
         whole = _allocate(objectives)
-        proven, points = Proven.vacuous(objectives.count), np.zeros(objectives.on_input.shape)
+        proven, points = ProvenBounds.vacuous(objectives.count), np.zeros(objectives.on_input.shape)
         alpha, beta = np.array(start.alpha, np.float32), start.beta
         for group in groups:
             at, seen = np.ix_(group.rows, group.units), np.ix_(group.rows, group.features)

@@ -48,8 +48,7 @@ from onnx_lippa.bounds.dual.back_substitution import (
     back_substitute,
 )
 from onnx_lippa.bounds.dual.objectives import Objectives, Units
-from onnx_lippa.bounds.proven import Proven
-from onnx_lippa.bounds.rounding import EPSILON, UNDERFLOW
+from onnx_lippa.bounds.proven import EPSILON, UNDERFLOW, ProvenBounds
 
 _ROOM: Final = 1.03
 """Covers γ_t > t ε and the rounding of the allowance itself."""
@@ -75,7 +74,7 @@ def prove(
     alpha: Floats,
     beta: Floats | None,
     boxes: Boxes | None = None,
-) -> tuple[Proven, BackSubstitution]:
+) -> tuple[ProvenBounds, BackSubstitution]:
     """Proven lower bounds of functions of units, from any multipliers.
 
     Args:
@@ -96,7 +95,7 @@ def prove(
         least = units.domain.least(left.rows) if boxes is None else _least(left.rows, boxes)
         bounds = least + left.constant.astype(np.float64) - _allowance(units, objectives, left)
         bounds = np.where(np.isfinite(bounds), bounds, -np.inf)
-    return Proven(bounds), left
+    return ProvenBounds(bounds), left
 
 
 def _allowance(units: Units, objectives: Objectives, left: BackSubstitution) -> Float64:

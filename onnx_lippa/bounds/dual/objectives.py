@@ -19,8 +19,8 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.bounds.domain import InputDomain
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
-from onnx_lippa.bounds.rounding import EPSILON, ROOM
+from onnx_lippa.bounds.proven import EPSILON, ROOM
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 
 _MOST_SHARE: Final = 0.01
 """Sums of larger relative error are not bounded."""

@@ -20,8 +20,7 @@ import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.bounds.dual.objectives import Objectives
-from onnx_lippa.bounds.proven import Proven
-from onnx_lippa.bounds.rounding import EPSILON, UNDERFLOW
+from onnx_lippa.bounds.proven import EPSILON, UNDERFLOW, ProvenBounds
 
 _ROUGH: Final = 64
 """Rows of an objective that differ by more than this factor are scaled."""
@@ -149,7 +148,7 @@ class WeightedRows:
         error, sizes = blended.error * (1 + room) + lost, blended.sizes * (1 + room)
         return replace(blended, error=error, sizes=sizes)
 
-    def margins(self, weights: Floats, proven: Proven) -> Proven:
+    def margins(self, weights: Floats, proven: ProvenBounds) -> ProvenBounds:
         """Lower bounds (n,) of the largest unscaled row, from bounds of :meth:`below`.
 
         ``Σ w_i g_i >= b`` implies ``max g_i >= b / Σ w_i``.
@@ -162,7 +161,7 @@ class WeightedRows:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             margins = bounds / (total * np.where(bounds > 0, 1 + room, 1 - room))
             margins = np.where((total > 0) & ~np.isnan(margins), margins, -np.inf)
-        return Proven(margins)
+        return ProvenBounds(margins)
 
     def values(self, points: Floats, z: Floats) -> Floats:
         """(n, r) the scaled rows at points e (n, d) with units z (n, units)."""

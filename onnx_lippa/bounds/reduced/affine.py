@@ -19,7 +19,7 @@ import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Integers, Shape, size
-from onnx_lippa.bounds.rounding import EPSILON, UNDERFLOW
+from onnx_lippa.bounds.proven import EPSILON, UNDERFLOW
 from onnx_lippa.ir.algebra import Algebra, ConvGeometry, NumpyAlgebra
 
 

@@ -18,15 +18,15 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers, Shape, States, size
 from onnx_lippa.bounds.domain import InputDomain
+from onnx_lippa.bounds.proven import EPSILON
 from onnx_lippa.bounds.reduced.affine import AffineExpressions
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.reduced.reduction import (
     ContradictorySignsError,
     Reduction,
     Tightening,
     express_inputs,
 )
-from onnx_lippa.bounds.rounding import EPSILON
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.errors import LippaError
 from onnx_lippa.ir.layers import AffineLayer, PiecewiseLayer
 from onnx_lippa.ir.layers.activation import Activation

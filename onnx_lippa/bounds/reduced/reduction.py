@@ -21,9 +21,9 @@ from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.dual.ascent import Ascent
 from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation
 from onnx_lippa.bounds.dual.objectives import Objectives, Units
+from onnx_lippa.bounds.proven import EPSILON, ROOM, UNDERFLOW
 from onnx_lippa.bounds.reduced.affine import AffineExpressions, RoundingAlgebra
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
-from onnx_lippa.bounds.rounding import EPSILON, ROOM, UNDERFLOW
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.clock import require_time
 from onnx_lippa.errors import LippaError
 from onnx_lippa.ir.algebra import NumpyAlgebra

@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, States
-from onnx_lippa.bounds.proven import Proven
+from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.clock import OutOfTimeError, require_time
 from onnx_lippa.ending import OUT_OF_NODES, OUT_OF_TIME, Ending, Reason
 from onnx_lippa.lp.program import Program, Rows
@@ -71,7 +71,7 @@ class ExactSearch:
             reason = OUT_OF_TIME
         counts = self._solver.counts
         effort = Effort(nodes=self._nodes, lps=counts.solves, lp_seconds=counts.seconds)
-        return SearchResult.of(found, reason, Proven.vacuous(), effort)
+        return SearchResult.of(found, reason, ProvenBounds.vacuous(), effort)
 
     def _decide(self, disjunct: Conjunction, limits: Limits) -> tuple[bool, Reason | None]:
         """Whether a candidate was accepted, and otherwise why the disjunct is open, if it is."""

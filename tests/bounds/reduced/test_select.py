@@ -9,8 +9,8 @@ from onnx_lippa.arrays import Float64
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.reduced.affine import AffineExpressions
 from onnx_lippa.bounds.reduced.build import reduce_layer
-from onnx_lippa.bounds.reduced.network import ReducedNetwork
 from onnx_lippa.bounds.reduced.reduction import Reduction, Tightening
+from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.ir.layers.select import Select
 
 

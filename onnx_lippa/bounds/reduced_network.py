@@ -22,7 +22,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers
 from onnx_lippa.bounds.domain import InputDomain
-from onnx_lippa.bounds.rounding import EPSILON, ROOM, UNDERFLOW
+from onnx_lippa.bounds.proven import EPSILON, ROOM, UNDERFLOW
 
 _FEW: Final = 8
 """Operations of a sum beside its products."""
