@@ -8,17 +8,18 @@ changes none of them.
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import ClassVar, Final
 
-from onnx_lippa.ending import Ending
-from onnx_lippa.errors import LippaError
+from onnx_lippa.ending import Ending, StoppedError
 
 NEVER: Final = float("inf")
 """The deadline of what may take as long as it likes."""
 
 
-class OutOfTimeError(LippaError):
+class OutOfTimeError(StoppedError):
     """A computation that was stopped at its deadline: it says nothing."""
+
+    ending: ClassVar[Ending] = Ending.OUT_OF_TIME
 
 
 def require_time(deadline: float) -> None:

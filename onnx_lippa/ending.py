@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import ClassVar, Final
+
+from onnx_lippa.errors import LippaError
 
 
 class Ending(Enum):
@@ -19,14 +21,12 @@ class Ending(Enum):
 
     sentence: str
 
-    def __new__(cls, value: str, sentence: str) -> Ending:
+    def __new__(cls, value: str, sentence: str = "") -> Ending:
         """A member with its sentence."""
         ending = object.__new__(cls)
         ending._value_ = value
         ending.sentence = sentence
         return ending
-
-    FINISHED = "finished", "everything planned was done"
 
     OPTIMAL = "optimal", "the optimum was found"
     INFEASIBLE = "infeasible", "the constraints contradict each other"
@@ -41,6 +41,7 @@ class Ending(Enum):
 
     TIE = "tie", "its least margin is zero but for rounding"
     REFUSED = "refused", "a replay refused the candidate"
+    REFUTED = "refuted", "a witness refutes a solver's bound"
     LOOSE_BOUNDS = "loose bounds", "its bounds leave a margin open"
     NO_BOUNDS = "no bounds", "an input has no bound"
     NO_RELAXATION = "no relaxation", "a layer has no linear relaxation"
@@ -49,7 +50,8 @@ class Ending(Enum):
     FAILED = "failed", "no solver finished"
 
     CRASHED = "crashed", "its process ended unexpectedly"
-    INTERRUPTED = "interrupted", "it was interrupted"
+    ERROR = "error", "an internal error stopped it"
+    UNRECORDED = "unrecorded", "no reason was recorded"
 
     @property
     def is_limit(self) -> bool:
@@ -64,23 +66,35 @@ _LIMITS = frozenset(
 
 @dataclass(frozen=True)
 class Reason:
-    """Why something stays open.
+    """Why something stays open. As a string it is its sentence.
 
     Attributes:
-        ending: the kind of reason.
-        detail: a more precise sentence than the ending's own.
+        ending: how the computation ended.
+        sentence: what a person reads; that of the ending where none is given.
     """
 
     ending: Ending
-    detail: str = ""
+    sentence: str = ""
 
-    @property
-    def sentence(self) -> str:
-        """The sentence for people."""
-        return self.detail or self.ending.sentence
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sentence", self.sentence or self.ending.sentence)
+
+    def __str__(self) -> str:
+        return self.sentence
 
 
 OUT_OF_TIME: Final = Reason(Ending.OUT_OF_TIME)
 OUT_OF_NODES: Final = Reason(Ending.OUT_OF_NODES)
 OUT_OF_MEMORY: Final = Reason(Ending.OUT_OF_MEMORY)
 TIE: Final = Reason(Ending.TIE)
+
+
+class StoppedError(LippaError):
+    """A computation that stopped without a result; its message is the sentence of its reason."""
+
+    ending: ClassVar[Ending]
+
+    @property
+    def reason(self) -> Reason:
+        """Why the input stays open."""
+        return Reason(self.ending, str(self))

@@ -22,6 +22,7 @@ import numpy as np
 from onnx_lippa.arrays import Floats
 from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.clock import NEVER
+from onnx_lippa.ending import Reason
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.spec import InputSet, Norm, Problem, StatedSet
@@ -147,7 +148,7 @@ class InputState:
         proved_by: the method of the proof, where there is one.
         effort: the work spent.
         deadline: ``time.monotonic()`` at which its time is used up, while it is worked on.
-        reason: why it is open, in the words of the last method.
+        reason: why it is open, as the last method says.
         is_exhausted: whether no method can say more.
     """
 
@@ -164,7 +165,7 @@ class InputState:
     proved_by: ProvedBy = ProvedBy.NOTHING
     effort: Effort = Effort()  # noqa: RUF009 - it is frozen
     deadline: float = NEVER
-    reason: str = ""
+    reason: Reason | None = None
     is_exhausted: bool = False
 
     @cached_property
@@ -229,7 +230,7 @@ class InputState:
     def exclude(self, proved_by: ProvedBy) -> None:
         """Takes the proof that no allowed input is unsafe, so that no margin is below 0."""
         self.is_excluded, self.bound = True, max(self.bound, 0.0)
-        self.proved_by, self.reason = proved_by, ""
+        self.proved_by, self.reason = proved_by, None
 
     def result(self) -> Result:
         """The result so far."""
@@ -250,14 +251,14 @@ class InputState:
             bound=self.bound,
             proved_by=self.proved_by,
             effort=self.effort,
-            reason=self.reason if verdict is Verdict.UNKNOWN else "",
+            reason=self.reason if verdict is Verdict.UNKNOWN else None,
         )
 
     def _raise_bound(self, bound: float, proved_by: ProvedBy) -> None:
         if bound > self.bound:
             self.bound = bound
             if bound > 0:
-                self.proved_by, self.reason = proved_by, ""
+                self.proved_by, self.reason = proved_by, None
 
 
 def begin_states(

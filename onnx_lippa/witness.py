@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.ending import Reason
 from onnx_lippa.onnx_io import Runtime
 from onnx_lippa.spec import ExactClaim, InputSet, UnsafeSet
 
@@ -141,7 +142,8 @@ class Result:
         proved_by: the method of the proof where the verdict is ROBUST.
         effort: the work spent on this input.
         reason: why an input is UNKNOWN where that is more than an exhausted attack: a limit that
-            was reached, a numerical failure, a layer without a relaxation.
+            was reached, a numerical failure, a layer without a relaxation. ``reason.ending`` is
+            its kind, ``str(reason)`` a sentence.
         distance_bound: lower bound of the distance of every adversarial input; infinite where the
             domain holds none, 0 where none was computed.
         distance_proved_by: the method that proved it: COMPLETE, or MIP on the word of its solver.
@@ -156,7 +158,7 @@ class Result:
     bound: float = float("-inf")
     proved_by: ProvedBy = ProvedBy.NOTHING
     effort: Effort = Effort()
-    reason: str = ""
+    reason: Reason | None = None
     distance_bound: float = 0.0
     distance_proved_by: ProvedBy = ProvedBy.NOTHING
 
@@ -166,8 +168,8 @@ class Result:
             said.append(f"distance {self.witness.distance:.6g}, found by {self.found_by.value}")
         if self.proved_by is not ProvedBy.NOTHING:
             said.append(f"margin of at least {self.bound:.3g}, proved by {self.proved_by.value}")
-        if self.reason:
-            said.append(self.reason)
+        if self.reason is not None:
+            said.append(self.reason.sentence)
         return f"Result({'; '.join(said)}; {self.effort.seconds:.3g} s)"
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from onnx_lippa.clock import OutOfTimeError, require_time
 from onnx_lippa.ending import Ending
+from tests.support.paths import ROOT
 
 
 def test_each_has_a_name_and_a_sentence_of_its_own():
@@ -16,9 +17,17 @@ def test_each_has_a_name_and_a_sentence_of_its_own():
     for ending in Ending:
         assert ending.sentence[0].islower()
         assert ending.sentence[-1] not in ".!"
-        found = Ending(ending.value)  # type: ignore[call-arg]  # mypy reads the members' __new__
+        found = Ending(ending.value)
         assert found is ending
         assert pickle.loads(pickle.dumps(ending)) is ending
+
+
+def test_the_documentation_names_every_reason():
+    text = (ROOT / "docs" / "verdicts.md").read_text()
+    no_reasons = {Ending.OPTIMAL, Ending.INFEASIBLE, Ending.PROVEN, Ending.UNSAFE}
+    no_reasons |= {Ending.ENOUGH_SOLUTIONS, Ending.UNRECORDED}
+    for ending in set(Ending) - no_reasons:
+        assert f"`{ending.value}`" in text
 
 
 def test_limits():

@@ -30,7 +30,7 @@ from onnx_lippa.bounds.propagation import InputSets
 from onnx_lippa.bounds.proven import EPSILON
 from onnx_lippa.bounds.relaxation import LinearRelaxation
 from onnx_lippa.clock import NEVER, require_time
-from onnx_lippa.errors import LippaError
+from onnx_lippa.ending import Ending, StoppedError
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import AffineLayer
 from onnx_lippa.ir.layers.elementwise import ScaleShift
@@ -142,10 +142,11 @@ _COPIES: Final = 16
 """Numbers held while a row passes a layer, relative to the largest value."""
 
 
-class BoundsTooLargeError(LippaError):
+class BoundsTooLargeError(StoppedError):
     """Bounds that do not fit into the memory allowed."""
 
     exit_code: ClassVar[int] = 3
+    ending: ClassVar[Ending] = Ending.TOO_LARGE
 
 
 @final

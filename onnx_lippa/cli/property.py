@@ -87,7 +87,8 @@ def _as_json(found: Finding, seconds: float) -> dict[str, object]:
         "lps": found.effort.lps,
         "mips": found.effort.mips,
         "nodes": found.effort.nodes,
-        "reason": found.reason,
+        "reason": str(found.reason or ""),
+        "ending": None if found.reason is None else found.reason.ending.value,
         "seconds": seconds,
     }
 

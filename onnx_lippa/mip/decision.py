@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, final
+from typing import final
 
 import numpy as np
 
@@ -47,31 +47,27 @@ class MipAnswer:
     """The answer of the programs of all disjuncts.
 
     Attributes:
-        ending: PROVEN on the solver's word, within its tolerances on rows and integrality, above
-            which a margin is required. UNSAFE with a point of the reduced network, evaluated
-            without the solver, and accepted by a replay where there is one. Otherwise why it is
-            open.
+        reason: why nothing was decided. None with an unsafe point, or with a proof on the solver's
+            word, within its tolerances on rows and integrality, above which a margin is required.
         bound: lower bound of all margins, on the solver's word.
-        x: (d,) the point; empty unless UNSAFE.
+        x: (d,) an unsafe point of the reduced network, evaluated without the solver, and accepted
+            by a replay where there is one; None without one.
         margin: its margin, by evaluating the reduced network; infinite without one.
         effort: programs solved, their nodes and their seconds.
-        reason: a sentence that says why it is open.
     """
 
-    ending: Ending
+    reason: Reason | None
     bound: float
-    x: Float64
+    x: Float64 | None
     margin: float
     effort: Effort
-    reason: str = ""
 
     @property
-    def is_open(self) -> bool:
-        """Whether neither a proof nor an unsafe point was found."""
-        return self.ending not in {Ending.PROVEN, Ending.UNSAFE}
-
-
-_NOTHING: Final = np.zeros(0)
+    def ending(self) -> Ending:
+        """PROVEN, UNSAFE, or why it is open."""
+        if self.x is not None:
+            return Ending.UNSAFE
+        return Ending.PROVEN if self.reason is None else self.reason.ending
 
 
 def decide(
@@ -109,15 +105,8 @@ def decide(
         reason = reason or answer.reason
     else:
         answer = _Answer(bound)
-    ending = Ending.PROVEN if reason is None else reason.ending
-    return MipAnswer(
-        Ending.UNSAFE if answer.x is not None else ending,
-        bound,
-        _NOTHING if answer.x is None else answer.x,
-        answer.margin,
-        replace(decision.effort, mip_seconds=time.monotonic() - started),
-        "" if reason is None else reason.sentence,
-    )
+    effort = replace(decision.effort, mip_seconds=time.monotonic() - started)
+    return MipAnswer(reason, bound, answer.x, answer.margin, effort)
 
 
 @dataclass(frozen=True)
@@ -158,7 +147,7 @@ class _Decision:
                 self._reduced, disjunct, self._settings.big_m, self._settings.cuts
             )
         except NoProgramError as error:
-            return _Answer(-np.inf, reason=Reason(Ending.UNSUPPORTED, str(error)))
+            return _Answer(-np.inf, reason=error.reason)
         if start is not None and (found := self._offer(stated, start, -np.inf)):
             return found
         return self._solve(stated, None if start is None else stated.start(start))

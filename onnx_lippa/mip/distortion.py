@@ -10,7 +10,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.bounds.reduced_network import ReducedNetwork
-from onnx_lippa.ending import Ending
+from onnx_lippa.ending import Ending, Reason
 from onnx_lippa.lp.solver import SolveLimits
 from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.mip.decision import MipSettings
@@ -31,14 +31,14 @@ class DistortionBounds:
             solver's tolerances, so only a replay makes it a witness.
         x: (d,) that input, or empty.
         effort: programs solved, their nodes and their seconds.
-        reason: why the bounds differ; empty where they meet.
+        reason: why the bounds differ; None where they meet.
     """
 
     lower: float
     upper: float
     x: Float64
     effort: Effort
-    reason: str = ""
+    reason: Reason | None = None
 
 
 def bound_distortion(
@@ -66,14 +66,15 @@ def bound_distortion(
     started = time.monotonic()
     deadline = started + settings.time_limit
     solver = make_mip_solver(settings.solver)
-    lower, upper, best, effort, reason = np.inf, np.inf, np.zeros(0), Effort(), ""
+    lower, upper, best, effort = np.inf, np.inf, np.zeros(0), Effort()
+    reason: Reason | None = None
     for disjunct in disjuncts:
         try:
             stated = build_distance_program(
                 reduced, disjunct, question, big_m=settings.big_m, cuts=settings.cuts
             )
         except NoProgramError as error:
-            lower, reason = 0.0, reason or str(error)
+            lower, reason = 0.0, reason or error.reason
             continue
         session = solver.open(stated.program)
         if np.isfinite(upper):
@@ -93,8 +94,8 @@ def bound_distortion(
                 upper, best = distance, x
         lower = min(lower, max(solution.bound, 0.0))
         if solution.ending is Ending.FAILED:
-            reason = reason or f"no MIP solver finished: {solution.detail}"
+            reason = reason or Reason(Ending.FAILED, f"no MIP solver finished: {solution.detail}")
         elif solution.ending.is_limit:
-            reason = reason or "the MIP solver ran out of its limits"
+            reason = reason or Reason(solution.ending, "the MIP solver ran out of its limits")
     effort = replace(effort, mip_seconds=time.monotonic() - started)
     return DistortionBounds(min(lower, upper), upper, best, effort, reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from onnx_lippa.arrays import Float64, Integers, States
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.reduced_network import ReducedNetwork
-from onnx_lippa.errors import LippaError
+from onnx_lippa.ending import Ending, StoppedError
 from onnx_lippa.ir.pattern import ACTIVE, UNDECIDED
 from onnx_lippa.lp.program import Rows
 from onnx_lippa.spec import Embedding, StatedSet
@@ -20,8 +20,10 @@ _ROOM: Final = 1 + 1e-9
 """Factor of a radius, so that rounding cuts nothing off the ball."""
 
 
-class NoProgramError(LippaError):
+class NoProgramError(StoppedError):
     """There is no mixed-integer linear program of a problem."""
+
+    ending: ClassVar[Ending] = Ending.UNSUPPORTED
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ from onnx_lippa.bounds.crown import BoundsTooLargeError
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.margins import linear_margins
 from onnx_lippa.bounds.proven import ProvenBounds
-from onnx_lippa.bounds.reduced.build import NoRelaxationError, reduce_network
+from onnx_lippa.bounds.reduced.build import reduce_network
 from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError
 from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.ending import Ending
+from onnx_lippa.ending import Ending, Reason, StoppedError
 from onnx_lippa.errors import InputError
 from onnx_lippa.proofs.methods import LinearBounds, ProofMethod
 from onnx_lippa.search.base import Limits, Search, SearchResult, relates_inputs
@@ -107,10 +107,11 @@ class BranchAndBound(ProofMethod):
                 )
             except TooLargeError as error:
                 LinearBounds().run([state])  # they take memory for a few rows at a time
-                state.reason = f"{state.reason}, and {error}" if state.reason else ""
+                if state.reason is not None:
+                    state.reason = Reason(error.ending, f"{state.reason}, and {error}")
                 return
-            except (OutOfTimeError, NoRelaxationError) as error:
-                state.reason = str(error)
+            except StoppedError as error:
+                state.reason = error.reason
                 return
             if steps == 0:
                 disjuncts, constant = _drop_constants(state, reduced, disjuncts)
@@ -154,7 +155,7 @@ class BranchAndBound(ProofMethod):
             found = self._explore(state, reduced, disjuncts, search, nodes)
         if last and found.is_open and jumps:
             found = self._split_selects(state, disjuncts, search, tightening, found)
-        if found.ending is Ending.UNSAFE:
+        if found.found:
             return True
         state.reason = found.reason
         state.prove(found.proven.concatenate(closed), ProvedBy.COMPLETE)
@@ -228,10 +229,11 @@ class BranchAndBound(ProofMethod):
             if not state.stated.unbounded:
                 return
             LinearBounds().run([state])
-            state.reason = f"an input has no bound, and {error}" if not state.is_robust else ""
+            if not state.is_robust:
+                state.reason = Reason(Ending.NO_BOUNDS, f"an input has no bound, and {error}")
             return
         except OutOfTimeError as error:
-            state.reason = str(error)
+            state.reason = error.reason
             return
         limits = Limits(deadline, min(self.node_limit, nodes), self.memory_limit)
         found = ExactSearch(system, state.problem.unsafe.disjuncts, _offers(state)).run(limits)
@@ -264,9 +266,10 @@ def _decide_point(state: InputState) -> bool:
     if all(m > 0 or (m == 0 and one.strict) for m, one in zip(margins, disjuncts, strict=True)):
         _close(state, ProvenBounds.from_rationals([least]))
     elif not state.offer(x, FoundBy.SEARCH):
-        state.reason = (
+        state.reason = Reason(
+            Ending.REFUSED,
             f"the margin of its one input is {float(least):.3g} without rounding, which ONNX "
-            "Runtime does not show"
+            "Runtime does not show",
         )
     return True
 

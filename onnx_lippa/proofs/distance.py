@@ -14,9 +14,9 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.bounds.domain import InputDomain
-from onnx_lippa.bounds.reduced.build import NoRelaxationError, reduce_network
-from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError
-from onnx_lippa.clock import OutOfTimeError
+from onnx_lippa.bounds.reduced.build import reduce_network
+from onnx_lippa.bounds.reduced.reduction import Tightening
+from onnx_lippa.ending import Ending, Reason, StoppedError
 from onnx_lippa.mip.decision import MipSettings
 from onnx_lippa.mip.distortion import bound_distortion
 from onnx_lippa.onnx_io import Model
@@ -33,6 +33,10 @@ first is the tolerance of the solvers on rows and gaps."""
 _WHOLE: Final = 1.0 + 1e-9
 """Factor of the radius of a ball around a whole domain, so that rounding cuts nothing off."""
 
+BOUND_REFUTED: Final = Reason(
+    Ending.REFUTED, "a witness lies below the bound of the MIP solver, which is not believed"
+)
+
 
 @final
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class DistanceBounds:
         upper: distance of the witness; infinite without one.
         witness: the nearest known unsafe input, replayed.
         effort: the work spent.
-        reason: why the bounds differ, or what is wrong with the lower one; empty where the solver
+        reason: why the bounds differ, or what is wrong with the lower one; None where the solver
             finished.
         proved_by: COMPLETE where a complete search has proven the lower bound, MIP where it is the
             solver's word; NOTHING where it is 0.
@@ -58,7 +62,7 @@ class DistanceBounds:
     upper: float
     witness: Witness | None = None
     effort: Effort = Effort()  # noqa: RUF009  # frozen
-    reason: str = ""
+    reason: Reason | None = None
     proved_by: ProvedBy = ProvedBy.NOTHING
     tolerance: float = 0.0
     bound: float = -np.inf
@@ -100,13 +104,14 @@ def _bound_distance(
     # The ball contains the known witness, so that the program is feasible.
     radius = min(inputs.eps, float(np.nextafter(bounds.upper, np.inf)), _whole_radius(inputs))
     if not np.isfinite(radius):
-        return replace(bounds, reason="no radius and no witness limit the search")
+        unlimited = Reason(Ending.NO_BOUNDS, "no radius and no witness limit the search")
+        return replace(bounds, reason=unlimited)
     ball = problem.stated.with_eps(radius)
     try:
         tightening = Tightening(steps=_STEPS, deadline=deadline)
         reduced = reduce_network(model.network, InputDomain.of(ball), tightening)
-    except (TooLargeError, OutOfTimeError, NoRelaxationError) as error:
-        return replace(bounds, reason=str(error))
+    except StoppedError as error:
+        return replace(bounds, reason=error.reason)
     start = None
     if known is not None and reduced.exact:
         start = reduced.restrict(known.x[None].astype(np.float64))[0]
@@ -156,8 +161,5 @@ def _prove_lower(
         upper = result.witness.distance
         bounds = replace(bounds, witness=result.witness, upper=upper, lower=min(upper, radius))
     if bounds.upper < word * (1.0 - _TOLERANCES[-1]):
-        return replace(
-            bounds, lower=0.0, reason="a witness lies below the bound of the MIP solver, which "
-            "is not believed"
-        )  # fmt: skip
+        return replace(bounds, lower=0.0, reason=BOUND_REFUTED)
     return replace(bounds, proved_by=ProvedBy.MIP, tolerance=_TOLERANCES[0])

@@ -17,17 +17,15 @@ import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64
-from onnx_lippa.bounds.crown import BoundsTooLargeError
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.dual.ascent import Ascent
 from onnx_lippa.bounds.dual.objectives import Units
 from onnx_lippa.bounds.margins import interval_margins, linear_margins
 from onnx_lippa.bounds.proven import ProvenBounds
-from onnx_lippa.bounds.reduced.build import NoRelaxationError, reduce_network
-from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError, relax_units
+from onnx_lippa.bounds.reduced.build import reduce_network
+from onnx_lippa.bounds.reduced.reduction import Tightening, relax_units
 from onnx_lippa.bounds.reduced_network import ReducedNetwork
-from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.ending import Ending
+from onnx_lippa.ending import OUT_OF_MEMORY, Ending, Reason, StoppedError
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.mip.decision import MipSettings, decide
@@ -85,7 +83,7 @@ class ProofMethod(Method):
                 self.run(states)
             except MemoryError:
                 for state in states:
-                    state.reason = Ending.OUT_OF_MEMORY.sentence
+                    state.reason = OUT_OF_MEMORY
 
     @abstractmethod
     def run(self, states: Sequence[InputState]) -> None:
@@ -98,9 +96,12 @@ def _check_provable(state: InputState) -> None:
     if state.is_decided:
         return
     if problem.claim is None and not np.isfinite(problem.inputs.eps):
-        state.reason, state.is_exhausted = "without a radius there is nothing to prove", True
+        state.reason = Reason(Ending.NO_BOUNDS, "without a radius there is nothing to prove")
+        state.is_exhausted = True
     elif not all(one.exact for one in problem.unsafe.disjuncts):
-        state.reason = "a coefficient of the property has more digits than float64 holds"
+        state.reason = Reason(
+            Ending.UNSUPPORTED, "a coefficient of the property has more digits than float64 holds"
+        )
         state.is_exhausted = True
 
 
@@ -124,12 +125,14 @@ class BoundMethod(ProofMethod):
     def run(self, states: Sequence[InputState]) -> None:
         try:
             margins = self.bound(states, states[0].deadline)  # that of all of them together
-        except (BoundsTooLargeError, OutOfTimeError) as error:
+        except StoppedError as error:
             for state in states:
-                state.reason = str(error)
+                state.reason = error.reason
             return
         for state, proven in zip(states, margins, strict=True):
-            state.reason = f"its {self.proved_by.value} bounds leave a margin open"
+            state.reason = Reason(
+                Ending.LOOSE_BOUNDS, f"its {self.proved_by.value} bounds leave a margin open"
+            )
             state.prove(proven, self.proved_by)
 
 
@@ -187,21 +190,23 @@ class Mip(ProofMethod):
 
     def _decide(self, state: InputState) -> None:
         if state.stated.unbounded:
-            state.reason = "an input has no bound, and no program here does without"
+            state.reason = Reason(
+                Ending.NO_BOUNDS, "an input has no bound, and no program here does without"
+            )
             return
         try:
             tightening = Tightening(steps=_STEPS, deadline=state.deadline)
             reduced = reduce_network(state.model.network, InputDomain.of(state.stated), tightening)
             start = _choose_start(state, reduced) if reduced.exact else None
-        except (TooLargeError, OutOfTimeError, NoRelaxationError) as error:
-            state.reason = str(error)
+        except StoppedError as error:
+            state.reason = error.reason
             return
         left = max(state.deadline - time.monotonic(), _LEAST_SECONDS)
         offer = partial(state.offer, found_by=FoundBy.MIP)
         disjuncts = state.problem.unsafe.disjuncts
         answer = decide(reduced, disjuncts, MipSettings(self.solver, left), start, offer)
         state.effort += answer.effort
-        if answer.ending is not Ending.UNSAFE:
+        if answer.x is None:
             state.reason = answer.reason
         if answer.ending is Ending.PROVEN:
             state.believe(answer.bound)

@@ -71,7 +71,7 @@ def merged(before: Result, after: Result, problem: Problem, model: Model) -> Res
         best_margin=min(before.best_margin, after.best_margin),
         bound=bound,
         effort=before.effort + after.effort,
-        reason=claim.reason or ("" if claim.verdict in _CLAIMS else before.reason),
+        reason=claim.reason or (None if claim.verdict in _CLAIMS else before.reason),
     )
 
 

@@ -12,6 +12,7 @@ from onnx_lippa.attacks import AttackMethod, Lippa
 from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import DistanceBounds, bound_distance
+from onnx_lippa.proofs.distance import BOUND_REFUTED
 from onnx_lippa.spec import Norm, Problem
 from onnx_lippa.state import Budget, Method, RadiusOrder, Stage
 from onnx_lippa.witness import FoundBy, ProvedBy, Result, Verdict
@@ -83,7 +84,7 @@ def _test_word(
     return replace(
         bounds, lower=0.0, upper=result.witness.distance, witness=result.witness,
         proved_by=ProvedBy.NOTHING, tolerance=0.0,
-        reason="a witness lies below the bound of the MIP solver, which is not believed",
+        reason=BOUND_REFUTED,
     )  # fmt: skip
 
 

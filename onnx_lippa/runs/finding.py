@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from onnx_lippa.arrays import Floats
+from onnx_lippa.ending import Reason
 from onnx_lippa.errors import InputError
 from onnx_lippa.runs.files import replace_file
 from onnx_lippa.witness import Effort, FoundBy
@@ -37,7 +38,7 @@ class Finding:
         effort: the work spent; its seconds are wall time of the whole search.
         best_margin: the least margin met by any point.
         bound: proven lower bound of the margin over all cases; -inf without one.
-        reason: why nothing was proven, where a proof was tried.
+        reason: why nothing was proven, where a proof was tried; None without more to say.
         contradiction: why no input whatever meets the property, where it contradicts itself.
     """
 
@@ -49,7 +50,7 @@ class Finding:
     effort: Effort = Effort()  # noqa: RUF009 - it is frozen
     best_margin: float = np.inf
     bound: float = -np.inf
-    reason: str = ""
+    reason: Reason | None = None
     contradiction: str = ""
 
     @property

@@ -317,7 +317,7 @@ def _work(charge: _Charge, turn: _Turn) -> Iterator[_Step | InstanceResult]:
             found = falsify(model, property, charge.attack, budget)
         else:
             found = verify(model, property, charge.attack, charge.proof, budget)
-        note = found.note or found.reason
+        note = found.note or str(found.reason or "")
     except OutOfTimeError as error:
         found, note = Finding(Answer.TIMEOUT), str(error)
     except LippaError as error:

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from enum import Enum
 from pathlib import Path
 from types import NoneType
 from typing import Any, Final, final
@@ -15,6 +16,7 @@ from typing import Any, Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Floats
+from onnx_lippa.ending import Ending, Reason
 from onnx_lippa.errors import DamagedFolderError
 from onnx_lippa.runs.files import LineFile, checksum, reading, seal_line, unseal_line, whole_lines
 from onnx_lippa.witness import Effort, FoundBy, ProvedBy, Result, Verdict, Witness
@@ -37,7 +39,8 @@ class Record:
         best_margin: the least margin met.
         bound: proven lower bound of the margin.
         proved_by: which method proved an input robust.
-        reason: why an input is unknown, where there is more to say.
+        reason: why an input is unknown, where there is more to say, as a sentence.
+        ending: the kind of that reason; not in the file where there is none.
         distance_bound: lower bound of the distance of every adversarial input, where the method
             ``distance`` computed one; None where the domain holds no adversarial input.
         distance_proved_by: which method proved it.
@@ -55,6 +58,7 @@ class Record:
     bound: float | None = None
     proved_by: ProvedBy = ProvedBy.NOTHING
     reason: str = ""
+    ending: Ending = Ending.UNRECORDED
     distance_bound: float | None = 0.0
     distance_proved_by: ProvedBy = ProvedBy.NOTHING
 
@@ -76,7 +80,8 @@ class Record:
             best_margin=outcome.best_margin if math.isfinite(outcome.best_margin) else None,
             bound=outcome.bound if math.isfinite(outcome.bound) else None,
             proved_by=outcome.proved_by,
-            reason=outcome.reason,
+            reason=str(outcome.reason or ""),
+            ending=Ending.UNRECORDED if outcome.reason is None else outcome.reason.ending,
             distance_bound=outcome.distance_bound
             if math.isfinite(outcome.distance_bound)
             else None,
@@ -101,7 +106,7 @@ class Record:
         """
         if not isinstance(values, dict):
             raise ValueError("not an object")
-        values = _SINCE_PROOFS | _SINCE_DISTANCES | dict.fromkeys(JOINED, 0) | values
+        values = _SINCE_PROOFS | _LEFT_OUT | dict.fromkeys(JOINED, 0) | values
         for name, kinds in _KINDS.items():
             if name not in values or not _is_one(values[name], kinds):
                 raise ValueError(f"'{name}' is missing or of the wrong type")
@@ -115,6 +120,7 @@ class Record:
             "found_by": FoundBy(fields["found_by"]),
             "proved_by": ProvedBy(fields["proved_by"]),
             "distance_proved_by": ProvedBy(fields["distance_proved_by"]),
+            "ending": Ending(fields["ending"]),
         }
         return cls(**fields)
 
@@ -128,14 +134,9 @@ class Record:
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain JSON values."""
-        values: dict[str, Any] = {k: v for k, v in vars(self).items() if k != "effort"}
-        values |= effort_as_json(self.effort) | {
-            "verdict": self.verdict.value,
-            "found_by": self.found_by.value,
-            "proved_by": self.proved_by.value,
-            "distance_proved_by": self.distance_proved_by.value,
-        }
-        return {k: v for k, v in values.items() if _SINCE_DISTANCES.get(k, ...) != v}
+        values = {k: v.value if isinstance(v, Enum) else v for k, v in vars(self).items()}
+        values |= effort_as_json(values.pop("effort"))
+        return {k: v for k, v in values.items() if _LEFT_OUT.get(k, ...) != v}
 
     def outcome(self, witness: Witness | None) -> Result:
         """The outcome again, with the witness that is stored elsewhere."""
@@ -149,7 +150,7 @@ class Record:
             bound=-math.inf if self.bound is None else self.bound,
             proved_by=self.proved_by,
             effort=self.effort,
-            reason=self.reason,
+            reason=Reason(self.ending, self.reason) if self.reason else None,
             distance_bound=math.inf if self.distance_bound is None else self.distance_bound,
             distance_proved_by=self.distance_proved_by,
         )
@@ -178,6 +179,7 @@ _KINDS: Final[dict[str, tuple[type, ...]]] = {
     "bound": (int, float, NoneType),
     "proved_by": (str,),
     "reason": (str,),
+    "ending": (str,),
     "distance_bound": (int, float, NoneType),
     "distance_proved_by": (str,),
 } | {
@@ -194,9 +196,13 @@ _SINCE_PROOFS: Final[dict[str, Any]] = {
     "reason": "",
 }
 """What lines written before there were proofs lack, and mean."""
-_SINCE_DISTANCES: Final[dict[str, Any]] = {"distance_bound": 0.0, "distance_proved_by": "nothing"}
-"""What lines lack whose distances have no lower bound, as all that were written before there were
-any: their checksums remain those of the lines."""
+_LEFT_OUT: Final[dict[str, Any]] = {
+    "distance_bound": 0.0,
+    "distance_proved_by": "nothing",
+    "ending": "unrecorded",
+}
+"""Fields that lines lack where they have these values, as all lines did before there were such
+fields: the checksums of old lines remain."""
 
 
 def read_records(path: Path) -> list[Record]:

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from onnx_lippa.attacks import AttackMethod
 from onnx_lippa.clock import OutOfTimeError
+from onnx_lippa.ending import OUT_OF_TIME, Ending, Reason
 from onnx_lippa.errors import ContradictionError, ModelError
 from onnx_lippa.onnx_io import LoadLimits, Model
 from onnx_lippa.proofs import ProofMethod
@@ -83,11 +84,11 @@ def answer_property(
             return falsify(model, wanted, attack, budget)
         return verify(model, wanted, attack, proof, budget, case_limit)
     except OutOfTimeError as error:
-        return Finding(Answer.TIMEOUT, reason=str(error))
+        return Finding(Answer.TIMEOUT, reason=error.reason)
     except ModelError as error:
         if time.monotonic() < deadline:
             raise
-        return Finding(Answer.TIMEOUT, reason=str(error))
+        return Finding(Answer.TIMEOUT, reason=Reason(Ending.OUT_OF_TIME, str(error)))
 
 
 def verify(
@@ -140,7 +141,8 @@ class _Proof:
         self._proof, self._deadline = proof, deadline
         self._bounds = np.full(len(property.cases), -np.inf)
         self._proven = np.zeros(len(property.cases), bool)
-        self._effort, self._reason = Effort(), ""
+        self._effort = Effort()
+        self._reason: Reason | None = None
 
     def run(self, before: Finding, started: float) -> Finding:
         """Rounds of proofs of the open cases, with a thorough search between them."""
@@ -167,7 +169,7 @@ class _Proof:
             each = (end - time.monotonic()) / (len(open_) - place)
             seconds = min(self._case_limit, each)
             if seconds < _LEAST_SECONDS:
-                self._reason = "its time was used up"
+                self._reason = OUT_OF_TIME
                 return None
             problem = self._problem(case)
             limited = replace(self._budget, time_limit=seconds)
@@ -228,5 +230,5 @@ class _Proof:
             answer=answer,
             effort=self._spent(before.effort, started),
             bound=float(self._bounds.min()),
-            reason="" if proven or answer is Answer.SAT else self._reason,
+            reason=None if proven or answer is Answer.SAT else self._reason,
         )

@@ -16,6 +16,7 @@ from typing import Final, final
 
 from threadpoolctl import threadpool_limits
 
+from onnx_lippa.ending import OUT_OF_MEMORY, Ending, Reason
 from onnx_lippa.errors import ContradictionError, InputError, describe
 from onnx_lippa.onnx_io import Model, ModelSource
 from onnx_lippa.runs.processes import Died, Replied, WorkerPool
@@ -185,7 +186,8 @@ class _Round:
         lives = attempt.lives - 1 if alone else attempt.lives
         if died.overdue or lives == 0:
             seconds = (time.monotonic() - attempt.begun) / max(1, len(left.problems))
-            yield from _failed(left, f"its process {died.reason}", seconds)
+            ending = Ending.OUT_OF_TIME if died.overdue else Ending.CRASHED
+            yield from _failed(left, Reason(ending, f"its process {died.reason}"), seconds)
         else:
             self._again.extend(_Attempt(half, lives) for half in _halves(left))
 
@@ -224,9 +226,10 @@ def _settled(model: Model, job: Job, deadline: float) -> Iterator[Result]:
     except (InputError, ContradictionError):
         raise
     except MemoryError:
-        failure = "its memory was used up"
+        failure = OUT_OF_MEMORY
     except Exception as error:  # noqa: BLE001 - no input may end the run
-        failure = f"internal error ({describe(error)}): please report it"
+        sentence = f"internal error ({describe(error)}): please report it"
+        failure = Reason(Ending.ERROR, sentence)
     else:
         return
     left = _unreported(job, reported)
@@ -257,7 +260,7 @@ def _unreported(job: Job, reported: set[int]) -> Job:
     return replace(job, problems=chosen_of(job.problems, places))
 
 
-def _failed(job: Job, reason: str, seconds: float) -> Iterator[Result]:
+def _failed(job: Job, reason: Reason, seconds: float) -> Iterator[Result]:
     for index in indices_of(job.problems):
         yield Result(index, Verdict.UNKNOWN, effort=Effort(seconds=seconds), reason=reason)
 

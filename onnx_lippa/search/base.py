@@ -31,33 +31,28 @@ class SearchResult:
     """The result of a search.
 
     Attributes:
-        ending: PROVEN where no allowed input is unsafe, UNSAFE where a candidate was accepted,
-            otherwise why the search is open.
+        found: whether a candidate was accepted.
+        reason: why nothing was proven; None where no allowed input is unsafe.
         proven: (1,) lower bound of the margin over all inputs and disjuncts.
         effort: nodes bounded, linear programs and their seconds.
-        reason: a sentence that says why it is open.
     """
 
-    ending: Ending
+    found: bool
+    reason: Reason | None
     proven: ProvenBounds
     effort: Effort
-    reason: str = ""
 
-    @classmethod
-    def of(
-        cls, found: bool, reason: Reason | None, proven: ProvenBounds, effort: Effort
-    ) -> SearchResult:
-        """The result of a search that found a witness, or is open for a reason, or neither."""
-        if found:
-            return cls(Ending.UNSAFE, proven, effort)
-        if reason is None:
-            return cls(Ending.PROVEN, proven, effort)
-        return cls(reason.ending, proven, effort, reason.sentence)
+    @property
+    def ending(self) -> Ending:
+        """PROVEN, UNSAFE, or why the search is open."""
+        if self.found:
+            return Ending.UNSAFE
+        return Ending.PROVEN if self.reason is None else self.reason.ending
 
     @property
     def is_open(self) -> bool:
         """Whether neither a proof nor a witness was found."""
-        return self.ending not in {Ending.PROVEN, Ending.UNSAFE}
+        return self.reason is not None and not self.found
 
     @property
     def bound(self) -> float:

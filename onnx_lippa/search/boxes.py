@@ -118,7 +118,7 @@ class BoxSearch(Search):
         except OutOfTimeError:
             reason = OUT_OF_TIME  # the boxes that were being halved are still among the open ones
         proven = self._proven.concatenate(open_.proven).least
-        return SearchResult.of(self._found, reason, proven, Effort(nodes=self._nodes))
+        return SearchResult(self._found, reason, proven, Effort(nodes=self._nodes))
 
     def _root(self) -> _Boxes:
         """The whole box, once for each disjunct."""

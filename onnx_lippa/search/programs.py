@@ -111,7 +111,7 @@ class ProgramSearch(Search):
         proven = ProvenBounds.vacuous() if self._found or reason else _POSITIVE
         counts = self._solver.counts
         effort = Effort(nodes=self._nodes, lps=counts.solves, lp_seconds=counts.seconds)
-        return SearchResult.of(self._found, reason, proven, effort)
+        return SearchResult(self._found, reason, proven, effort)
 
     def _refute(self, disjunct: Conjunction, limits: Limits) -> Reason | None:
         """Proves that no input meets a conjunction, or says which limit was reached."""

@@ -33,7 +33,7 @@ from onnx_lippa.bounds.reduced.reduction import (
 )
 from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.clock import OutOfTimeError, require_time
-from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, Ending, Reason
+from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, Reason
 from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE
 from onnx_lippa.search.base import Limits, Search, SearchResult, margin_rows
@@ -119,14 +119,14 @@ class SelectSearch:
         except OutOfTimeError:
             reason = OUT_OF_TIME
         except TooLargeError as error:
-            reason = Reason(Ending.TOO_LARGE, str(error))
+            reason = error.reason
         except MemoryError:
             reason = OUT_OF_MEMORY
         reason = reason or self._undecided
         proven = self._proven.concatenate(taken)
         for *_, node in self._open:
             proven = proven.concatenate(node.proven)
-        return SearchResult.of(self._found, reason, proven.least, self._effort)
+        return SearchResult(self._found, reason, proven.least, self._effort)
 
     def _stop(self, limits: Limits) -> Reason | None:
         """Why no further node is split; None to go on.
@@ -217,10 +217,10 @@ class SelectSearch:
         conjunctions = [self._disjuncts[number] for number in disjuncts]
         left = replace(limits, nodes=max(limits.nodes - self._effort.nodes, 1))
         found = self._search(reduced, conjunctions, left)
-        self._found = found.ending is Ending.UNSAFE
+        self._found = found.found
         self._proven = self._proven.concatenate(found.proven.maximum(parent.least)).least
         if found.is_open:
-            self._undecided = Reason(found.ending, found.reason)
+            self._undecided = found.reason
             if self._stop(limits) is None:
                 self._look_inside(reduced, conjunctions, limits)
 
@@ -246,7 +246,7 @@ class SelectSearch:
                 return
             inward = known * share * np.maximum(upper, -lower)
             moved = replace(reduced, offset=reduced.offset - inward)
-            self._found = self._search(moved, conjunctions, few).ending is Ending.UNSAFE
+            self._found = self._search(moved, conjunctions, few).found
 
 
 def _jump_costs(

@@ -91,7 +91,7 @@ class SignSearch(Search):
         if self._frontier is not None:
             proven = proven.concatenate(self._frontier.least)
         effort = Effort(nodes=self._nodes) + self._leaves.effort
-        return SearchResult.of(self._found, reason, proven.least, effort)
+        return SearchResult(self._found, reason, proven.least, effort)
 
     def _explore(self, limits: Limits) -> Reason | None:
         """The whole search, and the limit that ended it, if one did."""

@@ -56,10 +56,10 @@ def test_decisions(settings: MipSettings, seed: int) -> None:
         else:
             assert answer.ending is Ending.PROVEN
             assert 0 < answer.bound <= wanted + 1e-5
-            assert answer.x.size == 0
+            assert answer.x is None
             if settings.wants_bound:
                 assert answer.bound == pytest.approx(wanted, abs=1e-5)
-        assert answer.reason == ""
+        assert answer.reason is None
 
 
 def test_the_bound_is_the_least_of_all_disjuncts() -> None:
@@ -85,8 +85,8 @@ def test_a_margin_of_zero_is_unknown() -> None:
     for settings in (MipSettings(), MipSettings(wants_bound=True)):
         answer = decide(reduced, [disjunct], settings)
         assert answer.ending is not Ending.PROVEN
-        if answer.is_open:
-            assert "tolerances" in answer.reason
+        if answer.reason is not None:
+            assert "tolerances" in str(answer.reason)
 
 
 def test_a_start_that_is_unsafe_is_the_answer() -> None:
@@ -113,8 +113,8 @@ def test_a_replay_has_the_last_word() -> None:
         return False
 
     answer = decide(reduced, [disjunct], MipSettings(), offer=refuses)
-    assert answer.is_open
-    assert "replay refused" in answer.reason
+    assert answer.reason is not None
+    assert "replay refused" in str(answer.reason)
     assert seen
     assert all(x.shape == (question.size,) for x in seen)
     # The last one offered is the least margin there is.
@@ -129,18 +129,18 @@ def test_without_rows_every_output_is_unsafe() -> None:
     nothing = Conjunction(np.zeros((0, 3)), np.zeros(0))
     assert decide(reduced, [nothing], MipSettings()).ending is Ending.UNSAFE
     refused = decide(reduced, [nothing], MipSettings(), offer=lambda _: False)
-    assert refused.is_open
+    assert refused.reason is not None
 
 
 def test_a_round_ball_is_unknown_with_a_reason() -> None:
     generator = np.random.default_rng(76)
     reduced, question = random_system(generator, norm=L2())
     answer = decide(reduced, [random_disjunct(generator, 1)], MipSettings())
-    assert answer.is_open
-    assert "round" in answer.reason
+    assert answer.reason is not None
+    assert "round" in str(answer.reason)
     distortion = bound_distortion(reduced, [random_disjunct(generator, 1)], question, MipSettings())
     assert (distortion.lower, distortion.upper) == (0.0, np.inf)
-    assert "round" in distortion.reason
+    assert "round" in str(distortion.reason)
 
 
 def test_limits_leave_it_unknown() -> None:
@@ -148,14 +148,14 @@ def test_limits_leave_it_unknown() -> None:
     reduced, question = random_system(generator, d=6, blocks=(14, 14), eps=1.0)
     given = random_disjunct(generator, 1)
     safe = moved(given, 1e3)
-    assert decide(reduced, [safe], MipSettings(time_limit=0.0)).is_open
+    assert decide(reduced, [safe], MipSettings(time_limit=0.0)).reason is not None
     answer = decide(reduced, [given], MipSettings(node_limit=1, wants_bound=True))
-    if answer.is_open:
-        assert "nodes" in answer.reason
+    if answer.reason is not None:
+        assert "nodes" in str(answer.reason)
     no_time = bound_distortion(reduced, [given], question, MipSettings(time_limit=0.0))
     assert no_time.lower == 0.0
     assert no_time.upper == np.inf
-    assert "limits" in no_time.reason
+    assert "limits" in str(no_time.reason)
 
 
 class Failing(Solver):
@@ -196,9 +196,9 @@ def test_a_failure_proves_nothing(monkeypatch: pytest.MonkeyPatch, wants_bound: 
     reduced, _ = random_system(generator)
     disjunct = random_disjunct(generator, 1)
     answer = decide(reduced, [disjunct], MipSettings(wants_bound=wants_bound))
-    assert answer.is_open
+    assert answer.reason is not None
     assert answer.bound == -np.inf
-    assert "on purpose" in answer.reason
+    assert "on purpose" in str(answer.reason)
 
 
 def test_a_program_without_any_input_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,7 +209,7 @@ def test_a_program_without_any_input_is_not_believed(monkeypatch: pytest.MonkeyP
     generator = np.random.default_rng(79)
     reduced, _ = random_system(generator)
     answer = decide(reduced, [random_disjunct(generator, 1)], MipSettings(wants_bound=True))
-    assert answer.is_open
+    assert answer.reason is not None
     assert answer.bound == -np.inf
 
 
@@ -228,7 +228,7 @@ def test_least_distortion(norm: L1 | None, seed: int) -> None:
     least = min(least_distance(reduced, disjunct, question) for disjunct in disjuncts)
     for settings in (MipSettings(cuts=9), MipSettings(solver="highs")):
         found = bound_distortion(reduced, disjuncts, question, settings)
-        assert found.reason == ""
+        assert found.reason is None
         if least > question.eps:
             assert found.lower == np.inf
             continue

@@ -80,7 +80,7 @@ def test_a_single_input_is_decided_without_rounding(norm):
         model = dense_model([(weight, np.zeros(2))])
         outcome = proven(model, x, 0, norm, eps=0.0)
         assert outcome.verdict is verdict
-        assert outcome.bound == gap if gap >= 0 else "without rounding" in outcome.reason
+        assert outcome.bound == gap if gap >= 0 else "without rounding" in str(outcome.reason)
 
 
 def test_ties_at_the_exact_distance_are_decided_without_rounding():

@@ -8,6 +8,7 @@ import pytest
 from onnx_lippa.attacks import Lippa
 from onnx_lippa.attacks.methods import ATTACK_METHODS
 from onnx_lippa.bounds.reduced.reduction import TooLargeError
+from onnx_lippa.ending import OUT_OF_NODES
 from onnx_lippa.errors import InputError
 from onnx_lippa.proofs import (
     PROOF_METHODS,
@@ -70,7 +71,7 @@ def test_verdicts_and_their_evidence(method, norm):
             assert not outcome.bound > 0
             assert outcome.proved_by is ProvedBy.NOTHING
     if method == Mip() and norm == "l2":
-        assert any("ℓ2" in o.reason or "ball" in o.reason for o in found.values())
+        assert any("ball" in str(o.reason) for o in found.values())
 
 
 def test_complete_methods_agree_and_decide_all():
@@ -113,7 +114,7 @@ def test_limits_leave_inputs_unknown_with_a_reason():
     asked = problems_of(model, x, y, range(20), 0.08)
     found = verdicts(model, asked, BranchAndBound(node_limit=1))
     reasons = {o.reason for o in found.values() if o.verdict is Verdict.UNKNOWN}
-    assert reasons == {"its nodes were used up"}
+    assert reasons == {OUT_OF_NODES}
     found = verdicts(model, asked, BranchAndBound(), time_limit=1e-6)
     assert all(o.verdict is not Verdict.ROBUST for o in found.values())
 
@@ -126,7 +127,7 @@ def test_without_a_radius_there_is_no_proof():
     )
     outcome = verdicts(model, [problem], BranchAndBound())[0]
     assert outcome.verdict is Verdict.UNKNOWN
-    assert "radius" in outcome.reason
+    assert "radius" in str(outcome.reason)
 
 
 def test_a_select_has_no_relus_and_is_proven_all_the_same():
@@ -207,7 +208,7 @@ def test_without_memory_an_input_stays_unknown(monkeypatch):
     monkeypatch.setattr("onnx_lippa.proofs.branch_and_bound.reduce_network", starved)
     (outcome,) = BranchAndBound().solve(model, problems_of(model, x, y, [0]), Budget(60.0))
     assert outcome.verdict is Verdict.UNKNOWN
-    assert "memory" in outcome.reason
+    assert "memory" in str(outcome.reason)
 
 
 def test_what_does_not_fit_is_bounded_by_lines(monkeypatch):
@@ -224,4 +225,4 @@ def test_what_does_not_fit_is_bounded_by_lines(monkeypatch):
         if outcome.verdict is Verdict.ROBUST:
             assert outcome.proved_by is ProvedBy.LINEAR
         else:
-            assert "too large" in outcome.reason
+            assert "too large" in str(outcome.reason)

@@ -11,6 +11,7 @@ import pytest
 
 from onnx_lippa import InputError, Verdict, audit, certify, verify
 from onnx_lippa.attacks import AttackMethod, Lippa, LippaMip, Pgd
+from onnx_lippa.ending import OUT_OF_TIME
 from onnx_lippa.errors import ContradictionError, LippaError
 from onnx_lippa.proofs import BranchAndBound, LinearBounds, ProofMethod
 from onnx_lippa.runs.audit import Audit
@@ -195,7 +196,7 @@ def test_partial_patterns_come_where_searches_stall(monkeypatch, method, kinds):
     asked: list[tuple[AttackMethod, float]] = []
 
     def nothing(self, model, problems, budget):
-        return [Result(problem.index, Verdict.UNKNOWN, reason="limit") for problem in problems]
+        return [Result(problem.index, Verdict.UNKNOWN, reason=OUT_OF_TIME) for problem in problems]
 
     def noted(self, model, problems, budget):
         asked.append((self, budget.time_limit))
@@ -213,16 +214,16 @@ def test_partial_patterns_come_where_searches_stall(monkeypatch, method, kinds):
         assert Stage.SEARCH in stages[at:]
     else:
         assert Stage.PATTERNS not in stages
-    assert events[-1].result.reason == "limit"
+    assert events[-1].result.reason is OUT_OF_TIME
 
 
 def test_a_reason_outlives_an_attack_without_one():
     model, x, y = digits()
     problem = problems_of(model, x, y, [0])[0]
-    limit, silent = (Result(0, Verdict.UNKNOWN, reason=said) for said in ("limit", ""))
+    limit, silent = (Result(0, Verdict.UNKNOWN, reason=said) for said in (OUT_OF_TIME, None))
     robust = Result(0, Verdict.ROBUST, bound=0.1, proved_by=ProvedBy.LINEAR)
-    assert merged(limit, silent, problem, model).reason == "limit"
-    assert merged(limit, robust, problem, model).reason == ""
+    assert merged(limit, silent, problem, model).reason is OUT_OF_TIME
+    assert merged(limit, robust, problem, model).reason is None
 
 
 def test_errors_of_workers_come_through():

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa.attacks import AttackMethod, Lippa
+from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError, ModelError
 from onnx_lippa.proofs import BranchAndBound
 from onnx_lippa.runs import workers
@@ -96,13 +97,14 @@ def test_a_worker_that_is_killed_costs_nothing(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"),
-    [("raise", "argmax of an empty sequence"), ("segfault", "SIGSEGV"),
-     pytest.param("memory", "memory", marks=pytest.mark.slow),
-     pytest.param("kill", "SIGKILL", marks=pytest.mark.slow),
-     pytest.param("exit", "exit code 3", marks=pytest.mark.slow)],
+    ("kind", "said", "ending"),
+    [("raise", "argmax of an empty sequence", Ending.ERROR),
+     ("segfault", "SIGSEGV", Ending.CRASHED),
+     pytest.param("memory", "memory", Ending.OUT_OF_MEMORY, marks=pytest.mark.slow),
+     pytest.param("kill", "SIGKILL", Ending.CRASHED, marks=pytest.mark.slow),
+     pytest.param("exit", "exit code 3", Ending.CRASHED, marks=pytest.mark.slow)],
 )  # fmt: skip
-def test_an_input_that_fails_says_so_and_the_others_go_on(kind, said, monkeypatch):
+def test_an_input_that_fails_says_so_and_the_others_go_on(kind, said, ending, monkeypatch):
     monkeypatch.setattr(workers, "_SHARD", 4)
     model, x, y = digits()
     asked = problems(model, x, y, 8, (2, kind))
@@ -110,7 +112,8 @@ def test_an_input_that_fails_says_so_and_the_others_go_on(kind, said, monkeypatc
     assert sorted(found) == list(range(8))
     failed = found.pop(2)
     assert failed.verdict is Verdict.UNKNOWN
-    assert said in failed.reason
+    assert failed.reason is not None
+    assert said in failed.reason.sentence and failed.reason.ending is ending
     sound = outcomes_of(model, x, y, [0, 1, *range(3, 8)], **FEW)
     assert fingerprints(found.values()) == fingerprints(sound)
 
@@ -131,7 +134,8 @@ def test_an_input_without_end_is_stopped(kind):
     started = time.monotonic()
     found = {o.index: o for o in outcomes(model, asked, BranchAndBound(), Budget(1.0), 2)}
     assert time.monotonic() - started < 100.0  # a start on a busy machine takes seconds
-    assert "did not end in time" in found[1].reason
+    assert "did not end in time" in str(found[1].reason)
+    assert found[1].reason is not None and found[1].reason.ending is Ending.OUT_OF_TIME
     assert not found[0].reason
     assert sorted(found) == [0, 1, 2]
 

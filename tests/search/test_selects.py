@@ -14,7 +14,7 @@ from onnx_lippa.bounds.domain import Ball, InputDomain
 from onnx_lippa.bounds.reduced.build import find_shared_conditions, reduce_network
 from onnx_lippa.bounds.reduced.reduction import Tightening
 from onnx_lippa.clock import NEVER
-from onnx_lippa.ending import Ending
+from onnx_lippa.ending import OUT_OF_NODES, OUT_OF_TIME, Ending
 from onnx_lippa.ir.layers import Layer
 from onnx_lippa.ir.layers.activation import Relu
 from onnx_lippa.ir.layers.concat import Stack
@@ -270,11 +270,11 @@ def test_limits():
     least = least_margin(pieces, Conjunction(row, np.zeros(1)), low, high)
     disjunct, net = Conjunction(row, np.array([least - 1e-3])), network_of(3, pieces)
     found = searched(net, [disjunct], box(low, high), nodes=3)
-    assert found.is_open and found.reason == "its nodes were used up"
+    assert found.is_open and found.reason is OUT_OF_NODES
     assert np.isfinite(found.bound) and found.bound <= 1e-3
     late = SelectSearch(net, box(low, high), Tightening(), [disjunct], lambda x: False)
     found = late.run(Limits(0.0, 100, 1e9))
-    assert found.is_open and found.reason == "its time was used up"
+    assert found.is_open and found.reason is OUT_OF_TIME
     assert found.bound == -np.inf
 
 

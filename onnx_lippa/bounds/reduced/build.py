@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from onnx_lippa.bounds.reduced.reduction import (
     express_inputs,
 )
 from onnx_lippa.bounds.reduced_network import ReducedNetwork
-from onnx_lippa.errors import LippaError
+from onnx_lippa.ending import Ending, StoppedError
 from onnx_lippa.ir.layers import AffineLayer, PiecewiseLayer
 from onnx_lippa.ir.layers.activation import Activation
 from onnx_lippa.ir.layers.concat import Stack
@@ -42,8 +42,10 @@ _SMALL: Final = 0.5
 """A jump whose bounds are narrower than this share of the branches' stands beside a kink."""
 
 
-class NoRelaxationError(LippaError):
+class NoRelaxationError(StoppedError):
     """A piecewise-linear layer that has no relaxation by ReLUs."""
+
+    ending: ClassVar[Ending] = Ending.NO_RELAXATION
 
 
 def reduce_layer(

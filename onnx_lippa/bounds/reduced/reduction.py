@@ -12,7 +12,7 @@ and the equations of units include.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final, final
+from typing import ClassVar, Final, final
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from onnx_lippa.bounds.proven import EPSILON, ROOM, UNDERFLOW
 from onnx_lippa.bounds.reduced.affine import AffineExpressions, RoundingAlgebra
 from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.clock import require_time
+from onnx_lippa.ending import Ending, StoppedError
 from onnx_lippa.errors import LippaError
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import AffineLayer
@@ -47,8 +48,10 @@ class ContradictorySignsError(LippaError):
     """Signs of selects that no input has; this is proven."""
 
 
-class TooLargeError(LippaError):
+class TooLargeError(StoppedError):
     """A reduced network that does not fit into the memory allowed."""
+
+    ending: ClassVar[Ending] = Ending.TOO_LARGE
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class ExactSearch:
             reason = OUT_OF_TIME
         counts = self._solver.counts
         effort = Effort(nodes=self._nodes, lps=counts.solves, lp_seconds=counts.seconds)
-        return SearchResult.of(found, reason, ProvenBounds.vacuous(), effort)
+        return SearchResult(found, reason, ProvenBounds.vacuous(), effort)
 
     def _decide(self, disjunct: Conjunction, limits: Limits) -> tuple[bool, Reason | None]:
         """Whether a candidate was accepted, and otherwise why the disjunct is open, if it is."""

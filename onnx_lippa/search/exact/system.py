@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 import numpy as np
 
 from onnx_lippa.arrays import Float64, size
 from onnx_lippa.clock import require_time
-from onnx_lippa.errors import LippaError
+from onnx_lippa.ending import Ending, StoppedError
 from onnx_lippa.ir.algebra.exact_algebra import Exact, ExactAlgebra, TooManyProductsError
 from onnx_lippa.ir.layers import AffineLayer, PiecewiseLayer
 from onnx_lippa.ir.layers.activation import Activation
@@ -40,8 +40,10 @@ _ZERO: Final = Fraction(0)
 _ONE: Final = Fraction(1)
 
 
-class NotExactError(LippaError):
+class NotExactError(StoppedError):
     """A network too large for rational arithmetic, or with a layer that is no sum of ReLUs."""
+
+    ending: ClassVar[Ending] = Ending.UNSUPPORTED
 
 
 @dataclass(frozen=True)
