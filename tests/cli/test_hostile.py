@@ -13,10 +13,9 @@ import pytest
 
 from tests.support.graphs import saved
 from tests.support.hostile import ACCEPTED, MODELS
-from tests.support.paths import SHARED
+from tests.support.shared_files import each_shared_file
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
-CASES = SHARED / "cases" / "hostile"
 COMMANDS = {"inspect": [], "attack": ["--eps", "0.1", "--workers", "1"]}
 SECONDS = 40.0
 """Seconds for one command on a busy machine; alone it takes one or two at most."""
@@ -163,7 +162,7 @@ def test_files_that_are_no_models(server, tmp_path, name):
 
 
 @pytest.mark.parametrize("command", [pytest.param("inspect", marks=pytest.mark.slow), "attack"])
-@pytest.mark.parametrize("path", sorted(CASES.glob("*.onnx")), ids=lambda path: path.stem)
+@each_shared_file("cases/hostile/*.onnx")
 def test_shared_files(server, path, command):
     code, out, err = server.run(command, str(path), *COMMANDS[command])
     if path.stem in ("segfault_tiny", "esc_ok_names"):  # harmless after all

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from onnx_lippa.errors import InputError
 from tests.support.data import read_data
-from tests.support.paths import SHARED
+from tests.support.shared_files import SHARED, needs_shared
 
 MNIST = SHARED / "data" / "mnist"
 
@@ -87,7 +87,7 @@ def test_round_trip_of_all_types(scratch, idx_bytes, inputs, zipped):
     assert data.inputs.dtype.isnative and np.array_equal(data.inputs, expected)
 
 
-@pytest.mark.skipif(not MNIST.is_dir(), reason="the MNIST files are not here")
+@needs_shared("data/mnist")
 def test_mnist_is_the_same_in_both_formats():
     full = read_data(MNIST / "t10k-images-idx3-ubyte.gz", (1, 28, 28))
     part = read_data(MNIST / "mnist_test_1000.npz", (1, 28, 28))

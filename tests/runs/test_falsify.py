@@ -15,7 +15,7 @@ from onnx_lippa import Answer, InputError, Property, falsify
 from onnx_lippa.spec.formula import And, Comparison
 from tests.support.attacks import mlp_file
 from tests.support.graphs import graph_model, node, saved
-from tests.support.paths import SHARED
+from tests.support.shared_files import SHARED, needs_shared
 
 INSTANCES = SHARED / "data" / "vnncomp" / "instances.csv"
 QUICK = ("acasxu", "reach_prob_density", "rl_benchmarks", "tllverifybench", "safenlp")
@@ -167,8 +167,6 @@ def test_time_is_kept(tmp_path):
 
 
 def rows_of_the_sample():
-    if not INSTANCES.exists():
-        return []
     with INSTANCES.open() as file:
         return list(csv.DictReader(file))
 
@@ -179,7 +177,7 @@ def answered(row, timeout):
     return falsify(path, asked, timeout=timeout), asked, path
 
 
-@pytest.mark.skipif(not INSTANCES.exists(), reason="the sample of properties is not here")
+@needs_shared("data/vnncomp")
 @pytest.mark.parametrize("benchmark", QUICK)
 def test_small_networks_of_the_sample(benchmark):
     wanted = [r for r in rows_of_the_sample() if r["benchmark"] == benchmark]
@@ -188,7 +186,7 @@ def test_small_networks_of_the_sample(benchmark):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not INSTANCES.exists(), reason="the sample of properties is not here")
+@needs_shared("data/vnncomp")
 def test_the_whole_sample():
     """Every sat is found; nothing is claimed on an unsat."""
     for row in rows_of_the_sample():

@@ -13,12 +13,12 @@ from onnx_lippa.proofs import BranchAndBound
 from onnx_lippa.spec import InputSpecification, LInf, Problem, UnsafeSet
 from onnx_lippa.state import Budget
 from onnx_lippa.witness import Verdict
-from tests.support.paths import SHARED
+from tests.support.shared_files import SHARED, needs_shared
 
 DATA = SHARED / "data"
 
 
-@pytest.mark.skipif(not (DATA / "models").is_dir(), reason="the paper's networks are not here")
+@needs_shared("data/models")
 @pytest.mark.parametrize(
     ("name", "index", "most"),
     [

@@ -8,5 +8,3 @@ ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "models"
 EXPORTS = sorted((ROOT / "tests" / "exports").glob("*/*.onnx"))
 """Small networks as five frameworks write them."""
-SHARED = ROOT.parent / "shared"
-"""Data and cases beside a checkout, which not everybody has: tests skip without it."""

@@ -22,12 +22,12 @@ from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec.formula import Comparison
 from onnx_lippa.spec.vnnlib import reader
-from tests.support.paths import SHARED
+from tests.support.shared_files import SHARED, each_shared_file, needs_shared
 from tests.support.vnnlib import declared
 
 COMPETITION = SHARED / "data" / "vnncomp"
 FILES = sorted(COMPETITION.glob("*/*.vnnlib*"))
-EACH_FILE = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+EACH_FILE = each_shared_file("data/vnncomp/*/*.vnnlib*")
 SMALL = declared(1, 1) + "\n(assert (<= X_0 0.5)) (assert (>= X_0 0.25)) (assert (<= Y_0 0))"
 ZIPPED = gzip.compress(SMALL.encode(), mtime=0)
 
@@ -71,7 +71,7 @@ def begins(path: Path) -> str:
     return next(start for start in SHAPES if name.startswith(start))
 
 
-@pytest.mark.skipif(not FILES, reason="needs the competition's files")
+@needs_shared("data/vnncomp")
 def test_the_competitions_files_are_all_there():
     with (COMPETITION / "instances.csv").open() as stream:
         wanted = {COMPETITION / row["vnnlib"] for row in csv.DictReader(stream)}
@@ -106,6 +106,7 @@ def test_middles_of_the_competitions_boxes_meet_all_bounds_of_inputs(path):
             assert part.holds(middle, [])
 
 
+@needs_shared("data/vnncomp")
 @pytest.mark.parametrize(
     ("start", "fixed"),
     [
@@ -119,18 +120,15 @@ def test_middles_of_the_competitions_boxes_meet_all_bounds_of_inputs(path):
 )
 def test_fixed_inputs(start, fixed):
     paths = [p for p in FILES if p.relative_to(COMPETITION).as_posix().startswith(start)]
-    if not paths:
-        pytest.skip("needs the competition's files")
+    assert paths
     for path in paths:
         (case,) = property_of(path).cases
         assert np.count_nonzero(case.lower == case.upper) == fixed
 
 
+@needs_shared("data/vnncomp")
 def test_a_bound_of_a_file_is_the_float_inside_of_it():
-    path = COMPETITION / "acasxu" / "prop_4.vnnlib"
-    if not path.exists():
-        pytest.skip("needs the competition's files")
-    (case,) = property_of(path).cases
+    (case,) = property_of(COMPETITION / "acasxu" / "prop_4.vnnlib").cases
     np.testing.assert_allclose(case.upper[:2], [-0.298552812, 0.009549297], rtol=1e-15)
     assert (case.lower[2], case.upper[2]) == (0, 0)
 
