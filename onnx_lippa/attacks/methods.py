@@ -17,7 +17,7 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.ir.network import Network
 from onnx_lippa.lp.engine import RegionEngine
 from onnx_lippa.lp.engines import ENGINE_NAMES, make_engine
-from onnx_lippa.lp.program import BallConstraint, Program, Rows
+from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.spec import Norm, Problem
@@ -169,9 +169,7 @@ class LpMethod(AttackMethod):
             raise InputError(f"there is no LP engine '{self.engine}': choose one of {names}")
         solver, one = make_solver(self.solver or norm.solver), np.ones(1)
         step = norm.epigraph(0 * one, -one, one) if minimize else norm.ball(0 * one, 0.5, -one, one)
-        rows = Rows.of(step)
-        ball = BallConstraint.of(step)
-        solver.open(Program(step.cost, step.lower, step.upper, rows, step.quadratic_cost, ball))
+        solver.open(Program.over(step, step.cost, step.rows))
 
 
 @final

@@ -7,12 +7,10 @@ from functools import cached_property
 from typing import Final, final
 
 import numpy as np
-import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.bounds.proven import EPSILON, OUTWARD, UNDERFLOW
-from onnx_lippa.lp.program import Rows
-from onnx_lippa.spec import InputSet, Norm, StatedSet
+from onnx_lippa.spec import Embedding, InputSet, Norm, StatedSet
 
 _ROUNDS: Final = 60
 """Most rounds in search of the multiplier of an ℓ2 ball; a handful suffice as a rule."""
@@ -51,43 +49,6 @@ class _BallInBox:
 
     def astype(self, dtype: np.dtype[np.floating]) -> _BallInBox:
         return _BallInBox(*(part.astype(dtype) for part in vars(self).values()))
-
-
-@final
-@dataclass(frozen=True)
-class Variables:
-    """The inputs of a program: ``x = offset + matrix @ p`` for variables p.
-
-    Attributes:
-        offset: (d,).
-        matrix: sparse (d, variables).
-        lower: (variables,) lower bounds.
-        upper: (variables,) upper bounds.
-        constraints: rows over the variables.
-        radius: of the ball around 0 that contains the first variables; None for no ball.
-        round: number of these variables.
-    """
-
-    offset: Float64
-    matrix: sp.csr_array
-    lower: Float64
-    upper: Float64
-    constraints: Rows
-    radius: float | None = None
-    round: int = 0
-
-    @property
-    def count(self) -> int:
-        """Number of variables."""
-        return int(self.lower.size)
-
-    def rows(self, on_x: Float64) -> Float64:
-        """Linear functions (n, d) of x as functions (n, variables) of p, without constants."""
-        return np.asarray(on_x @ self.matrix)
-
-    def at(self, p: Float64) -> Float64:
-        """The x (d,) of variables p."""
-        return np.asarray(self.offset + self.matrix @ p)
 
 
 @final
@@ -157,33 +118,25 @@ class InputDomain:
         free = self.free[features[features < self.free.size]]
         return replace(self, free=free, lower=self.lower[features], upper=self.upper[features])
 
-    def variables(self) -> Variables:
-        """Ball and box for a program: linear rows for ℓ1, a ball constraint for ℓ2."""
-        d, count = self.lower.size, self.free.size
-        if self.ball is None or count == 0:
-            identity = sp.csr_array(sp.eye_array(d))
-            return Variables(np.zeros(d), identity, self.lower, self.upper, Rows.none(d))
-        low, high = self.base.copy(), self.base.copy()
+    @property
+    def box(self) -> tuple[Float64, Float64]:
+        """Bounds of all features of the input, those that do not vary included."""
+        low, high, count = self.base.copy(), self.base.copy(), self.free.size
         low[self.free], high[self.free] = self.lower[:count], self.upper[:count]
-        whole = self.ball.norm.ball(self.ball.center, self.ball.eps, low, high)
-        own = sp.csr_array(whole.matrix[self.free])
-        # Variables of fixed features are dropped.
-        used = np.flatnonzero(abs(own).sum(axis=0))
-        further = sp.eye_array(d - count)
-        none = sp.csr_array((whole.rows.shape[0], d - count))
-        return Variables(
-            np.concatenate([whole.offset[self.free], np.zeros(d - count)]),
-            sp.csr_array(sp.block_diag([own[:, used], further], format="csr")),
-            np.concatenate([whole.lower[used], self.lower[count:]]),
-            np.concatenate([whole.upper[used], self.upper[count:]]),
-            Rows(
-                sp.csr_array(sp.hstack([whole.rows[:, used], none], format="csr")),
-                whole.row_lower,
-                whole.row_upper,
-            ),
-            whole.radius,
-            used.size,
-        )
+        return low, high
+
+    def restrict(self, embedding: Embedding) -> Embedding:
+        """The embedding of all features of the input as one of the features of the domain."""
+        count = self.free.size
+        own = embedding.restrict(self.free)
+        return own.add_features(self.lower[count:], self.upper[count:])
+
+    def embedding(self) -> Embedding:
+        """Ball and box for a program: linear rows for ℓ1, a ball constraint for ℓ2."""
+        if self.ball is None or self.free.size == 0:
+            return Embedding.of_box(np.zeros(self.lower.size), self.lower, self.upper)
+        ball = self.ball
+        return self.restrict(ball.norm.ball(ball.center, ball.eps, *self.box)).drop_unused()
 
     def at(self, points: Floats) -> Float64:
         """The x (n, d) of points e (n, d), clipped to the box."""

@@ -18,7 +18,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64
-from onnx_lippa.lp.program import Program, Rows
+from onnx_lippa.lp.program import Program
+from onnx_lippa.spec import Rows
 
 _UNIT: Final = 2.0**-52
 """Twice the largest relative error of one operation. The factor covers errors of second order."""

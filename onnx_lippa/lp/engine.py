@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from onnx_lippa.ending import Ending
 from onnx_lippa.ir.network import Network
 from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.lp.solver import Solver
-from onnx_lippa.spec import Conjunction, InputSet
+from onnx_lippa.spec import Conjunction, Embedding, InputSet, Rows
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,23 @@ class Optimum:
     def found(self) -> bool:
         """Whether there is an optimum."""
         return self.ending is Ending.OPTIMAL
+
+
+def add_epigraph(
+    embedding: Embedding, functions: Float64, constants: Float64
+) -> tuple[Embedding, Rows]:
+    """``min τ`` with every function at most τ: the embedding with τ behind, and these rows.
+
+    Args:
+        embedding: the variables v; their cost is replaced.
+        functions: (m, variables) coefficients of v.
+        constants: (m,) constants.
+    """
+    tau = np.full(1, np.inf)
+    wide = embedding.add_variables(-tau, tau)
+    cost = np.append(np.zeros(embedding.count), 1.0)
+    rows = np.hstack([functions, -np.ones((len(functions), 1))])
+    return replace(wide, cost=cost), Rows.at_most(rows, -constants)
 
 
 class EngineSession(ABC):

@@ -16,10 +16,10 @@ from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Integers
 from onnx_lippa.ending import Ending
-from onnx_lippa.lp.engine import EngineSession, Optimum, RegionEngine
-from onnx_lippa.lp.program import BallConstraint, Program, Rows
+from onnx_lippa.lp.engine import EngineSession, Optimum, RegionEngine, add_epigraph
+from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.region import LinearRegion
-from onnx_lippa.spec import Conjunction, Embedding, InputSet
+from onnx_lippa.spec import Conjunction, Embedding, InputSet, Rows
 
 _ROUNDS = 200
 """Most rounds of adding faces. Each adds at least one, usually dozens."""
@@ -65,17 +65,8 @@ class _RowsSession(EngineSession):
         if margins.count == 1:
             cost = margins.rows[0] @ embedding.matrix
             return self._solve(region, disjunct, embedding, cost, None, time_limit)
-        # min tau with every margin <= tau: tau is one more variable, with cost 1.
-        lifted = _add_free_variable(embedding)
-        bounds = Rows(
-            sp.csr_array(
-                np.hstack([margins.rows @ embedding.matrix, -np.ones((margins.count, 1))])
-            ),
-            np.full(margins.count, -np.inf),
-            -margins.at_center,
-        )
-        cost = np.append(np.zeros(embedding.cost.size), 1.0)
-        return self._solve(region, disjunct, lifted, cost, bounds, time_limit)
+        lifted, below = add_epigraph(embedding, margins.rows @ embedding.matrix, margins.at_center)
+        return self._solve(region, disjunct, lifted, lifted.cost, below, time_limit)
 
     @override
     def least_distance(
@@ -88,11 +79,7 @@ class _RowsSession(EngineSession):
         q = self._inputs
         embedding = q.norm.epigraph(q.center, q.lower, q.upper)
         margins = _AffineMargins(region, disjunct, q.center)
-        unsafe = Rows(
-            sp.csr_array(margins.rows @ embedding.matrix),
-            np.full(margins.count, -np.inf),
-            -margin - margins.at_center,
-        )
+        unsafe = Rows.at_most(margins.rows @ embedding.matrix, -margin - margins.at_center)
         return self._solve(region, disjunct, embedding, embedding.cost, unsafe, time_limit)
 
     def _solve(
@@ -106,23 +93,18 @@ class _RowsSession(EngineSession):
     ) -> Optimum:
         deadline = time.monotonic() + time_limit
         q = self._inputs
-        rows = Rows.of(embedding)
-        if extra is not None:
-            rows = rows.append(extra)
+        rows = embedding.rows if extra is None else embedding.rows.append(extra)
         present = np.zeros(region.faces, dtype=np.bool_)
         first = self._binding[self._binding < region.faces]
         if first.size:
             present[first] = True
             rows = rows.append(_face_rows(region, first, embedding, q.center))
-        session = self._engine.solver.open(
-            Program(cost, embedding.lower, embedding.upper, rows, embedding.quadratic_cost,
-                    BallConstraint.of(embedding))
-        )  # fmt: skip
+        session = self._engine.solver.open(Program.over(embedding, cost, rows))
         for solves in range(1, _ROUNDS + 1):
             solution = session.solve(deadline - time.monotonic())
             if solution.ending is not Ending.OPTIMAL:
                 return Optimum(solution.ending, np.zeros(0), rows=int(present.sum()), solves=solves)
-            x = embedding.offset + embedding.matrix @ solution.values
+            x = embedding.at(solution.values)
             evaluation = region.evaluate(x[None])
             slacks = evaluation.slacks[0]
             violated = _violated(slacks)
@@ -169,22 +151,3 @@ def _face_rows(
     shift = a @ (embedding.offset - center)
     matrix = sp.csr_array(a @ embedding.matrix)
     return Rows(matrix, -at_center - shift, np.full(len(faces), np.inf))
-
-
-def _add_free_variable(embedding: Embedding) -> Embedding:
-    """The embedding with one more variable, which x does not depend on."""
-    d, m = embedding.matrix.shape[0], embedding.rows.shape[0]
-    return Embedding(
-        offset=embedding.offset,
-        matrix=sp.csr_array(sp.hstack([embedding.matrix, sp.csr_array((d, 1))])),
-        lower=np.append(embedding.lower, -np.inf),
-        upper=np.append(embedding.upper, np.inf),
-        rows=sp.csr_array(sp.hstack([embedding.rows, sp.csr_array((m, 1))])),
-        row_lower=embedding.row_lower,
-        row_upper=embedding.row_upper,
-        cost=np.append(embedding.cost, 0.0),
-        quadratic_cost=None
-        if embedding.quadratic_cost is None
-        else np.append(embedding.quadratic_cost, 0.0),
-        radius=embedding.radius,
-    )

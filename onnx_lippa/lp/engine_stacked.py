@@ -19,11 +19,11 @@ from onnx_lippa.arrays import Float64, size
 from onnx_lippa.ending import Ending
 from onnx_lippa.ir.layers import AffineLayer, PiecewiseLayer
 from onnx_lippa.ir.network import Network
-from onnx_lippa.lp.engine import EngineSession, Optimum, RegionEngine
-from onnx_lippa.lp.program import BallConstraint, Program, Rows
+from onnx_lippa.lp.engine import EngineSession, Optimum, RegionEngine, add_epigraph
+from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.lp.solver import Session, Solver
-from onnx_lippa.spec import Conjunction, Embedding, InputSet
+from onnx_lippa.spec import Conjunction, Embedding, InputSet, Rows
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,12 @@ class _Stack:
     """The network over its input x and the auxiliaries a of all splits.
 
     Attributes:
-        on_input: sparse (m, d); the equations are ``on_input @ x + on_auxiliaries @ a = right``.
-        on_auxiliaries: sparse (m, auxiliaries).
+        equations: sparse (m, d + auxiliaries): ``equations @ [x, a] = right``.
         right: (m,).
         outputs: the logits.
     """
 
-    on_input: sp.csr_array
-    on_auxiliaries: sp.csr_array
+    equations: sp.csr_array
     right: Float64
     outputs: _Affine
 
@@ -76,35 +74,21 @@ class _StackedSession(EngineSession):
     def least_margin(
         self, region: LinearRegion, disjunct: Conjunction, time_limit: float = np.inf
     ) -> Optimum:
-        q, stack = self._inputs, self._engine.stack
-        embedding = q.norm.ball(q.center, q.eps, q.lower, q.upper)
-        lower, upper = self._bounds(region, embedding)
-        weights = disjunct.matrix @ stack.outputs.matrix
-        on_variables = self._on_variables(weights, embedding)
-        if len(on_variables) == 1:
-            cost = on_variables[0]
+        q = self._inputs
+        embedding = self._embed(region, q.norm.ball(q.center, q.eps, q.lower, q.upper))
+        margins, at_zero = self._margins(disjunct, embedding)
+        if len(margins) == 1:
+            cost = margins[0]
             if self._margin is None:
-                self._margin = self._open(embedding, cost, lower, upper, None)
+                self._margin = self._open(embedding, cost, None)
             else:
-                self._margin.change_bounds(lower, upper)
+                self._margin.change_bounds(embedding.lower, embedding.upper)
                 self._margin.change_cost(cost)
             return self._optimum(self._margin, region, disjunct, embedding, time_limit)
-        # Several rows: min tau with every margin <= tau, in a program of its own.
-        count = len(on_variables)
-        at_zero = self._at_zero(disjunct, weights, embedding)
-        extra = Rows(
-            sp.csr_array(np.hstack([on_variables, -np.ones((count, 1))])),
-            np.full(count, -np.inf),
-            -at_zero,
-        )
-        session = self._open(
-            embedding,
-            np.append(np.zeros(on_variables.shape[1]), 1.0),
-            np.append(lower, -np.inf),
-            np.append(upper, np.inf),
-            extra,
-        )
-        return self._optimum(session, region, disjunct, embedding, time_limit)
+        # Several rows: in a program of its own.
+        lifted, below = add_epigraph(embedding, margins, at_zero)
+        session = self._open(lifted, lifted.cost, below)
+        return self._optimum(session, region, disjunct, lifted, time_limit)
 
     @override
     def least_distance(
@@ -114,74 +98,37 @@ class _StackedSession(EngineSession):
         margin: float,
         time_limit: float = np.inf,
     ) -> Optimum:
-        q, stack = self._inputs, self._engine.stack
-        embedding = q.norm.epigraph(q.center, q.lower, q.upper)
-        lower, upper = self._bounds(region, embedding)
-        weights = disjunct.matrix @ stack.outputs.matrix
-        on_variables = self._on_variables(weights, embedding)
-        unsafe = Rows(
-            sp.csr_array(on_variables),
-            np.full(len(on_variables), -np.inf),
-            -margin - self._at_zero(disjunct, weights, embedding),
-        )
-        cost = np.concatenate([embedding.cost, np.zeros(lower.size - embedding.cost.size)])
-        session = self._open(embedding, cost, lower, upper, unsafe)
+        q = self._inputs
+        embedding = self._embed(region, q.norm.epigraph(q.center, q.lower, q.upper))
+        margins, at_zero = self._margins(disjunct, embedding)
+        session = self._open(embedding, embedding.cost, Rows.at_most(margins, -margin - at_zero))
         return self._optimum(session, region, disjunct, embedding, time_limit)
 
-    def _bounds(self, region: LinearRegion, embedding: Embedding) -> tuple[Float64, Float64]:
-        """Bounds of all variables: of the embedding, then of the splits under the pattern."""
-        lower, upper = [embedding.lower], [embedding.upper]
-        states = iter(region.pattern.states)
+    def _embed(self, region: LinearRegion, embedding: Embedding) -> Embedding:
+        """The embedding of [x, a], with the auxiliaries between their bounds under the pattern."""
+        states, bounds = iter(region.pattern.states), [(np.zeros(0), np.zeros(0))]
         for step in self._engine.network.steps:
             if isinstance(step.layer, PiecewiseLayer):
-                low, high = step.layer.split_bounds(next(states)[0])
-                lower.append(low)
-                upper.append(high)
-        return np.concatenate(lower), np.concatenate(upper)
+                bounds.append(step.layer.split_bounds(next(states)[0]))
+        lower, upper = (np.concatenate(side) for side in zip(*bounds, strict=True))
+        return embedding.add_features(lower, upper)
 
-    def _on_variables(self, weights: Float64, embedding: Embedding) -> Float64:
-        """Rows over [x, a] as rows over [v, a]."""
-        d = embedding.offset.size
-        return np.hstack([weights[:, :d] @ embedding.matrix, weights[:, d:]])
+    def _margins(self, disjunct: Conjunction, embedding: Embedding) -> tuple[Float64, Float64]:
+        """Coefficients of the variables in the margins, and the margins where these are 0."""
+        outputs, d = self._engine.stack.outputs, self._inputs.size
+        weights = disjunct.matrix @ outputs.matrix
+        constant = disjunct.matrix @ outputs.offset - disjunct.bound
+        return weights @ embedding.matrix, constant + weights[:, :d] @ embedding.offset[:d]
 
-    def _at_zero(self, disjunct: Conjunction, weights: Float64, embedding: Embedding) -> Float64:
-        """The margins where all variables are zero, and x is the embedding's offset."""
-        d = embedding.offset.size
-        constant = disjunct.matrix @ self._engine.stack.outputs.offset - disjunct.bound
-        result: Float64 = constant + weights[:, :d] @ embedding.offset
-        return result
-
-    def _open(
-        self,
-        embedding: Embedding,
-        cost: Float64,
-        lower: Float64,
-        upper: Float64,
-        extra: Rows | None,
-    ) -> Session:
-        """Opens a program over [v, a] and further variables, as many as the cost has."""
+    def _open(self, embedding: Embedding, cost: Float64, extra: Rows | None) -> Session:
+        """Opens the program of an embedding of [x, a], whose last variable may be τ."""
         stack = self._engine.stack
-        right = stack.right - stack.on_input @ embedding.offset
-        matrix = sp.hstack([stack.on_input @ embedding.matrix, stack.on_auxiliaries])
-        auxiliaries = stack.on_auxiliaries.shape[1]
-        ball = sp.hstack([embedding.rows, sp.csr_array((embedding.rows.shape[0], auxiliaries))])
-        further = cost.size - matrix.shape[1]
-        both = sp.vstack([matrix, ball])
-        rows = Rows(
-            sp.csr_array(sp.hstack([both, sp.csr_array((both.shape[0], further))])),
-            np.concatenate([right, embedding.row_lower]),
-            np.concatenate([right, embedding.row_upper]),
-        )
+        right = stack.right - stack.equations @ embedding.offset
+        rows = Rows(sp.csr_array(stack.equations @ embedding.matrix), right, right)
+        rows = rows.append(embedding.rows)
         if extra is not None:
             rows = rows.append(extra)
-        quadratic_cost = embedding.quadratic_cost
-        if quadratic_cost is not None:
-            quadratic_cost = np.concatenate(
-                [quadratic_cost, np.zeros(cost.size - quadratic_cost.size)]
-            )
-        return self._engine.solver.open(
-            Program(cost, lower, upper, rows, quadratic_cost, BallConstraint.of(embedding))
-        )
+        return self._engine.solver.open(Program.over(embedding, cost, rows))
 
     def _optimum(
         self,
@@ -194,8 +141,7 @@ class _StackedSession(EngineSession):
         solution = session.solve(time_limit)
         if solution.ending is not Ending.OPTIMAL:
             return Optimum(solution.ending, np.zeros(0), rows=region.faces, solves=1)
-        v = solution.values[: embedding.matrix.shape[1]]
-        x = embedding.offset + embedding.matrix @ v
+        x = embedding.at(solution.values)[: self._inputs.size]
         margin = float(disjunct.margins(region.evaluate(x[None]).outputs)[0])
         distance = self._inputs.length(x)
         return Optimum(Ending.OPTIMAL, x, margin, distance, region.faces, 1)
@@ -225,7 +171,7 @@ def _build_stack(network: Network) -> _Stack:
         values.append(_Affine(_columns(split.output, first, total), split.output_offset))
         place += 1
     joined = sp.csr_array(sp.vstack([sp.csr_array((0, total)), *equations]))
-    return _Stack(joined[:, :d], joined[:, d:], np.concatenate([np.zeros(0), *right]), values[-1])
+    return _Stack(joined, np.concatenate([np.zeros(0), *right]), values[-1])
 
 
 def _compose(layer: AffineLayer, operands: list[_Affine]) -> _Affine:

@@ -6,68 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64
-from onnx_lippa.spec import Embedding
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Two-sided constraints ``lower <= matrix @ v <= upper``.
-
-    Attributes:
-        matrix: sparse coefficients, (rows, variables).
-        lower: lower sides, -inf where there is none.
-        upper: upper sides, +inf where there is none.
-    """
-
-    matrix: sp.csr_array
-    lower: Float64
-    upper: Float64
-
-    @property
-    def count(self) -> int:
-        """Number of rows."""
-        return int(self.matrix.shape[0])
-
-    @classmethod
-    def none(cls, variables: int) -> Rows:
-        """No rows."""
-        return cls(sp.csr_array((0, variables)), np.zeros(0), np.zeros(0))
-
-    @classmethod
-    def of(cls, embedding: Embedding) -> Rows:
-        """The rows of an embedding of inputs."""
-        return cls(embedding.rows, embedding.row_lower, embedding.row_upper)
-
-    def append(self, other: Rows) -> Rows:
-        """These rows followed by others."""
-        return Rows(
-            sp.csr_array(sp.vstack([self.matrix, other.matrix], format="csr")),
-            np.concatenate([self.lower, other.lower]),
-            np.concatenate([self.upper, other.upper]),
-        )
-
-
-@dataclass(frozen=True)
-class BallConstraint:
-    """``||v[:d] - center||_2 <= radius`` over the first d variables.
-
-    Attributes:
-        center: (d,) centre.
-        radius: positive radius.
-    """
-
-    center: Float64
-    radius: float
-
-    @classmethod
-    def of(cls, embedding: Embedding) -> BallConstraint | None:
-        """The ball of an embedding of inputs, or None where it has none."""
-        if embedding.radius is None:
-            return None
-        return cls(np.zeros(embedding.offset.size), embedding.radius)
+from onnx_lippa.spec import BallConstraint, Embedding, Rows
 
 
 @dataclass(frozen=True)
@@ -91,6 +32,18 @@ class Program:
     quadratic_cost: Float64 | None = None
     ball: BallConstraint | None = None
     integers: npt.NDArray[np.bool_] | None = None
+
+    @classmethod
+    def over(cls, embedding: Embedding, cost: Float64, rows: Rows) -> Program:
+        """The least of a linear cost, and of the quadratic cost of an embedding, over the latter.
+
+        Args:
+            embedding: the variables, with their bounds and ball.
+            cost: (variables,) the linear part of the objective.
+            rows: all constraints, those of the embedding among them.
+        """
+        e = embedding
+        return cls(cost, e.lower, e.upper, rows, e.quadratic_cost, e.ball)
 
     @property
     def variables(self) -> int:

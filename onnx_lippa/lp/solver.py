@@ -13,7 +13,8 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.ending import Ending
-from onnx_lippa.lp.program import Program, Rows
+from onnx_lippa.lp.program import Program
+from onnx_lippa.spec import Rows
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, Integers
 from onnx_lippa.bounds.reduced_network import ReducedNetwork
-from onnx_lippa.lp.program import Rows
+from onnx_lippa.spec import Rows
 
 _MOST_UNITS: Final = 512
 """Units paired in a block, those with the widest ranges: pairs cost the square of their number."""

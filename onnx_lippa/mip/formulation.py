@@ -21,10 +21,16 @@ import scipy.sparse as sp
 from onnx_lippa.arrays import Float64, States
 from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
-from onnx_lippa.lp.program import Program, Rows
+from onnx_lippa.lp.program import Program
 from onnx_lippa.mip.cuts import find_cuts
-from onnx_lippa.mip.variables import InputVariables, SubstitutedUnits, compute_range
-from onnx_lippa.spec import Conjunction, StatedSet
+from onnx_lippa.mip.variables import (
+    SubstitutedUnits,
+    compute_range,
+    embed_distance,
+    embed_domain,
+    find_variables,
+)
+from onnx_lippa.spec import Conjunction, Embedding, Rows, StatedSet
 
 _NEGLIGIBLE: Final = 1e-14
 """Coefficients below this share of a row's largest one are rounding, and dropped for the solver."""
@@ -61,7 +67,7 @@ class Formulation:
     reduced: ReducedNetwork
     disjunct: Conjunction
     fixed: States
-    inputs: InputVariables
+    inputs: Embedding
     constant: float
     tolerance: float
 
@@ -90,8 +96,8 @@ class Formulation:
         """
         free = self.fixed == UNDECIDED
         z_hat = self.reduced.pre_activations(x[None])[0][free]
-        parts = [self.inputs.at(x, distance), np.maximum(z_hat, 0), (z_hat >= 0).astype(float)]
-        values = np.concatenate(parts)
+        inputs = find_variables(self.inputs, x, distance)
+        values = np.concatenate([inputs, np.maximum(z_hat, 0), z_hat >= 0])
         if values.size < self.program.variables:
             values = np.append(values, self.margin(x))
         return values
@@ -145,7 +151,7 @@ def build_partial_program(
     Raises:
         NoProgramError: the ball is not given by linear inequalities.
     """
-    inputs = InputVariables.within(reduced.domain)
+    inputs = embed_domain(reduced.domain)
     units = SubstitutedUnits.of(reduced, fixed)
     common = _Common(reduced, inputs, units, fixed, big_m, cuts)
     margins, offset = common.margins(disjunct)
@@ -190,7 +196,7 @@ def build_distance_program(
     Raises:
         NoProgramError: the distance is not linear.
     """
-    inputs = InputVariables.with_distance(reduced.domain, question)
+    inputs = embed_distance(reduced.domain, question)
     fixed = free_signs(reduced)
     common = _Common(reduced, inputs, SubstitutedUnits.of(reduced, fixed), fixed, big_m, cuts)
     margins, offset = common.margins(disjunct)
@@ -215,7 +221,7 @@ class _Common:
     def __init__(
         self,
         reduced: ReducedNetwork,
-        inputs: InputVariables,
+        inputs: Embedding,
         units: SubstitutedUnits,
         fixed: States,
         big_m: BigM,
@@ -265,9 +271,7 @@ class _Common:
         width = inputs.count + 2 * self.free + extra.size
         rows = Rows.none(width) if further is None else further
         for block in blocks:
-            count = block.count, width - block.matrix.shape[1]
-            wide = sp.csr_array(sp.hstack([block.matrix, sp.csr_array(count)], format="csr"))
-            rows = rows.append(Rows(wide, block.lower, block.upper))
+            rows = rows.append(block.pad(width - block.matrix.shape[1]))
         return Program(
             cost,
             np.concatenate([inputs.lower, nothing, nothing, low]),

@@ -22,11 +22,11 @@ from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.ending import Ending
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
 from onnx_lippa.lp.duality import elastic_program, violation_program
-from onnx_lippa.lp.program import BallConstraint, Program, Rows
+from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solver import Solution
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.search.base import margin_rows
-from onnx_lippa.spec import Conjunction
+from onnx_lippa.spec import Conjunction, Rows
 from onnx_lippa.witness import Effort
 
 _PRICE: Final = 1e4
@@ -77,8 +77,8 @@ class Leaves:
 
     def __init__(self, reduced: ReducedNetwork) -> None:
         self._reduced, self._units = reduced, Units.of(reduced)
-        self._inputs = reduced.domain.variables()
-        self._solver = make_solver("glop" if self._inputs.radius is None else "clarabel")
+        self._inputs = reduced.domain.embedding()
+        self._solver = make_solver("glop" if self._inputs.ball is None else "clarabel")
 
     @property
     def effort(self) -> Effort:
@@ -194,7 +194,7 @@ class Leaves:
         """``min τ`` with every margin at most τ, over (p, z, τ) for ``x = offset + matrix @ p``."""
         s, inputs = self._reduced, self._inputs
         count, units = inputs.count, s.units
-        on_input, offset = inputs.rows(s.on_input), s.offset + s.on_input @ inputs.offset
+        on_input, offset = s.on_input @ inputs.matrix, s.offset + s.on_input @ inputs.offset
         active, inactive, undecided = (
             np.flatnonzero(signs == k) for k in (ACTIVE, INACTIVE, UNDECIDED)
         )
@@ -206,7 +206,7 @@ class Leaves:
         margins_on_x = matrix @ s.outputs_on_input
         margins_on_z = matrix @ s.outputs_on_units
         ones = np.ones((len(bound), 1))
-        margins = np.hstack([inputs.rows(margins_on_x), margins_on_z, -ones])
+        margins = np.hstack([margins_on_x @ inputs.matrix, margins_on_z, -ones])
         constant = matrix @ s.outputs_offset + margins_on_x @ inputs.offset - bound
         infinite = np.inf
         blocks: list[tuple[Float64, Float64, Float64]] = [
@@ -225,9 +225,7 @@ class Leaves:
             np.concatenate([block[1] for block in blocks]),
             np.concatenate([block[2] for block in blocks]),
         )
-        further = sp.csr_array((inputs.constraints.count, units + 1))
-        ball = sp.csr_array(sp.hstack([inputs.constraints.matrix, further], format="csr"))
-        rows = rows.append(Rows(ball, inputs.constraints.lower, inputs.constraints.upper))
+        rows = rows.append(inputs.rows.pad(units + 1))
         z_low, z_high = np.where(signs == ACTIVE, np.maximum(lower, 0), 0.0), np.maximum(upper, 0)
         z_high = np.where(signs == INACTIVE, 0.0, np.maximum(z_high, z_low))
         # τ is bounded, so that the program has no ray.
@@ -240,7 +238,5 @@ class Leaves:
             np.concatenate([inputs.lower, z_low, [-far.max() - 1.0]]),
             np.concatenate([inputs.upper, z_high, [far.max() + 1.0]]),
             rows,
-            ball=None
-            if inputs.radius is None
-            else BallConstraint(np.zeros(inputs.round), inputs.radius),
+            ball=inputs.ball,
         )

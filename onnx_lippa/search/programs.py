@@ -31,11 +31,11 @@ from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, Ending, Reason
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
 from onnx_lippa.lp.duality import certified_bound, violation_program, without_cost
-from onnx_lippa.lp.program import Program, Rows
+from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.search.base import Limits, Search, SearchResult, margin_rows
 from onnx_lippa.search.differences import Differences
-from onnx_lippa.spec import Conjunction
+from onnx_lippa.spec import Conjunction, Rows
 from onnx_lippa.witness import Effort, Offer
 
 _NEAR: Final = 1e-9

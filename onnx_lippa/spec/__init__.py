@@ -4,7 +4,7 @@ from onnx_lippa.spec.formula import And, Comparison, Formula, Or
 from onnx_lippa.spec.input_set import Grid, InputSet, StatedSet
 from onnx_lippa.spec.input_specification import InputSpecification, PerFeature
 from onnx_lippa.spec.norms import L1, L2, LInf, Norm, WeightedNorm, get_norm
-from onnx_lippa.spec.norms.base import Embedding
+from onnx_lippa.spec.norms.embedding import BallConstraint, Embedding, Rows
 from onnx_lippa.spec.output_set import Conjunction, UnsafeSet
 from onnx_lippa.spec.problem import FARTHEST, SEARCH_DISTANCES, ExactClaim, Problem, build_inputs
 from onnx_lippa.spec.property import Case, Property
@@ -15,6 +15,7 @@ __all__ = [
     "L2",
     "SEARCH_DISTANCES",
     "And",
+    "BallConstraint",
     "Case",
     "Comparison",
     "Conjunction",
@@ -30,6 +31,7 @@ __all__ = [
     "PerFeature",
     "Problem",
     "Property",
+    "Rows",
     "StatedSet",
     "UnsafeSet",
     "WeightedNorm",

@@ -18,8 +18,9 @@ import scipy.sparse as sp
 
 from onnx_lippa import replay
 from onnx_lippa.cli.main import SignalHandler
-from onnx_lippa.lp.program import Program, Rows
+from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solvers.table import make_solver
+from onnx_lippa.spec import Rows
 from tests.support.attacks import DIGITS
 from tests.support.commands import command, group_lives, lines, spawned, wait_for, wait_until
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.duality import certified_bound, violation_program, without_cost
-from onnx_lippa.lp.program import Program, Rows
+from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solvers.table import make_single
+from onnx_lippa.spec import Rows
 from tests.support.programs import (
     brute_force,
     infeasible_program,

@@ -10,8 +10,9 @@ import scipy.sparse as sp
 
 from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
-from onnx_lippa.lp.program import BallConstraint, Program, Rows
+from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solvers.table import make_single, make_solver
+from onnx_lippa.spec import BallConstraint, Rows
 
 QUADRATIC = pytest.mark.parametrize("kind", ["clarabel", "pdlp"])
 

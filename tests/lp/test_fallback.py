@@ -8,10 +8,11 @@ import scipy.sparse as sp
 
 from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
-from onnx_lippa.lp.program import BallConstraint, Program, Rows
+from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solver import SolveLimits
 from onnx_lippa.lp.solvers.fallback import FallbackSolver
 from onnx_lippa.lp.solvers.table import make_single
+from onnx_lippa.spec import BallConstraint, Rows
 from tests.support.faults import Fake
 
 

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
-from onnx_lippa.lp.program import Program, Rows
+from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solver import Session, Solution, SolveLimits
 from onnx_lippa.lp.solvers.fallback import FallbackSolver
 from onnx_lippa.lp.solvers.table import (
@@ -22,6 +22,7 @@ from onnx_lippa.lp.solvers.table import (
     make_single,
     make_solver,
 )
+from onnx_lippa.spec import Rows
 from tests.support.faults import Fake
 from tests.support.programs import brute_force, knapsack, random_mixed, random_program, violation
 

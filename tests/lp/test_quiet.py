@@ -10,9 +10,10 @@ import pytest
 import scipy.sparse as sp
 
 from onnx_lippa.ending import Ending
-from onnx_lippa.lp.program import Program, Rows
+from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solvers.mathopt import quiet_stderr
 from onnx_lippa.lp.solvers.table import make_single
+from onnx_lippa.spec import Rows
 
 
 def test_only_the_block_is_quiet(capfd):

@@ -7,8 +7,9 @@ import pytest
 import scipy.sparse as sp
 
 from onnx_lippa.ending import Ending
-from onnx_lippa.lp.program import Program, Rows
+from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solvers.table import SOLVER_NAMES, make_solver
+from onnx_lippa.spec import Rows
 
 
 def rows(coefficient: float) -> Rows:

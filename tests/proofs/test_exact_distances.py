@@ -13,11 +13,11 @@ import pytest
 import scipy.sparse as sp
 
 from onnx_lippa.ending import Ending
-from onnx_lippa.lp.program import Program, Rows
+from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import BranchAndBound
-from onnx_lippa.spec import InputSpecification, Problem, UnsafeSet, get_norm
+from onnx_lippa.spec import InputSpecification, Problem, Rows, UnsafeSet, get_norm
 from onnx_lippa.state import Budget
 from onnx_lippa.witness import Verdict
 from tests.support.graphs import dense_model, label_of
@@ -71,11 +71,7 @@ def nearest(
         sp.csr_array(rows @ embedding.matrix), -sides - rows @ embedding.offset,
         np.full(len(rows), np.inf),
     )  # fmt: skip
-    whole = Rows.of(embedding)
-    program = Program(
-        embedding.cost, embedding.lower, embedding.upper, whole.append(asked),
-        embedding.quadratic_cost,
-    )  # fmt: skip
+    program = Program.over(embedding, embedding.cost, embedding.rows.append(asked))
     found = make_solver("glop" if norm != "l2" else "clarabel").open(program).solve()
     if found.ending is not Ending.OPTIMAL:
         return np.inf

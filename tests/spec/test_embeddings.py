@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.ending import Ending
-from onnx_lippa.lp.program import BallConstraint, Program, Rows
+from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solver import Solution
 from onnx_lippa.lp.solvers.table import make_solver
-from onnx_lippa.spec import Embedding, Norm
+from onnx_lippa.spec import Embedding, Norm, Rows
 from tests.support.norms import BOXES, NORMS, Case, is_inside, point_in_set, random_case
 
 EACH_NORM = pytest.mark.parametrize("norm", NORMS, ids=lambda norm: norm.name)
@@ -36,14 +38,13 @@ def variables_of(norm: Norm, embedding: Embedding, x: Float64) -> Float64:
 
 
 def satisfied(embedding: Embedding, v: Float64, tolerance: float = 1e-12) -> bool:
-    activity = embedding.rows @ v
-    d = embedding.offset.size
+    activity, ball = embedding.rows.matrix @ v, embedding.ball
     return bool(
         np.all(v >= embedding.lower - tolerance)
         and np.all(v <= embedding.upper + tolerance)
-        and np.all(activity >= embedding.row_lower - tolerance)
-        and np.all(activity <= embedding.row_upper + tolerance)
-        and (embedding.radius is None or np.linalg.norm(v[:d]) <= embedding.radius + tolerance)
+        and np.all(activity >= embedding.rows.lower - tolerance)
+        and np.all(activity <= embedding.rows.upper + tolerance)
+        and (ball is None or np.linalg.norm(v[: ball.center.size]) <= ball.radius + tolerance)
     )
 
 
@@ -57,12 +58,8 @@ def cost_at(embedding: Embedding, v: Float64) -> float:
 def solved(
     embedding: Embedding, cost: Float64, quadratic_cost: Float64 | None, extra: Rows | None = None
 ) -> Solution:
-    rows = Rows.of(embedding)
-    if extra is not None:
-        rows = rows.append(extra)
-    d = embedding.offset.size
-    ball = None if embedding.radius is None else BallConstraint(np.zeros(d), embedding.radius)
-    program = Program(cost, embedding.lower, embedding.upper, rows, quadratic_cost, ball)
+    rows = embedding.rows if extra is None else embedding.rows.append(extra)
+    program = Program.over(replace(embedding, quadratic_cost=quadratic_cost), cost, rows)
     solution = make_solver("glop" if program.is_linear else "clarabel").open(program).solve()
     assert solution.ending is Ending.OPTIMAL
     return solution
@@ -78,10 +75,10 @@ def test_shapes_fit(norm: Norm, box: str, kind) -> None:
     assert embedding.offset.shape == (4,)
     assert embedding.matrix.shape == (4, n)
     assert embedding.upper.shape == embedding.cost.shape == (n,)
-    assert embedding.rows.shape == (embedding.row_lower.size, n)
-    assert embedding.row_upper.shape == embedding.row_lower.shape
+    assert embedding.rows.matrix.shape == (embedding.rows.lower.size, n)
+    assert embedding.rows.upper.shape == embedding.rows.lower.shape
     assert np.all(embedding.lower <= embedding.upper)
-    if embedding.radius is not None:
+    if embedding.ball is not None:
         np.testing.assert_array_equal(embedding.matrix.toarray()[:, :4], np.eye(4))
 
 
@@ -137,7 +134,7 @@ def test_the_epigraphs_least_cost_at_a_point_is_its_distance(norm: Norm, box: st
     for _ in range(10):
         case = random_case(generator, box)
         embedding = epigraph(norm, case)
-        assert embedding.radius is None
+        assert embedding.ball is None
         x = point_in_set(generator, norm, case)
         distance = norm.distance(x, case.center)
         expected = distance**2 / 2 if norm.name == "l2" else distance

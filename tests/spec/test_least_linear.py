@@ -7,9 +7,9 @@ import pytest
 import scipy.optimize
 
 from onnx_lippa.ending import Ending
-from onnx_lippa.lp.program import BallConstraint, Program, Rows
+from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solvers.table import make_single
-from onnx_lippa.spec import L1, L2, LInf, Norm
+from onnx_lippa.spec import L1, L2, BallConstraint, LInf, Norm, Rows
 from tests.support.norms import BOXES, NORMS, Case, is_inside, point_in_set, random_case
 
 EACH_NORM = pytest.mark.parametrize("norm", NORMS, ids=lambda norm: norm.name)

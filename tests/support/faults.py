@@ -19,13 +19,13 @@ from typing_extensions import override
 
 from onnx_lippa.attacks import LpMethod
 from onnx_lippa.ending import Ending
-from onnx_lippa.lp.program import Program, Rows
+from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solver import NO_LIMITS, Session, Solution, SolveLimits, Solver
 from onnx_lippa.lp.solvers.table import make_single
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.runs import session as runs_session
 from onnx_lippa.runs.specification import RunSpecification
-from onnx_lippa.spec import Problem
+from onnx_lippa.spec import Problem, Rows
 from onnx_lippa.state import Budget
 from onnx_lippa.witness import Result
 

@@ -10,7 +10,8 @@ import scipy.optimize
 import scipy.sparse as sp
 
 from onnx_lippa.ending import Ending
-from onnx_lippa.lp.program import Program, Rows
+from onnx_lippa.lp.program import Program
+from onnx_lippa.spec import Rows
 
 LINEAR = ("glop", "glop-cautious", "highs", "pdlp", "clarabel")
 TOLERANCE = {"glop": 1e-8, "glop-cautious": 1e-8, "highs": 1e-8, "pdlp": 1e-6, "clarabel": 1e-6}

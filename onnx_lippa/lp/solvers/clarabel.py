@@ -14,8 +14,9 @@ from typing_extensions import override
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.ending import Ending
-from onnx_lippa.lp.program import Program, Rows
+from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solver import NO_LIMITS, Session, Solution, SolveLimits, Solver, SolverCounts
+from onnx_lippa.spec import Rows
 
 _ENDINGS = {
     str(clarabel.SolverStatus.Solved): Ending.OPTIMAL,

@@ -35,8 +35,9 @@ from onnx_lippa.arrays import Float64
 from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
 from onnx_lippa.interrupts import defer_interrupts
-from onnx_lippa.lp.program import Program, Rows
+from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solver import NO_LIMITS, Session, Solution, SolveLimits, Solver, SolverCounts
+from onnx_lippa.spec import Rows
 
 _ENDINGS = {
     result_pb2.TERMINATION_REASON_OPTIMAL: Ending.OPTIMAL,

@@ -19,12 +19,12 @@ from onnx_lippa.arrays import Float64, States
 from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.clock import OutOfTimeError, require_time
 from onnx_lippa.ending import OUT_OF_NODES, OUT_OF_TIME, Ending, Reason
-from onnx_lippa.lp.program import Program, Rows
+from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.search.base import Limits, SearchResult
 from onnx_lippa.search.exact.refutation import Row, proves_contradiction
 from onnx_lippa.search.exact.system import AffineSum, ExactSystem, build_margin_row, combine
-from onnx_lippa.spec import Conjunction
+from onnx_lippa.spec import Conjunction, Rows
 from onnx_lippa.witness import Effort, Offer
 
 _DEPTH: Final = 1.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from onnx_lippa.errors import InputError
-from onnx_lippa.spec.norms.base import Embedding, Norm
+from onnx_lippa.spec.norms.base import Norm
+from onnx_lippa.spec.norms.embedding import Embedding
 from onnx_lippa.spec.norms.l1 import L1
 from onnx_lippa.spec.norms.l2 import L2
 from onnx_lippa.spec.norms.linf import LInf

@@ -1,51 +1,17 @@
-"""The interface of a norm, and its ball and epigraph as linear constraints."""
+"""The interface of a norm."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, TypeAlias, final
 
 import numpy as np
-import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.spec.norms.embedding import Embedding
 from onnx_lippa.spec.norms.exact import Magnitudes, Ratio, magnitudes
-
-
-@dataclass(frozen=True)
-class Embedding:
-    """Inputs as a linear image of bounded variables: ``x = offset + matrix @ v``.
-
-    The set is ``{x : lower <= v <= upper, row_lower <= rows @ v <= row_upper}``, intersected with
-    ``||v[:d]||_2 <= radius`` if there is a radius.
-
-    Attributes:
-        offset: (d,) the input at ``v = 0``.
-        matrix: sparse (d, variables).
-        lower: (variables,) lower bounds.
-        upper: (variables,) upper bounds.
-        rows: sparse (m, variables) linear constraints.
-        row_lower: (m,) their lower sides.
-        row_upper: (m,) their upper sides.
-        cost: (variables,) linear part of the distance; zero in margin mode.
-        quadratic_cost: (variables,) diagonal of the quadratic part of the distance, or None.
-        radius: Euclidean radius, or None.
-    """
-
-    offset: Float64
-    matrix: sp.csr_array
-    lower: Float64
-    upper: Float64
-    rows: sp.csr_array
-    row_lower: Float64
-    row_upper: Float64
-    cost: Float64
-    quadratic_cost: Float64 | None = None
-    radius: float | None = None
-
 
 Projector: TypeAlias = Callable[[Floats], Floats]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import final
 
 import numpy as np
@@ -9,7 +10,8 @@ import scipy.sparse as sp
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Floats
-from onnx_lippa.spec.norms.base import Embedding, Norm, Projector
+from onnx_lippa.spec.norms.base import Norm, Projector
+from onnx_lippa.spec.norms.embedding import Embedding, Rows
 from onnx_lippa.spec.norms.exact import Magnitudes, Ratio
 
 _BEYOND = 7
@@ -104,22 +106,19 @@ class L1(Norm):
 
     @override
     def ball(self, center: Float64, eps: float, lower: Float64, upper: Float64) -> Embedding:
-        # x = center + p - n with p, n >= 0 and one row sum(p + n) <= eps.
+        # One row sum(p + n) <= eps.
         whole = self.epigraph(center, lower, upper)
-        total = sp.csr_array(np.ones((1, 2 * center.size)))
-        return Embedding(
-            offset=whole.offset,
-            matrix=whole.matrix,
-            lower=whole.lower,
+        total = sp.csr_array(np.ones((1, whole.count)))
+        return replace(
+            whole,
             upper=np.minimum(whole.upper, eps),
-            rows=total,
-            row_lower=np.array([-np.inf]),
-            row_upper=np.array([eps]),
-            cost=np.zeros(2 * center.size),
+            rows=Rows.at_most(total, np.array([eps])),
+            cost=np.zeros(whole.count),
         )
 
     @override
     def epigraph(self, center: Float64, lower: Float64, upper: Float64) -> Embedding:
+        # x = center + p - n with p, n >= 0.
         d = center.size
         identity = sp.eye_array(d)
         return Embedding(
@@ -127,8 +126,6 @@ class L1(Norm):
             matrix=sp.csr_array(sp.hstack([identity, -identity])),
             lower=np.zeros(2 * d),
             upper=np.concatenate([upper - center, center - lower]),
-            rows=sp.csr_array((0, 2 * d)),
-            row_lower=np.zeros(0),
-            row_upper=np.zeros(0),
+            rows=Rows.none(2 * d),
             cost=np.ones(2 * d),
         )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import final
 
 import numpy as np
-import scipy.sparse as sp
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Floats
-from onnx_lippa.spec.norms.base import Embedding, Norm, Projector
+from onnx_lippa.spec.norms.base import Norm, Projector
+from onnx_lippa.spec.norms.embedding import BallConstraint, Embedding
 from onnx_lippa.spec.norms.exact import Magnitudes, Ratio
 
 _BISECTIONS = 100
@@ -93,31 +94,12 @@ class L2(Norm):
 
     @override
     def ball(self, center: Float64, eps: float, lower: Float64, upper: Float64) -> Embedding:
-        d = center.size
-        return Embedding(
-            offset=center,
-            matrix=sp.csr_array(sp.eye_array(d)),
-            lower=np.maximum(lower - center, -eps),
-            upper=np.minimum(upper - center, eps),
-            rows=sp.csr_array((0, d)),
-            row_lower=np.zeros(0),
-            row_upper=np.zeros(0),
-            cost=np.zeros(d),
-            radius=eps,
-        )
+        low, high = np.maximum(lower - center, -eps), np.minimum(upper - center, eps)
+        box = Embedding.of_box(center, low, high)
+        return replace(box, ball=BallConstraint(np.zeros(center.size), eps))
 
     @override
     def epigraph(self, center: Float64, lower: Float64, upper: Float64) -> Embedding:
         # Half the squared distance.
-        d = center.size
-        return Embedding(
-            offset=center,
-            matrix=sp.csr_array(sp.eye_array(d)),
-            lower=lower - center,
-            upper=upper - center,
-            rows=sp.csr_array((0, d)),
-            row_lower=np.zeros(0),
-            row_upper=np.zeros(0),
-            cost=np.zeros(d),
-            quadratic_cost=np.ones(d),
-        )
+        box = Embedding.of_box(center, lower - center, upper - center)
+        return replace(box, quadratic_cost=np.ones(center.size))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import final
 
 import numpy as np
@@ -10,7 +11,8 @@ import scipy.sparse as sp
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Floats
-from onnx_lippa.spec.norms.base import Embedding, Norm, Projector
+from onnx_lippa.spec.norms.base import Norm, Projector
+from onnx_lippa.spec.norms.embedding import Embedding, Rows
 from onnx_lippa.spec.norms.exact import Magnitudes, Ratio, two_difference
 
 
@@ -89,32 +91,20 @@ class LInf(Norm):
 
     @override
     def ball(self, center: Float64, eps: float, lower: Float64, upper: Float64) -> Embedding:
-        # The variables are the displacement from the centre.
-        d = center.size
-        return Embedding(
-            offset=center,
-            matrix=sp.csr_array(sp.eye_array(d)),
-            lower=np.maximum(-eps, lower - center),
-            upper=np.minimum(eps, upper - center),
-            rows=sp.csr_array((0, d)),
-            row_lower=np.zeros(0),
-            row_upper=np.zeros(0),
-            cost=np.zeros(d),
-        )
+        low, high = np.maximum(-eps, lower - center), np.minimum(eps, upper - center)
+        return Embedding.of_box(center, low, high)
 
     @override
     def epigraph(self, center: Float64, lower: Float64, upper: Float64) -> Embedding:
         # -t <= v_i <= t with t as the last variable.
-        d = center.size
-        identity, ones = sp.eye_array(d), np.ones((d, 1))
-        rows = sp.vstack([sp.hstack([identity, -ones]), sp.hstack([identity, ones])])
-        return Embedding(
-            offset=center,
-            matrix=sp.csr_array(sp.hstack([identity, sp.csr_array((d, 1))])),
-            lower=np.append(lower - center, 0.0),
-            upper=np.append(upper - center, np.inf),
-            rows=sp.csr_array(rows),
-            row_lower=np.concatenate([np.full(d, -np.inf), np.zeros(d)]),
-            row_upper=np.concatenate([np.zeros(d), np.full(d, np.inf)]),
-            cost=np.append(np.zeros(d), 1.0),
+        box = Embedding.of_box(center, lower - center, upper - center)
+        below_t = Rows.at_most(
+            sp.hstack([box.matrix, -np.ones((center.size, 1))]), np.zeros(center.size)
+        )
+        above = sp.csr_array(sp.hstack([box.matrix, np.ones((center.size, 1))]))
+        wide = box.add_variables(np.zeros(1), np.array([np.inf]))
+        return replace(
+            wide,
+            rows=below_t.append(Rows(above, np.zeros(center.size), np.full(center.size, np.inf))),
+            cost=np.append(box.cost, 1.0),
         )

@@ -11,7 +11,8 @@ import scipy.sparse as sp
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Floats
-from onnx_lippa.spec.norms.base import Embedding, Norm, Projector, divide_by_scale
+from onnx_lippa.spec.norms.base import Norm, Projector, divide_by_scale
+from onnx_lippa.spec.norms.embedding import Embedding
 from onnx_lippa.spec.norms.exact import Magnitudes, Ratio
 
 _MOST: Final = 1e15
