@@ -14,7 +14,7 @@ from pathlib import Path
 from types import CodeType, FunctionType
 
 from onnx_lippa.ir.layers import Layer, PiecewiseLayer
-from onnx_lippa.ir.output_activation import OutputActivation
+from onnx_lippa.ir.network import OutputActivation
 from onnx_lippa.onnx_io.operators.registry import converters, refusals
 
 TARGET = Path(__file__).parents[1] / "docs" / "operators.md"

@@ -36,7 +36,8 @@ from onnx_lippa.ir.layers import AffineLayer
 from onnx_lippa.ir.layers.elementwise import ScaleShift
 from onnx_lippa.ir.layers.gather import Gather
 from onnx_lippa.ir.layers.reshape import Reshape, Transpose
-from onnx_lippa.ir.network import Network, Step
+from onnx_lippa.ir.network import Network
+from onnx_lippa.ir.passes import Step
 
 _ALGEBRA: Final = NumpyAlgebra()
 _SINGLE: Final = (Reshape, Transpose, Gather, ScaleShift)
@@ -77,7 +78,7 @@ def vector_jacobian_product(step: Step, u: Float64, into: dict[int, Float64]) ->
         raise TypeError(f"{type(layer).__name__} is not affine")
     for source, share in zip(step.inputs, layer.transpose(_ALGEBRA, u), strict=True):
         into[source] = share if source not in into else into[source] + share
-    offset = layer.offset()
+    offset = layer.offset
     if offset is None:
         return np.zeros(len(u))
     return u.reshape(len(u), -1) @ np.broadcast_to(offset, layer.shape).ravel()

@@ -265,7 +265,7 @@ def evaluate_kink(layer: Activation, x: AnyArray) -> Float64:
     if _is_relu(layer):
         return np.maximum(x, 0.0)
     slope = np.where(x >= layer.kink, layer.above, layer.below)
-    return layer.value + slope * (x - layer.kink)
+    return layer.kink + slope * (x - layer.kink)
 
 
 def round_kink(layer: Activation, largest: AnyArray) -> Float64:
@@ -273,7 +273,7 @@ def round_kink(layer: Activation, largest: AnyArray) -> Float64:
     if _is_exact(layer):
         return np.zeros(1)
     steepest = np.maximum(np.abs(layer.below), np.abs(layer.above))
-    sizes = np.abs(layer.value) + steepest * (np.abs(layer.kink) + largest)
+    sizes = np.abs(layer.kink) + steepest * (np.abs(layer.kink) + largest)
     return _OPERATIONS * EPSILON * sizes + TINY
 
 
@@ -282,14 +282,14 @@ def _bound_kink(layer: Activation, x: Interval) -> Interval:
     ends = x.map(lambda bound: evaluate_kink(layer, bound))
     z = Interval(ends.lower, ends.lower).union(Interval(ends.upper, ends.upper))
     inside = (x.lower < layer.kink) & (x.upper > layer.kink)
-    at_kink = np.where(inside, layer.value, ends.lower)
+    at_kink = np.where(inside, layer.kink, ends.lower)
     z = z.union(Interval(at_kink, at_kink))
     return z if _is_exact(layer) else z.widen(round_kink(layer, x.size))
 
 
 def _is_exact(layer: Activation) -> bool:
     """Whether each piece is 0, x or -x, so that nothing is rounded."""
-    if np.any(layer.kink) or np.any(layer.value):
+    if np.any(layer.kink):
         return False
     return all(
         bool(np.all((slope == 0.0) | (np.abs(slope) == 1.0)))

@@ -18,7 +18,8 @@ from onnx_lippa.bounds.interval import Interval, IntervalAlgebra, bound_output
 from onnx_lippa.bounds.proven import EPSILON, OUTWARD, TINY
 from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.ir.layers import AffineLayer, PiecewiseLayer
-from onnx_lippa.ir.network import Network, Step
+from onnx_lippa.ir.network import Network
+from onnx_lippa.ir.passes import Step
 from onnx_lippa.spec import StatedSet
 
 _UNDERFLOW: Final = 1e-150

@@ -128,14 +128,14 @@ def relax_to_constants(layer: PiecewiseLayer, x: Interval) -> LinearRelaxation:
 
 def _relax_kink(layer: Activation, x: Interval, alpha: Float64 | None) -> LinearRelaxation:
     l, u = x.lower, x.upper  # noqa: E741  # the letters of the formulas
-    kink, value, below, above = layer.kink, layer.value, layer.below, layer.above
+    kink, below, above = layer.kink, layer.below, layer.above
     active, inactive = l >= kink, u <= kink
     decided = active | inactive
     if alpha is None:
         alpha = np.asarray(u - kink >= kink - l)
     between = np.clip(below + alpha * (above - below), *_ordered(below, above))
     free = np.where(active, above, np.where(inactive, below, between))
-    free_intercept = value - free * kink
+    free_intercept = kink - free * kink
     at_l = evaluate_kink(layer, l)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         width = u - l
@@ -144,9 +144,9 @@ def _relax_kink(layer: Activation, x: Interval, alpha: Float64 | None) -> Linear
         chord = np.where(decided, free, np.where(np.isfinite(width), slope, np.nan))
         chord_intercept = np.where(decided, free_intercept, at_l - chord * l)
     steepest = np.maximum(np.abs(below), np.abs(above))
-    at_kink = _ROOM * (np.abs(value) + steepest * np.abs(kink))
+    at_kink = _ROOM * (np.abs(kink) + steepest * np.abs(kink))
     # Products with a kink at 0 are exact.
-    at_kink = at_kink + np.where(np.any(kink) | np.any(value), TINY, 0.0)
+    at_kink = at_kink + np.where(np.any(kink), TINY, 0.0)
     at_ends = at_kink + np.where(decided, 0.0, _ROOM * steepest * x.size + TINY)
     at_ends = at_ends + round_kink(layer, x.size)
     convex = np.asarray(above >= below)

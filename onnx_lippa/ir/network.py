@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import Enum
 
 import numpy as np
+import scipy.special
 
 from onnx_lippa.arrays import AnyArray, Float64, Floats, Shape, size
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import Layer, PiecewiseLayer
 from onnx_lippa.ir.layers.concat import Concat
 from onnx_lippa.ir.layers.reshape import Reshape
-from onnx_lippa.ir.output_activation import OutputActivation
-from onnx_lippa.ir.passes import forward_pass, read_states, transpose_pass
+from onnx_lippa.ir.passes import Step, forward_pass, read_states, transpose_pass
 from onnx_lippa.ir.pattern import ActivationPattern
 
 
-@dataclass(frozen=True)
-class Step:
-    """One layer and its operands.
+class OutputActivation(Enum):
+    """The output activation of a classifier, which the network leaves out.
 
-    Attributes:
-        name: name of the ONNX node.
-        op: its operator.
-        tensor: name of the ONNX tensor it computes.
-        layer: the layer.
-        inputs: indices of its operands: 0 is the network's input, i + 1 the result of step i.
+    Each keeps the order of the classes.
     """
 
-    name: str
-    op: str
-    tensor: str
-    layer: Layer
-    inputs: tuple[int, ...]
+    IDENTITY = "logits"
+    SOFTMAX = "Softmax"
+    LOG_SOFTMAX = "LogSoftmax"
+    SIGMOID = "Sigmoid"
+
+    def apply(self, logits: Float64) -> Float64:
+        """The model's own output (n, k) for these logits (n, k)."""
+        if self is OutputActivation.IDENTITY:
+            return logits
+        if self is OutputActivation.SIGMOID:
+            return scipy.special.expit(logits)
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        log_sum = np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        return (
+            shifted - log_sum if self is OutputActivation.LOG_SOFTMAX else np.exp(shifted - log_sum)
+        )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ In NumPy they give numbers; in the graph algebra they give an ONNX graph of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 from onnx_lippa.ir.algebra import Algebra
 from onnx_lippa.ir.layers import AffineLayer, Layer, PiecewiseLayer
@@ -14,38 +15,34 @@ from onnx_lippa.ir.layers import AffineLayer, Layer, PiecewiseLayer
 V = TypeVar("V")
 
 
-class StepLike(Protocol):
-    """A step, as far as the passes use it."""
+@dataclass(frozen=True)
+class Step:
+    """One layer of a network and its operands.
 
-    @property
-    def layer(self) -> Layer:
-        """The layer."""
+    Attributes:
+        name: name of the ONNX node.
+        op: its operator.
+        tensor: name of the ONNX tensor it computes.
+        layer: the layer.
+        inputs: indices of its operands: 0 is the network's input, i + 1 the result of step i.
+    """
 
-    @property
-    def inputs(self) -> tuple[int, ...]:
-        """Indices of its operands."""
+    name: str
+    op: str
+    tensor: str
+    layer: Layer
+    inputs: tuple[int, ...]
 
 
-def forward_pass(algebra: Algebra[V], steps: Sequence[StepLike], x: V) -> list[V]:
+def forward_pass(algebra: Algebra[V], steps: Sequence[Step], x: V) -> list[V]:
     """All values of the network: the input, then the result of every step."""
     values = [x]
     for step in steps:
-        operands = [values[index] for index in step.inputs]
-        values.append(_forward(algebra, step.layer, operands))
+        values.append(step.layer.forward(algebra, *(values[index] for index in step.inputs)))
     return values
 
 
-def _forward(algebra: Algebra[V], layer: Layer, operands: Sequence[V]) -> V:
-    if isinstance(layer, AffineLayer):
-        return layer.forward(algebra, *operands)
-    if isinstance(layer, PiecewiseLayer):
-        return layer.forward(algebra, operands[0])
-    raise TypeError(f"{type(layer).__name__} is neither affine nor piecewise linear")
-
-
-def read_states(
-    algebra: Algebra[V], steps: Sequence[StepLike], values: Sequence[V]
-) -> list[V | None]:
+def read_states(algebra: Algebra[V], steps: Sequence[Step], values: Sequence[V]) -> list[V | None]:
     """The state of every piecewise-linear step at these values; None for affine steps."""
     return [
         step.layer.state(algebra, values[step.inputs[0]])
@@ -57,7 +54,7 @@ def read_states(
 
 def transpose_pass(
     algebra: Algebra[V],
-    steps: Sequence[StepLike],
+    steps: Sequence[Step],
     states: Sequence[V | None],
     start: int,
     seed: V,

@@ -175,7 +175,7 @@ def _build_stack(network: Network) -> _Stack:
 
 
 def _compose(layer: AffineLayer, operands: list[_Affine]) -> _Affine:
-    offset = layer.offset()
+    offset = layer.offset
     constant = np.zeros(size(layer.shape))
     if offset is not None:
         constant = constant + np.broadcast_to(offset, layer.shape).ravel()

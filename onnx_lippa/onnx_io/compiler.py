@@ -16,6 +16,7 @@ from typing_extensions import override
 from onnx_lippa.arrays import FLOAT32, AnyArray, Float64, Integers, Shape
 from onnx_lippa.errors import InputError
 from onnx_lippa.ir.algebra import Algebra, ConvGeometry
+from onnx_lippa.ir.algebra.base import place_numbers, repeated_axes
 from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.passes import forward_pass, read_states, transpose_pass
 from onnx_lippa.onnx_io.rewrites import SubPixel, straight_pieces, straight_run, sub_pixel
@@ -229,10 +230,7 @@ class GraphAlgebra(Algebra[str]):
 
     @override
     def sum_to(self, u: str, source: Shape, shape: Shape) -> str:
-        padded = (1,) * (len(source) - len(shape)) + shape
-        axes = tuple(
-            i + 1 for i, (s, t) in enumerate(zip(source, padded, strict=True)) if t == 1 != s
-        )
+        axes = repeated_axes(source, shape)
         total = self._node("ReduceSum", u, self._integer(axes), keepdims=1) if axes else u
         return self.reshape(total, shape)
 
@@ -256,10 +254,8 @@ class GraphAlgebra(Algebra[str]):
 
     @override
     def one_hot(self, positions: str, shape: Shape, axis: int) -> str:
-        places = np.arange(shape[axis], dtype=np.int32)
-        column = places.reshape(-1, *(1,) * (len(shape) - axis - 1))
         expanded = self._node("Unsqueeze", positions, self._integer((axis + 1,)))
-        return self._node("Equal", expanded, self._constant(column))
+        return self._node("Equal", expanded, self._constant(place_numbers(shape, axis)))
 
     @override
     def where(self, condition: str, if_true: str, if_false: str) -> str:

@@ -18,8 +18,8 @@ import onnx
 from onnx_lippa.arrays import AnyArray, Shape, size
 from onnx_lippa.errors import ModelError, NodeProblem, Unsupported, UnsupportedModelError
 from onnx_lippa.ir.layers.reshape import Reshape, merge_reshapes
-from onnx_lippa.ir.network import Network, Step
-from onnx_lippa.ir.output_activation import OutputActivation
+from onnx_lippa.ir.network import Network, OutputActivation
+from onnx_lippa.ir.passes import Step
 from onnx_lippa.onnx_io.control_flow import TensorSequence, UnrolledNode, Value, is_unrolled, unroll
 from onnx_lippa.onnx_io.folding import fold, is_constant, require_finite
 from onnx_lippa.onnx_io.graph import (

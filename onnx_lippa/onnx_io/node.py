@@ -11,7 +11,7 @@ import numpy as np
 from onnx_lippa.arrays import AnyArray, Float64, Shape
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.base import Layer
-from onnx_lippa.ir.output_activation import OutputActivation
+from onnx_lippa.ir.network import OutputActivation
 from onnx_lippa.onnx_io.limits import DEFAULT_LIMITS, SizeLimits
 
 Attribute: TypeAlias = int | float | str | list[int] | list[float] | list[str] | AnyArray

@@ -11,8 +11,7 @@ import onnx
 
 from onnx_lippa.arrays import FLOAT32, AnyArray, Float64, Floats, size
 from onnx_lippa.errors import ModelError, ModelMismatchError
-from onnx_lippa.ir.network import Network
-from onnx_lippa.ir.output_activation import OutputActivation
+from onnx_lippa.ir.network import Network, OutputActivation
 from onnx_lippa.onnx_io.interface import Batch, Interface
 from onnx_lippa.onnx_io.reader import ModelFile
 from onnx_lippa.onnx_io.runtime import Runtime, open_runtime

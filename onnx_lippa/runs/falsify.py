@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from onnx_lippa.attacks import AttackMethod, sample_boxes
 from onnx_lippa.errors import InputError
-from onnx_lippa.ir.output_activation import OutputActivation
+from onnx_lippa.ir.network import OutputActivation
 from onnx_lippa.onnx_io import LoadLimits, Model, load
 from onnx_lippa.runs.finding import Answer, Finding
 from onnx_lippa.spec import (

@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from onnx_lippa.errors import ModelError
-from onnx_lippa.ir.output_activation import OutputActivation
+from onnx_lippa.ir.network import OutputActivation
 from onnx_lippa.onnx_io import inspect, load
 from onnx_lippa.onnx_io.graph import needed_nodes
 from tests.support.graphs import graph_model, load_model, node, normal, saved

@@ -5,10 +5,10 @@ import pytest
 
 from onnx_lippa.errors import ModelError, ModelMismatchError
 from onnx_lippa.ir.algebra import NumpyAlgebra
-from onnx_lippa.ir.layers.activation import LeakyRelu, Relu
+from onnx_lippa.ir.layers.activation import Activation, LeakyRelu, Relu
 from onnx_lippa.ir.layers.elementwise import WeightedSum
 from onnx_lippa.ir.layers.linear_map import LinearMap
-from onnx_lippa.ir.output_activation import OutputActivation
+from onnx_lippa.ir.network import OutputActivation
 from tests.support.graphs import graph_model, load_model, node, normal, one_op, with_batch
 
 
@@ -72,7 +72,10 @@ def test_a_wrong_sign_in_a_residual_is_named(monkeypatch):
 
 
 def test_a_wrong_slope_is_named(monkeypatch):
-    monkeypatch.setattr(LeakyRelu, "below", property(lambda self: np.array(0.5)))
+    def wrong(self, shape, alpha):
+        Activation.__init__(self, shape, 0.5, 1.0)
+
+    monkeypatch.setattr(LeakyRelu, "__init__", wrong)
     nodes = [node("Gemm", "x w", "a"), node("LeakyRelu", "a", "y", alpha=0.49)]
     with pytest.raises(ModelMismatchError, match=r"step 2, LeakyRelu 'leakyrelu_y'"):
         load_model(graph_model(nodes, (3,), {"w": normal(1, 3, 3)}))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from onnx_lippa.ir.layers.reduce_max import ReduceMax
-from onnx_lippa.ir.network import Network, Step
+from onnx_lippa.ir.network import Network
+from onnx_lippa.ir.passes import Step
 from onnx_lippa.onnx_io import gradient_model
 from onnx_lippa.onnx_io.runtime import GradientRuntime
 from tests.support.layers import assert_near, check_layer

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from onnx_lippa.ir.output_activation import OutputActivation
+from onnx_lippa.ir.network import OutputActivation
 from tests.support.graphs import graph_model, load_model, node, normal, one_op, opsets_of
 from tests.support.layers import check_model, refusal
 

@@ -146,7 +146,7 @@ def check_affine(layer: AffineLayer, shapes: tuple[Shape, ...]) -> None:
     x, other = ([generator.normal(size=(rows, *s)) for s in shapes] for _ in range(2))
     linear = layer.linear(algebra, *x)
     assert linear.shape == (rows, *layer.shape)
-    offset = layer.offset()
+    offset = layer.offset
     whole = linear if offset is None else linear + np.broadcast_to(offset, layer.shape)
     assert_near(layer.forward(algebra, *x), whole, EXACT)
     mixed = layer.linear(algebra, *(2.0 * a - b for a, b in zip(x, other, strict=True)))

@@ -15,7 +15,8 @@ from onnx_lippa.ir.layers.convolution import Conv
 from onnx_lippa.ir.layers.elementwise import WeightedSum
 from onnx_lippa.ir.layers.linear_map import LinearMap
 from onnx_lippa.ir.layers.reshape import Reshape
-from onnx_lippa.ir.network import Network, Step
+from onnx_lippa.ir.network import Network
+from onnx_lippa.ir.passes import Step
 
 
 def network(input_shape: Shape, *steps: tuple[Layer, tuple[int, ...]]) -> Network:

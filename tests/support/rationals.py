@@ -61,7 +61,7 @@ class ExactNetwork:
                 total = [Fraction(0)] * size(layer.shape)
                 for matrix, operand in zip(matrices, operands, strict=True):
                     total = [t + dot(row, operand) for t, row in zip(total, matrix, strict=True)]
-                offset = layer.offset()
+                offset = layer.offset
                 if offset is not None:
                     wide = fractions(np.broadcast_to(offset, layer.shape))
                     total = [t + o for t, o in zip(total, wide, strict=True)]
@@ -83,9 +83,9 @@ class ExactNetwork:
 def _kinked(layer: Activation, x: Numbers) -> Numbers:
     parts = (
         fractions(np.broadcast_to(part, layer.shape))
-        for part in (layer.kink, layer.value, layer.below, layer.above)
+        for part in (layer.kink, layer.below, layer.above)
     )
-    return [v + (a if t >= k else b) * (t - k) for t, k, v, b, a in zip(x, *parts, strict=True)]
+    return [k + (a if t >= k else b) * (t - k) for t, k, b, a in zip(x, *parts, strict=True)]
 
 
 def inside(domain: InputDomain, generator: np.random.Generator) -> Numbers:

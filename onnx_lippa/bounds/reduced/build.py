@@ -78,9 +78,9 @@ def _reduce_kink(
     reduction: Reduction, layer: Activation, operand: AffineExpressions, origin: Integers
 ) -> AffineExpressions:
     flat: Shape = (size(layer.shape),)
-    kink, value, below, above = (
+    kink, below, above = (
         np.broadcast_to(part, layer.shape).ravel()
-        for part in (layer.kink, layer.value, layer.below, layer.above)
+        for part in (layer.kink, layer.below, layer.above)
     )
     x = operand.reshape(flat).shift(-kink)
     z = reduction.relu(x, origin)
@@ -88,7 +88,7 @@ def _reduce_kink(
         z = z.scale(above - below, EPSILON * np.abs(above - below)).add(x.scale(below))
     else:
         z = z.scale(above)
-    return z.shift(value).reshape(layer.shape)
+    return z.shift(kink).reshape(layer.shape)
 
 
 def _reduce_maximum(

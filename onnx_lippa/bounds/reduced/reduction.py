@@ -113,7 +113,7 @@ class Reduction:
                 on_units = self._map_coefficients(layer, [one.on_units for one in wide])
             pairs = [np.stack([one.size, one.error]) for one in wide]
             sizes, errors = np.array(layer.linear(_ALGEBRA, *pairs))
-            offset = layer.offset()
+            offset = layer.offset
             if offset is not None:
                 on_input[0] += offset
                 errors += np.where(offset == 0, 0.0, EPSILON * np.abs(on_input[0]))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from onnx_lippa.arrays import Float64, Integers, Shape
+import numpy as np
+
+from onnx_lippa.arrays import AnyArray, Float64, Integers, Shape
 
 V = TypeVar("V")
 
@@ -32,21 +34,38 @@ class ConvGeometry:
 
     def output_extents(self, extents: tuple[int, ...]) -> tuple[int, ...]:
         """Spatial extents of the output for an input of these spatial extents."""
-        return tuple(
-            (extent + before + after - (dilation * (kernel - 1) + 1)) // stride + 1
-            for extent, (before, after), dilation, kernel, stride in zip(
-                extents, self.pads, self.dilations, self.kernel, self.strides, strict=True
-            )
-        )
+        return tuple(room // stride + 1 for room, stride in self._rooms(extents))
 
     def leftover(self, extents: tuple[int, ...]) -> tuple[int, ...]:
         """Trailing (padded) input positions that the kernel never reaches, per spatial axis."""
-        return tuple(
-            (extent + before + after - (dilation * (kernel - 1) + 1)) % stride
-            for extent, (before, after), dilation, kernel, stride in zip(
-                extents, self.pads, self.dilations, self.kernel, self.strides, strict=True
-            )
-        )
+        return tuple(room % stride for room, stride in self._rooms(extents))
+
+    def _rooms(self, extents: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+        """How far the kernel can move from its first place, and its stride, per spatial axis."""
+        for extent, (before, after), span, stride in zip(
+            extents, self.pads, self.spans, self.strides, strict=True
+        ):
+            yield extent + before + after - span, stride
+
+    @property
+    def spans(self) -> tuple[int, ...]:
+        """Extent of the dilated kernel along each spatial axis."""
+        return tuple(d * (k - 1) + 1 for d, k in zip(self.dilations, self.kernel, strict=True))
+
+    def without_pads(self) -> ConvGeometry:
+        """The same movement over an input that is padded already."""
+        return replace(self, pads=((0, 0),) * len(self.kernel))
+
+
+def repeated_axes(source: Shape, shape: Shape) -> tuple[int, ...]:
+    """The axes of batches of samples ``source`` along which they repeat samples ``shape``."""
+    padded = (1,) * (len(source) - len(shape)) + shape
+    return tuple(i + 1 for i, (s, t) in enumerate(zip(source, padded, strict=True)) if t == 1 != s)
+
+
+def place_numbers(shape: Shape, axis: int) -> AnyArray:
+    """The numbers 0, 1, ... along one axis of samples of this shape, ready to broadcast; int32."""
+    return np.arange(shape[axis], dtype=np.int32).reshape(-1, *(1,) * (len(shape) - axis - 1))
 
 
 class Algebra(ABC, Generic[V]):
@@ -59,6 +78,14 @@ class Algebra(ABC, Generic[V]):
     @abstractmethod
     def add(self, left: V, right: V) -> V:
         """Sum of two operands of the same shape."""
+
+    def subtract(self, left: V, right: V) -> V:
+        """Difference of two operands of the same shape."""
+        return self.add(left, self.negate(right))
+
+    def negate(self, x: V) -> V:
+        """``-x``."""
+        return self.scale(x, np.array(-1.0))
 
     @abstractmethod
     def add_constant(self, x: V, constant: Float64) -> V:

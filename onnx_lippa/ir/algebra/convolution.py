@@ -23,7 +23,7 @@ def convolve(x: AnyArray, weight: AnyArray, geometry: ConvGeometry) -> AnyArray:
     """Cross-correlation of (n, channels, *extents) with (maps, channels/groups, *kernel)."""
     if any(before or after for before, after in geometry.pads):
         x = np.pad(x, ((0, 0), (0, 0), *geometry.pads))
-    places = _unpadded(geometry).output_extents(x.shape[2:])
+    places = geometry.without_pads().output_extents(x.shape[2:])
     if _is_depthwise(weight, geometry):
         return _convolve_depthwise(x, weight, geometry, places)
     if _is_matrix(geometry):
@@ -53,12 +53,12 @@ def convolve_transposed(
     reached = tuple(e + b + a for e, (b, a) in zip(extents, geometry.pads, strict=True))
     padded = np.zeros((n, channels, *reached), dtype=u.dtype)
     if _is_depthwise(weight, geometry):
-        _scatter_depthwise(u, weight, geometry, padded)
+        _fold_depthwise(u, weight, geometry, padded)
     elif _is_matrix(geometry):
         flat = np.matmul(_matrix(weight).T, u.reshape(n, u.shape[1], -1))
         padded[_positions((0,) * len(places), places, geometry)] = flat.reshape(n, -1, *places)
     else:
-        _scatter(u, weight, geometry, padded)
+        _fold_windows(u, weight, geometry, padded)
     inner: _Index = (
         ...,
         *(
@@ -69,8 +69,8 @@ def convolve_transposed(
     return padded[inner]
 
 
-def _scatter(u: AnyArray, weight: AnyArray, geometry: ConvGeometry, padded: AnyArray) -> None:
-    """Adds the share of every window at its place."""
+def _fold_windows(u: AnyArray, weight: AnyArray, geometry: ConvGeometry, padded: AnyArray) -> None:
+    """Adds the share of every window at its place (col2im)."""
     n, places = len(u), u.shape[2:]
     for group, part in _groups(weight, geometry):
         maps = len(part)
@@ -110,7 +110,7 @@ def _convolve_depthwise(
     return out.reshape(len(x), -1, *places)
 
 
-def _scatter_depthwise(
+def _fold_depthwise(
     u: AnyArray, weight: AnyArray, geometry: ConvGeometry, padded: AnyArray
 ) -> None:
     places = u.shape[2:]
@@ -129,16 +129,6 @@ def _factors(
         yield copy, tuple(tap), split[where].reshape(-1, *(1,) * len(geometry.kernel))
 
 
-def _unpadded(geometry: ConvGeometry) -> ConvGeometry:
-    return ConvGeometry(
-        geometry.kernel,
-        geometry.strides,
-        geometry.dilations,
-        ((0, 0),) * len(geometry.kernel),
-        geometry.groups,
-    )
-
-
 def _groups(weight: AnyArray, geometry: ConvGeometry) -> list[tuple[int, AnyArray]]:
     maps = weight.shape[0] // geometry.groups
     return [(g, weight[g * maps : (g + 1) * maps]) for g in range(geometry.groups)]
@@ -146,9 +136,8 @@ def _groups(weight: AnyArray, geometry: ConvGeometry) -> list[tuple[int, AnyArra
 
 def _windows(padded: AnyArray, geometry: ConvGeometry) -> AnyArray:
     """Every position of the kernel: (n, channels, *places, *kernel), a view."""
-    spans = tuple(d * (k - 1) + 1 for d, k in zip(geometry.dilations, geometry.kernel, strict=True))
-    spatial = len(spans)
-    view = sliding_window_view(padded, spans, axis=tuple(range(2, 2 + spatial)))
+    spatial = tuple(range(2, padded.ndim))
+    view = sliding_window_view(padded, geometry.spans, axis=spatial)
     steps = tuple(slice(None, None, s) for s in geometry.strides)
     taps = tuple(slice(None, None, d) for d in geometry.dilations)
     chosen: _Index = (slice(None), slice(None), *steps, *taps)

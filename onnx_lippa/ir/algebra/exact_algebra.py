@@ -7,7 +7,7 @@ layers is therefore evaluated exactly. This is slow, and meant for few samples.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
 from typing import Final, final
@@ -211,4 +211,4 @@ class _Objects(NumpyAlgebra):
         wide = [e + b + a for e, (b, a) in zip(extents, geometry.pads, strict=True)]
         padded = np.zeros((*x.shape[:2], *wide), dtype=object)
         padded[(slice(None), slice(None), *inner)] = x
-        return convolve(padded, weight, replace(geometry, pads=((0, 0),) * len(wide)))
+        return convolve(padded, weight, geometry.without_pads())

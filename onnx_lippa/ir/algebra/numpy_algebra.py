@@ -8,7 +8,7 @@ import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import AnyArray, Float64, Integers, Shape
-from onnx_lippa.ir.algebra.base import Algebra, ConvGeometry
+from onnx_lippa.ir.algebra.base import Algebra, ConvGeometry, place_numbers, repeated_axes
 from onnx_lippa.ir.algebra.convolution import convolve, convolve_transposed
 
 
@@ -76,10 +76,7 @@ class NumpyAlgebra(Algebra[AnyArray]):
 
     @override
     def sum_to(self, u: AnyArray, source: Shape, shape: Shape) -> AnyArray:
-        padded = (1,) * (len(source) - len(shape)) + shape
-        axes = tuple(
-            i + 1 for i, (s, t) in enumerate(zip(source, padded, strict=True)) if t == 1 != s
-        )
+        axes = repeated_axes(source, shape)
         total = u.sum(axis=axes, keepdims=True) if axes else u
         return total.reshape(u.shape[0], *shape)
 
@@ -101,9 +98,7 @@ class NumpyAlgebra(Algebra[AnyArray]):
 
     @override
     def one_hot(self, positions: AnyArray, shape: Shape, axis: int) -> AnyArray:
-        places = np.arange(shape[axis], dtype=np.int32)
-        column = places.reshape(-1, *(1,) * (len(shape) - axis - 1))
-        return np.expand_dims(positions, axis + 1) == column
+        return np.expand_dims(positions, axis + 1) == place_numbers(shape, axis)
 
     @override
     def where(self, condition: AnyArray, if_true: AnyArray, if_false: AnyArray) -> AnyArray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Final, TypeVar, final
 
 import numpy as np
@@ -15,54 +14,31 @@ from onnx_lippa.ir.layers.base import PiecewiseLayer, Split
 
 V = TypeVar("V")
 
-_ZERO: Final = np.array(0.0)
-_MINUS: Final = np.array(-1.0)
-
 
 class Activation(PiecewiseLayer):
-    """``z = value + above * (x - kink)`` where ``x >= kink``, with slope ``below`` elsewhere.
+    """``z = kink + above * (x - kink)`` where ``x >= kink``, with slope ``below`` elsewhere.
 
-    The state of a unit is 1 where ``x >= kink`` and 0 elsewhere (eq. 8). A subclass gives the
-    kink, the value there, and the two slopes; slopes may differ from unit to unit.
+    The state of a unit is 1 where ``x >= kink`` and 0 elsewhere (eq. 8). Slopes and kinks may
+    differ from unit to unit: they are broadcast to the sample's shape.
+
+    Attributes:
+        below: slope below the kink.
+        above: slope above the kink.
+        kink: where the slope changes, and the value there.
     """
 
-    def __init__(self, shape: Shape) -> None:
-        self._shape = shape
-
-    @property
-    def kink(self) -> Float64:
-        """Where the slope changes, broadcast to the sample's shape."""
-        return _ZERO
-
-    @property
-    def value(self) -> Float64:
-        """The function at the kink, broadcast to the sample's shape."""
-        return _ZERO
-
-    @property
-    @abstractmethod
-    def below(self) -> Float64:
-        """Slope below the kink, broadcast to the sample's shape."""
-
-    @property
-    @abstractmethod
-    def above(self) -> Float64:
-        """Slope above the kink, broadcast to the sample's shape."""
-
-    @property
-    @override
-    def shape(self) -> Shape:
-        return self._shape
-
-    @property
-    @override
-    def constraints_shape(self) -> Shape:
-        """One face a unit."""
-        return self._shape
-
-    @override
-    def forward(self, algebra: Algebra[V], x: V) -> V:
-        return self.piece(algebra, self.state(algebra, x), x)
+    def __init__(
+        self,
+        shape: Shape,
+        below: float | Float64,
+        above: float | Float64,
+        *weights: Float64,
+        kink: float | Float64 = 0.0,
+    ) -> None:
+        super().__init__(shape, *weights)
+        self.below: Final = np.asarray(below)
+        self.above: Final = np.asarray(above)
+        self.kink: Final = np.asarray(kink)
 
     @override
     def state(self, algebra: Algebra[V], x: V) -> V:
@@ -71,7 +47,7 @@ class Activation(PiecewiseLayer):
     @override
     def piece(self, algebra: Algebra[V], state: V, x: V) -> V:
         z = self.piece_transpose(algebra, state, self._above_kink(algebra, x))  # it is diagonal
-        return algebra.add_constant(z, self.value) if np.any(self.value) else z
+        return algebra.add_constant(z, self.kink) if np.any(self.kink) else z
 
     def _above_kink(self, algebra: Algebra[V], x: V) -> V:
         """``x - kink``."""
@@ -83,7 +59,7 @@ class Activation(PiecewiseLayer):
             return algebra.mask(state, _scale(algebra, u, self.above))
         lowered = _scale(algebra, u, self.below)
         if not np.any(self.above):
-            return algebra.add(lowered, algebra.scale(algebra.mask(state, lowered), _MINUS))
+            return algebra.subtract(lowered, algebra.mask(state, lowered))
         return algebra.where(state, _scale(algebra, u, self.above), lowered)
 
     @override
@@ -93,22 +69,21 @@ class Activation(PiecewiseLayer):
 
     @override
     def constraints_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
-        return algebra.where(state, u, algebra.scale(u, _MINUS))
+        return algebra.where(state, u, algebra.negate(u))
 
     @override
     def split(self) -> Split:
-        """``x = kink + p - n``, ``z = value + a p - b n``."""
-        units = size(self._shape)
-        identity = sp.eye_array(units)
-        above, below, kink, value = (
-            np.broadcast_to(part, self._shape).ravel()
-            for part in (self.above, self.below, self.kink, self.value)
+        """``x = kink + p - n``, ``z = kink + a p - b n``."""
+        identity = sp.eye_array(size(self.shape))
+        above, below, kink = (
+            np.broadcast_to(part, self.shape).ravel()
+            for part in (self.above, self.below, self.kink)
         )
         return Split(
             link=sp.csr_array(sp.hstack([identity, -identity])),
             link_offset=kink,
             output=sp.csr_array(sp.hstack([sp.diags_array(above), -sp.diags_array(below)])),
-            output_offset=value,
+            output_offset=kink,
         )
 
     @override
@@ -127,19 +102,13 @@ def _scale(algebra: Algebra[V], u: V, slope: Float64) -> V:
 class Relu(Activation):
     """``z = max(x, 0)``."""
 
-    @property
-    @override
-    def below(self) -> Float64:
-        return np.array(0.0)
-
-    @property
-    @override
-    def above(self) -> Float64:
-        return np.array(1.0)
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape, 0.0, 1.0)
 
     @override
-    def forward(self, algebra: Algebra[V], x: V) -> V:
+    def forward(self, algebra: Algebra[V], *inputs: V) -> V:
         """The one operation every backend has."""
+        (x,) = inputs
         return algebra.relu(x)
 
 
@@ -148,18 +117,7 @@ class LeakyRelu(Activation):
     """``z = x`` where ``x >= 0``, ``alpha x`` elsewhere."""
 
     def __init__(self, shape: Shape, alpha: float) -> None:
-        super().__init__(shape)
-        self._alpha = np.array(alpha)
-
-    @property
-    @override
-    def below(self) -> Float64:
-        return self._alpha
-
-    @property
-    @override
-    def above(self) -> Float64:
-        return np.array(1.0)
+        super().__init__(shape, alpha, 1.0)
 
 
 @final
@@ -167,108 +125,53 @@ class PRelu(Activation):
     """``z = x`` where ``x >= 0``, ``slope * x`` elsewhere; the slope broadcasts to x."""
 
     def __init__(self, shape: Shape, slope: Float64) -> None:
-        super().__init__(shape)
-        self._slope = slope
-
-    @property
-    @override
-    def parameters(self) -> int:
-        return self._slope.size
-
-    @property
-    @override
-    def below(self) -> Float64:
-        return self._slope
-
-    @property
-    @override
-    def above(self) -> Float64:
-        return np.array(1.0)
+        super().__init__(shape, slope, 1.0, slope)
 
 
 @final
 class Abs(Activation):
     """``z = |x|``."""
 
-    @property
-    @override
-    def below(self) -> Float64:
-        return np.array(-1.0)
-
-    @property
-    @override
-    def above(self) -> Float64:
-        return np.array(1.0)
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape, -1.0, 1.0)
 
 
 class _WithConstant(Activation):
-    """``z = bound`` on one side of the bound, ``z = x`` on the other.
-
-    Args:
-        shape: sample shape of x.
-        bound: broadcasts to x.
-    """
-
-    def __init__(self, shape: Shape, bound: Float64) -> None:
-        super().__init__(shape)
-        self._bound = bound
-
-    @property
-    @override
-    def kink(self) -> Float64:
-        return self._bound
-
-    @property
-    @override
-    def value(self) -> Float64:
-        return self._bound
+    """``z = x`` on one side of a constant that broadcasts to x, and the constant on the other."""
 
     def _constant(self, algebra: Algebra[V], x: V) -> V:
-        """The bound in the shape of x.
+        """The constant in the shape of x.
 
-        With ``x - bound + bound`` instead, a bound far away would round off all of x.
+        With ``x - kink + kink`` instead, a constant far away would round off all of x.
         """
-        return algebra.add_constant(algebra.scale(x, np.array(0.0)), self._bound)
+        return algebra.add_constant(algebra.scale(x, np.array(0.0)), self.kink)
 
 
 @final
 class MaxWithConstant(_WithConstant):
     """``z = max(x, bound)``."""
 
-    @property
-    @override
-    def below(self) -> Float64:
-        return np.array(0.0)
-
-    @property
-    @override
-    def above(self) -> Float64:
-        return np.array(1.0)
+    def __init__(self, shape: Shape, bound: float | Float64) -> None:
+        super().__init__(shape, 0.0, 1.0, kink=bound)
 
     @override
     def piece(self, algebra: Algebra[V], state: V, x: V) -> V:
-        if not np.any(self._bound):
+        if not np.any(self.kink):
             return algebra.mask(state, x)
         return algebra.where(state, x, self._constant(algebra, x))
 
     @override
-    def forward(self, algebra: Algebra[V], x: V) -> V:
-        return super().forward(algebra, x) if np.any(self._bound) else algebra.relu(x)
+    def forward(self, algebra: Algebra[V], *inputs: V) -> V:
+        (x,) = inputs
+        return super().forward(algebra, x) if np.any(self.kink) else algebra.relu(x)
 
 
 @final
 class MinWithConstant(_WithConstant):
     """``z = min(x, bound)``."""
 
-    @property
-    @override
-    def below(self) -> Float64:
-        return np.array(1.0)
-
-    @property
-    @override
-    def above(self) -> Float64:
-        return np.array(0.0)
+    def __init__(self, shape: Shape, bound: float | Float64) -> None:
+        super().__init__(shape, 1.0, 0.0, kink=bound)
 
     @override
     def piece(self, algebra: Algebra[V], state: V, x: V) -> V:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
+from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Shape, States, size
 from onnx_lippa.ir.algebra import Algebra, NumpyAlgebra
@@ -24,40 +25,58 @@ _COLUMNS_AT_ONCE = 512
 """Unit vectors that :meth:`AffineLayer.matrices` pushes through a layer at once."""
 
 
-class Layer(ABC):
-    """One operator of a network, on samples of known shapes."""
+def with_extent(shape: Shape, axis: int, extent: int) -> Shape:
+    """The shape with another extent of one axis."""
+    return (*shape[:axis], extent, *shape[axis + 1 :])
 
-    @property
-    @abstractmethod
-    def shape(self) -> Shape:
-        """Shape of the output for one sample."""
+
+class Layer(ABC):
+    """One operator of a network, on samples of known shapes.
+
+    Attributes:
+        shape: shape of the output for one sample.
+        weights: the constants that training found, None for an absent one.
+    """
+
+    def __init__(self, shape: Shape, *weights: Float64 | None) -> None:
+        self.shape: Final = shape
+        self.weights: Final = weights
 
     @property
     def parameters(self) -> int:
-        """Number of weights and biases held."""
-        return 0
+        """Number of weights and biases."""
+        return sum(weight.size for weight in self.weights if weight is not None)
+
+    @abstractmethod
+    def forward(self, algebra: Algebra[V], *inputs: V) -> V:
+        """The output for these inputs."""
 
 
 class AffineLayer(Layer):
-    """``y = A x_1 + B x_2 + ... + c``: linear in all its inputs together, plus an offset."""
+    """``y = A x_1 + B x_2 + ... + c``: linear in all its inputs together, plus an offset.
+
+    Attributes:
+        offset: the constant c, of the output's shape or one that broadcasts to it; None for 0.
+    """
+
+    def __init__(
+        self, shape: Shape, *weights: Float64 | None, offset: Float64 | None = None
+    ) -> None:
+        super().__init__(shape, *weights)
+        self.offset: Final = offset
 
     @abstractmethod
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
         """The linear part."""
 
-    def offset(self) -> Float64 | None:
-        """The constant part, of the output's shape or one that broadcasts to it; None for 0."""
-        return None
-
     @abstractmethod
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
         """The transpose of the linear part, one result for every input."""
 
+    @override
     def forward(self, algebra: Algebra[V], *inputs: V) -> V:
-        """The whole map."""
         result = self.linear(algebra, *inputs)
-        offset = self.offset()
-        return result if offset is None else algebra.add_constant(result, offset)
+        return result if self.offset is None else algebra.add_constant(result, self.offset)
 
     def matrices(self) -> tuple[sp.csr_array, ...]:
         """The linear part as sparse matrices (outputs, inputs), one for every input.
@@ -104,11 +123,21 @@ class PiecewiseLayer(Layer):
     """Affine on each of finitely many polyhedra of its input; one input.
 
     A *state* is the index of each unit's piece: an array of int8 in NumPy, a tensor in a graph.
+
+    Attributes:
+        constraints_shape: shape of the region constraints' slacks for one sample.
     """
 
-    @abstractmethod
-    def forward(self, algebra: Algebra[V], x: V) -> V:
-        """The layer itself."""
+    def __init__(
+        self, shape: Shape, *weights: Float64 | None, constraints_shape: Shape | None = None
+    ) -> None:
+        super().__init__(shape, *weights)
+        self.constraints_shape: Final = shape if constraints_shape is None else constraints_shape
+
+    @override
+    def forward(self, algebra: Algebra[V], *inputs: V) -> V:
+        (x,) = inputs
+        return self.piece(algebra, self.state(algebra, x), x)
 
     @abstractmethod
     def state(self, algebra: Algebra[V], x: V) -> V:
@@ -129,11 +158,6 @@ class PiecewiseLayer(Layer):
     @abstractmethod
     def constraints_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
         """The transpose of the linear part of :meth:`constraints`."""
-
-    @property
-    @abstractmethod
-    def constraints_shape(self) -> Shape:
-        """Shape of the slacks for one sample."""
 
     @abstractmethod
     def split(self) -> Split:

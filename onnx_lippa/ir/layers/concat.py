@@ -8,9 +8,9 @@ from typing import TypeAlias, TypeVar, final
 import numpy as np
 from typing_extensions import override
 
-from onnx_lippa.arrays import Float64, Shape
+from onnx_lippa.arrays import Float64, Integers, Shape
 from onnx_lippa.ir.algebra import Algebra
-from onnx_lippa.ir.layers.base import AffineLayer
+from onnx_lippa.ir.layers.base import AffineLayer, with_extent
 from onnx_lippa.ir.layers.elementwise import WeightedSum
 
 V = TypeVar("V")
@@ -40,28 +40,21 @@ class Concat(AffineLayer):
         self._computed = [part for part in parts if not isinstance(part, np.ndarray)]
         self._sources = self._computed if sources is None else list(sources)
         shapes = [p.shape if isinstance(p, np.ndarray) else p for p in parts]
-        ends = np.cumsum([shape[axis] for shape in shapes])
-        total = int(ends[-1])
-        places = np.full(total, -1, dtype=np.int64)
-        self._shape: Shape = (*shapes[0][:axis], total, *shapes[0][axis + 1 :])
-        self._slices: list[np.ndarray] = []
-        constant = np.zeros(self._shape)
-        for part, end in zip(parts, ends, strict=True):
+        extents = [shape[axis] for shape in shapes]
+        entries = np.split(np.arange(sum(extents)), np.cumsum(extents)[:-1])
+        shape = with_extent(shapes[0], axis, sum(extents))
+        constant = np.zeros(shape)
+        self._slices: list[Integers] = []
+        for part, mine in zip(parts, entries, strict=True):
             if isinstance(part, np.ndarray):
-                begin = end - part.shape[axis]
-                constant[(slice(None),) * axis + (slice(begin, end),)] = part
+                constant[(slice(None),) * axis + (mine,)] = part
             else:
-                mine = np.arange(end - part[axis], end)
-                places[mine] = sum(map(len, self._slices)) + np.arange(len(mine))
                 self._slices.append(mine)
-        self._extent = sum(map(len, self._slices))
-        self._places = places
-        self._constant = constant if np.any(constant) else None
-
-    @property
-    @override
-    def shape(self) -> Shape:
-        return self._shape
+        super().__init__(shape, offset=constant if np.any(constant) else None)
+        filled = np.concatenate(self._slices)
+        self._extent = filled.size
+        self._places = np.full(shape[axis], -1, dtype=np.int64)
+        self._places[filled] = np.arange(filled.size)
 
     @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
@@ -72,17 +65,12 @@ class Concat(AffineLayer):
         joined = algebra.concatenate(parts, self._axis) if len(parts) > 1 else parts[0]
         if self._extent == len(self._places):
             return joined
-        source = (*self._shape[: self._axis], self._extent, *self._shape[self._axis + 1 :])
+        source = with_extent(self.shape, self._axis, self._extent)
         return algebra.take(joined, self._axis, source, self._places)
 
     @override
-    def offset(self) -> Float64 | None:
-        """The constants at their positions."""
-        return self._constant
-
-    @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        shares = [algebra.take(u, self._axis, self._shape, mine) for mine in self._slices]
+        shares = [algebra.take(u, self._axis, self.shape, mine) for mine in self._slices]
         return tuple(
             share if source == part else algebra.reshape(share, source)
             for share, source, part in zip(shares, self._sources, self._computed, strict=True)
@@ -101,12 +89,11 @@ class Stack(AffineLayer):
 
     def __init__(self, sources: Sequence[Shape], parts: Sequence[Part], shape: Shape) -> None:
         self._sources = tuple(sources)
-        self._shape: Shape = (len(parts), *shape)
         whole = np.broadcast_to(0.0, shape)  # a summand of this shape broadcasts the operand
         self._places = np.full(len(parts), -1, dtype=np.int64)
         self._parts: list[tuple[int, WeightedSum]] = []
         self._factors: list[float] = []
-        constant = np.zeros(self._shape)
+        constant = np.zeros((len(parts), *shape))
         for place, part in enumerate(parts):
             if isinstance(part, np.ndarray):
                 constant[place] = part
@@ -115,12 +102,7 @@ class Stack(AffineLayer):
                 self._places[place] = len(self._parts)
                 self._factors.append(factor)
                 self._parts.append((index, WeightedSum([sources[index]], [factor], whole)))
-        self._constant = constant if np.any(constant) else None
-
-    @property
-    @override
-    def shape(self) -> Shape:
-        return self._shape
+        super().__init__(constant.shape, offset=constant if np.any(constant) else None)
 
     def source(self, place: int) -> tuple[int, Shape] | None:
         """The operand that an entry of the new axis copies, and its shape, or None."""
@@ -132,19 +114,14 @@ class Stack(AffineLayer):
 
     @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        row = (1, *self._shape[1:])
+        row = (1, *self.shape[1:])
         rows = [
             algebra.reshape(part.linear(algebra, inputs[index]), row) for index, part in self._parts
         ]
         joined = algebra.concatenate(rows, 0) if len(rows) > 1 else rows[0]
         if len(rows) == len(self._places):
             return joined
-        return algebra.take(joined, 0, (len(rows), *self._shape[1:]), self._places)
-
-    @override
-    def offset(self) -> Float64 | None:
-        """The constants at their positions."""
-        return self._constant
+        return algebra.take(joined, 0, (len(rows), *self.shape[1:]), self._places)
 
     @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
@@ -153,8 +130,8 @@ class Stack(AffineLayer):
             if number < 0:
                 continue
             index, part = self._parts[number]
-            row = algebra.take(u, 0, self._shape, np.array([place]))
-            (share,) = part.transpose(algebra, algebra.reshape(row, self._shape[1:]))
+            row = algebra.take(u, 0, self.shape, np.array([place]))
+            (share,) = part.transpose(algebra, algebra.reshape(row, self.shape[1:]))
             known = total[index]
             total[index] = share if known is None else algebra.add(known, share)
         return tuple(share for share in total if share is not None)

@@ -1,7 +1,8 @@
-"""Convolutions, their transposes, and depthwise convolutions."""
+"""Convolutions, depthwise ones among them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeVar, final
 
 import numpy as np
@@ -29,75 +30,17 @@ class Conv(AffineLayer):
         self, source: Shape, weight: Float64, bias: Float64 | None, geometry: ConvGeometry
     ) -> None:
         self._weight, self._geometry, self._extents = weight, geometry, source[1:]
-        self._bias = None if bias is None else bias.reshape(-1, *(1,) * len(self._extents))
-        self._shape = (weight.shape[0], *geometry.output_extents(self._extents))
-
-    @property
-    @override
-    def shape(self) -> Shape:
-        return self._shape
-
-    @property
-    @override
-    def parameters(self) -> int:
-        return self._weight.size + (0 if self._bias is None else self._bias.size)
+        offset = None if bias is None else bias.reshape(-1, *(1,) * len(self._extents))
+        shape = (weight.shape[0], *geometry.output_extents(self._extents))
+        super().__init__(shape, weight, bias, offset=offset)
 
     @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
         return algebra.conv(inputs[0], self._weight, self._geometry)
 
     @override
-    def offset(self) -> Float64 | None:
-        return self._bias
-
-    @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
         return (algebra.conv_transpose(u, self._weight, self._geometry, self._extents),)
-
-
-@final
-class ConvTranspose(AffineLayer):
-    """The transpose of a convolution from (channels, *extents) to (maps, *places), and a bias.
-
-    Args:
-        weight: (maps, channels / groups, *kernel), that of the convolution.
-        bias: (channels,) or None.
-        geometry: how the convolution's kernel moves.
-        extents: the spatial extents it is given, and this layer gives.
-    """
-
-    def __init__(
-        self,
-        weight: Float64,
-        bias: Float64 | None,
-        geometry: ConvGeometry,
-        extents: tuple[int, ...],
-    ) -> None:
-        self._weight, self._geometry, self._extents = weight, geometry, extents
-        self._bias = None if bias is None else bias.reshape(-1, *(1,) * len(extents))
-        self._shape: Shape = (weight.shape[1] * geometry.groups, *extents)
-
-    @property
-    @override
-    def shape(self) -> Shape:
-        return self._shape
-
-    @property
-    @override
-    def parameters(self) -> int:
-        return self._weight.size + (0 if self._bias is None else self._bias.size)
-
-    @override
-    def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        return algebra.conv_transpose(inputs[0], self._weight, self._geometry, self._extents)
-
-    @override
-    def offset(self) -> Float64 | None:
-        return self._bias
-
-    @override
-    def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        return (algebra.conv(u, self._weight, self._geometry),)
 
 
 @final
@@ -122,18 +65,10 @@ class DepthwiseConv(AffineLayer):
         factor: Float64 | None = None,
     ) -> None:
         channels, self._extents = source[0], source[1:]
-        self._geometry = ConvGeometry(
-            geometry.kernel, geometry.strides, geometry.dilations, geometry.pads, channels
-        )
+        self._geometry = replace(geometry, groups=channels)
         self._weight = np.tile(kernels[:, None], (channels, *(1,) * kernels.ndim))
         self._factor = factor
-        places = geometry.output_extents(self._extents)
-        self._shape: Shape = (channels * len(kernels), *places)
-
-    @property
-    @override
-    def shape(self) -> Shape:
-        return self._shape
+        super().__init__((channels * len(kernels), *geometry.output_extents(self._extents)))
 
     @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:

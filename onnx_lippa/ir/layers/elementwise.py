@@ -25,38 +25,27 @@ class ScaleShift(AffineLayer):
         shift: summand, or None for 0.
     """
 
-    def __init__(self, source: Shape, scale: Float64 | None, shift: Float64 | None) -> None:
-        self._source, self._scale, self._shift = source, scale, shift
+    def __init__(
+        self,
+        source: Shape,
+        scale: float | Float64 | None = None,
+        shift: float | Float64 | None = None,
+    ) -> None:
+        scale, shift = (None if part is None else np.asarray(part) for part in (scale, shift))
+        self._source, self._scale = source, scale
         parts = [part.shape for part in (scale, shift) if part is not None]
-        self._shape: Shape = np.broadcast_shapes(source, *parts)
-
-    @property
-    @override
-    def shape(self) -> Shape:
-        return self._shape
-
-    @property
-    @override
-    def parameters(self) -> int:
-        return sum(part.size for part in (self._scale, self._shift) if part is not None)
+        super().__init__(np.broadcast_shapes(source, *parts), scale, shift, offset=shift)
 
     @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        (x,) = inputs
-        if self._shape != self._source:
-            wide = (1,) * (len(self._shape) - len(self._source)) + self._source
-            x = algebra.broadcast(algebra.reshape(x, wide), self._shape)
+        x = _broadcast(algebra, inputs[0], self._source, self.shape)
         return x if self._scale is None else algebra.scale(x, self._scale)
-
-    @override
-    def offset(self) -> Float64 | None:
-        return self._shift
 
     @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
         if self._scale is not None:
             u = algebra.scale(u, self._scale)
-        return (u if self._shape == self._source else algebra.sum_to(u, self._shape, self._source),)
+        return (sum_back(algebra, u, self.shape, self._source),)
 
 
 @final
@@ -75,22 +64,17 @@ class WeightedSum(AffineLayer):
         weights: Sequence[float | Float64],
         constant: Float64 | None = None,
     ) -> None:
-        self._sources, self._constant = tuple(sources), constant
+        self._sources = tuple(sources)
         self._weights = tuple(np.asarray(weight, dtype=np.float64) for weight in weights)
-        factors = [weight.shape for weight in self._weights]
-        constants = [] if constant is None else [constant.shape]
-        self._shape: Shape = np.broadcast_shapes(*sources, *factors, *constants)
-
-    @property
-    @override
-    def shape(self) -> Shape:
-        return self._shape
+        arrays = self._weights if constant is None else (*self._weights, constant)
+        shape = np.broadcast_shapes(*sources, *(array.shape for array in arrays))
+        super().__init__(shape, offset=constant)
 
     @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
         total: V | None = None
         for x, source, weight in zip(inputs, self._sources, self._weights, strict=True):
-            summand = self._wide(algebra, x, source)
+            summand = _broadcast(algebra, x, source, self.shape)
             if np.any(weight != 1.0):
                 summand = algebra.scale(summand, weight)
             total = summand if total is None else algebra.add(total, summand)
@@ -99,21 +83,26 @@ class WeightedSum(AffineLayer):
         return total
 
     @override
-    def offset(self) -> Float64 | None:
-        return self._constant
-
-    @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
         return tuple(
-            algebra.sum_to(part, self._shape, source) if source != self._shape else part
-            for part, source in (
-                (u if np.all(weight == 1.0) else algebra.scale(u, weight), source)
-                for source, weight in zip(self._sources, self._weights, strict=True)
+            sum_back(
+                algebra,
+                u if np.all(weight == 1.0) else algebra.scale(u, weight),
+                self.shape,
+                source,
             )
+            for source, weight in zip(self._sources, self._weights, strict=True)
         )
 
-    def _wide(self, algebra: Algebra[V], x: V, source: Shape) -> V:
-        if source == self._shape:
-            return x
-        aligned = (1,) * (len(self._shape) - len(source)) + source
-        return algebra.broadcast(algebra.reshape(x, aligned), self._shape)
+
+def _broadcast(algebra: Algebra[V], x: V, source: Shape, shape: Shape) -> V:
+    """Samples of shape ``source`` broadcast to ``shape``, which may have more axes."""
+    if source == shape:
+        return x
+    aligned = (1,) * (len(shape) - len(source)) + source
+    return algebra.broadcast(algebra.reshape(x, aligned), shape)
+
+
+def sum_back(algebra: Algebra[V], u: V, shape: Shape, source: Shape) -> V:
+    """The transpose of broadcasting ``source`` to ``shape``."""
+    return u if source == shape else algebra.sum_to(u, shape, source)

@@ -11,7 +11,7 @@ from typing_extensions import override
 from onnx_lippa.arrays import Integers, Shape
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.algebra import Algebra
-from onnx_lippa.ir.layers.base import AffineLayer, Layer
+from onnx_lippa.ir.layers.base import AffineLayer, Layer, with_extent
 
 V = TypeVar("V")
 
@@ -38,9 +38,8 @@ class Gather(AffineLayer):
             if not np.array_equal(taken, np.arange(source[axis]))
         }
         self._sources = {axis: _sources(p, source[axis]) for axis, p in self._positions.items()}
-        self._shape: Shape = tuple(
-            len(self._positions[axis]) if axis in self._positions else extent
-            for axis, extent in enumerate(source)
+        super().__init__(
+            tuple(len(self._positions.get(i, range(extent))) for i, extent in enumerate(source))
         )
 
     @property
@@ -48,27 +47,22 @@ class Gather(AffineLayer):
         """Whether every axis is kept."""
         return not self._positions
 
-    @property
-    @override
-    def shape(self) -> Shape:
-        return self._shape
-
     @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
         (x,) = inputs
         reached = self._source
         for axis, positions in self._positions.items():
             x = algebra.take(x, axis, reached, positions)
-            reached = _with(reached, axis, len(positions))
+            reached = with_extent(reached, axis, len(positions))
         return x
 
     @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
         """An entry gathered m times is the sum over m positions."""
-        reached = self._shape
+        reached = self.shape
         for axis, rounds in reversed(self._sources.items()):
             u = self._transpose_axis(algebra, u, axis, rounds, reached)
-            reached = _with(reached, axis, self._source[axis])
+            reached = with_extent(reached, axis, self._source[axis])
         return (u,)
 
     def _transpose_axis(
@@ -81,16 +75,13 @@ class Gather(AffineLayer):
             for places in rounds[1:]:
                 total = algebra.add(total, algebra.take(u, axis, reached, places))
             return total
-        collected = _with(reached, axis, self._source[axis])
+        collected = with_extent(reached, axis, self._source[axis])
         stacked = (*collected[:axis], len(rounds), *collected[axis:])
         spread = algebra.take(u, axis, reached, np.concatenate(rounds))
-        summed = algebra.sum_to(algebra.reshape(spread, stacked), stacked, _with(stacked, axis, 1))
-        return algebra.reshape(summed, collected)
-
-
-def _with(shape: Shape, axis: int, extent: int) -> Shape:
-    """The shape with another extent of one axis."""
-    return (*shape[:axis], extent, *shape[axis + 1 :])
+        spread = algebra.reshape(spread, stacked)
+        return algebra.reshape(
+            algebra.sum_to(spread, stacked, with_extent(stacked, axis, 1)), collected
+        )
 
 
 def gather(source: Shape, positions: Mapping[int, Integers]) -> tuple[Layer, ...]:

@@ -9,7 +9,8 @@ from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Shape
 from onnx_lippa.ir.algebra import Algebra
-from onnx_lippa.ir.layers.base import AffineLayer
+from onnx_lippa.ir.layers.base import AffineLayer, with_extent
+from onnx_lippa.ir.layers.elementwise import sum_back
 
 V = TypeVar("V")
 
@@ -26,37 +27,21 @@ class LinearMap(AffineLayer):
     """
 
     def __init__(self, source: Shape, weight: Float64, bias: Float64 | None = None) -> None:
-        self._source, self._weight, self._bias = source, weight, bias
+        self._source, self._weight = source, weight
         self._weight_t = weight.swapaxes(-1, -2)
-        self._shape: Shape = (*source[:-1], weight.shape[-1])
+        front = source[:-1]
         if weight.ndim > 2:
-            front = np.broadcast_shapes(source[:-2], weight.shape[:-2])
-            self._shape = (*front, source[-2], weight.shape[-1])
-
-    @property
-    @override
-    def shape(self) -> Shape:
-        return self._shape
-
-    @property
-    @override
-    def parameters(self) -> int:
-        return self._weight.size + (0 if self._bias is None else self._bias.size)
+            front = (*np.broadcast_shapes(source[:-2], weight.shape[:-2]), source[-2])
+        super().__init__((*front, weight.shape[-1]), weight, bias, offset=bias)
 
     @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
         return algebra.matmul(inputs[0], self._weight)
 
     @override
-    def offset(self) -> Float64 | None:
-        return self._bias
-
-    @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
         pulled = algebra.matmul(u, self._weight_t)
-        return (
-            _sum_broadcast(algebra, pulled, (*self._shape[:-1], self._source[-1]), self._source),
-        )
+        return (sum_back(algebra, pulled, (*self.shape[:-1], self._source[-1]), self._source),)
 
 
 @final
@@ -73,17 +58,7 @@ class LeftLinearMap(AffineLayer):
         self._source, self._weight = source, weight
         self._weight_t = weight.swapaxes(-1, -2)
         front = np.broadcast_shapes(source[:-2], weight.shape[:-2])
-        self._shape: Shape = (*front, weight.shape[-2], source[-1])
-
-    @property
-    @override
-    def shape(self) -> Shape:
-        return self._shape
-
-    @property
-    @override
-    def parameters(self) -> int:
-        return self._weight.size
+        super().__init__((*front, weight.shape[-2], source[-1]), weight)
 
     @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
@@ -92,13 +67,8 @@ class LeftLinearMap(AffineLayer):
     @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
         pulled = algebra.left_matmul(self._weight_t, u)
-        reached = (*self._shape[:-2], *self._source[-2:])
-        return (_sum_broadcast(algebra, pulled, reached, self._source),)
-
-
-def _sum_broadcast(algebra: Algebra[V], u: V, reached: Shape, source: Shape) -> V:
-    """Sums over the axes that the weight broadcast."""
-    return u if reached == source else algebra.sum_to(u, reached, source)
+        reached = (*self.shape[:-2], *self._source[-2:])
+        return (sum_back(algebra, pulled, reached, self._source),)
 
 
 @final
@@ -114,14 +84,9 @@ class AxisLinearMap(AffineLayer):
     def __init__(self, source: Shape, axis: int, matrix: Float64) -> None:
         self._axis, self._matrix = axis, np.ascontiguousarray(matrix)
         self._matrix_t = np.ascontiguousarray(matrix.T)
-        self._shape = (*source[:axis], matrix.shape[0], *source[axis + 1 :])
+        super().__init__(with_extent(source, axis, len(matrix)))
         self._swapped = list(range(len(source)))
         self._swapped[axis], self._swapped[-1] = self._swapped[-1], self._swapped[axis]
-
-    @property
-    @override
-    def shape(self) -> Shape:
-        return self._shape
 
     @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
@@ -143,20 +108,17 @@ class AxisLinearMap(AffineLayer):
 
 @final
 class TransposedLayer(AffineLayer):
-    """``y = A^T x`` for the linear part ``A`` of a layer with one input.
+    """``y = A^T x + offset`` for the linear part ``A`` of a layer with one input.
 
     Args:
         layer: the layer.
         shape: sample shape of its input, which is that of y.
+        offset: broadcast to this shape, or None.
     """
 
-    def __init__(self, layer: AffineLayer, shape: Shape) -> None:
-        self._layer, self._shape = layer, shape
-
-    @property
-    @override
-    def shape(self) -> Shape:
-        return self._shape
+    def __init__(self, layer: AffineLayer, shape: Shape, offset: Float64 | None = None) -> None:
+        super().__init__(shape, *layer.weights, offset, offset=offset)
+        self._layer = layer
 
     @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:

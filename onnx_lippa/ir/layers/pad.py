@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from onnx_lippa.arrays import Integers, Shape
 from onnx_lippa.ir.algebra import Algebra
-from onnx_lippa.ir.layers.base import AffineLayer
+from onnx_lippa.ir.layers.base import AffineLayer, with_extent
 
 V = TypeVar("V")
 
@@ -29,20 +29,14 @@ class EdgePad(AffineLayer):
 
     def __init__(self, source: Shape, pads: Sequence[tuple[int, int]]) -> None:
         self._source, self._pads = source, tuple(pads)
-        self._shape: Shape = tuple(
-            before + extent + after
-            for extent, (before, after) in zip(source, self._pads, strict=True)
+        super().__init__(
+            tuple(b + extent + a for extent, (b, a) in zip(source, self._pads, strict=True))
         )
-
-    @property
-    @override
-    def shape(self) -> Shape:
-        return self._shape
 
     @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
         (x,) = inputs
-        shape = list(self._source)
+        shape = self._source
         for axis, (before, after) in enumerate(self._pads):
             extent = shape[axis]
             parts = [x]
@@ -51,29 +45,28 @@ class EdgePad(AffineLayer):
             if after:
                 parts.append(self._repeat(algebra, x, axis, shape, extent - 1, after))
             x = algebra.concatenate(parts, axis) if len(parts) > 1 else x
-            shape[axis] = before + extent + after
+            shape = with_extent(shape, axis, before + extent + after)
         return x
 
     def _repeat(
-        self, algebra: Algebra[V], x: V, axis: int, shape: list[int], position: int, count: int
+        self, algebra: Algebra[V], x: V, axis: int, shape: Shape, position: int, count: int
     ) -> V:
-        entry = algebra.take(x, axis, tuple(shape), np.array([position]))
-        wide = (*shape[:axis], count, *shape[axis + 1 :])
-        return entry if count == 1 else algebra.broadcast(entry, wide)
+        entry = algebra.take(x, axis, shape, np.array([position]))
+        return entry if count == 1 else algebra.broadcast(entry, with_extent(shape, axis, count))
 
     @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
         """The repetitions of an edge are summed into it."""
-        shape = list(self._shape)
+        shape = self.shape
         for axis, (before, after) in reversed(list(enumerate(self._pads))):
             if not before and not after:
                 continue
             extent = self._source[axis]
             if extent == 1:
-                u = algebra.sum_to(u, tuple(shape), (*shape[:axis], 1, *shape[axis + 1 :]))
+                u = algebra.sum_to(u, shape, with_extent(shape, axis, 1))
             else:
-                u = self._transpose_axis(algebra, u, axis, tuple(shape))
-            shape[axis] = extent
+                u = self._transpose_axis(algebra, u, axis, shape)
+            shape = with_extent(shape, axis, extent)
         return (u,)
 
     def _transpose_axis(self, algebra: Algebra[V], u: V, axis: int, shape: Shape) -> V:
@@ -96,5 +89,5 @@ class EdgePad(AffineLayer):
         self, algebra: Algebra[V], u: V, axis: int, shape: Shape, positions: Integers
     ) -> V:
         edge = algebra.take(u, axis, shape, positions)
-        wide = (*shape[:axis], len(positions), *shape[axis + 1 :])
-        return algebra.sum_to(edge, wide, (*shape[:axis], 1, *shape[axis + 1 :]))
+        wide = with_extent(shape, axis, len(positions))
+        return algebra.sum_to(edge, wide, with_extent(shape, axis, 1))

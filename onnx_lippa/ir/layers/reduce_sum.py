@@ -19,17 +19,12 @@ class ReduceSum(AffineLayer):
     """The sum over some axes of the samples, which keep the extent 1."""
 
     def __init__(self, source: Shape, axes: Collection[int]) -> None:
+        super().__init__(tuple(1 if i in axes else extent for i, extent in enumerate(source)))
         self._source = source
-        self._shape = tuple(1 if i in axes else extent for i, extent in enumerate(source))
-
-    @property
-    @override
-    def shape(self) -> Shape:
-        return self._shape
 
     @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        return algebra.sum_to(inputs[0], self._source, self._shape)
+        return algebra.sum_to(inputs[0], self._source, self.shape)
 
     @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
@@ -41,17 +36,13 @@ class Expand(AffineLayer):
     """A sample repeated along its axes of extent 1; the shape has as many axes as the source."""
 
     def __init__(self, source: Shape, shape: Shape) -> None:
-        self._source, self._shape = source, shape
-
-    @property
-    @override
-    def shape(self) -> Shape:
-        return self._shape
+        super().__init__(shape)
+        self._source = source
 
     @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        return algebra.broadcast(inputs[0], self._shape)
+        return algebra.broadcast(inputs[0], self.shape)
 
     @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        return (algebra.sum_to(u, self._shape, self._source),)
+        return (algebra.sum_to(u, self.shape, self._source),)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar, final
+from typing import Final, TypeVar, final
 
 import numpy as np
 from typing_extensions import override
@@ -17,28 +17,23 @@ V = TypeVar("V")
 
 @final
 class Reshape(AffineLayer):
-    """The same elements in row-major order under another shape."""
+    """The same elements in row-major order under another shape.
+
+    Attributes:
+        source: shape of the input for one sample.
+    """
 
     def __init__(self, source: Shape, shape: Shape) -> None:
-        self._source, self._shape = source, shape
-
-    @property
-    @override
-    def shape(self) -> Shape:
-        return self._shape
-
-    @property
-    def source(self) -> Shape:
-        """Shape of the input for one sample."""
-        return self._source
+        super().__init__(shape)
+        self.source: Final = source
 
     @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:
-        return algebra.reshape(inputs[0], self._shape)
+        return algebra.reshape(inputs[0], self.shape)
 
     @override
     def transpose(self, algebra: Algebra[V], u: V) -> tuple[V, ...]:
-        return (algebra.reshape(u, self._source),)
+        return (algebra.reshape(u, self.source),)
 
 
 @final
@@ -46,14 +41,9 @@ class Transpose(AffineLayer):
     """Axes in another order; ``axes[i]`` is the source axis of output axis i."""
 
     def __init__(self, source: Shape, axes: tuple[int, ...]) -> None:
+        super().__init__(tuple(source[axis] for axis in axes))
         self._axes = axes
         self._back = tuple(int(axis) for axis in np.argsort(axes))
-        self._shape = tuple(source[axis] for axis in axes)
-
-    @property
-    @override
-    def shape(self) -> Shape:
-        return self._shape
 
     @override
     def linear(self, algebra: Algebra[V], *inputs: V) -> V:

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from typing_extensions import override
 
-from onnx_lippa.arrays import Float64, Shape, States, size
+from onnx_lippa.arrays import Float64, States, size
 from onnx_lippa.ir.algebra import Algebra
 from onnx_lippa.ir.layers.base import PiecewiseLayer, Split
 
@@ -30,24 +30,6 @@ class Select(PiecewiseLayer):
         shape: sample shape of d, a, b and z.
     """
 
-    def __init__(self, shape: Shape) -> None:
-        self._shape = shape
-
-    @property
-    @override
-    def shape(self) -> Shape:
-        return self._shape
-
-    @property
-    @override
-    def constraints_shape(self) -> Shape:
-        """One face a unit."""
-        return self._shape
-
-    @override
-    def forward(self, algebra: Algebra[V], x: V) -> V:
-        return self.piece(algebra, self.state(algebra, x), x)
-
     @override
     def state(self, algebra: Algebra[V], x: V) -> V:
         return algebra.at_least(self._part(algebra, x, 0), _ZERO)
@@ -60,31 +42,31 @@ class Select(PiecewiseLayer):
     def piece_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
         """All of u to the branch that is taken."""
         to_a = algebra.mask(state, u)
-        to_b = algebra.add(u, algebra.scale(to_a, np.array(-1.0)))
-        row = (1, *self._shape)
+        to_b = algebra.subtract(u, to_a)
+        row = (1, *self.shape)
         rows = [algebra.reshape(part, row) for part in (to_a, to_b)]
-        return algebra.take(algebra.concatenate(rows, 0), 0, (2, *self._shape), _BRANCHES)
+        return algebra.take(algebra.concatenate(rows, 0), 0, (2, *self.shape), _BRANCHES)
 
     @override
     def constraints(self, algebra: Algebra[V], state: V, x: V) -> V:
         """The size of d on the right side of 0."""
         d = self._part(algebra, x, 0)
-        return algebra.where(state, d, algebra.scale(d, np.array(-1.0)))
+        return algebra.where(state, d, algebra.negate(d))
 
     @override
     def constraints_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
-        signed = algebra.where(state, u, algebra.scale(u, np.array(-1.0)))
-        row = (1, *self._shape)
+        signed = algebra.where(state, u, algebra.negate(u))
+        row = (1, *self.shape)
         return algebra.take(algebra.reshape(signed, row), 0, row, _SIGN)
 
     def _part(self, algebra: Algebra[V], x: V, place: int) -> V:
-        row = algebra.take(x, 0, (3, *self._shape), np.array([place]))
-        return algebra.reshape(row, self._shape)
+        row = algebra.take(x, 0, (3, *self.shape), np.array([place]))
+        return algebra.reshape(row, self.shape)
 
     @override
     def split(self) -> Split:
         """``d = p - n``, ``a = z - e``, ``b = z - f``; auxiliaries (p, n, z, e, f)."""
-        units = size(self._shape)
+        units = size(self.shape)
         one = sp.eye_array(units)
         link = sp.block_array(
             [

@@ -9,7 +9,8 @@ import numpy as np
 from onnx_lippa.arrays import Float64
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.algebra import ConvGeometry
-from onnx_lippa.ir.layers.convolution import Conv, ConvTranspose
+from onnx_lippa.ir.layers.convolution import Conv
+from onnx_lippa.ir.layers.linear_map import TransposedLayer
 from onnx_lippa.onnx_io.node import Computed, Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
 
@@ -35,9 +36,13 @@ def convert_conv_transpose(node: NodeView) -> Conversion:
     if groups < 1 or weight.shape[0] != x.shape[0] or x.shape[0] % groups:
         _refuse_groups(weight, groups, x)
     kernel = _kernel_extents(node, weight)
-    bias = _read_bias(node, weight.shape[1] * groups)
+    maps = weight.shape[1] * groups
+    bias = _read_bias(node, maps)
     geometry, extents = _transposed_geometry(node, x, kernel, groups)
-    return Conversion((ConvTranspose(weight, bias, geometry, extents),))
+    shape = (maps, *extents)
+    transposed = Conv(shape, weight, None, geometry)
+    wide = None if bias is None else bias.reshape(-1, *(1,) * len(extents))
+    return Conversion((TransposedLayer(transposed, shape, wide),))
 
 
 def _read_kernel(node: NodeView) -> tuple[Computed, Float64, int]:

@@ -11,7 +11,7 @@ import numpy as np
 from onnx_lippa.arrays import Float64
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.elementwise import ScaleShift, WeightedSum
-from onnx_lippa.ir.output_activation import OutputActivation
+from onnx_lippa.ir.network import OutputActivation
 from onnx_lippa.onnx_io.frame import broadcast_constant, broadcast_operands, frame_axes
 from onnx_lippa.onnx_io.node import Computed, Constant, Conversion, NodeView
 from onnx_lippa.onnx_io.operators.comparison import multiply_by_truth

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnx_lippa.arrays import size
 from onnx_lippa.errors import Unsupported
-from onnx_lippa.ir.output_activation import OutputActivation
+from onnx_lippa.ir.network import OutputActivation
 from onnx_lippa.onnx_io.node import Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
 

@@ -13,7 +13,7 @@ from onnx_lippa.ir.layers.concat import Concat
 from onnx_lippa.ir.layers.elementwise import ScaleShift
 from onnx_lippa.ir.layers.gather import gather
 from onnx_lippa.ir.layers.pad import EdgePad
-from onnx_lippa.ir.output_activation import OutputActivation
+from onnx_lippa.ir.network import OutputActivation
 from onnx_lippa.onnx_io.frame import frame_axes, normalize_axes
 from onnx_lippa.onnx_io.node import Computed, Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts

@@ -145,7 +145,7 @@ class _Builder:
     def add_affine(
         self, layer: AffineLayer, operands: Sequence[list[AffineSum]]
     ) -> list[AffineSum]:
-        offset = layer.offset()
+        offset = layer.offset
         outputs = size(layer.shape)
         constants = np.zeros(outputs)
         if offset is not None:
@@ -164,16 +164,16 @@ class _Builder:
         return made
 
     def add_activation(self, layer: Activation, operand: list[AffineSum]) -> list[AffineSum]:
-        kink, value, below, above = (
+        kink, below, above = (
             [Fraction(float(one)) for one in np.broadcast_to(part, layer.shape).ravel()]
-            for part in (layer.kink, layer.value, layer.below, layer.above)
+            for part in (layer.kink, layer.below, layer.above)
         )
         made = []
         for place, x in enumerate(operand):
             moved = x.plus(AffineSum({}, -kink[place]))
             unit = self._relu(moved)
             parts = [
-                (_ONE, AffineSum({}, value[place])),
+                (_ONE, AffineSum({}, kink[place])),
                 (above[place] - below[place], unit),
                 (below[place], moved),
             ]
@@ -346,7 +346,7 @@ def _weigh_offsets(network: Network, weights: Sequence[Exact | None]) -> Fractio
     for step, weighting in zip(network.steps, weights[1:], strict=True):
         if weighting is None or not isinstance(step.layer, AffineLayer):
             continue
-        offset = step.layer.offset()
+        offset = step.layer.offset
         if offset is None:
             continue
         whole = Exact.of(np.broadcast_to(offset, step.layer.shape))
