@@ -25,7 +25,7 @@ from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import Ending, Reason, StoppedError
 from onnx_lippa.errors import InputError
 from onnx_lippa.proofs.methods import LinearBounds, ProofMethod
-from onnx_lippa.search.base import Limits, Search, SearchResult, relates_inputs
+from onnx_lippa.search.base import Limits, ReducedSearch, SearchResult, relates_inputs
 from onnx_lippa.search.boxes import BoxSearch
 from onnx_lippa.search.exact.search import ExactSearch
 from onnx_lippa.search.exact.system import (
@@ -135,7 +135,7 @@ class BranchAndBound(ProofMethod):
         # Related inputs lie askew to boxes, along edges without end.
         related = reduced.domain.ball is None and relates_inputs(reduced, disjuncts)
         few &= not related
-        search: type[Search] = BoxSearch if few else SignSearch
+        search: type[ReducedSearch] = BoxSearch if few else SignSearch
         if related and reduced.units <= _FEW_UNITS:
             search = ProgramSearch
         # The first bounds suffice for many inputs, and the better ones may take much longer.
@@ -172,7 +172,7 @@ class BranchAndBound(ProofMethod):
         state: InputState,
         reduced: ReducedNetwork,
         disjuncts: Sequence[Conjunction],
-        search: type[Search],
+        search: type[ReducedSearch],
         nodes: float,
         share: float = 1.0,
     ) -> SearchResult:
@@ -192,7 +192,7 @@ class BranchAndBound(ProofMethod):
         self,
         state: InputState,
         disjuncts: Sequence[Conjunction],
-        search: type[Search],
+        search: type[ReducedSearch],
         tightening: Tightening,
         before: SearchResult,
     ) -> SearchResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,16 @@ from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.bounds.reduced_network import ReducedNetwork, difference
-from onnx_lippa.ending import TIE, Ending, Reason
+from onnx_lippa.ending import (
+    OUT_OF_MEMORY,
+    OUT_OF_NODES,
+    OUT_OF_TIME,
+    TIE,
+    Ending,
+    Reason,
+    StoppedError,
+)
+from onnx_lippa.lp.solver import Solver
 from onnx_lippa.spec import Conjunction
 from onnx_lippa.witness import Effort, Offer
 
@@ -74,9 +84,70 @@ class Limits:
     nodes: float
     memory: float
 
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the deadline."""
+        return self.deadline - time.monotonic()
+
+    def reached(self, nodes: int, memory: float = 0.0) -> Reason | None:
+        """The limit that the time, or so many nodes and bytes, have reached; None for none."""
+        if self.seconds_left < 0:
+            return OUT_OF_TIME
+        if nodes >= self.nodes:
+            return OUT_OF_NODES
+        return OUT_OF_MEMORY if memory > self.memory else None
+
 
 class Search(ABC):
-    """A complete search of one reduced network.
+    """A complete search, which is run once.
+
+    Args:
+        disjuncts: the unsafe outputs; each has at least one row.
+        offer: replays candidates.
+    """
+
+    def __init__(self, disjuncts: Sequence[Conjunction], offer: Offer) -> None:
+        self._disjuncts, self._offer = disjuncts, offer
+        self._found, self._nodes = False, 0
+        self._closed = ProvenBounds.of_empty()
+        self._undecided: Reason | None = None
+        """Why a node that cannot be split is open."""
+
+    @final
+    def run(self, limits: Limits) -> SearchResult:
+        """Searches until all is proven, a candidate is accepted, or a limit is reached."""
+        try:
+            reason = self._explore(limits)
+        except StoppedError as stopped:
+            reason = stopped.reason
+        except MemoryError:
+            reason = OUT_OF_MEMORY
+        proven = self._closed.concatenate(self._open_bounds()).least
+        return SearchResult(self._found, reason or self._undecided, proven, self._effort())
+
+    @abstractmethod
+    def _explore(self, limits: Limits) -> Reason | None:
+        """Searches, and returns the limit that ended the search, if one did."""
+
+    @abstractmethod
+    def _open_bounds(self) -> ProvenBounds:
+        """Bounds of all nodes that are not closed."""
+
+    def _effort(self) -> Effort:
+        """The work so far."""
+        return Effort(nodes=self._nodes)
+
+    def _close(self, proven: ProvenBounds) -> None:
+        """Keeps the least bound of nodes that are closed."""
+        self._closed = self._closed.concatenate(proven).least
+
+    def _close_positive(self, proven: ProvenBounds) -> None:
+        """Closes the nodes whose bound is positive."""
+        self._close(proven.take(proven.bounds > 0))
+
+
+class ReducedSearch(Search):
+    """A search of one reduced network.
 
     Args:
         reduced: the network over the allowed inputs.
@@ -87,11 +158,20 @@ class Search(ABC):
     def __init__(
         self, reduced: ReducedNetwork, disjuncts: Sequence[Conjunction], offer: Offer
     ) -> None:
-        self._reduced, self._disjuncts, self._offer = reduced, disjuncts, offer
+        super().__init__(disjuncts, offer)
+        self._reduced = reduced
 
-    @abstractmethod
-    def run(self, limits: Limits) -> SearchResult:
-        """Searches until all is proven, a candidate is accepted, or a limit is reached."""
+
+def lp_effort(solver: Solver) -> Effort:
+    """The linear programs of a proof that a solver has solved, and their seconds."""
+    return Effort(lps=solver.counts.solves, lp_seconds=solver.counts.seconds)
+
+
+def best_rows(bounds: Float64, counts: Integers) -> Integers:
+    """The row with the largest bound of each disjunct, given the number of rows of each."""
+    ends = np.cumsum(counts)
+    parts = zip((ends - counts).tolist(), ends.tolist(), strict=True)
+    return np.array([first + int(bounds[first:end].argmax()) for first, end in parts], np.int64)
 
 
 def margin_rows(

@@ -7,7 +7,6 @@ margin depends on most. A handful of features is soon split so finely that most 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, final
@@ -22,12 +21,12 @@ from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.bounds.reduced.reduction import decide_signs
 from onnx_lippa.bounds.reduced_network import ReducedNetwork
-from onnx_lippa.clock import NEVER, OutOfTimeError, require_time
-from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, TIE, Ending, Reason
+from onnx_lippa.clock import require_time
+from onnx_lippa.ending import TIE, Ending, Reason
 from onnx_lippa.ir.pattern import UNDECIDED
-from onnx_lippa.search.base import Candidates, Limits, Search, SearchResult, margin_rows
+from onnx_lippa.search.base import Candidates, Limits, ReducedSearch, margin_rows
 from onnx_lippa.spec import Conjunction
-from onnx_lippa.witness import Effort, Offer
+from onnx_lippa.witness import Offer
 
 _BATCH: Final = 64
 """Boxes halved per batch."""
@@ -84,7 +83,7 @@ class _Boxes:
 
 
 @final
-class BoxSearch(Search):
+class BoxSearch(ReducedSearch):
     """Branch and bound over the input box of a reduced network without another ball."""
 
     def __init__(
@@ -99,26 +98,25 @@ class BoxSearch(Search):
         self._earlier = [
             (self._units.first(number), block) for number, block in enumerate(self._units.blocks)
         ]
-        self._nodes, self._proven, self._found = 0, ProvenBounds.of_empty(), False
-        self._deadline = NEVER
+        self._open = self._root()
         work = reduced.units * (reduced.units + reduced.inputs)
         self._rows_at_once = int(np.clip(_PRODUCTS / max(work, 1), 1, _ROWS))
 
     @override
-    def run(self, limits: Limits) -> SearchResult:
-        open_, self._deadline = self._root(), limits.deadline
-        reason: Reason | None = None
-        try:
-            open_ = self._bound(open_)
-            while open_.count and not self._found and reason is None:
-                reason = self._stop(open_, limits)
-                if reason is None:
-                    chosen, rest = _pop_worst(open_)
-                    open_ = rest.concat(self._bound(_halve(chosen)))
-        except OutOfTimeError:
-            reason = OUT_OF_TIME  # the boxes that were being halved are still among the open ones
-        proven = self._proven.concatenate(open_.proven).least
-        return SearchResult(self._found, reason, proven, Effort(nodes=self._nodes))
+    def _open_bounds(self) -> ProvenBounds:
+        return self._open.proven
+
+    @override
+    def _explore(self, limits: Limits) -> Reason | None:
+        self._deadline = limits.deadline
+        self._open = self._bound(self._open)
+        while self._open.count and not self._found:
+            if reason := self._stop(limits):
+                return reason
+            # Where time runs out, the boxes that were being halved are still among the open ones.
+            chosen, rest = _pop_worst(self._open)
+            self._open = rest.concat(self._bound(_halve(chosen)))
+        return None
 
     def _root(self) -> _Boxes:
         """The whole box, once for each disjunct."""
@@ -131,15 +129,11 @@ class BoxSearch(Search):
             np.repeat(np.nextafter(upper, infinite)[None], count, axis=0),
         )  # fmt: skip
 
-    def _stop(self, open_: _Boxes, limits: Limits) -> Reason | None:
+    def _stop(self, limits: Limits) -> Reason | None:
         """Why no further box is halved; None to go on."""
-        each = 16 * self._reduced.inputs + 8 * self._reduced.units + 24
-        if time.monotonic() > limits.deadline:
-            return OUT_OF_TIME
-        if self._nodes >= limits.nodes:
-            return OUT_OF_NODES
-        if open_.count * each > limits.memory:
-            return OUT_OF_MEMORY
+        open_, each = self._open, 16 * self._reduced.inputs + 8 * self._reduced.units + 24
+        if reason := limits.reached(self._nodes, open_.count * each):
+            return reason
         if self._candidates.are_tied(open_.proven.value):
             return TIE
         worst = int(np.argmin(open_.proven.bounds))
@@ -179,7 +173,7 @@ class BoxSearch(Search):
         best = best.maximum(boxes.proven)
         empty = np.flatnonzero(np.any(boxes.lower > boxes.upper, axis=1))
         best = best.put(empty, ProvenBounds.of_empty(empty.size))
-        self._proven = self._proven.concatenate(best.take(best.bounds > 0)).least
+        self._close_positive(best)
         kept = np.flatnonzero(best.bounds <= 0)
         tried = np.concatenate([points[kept], middle[kept]])
         self._found = self._candidates.accept(np.tile(boxes.disjunct[kept], 2), tried)

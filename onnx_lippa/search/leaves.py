@@ -6,31 +6,35 @@ No solver is believed. The multipliers of a program are evaluated by the evaluat
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, final
 
 import numpy as np
 import scipy.sparse as sp
 
-from onnx_lippa.arrays import Float64, States
+from onnx_lippa.arrays import Float64, Floats, Integers, States
 from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation
 from onnx_lippa.bounds.dual.certificate import prove
 from onnx_lippa.bounds.dual.objectives import Units
 from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.bounds.reduced_network import ReducedNetwork
+from onnx_lippa.clock import NEVER
 from onnx_lippa.ending import Ending
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
 from onnx_lippa.lp.duality import elastic_program, violation_program
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solver import Solution
 from onnx_lippa.lp.solvers.table import make_solver
-from onnx_lippa.search.base import margin_rows
+from onnx_lippa.search.base import lp_effort, margin_rows
 from onnx_lippa.spec import Conjunction, Rows
 from onnx_lippa.witness import Effort
 
 _PRICE: Final = 1e4
 """Price of a violated row, where a node may be empty but for rounding."""
+_LEAST_SECONDS: Final = 1e-3
 
 
 @dataclass(frozen=True)
@@ -54,17 +58,48 @@ class LeafAnswer:
         return self.proven.value
 
 
-@dataclass(frozen=True)
-class _Multipliers:
-    """The multipliers of a dual bound.
+def split_signs(signs: States) -> tuple[Integers, Integers, Integers]:
+    """The active, the inactive and the undecided units."""
+    active, inactive, undecided = (
+        np.flatnonzero(signs == sign) for sign in (ACTIVE, INACTIVE, UNDECIDED)
+    )
+    return active, inactive, undecided
 
-    Attributes:
-        weights: (rows,) of the margins, at least 0.
-        nu: (units,) ν, the multipliers of ẑ.
+
+def relate_units(
+    z_hat: Floats, offset: Floats, signs: States, slope: Floats, above: Floats, room: Floats
+) -> tuple[Float64, Float64, Float64]:
+    """The rows between ``ẑ = z_hat @ v + offset`` and the z of all units, the last entries of v.
+
+    Args:
+        z_hat: (units, v).
+        offset: (units,).
+        signs: (units,) signs; undecided units are relaxed to their triangle.
+        slope: (undecided,) slopes of upper lines.
+        above: (undecided,) upper bounds of ``z - slope * z_hat @ v``.
+        room: (units,) the error of ẑ that every row allows.
+
+    Returns:
+        Coefficients (rows, v), lower sides and upper sides, ordered as :func:`split_signs` does;
+        undecided units have a lower and then an upper line.
     """
+    units, width = z_hat.shape
+    z, least, most = np.eye(units, width, width - units), offset - room, offset + room
+    active, inactive, undecided = split_signs(signs)
+    infinite = np.full(units, np.inf)
+    matrix = [
+        (z - z_hat)[active], z_hat[inactive],
+        (z - z_hat)[undecided], z[undecided] - slope[:, None] * z_hat[undecided],
+    ]  # fmt: skip
+    low = [least[active], -infinite[inactive], least[undecided], -infinite[undecided]]
+    high = [most[active], (room - offset)[inactive], infinite[undecided], above]
+    return np.concatenate(matrix), np.concatenate(low), np.concatenate(high)
 
-    weights: Float64
-    nu: Float64
+
+def bound_outputs(lower: Float64, upper: Float64, signs: States) -> tuple[Float64, Float64]:
+    """Bounds (units,) of z, from those of ẑ."""
+    low = np.where(signs == ACTIVE, np.maximum(lower, 0), 0.0)
+    return low, np.where(signs == INACTIVE, 0.0, np.maximum(np.maximum(upper, 0), low))
 
 
 @final
@@ -83,8 +118,7 @@ class Leaves:
     @property
     def effort(self) -> Effort:
         """The programs solved, and their seconds."""
-        counts = self._solver.counts
-        return Effort(lps=counts.solves, lp_seconds=counts.seconds)
+        return lp_effort(self._solver)
 
     def decide(
         self,
@@ -92,7 +126,7 @@ class Leaves:
         lower: Float64,
         upper: Float64,
         signs: States,
-        time_limit: float = np.inf,
+        deadline: float = NEVER,
     ) -> LeafAnswer:
         """The least margin under some signs.
 
@@ -101,40 +135,27 @@ class Leaves:
             lower: (units,) lower bounds of ẑ under the signs.
             upper: (units,) upper bounds.
             signs: (units,) signs; unstable units are relaxed to their triangle.
-            time_limit: seconds.
+            deadline: ``time.monotonic()`` at which the solver stops.
         """
-        program, node = self.build_program(disjunct, lower, upper, signs), (lower, upper, signs)
-        solution = self._solve(program, time_limit)
+        program = self.build_program(disjunct, lower, upper, signs)
+        prove = partial(self._prove, disjunct, lower, upper, signs)
+        solution = self._solve(program, deadline)
         if solution.ending is Ending.INFEASIBLE:
-            return self._decide_empty(disjunct, program, solution.duals, node, time_limit)
-        if solution.ending is not Ending.OPTIMAL:
-            return LeafAnswer(ProvenBounds.vacuous(), None)
-        proven = self._prove(disjunct, *node, solution.duals)
-        x = self._inputs.at(solution.values[: self._inputs.count])
-        return LeafAnswer(proven, x, float(disjunct.margins(self._reduced.forward(x[None]))[0]))
-
-    def _decide_empty(
-        self,
-        disjunct: Conjunction,
-        program: Program,
-        ray: Float64,
-        node: tuple[Float64, Float64, States],
-        time_limit: float,
-    ) -> LeafAnswer:
-        """A node that a solver calls infeasible: proves it empty, or bounds all that is near it."""
-        if program.is_linear:  # a simplex solver gives no reason why
-            ray = self._solve(violation_program(program), time_limit).duals
-        if self._prove(disjunct, *node, ray, empty=True).value > 0:
-            return LeafAnswer(ProvenBounds.of_empty(), None)
-        solution = self._solve(elastic_program(program, _PRICE), time_limit)
+            ray = solution.duals
+            if program.is_linear:  # a simplex solver gives no ray
+                ray = self._solve(violation_program(program), deadline).duals
+            if prove(ray, empty=True).value > 0:
+                return LeafAnswer(ProvenBounds.of_empty(), None)
+            # All that is near the node is bounded.
+            solution = self._solve(elastic_program(program, _PRICE), deadline)
         if solution.ending is not Ending.OPTIMAL:
             return LeafAnswer(ProvenBounds.vacuous(), None)
         x = self._inputs.at(solution.values[: self._inputs.count])
         margin = float(disjunct.margins(self._reduced.forward(x[None]))[0])
-        return LeafAnswer(self._prove(disjunct, *node, solution.duals), x, margin)
+        return LeafAnswer(prove(solution.duals), x, margin)
 
-    def _solve(self, program: Program, time_limit: float) -> Solution:
-        return self._solver.open(program).solve(max(time_limit, 1e-3))
+    def _solve(self, program: Program, deadline: float) -> Solution:
+        return self._solver.open(program).solve(max(deadline - time.monotonic(), _LEAST_SECONDS))
 
     def _prove(
         self,
@@ -152,8 +173,8 @@ class Leaves:
         rows = len(disjunct.bound)
         if duals.size < rows or not np.all(np.isfinite(duals)):
             return ProvenBounds.vacuous()
-        found = self._multipliers(duals, rows, signs, lower, upper)
-        weights = np.zeros(rows) if empty else found.weights
+        weights, nu = _read_multipliers(duals, rows, signs, lower, upper)
+        weights = np.zeros(rows) if empty else weights
         if not empty and not weights.sum() > 0:
             return ProvenBounds.vacuous()
         every = margin_rows(self._reduced, [disjunct], self._units)
@@ -161,77 +182,41 @@ class Leaves:
         # The weight of a single row is 1, unless 0 is bounded.
         objectives = summed.weighted(weights[None])
         relaxed = ReluRelaxation.of(lower[None], upper[None], signs[None])
-        m = objectives.on_units[0] + found.nu @ self._reduced.on_units
+        m = objectives.on_units[0] + nu @ self._reduced.on_units
         # ν is m - β where a unit is active, β where it is not, and α m on a lower line.
-        beta = np.maximum(np.where(signs == ACTIVE, m - found.nu, found.nu), 0.0)[None]
-        alpha = relaxed.alphas(np.clip(found.nu / np.where(m > 0, m, 1.0), 0.0, 1.0)[None])
+        beta = np.maximum(np.where(signs == ACTIVE, m - nu, nu), 0.0)[None]
+        alpha = relaxed.alphas(np.clip(nu / np.where(m > 0, m, 1.0), 0.0, 1.0)[None])
         proven, _ = prove(self._units, objectives, relaxed, alpha, beta)
         return proven if empty else summed.margins(weights[None], proven)
-
-    def _multipliers(
-        self, duals: Float64, rows: int, signs: States, lower: Float64, upper: Float64
-    ) -> _Multipliers:
-        """The multipliers from duals, in the order of the rows of :meth:`build_program`."""
-        active, inactive, undecided = (
-            np.flatnonzero(signs == k) for k in (ACTIVE, INACTIVE, UNDECIDED)
-        )
-        counts = (rows, active.size, inactive.size, undecided.size, undecided.size)
-        margins, on, off, below, above = np.split(duals, np.cumsum(counts))[: len(counts)]
-        nu = np.zeros(signs.size)
-        nu[active], nu[inactive] = on, np.maximum(-off, 0.0)
-        slope = upper[undecided] / (upper[undecided] - lower[undecided])
-        nu[undecided] = np.maximum(below, 0.0) + slope * above
-        weights = np.maximum(-margins, 0.0)
-        if rows == 1 and weights[0] > 0:
-            # Its margin is the objective, so the multiplier is 1 but for rounding.
-            return _Multipliers(np.ones(1), nu / weights[0])
-        total = weights.sum()
-        return _Multipliers(weights / total, nu / total) if total > 0 else _Multipliers(weights, nu)
 
     def build_program(
         self, disjunct: Conjunction, lower: Float64, upper: Float64, signs: States
     ) -> Program:
         """``min τ`` with every margin at most τ, over (p, z, τ) for ``x = offset + matrix @ p``."""
         s, inputs = self._reduced, self._inputs
-        count, units = inputs.count, s.units
-        on_input, offset = s.on_input @ inputs.matrix, s.offset + s.on_input @ inputs.offset
-        active, inactive, undecided = (
-            np.flatnonzero(signs == k) for k in (ACTIVE, INACTIVE, UNDECIDED)
-        )
-        # ẑ over (p, z, τ), and z.
-        z_hat = np.hstack([on_input, s.on_units, np.zeros((units, 1))])
-        z = np.hstack([np.zeros((units, count)), np.eye(units), np.zeros((units, 1))])
+        _, _, undecided = split_signs(signs)
+        offset = s.offset + s.on_input @ inputs.offset
         slope = upper[undecided] / (upper[undecided] - lower[undecided])
-        matrix, bound = disjunct.matrix, disjunct.bound
-        margins_on_x = matrix @ s.outputs_on_input
-        margins_on_z = matrix @ s.outputs_on_units
-        ones = np.ones((len(bound), 1))
-        margins = np.hstack([margins_on_x @ inputs.matrix, margins_on_z, -ones])
-        constant = matrix @ s.outputs_offset + margins_on_x @ inputs.offset - bound
-        infinite = np.inf
-        blocks: list[tuple[Float64, Float64, Float64]] = [
-            (margins, np.full(len(bound), -infinite), -constant),
-            ((z - z_hat)[active], offset[active], offset[active]),
-            (z_hat[inactive], np.full(inactive.size, -infinite), -offset[inactive]),
-            ((z - z_hat)[undecided], offset[undecided], np.full(undecided.size, infinite)),
-            (
-                z[undecided] - slope[:, None] * z_hat[undecided],
-                np.full(undecided.size, -infinite),
-                slope * (offset[undecided] - lower[undecided]),
-            ),
-        ]
+        above = slope * (offset[undecided] - lower[undecided])
+        z_hat = np.hstack([s.on_input @ inputs.matrix, s.on_units])
+        matrix, low, high = relate_units(z_hat, offset, signs, slope, above, np.zeros(s.units))
+        on_x = disjunct.matrix @ s.outputs_on_input
+        on_z = disjunct.matrix @ s.outputs_on_units
+        constant = disjunct.matrix @ s.outputs_offset + on_x @ inputs.offset - disjunct.bound
+        margins = np.hstack([on_x @ inputs.matrix, on_z])
+        taus = np.zeros((len(margins) + len(matrix), 1))
+        taus[: len(margins)] = -1.0
         rows = Rows(
-            sp.csr_array(np.concatenate([block[0] for block in blocks])),
-            np.concatenate([block[1] for block in blocks]),
-            np.concatenate([block[2] for block in blocks]),
+            sp.csr_array(np.hstack([np.concatenate([margins, matrix]), taus])),
+            np.concatenate([np.full(len(margins), -np.inf), low]),
+            np.concatenate([-constant, high]),
         )
-        rows = rows.append(inputs.rows.pad(units + 1))
-        z_low, z_high = np.where(signs == ACTIVE, np.maximum(lower, 0), 0.0), np.maximum(upper, 0)
-        z_high = np.where(signs == INACTIVE, 0.0, np.maximum(z_high, z_low))
+        rows = rows.append(inputs.rows.pad(s.units + 1))
+        z_low, z_high = bound_outputs(lower, upper, signs)
         # τ is bounded, so that the program has no ray.
-        far = np.abs(margins_on_x) @ np.maximum(np.abs(s.lower), np.abs(s.upper))
-        far += np.abs(margins_on_z) @ z_high + np.abs(matrix @ s.outputs_offset - bound)
-        cost = np.zeros(count + units + 1)
+        far = np.abs(on_x) @ np.maximum(np.abs(s.lower), np.abs(s.upper))
+        far += np.abs(on_z) @ z_high + np.abs(disjunct.matrix @ s.outputs_offset - disjunct.bound)
+        cost = np.zeros(inputs.count + s.units + 1)
         cost[-1] = 1.0
         return Program(
             cost,
@@ -240,3 +225,22 @@ class Leaves:
             rows,
             ball=inputs.ball,
         )
+
+
+def _read_multipliers(
+    duals: Float64, rows: int, signs: States, lower: Float64, upper: Float64
+) -> tuple[Float64, Float64]:
+    """The weights (rows,) of margins and ν (units,), from duals of :meth:`Leaves.build_program`."""
+    active, inactive, undecided = split_signs(signs)
+    counts = (rows, active.size, inactive.size, undecided.size, undecided.size)
+    margins, on, off, below, above = np.split(duals, np.cumsum(counts))[: len(counts)]
+    nu = np.zeros(signs.size)
+    nu[active], nu[inactive] = on, np.maximum(-off, 0.0)
+    slope = upper[undecided] / (upper[undecided] - lower[undecided])
+    nu[undecided] = np.maximum(below, 0.0) + slope * above
+    weights = np.maximum(-margins, 0.0)
+    total = weights.sum()
+    if not total > 0:
+        return weights, nu
+    # The margin of a single row is the objective, so its multiplier is 1 but for rounding.
+    return np.ones(1) if rows == 1 else weights / total, nu / total

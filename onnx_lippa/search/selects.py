@@ -11,12 +11,12 @@ d = 0 in combinations that no input has.
 from __future__ import annotations
 
 import heapq
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, final
 
 import numpy as np
+from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Integers, States
 from onnx_lippa.bounds.domain import InputDomain
@@ -28,15 +28,21 @@ from onnx_lippa.bounds.reduced.build import find_shared_conditions, reduce_netwo
 from onnx_lippa.bounds.reduced.reduction import (
     ContradictorySignsError,
     Tightening,
-    TooLargeError,
     relax_units,
 )
 from onnx_lippa.bounds.reduced_network import ReducedNetwork
-from onnx_lippa.clock import OutOfTimeError, require_time
-from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, Reason
+from onnx_lippa.clock import require_time
+from onnx_lippa.ending import Reason
 from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE
-from onnx_lippa.search.base import Limits, Search, SearchResult, margin_rows
+from onnx_lippa.search.base import (
+    Limits,
+    ReducedSearch,
+    Search,
+    SearchResult,
+    best_rows,
+    margin_rows,
+)
 from onnx_lippa.search.leaves import Leaves
 from onnx_lippa.search.signs import SignSearch
 from onnx_lippa.spec import Conjunction
@@ -69,7 +75,7 @@ class _Node:
 
 
 @final
-class SelectSearch:
+class SelectSearch(Search):
     """The search of one network with discontinuous selects.
 
     Args:
@@ -88,57 +94,49 @@ class SelectSearch:
         tightening: Tightening,
         disjuncts: Sequence[Conjunction],
         offer: Offer,
-        within: type[Search] = SignSearch,
+        within: type[ReducedSearch] = SignSearch,
     ) -> None:
+        super().__init__(disjuncts, offer)
         self._network, self._domain, self._tightening = network, domain, tightening
-        self._disjuncts, self._offer, self._within = disjuncts, offer, within
-        self._shared = find_shared_conditions(network)
+        self._within, self._shared = within, find_shared_conditions(network)
         self._open: list[tuple[float, int, _Node]] = []
-        self._effort, self._age = Effort(), 0
-        self._proven, self._found = ProvenBounds.of_empty(), False
-        self._undecided: Reason | None = None
+        self._in_work = ProvenBounds.vacuous()
+        """The least bound of the node that is being split."""
+        self._inner_effort, self._age = Effort(), 0
 
-    def run(self, limits: Limits) -> SearchResult:
-        """Searches until all is proven, a candidate is accepted, or a limit is reached."""
-        count = len(self._disjuncts)
-        reason: Reason | None = None
-        signs, taken = np.zeros(self._network.units, np.int8), ProvenBounds.vacuous()
-        try:
-            self._bound(signs, tuple(range(count)), ProvenBounds.vacuous(count), limits)
-            taken = ProvenBounds.of_empty()
-            while self._open and not self._found and reason is None:
-                reason = self._stop(limits)
-                if reason is None:
-                    *_, node = heapq.heappop(self._open)
-                    taken = node.proven.least  # it is split, and no longer among the open nodes
-                    for sign in (ACTIVE, INACTIVE):
-                        signs = node.signs.copy()
-                        signs[self._shared == self._shared[node.select]] = sign
-                        self._bound(signs, node.disjuncts, node.proven, limits)
-                    taken = ProvenBounds.of_empty()
-        except OutOfTimeError:
-            reason = OUT_OF_TIME
-        except TooLargeError as error:
-            reason = error.reason
-        except MemoryError:
-            reason = OUT_OF_MEMORY
-        reason = reason or self._undecided
-        proven = self._proven.concatenate(taken)
+    @override
+    def _open_bounds(self) -> ProvenBounds:
+        proven = self._in_work
         for *_, node in self._open:
             proven = proven.concatenate(node.proven)
-        return SearchResult(self._found, reason, proven.least, self._effort)
+        return proven
+
+    @override
+    def _effort(self) -> Effort:
+        return super()._effort() + self._inner_effort
+
+    @override
+    def _explore(self, limits: Limits) -> Reason | None:
+        count = len(self._disjuncts)
+        signs = np.zeros(self._network.units, np.int8)
+        self._bound(signs, tuple(range(count)), ProvenBounds.vacuous(count), limits)
+        self._in_work = ProvenBounds.of_empty()
+        while self._open and not self._found:
+            if reason := self._stop(limits):
+                return reason
+            *_, node = heapq.heappop(self._open)
+            self._in_work = node.proven.least
+            for sign in (ACTIVE, INACTIVE):
+                signs = node.signs.copy()
+                signs[self._shared == self._shared[node.select]] = sign
+                self._bound(signs, node.disjuncts, node.proven, limits)
+            self._in_work = ProvenBounds.of_empty()
+        return None
 
     def _stop(self, limits: Limits) -> Reason | None:
-        """Why no further node is split; None to go on.
-
-        Raises:
-            OutOfTimeError: the deadline has passed.
-        """
-        require_time(limits.deadline)
+        """Why no further node is split; None to go on."""
         each = self._network.units + 16 * len(self._disjuncts) + 200
-        if len(self._open) * each > limits.memory:
-            return OUT_OF_MEMORY
-        return OUT_OF_NODES if self._effort.nodes >= limits.nodes else None
+        return limits.reached(self._effort().nodes, len(self._open) * each)
 
     def _bound(
         self, signs: States, disjuncts: tuple[int, ...], parent: ProvenBounds, limits: Limits
@@ -146,7 +144,7 @@ class SelectSearch:
         """Bounds a node, offers candidates, and keeps the node where it is open."""
         if self._found:
             return
-        self._effort += Effort(nodes=1)
+        self._nodes += 1
         tightening = replace(self._tightening, deadline=limits.deadline)
         try:
             reduced = reduce_network(self._network, self._domain, tightening, signs)
@@ -156,7 +154,7 @@ class SelectSearch:
             self._decide(reduced, disjuncts, parent, limits)
             return
         proven, part = self._bound_margins(reduced, disjuncts, parent, limits)
-        self._proven = self._proven.concatenate(proven.take(proven.bounds > 0)).least
+        self._close_positive(proven)
         left = np.flatnonzero(proven.bounds <= 0)
         if left.size and not self._found:
             worst = int(proven.bounds.argmin())
@@ -178,12 +176,7 @@ class SelectSearch:
         units = Units.of(reduced)
         rows, relaxed = margin_rows(reduced, conjunctions, units), relax_units(reduced)
         found = Ascent(units, limits.deadline).run(rows, relaxed, _STEPS, goal=0.0)
-        counts = [len(one.bound) for one in conjunctions]
-        ends = np.cumsum(counts)
-        best = np.array([
-            end - count + int(found.bounds[end - count : end].argmax())
-            for end, count in zip(ends.tolist(), counts, strict=True)
-        ])  # fmt: skip
+        best = best_rows(found.bounds, np.array([len(one.bound) for one in conjunctions]))
         # A bound of a node holds for its children.
         proven = found.proven.take(best).maximum(parent)
         points = reduced.embed(reduced.domain.at(found.points[best]))
@@ -195,13 +188,13 @@ class SelectSearch:
                 require_time(limits.deadline)
                 answer = leaves.decide(
                     conjunctions[place], reduced.unit_lower, reduced.unit_upper, relaxed.signs[0],
-                    limits.deadline - time.monotonic(),
+                    limits.deadline,
                 )  # fmt: skip
                 one = np.array([place])
                 proven = proven.put(one, proven.take(one).maximum(answer.proven))
                 if answer.x is not None:
                     points[place] = reduced.embed(answer.x[None])[0]
-            self._effort += leaves.effort
+            self._inner_effort += leaves.effort
         open_ = np.flatnonzero(proven.bounds <= 0)
         self._found = any(self._offer(points[place]) for place in open_.tolist())
         return proven, part
@@ -215,10 +208,10 @@ class SelectSearch:
     ) -> None:
         """Decides a node without jumps."""
         conjunctions = [self._disjuncts[number] for number in disjuncts]
-        left = replace(limits, nodes=max(limits.nodes - self._effort.nodes, 1))
+        left = replace(limits, nodes=max(limits.nodes - self._effort().nodes, 1))
         found = self._search(reduced, conjunctions, left)
         self._found = found.found
-        self._proven = self._proven.concatenate(found.proven.maximum(parent.least)).least
+        self._close(found.proven.maximum(parent.least))
         if found.is_open:
             self._undecided = found.reason
             if self._stop(limits) is None:
@@ -228,7 +221,7 @@ class SelectSearch:
         self, reduced: ReducedNetwork, conjunctions: Sequence[Conjunction], limits: Limits
     ) -> SearchResult:
         found = self._within(reduced, conjunctions, self._offer).run(limits)
-        self._effort += found.effort
+        self._inner_effort += found.effort
         return found
 
     def _look_inside(

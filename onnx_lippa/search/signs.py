@@ -24,10 +24,9 @@ from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.bounds.reduced.reduction import decide_signs, relax_units
 from onnx_lippa.bounds.reduced_network import ReducedNetwork
-from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.ending import OUT_OF_MEMORY, OUT_OF_NODES, OUT_OF_TIME, TIE, Ending, Reason
+from onnx_lippa.ending import OUT_OF_TIME, TIE, Ending, Reason
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE
-from onnx_lippa.search.base import Candidates, Limits, Search, SearchResult, margin_rows
+from onnx_lippa.search.base import Candidates, Limits, ReducedSearch, best_rows, margin_rows
 from onnx_lippa.search.branching import Branching
 from onnx_lippa.search.frontier import Frontier, Nodes
 from onnx_lippa.search.leaves import LeafAnswer, Leaves
@@ -56,7 +55,7 @@ networks, where each takes longer."""
 
 
 @final
-class SignSearch(Search):
+class SignSearch(ReducedSearch):
     """Branch and bound over signs of units."""
 
     def __init__(
@@ -69,56 +68,43 @@ class SignSearch(Search):
         work = reduced.units * (reduced.units + reduced.inputs)
         self._batch = int(np.clip(_PRODUCTS / max(work, 1), 1, _BATCH))
         self._frontier: Frontier | None = None
-        self._nodes, self._proven = 0, ProvenBounds.of_empty()
-        self._least_open, self._least_taken = ProvenBounds.vacuous(), ProvenBounds.of_empty()
-        """The least bound of the nodes being split, which are not in the frontier."""
+        self._in_work = ProvenBounds.vacuous()
+        """The least bound of nodes that are neither in the frontier nor closed."""
         self._leaves = Leaves(reduced)
-        self._undecided: Reason | None = None
-        self._found = False
 
     @override
-    def run(self, limits: Limits) -> SearchResult:
-        """Searches; after its nodes ran out, a further call with more of them goes on."""
-        self._ascent = Ascent(self._units, limits.deadline)
-        try:
-            reason = self._explore(limits)
-        except MemoryError:
-            reason = OUT_OF_MEMORY
-        except OutOfTimeError:
-            reason = OUT_OF_TIME
-        reason = reason or self._undecided
-        proven = self._proven.concatenate(self._least_open).concatenate(self._least_taken)
-        if self._frontier is not None:
-            proven = proven.concatenate(self._frontier.least)
-        effort = Effort(nodes=self._nodes) + self._leaves.effort
-        return SearchResult(self._found, reason, proven.least, effort)
-
-    def _explore(self, limits: Limits) -> Reason | None:
-        """The whole search, and the limit that ended it, if one did."""
+    def _open_bounds(self) -> ProvenBounds:
         if self._frontier is None:
-            open_, best = self._bound_rows()
-            if open_.size == 0 or self._found:
-                return None
-            if reason := self._stop(limits, self._least_open.value):
-                return reason
-            frontier = Frontier(self._reduced.units, limits.memory, int(self._counts.max()))
-            self._open_roots(frontier, open_, best, limits.deadline)
-            self._frontier = frontier
-        frontier = self._frontier
+            return self._in_work
+        return self._in_work.concatenate(self._frontier.least)
+
+    @override
+    def _effort(self) -> Effort:
+        return super()._effort() + self._leaves.effort
+
+    @override
+    def _explore(self, limits: Limits) -> Reason | None:
+        self._ascent, self._deadline = Ascent(self._units, limits.deadline), limits.deadline
+        open_, best = self._bound_rows()
+        if open_.size == 0 or self._found:
+            return None
+        if reason := self._stop(limits, self._in_work):
+            return reason
+        frontier = Frontier(self._reduced.units, limits.memory, int(self._counts.max()))
+        self._open_roots(frontier, open_, best)
+        self._frontier, self._in_work = frontier, ProvenBounds.of_empty()
         while frontier.count and not self._found:
-            if reason := self._stop(limits, frontier.least.value):
+            if reason := self._stop(limits, frontier.least):
                 return reason
-            self._found = self._step(frontier, limits.deadline)
-            self._least_taken = ProvenBounds.of_empty()
+            self._found = self._step(frontier)
+            self._in_work = ProvenBounds.of_empty()
         return None
 
-    def _stop(self, limits: Limits, least: float) -> Reason | None:
+    def _stop(self, limits: Limits, least: ProvenBounds) -> Reason | None:
         """Why no further node is split, given the least open bound; None to go on."""
-        if time.monotonic() > limits.deadline:
-            return OUT_OF_TIME
-        if self._candidates.are_tied(least):
+        if limits.seconds_left >= 0 and self._candidates.are_tied(least.value):
             return TIE
-        return OUT_OF_NODES if self._nodes >= limits.nodes else None
+        return limits.reached(self._nodes)
 
     def _bound_rows(self) -> tuple[Integers, Integers]:
         """Bounds all rows without a split.
@@ -129,10 +115,10 @@ class SignSearch(Search):
         rows = margin_rows(self._reduced, self._disjuncts, self._units)
         first = self._ascent.run(rows, relax_units(self._reduced), _ROOT_STEPS, goal=0.0)
         self._nodes += rows.count
-        best = self._best_rows(first.bounds)
-        self._close(first.proven.take(best))
+        best = best_rows(first.bounds, self._counts)
+        self._close_positive(first.proven.take(best))
         left = np.flatnonzero(first.bounds[best] <= 0)
-        self._least_open = first.proven.take(best[left]).least
+        self._in_work = first.proven.take(best[left]).least
         if left.size:
             self._found = self._candidates.accept(left, first.points[best[left]])
         spans = np.abs(first.residual.rows).sum(axis=1)
@@ -140,11 +126,9 @@ class SignSearch(Search):
         self._branching = Branching(self._units, self._rows)
         return left, best[left]
 
-    def _open_roots(
-        self, frontier: Frontier, left: Integers, best: Integers, deadline: float
-    ) -> None:
+    def _open_roots(self, frontier: Frontier, left: Integers, best: Integers) -> None:
         """Makes one node of each open disjunct, with better bounds of later units."""
-        self._refiner = Refinement(self._reduced, _UNIT_STEPS, deadline)
+        self._refiner = Refinement(self._reduced, _UNIT_STEPS, self._deadline)
         lower, upper = (
             np.repeat(side[None], left.size, axis=0)
             for side in (self._refiner.lower, self._refiner.upper)
@@ -158,14 +142,13 @@ class SignSearch(Search):
             found = self._ascent.weigh(rows, relaxed, _ROOT_STEPS, first, goal=0.0)
             self._found = self._candidates.accept(left, found.points)
         self._keep(frontier, left, found, lower, upper, signs)
-        self._least_open = ProvenBounds.of_empty()  # the open nodes are in the frontier
 
-    def _step(self, frontier: Frontier, deadline: float) -> bool:
+    def _step(self, frontier: Frontier) -> bool:
         """Splits a batch of nodes; True where a candidate is accepted."""
         parents = frontier.pop(self._batch, worst_first=not frontier.is_full)
-        self._least_taken = parents.proven.least
+        self._in_work = parents.proven.least
         choice = self._branching.choose(parents)
-        if self._decide_leaves(parents.take(np.flatnonzero(choice.unit < 0)), deadline):
+        if self._decide_leaves(parents.take(np.flatnonzero(choice.unit < 0))):
             return True
         inner = np.flatnonzero(choice.unit >= 0)
         if inner.size == 0:
@@ -210,11 +193,8 @@ class SignSearch(Search):
         signs = children.signs[affected]
         most = max(_FEWEST_REFINED, min(_REFINED, _ROW_UNITS // self._reduced.units))
         self._refiner.run(split[affected], lower, upper, signs, worth[affected], most)
-        children.lower[affected], children.upper[affected], children.signs[affected] = (
-            lower,
-            upper,
-            signs,
-        )
+        children.lower[affected], children.upper[affected] = lower, upper
+        children.signs[affected] = signs
 
     def _bound(self, nodes: Nodes, steps: int) -> DualBounds:
         """Bounds nodes, starting from their own multipliers."""
@@ -232,22 +212,11 @@ class SignSearch(Search):
         signs: np.ndarray,
     ) -> None:
         """Closes nodes or adds them to the frontier."""
-        self._close(found.proven)
+        self._close_positive(found.proven)
         nodes = Nodes(disjunct, found.proven, lower, upper, signs, found.multipliers)
         frontier.add(nodes.take(np.flatnonzero(found.bounds <= 0)))
 
-    def _best_rows(self, bounds: Float64) -> Integers:
-        """The row with the largest bound of each disjunct."""
-        first = np.cumsum(self._counts) - self._counts
-        return np.array(
-            [
-                start + int(np.argmax(bounds[start : start + count]))
-                for start, count in zip(first.tolist(), self._counts.tolist(), strict=True)
-            ],
-            dtype=np.int64,
-        )
-
-    def _decide_leaves(self, leaves: Nodes, deadline: float) -> bool:
+    def _decide_leaves(self, leaves: Nodes) -> bool:
         """Decides nodes whose signs are all fixed; True where one gives a witness.
 
         A longer ascent closes nearly all of them, hundreds in the time of one linear program.
@@ -255,35 +224,30 @@ class SignSearch(Search):
         if leaves.count == 0:
             return False
         found = self._bound(leaves, _LEAF_STEPS)
-        self._close(found.proven)
+        self._close_positive(found.proven)
         left = leaves.take(np.flatnonzero(found.bounds <= 0))
         for place in range(left.count):
-            if time.monotonic() > deadline:
+            if time.monotonic() > self._deadline:
                 self._undecided = OUT_OF_TIME
-                self._close(left.proven.take(np.arange(place, left.count)), is_final=True)
+                self._close(left.proven.take(np.arange(place, left.count)))
                 return False
-            if self._decide_leaf(left.take(np.array([place])), deadline):
+            if self._decide_leaf(left.take(np.array([place]))):
                 return True
         return False
 
-    def _decide_leaf(self, node: Nodes, deadline: float) -> bool:
+    def _decide_leaf(self, node: Nodes) -> bool:
         """Decides such a node by a linear program; True where it gives a witness."""
         number = int(node.disjunct[0])
         answer = self._leaves.decide(
-            self._disjuncts[number],
-            node.lower[0],
-            node.upper[0],
-            node.signs[0],
-            deadline - time.monotonic(),
+            self._disjuncts[number], node.lower[0], node.upper[0], node.signs[0], self._deadline
         )
         if answer.x is not None and self._candidates.accept_leaf(number, answer.x):
             return True
-        if answer.bound > 0:
-            self._close(answer.proven)
-        else:
-            proven = answer.proven.maximum(node.proven)
-            self._close(proven, is_final=True)
+        proven = answer.proven
+        if not proven.value > 0:
+            proven = proven.maximum(node.proven)
             self._undecided = self._undecided or self._explain(number, answer, proven.value)
+        self._close(proven)
         return False
 
     def _explain(self, disjunct: int, answer: LeafAnswer, bound: float) -> Reason:
@@ -291,11 +255,6 @@ class SignSearch(Search):
         if answer.x is None:
             return Reason(Ending.FAILED, "no solver finished the program of a linear region")
         return self._candidates.explain(disjunct, bound, answer.margin)
-
-    def _close(self, proven: ProvenBounds, is_final: bool = False) -> None:
-        """Keeps the least bound of the closed nodes; a final one closes all that are given."""
-        closed = proven if is_final else proven.take(proven.bounds > 0)
-        self._proven = self._proven.concatenate(closed).least
 
 
 def _split(parents: Nodes, unit: Integers) -> Nodes:

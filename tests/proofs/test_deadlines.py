@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import final
 
 import numpy as np
 import pytest
@@ -13,12 +14,20 @@ from onnx_lippa.bounds.pre_activations import interval_bounds, linear_bounds
 from onnx_lippa.bounds.reduced.build import reduce_network
 from onnx_lippa.bounds.reduced.reduction import Reduction, Tightening, express_inputs
 from onnx_lippa.clock import NEVER, OutOfTimeError, require_time
+from onnx_lippa.ending import Ending
+from onnx_lippa.lp.program import Program
+from onnx_lippa.lp.solver import NO_LIMITS, Session, Solution, Solver
 from onnx_lippa.search.base import Limits
 from onnx_lippa.search.boxes import BoxSearch
+from onnx_lippa.search.exact.search import ExactSearch
+from onnx_lippa.search.exact.system import build_exact_system
+from onnx_lippa.search.leaves import Leaves
+from onnx_lippa.search.programs import ProgramSearch
 from onnx_lippa.search.signs import SignSearch
-from onnx_lippa.spec import InputSet, StatedSet, UnsafeSet, get_norm
+from onnx_lippa.spec import Conjunction, InputSet, StatedSet, UnsafeSet, get_norm
 from tests.support.networks import conv_net
 from tests.support.search import disjuncts_of, least_margin, random_system
+from tests.support.tiny_networks import tiny
 
 
 def box(network, eps=0.1):
@@ -98,6 +107,61 @@ def test_a_search_without_room_claims_nothing_false(seed, monkeypatch):
         monkeypatch.setattr("onnx_lippa.search.frontier._FIRST_ROOM", room)
         found = SignSearch(reduced, disjuncts, lambda x: False).run(Limits(NEVER, 2000, 1.0))
         assert found.bound <= truth + 1e-9
+
+
+@final
+class SlowSession(Session):
+    """Takes a while, and calls every program infeasible."""
+
+    def __init__(self, program: Program, ends: list[float]) -> None:
+        super().__init__(program)
+        self._ends = ends
+
+    def solve(self, time_limit=NEVER, warm_start=None, limits=NO_LIMITS) -> Solution:
+        self._ends.append(time.monotonic() + time_limit)
+        time.sleep(0.1)
+        return Solution(Ending.INFEASIBLE, np.zeros(0), np.nan)
+
+
+@final
+class SlowSolver(Solver):
+    """Records when each program has to end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends: list[float] = []
+
+    def takes(self, program: Program) -> bool:
+        return True
+
+    def open(self, program: Program) -> Session:
+        return SlowSession(program, self.ends)
+
+
+@pytest.mark.parametrize("module", ["leaves", "programs", "exact.search"])
+def test_each_linear_program_gets_the_time_that_is_left(module, monkeypatch):
+    """On badly scaled networks each one took as long as all of them were to take."""
+    solver = SlowSolver()
+    monkeypatch.setattr(f"onnx_lippa.search.{module}.make_solver", lambda _: solver)
+    generator = np.random.default_rng(0)
+    reduced = random_system(generator, 2, (3,))
+    (disjunct,) = disjuncts_of(generator, 3, (1,), 0.0)
+    network = tiny(generator).model().network
+    d, k = network.input_size, network.output_size
+    stated = StatedSet(np.zeros(d), get_norm("linf"), 1.0, -np.ones(d), np.ones(d))
+    system = build_exact_system(network, stated, NEVER)
+    assert system.units
+    deadline = time.monotonic() + 0.25
+    if module == "leaves":
+        signs = np.ones(3, np.int8)
+        Leaves(reduced).decide(disjunct, reduced.unit_lower, reduced.unit_upper, signs, deadline)
+    elif module == "programs":
+        ProgramSearch(reduced, [disjunct], lambda x: False).run(Limits(deadline, np.inf, 1e9))
+    else:
+        unsafe = [Conjunction(np.ones((1, k)), np.zeros(1))]
+        ExactSearch(system, unsafe, lambda x: False).run(Limits(deadline, np.inf, 1e9))
+    assert len(solver.ends) > 1
+    assert max(solver.ends) <= deadline + 0.05
 
 
 def test_require_time():

@@ -270,11 +270,11 @@ def test_limits():
     least = least_margin(pieces, Conjunction(row, np.zeros(1)), low, high)
     disjunct, net = Conjunction(row, np.array([least - 1e-3])), network_of(3, pieces)
     found = searched(net, [disjunct], box(low, high), nodes=3)
-    assert found.is_open and found.reason is OUT_OF_NODES
+    assert found.is_open and found.reason == OUT_OF_NODES
     assert np.isfinite(found.bound) and found.bound <= 1e-3
     late = SelectSearch(net, box(low, high), Tightening(), [disjunct], lambda x: False)
     found = late.run(Limits(0.0, 100, 1e9))
-    assert found.is_open and found.reason is OUT_OF_TIME
+    assert found.is_open and found.reason == OUT_OF_TIME
     assert found.bound == -np.inf
 
 

@@ -14,14 +14,14 @@ from typing import Final, final
 
 import numpy as np
 import scipy.sparse as sp
+from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, States
 from onnx_lippa.bounds.proven import ProvenBounds
-from onnx_lippa.clock import OutOfTimeError, require_time
-from onnx_lippa.ending import OUT_OF_NODES, OUT_OF_TIME, Ending, Reason
+from onnx_lippa.ending import Ending, Reason
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solvers.table import make_solver
-from onnx_lippa.search.base import Limits, SearchResult
+from onnx_lippa.search.base import Limits, Search, lp_effort
 from onnx_lippa.search.exact.refutation import Row, proves_contradiction
 from onnx_lippa.search.exact.system import AffineSum, ExactSystem, build_margin_row, combine
 from onnx_lippa.spec import Conjunction, Rows
@@ -42,7 +42,7 @@ _UNDECIDED: Final = Reason(
 
 
 @final
-class ExactSearch:
+class ExactSearch(Search):
     """The search of one exact system. It proves signs of margins, and bounds none.
 
     Args:
@@ -52,29 +52,29 @@ class ExactSearch:
     """
 
     def __init__(self, system: ExactSystem, disjuncts: Sequence[Conjunction], offer: Offer) -> None:
-        self._system, self._disjuncts, self._offer = system, disjuncts, offer
-        self._solver = make_solver("glop")
-        self._nodes = 0
+        super().__init__(disjuncts, offer)
+        self._system, self._solver = system, make_solver("glop")
         self._states = _Relations(system)
         self._known: dict[int, tuple[Row, Float64]] = {}
 
-    def run(self, limits: Limits) -> SearchResult:
-        """Searches until all is proven, a candidate is accepted, or a limit is reached."""
-        found, reason = False, None
-        try:
-            for disjunct in self._disjuncts:
-                found, undecided = self._decide(disjunct, limits)
-                if found:
-                    break
-                reason = reason or undecided
-        except OutOfTimeError:
-            reason = OUT_OF_TIME
-        counts = self._solver.counts
-        effort = Effort(nodes=self._nodes, lps=counts.solves, lp_seconds=counts.seconds)
-        return SearchResult(found, reason, ProvenBounds.vacuous(), effort)
+    @override
+    def _open_bounds(self) -> ProvenBounds:
+        return ProvenBounds.vacuous()
 
-    def _decide(self, disjunct: Conjunction, limits: Limits) -> tuple[bool, Reason | None]:
-        """Whether a candidate was accepted, and otherwise why the disjunct is open, if it is."""
+    @override
+    def _effort(self) -> Effort:
+        return super()._effort() + lp_effort(self._solver)
+
+    @override
+    def _explore(self, limits: Limits) -> Reason | None:
+        for disjunct in self._disjuncts:
+            reason = self._refute(disjunct, limits)
+            if self._found or reason:
+                return reason
+        return None
+
+    def _refute(self, disjunct: Conjunction, limits: Limits) -> Reason | None:
+        """Proves that no input meets a conjunction, or says which limit was reached."""
         margins = [
             Row(build_margin_row(self._system, row, bound), is_strict=bool(strict), is_soft=True)
             for row, bound, strict in zip(
@@ -82,40 +82,43 @@ class ExactSearch:
             )
         ]
         pending = [np.zeros(len(self._system.units), np.int8)]
-        reason: Reason | None = None
         while pending:
-            require_time(limits.deadline)
-            if self._nodes >= limits.nodes:
-                return False, OUT_OF_NODES
+            if reason := limits.reached(self._nodes):
+                return reason
             state = pending.pop()
             rows = margins + self._states.rows(state)
-            point, value, multipliers = self._solve(rows)
+            point, value, multipliers = self._solve(rows, limits)
             if value > -_HOPELESS and proves_contradiction(rows, multipliers, limits.deadline):
                 continue
-            if point.size and self._offer(point[: self._system.inputs]):
-                return True, None
             unit = self._states.most_violated(state, point)
+            self._found = self._accept(point) or (
+                unit < 0 and value < -_HOPELESS and self._offer_elsewhere(rows, limits)
+            )
+            if self._found:
+                return None
             if unit < 0:
-                if point.size and value < -_HOPELESS and self._offer_elsewhere(rows):
-                    return True, None
-                reason = _UNDECIDED
+                self._undecided = _UNDECIDED
                 continue
             for sign in self._states.order(unit, point):
                 child = state.copy()
                 child[unit] = sign
                 pending.append(child)
-        return False, reason
+        return None
 
-    def _offer_elsewhere(self, rows: Sequence[Row]) -> bool:
+    def _accept(self, point: Float64) -> bool:
+        """Offers a point, if there is one."""
+        return point.size > 0 and self._offer(point[: self._system.inputs])
+
+    def _offer_elsewhere(self, rows: Sequence[Row], limits: Limits) -> bool:
         """Offers candidates of other depths; True where one is accepted."""
         for depth in _OTHER_DEPTHS:
-            point, value, _ = self._solve(rows, depth)
-            if point.size and value < 0 and self._offer(point[: self._system.inputs]):
+            point, value, _ = self._solve(rows, limits, depth)
+            if value < 0 and self._accept(point):
                 return True
         return False
 
     def _solve(
-        self, rows: Sequence[Row], deepest: float = _DEPTH
+        self, rows: Sequence[Row], limits: Limits, deepest: float = _DEPTH
     ) -> tuple[Float64, float, Float64]:
         """The deepest point, minus its depth, and multipliers; empty where the solve fails."""
         self._nodes += 1
@@ -133,7 +136,7 @@ class ExactSearch:
         cost[n] = 1.0
         free = np.full(n + 1, np.inf)
         program = Program(cost, -free, free, Rows(sp.csr_array(matrix), lower, upper))
-        solution = self._solver.open(program).solve(_SECONDS)
+        solution = self._solver.open(program).solve(min(_SECONDS, limits.seconds_left))
         if solution.ending is not Ending.OPTIMAL:
             return np.zeros(0), 0.0, np.zeros(len(rows))
         multipliers = -solution.duals[:-1] * scale if solution.duals.size else np.zeros(len(rows))
