@@ -271,7 +271,7 @@ class Crown:
         if 0 in pulled or 0 in functions.parts:
             for owner, part in rows.groups():
                 a = _coefficients(0, functions, rows.function[part], sign, pulled.get(0), part)
-                least[part] = self._sets.least(owner, a.reshape(len(a), -1))
+                least[part] = self._sets.domains[owner].least_over_inputs(a.reshape(len(a), -1))
         bounds: Float64 = total + least
         lost = _LOST * self._share * (self._spans[rows.owner] + own_sizes)
         rounding = self._share * sizes + 4 * EPSILON * (np.abs(total) + np.abs(least))

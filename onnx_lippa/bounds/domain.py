@@ -9,7 +9,7 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Floats, Integers
-from onnx_lippa.bounds.proven import EPSILON, OUTWARD, UNDERFLOW
+from onnx_lippa.bounds.proven import EPSILON, OUTWARD, TINY, UNDERFLOW
 from onnx_lippa.spec import Embedding, InputSet, Norm, StatedSet
 
 _ROUNDS: Final = 60
@@ -151,8 +151,29 @@ class InputDomain:
         if self.ball is None or self.free.size == 0:
             value = -np.abs(rows).sum(axis=1, dtype=np.float64)
         else:
-            value = self._optima(rows.astype(np.float64), self.ball)[0]
+            value = self._least_in_ball(rows.astype(np.float64), self.ball)[0]
         return value - _bound_rounding(rows) - UNDERFLOW
+
+    def least_over_inputs(self, on_x: Float64) -> Float64:
+        """Proven lower bounds (n,) of ``on_x @ x`` over the inputs x; on_x (n, all features).
+
+        Coefficients count as exact; the bounds are rounded down.
+        """
+        spread = np.abs(on_x) @ self._columns[:, 1:]
+        least = -spread[:, 0]
+        if self.ball is not None:
+            least = self.least(on_x[:, self.free] * self.radius)
+        share = (on_x.shape[1] + 8) * EPSILON
+        bounds: Float64 = on_x @ self._columns[:, 0] + least - (share * spread[:, 1] + TINY)
+        return bounds
+
+    @cached_property
+    def _columns(self) -> Float64:
+        """(all features, 3) middle, radius and largest absolute value of each."""
+        lower, upper = self.box
+        middle = lower / 2 + upper / 2
+        radius = np.maximum(upper - middle, middle - lower)
+        return np.stack([middle, radius, np.abs(middle) + radius], axis=1)
 
     def minimisers(self, rows: Floats) -> Floats:
         """Points e (n, d) of the domain that minimise ``rows @ e``, up to rounding."""
@@ -163,18 +184,29 @@ class InputDomain:
         if self.ball is None or self.free.size == 0:
             value: Floats = -(np.abs(rows) @ np.ones(rows.shape[1], rows.dtype))
             return value, np.copysign(rows.dtype.type(1), -rows)
-        return self._optima(rows, self.ball)
+        value, shift = self._least_in_ball(rows, self.ball)
+        points, count, room = (
+            np.copysign(rows.dtype.type(1), -rows),
+            self.free.size,
+            self._room(rows),
+        )
+        with np.errstate(under="ignore", over="ignore", invalid="ignore"):
+            downhill = np.sign(rows[:, :count]) * (room.step * shift)
+            points[:, :count] = np.clip(room.start - downhill, -1, 1)
+        return value, points
 
-    def _optima(self, rows: Floats, ball: Ball) -> tuple[Floats, Floats]:
-        count, points = self.free.size, np.copysign(rows.dtype.type(1), -rows)
+    def _least_in_ball(self, rows: Floats, ball: Ball) -> tuple[Floats, Floats]:
+        """Least values (n,), and the sizes (n, free features) of δ at the minimisers."""
+        count = self.free.size
         own, further = rows[:, :count], np.abs(rows[:, count:]).sum(axis=1)
         least = _minimise_l1 if ball.norm.order == 1.0 else _minimise_l2
-        room = self._in_box[0 if rows.dtype == np.float64 else 1]
         with np.errstate(under="ignore", over="ignore", invalid="ignore"):
-            value, inside = least(own, room, ball.eps)
-        points[:, :count] = inside
+            value, shift = least(own, self._room(rows), ball.eps)
         # NaN where it overflows; the box alone is a bound too.
-        return np.fmax(value, -np.abs(own).sum(axis=1)) - further, points
+        return np.fmax(value, -np.abs(own).sum(axis=1)) - further, shift
+
+    def _room(self, rows: Floats) -> _BallInBox:
+        return self._in_box[0 if rows.dtype == np.float64 else 1]
 
     @cached_property
     def _in_box(self) -> tuple[_BallInBox, _BallInBox]:
@@ -196,7 +228,10 @@ class InputDomain:
 
 
 def _minimise_l1(rows: Floats, room: _BallInBox, eps: float) -> tuple[Floats, Floats]:
-    """Fractional knapsack: features in the order of their gain; λ is the gain of the last one."""
+    """Least values (n,) and the sizes (n, d) of δ there.
+
+    Fractional knapsack: features in the order of their gain; λ is the gain of the last one.
+    """
     sizes = np.abs(rows)
     gain, most = sizes * room.step, np.where(rows > 0, room.below, room.above)
     order = np.argsort(-gain, axis=1, kind="stable")
@@ -209,11 +244,13 @@ def _minimise_l1(rows: Floats, room: _BallInBox, eps: float) -> tuple[Floats, Fl
     moved = np.diff(np.minimum(spent, rows.dtype.type(eps)), axis=1, prepend=0)
     shift = np.empty_like(rows)
     np.put_along_axis(shift, order, moved, axis=1)
-    return value, _move(rows, room, shift)
+    return value, shift
 
 
 def _minimise_l2(rows: Floats, room: _BallInBox, eps: float) -> tuple[Floats, Floats]:
-    """Each feature moves by ``min(gain / λ, end of its box)``; λ solves ``||δ||_2 = eps``.
+    """Least values (n,) and the sizes (n, d) of δ there.
+
+    Each feature moves by ``min(gain / λ, end of its box)``; λ solves ``||δ||_2 = eps``.
 
     λ falls from its value for the ball alone. Features that leave the box are stopped at its end,
     and the rest of the radius goes to the others, until no further feature leaves the box.
@@ -245,13 +282,7 @@ def _minimise_l2(rows: Floats, room: _BallInBox, eps: float) -> tuple[Floats, Fl
     value = rows @ room.start - np.einsum("nd,nd->n", gain, shift)
     penalty = weight / 2 * (spent - radius) - 4 * np.finfo(rows.dtype).eps * weight * radius
     value += np.where(weight > 0, penalty, 0)
-    return value, _move(rows, room, shift)
-
-
-def _move(rows: Floats, room: _BallInBox, shift: Floats) -> Floats:
-    """Points e at δ from the centre, downhill, clipped to the box."""
-    points: Floats = np.clip(room.start - np.sign(rows) * (room.step * shift), -1, 1)
-    return points
+    return value, shift
 
 
 def _bound_rounding(rows: Floats) -> Float64:

@@ -1,29 +1,24 @@
 """Interval propagation through a network, for several input sets at once.
 
-The box around each input set is propagated layer by layer. Least values of linear functions over
-an input set, which back-substitution (``crown.py``) ends in, are given here too.
+The box around each input set is propagated layer by layer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.arrays import Float64
+from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.interval import Interval, IntervalAlgebra, bound_output
-from onnx_lippa.bounds.proven import EPSILON, OUTWARD, TINY
 from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.ir.layers import AffineLayer, PiecewiseLayer
 from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.passes import Step
 from onnx_lippa.spec import StatedSet
-
-_UNDERFLOW: Final = 1e-150
-"""Distances and dual norms whose squares underflow are smaller."""
 
 
 @final
@@ -31,87 +26,36 @@ _UNDERFLOW: Final = 1e-150
 class InputSets:
     """Several input sets, each with its bounding box, rounded outward.
 
-    For ℓ∞, weighted or not, a set is its box and least values are exact. For other norms a least
-    value is the larger of two valid bounds: that over the box, and that over the ball, by the dual
-    norm.
-
     Attributes:
-        sets: the n sets.
+        domains: the n sets.
         lower: (n, d) lower bounds of the boxes.
         upper: (n, d) upper bounds.
     """
 
-    sets: tuple[StatedSet, ...]
+    domains: tuple[InputDomain, ...]
     lower: Float64
     upper: Float64
 
     @classmethod
     def of(cls, sets: Sequence[StatedSet]) -> InputSets:
         """From sets; those of infinite radius have infinite bounds."""
-        center = np.array([one.center for one in sets])
-        radii = np.array([one.radii for one in sets]) * OUTWARD
-        moves = radii > 0
-        low = np.where(moves, np.nextafter(center - radii, -np.inf), center)
-        high = np.where(moves, np.nextafter(center + radii, np.inf), center)
-        lower = np.maximum(low, np.array([one.lower for one in sets]))
-        return cls(tuple(sets), lower, np.minimum(high, np.array([one.upper for one in sets])))
+        domains = tuple(InputDomain.of(one) for one in sets)
+        lower, upper = zip(*(domain.box for domain in domains), strict=True)
+        return cls(domains, np.array(lower), np.array(upper))
 
     @property
     def count(self) -> int:
         """Number n of sets."""
-        return len(self.sets)
+        return len(self.domains)
 
     @property
     def are_boxes(self) -> bool:
         """Whether every set equals its box."""
-        return all(one.norm.order == np.inf for one in self.sets)
+        return all(domain.ball is None for domain in self.domains)
 
     def interval(self, shape: tuple[int, ...]) -> Interval:
         """The boxes as bounds of inputs of this sample shape."""
         return Interval(self.lower.reshape(-1, *shape), self.upper.reshape(-1, *shape))
-
-    @cached_property
-    def _columns(self) -> Float64:
-        """The boxes as :func:`box_columns` gives them."""
-        return box_columns(self.lower, self.upper)
-
-    def least(self, row: int, rows: Float64) -> Float64:
-        """Lower bounds (r,) of ``rows @ x`` over one of the sets; rows (r, d)."""
-        sizes = np.abs(rows)
-        value = least_over_box(rows, sizes, self._columns[row])
-        one = self.sets[row]
-        if one.norm.order == np.inf:
-            return value
-        share = (rows.shape[1] + 8) * EPSILON
-        radius = one.eps * OUTWARD + _UNDERFLOW
-        drop = radius * one.norm.dual(rows)
-        over_ball = rows @ one.center - drop
-        over_ball = over_ball - share * (sizes @ np.abs(one.center) + drop)
-        over_ball = over_ball - _UNDERFLOW * rows.shape[1] * (
-            1 + radius * one.norm.unit_radii(one.size).max()
-        )
-        return np.fmax(value, over_ball)
-
-
-def box_columns(lower: Floats, upper: Floats) -> Float64:
-    """Middle, radius and largest absolute value of boxes (n, d), as columns (n, d, 3)."""
-    middle = lower / 2 + upper / 2
-    radius = np.maximum(upper - middle, middle - lower)
-    return np.stack([middle, radius, np.abs(middle) + radius], axis=2)
-
-
-def least_over_box(rows: Float64, sizes: Float64, columns: Float64) -> Float64:
-    """Lower bounds (r,) of ``rows @ x`` over one box.
-
-    Args:
-        rows: (r, d) coefficients.
-        sizes: (r, d) their absolute values.
-        columns: (d, 3) the box, as :func:`box_columns` gives it.
-    """
-    share = (rows.shape[1] + 8) * EPSILON
-    spread = sizes @ columns[:, 1:]
-    least: Float64 = rows @ columns[:, 0] - spread[:, 0] - (share * spread[:, 1] + TINY)
-    return least
 
 
 _ALGEBRA: Final = IntervalAlgebra()
