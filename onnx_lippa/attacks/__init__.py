@@ -4,15 +4,8 @@ A stage offers candidates; the state of the input checks them and decides. A new
 stage, and a line in :mod:`onnx_lippa.attacks.schedule`.
 """
 
-from onnx_lippa.attacks.methods import (
-    ATTACK_METHODS,
-    AttackMethod,
-    Lippa,
-    LippaMip,
-    LpMethod,
-    Pgd,
-    make_attack,
-)
+from onnx_lippa.attacks.base import AttackMethod, LpMethod
+from onnx_lippa.attacks.methods import ATTACK_METHODS, Lippa, LippaMip, Pgd, make_attack
 from onnx_lippa.attacks.random_search import BoxSample, sample_boxes
 
 __all__ = [

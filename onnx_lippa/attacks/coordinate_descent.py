@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -66,6 +68,29 @@ class CoordinateDescent:
         """Margins of points (n, d)."""
         return self.disjunct.margins(self.model.values.forward(x))
 
+    def run(
+        self, x: Float64, steps: int, offer: Callable[[Float64], bool], deadline: float
+    ) -> bool:
+        """Descends from the grid points next to x; True where it ends in a witness.
+
+        Args:
+            x: (d,) the start.
+            steps: moves at most.
+            offer: whether an unsafe point is a witness.
+            deadline: ``time.monotonic()`` at which to give up.
+        """
+        point, margin = self.start(x)
+        for left in range(steps, 0, -1):
+            if margin <= 0 and offer(point):
+                return True
+            if time.monotonic() > deadline:
+                return False
+            moved = self.improve(point, margin)
+            if moved is None or moved[1] > left * (margin - moved[1]):
+                return False  # at this pace it would not get there
+            point, margin = moved
+        return margin <= 0 and offer(point)
+
     def start(self, x: Float64) -> tuple[Float64, float]:
         """The better of two grid points next to x, and its margin.
 
@@ -88,52 +113,49 @@ class CoordinateDescent:
             return None
         points = moves.apply(x)
         margins = self.margins(points)
-        fits = self._fits(points)
+        fits, falls = self._fits(points), margins < margin
+        inward = np.abs(moves.value - self.inputs.center[moves.feature])
+        inward = inward < np.abs(x - self.inputs.center)[moves.feature]
+        single, leaving, making_room = (
+            moves.take(_sort(chosen, margins)[:most])
+            for chosen, most in (
+                (fits & falls, None), (~fits & falls, _PAIRED), (fits & inward, _PAIRED)
+            )
+        )  # fmt: skip
+        groups = [(points[fits], margins[fits])]
+        for combined in (self._combine(x, single), self._pair(x, leaving, making_room)):
+            inside = combined[self._fits(combined)]
+            if len(inside):
+                groups.append((inside, self.margins(inside)))
         best, least = x, margin
-        for tried, values in (
-            (points[fits], margins[fits]),
-            self._combine(x, margin, moves.take(np.flatnonzero(fits)), margins[fits]),
-            self._pair(x, margin, moves, margins, fits),
-        ):
-            if len(values) and values.min() < least:
+        for tried, values in groups:
+            if values.min(initial=np.inf) < least:
                 place = int(values.argmin())
                 best, least = tried[place], float(values[place])
         return None if best is x else (best, least)
 
-    def _combine(
-        self, x: Float64, margin: float, moves: Moves, margins: Float64
-    ) -> tuple[Float64, Float64]:
-        """The 2, 4, 8, ... best moves of different features at once."""
-        order = np.argsort(margins, kind="stable")
-        order = order[margins[order] < margin]
-        _, first = np.unique(moves.feature[order], return_index=True)
-        best = moves.take(order[np.sort(first)])
+    def _combine(self, x: Float64, moves: Moves) -> Float64:
+        """Points after the first 2, 4, 8, ... moves of different features at once."""
+        _, first = np.unique(moves.feature, return_index=True)
+        moves = moves.take(np.sort(first))
         points = []
         count = 2
-        while count < 2 * len(best.feature):
+        while count < 2 * len(moves.feature):
             point = x.copy()
-            point[best.feature[:count]] = best.value[:count]
+            point[moves.feature[:count]] = moves.value[:count]
             points.append(point)
             count *= 2
-        tried = np.array(points).reshape(-1, x.size)
-        tried = tried[self._fits(tried)]
-        return tried, self.margins(tried) if len(tried) else np.zeros(0)
+        return np.array(points).reshape(-1, x.size)
 
-    def _pair(
-        self, x: Float64, margin: float, moves: Moves, margins: Float64, fits: np.ndarray
-    ) -> tuple[Float64, Float64]:
-        """Pairs of a move that leaves the ball and one that brings another feature back."""
-        out = np.flatnonzero(~fits & (margins < margin))
-        back = np.flatnonzero(fits & self._inward(x, moves))
-        out = out[np.argsort(margins[out], kind="stable")[:_PAIRED]]
-        back = back[np.argsort(margins[back], kind="stable")[:_PAIRED]]
-        first, second = (places.ravel() for places in np.meshgrid(out, back, indexing="ij"))
-        different = moves.feature[first] != moves.feature[second]
+    def _pair(self, x: Float64, leaving: Moves, making_room: Moves) -> Float64:
+        """Points after a move that leaves the ball and one that brings another feature back."""
+        sizes = len(leaving.feature), len(making_room.feature)
+        first, second = np.indices(sizes).reshape(2, -1)
+        different = leaving.feature[first] != making_room.feature[second]
         first, second = first[different][: self._most], second[different][: self._most]
-        tried = moves.take(first).apply(x)
-        tried[np.arange(len(tried)), moves.feature[second]] = moves.value[second]
-        tried = tried[self._fits(tried)]
-        return tried, self.margins(tried) if len(tried) else np.zeros(0)
+        points = leaving.take(first).apply(x)
+        points[np.arange(len(points)), making_room.feature[second]] = making_room.value[second]
+        return points
 
     def _moves(self, x: Float64) -> Moves:
         """The most promising moves of each feature within its own bounds."""
@@ -155,11 +177,6 @@ class CoordinateDescent:
             gained = self._gradient(x)[moves.feature] * (moves.value - x[moves.feature])
             moves = moves.take(np.argsort(gained, kind="stable")[: self._most])
         return moves
-
-    def _inward(self, x: Float64, moves: Moves) -> np.ndarray:
-        """Which moves bring their feature nearer to its clean value."""
-        center = self.inputs.center[moves.feature]
-        return np.asarray(np.abs(moves.value - center) < np.abs(x[moves.feature] - center))
 
     def _fits(self, points: Float64) -> np.ndarray:
         """Which points (n, d) lie in the ball, but for rounding."""
@@ -223,3 +240,9 @@ class CoordinateDescent:
     @property
     def _most(self) -> int:
         return max(16, min(_MOST_MOVES, _MOST_NUMBERS // max(1, self.inputs.size)))
+
+
+def _sort(chosen: np.ndarray, margins: Float64) -> Integers:
+    """Places of the chosen moves, those of the least margins first."""
+    places = np.flatnonzero(chosen)
+    return places[np.argsort(margins[places], kind="stable")]

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, final
 
 import numpy as np
@@ -13,8 +14,7 @@ from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.attacks.coordinate_descent import CoordinateDescent
-from onnx_lippa.attacks.state import AttackBatch, AttackState, Stage, spread_over_disjuncts
-from onnx_lippa.onnx_io import Model
+from onnx_lippa.attacks.state import AttackBatch, AttackStage, AttackState, spread_over_disjuncts
 from onnx_lippa.spec import InputSet, UnsafeSet
 from onnx_lippa.state import common_deadline, timed
 from onnx_lippa.witness import FoundBy
@@ -38,7 +38,7 @@ _ROUNDS: Final = 64
 
 @final
 @dataclass(frozen=True)
-class GridEnumeration(Stage):
+class GridEnumeration(AttackStage):
     """Evaluates every allowed input, so that whatever there is to be found is found.
 
     Attributes:
@@ -51,9 +51,9 @@ class GridEnumeration(Stage):
     def run(self, batch: AttackBatch) -> None:
         for attack in batch.open():
             with timed([attack.state]):
-                self._enumerate(batch.model, attack)
+                self._enumerate(attack)
 
-    def _enumerate(self, model: Model, attack: AttackState) -> None:
+    def _enumerate(self, attack: AttackState) -> None:
         state = attack.state
         inputs = state.improving
         moving = np.flatnonzero(inputs.lower < inputs.upper)
@@ -73,7 +73,7 @@ class GridEnumeration(Stage):
                     moving, values, np.unravel_index(numbers, shape), strict=True
                 ):
                     points[:, i] = one[places]
-            if _offer(model, attack, points) and not state.problem.minimize:
+            if _offer(attack, points) and not state.problem.minimize:
                 return
         state.is_exhausted = True
 
@@ -104,9 +104,10 @@ def grid_values(inputs: InputSet, features: Integers, most: int) -> Sequence[Flo
     return values
 
 
-def _offer(model: Model, attack: AttackState, points: Float64) -> bool:
+def _offer(attack: AttackState, points: Float64) -> bool:
     """Offers the unsafe points, the best first; True where one is a witness."""
-    problem, inputs = attack.state.problem, attack.state.improving
+    state, model = attack.state, attack.model
+    problem, inputs = state.problem, state.improving
     logits = model.values.forward(points)
     margins = problem.unsafe.margins(logits).min(axis=1)
     lengths = inputs.norm.lengths(points - inputs.center)
@@ -118,7 +119,7 @@ def _offer(model: Model, attack: AttackState, points: Float64) -> bool:
     chosen = chosen[_are_unsafe(problem.unsafe, outputs)]
     order = np.argsort((lengths if problem.minimize else margins)[chosen], kind="stable")
     return any(
-        inputs.contains(points[row]) and attack.state.offer(points[row], FoundBy.GRID)
+        inputs.contains(points[row]) and state.offer(points[row], FoundBy.GRID)
         for row in chosen[order]
     )
 
@@ -132,7 +133,7 @@ def _are_unsafe(unsafe: UnsafeSet, outputs: Floats) -> np.ndarray:
 
 @final
 @dataclass(frozen=True)
-class GridSearch(Stage):
+class GridSearch(AttackStage):
     """Rounds the best end points to the grid and descends on the margin, feature by feature.
 
     A PGD run ends between the points of the grid, and the nearest one may be far from unsafe where
@@ -157,15 +158,14 @@ class GridSearch(Stage):
             state = attack.state
             with timed([state]) as deadline:
                 if state.witness is None:
-                    inputs = state.problem.inputs
                     for x, disjunct in self._starts(attack):
-                        if self._descend(batch.model, attack, inputs, x, disjunct, deadline):
+                        if self._search(attack, attack.inputs, x, disjunct, deadline):
                             break
                 if state.problem.minimize:
-                    self._shrink(batch.model, attack, deadline)
+                    self._shrink(attack, deadline)
 
     def _starts(self, attack: AttackState) -> list[tuple[Float64, int]]:
-        inputs, clean = attack.state.problem.inputs, attack.clean_margins
+        inputs, clean = attack.inputs, attack.clean_margins
         few = inputs.free_features <= _FEW_FEATURES
         near = _NEAR if few else 0.0
         points = [
@@ -174,53 +174,35 @@ class GridSearch(Stage):
             if self.round in (None, point.round) and point.margin <= near * clean[point.disjunct]
         ]
         chosen = spread_over_disjuncts(points, self.starts)
-        starts = [(point.x.astype(np.float64), point.disjunct) for point in chosen]
+        starts = [(point.x, point.disjunct) for point in chosen]
         if self.clean and few:
             starts += [(inputs.center, j) for j in attack.nearest_disjuncts(self.starts)]
         return starts
 
-    def _descend(
-        self,
-        model: Model,
-        attack: AttackState,
-        inputs: InputSet,
-        x: Float64,
-        disjunct: int,
-        deadline: float,
+    def _search(
+        self, attack: AttackState, inputs: InputSet, x: Float64, disjunct: int, deadline: float
     ) -> bool:
-        """Coordinate descent from the grid points next to x; True where it ends in a witness."""
-        state = attack.state
-        descent = CoordinateDescent(model, inputs, state.problem.unsafe.disjuncts[disjunct])
-        point, margin = descent.start(x)
-        for left in range(self.steps, 0, -1):
-            if margin <= 0 and state.offer(point, FoundBy.GRID):
-                return True
-            if time.monotonic() > deadline:
-                return False
-            moved = descent.improve(point, margin)
-            if moved is None or moved[1] > left * (margin - moved[1]):
-                return False  # at this pace it would not get there
-            point, margin = moved
-        return margin <= 0 and state.offer(point, FoundBy.GRID)
+        """Coordinate descent from one start; True where it ends in a witness."""
+        descent = CoordinateDescent(attack.model, inputs, attack.disjuncts[disjunct])
+        offer = partial(attack.state.offer, found_by=FoundBy.GRID)
+        return descent.run(x, self.steps, offer, deadline)
 
-    def _shrink(self, model: Model, attack: AttackState, deadline: float) -> None:
+    def _shrink(self, attack: AttackState, deadline: float) -> None:
         """Searches smaller and smaller balls, each from the last witness."""
-        state, inputs = attack.state, attack.state.problem.inputs
+        state, inputs = attack.state, attack.inputs
         anywhere = (inputs.lower < inputs.upper) & inputs.takes_any_value
         shares = _SHRINKS if anywhere.any() else (*_SHRINKS, 1.0)
         for _ in range(_ROUNDS):
             if state.witness is None or state.witness.distance == attack.settled_distance:
                 return
-            if not any(self._find_nearer(model, attack, share, deadline) for share in shares):
+            if not any(self._find_nearer(attack, share, deadline) for share in shares):
                 attack.settled_distance = state.witness.distance
 
-    def _find_nearer(
-        self, model: Model, attack: AttackState, share: float, deadline: float
-    ) -> bool:
+    def _find_nearer(self, attack: AttackState, share: float, deadline: float) -> bool:
         witness = attack.state.witness
         if witness is None or time.monotonic() > deadline:
             return False
         radius = float(np.nextafter(share * witness.distance, 0.0))
-        inputs = attack.state.problem.inputs.with_eps(radius)
+        inputs = attack.inputs.with_eps(radius)
         x = witness.x.astype(np.float64)
-        return self._descend(model, attack, inputs, x, attack.target_disjunct, deadline)
+        return self._search(attack, inputs, x, attack.target_disjunct, deadline)

@@ -13,21 +13,19 @@ from typing import Final, final
 import numpy as np
 from typing_extensions import override
 
-from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.arrays import Float64
 from onnx_lippa.attacks.pgd import Bim, Iterate, StepRule
 from onnx_lippa.attacks.state import (
     AttackBatch,
+    AttackStage,
     AttackState,
-    Stage,
     Stream,
     batch_size,
     spread_over_disjuncts,
 )
-from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.pattern import ActivationPattern
 from onnx_lippa.lp.engine import Optimum
 from onnx_lippa.lp.region import LinearRegion
-from onnx_lippa.onnx_io import Model
 from onnx_lippa.state import Work, timed
 from onnx_lippa.witness import Effort, FoundBy
 
@@ -52,22 +50,19 @@ _DESCENT: Final = 1e-12
 """The same in local search, whose regions are neighbours."""
 
 
-def margin_step(
-    network: Network, attack: AttackState, pattern: ActivationPattern, disjunct: int
-) -> Optimum | None:
+def margin_step(attack: AttackState, pattern: ActivationPattern, disjunct: int) -> Optimum | None:
     """Minimises the margin over a region and offers the optimum.
 
     Returns:
         The optimum, or None where this region was solved before for this disjunct.
     """
-    if (pattern.key, disjunct) in attack.visited:
+    if not attack.enter(pattern, disjunct):
         return None
-    attack.visited.add((pattern.key, disjunct))
     state = attack.state
     with timed([state], Work.LPS) as deadline:
-        region = LinearRegion(network, pattern)
-        conjunction = state.problem.unsafe.disjuncts[disjunct]
-        optimum = attack.session.least_margin(region, conjunction, deadline - time.monotonic())
+        region = LinearRegion(attack.model.network, pattern)
+        left = deadline - time.monotonic()
+        optimum = attack.session.least_margin(region, attack.disjuncts[disjunct], left)
     state.effort += Effort(lp_steps=1)
     if optimum.found:
         if optimum.margin <= (0.0 if state.problem.claim is None else _ROUNDING):
@@ -78,7 +73,7 @@ def margin_step(
 
 @final
 @dataclass(frozen=True)
-class LpStepsAtEnds(Stage):
+class LpStepsAtEnds(AttackStage):
     """LPSteps in the regions of the best end points of one round of PGD runs.
 
     Attributes:
@@ -95,21 +90,19 @@ class LpStepsAtEnds(Stage):
     @override
     def run(self, batch: AttackBatch) -> None:
         network = batch.model.network
-        for attack in batch.unbroken():
-            if attack.relative_margin >= self.max_relative_margin:
-                continue
+        for attack in batch.unbroken(self.max_relative_margin):
             ends = [point for point in attack.last_round if point.round == self.round]
             for point in ends[: self.points]:
                 with timed([attack.state]):
-                    pattern = network.pattern(point.x.astype(np.float64))
-                margin_step(network, attack, pattern, point.disjunct)
+                    pattern = network.pattern(point.x)
+                margin_step(attack, pattern, point.disjunct)
                 if not attack.is_unbroken:
                     break
 
 
 @final
 @dataclass(frozen=True)
-class RegionLocalSearch(Stage):
+class RegionLocalSearch(AttackStage):
     """Region-to-region local search: the region of an end point, then the best of its neighbours.
 
     An optimum lies on faces of its region. Points sampled closely around it lie in the regions
@@ -130,37 +123,32 @@ class RegionLocalSearch(Stage):
     @override
     def run(self, batch: AttackBatch) -> None:
         for attack in batch.unbroken():
-            if attack.state.problem.inputs.free_features > self.most_features:
+            if attack.inputs.free_features > self.most_features:
                 continue
             for point in spread_over_disjuncts(attack.end_points, self.starts):
-                if not attack.is_unbroken:
-                    break
-                start = point.x.astype(np.float64)
-                self._search(batch.model, attack, start, point.disjunct)
+                self._search(attack, point.x, point.disjunct)
 
-    def _search(self, model: Model, attack: AttackState, x: Float64, disjunct: int) -> None:
+    def _search(self, attack: AttackState, x: Float64, disjunct: int) -> None:
         state = attack.state
         last = state.effort.lp_steps + self.lp_steps
         frontier, least = [x], np.inf
         while frontier and state.effort.lp_steps < last and attack.is_unbroken:
             point = frontier.pop(0)
             with timed([state]):
-                pattern = model.network.pattern(point)
-            optimum = margin_step(model.network, attack, pattern, disjunct)
+                pattern = attack.model.network.pattern(point)
+            optimum = margin_step(attack, pattern, disjunct)
             if optimum is None or not optimum.found or optimum.margin >= least - _DESCENT:
                 continue
             least = optimum.margin
             with timed([state]) as deadline:
-                found = _enter_neighbours(model, attack, optimum.x, disjunct, deadline)
-                frontier = found + frontier
+                frontier = _find_neighbours(attack, optimum.x, disjunct, deadline) + frontier
 
 
-def _enter_neighbours(
-    model: Model, attack: AttackState, x: Float64, disjunct: int, deadline: float
+def _find_neighbours(
+    attack: AttackState, x: Float64, disjunct: int, deadline: float
 ) -> list[Float64]:
     """Points of least margin around x, in different regions not solved before."""
-    state = attack.state
-    inputs, unsafe = state.problem.inputs, state.problem.unsafe.disjuncts[disjunct]
+    state, model, inputs = attack.state, attack.model, attack.inputs
     generator = attack.generator(Stream.LOCAL_SEARCH, state.effort.lp_steps)
     sizes = np.geomspace(_NARROWEST, _WIDEST, _NEIGHBOURS)[:, None]
     steps = inputs.sample(generator, _NEIGHBOURS) - inputs.center
@@ -171,7 +159,8 @@ def _enter_neighbours(
         if time.monotonic() > deadline:
             return []
         part = slice(first, first + together)
-        margins[part] = unsafe.margins(model.values.forward(around[part]))
+        logits = model.values.forward(around[part])
+        margins[part] = attack.disjuncts[disjunct].margins(logits)
     chosen: list[Float64] = []
     seen: set[bytes] = set()
     for row in np.argsort(margins, kind="stable"):
@@ -190,7 +179,7 @@ def _enter_neighbours(
 
 @final
 @dataclass(frozen=True)
-class Algorithm1(Stage):
+class Algorithm1(AttackStage):
     """Algorithm 1 of the paper: LPStep, GSStep, LPStep, ...
 
     It starts from the best end points, then from the clean input (``LiPPA_0``, the LPStep in the
@@ -210,16 +199,15 @@ class Algorithm1(Stage):
 
     @override
     def run(self, batch: AttackBatch) -> None:
-        for attack in batch.unbroken():
-            if attack.relative_margin < self.max_relative_margin:
-                self._run(batch.model.network, attack)
+        for attack in batch.unbroken(self.max_relative_margin):
+            self._run(attack)
 
-    def _run(self, network: Network, attack: AttackState) -> None:
+    def _run(self, attack: AttackState) -> None:
         state = attack.state
         last = state.effort.lp_steps + self.lp_steps
         restart = fruitless = 0
         starts = _best_starts(attack)
-        starts.append((state.problem.inputs.center, attack.nearest_disjuncts(1)[0]))
+        starts.append((attack.inputs.center, attack.nearest_disjuncts(1)[0]))
         while state.effort.lp_steps < last and attack.is_unbroken:
             before = state.effort.lp_steps
             if starts:
@@ -227,20 +215,18 @@ class Algorithm1(Stage):
             else:
                 restart += 1
                 x, disjunct = _draw_start(attack, restart)
-            self._alternate(network, attack, x, disjunct, last)
+            self._alternate(attack, x, disjunct, last)
             fruitless = 0 if state.effort.lp_steps > before or restart == 0 else fruitless + 1
             if fruitless == _FRUITLESS:
                 return
 
-    def _alternate(
-        self, network: Network, attack: AttackState, x: Float64, disjunct: int, last: int
-    ) -> None:
+    def _alternate(self, attack: AttackState, x: Float64, disjunct: int, last: int) -> None:
         """LPStep and GSStep in turn, from the region of x."""
         state = attack.state
-        pattern: ActivationPattern | None = network.pattern(x)
+        pattern: ActivationPattern | None = attack.model.network.pattern(x)
         least, stalled = np.inf, 0
         while pattern is not None and stalled < _STALL:
-            optimum = margin_step(network, attack, pattern, disjunct)
+            optimum = margin_step(attack, pattern, disjunct)
             if optimum is not None:
                 if not optimum.found:
                     return
@@ -250,35 +236,34 @@ class Algorithm1(Stage):
             if state.effort.lp_steps >= last or not attack.is_unbroken:
                 return
             with timed([state]):
-                step = self._gradient_step(network, attack, x, disjunct)
+                step = self._gradient_step(attack, x, disjunct)
             if step is None:
                 return
             x, pattern = step
 
     def _gradient_step(
-        self, network: Network, attack: AttackState, x: Float64, disjunct: int
+        self, attack: AttackState, x: Float64, disjunct: int
     ) -> tuple[Float64, ActivationPattern] | None:
         """GSStep: moves until the pattern is one not solved before; None where it never is."""
-        problem = attack.state.problem
-        inputs, conjunction = problem.inputs, problem.unsafe.disjuncts[disjunct]
+        network, inputs = attack.model.network, attack.inputs
+        conjunction = attack.disjuncts[disjunct]
         eps = np.array([inputs.eps])
         project = inputs.norm.projector(inputs.center[None], eps, inputs.lower, inputs.upper)
         row = conjunction.matrix[0]
-        current: Floats = x[None]
-        previous = current
+        current = previous = x[None]
         for step in range(_GRADIENT_STEPS):
-            local = network.local(current[0].astype(np.float64), row)
+            local = network.local(current[0], row)
             worst = int(np.argmax(conjunction.matrix @ local.logits - conjunction.bound))
             if not np.array_equal(row, conjunction.matrix[worst]):
                 row = conjunction.matrix[worst]
-                local = network.local(current[0].astype(np.float64), row)
+                local = network.local(current[0], row)
             if (local.pattern.key, disjunct) not in attack.visited and step > 0:
-                return current[0].astype(np.float64), local.pattern
+                return current[0], local.pattern
             iterate = Iterate(
                 current.copy(), previous, local.gradient[None], eps, inputs.lower, inputs.upper,
                 inputs.norm, project, step, _GRADIENT_STEPS,
             )  # fmt: skip
-            moved = self.rule.move(iterate)
+            moved = self.rule.move(iterate).astype(np.float64, copy=False)
             if np.array_equal(moved, current):
                 return None  # held in a corner of ball and domain
             previous, current = current, moved
@@ -291,11 +276,11 @@ def _best_starts(attack: AttackState) -> list[tuple[Float64, int]]:
         next((point for point in attack.end_points if point.disjunct == j), None)
         for j in attack.nearest_disjuncts(3)
     ]
-    return [(point.x.astype(np.float64), point.disjunct) for point in firsts if point is not None]
+    return [(point.x, point.disjunct) for point in firsts if point is not None]
 
 
 def _draw_start(attack: AttackState, restart: int) -> tuple[Float64, int]:
-    inputs = attack.state.problem.inputs
+    inputs = attack.inputs
     generator = attack.generator(Stream.ALGORITHM_1, restart)
     x = inputs.center + inputs.eps * inputs.norm.sample(generator, inputs.size)
     nearest = attack.nearest_disjuncts(3)

@@ -10,14 +10,13 @@ import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Floats
-from onnx_lippa.attacks.pgd import MomentumPgd, attack_rows, make_rows
-from onnx_lippa.attacks.state import AttackBatch, AttackState, EndPoint, Stage, Stream
+from onnx_lippa.attacks.pgd import MomentumPgd, attack_rows
+from onnx_lippa.attacks.state import AttackBatch, AttackStage, AttackState, Stream
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.passes import read_states
 from onnx_lippa.ir.pattern import ActivationPattern
 from onnx_lippa.lp.region import LinearRegion
-from onnx_lippa.onnx_io import Model
 from onnx_lippa.spec import InputSet
 from onnx_lippa.state import Work, timed
 from onnx_lippa.witness import Effort, FoundBy
@@ -44,7 +43,7 @@ _PATIENCE: Final = 3
 
 @final
 @dataclass(frozen=True)
-class RadiusBracketing(Stage):
+class RadiusBracketing(AttackStage):
     """Doubles the radius until a PGD run succeeds, then halves the gap.
 
     Attributes:
@@ -64,13 +63,13 @@ class RadiusBracketing(Stage):
     def run(self, batch: AttackBatch) -> None:
         attacks = batch.open()
         for first in range(0, len(attacks), _BRACKETED):
-            self._bracket(batch.model, attacks[first : first + _BRACKETED])
+            self._bracket(attacks[first : first + _BRACKETED])
 
-    def _bracket(self, model: Model, attacks: Sequence[AttackState]) -> None:
+    def _bracket(self, attacks: Sequence[AttackState]) -> None:
         brackets: list[_Bracket] = []
         for attack in attacks:
             with timed([attack.state]):
-                distances = _linear_distances(model.network, attack)
+                distances = _linear_distances(attack)
                 for j in np.argsort(distances, kind="stable")[: self.disjuncts]:
                     radius = _FIRST_RADIUS * float(distances[j])
                     brackets.append(_Bracket.begin(attack, int(j), radius))
@@ -83,21 +82,15 @@ class RadiusBracketing(Stage):
             ]
             if not live:
                 return
-            self._try_radii(model, live, round_)
+            self._try_radii(live, round_)
 
-    def _try_radii(self, model: Model, brackets: Sequence[_Bracket], round_: int) -> None:
+    def _try_radii(self, brackets: Sequence[_Bracket], round_: int) -> None:
         """One PGD run for each bracket, at its radius."""
         attacks = [bracket.attack for bracket in brackets]
-        problems = [attack.state.problem for attack in attacks]
-        starts = [
-            # Drawn into the ball: a start outside would be taken for what the run reached.
-            problem.inputs.with_eps(bracket.eps).project(bracket.x[None].astype(np.float64))[0]
-            for problem, bracket in zip(problems, brackets, strict=True)
-        ]
+        # Drawn into the ball: a start outside would be taken for what the run reached.
+        starts = [_draw_into(bracket.x, bracket.attack.inputs, bracket.eps) for bracket in brackets]
         disjuncts = [bracket.disjunct for bracket in brackets]
         radii = np.array([bracket.eps for bracket in brackets])
-        # One disjunct's success must not stop another's run.
-        rows = make_rows(problems, disjuncts, starts, radii, independent=True)
         reached = np.full(len(brackets), np.inf)
 
         def accept(row: int, x: Floats) -> bool:
@@ -105,15 +98,20 @@ class RadiusBracketing(Stage):
             if not state.offer(x, FoundBy.GRADIENT) and state.witness is None:
                 return False
             # A witness, or a point that only fails to be nearer than the last one.
-            reached[row] = problems[row].inputs.length(x.astype(np.float64))
+            reached[row] = attacks[row].inputs.length(x.astype(np.float64))
             return True
 
-        runs = attack_rows(model.gradient, attacks, rows, MomentumPgd(), self.steps, accept)
+        runs = attack_rows(
+            attacks, disjuncts, starts, MomentumPgd(), self.steps,
+            round_=round_, eps=radii, accept=accept,
+        )  # fmt: skip
         for row, bracket in enumerate(brackets):
             bracket.update(runs.best[row], float(reached[row]), round_)
-            margin = float(runs.margin[row])
-            end = EndPoint(margin, bracket.disjunct, runs.best[row], round_)
-            bracket.attack.remember([end])
+
+
+def _draw_into(x: Floats, inputs: InputSet, eps: float) -> Float64:
+    """The point (d,) of the ball of a radius, and of the domain, that is next to x."""
+    return inputs.with_eps(eps).project(x[None].astype(np.float64))[0]
 
 
 @final
@@ -136,18 +134,18 @@ class _Bracket:
     disjunct: int
     most: float
     eps: float
-    x: Floats
+    x: Float64
     failed: float = 0.0
     reached: float = np.inf
-    nearest: Floats | None = None
+    nearest: Float64 | None = None
 
     @classmethod
     def begin(cls, attack: AttackState, disjunct: int, radius: float) -> _Bracket:
-        inputs = attack.state.problem.inputs
+        inputs = attack.inputs
         most = min(inputs.widest, inputs.eps)
         return cls(attack, disjunct, most, min(radius, most), inputs.center)
 
-    def update(self, best: Floats, reached: float, round_: int) -> None:
+    def update(self, best: Float64, reached: float, round_: int) -> None:
         """Takes the best point of a run, and the distance of its witness, if any."""
         self.x = best
         if np.isfinite(reached):
@@ -163,15 +161,14 @@ class _Bracket:
 
     def _draw_start(self, round_: int) -> Float64:
         generator = self.attack.generator(Stream.RADIUS_BRACKETING, round_, self.disjunct)
-        return self.attack.state.problem.inputs.with_eps(self.eps).sample(generator, 1)[0]
+        return self.attack.inputs.with_eps(self.eps).sample(generator, 1)[0]
 
 
-def _linear_distances(network: Network, attack: AttackState) -> Float64:
+def _linear_distances(attack: AttackState) -> Float64:
     """Distance at which the clean input's affine map reaches each disjunct."""
-    problem = attack.state.problem
-    inputs = problem.inputs
+    inputs, network = attack.inputs, attack.model.network
     distances = []
-    for disjunct in problem.unsafe.disjuncts:
+    for disjunct in attack.disjuncts:
         repeated = np.repeat(inputs.center[None], len(disjunct.bound), axis=0)
         logits, gradient = network.value_and_gradient(repeated, disjunct.matrix)
         margins = disjunct.matrix @ logits[0] - disjunct.bound
@@ -182,7 +179,7 @@ def _linear_distances(network: Network, attack: AttackState) -> Float64:
 
 @final
 @dataclass(frozen=True)
-class Shrinking(Stage):
+class Shrinking(AttackStage):
     """PGD runs in a ball a little smaller than the distance of the best witness.
 
     They start from the witness, drawn into the ball, from the clean input, and at random.
@@ -201,34 +198,27 @@ class Shrinking(Stage):
     def run(self, batch: AttackBatch) -> None:
         attacks = [attack for attack in batch.open() if attack.state.witness is not None]
         for first in range(0, len(attacks), _SHRUNK):
-            self._shrink(batch.model, attacks[first : first + _SHRUNK])
+            self._shrink(attacks[first : first + _SHRUNK])
 
-    def _shrink(self, model: Model, attacks: Sequence[AttackState]) -> None:
+    def _shrink(self, attacks: Sequence[AttackState]) -> None:
         owners, disjuncts, starts, radii = [], [], [], []
         for attack in attacks:
-            witness, inputs = attack.state.witness, attack.state.problem.inputs
+            witness, inputs = attack.state.witness, attack.inputs
             if witness is None:
                 continue
             radius = (1.0 - _SHRINK * 0.5**self.round) * witness.distance
-            project = inputs.norm.projector(
-                inputs.center[None], np.array([radius]), inputs.lower, inputs.upper
-            )
             for j in attack.nearest_disjuncts(self.disjuncts or len(attack.clean_margins)):
                 generator = attack.generator(Stream.SHRINKING, self.round, j)
                 far = inputs.center + radius * inputs.norm.sample_extreme(generator, inputs.size)
-                for start in (witness.x.astype(np.float64), inputs.center, far):
+                for start in (witness.x, inputs.center, far):
                     owners.append(attack)
                     disjuncts.append(j)
-                    starts.append(project(start[None].copy())[0])
+                    starts.append(_draw_into(start, inputs, radius))
                     radii.append(radius)
-        problems = [attack.state.problem for attack in owners]
-        rows = make_rows(problems, disjuncts, starts, np.array(radii))
-        attack_rows(model.gradient, owners, rows, MomentumPgd(), self.steps)
+        attack_rows(owners, disjuncts, starts, MomentumPgd(), self.steps, eps=np.array(radii))
 
 
-def distance_step(
-    network: Network, attack: AttackState, pattern: ActivationPattern, disjunct: int
-) -> Float64 | None:
+def distance_step(attack: AttackState, pattern: ActivationPattern, disjunct: int) -> Float64 | None:
     """Finds the nearest unsafe point of a region, and offers it where it is an improvement.
 
     Nothing is done for a region that was solved before for this disjunct.
@@ -236,13 +226,11 @@ def distance_step(
     Returns:
         The point, where it is a witness.
     """
-    if (pattern.key, disjunct) in attack.visited:
+    if not attack.enter(pattern, disjunct):
         return None
-    attack.visited.add((pattern.key, disjunct))
-    state = attack.state
-    region = LinearRegion(network, pattern)
-    conjunction = state.problem.unsafe.disjuncts[disjunct]
-    logits = region.evaluate(state.problem.inputs.center[None]).outputs
+    state, conjunction = attack.state, attack.disjuncts[disjunct]
+    region = LinearRegion(attack.model.network, pattern)
+    logits = region.evaluate(attack.inputs.center[None]).outputs
     scale = max(1.0, float(np.abs(logits).max()))
     for share in _MARGINS:
         with timed([state], Work.LPS):
@@ -262,7 +250,7 @@ def distance_step(
 
 @final
 @dataclass(frozen=True)
-class LpRefinement(Stage):
+class LpRefinement(AttackStage):
     """LPSteps in distance mode from the witness: solve its region, cross the faces, repeat.
 
     Attributes:
@@ -275,33 +263,33 @@ class LpRefinement(Stage):
     def run(self, batch: AttackBatch) -> None:
         for attack in batch.open():
             if attack.state.witness is not None:
-                self._refine(batch.model.network, attack)
+                self._refine(attack)
 
-    def _refine(self, network: Network, attack: AttackState) -> None:
-        state = attack.state
+    def _refine(self, attack: AttackState) -> None:
+        state, network = attack.state, attack.model.network
         last = state.effort.lp_steps + self.lp_steps
         while state.effort.lp_steps < last and state.seconds_left > 0 and state.witness is not None:
             disjunct = attack.target_disjunct
             x = state.witness.x.astype(np.float64)
             with timed([state]):
                 pattern = network.pattern(x)
-            nearest = distance_step(network, attack, pattern, disjunct)
+            nearest = distance_step(attack, pattern, disjunct)
             if nearest is None:
                 return
             # The optimum lies on faces: the region just across them, towards the clean input,
             # may hold a nearer one.
-            center = state.problem.inputs.center
+            center = attack.inputs.center
             with timed([state]):
                 across = network.pattern(nearest + _CROSSING * (center - nearest))
                 beyond = network.pattern(nearest)
             for other in (beyond, across):
                 if state.effort.lp_steps < last:
-                    distance_step(network, attack, other, disjunct)
+                    distance_step(attack, other, disjunct)
 
 
 @final
 @dataclass(frozen=True)
-class NearestRegions(Stage):
+class NearestRegions(AttackStage):
     """LPSteps in distance mode in regions nearer than the best witness, by a lower bound.
 
     Regions are found by points drawn from the ball of the best distance and around the witness. In
@@ -320,37 +308,37 @@ class NearestRegions(Stage):
     @override
     def run(self, batch: AttackBatch) -> None:
         for attack in batch.open():
-            if attack.state.problem.inputs.free_features <= self.most_features:
-                self._search(batch.model.network, attack)
+            if attack.inputs.free_features <= self.most_features:
+                self._search(attack)
 
-    def _search(self, network: Network, attack: AttackState) -> None:
+    def _search(self, attack: AttackState) -> None:
         state = attack.state
         generator = attack.generator(Stream.NEAREST_REGIONS)
         last, fruitless = state.effort.lp_steps + self.lp_steps, 0
         while fruitless < _PATIENCE and state.effort.lp_steps < last and state.seconds_left > 0:
             with timed([state]):
-                regions = _find_regions(network, attack, generator)
+                regions = _find_regions(attack, generator)
             fruitless = 0 if regions else fruitless + 1
             for bound, pattern, disjunct in regions:
                 nearest = np.inf if state.witness is None else state.witness.distance
                 over = state.effort.lp_steps >= last or state.seconds_left <= 0
                 if over or bound >= nearest:
                     break
-                distance_step(network, attack, pattern, disjunct)
+                distance_step(attack, pattern, disjunct)
 
 
 def _find_regions(
-    network: Network, attack: AttackState, generator: np.random.Generator
+    attack: AttackState, generator: np.random.Generator
 ) -> list[tuple[float, ActivationPattern, int]]:
     """Regions not solved yet that may be nearer than the witness: bound, pattern, disjunct."""
-    state = attack.state
+    state, network = attack.state, attack.model.network
     inputs = state.improving.with_eps(min(state.improving.eps, state.improving.widest))
     points = _draw_points(inputs, None if state.witness is None else state.witness.x, generator)
     patterns = _find_patterns(network, points)
     x = points[list(patterns)]
     keys = [pattern.key for pattern in patterns.values()]
     found: list[tuple[float, int, int]] = []
-    for j, disjunct in enumerate(state.problem.unsafe.disjuncts):
+    for j, disjunct in enumerate(attack.disjuncts):
         bounds = np.zeros(len(x))
         for row, right in zip(disjunct.matrix, disjunct.bound, strict=True):
             logits, gradient = network.value_and_gradient(x, np.repeat(row[None], len(x), axis=0))

@@ -15,8 +15,8 @@ from typing_extensions import override
 from onnx_lippa.arrays import Float64, States
 from onnx_lippa.attacks.free_neurons import FreeNeurons, Incumbent, choose_free_neurons
 from onnx_lippa.attacks.lippa import margin_step
-from onnx_lippa.attacks.pgd import MomentumPgd, StepRule, attack_rows, make_rows
-from onnx_lippa.attacks.state import AttackBatch, AttackState, Stage
+from onnx_lippa.attacks.pgd import MomentumPgd, StepRule, attack_rows
+from onnx_lippa.attacks.state import AttackBatch, AttackStage, AttackState
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.reduced.build import NoRelaxationError, reduce_network
 from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError
@@ -28,7 +28,6 @@ from onnx_lippa.lp.solver import Solution, SolveLimits, Solver
 from onnx_lippa.lp.solvers.table import make_partial_solver
 from onnx_lippa.mip.formulation import Formulation, build_partial_program
 from onnx_lippa.mip.variables import NoProgramError
-from onnx_lippa.onnx_io import Model
 from onnx_lippa.state import Work, timed
 from onnx_lippa.witness import Effort, FoundBy
 
@@ -57,7 +56,7 @@ _IN_TURN: Final[tuple[tuple[FreeNeurons, ...], ...]] = (
 
 @final
 @dataclass(frozen=True)
-class LargeNeighbourhoodSearch(Stage):
+class LargeNeighbourhoodSearch(AttackStage):
     """Minimises the margin over the patterns that differ from a given one in free neurons only.
 
     The signs of a point are fixed but for the free neurons. The program over all patterns that
@@ -91,20 +90,19 @@ class LargeNeighbourhoodSearch(Stage):
     @override
     def run(self, batch: AttackBatch) -> None:
         solver = make_partial_solver()
-        for attack in batch.unbroken():
-            if attack.relative_margin < self.max_relative_margin:
-                self._search(batch.model, attack, solver)
+        for attack in batch.unbroken(self.max_relative_margin):
+            self._search(attack, solver)
 
-    def _search(self, model: Model, attack: AttackState, solver: Solver) -> None:
+    def _search(self, attack: AttackState, solver: Solver) -> None:
         """Searches the disjuncts in turn, until none of them improves."""
         state = attack.state
         end = min(self.seconds, state.seconds_left) + state.effort.seconds
         with timed([state]) as deadline:
-            reduced = _reduce(model, attack, min(deadline, time.monotonic() + self.seconds))
+            reduced = _reduce(attack, min(deadline, time.monotonic() + self.seconds))
             if reduced is None:
                 return
             searches = [
-                _Search(self, model, attack, reduced, j, solver)
+                _Search(self, attack, reduced, j, solver)
                 for j in attack.nearest_disjuncts(self.disjuncts)
                 if self._is_hopeful(attack, j)
             ]
@@ -112,7 +110,7 @@ class LargeNeighbourhoodSearch(Stage):
 
     def _is_hopeful(self, attack: AttackState, disjunct: int) -> bool:
         """Whether a disjunct has rows, and a PGD run came near it."""
-        conjunction = attack.state.problem.unsafe.disjuncts[disjunct]
+        conjunction = attack.disjuncts[disjunct]
         margins = [point.margin for point in attack.end_points if point.disjunct == disjunct]
         clean = float(attack.clean_margins[disjunct])
         near = min([clean, *margins]) <= self.max_relative_margin * abs(clean)
@@ -134,11 +132,11 @@ class LargeNeighbourhoodSearch(Stage):
                     searches.remove(search)
 
 
-def _reduce(model: Model, attack: AttackState, deadline: float) -> ReducedNetwork | None:
+def _reduce(attack: AttackState, deadline: float) -> ReducedNetwork | None:
     """The reduced network of an input, where there is one that equals the network."""
-    domain = InputDomain.for_search(attack.state.problem.inputs)
+    domain = InputDomain.for_search(attack.inputs)
     try:
-        reduced = reduce_network(model.network, domain, Tightening(deadline=deadline))
+        reduced = reduce_network(attack.model.network, domain, Tightening(deadline=deadline))
     except (TooLargeError, NoRelaxationError, OutOfTimeError):
         return None
     return reduced if reduced.exact else None
@@ -151,20 +149,19 @@ class _Search:
     def __init__(
         self,
         stage: LargeNeighbourhoodSearch,
-        model: Model,
         attack: AttackState,
         reduced: ReducedNetwork,
         disjunct: int,
         solver: Solver,
     ) -> None:
-        self._stage, self._model, self._attack = stage, model, attack
+        self._stage, self._attack = stage, attack
         self._reduced, self._solver = reduced, solver
         self._number = disjunct
-        self._disjunct = attack.state.problem.unsafe.disjuncts[disjunct]
+        self._disjunct = attack.disjuncts[disjunct]
         self._sizes, self._turn = [stage.size] * len(stage.ways), 0
         self._spent: set[int] = set()
         points = sorted(attack.end_points, key=lambda point: point.disjunct != disjunct)
-        center = attack.state.problem.inputs.center
+        center = attack.inputs.center
         self._others = self._inside(np.array([*(point.x for point in points), center]))
         x = self._others[0]
         self._x, self._signs, self._margin = x, self._signs_at(x), self._margin_at(x)
@@ -210,16 +207,14 @@ class _Search:
 
     def _run_pgd(self) -> bool:
         """PGD from the point and an LPStep where it ends; True where there is a witness."""
-        model, attack = self._model, self._attack
-        start = self._reduced.embed(self._x[None])[0]
-        rows = make_rows([attack.state.problem], [self._number], [start])
-        runs = attack_rows(model.gradient, [attack], rows, self._stage.rule, _PGD_STEPS)
+        attack, start = self._attack, self._reduced.embed(self._x[None])[0]
+        runs = attack_rows([attack], [self._number], [start], self._stage.rule, _PGD_STEPS)
+        end = runs.best[0]
         with timed([attack.state]):
-            end = runs.best[0].astype(np.float64)
-            pattern = model.network.pattern(end)
+            pattern = attack.model.network.pattern(end)
         if not attack.is_unbroken:
             return True
-        optimum = margin_step(model.network, attack, pattern, self._number)
+        optimum = margin_step(attack, pattern, self._number)
         inside = self._inside(end[None])
         if optimum is not None and optimum.found:
             self._move(self._inside(optimum.x[None])[0], self._signs_at(inside[0]))
@@ -252,7 +247,7 @@ class _Search:
 
     def _inside(self, full: Float64) -> Float64:
         """Inputs (n, all features) as points (n, d) of the reduced network, but for rounding."""
-        points = self._reduced.restrict(full.astype(np.float64))
+        points = self._reduced.restrict(full)
         return np.clip(points, self._reduced.lower, self._reduced.upper)
 
     def _signs_at(self, x: Float64) -> States:

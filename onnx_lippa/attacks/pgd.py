@@ -17,7 +17,7 @@ import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Floats, Integers
-from onnx_lippa.attacks.state import AttackState
+from onnx_lippa.attacks.state import AttackState, EndPoint
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.onnx_io import GradientRuntime
 from onnx_lippa.spec import Norm, Problem
@@ -235,12 +235,12 @@ class PgdRuns:
     """The end points of PGD runs.
 
     Attributes:
-        best: (n, d) point of least margin of each row.
+        best: (n, d) point of least margin of each row, in float64.
         margin: (n,) its margin in the type of the rows.
         gradients: (n,) gradients evaluated for each row.
     """
 
-    best: Floats
+    best: Float64
     margin: Floats
     gradients: Integers
 
@@ -300,7 +300,7 @@ def run_pgd(
             x, previous, gradient, current.eps, *domain, current.norm, project, step, steps
         )
         previous, x = x, rule.move(iterate)
-    return PgdRuns(best, least, evaluated)
+    return PgdRuns(best.astype(np.float64), least, evaluated)
 
 
 def _check(
@@ -316,33 +316,45 @@ def _check(
 
 
 def attack_rows(
-    runtime: GradientRuntime,
     attacks: Sequence[AttackState],
-    rows: RowBatch,
+    disjuncts: Sequence[int],
+    starts: Sequence[Floats],
     rule: StepRule,
     steps: int,
+    *,
+    round_: int | None = None,
+    eps: Float64 | None = None,
     accept: Accept | None = None,
 ) -> PgdRuns:
-    """Runs PGD on behalf of attacks, one for each row, within their time.
+    """Runs PGD on behalf of attacks with one model, within their time.
 
     Args:
-        runtime: value and gradient.
         attacks: the attack of each row.
-        rows: the rows.
+        disjuncts: the disjunct of each row.
+        starts: (d,) starting point of each row.
         rule: how they move.
         steps: gradient steps of each row.
-        accept: checks candidates in place of the state of the input.
+        round_: the round whose end points the attacks remember; None if they do not.
+        eps: (rows,) radii; those of the problems when None.
+        accept: checks candidates in place of the states of the inputs. A row then goes on where
+            another one of its problem has a witness.
     """
 
     def offer(row: int, x: Floats) -> bool:
         return attacks[row].state.offer(x, FoundBy.GRADIENT)
 
     states = [attack.state for attack in attacks]
+    problems, apart = [state.problem for state in states], accept is not None
+    runtime = attacks[0].model.gradient  # compiled on first use, which is not timed
     with timed(states, Work.GRADIENTS) as deadline:
+        rows = make_rows(problems, disjuncts, starts, eps, independent=apart)
         runs = run_pgd(runtime, rows, rule, steps, accept or offer, deadline)
     gradients: Counter[AttackState] = Counter()
-    for attack, count in zip(attacks, runs.gradients.tolist(), strict=True):
-        gradients[attack] += count
+    for row, (attack, disjunct) in enumerate(zip(attacks, disjuncts, strict=True)):
+        gradients[attack] += int(runs.gradients[row])
+        if round_ is not None:
+            end = EndPoint(float(runs.margin[row]), disjunct, runs.best[row], round_)
+            attack.remember([end])
     for attack, count in gradients.items():
         attack.state.effort += Effort(gradients=count)
     return runs

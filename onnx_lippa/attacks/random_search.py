@@ -14,9 +14,9 @@ from typing_extensions import override
 from onnx_lippa.arrays import Float64, Integers
 from onnx_lippa.attacks.state import (
     AttackBatch,
+    AttackStage,
     AttackState,
     EndPoint,
-    Stage,
     Stream,
     batch_size,
     evaluation_cost,
@@ -46,7 +46,7 @@ _CHECKED: Final = 4
 
 @final
 @dataclass(frozen=True)
-class RandomSearch(Stage):
+class RandomSearch(AttackStage):
     """Draws points of ball and domain, and keeps the best of them as end points of round 0.
 
     Where the distance is minimised, they are drawn from balls of all sizes up to the largest, and
@@ -70,23 +70,22 @@ class RandomSearch(Stage):
                 continue
             if problem.minimize:
                 with timed([attack.state]):
-                    self._search_all_distances(batch.model, attack)
+                    self._search_all_distances(attack)
             elif attack.is_unbroken:
                 with timed([attack.state]) as deadline:
-                    self._search(batch.model, attack, deadline)
+                    self._search(attack, deadline)
 
-    def _search(self, model: Model, attack: AttackState, deadline: float) -> None:
-        problem = attack.state.problem
+    def _search(self, attack: AttackState, deadline: float) -> None:
+        problem, model = attack.state.problem, attack.model
         generator = attack.generator(self.stream)
         most = batch_size(model.network, _AT_MOST)
-        values = model.values  # compiled on first use, which is no part of the seconds
+        _ = model.values  # compiled on first use, which is no part of the seconds
         last = min(deadline, time.monotonic() + self.seconds)
         drawn, count = 0, min(_AT_FIRST, most)
         wanted = self._affordable(model)
         while drawn < wanted and time.monotonic() < last:
             x = problem.inputs.sample(generator, count)
-            margins = problem.unsafe.margins(values.forward(x))
-            if _keep_best(attack, x, margins):
+            if _keep_best(attack, x, _margins(attack, x)):
                 return
             drawn, count = drawn + count, min(2 * count, most)
 
@@ -95,9 +94,9 @@ class RandomSearch(Stage):
             return self.points
         return min(self.points, _WORK // evaluation_cost(model.network))
 
-    def _search_all_distances(self, model: Model, attack: AttackState) -> None:
-        problem, count = attack.state.problem, self._affordable(model)
-        inputs = problem.inputs.with_eps(min(problem.inputs.eps, problem.inputs.widest))
+    def _search_all_distances(self, attack: AttackState) -> None:
+        count = self._affordable(attack.model)
+        inputs = attack.inputs.with_eps(min(attack.inputs.eps, attack.inputs.widest))
         generator = attack.generator(self.stream)
         # Near ones are drawn as often as far ones: as shares of the ball, and of the domain.
         points = inputs.sample(generator, count)
@@ -110,8 +109,7 @@ class RandomSearch(Stage):
         points = inputs.center + shares * (points - inputs.center)
         if not count:
             return
-        margins = problem.unsafe.margins(model.values.forward(points))
-        margins = np.where(np.isnan(margins), np.inf, margins)
+        margins = _margins(attack, points)
         lengths = inputs.norm.lengths(points - inputs.center)
         for j in range(margins.shape[1]):
             unsafe = np.flatnonzero(margins[:, j] < 0)
@@ -120,10 +118,15 @@ class RandomSearch(Stage):
                     break
 
 
+def _margins(attack: AttackState, x: Float64) -> Float64:
+    """Margins (n, disjuncts) of points; infinite where the network gives no number."""
+    margins = attack.state.problem.unsafe.margins(attack.model.values.forward(x))
+    return np.where(np.isnan(margins), np.inf, margins)
+
+
 def _keep_best(attack: AttackState, x: Float64, margins: Float64) -> bool:
     """Remembers the best points of the nearest disjuncts; True where one of them is a witness."""
     points: list[EndPoint] = []
-    margins = np.where(np.isnan(margins), np.inf, margins)
     for j in np.argsort(margins.min(axis=0), kind="stable")[:_DISJUNCTS]:
         for row in _least(margins[:, j], _KEPT):
             least = float(margins[row, j])

@@ -11,9 +11,14 @@ import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Floats
-from onnx_lippa.attacks.pgd import MomentumPgd, StepRule, attack_rows, make_rows
-from onnx_lippa.attacks.state import AttackBatch, AttackState, EndPoint, Stage, Stream, batch_size
-from onnx_lippa.onnx_io import Model
+from onnx_lippa.attacks.pgd import MomentumPgd, StepRule, attack_rows
+from onnx_lippa.attacks.state import (
+    AttackBatch,
+    AttackStage,
+    AttackState,
+    Stream,
+    batch_size,
+)
 from onnx_lippa.state import Work, timed
 
 _ROWS: Final = 384
@@ -46,7 +51,7 @@ class Run(NamedTuple):
 
 @final
 @dataclass(frozen=True)
-class PgdRound(Stage):
+class PgdRound(AttackStage):
     """PGD runs on the nearest disjuncts of each input.
 
     Attributes:
@@ -71,55 +76,49 @@ class PgdRound(Stage):
     @override
     def run(self, batch: AttackBatch) -> None:
         chunk: list[Run] = []
-        for attack in batch.unbroken():
-            if attack.relative_margin >= self.max_relative_margin:
-                continue
+        for attack in batch.unbroken(self.max_relative_margin):
+            runs = self._runs(attack)
             if attack.state.problem.claim is not None:
-                self._run_in_parts(batch.model, attack)
+                self._run_in_parts(runs)
                 continue
             # An input's runs stay together: which one breaks it must not depend on other inputs.
-            chunk += self._runs(attack)
+            chunk += runs
             if len(chunk) >= _ROWS:
-                self._run(batch.model, chunk)
+                self._run(chunk)
                 chunk = []
         if chunk:
-            self._run(batch.model, chunk)
+            self._run(chunk)
 
-    def _run_in_parts(self, model: Model, attack: AttackState) -> None:
+    def _run_in_parts(self, runs: Sequence[Run]) -> None:
         """Runs on a property, whose disjuncts may be many: some after the others."""
-        runs, together = self._runs(attack), batch_size(model.network, _ROWS)
+        attack = runs[0].attack
+        together = batch_size(attack.model.network, _ROWS)
         for first in range(0, len(runs), together):
             if attack.is_unbroken:
-                self._run(model, runs[first : first + together])
+                self._run(runs[first : first + together])
 
     def _runs(self, attack: AttackState) -> list[Run]:
-        count = self.disjuncts or len(attack.state.problem.unsafe.disjuncts)
+        count = self.disjuncts or len(attack.disjuncts)
         return [
             Run(attack, j, copy)
             for j in attack.nearest_disjuncts(count)
             for copy in range(self.copies)
         ]
 
-    def _run(self, model: Model, runs: Sequence[Run]) -> None:
-        attacks = [run.attack for run in runs]
+    def _run(self, runs: Sequence[Run]) -> None:
+        attacks, disjuncts, _ = zip(*runs, strict=True)
         with timed([attack.state for attack in attacks], Work.GRADIENTS):
-            starts = draw_starts(self.start, model, runs, self.round)
-            rows = make_rows(
-                [attack.state.problem for attack in attacks], [run.disjunct for run in runs], starts
-            )
-        found = attack_rows(model.gradient, attacks, rows, self.rule, self.steps)
-        for place, run in enumerate(runs):
-            margin, x = float(found.margin[place]), found.best[place]
-            run.attack.remember([EndPoint(margin, run.disjunct, x, self.round)])
+            starts = draw_starts(self.start, runs, self.round)
+        attack_rows(attacks, disjuncts, starts, self.rule, self.steps, round_=self.round)
 
 
-def draw_starts(start: Start, model: Model, runs: Sequence[Run], round_: int) -> list[Float64]:
+def draw_starts(start: Start, runs: Sequence[Run], round_: int) -> list[Float64]:
     """The starting point (d,) of each run, inside ball and domain.
 
     Random numbers depend on the seed, the input, the round, the disjunct and the copy only.
     """
     if start is Start.CLEAN:
-        return [run.attack.state.problem.inputs.center for run in runs]
+        return [run.attack.inputs.center for run in runs]
     generators = [
         run.attack.generator(Stream.PGD_STARTS, round_, run.disjunct, run.copy) for run in runs
     ]
@@ -128,35 +127,28 @@ def draw_starts(start: Start, model: Model, runs: Sequence[Run], round_: int) ->
         for run, generator in zip(runs, generators, strict=True)
     ]
     if start is Start.DIVERSE:
-        return _diversify(model, runs, points, generators)
+        return _diversify([run.attack for run in runs], points, generators)
     return points
 
 
 def _draw_point(start: Start, attack: AttackState, generator: np.random.Generator) -> Float64:
-    inputs = attack.state.problem.inputs
+    inputs = attack.inputs
     if start is Start.FAR:
         x = inputs.center + inputs.eps * inputs.norm.sample_extreme(generator, inputs.size)
     else:
         base, radius = inputs.center, inputs.eps
         if start is Start.OTHER and attack.end_points:
             other = attack.end_points[int(generator.integers(len(attack.end_points)))]
-            base, radius = other.x.astype(np.float64), 0.5 * inputs.eps
+            base, radius = other.x, 0.5 * inputs.eps
         x = base + radius * inputs.norm.sample(generator, inputs.size)
-    project = inputs.norm.projector(
-        inputs.center[None], np.array([inputs.eps]), inputs.lower, inputs.upper
-    )
-    moved: Float64 = project(x[None])[0]
-    return moved
+    return inputs.project(x[None])[0]
 
 
 def _diversify(
-    model: Model,
-    runs: Sequence[Run],
-    points: list[Float64],
-    generators: list[np.random.Generator],
+    attacks: Sequence[AttackState], points: list[Float64], generators: list[np.random.Generator]
 ) -> list[Float64]:
     """The points after some full-length steps that increase random combinations of logits."""
-    inputs = [run.attack.state.problem.inputs for run in runs]
+    inputs, model = [attack.inputs for attack in attacks], attacks[0].model
     weighting = np.array([g.uniform(-1.0, 1.0, model.network.output_size) for g in generators])
     center = np.array([one.center for one in inputs])
     eps = np.array([one.eps for one in inputs])

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from onnx_lippa.attacks.base import AttackMethod, ProblemKind
 from onnx_lippa.attacks.grid import GridEnumeration, GridSearch
 from onnx_lippa.attacks.lippa import Algorithm1, LpStepsAtEnds, RegionLocalSearch
 from onnx_lippa.attacks.minimal import LpRefinement, NearestRegions, RadiusBracketing, Shrinking
 from onnx_lippa.attacks.neighbourhood import LargeNeighbourhoodSearch
 from onnx_lippa.attacks.random_search import MOST_FEATURES, RandomSearch
 from onnx_lippa.attacks.restarts import PgdRound, Start
-from onnx_lippa.attacks.state import Stage, Stream
-
-if TYPE_CHECKING:
-    from onnx_lippa.attacks.methods import AttackMethod
+from onnx_lippa.attacks.state import AttackStage, Stream
 
 _SCAN_STEPS: Final = 20
 """Steps towards the nearest disjunct, which break the easy inputs, and then towards all, which tell
@@ -56,32 +54,17 @@ _GRID_STEPS: Final = 60
 """Starts of grid search after each round of PGD runs, and its moves from each."""
 
 
-def make_schedule(
-    method: AttackMethod,
-    *,
-    minimize: bool = False,
-    is_property: bool = False,
-    on_grid: bool = False,
-    cheap: bool = False,
-) -> tuple[Stage, ...]:
-    """The stages of an attack, in order.
-
-    Args:
-        method: the attack.
-        minimize: whether the nearest witness is sought.
-        is_property: whether the input is a case of a property.
-        on_grid: whether features take multiples of a step only.
-        cheap: whether evaluations cost next to nothing, so that no work is saved.
-    """
-    if is_property:
+def make_schedule(method: AttackMethod, kind: ProblemKind) -> tuple[AttackStage, ...]:
+    """The stages of an attack on problems of a kind, in order."""
+    if kind.is_property:
         return _for_property(method)
-    stages = _nearest(method, cheap, on_grid) if minimize else _within(method, cheap)
-    return _on_grid(stages) if on_grid else stages
+    stages = _nearest(method, kind) if kind.minimize else _within(method, kind.is_cheap)
+    return _on_grid(stages) if kind.on_grid else stages
 
 
-def _on_grid(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+def _on_grid(stages: tuple[AttackStage, ...]) -> tuple[AttackStage, ...]:
     """The same with grid search behind each round of PGD runs, and enumeration of few points."""
-    searched: list[Stage] = [GridEnumeration(_FEW_ON_GRID)]
+    searched: list[AttackStage] = [GridEnumeration(_FEW_ON_GRID)]
     for stage, following in zip_longest(stages, stages[1:]):
         searched.append(stage)
         if isinstance(stage, RadiusBracketing):
@@ -91,19 +74,19 @@ def _on_grid(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
     return (*searched, GridEnumeration(_ALL_ON_GRID))
 
 
-def _round_of(stage: Stage | None) -> int:
+def _round_of(stage: AttackStage | None) -> int:
     """The round of PGD runs that a stage is; -1 where it is none."""
     return stage.round if isinstance(stage, PgdRound) else -1
 
 
-def _within(method: AttackMethod, cheap: bool) -> tuple[Stage, ...]:
+def _within(method: AttackMethod, cheap: bool) -> tuple[AttackStage, ...]:
     """Any adversarial example within eps: random search, PGD, and LPSteps at its ends.
 
     Relative margins save work only where no number of restarts or LPSteps was given.
     """
     saves, lps = method.restarts is None and not cheap, method.lps
     scan = min(_SCAN_STEPS, method.gradient_steps)
-    stages: list[Stage] = [
+    stages: list[AttackStage] = [
         RandomSearch(_FEW_POINTS),
         PgdRound(0, Start.CLEAN, 1, scan),
         PgdRound(0, Start.CLEAN, None, scan),
@@ -125,13 +108,13 @@ def _within(method: AttackMethod, cheap: bool) -> tuple[Stage, ...]:
     return tuple(stages)
 
 
-def _neighbourhood(method: AttackMethod, near: float) -> list[Stage]:
+def _neighbourhood(method: AttackMethod, near: float) -> list[AttackStage]:
     """Large neighbourhood search of inputs whose relative margin is below a number."""
     size = method.free_neurons
     return [LargeNeighbourhoodSearch(size, max_relative_margin=near)] if size else []
 
 
-def _for_property(method: AttackMethod) -> tuple[Stage, ...]:
+def _for_property(method: AttackMethod) -> tuple[AttackStage, ...]:
     """Any input of a box that meets a property.
 
     There is one input to attack, so a batch is filled with PGD runs from many starts. Where few
@@ -139,7 +122,7 @@ def _for_property(method: AttackMethod) -> tuple[Stage, ...]:
     """
     lps, steps = method.lps, method.gradient_steps
     solves_regions = bool(lps and lps.region_steps)
-    stages: list[Stage] = [
+    stages: list[AttackStage] = [
         RandomSearch(_FIRST_POINTS, _FIRST_SECONDS),
         PgdRound(0, Start.CLEAN, None, min(_SCAN_STEPS, steps)),
     ]
@@ -163,19 +146,19 @@ def _for_property(method: AttackMethod) -> tuple[Stage, ...]:
     return tuple(stages)
 
 
-def _nearest(method: AttackMethod, cheap: bool, on_grid: bool) -> tuple[Stage, ...]:
+def _nearest(method: AttackMethod, kind: ProblemKind) -> tuple[AttackStage, ...]:
     """The nearest adversarial example: bracket its distance, then PGD and LPSteps in turn."""
     lps = method.lps if method.lps and method.lps.region_steps else None
-    near, steps = math.inf if cheap else _NEAR, method.gradient_steps
+    near, steps = math.inf if kind.is_cheap else _NEAR, method.gradient_steps
     # Where there is a radius too, these find any example within it; else they have nothing to do.
-    stages: list[Stage] = [
+    stages: list[AttackStage] = [
         RandomSearch(_FEW_POINTS),
         PgdRound(0, Start.CLEAN, None, min(_SCAN_STEPS, steps)),
         PgdRound(0, Start.CLEAN, _HOPEFUL, steps),
         PgdRound(1, Start.DIVERSE, None, steps, near),
         *_neighbourhood(method, near),
     ]
-    half, disjuncts = max(1, steps // 2), None if cheap else _HOPEFUL
+    half, disjuncts = max(1, steps // 2), None if kind.is_cheap else _HOPEFUL
     stages.append(RadiusBracketing(_BRACKETS, disjuncts, half, method.rounds))
     rounds = _SHRINKINGS if method.restarts is None else method.restarts
     for round_ in range(rounds):
@@ -186,6 +169,6 @@ def _nearest(method: AttackMethod, cheap: bool, on_grid: bool) -> tuple[Stage, .
         stages.append(LpRefinement(lps.region_steps))
         if lps.lp_steps is not None:
             stages.append(NearestRegions(lps.lp_steps))
-        elif cheap and not on_grid:  # LPs know no grid
+        elif kind.is_cheap and not kind.on_grid:  # LPs know no grid
             stages.append(NearestRegions(_CHEAP_REGIONS, MOST_FEATURES))
     return tuple(stages)

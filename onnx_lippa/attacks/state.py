@@ -11,11 +11,12 @@ from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64, Floats, size
+from onnx_lippa.arrays import Float64, size
 from onnx_lippa.ir.network import Network
+from onnx_lippa.ir.pattern import ActivationPattern
 from onnx_lippa.lp.engine import EngineSession, RegionEngine
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.spec import Problem
+from onnx_lippa.spec import Conjunction, InputSet, Problem
 from onnx_lippa.state import Budget, InputState, begin_states
 from onnx_lippa.witness import FoundBy
 
@@ -62,7 +63,7 @@ class EndPoint:
 
     margin: float
     disjunct: int
-    x: Floats
+    x: Float64
     round: int
 
 
@@ -92,15 +93,30 @@ class AttackState:
     visited: set[tuple[bytes, int]] = field(default_factory=set)
     settled_distance: float = np.inf
 
+    @property
+    def model(self) -> Model:
+        """The model."""
+        return self.state.model
+
+    @property
+    def inputs(self) -> InputSet:
+        """The allowed inputs."""
+        return self.state.problem.inputs
+
+    @property
+    def disjuncts(self) -> Sequence[Conjunction]:
+        """The unsafe outputs, of which one must be met."""
+        return self.state.problem.unsafe.disjuncts
+
     @cached_property
     def session(self) -> EngineSession:
         """The input's engine session, opened on first use."""
-        return self.engine.begin(self.state.problem.inputs)
+        return self.engine.begin(self.inputs)
 
     @property
     def is_unbroken(self) -> bool:
         """Whether any witness within a finite radius is still sought."""
-        finite = bool(np.isfinite(self.state.problem.inputs.eps))
+        finite = bool(np.isfinite(self.inputs.eps))
         return self.state.is_open and self.state.witness is None and finite
 
     @property
@@ -115,12 +131,18 @@ class AttackState:
     @property
     def target_disjunct(self) -> int:
         """The disjunct of the best witness."""
-        targets = [disjunct.target for disjunct in self.state.problem.unsafe.disjuncts]
+        targets = [disjunct.target for disjunct in self.disjuncts]
         return targets.index(self.state.target)
 
     def generator(self, stream: Stream, *numbers: int) -> np.random.Generator:
         """Random numbers of a stream for this input; ``numbers`` tell rounds of a stage apart."""
-        return self.state.problem.inputs.generator(self.seed, stream.value, *numbers)
+        return self.inputs.generator(self.seed, stream.value, *numbers)
+
+    def enter(self, pattern: ActivationPattern, disjunct: int) -> bool:
+        """Marks a region as solved for a disjunct; False where it already was."""
+        is_new = (pattern.key, disjunct) not in self.visited
+        self.visited.add((pattern.key, disjunct))
+        return is_new
 
     def remember(self, points: Sequence[EndPoint]) -> None:
         """Keeps the best end points, old and new."""
@@ -181,9 +203,17 @@ class AttackBatch:
         """The attacks on inputs that are worth work."""
         return [attack for attack in self.attacks if attack.state.is_open]
 
-    def unbroken(self) -> list[AttackState]:
-        """The attacks that seek any witness within a finite radius."""
-        return [attack for attack in self.attacks if attack.is_unbroken]
+    def unbroken(self, max_relative_margin: float = np.inf) -> list[AttackState]:
+        """The attacks that seek any witness within a finite radius, and came near one.
+
+        Args:
+            max_relative_margin: what :attr:`AttackState.relative_margin` must be below.
+        """
+        return [
+            attack
+            for attack in self.attacks
+            if attack.is_unbroken and attack.relative_margin < max_relative_margin
+        ]
 
 
 def _begin(state: InputState, engine: RegionEngine, seed: int) -> AttackState:
@@ -199,7 +229,7 @@ def _begin(state: InputState, engine: RegionEngine, seed: int) -> AttackState:
     return AttackState(state, margins, engine, seed)
 
 
-class Stage(ABC):
+class AttackStage(ABC):
     """One pass over the open inputs of a batch.
 
     What it does to one input depends on that input alone, so results do not depend on how inputs

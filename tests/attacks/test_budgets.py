@@ -9,11 +9,11 @@ import pytest
 
 from onnx_lippa import Verdict, attack
 from onnx_lippa.attacks import restarts as restarts_module
+from onnx_lippa.attacks.base import ProblemKind
 from onnx_lippa.attacks.lippa import Algorithm1, LpStepsAtEnds
 from onnx_lippa.attacks.methods import Lippa
 from onnx_lippa.attacks.random_search import RandomSearch
 from onnx_lippa.attacks.restarts import PgdRound
-from onnx_lippa.attacks.schedule import make_schedule
 from onnx_lippa.onnx_io import load
 from tests.support.attacks import digits, linear_file, mlp_file, plain_outputs
 from tests.support.one_hidden_layer import layers_file, least_distance, one_hidden_layer
@@ -25,9 +25,9 @@ def rounds(monkeypatch):
     seen: list[int] = []
     plain = restarts_module.draw_starts
 
-    def watched(start, model, runs, round_):
+    def watched(start, runs, round_):
         seen.append(round_)
-        return plain(start, model, runs, round_)
+        return plain(start, runs, round_)
 
     monkeypatch.setattr(restarts_module, "draw_starts", watched)
     return seen
@@ -65,7 +65,7 @@ def test_lp_steps_end_where_there_is_no_other_region(tmp_path):
 
 def test_gates_are_only_where_nobody_named_a_budget():
     def gates(kind, **settings):
-        stages = make_schedule(Lippa(**settings))
+        stages = Lippa(**settings).schedule(ProblemKind())
         return [stage.max_relative_margin for stage in stages if isinstance(stage, kind)]
 
     for kind in (PgdRound, LpStepsAtEnds):
@@ -73,9 +73,9 @@ def test_gates_are_only_where_nobody_named_a_budget():
         assert not any(math.isfinite(gate) for gate in gates(kind, restarts=8))
     assert all(math.isfinite(gate) for gate in gates(Algorithm1))
     assert not any(math.isfinite(gate) for gate in gates(Algorithm1, lp_steps=8))
-    for stage in make_schedule(Lippa(), cheap=True):
+    for stage in Lippa().schedule(ProblemKind(is_cheap=True)):
         assert not math.isfinite(getattr(stage, "max_relative_margin", math.inf))
-    assert isinstance(make_schedule(Lippa())[0], RandomSearch)
+    assert isinstance(Lippa().schedule(ProblemKind())[0], RandomSearch)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l1", "l2"])

@@ -11,10 +11,10 @@ import pytest
 
 from onnx_lippa import InputError, Verdict, attack, state
 from onnx_lippa.attacks import make_attack, neighbourhood
+from onnx_lippa.attacks.base import ProblemKind
 from onnx_lippa.attacks.free_neurons import FreeNeurons, Incumbent, choose_free_neurons
 from onnx_lippa.attacks.methods import Lippa, LippaMip, Pgd
 from onnx_lippa.attacks.neighbourhood import LargeNeighbourhoodSearch
-from onnx_lippa.attacks.schedule import make_schedule
 from onnx_lippa.attacks.state import AttackBatch
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.reduced.build import NoRelaxationError, reduce_network
@@ -212,14 +212,13 @@ def test_far_disjuncts_are_left_out(tmp_path):
 
 
 def test_plans():
-    for options in ({}, {"is_property": True}, {"on_grid": True}):
-        plain = make_schedule(Lippa(), **options)
-        more = make_schedule(LippaMip(), **options)
+    for kind in (ProblemKind(), ProblemKind(is_property=True), ProblemKind(on_grid=True)):
+        plain, more = Lippa().schedule(kind), LippaMip().schedule(kind)
         assert [stage for stage in more if not isinstance(stage, LargeNeighbourhoodSearch)] == list(
             plain
         )
         assert sum(isinstance(stage, LargeNeighbourhoodSearch) for stage in more) == 1
-    assert not any(isinstance(s, LargeNeighbourhoodSearch) for s in make_schedule(Pgd()))
+    assert not any(isinstance(s, LargeNeighbourhoodSearch) for s in Pgd().schedule(ProblemKind()))
 
 
 def test_names(tmp_path):

@@ -18,6 +18,9 @@ from threadpoolctl import threadpool_info
 from typing_extensions import override
 
 from onnx_lippa.attacks import LpMethod
+from onnx_lippa.attacks.base import ProblemKind
+from onnx_lippa.attacks.schedule import make_schedule
+from onnx_lippa.attacks.state import AttackStage
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solver import NO_LIMITS, Session, Solution, SolveLimits, Solver
@@ -107,6 +110,10 @@ class FaultyMethod(LpMethod):
 
     fault: str = ""
     name: ClassVar[str] = "faulty"
+
+    @override
+    def schedule(self, kind: ProblemKind) -> tuple[AttackStage, ...]:
+        return make_schedule(self, kind)
 
     @override
     def solve(self, model: Model, problems: Sequence[Problem], budget: Budget) -> Iterator[Result]:
