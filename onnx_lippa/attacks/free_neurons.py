@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -64,6 +66,22 @@ class Incumbent:
         """(units,) which units are active."""
         return np.asarray(self.signs == ACTIVE)
 
+    @cached_property
+    def row(self) -> Float64:
+        """(k,) the inequality of the disjunct that is violated most."""
+        margins = self.disjunct.matrix @ self.reduced.forward(self.x[None])[0] - self.disjunct.bound
+        return self.disjunct.matrix[int(margins.argmax())]
+
+    @cached_property
+    def distances(self) -> Float64:
+        """(units,) how far each unit is from its face."""
+        return np.abs(self.reduced.pre_activations(self.x[None])[0])
+
+    @cached_property
+    def widths(self) -> Float64:
+        """(units,) the width of each unit's range."""
+        return np.maximum(self.reduced.unit_upper - self.reduced.unit_lower, 1e-12)
+
 
 def choose_free_neurons(ways: Sequence[FreeNeurons], at: Incumbent, size: int) -> Integers:
     """Chooses at most so many units, in ascending order.
@@ -73,9 +91,9 @@ def choose_free_neurons(ways: Sequence[FreeNeurons], at: Incumbent, size: int) -
         at: where the search is.
         size: how many units.
     """
-    scores = [_scores(way, at) for way in ways]
     chosen = np.zeros(at.reduced.units, bool)
-    for score in scores:
+    for way in ways:
+        score = _scores(way, at)
         order = np.argsort(-score, kind="stable")
         wanted = order[(score[order] > 0) & ~chosen[order]]
         chosen[wanted[: size - int(chosen.sum())]] = True
@@ -85,9 +103,8 @@ def choose_free_neurons(ways: Sequence[FreeNeurons], at: Incumbent, size: int) -
 def influences(at: Incumbent) -> Float64:
     """(units,) derivative of the margin by z of each unit, with the signs of the others fixed."""
     reduced = at.reduced
-    worst = at.disjunct.matrix @ reduced.forward(at.x[None])[0] - at.disjunct.bound
-    on_z = at.disjunct.matrix[int(worst.argmax())] @ reduced.outputs_on_units
-    for first, end in reversed(list(zip(reduced.starts, reduced.starts[1:], strict=False))):
+    on_z = at.row @ reduced.outputs_on_units
+    for first, end in reversed(list(pairwise(reduced.starts))):
         passed = on_z[first:end] * at.active[first:end]
         on_z[:first] += passed @ reduced.on_units[first:end, :first]
     return on_z
@@ -102,10 +119,8 @@ def multipliers(at: Incumbent) -> Float64:
     """
     reduced, on_z = at.reduced, influences(at)
     rows, row = _in_x(at, on_z)
-    width = reduced.unit_upper - reduced.unit_lower
-    distance = np.abs(reduced.pre_activations(at.x[None])[0])
-    faces = np.flatnonzero(distance <= _ON_FACE * np.maximum(width, 1e-12))
-    faces = faces[np.argsort(distance[faces], kind="stable")][:_MOST_BINDING]
+    faces = np.flatnonzero(at.distances <= _ON_FACE * at.widths)
+    faces = faces[np.argsort(at.distances[faces], kind="stable")][:_MOST_BINDING]
     room = _AT_BOUND + _AT_BOUND * (reduced.upper - reduced.lower)
     moves = (at.x > reduced.lower + room) & (at.x < reduced.upper - room)
     found = np.zeros(reduced.units)
@@ -119,32 +134,27 @@ def multipliers(at: Incumbent) -> Float64:
 
 def _scores(way: FreeNeurons, at: Incumbent) -> Float64:
     """(units,) how much each unit is wanted; 0 where not at all."""
-    reduced = at.reduced
     if way is FreeNeurons.DISAGREEING:
-        differ = (reduced.pre_activations(at.others) >= 0) != at.active
+        differ = (at.reduced.pre_activations(at.others) >= 0) != at.active
         weight = 1.0 / (1.0 + np.arange(len(at.others)))
-        scores: Float64 = weight @ differ
-        return scores
-    width = np.maximum(reduced.unit_upper - reduced.unit_lower, 1e-12)
-    share = np.abs(reduced.pre_activations(at.x[None])[0]) / width
+        return np.asarray(weight @ differ)
+    share = at.distances / at.widths
     if way is FreeNeurons.NEAREST:
         return 1.0 / (1.0 + share)
     if way is FreeNeurons.BINDING:
-        return multipliers(at) * width
-    return np.abs(influences(at)) * width / (1.0 + share / _NEAR)
+        return multipliers(at) * at.widths
+    return np.abs(influences(at)) * at.widths / (1.0 + share / _NEAR)
 
 
 def _in_x(at: Incumbent, on_z: Float64) -> tuple[Float64, Float64]:
     """With all signs fixed: rows of all ẑ in x (units, d), and the margin's gradient (d,)."""
     reduced = at.reduced
     rows = reduced.on_input.copy()
-    for first, end in zip(reduced.starts, reduced.starts[1:], strict=False):
+    for first, end in pairwise(reduced.starts):
         if first > 0:
             weights = reduced.on_units[first:end, :first] * at.active[:first]
             rows[first:end] += weights @ rows[:first]
-    worst = at.disjunct.matrix @ reduced.forward(at.x[None])[0] - at.disjunct.bound
-    direct = at.disjunct.matrix[int(worst.argmax())] @ reduced.outputs_on_input
-    return rows, direct + (on_z * at.active) @ reduced.on_input
+    return rows, at.row @ reduced.outputs_on_input + (on_z * at.active) @ reduced.on_input
 
 
 def _least_squares(columns: Float64, target: Float64) -> Float64:

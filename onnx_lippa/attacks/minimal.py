@@ -109,11 +109,6 @@ class RadiusBracketing(AttackStage):
             bracket.update(runs.best[row], float(reached[row]), round_)
 
 
-def _draw_into(x: Floats, inputs: InputSet, eps: float) -> Float64:
-    """The point (d,) of the ball of a radius, and of the domain, that is next to x."""
-    return inputs.with_eps(eps).project(x[None].astype(np.float64))[0]
-
-
 @final
 @dataclass
 class _Bracket:
@@ -216,6 +211,11 @@ class Shrinking(AttackStage):
                     starts.append(_draw_into(start, inputs, radius))
                     radii.append(radius)
         attack_rows(owners, disjuncts, starts, MomentumPgd(), self.steps, eps=np.array(radii))
+
+
+def _draw_into(x: Floats, inputs: InputSet, eps: float) -> Float64:
+    """A point (d,) projected onto domain and ball of another radius."""
+    return inputs.with_eps(eps).project(x[None].astype(np.float64))[0]
 
 
 def distance_step(attack: AttackState, pattern: ActivationPattern, disjunct: int) -> Float64 | None:

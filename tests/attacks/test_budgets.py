@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from onnx_lippa import Verdict, attack
+from onnx_lippa.attacks import Lippa
 from onnx_lippa.attacks import restarts as restarts_module
 from onnx_lippa.attacks.base import ProblemKind
 from onnx_lippa.attacks.lippa import Algorithm1, LpStepsAtEnds
-from onnx_lippa.attacks.methods import Lippa
 from onnx_lippa.attacks.random_search import RandomSearch
 from onnx_lippa.attacks.restarts import PgdRound
 from onnx_lippa.onnx_io import load

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa import Verdict, state
-from onnx_lippa.attacks import Lippa, Pgd, methods
+from onnx_lippa.attacks import Lippa, Pgd, base
 from onnx_lippa.ending import Ending
 from onnx_lippa.onnx_io import load
 from onnx_lippa.spec import Conjunction, InputSet, LInf, Problem, UnsafeSet
@@ -92,7 +92,7 @@ def test_long_time_limits(norm, limit):
 
 
 def replace_solver(monkeypatch, solver):
-    monkeypatch.setattr(methods, "make_solver", lambda name: solver)
+    monkeypatch.setattr(base, "make_solver", lambda name: solver)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from onnx_lippa import InputError, Verdict, attack, state
-from onnx_lippa.attacks import make_attack, neighbourhood
+from onnx_lippa.attacks import Lippa, LippaMip, Pgd, make_attack, neighbourhood
 from onnx_lippa.attacks.base import ProblemKind
 from onnx_lippa.attacks.free_neurons import FreeNeurons, Incumbent, choose_free_neurons
-from onnx_lippa.attacks.methods import Lippa, LippaMip, Pgd
 from onnx_lippa.attacks.neighbourhood import LargeNeighbourhoodSearch
 from onnx_lippa.attacks.state import AttackBatch
 from onnx_lippa.bounds.domain import InputDomain

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnx_lippa.attacks import Lippa
-from onnx_lippa.attacks.methods import ATTACK_METHODS
+from onnx_lippa.attacks import ATTACK_METHODS, Lippa
 from onnx_lippa.bounds.reduced.reduction import TooLargeError
 from onnx_lippa.ending import OUT_OF_NODES
 from onnx_lippa.errors import InputError

@@ -12,7 +12,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from onnx_lippa.arrays import Float64, Floats
-from onnx_lippa.attacks.methods import Lippa
+from onnx_lippa.attacks import Lippa
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.reduced.build import reduce_network
 from onnx_lippa.bounds.reduced.reduction import Tightening
