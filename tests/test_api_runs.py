@@ -254,7 +254,7 @@ def test_literal_names_are_those_of_the_tables():
     from typing import get_args
 
     from onnx_lippa.api import options
-    from onnx_lippa.lp.engines import ENGINE_NAMES
+    from onnx_lippa.lp import ENGINE_NAMES
     from onnx_lippa.lp.solvers.table import MIP_SOLVER_NAMES, SOLVER_NAMES
     from onnx_lippa.proofs import PROOF_METHODS
 

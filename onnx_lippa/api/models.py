@@ -9,7 +9,8 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from onnx_lippa.api.options import Fixed, ModelOrPath, NormName
-from onnx_lippa.bounds.stability import BoundsMethod, Stability, measure_stability
+from onnx_lippa.bounds.pre_activations import BoundsMethod
+from onnx_lippa.bounds.stability import Stability, measure_stability
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Model, load, write_gradient
 from onnx_lippa.runs.inputs import take_arrays

@@ -13,8 +13,8 @@ from typing_extensions import override
 from onnx_lippa.attacks.state import AttackBatch, AttackStage, is_cheap
 from onnx_lippa.errors import InputError
 from onnx_lippa.ir.network import Network
+from onnx_lippa.lp import ENGINE_NAMES, make_engine
 from onnx_lippa.lp.engine import RegionEngine
-from onnx_lippa.lp.engines import ENGINE_NAMES, make_engine
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.onnx_io import Model

@@ -10,7 +10,12 @@ import numpy as np
 from onnx_lippa.arrays import Float64, Integers
 from onnx_lippa.bounds.crown import Crown, Pairs
 from onnx_lippa.bounds.interval import Interval
-from onnx_lippa.bounds.pre_activations import Bounds, interval_bounds, linear_bounds, split_batches
+from onnx_lippa.bounds.pre_activations import (
+    Bounds,
+    BoundsMethod,
+    bound_pre_activations,
+    split_batches,
+)
 from onnx_lippa.bounds.propagation import InputSets, IntervalPropagation
 from onnx_lippa.bounds.proven import EPSILON, ProvenBounds
 from onnx_lippa.bounds.relaxation import LinearRelaxation, relax, relax_to_constants
@@ -26,20 +31,24 @@ _FEW_ROWS: Final = 256
 _Relax: TypeAlias = Callable[[PiecewiseLayer, Interval], LinearRelaxation]
 
 
-def interval_margins(
+def bound_margins(
     network: Network,
     inputs: Sequence[StatedSet],
     unsafe: Sequence[UnsafeSet],
+    method: BoundsMethod,
     bounds: Bounds | None = None,
     deadline: float = NEVER,
 ) -> list[ProvenBounds]:
-    """Margins by intervals; the affine layers behind the last piecewise-linear ones are one map.
+    """Margins by intervals, or by back-substitution where that is tighter.
+
+    The affine layers behind the last piecewise-linear ones are one map in both.
 
     Args:
         network: the network.
         inputs: n input sets with finite radii.
         unsafe: the unsafe set of each.
-        bounds: valid bounds; those of :func:`interval_bounds` where None.
+        method: how the margins are bounded.
+        bounds: valid bounds of the pre-activations; those of the same method where None.
         deadline: ``time.monotonic()`` after which no step is begun.
 
     Returns:
@@ -49,70 +58,36 @@ def interval_margins(
         BoundsTooLargeError: they do not fit into memory.
         OutOfTimeError: the deadline has passed.
     """
-    known = interval_bounds(network, inputs, deadline) if bounds is None else bounds
-    return _bound_margins(network, inputs, unsafe, known, (relax_to_constants,), deadline)
-
-
-def linear_margins(
-    network: Network,
-    inputs: Sequence[StatedSet],
-    unsafe: Sequence[UnsafeSet],
-    bounds: Bounds | None = None,
-    deadline: float = NEVER,
-) -> list[ProvenBounds]:
-    """Margins by back-substitution (CROWN), or by intervals where those are larger.
-
-    Args:
-        network: the network.
-        inputs: n input sets with finite radii.
-        unsafe: the unsafe set of each.
-        bounds: valid bounds; those of :func:`linear_bounds` where None.
-        deadline: ``time.monotonic()`` after which no step is begun.
-
-    Returns:
-        For each input lower bounds of the margins of its disjuncts, (disjuncts,).
-
-    Raises:
-        BoundsTooLargeError: they do not fit into memory.
-        OutOfTimeError: the deadline has passed.
-    """
-    known = linear_bounds(network, inputs, None, deadline) if bounds is None else bounds
-    return _bound_margins(network, inputs, unsafe, known, (relax_to_constants, relax), deadline)
-
-
-def _bound_margins(
-    network: Network,
-    inputs: Sequence[StatedSet],
-    unsafe: Sequence[UnsafeSet],
-    bounds: Bounds,
-    relaxations: Sequence[_Relax],
-    deadline: float,
-) -> list[ProvenBounds]:
+    if bounds is None:
+        bounds = bound_pre_activations(network, inputs, method, None, deadline)
+    relaxations: tuple[_Relax, ...] = (relax_to_constants,)
+    if method is BoundsMethod.LINEAR:
+        relaxations += (relax,)
     found: list[ProvenBounds] = []
     for run in split_batches(network, len(inputs)):
         sets = InputSets.of(inputs[run])
         with np.errstate(invalid="ignore", over="ignore"):
-            matrix, rows, places = _stack_rows(unsafe[run], network.output_size)
+            matrix, rows, numbers = _stack_rows(unsafe[run], network.output_size)
             known = bounds.take(run)
             each = [
                 _bound_rows(network, sets, matrix, rows, known, relax, deadline)
                 for relax in relaxations
             ]
-            least = np.max(each, axis=0)[places]
+            least = np.max(each, axis=0)[numbers]
         start = 0
         for one in unsafe[run]:
             margins = np.empty(len(one.disjuncts))
-            for place, disjunct in enumerate(one.disjuncts):
+            for number, disjunct in enumerate(one.disjuncts):
                 values = least[start : start + len(disjunct.bound)]
                 start += len(values)
                 # A conjunction is at least as far away as any of its rows.
-                margins[place] = np.max(_subtract(values, disjunct.bound), initial=-np.inf)
+                margins[number] = np.max(_subtract(values, disjunct.bound), initial=-np.inf)
             found.append(ProvenBounds(margins))
     return found
 
 
 def _stack_rows(unsafe: Sequence[UnsafeSet], width: int) -> tuple[Float64, Pairs, Integers]:
-    """The distinct rows of all disjuncts, with their input sets, and the place of each row.
+    """The distinct rows of all disjuncts, with their sets, and which of them each row is.
 
     Disjuncts of a formula in normal form share rows; each is bounded once.
     """
@@ -122,11 +97,11 @@ def _stack_rows(unsafe: Sequence[UnsafeSet], width: int) -> tuple[Float64, Pairs
     rows = np.concatenate([np.zeros((0, width)), *matrices])
     if len(rows) <= _FEW_ROWS * len(unsafe):
         return rows, Pairs(np.arange(owner.size), owner), np.arange(owner.size)
-    keys, places = distinct_rows(np.column_stack([owner, rows]))
+    keys, numbers = distinct_rows(np.column_stack([owner, rows]))
     order = np.argsort(keys[:, 0], kind="stable")
-    keys, places = keys[order], np.argsort(order)[places]
+    keys, numbers = keys[order], np.argsort(order)[numbers]
     owner = keys[:, 0].astype(np.int64)
-    return keys[:, 1:], Pairs(np.arange(owner.size), owner), places
+    return keys[:, 1:], Pairs(np.arange(owner.size), owner), numbers
 
 
 def _bound_rows(
@@ -144,15 +119,15 @@ def _bound_rows(
     propagation = IntervalPropagation(network, sets, deadline)
     crown = Crown(network, sets, deadline)
     layers = 0
-    for place, step in enumerate(network.steps):
+    for number, step in enumerate(network.steps):
         if isinstance(step.layer, PiecewiseLayer):
             x = propagation.operand(step).intersect(bounds.interval(layers))
             layers += 1
             sizes = propagation.sizes(step.inputs[0])
-            crown.set_relaxation(place + 1, relax(step.layer, x), sizes)
-            propagation.propagate_piecewise(place, x)
+            crown.set_relaxation(number + 1, relax(step.layer, x), sizes)
+            propagation.propagate_piecewise(number, x)
         else:
-            propagation.propagate_affine(place)
+            propagation.propagate_affine(number)
     last, least = len(network.steps), np.empty(rows.count)
     seeds = matrix.reshape(-1, *network.output_shape)
     for part, chunk in rows.chunks(crown.rows_at_once):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import final
 
 import numpy as np
@@ -20,7 +21,7 @@ from onnx_lippa.bounds.interval import Interval, find_unstable
 from onnx_lippa.bounds.propagation import InputSets, IntervalPropagation
 from onnx_lippa.bounds.relaxation import relax
 from onnx_lippa.clock import NEVER
-from onnx_lippa.ir.layers import AffineLayer, PiecewiseLayer
+from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.network import Network
 from onnx_lippa.spec import StatedSet
 
@@ -67,57 +68,35 @@ class Bounds:
     @classmethod
     def concatenate(cls, parts: Sequence[Bounds]) -> Bounds:
         """Bounds for several batches of input sets; at least one."""
+        lower, upper = zip(*((part.lower, part.upper) for part in parts), strict=True)
         return cls(
-            tuple(np.concatenate(bounds) for bounds in zip(*(p.lower for p in parts), strict=True)),
-            tuple(np.concatenate(bounds) for bounds in zip(*(p.upper for p in parts), strict=True)),
+            tuple(np.concatenate(layer) for layer in zip(*lower, strict=True)),
+            tuple(np.concatenate(layer) for layer in zip(*upper, strict=True)),
         )
 
 
-def interval_bounds(
-    network: Network, inputs: Sequence[StatedSet], deadline: float = NEVER
-) -> Bounds:
-    """Interval bound propagation over the box around each input set.
+class BoundsMethod(Enum):
+    """How pre-activations and margins are bounded."""
 
-    Args:
-        network: the network.
-        inputs: n input sets with finite radii.
-        deadline: ``time.monotonic()`` after which no step is begun.
-
-    Raises:
-        BoundsTooLargeError: they do not fit into memory.
-        OutOfTimeError: the deadline has passed.
-    """
-    if not inputs:
-        return Bounds.empty(network)
-    parts = []
-    for run in split_batches(network, len(inputs)):
-        propagation = IntervalPropagation(network, InputSets.of(inputs[run]), deadline)
-        found: list[Interval] = []
-        with np.errstate(invalid="ignore", over="ignore"):
-            for place, step in enumerate(network.steps):
-                if isinstance(step.layer, AffineLayer):
-                    propagation.propagate_affine(place)
-                else:
-                    found.append(propagation.operand(step))
-                    propagation.propagate_piecewise(place, found[-1])
-        parts.append(_as_bounds(found))
-    return Bounds.concatenate(parts)
+    INTERVAL = "interval"
+    """Interval bound propagation over the box around each input set."""
+    LINEAR = "linear"
+    """Back-substitution (CROWN) of what intervals leave unstable; never looser than intervals."""
 
 
-def linear_bounds(
+def bound_pre_activations(
     network: Network,
     inputs: Sequence[StatedSet],
+    method: BoundsMethod,
     known: Bounds | None = None,
     deadline: float = NEVER,
 ) -> Bounds:
-    """Bounds by back-substitution, layer by layer, of units that intervals leave unstable.
-
-    Up to rounding they are at least as tight as those of :func:`interval_bounds` and as the known
-    ones.
+    """Bounds of all pre-activations, layer by layer.
 
     Args:
         network: the network.
         inputs: n input sets with finite radii, all of one norm.
+        method: by intervals, or by back-substitution.
         known: valid bounds to intersect with.
         deadline: ``time.monotonic()`` after which no step is begun.
 
@@ -125,14 +104,12 @@ def linear_bounds(
         BoundsTooLargeError: not even those of one input fit into memory.
         OutOfTimeError: the deadline has passed.
     """
-    if not inputs:
-        return Bounds.empty(network)
-    parts = []
+    parts = [Bounds.empty(network)]
     for run in split_batches(network, len(inputs)):
         sets = InputSets.of(inputs[run])
         own = None if known is None else known.take(run)
         with np.errstate(invalid="ignore", over="ignore"):
-            parts.append(_as_bounds(_bound_linearly(network, sets, own, deadline)))
+            parts.append(_bound_batch(network, sets, method, own, deadline))
     return Bounds.concatenate(parts)
 
 
@@ -154,48 +131,51 @@ def split_batches(network: Network, count: int) -> Iterator[slice]:
         yield slice(start, min(start + most, count))
 
 
-def _bound_linearly(
-    network: Network, sets: InputSets, known: Bounds | None, deadline: float
-) -> list[Interval]:
+def _bound_batch(
+    network: Network,
+    sets: InputSets,
+    method: BoundsMethod,
+    known: Bounds | None,
+    deadline: float,
+) -> Bounds:
     propagation = IntervalPropagation(network, sets, deadline)
-    crown = Crown(network, sets, deadline)
+    crown = Crown(network, sets, deadline) if method is BoundsMethod.LINEAR else None
     found: list[Interval] = []
-    for place, step in enumerate(network.steps):
+    for number, step in enumerate(network.steps):
         layer = step.layer
         if not isinstance(layer, PiecewiseLayer):
-            propagation.propagate_affine(place)
+            propagation.propagate_affine(number)
             continue
         x, (source,) = propagation.operand(step), step.inputs
         if known is not None:
             x = x.intersect(known.interval(len(found)))
-        sizes = propagation.sizes(source)
-        if not (sets.are_boxes and is_exact_in_intervals(network, source)):
-            x = _tighten(crown, source, sizes, x, find_unstable(layer, x))
+        if crown is not None:
+            sizes = propagation.sizes(source)
+            if not (sets.are_boxes and is_exact_in_intervals(network, source)):
+                x = _bound_unstable(crown, source, sizes, x, find_unstable(layer, x))
+            crown.set_relaxation(number + 1, relax(layer, x), sizes)
         found.append(x)
-        crown.set_relaxation(place + 1, relax(layer, x), sizes)
-        propagation.propagate_piecewise(place, x)
-    return found
+        propagation.propagate_piecewise(number, x)
+    return Bounds(tuple(x.lower for x in found), tuple(x.upper for x in found))
 
 
-def _tighten(crown: Crown, index: int, sizes: Float64, x: Interval, unstable: AnyArray) -> Interval:
+def _bound_unstable(
+    crown: Crown, index: int, sizes: Float64, x: Interval, unstable: AnyArray
+) -> Interval:
     """Bounds of a value, by back-substitution where they leave units unstable."""
     count, shape = len(unstable), unstable.shape[1:]
     lower, upper = (bound.reshape(count, -1).copy() for bound in (x.lower, x.upper))
     flat = unstable.reshape(count, -1)
     units = np.flatnonzero(flat.any(axis=0))
     for start in range(0, units.size, crown.rows_at_once):
-        chosen = units[start : start + crown.rows_at_once]
-        seeds = np.zeros((chosen.size, flat.shape[1]))
-        seeds[np.arange(chosen.size), chosen] = 1.0
+        part = units[start : start + crown.rows_at_once]
+        seeds = np.zeros((part.size, flat.shape[1]))
+        seeds[np.arange(part.size), part] = 1.0
         functions = crown.expand(index, seeds.reshape(-1, *shape))
-        owner, function = np.nonzero(flat[:, chosen])
-        rows, columns = Pairs(function, owner), chosen[function]
+        owner, function = np.nonzero(flat[:, part])
+        rows, columns = Pairs(function, owner), part[function]
         least = crown.lower(functions, rows, sizes)
         most = -crown.lower(functions, rows, sizes, -1.0)
         lower[owner, columns] = np.fmax(lower[owner, columns], least)
         upper[owner, columns] = np.fmin(upper[owner, columns], most)
     return Interval(lower.reshape(x.lower.shape), upper.reshape(x.upper.shape))
-
-
-def _as_bounds(found: Sequence[Interval]) -> Bounds:
-    return Bounds(tuple(x.lower for x in found), tuple(x.upper for x in found))

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
 import numpy as np
 
 from onnx_lippa.arrays import AnyArray, Float64
 from onnx_lippa.bounds.interval import bound_states
-from onnx_lippa.bounds.pre_activations import Bounds, interval_bounds, linear_bounds
+from onnx_lippa.bounds.pre_activations import Bounds, BoundsMethod, bound_pre_activations
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.layers.reduce_max import ReduceMax
@@ -31,19 +30,6 @@ _INWARD: Final = 1e-12
 """Share of its distance by which a point is moved inward."""
 _INPUTS_AT_ONCE: Final = 32
 """Input sets whose bounds are computed together."""
-
-
-class BoundsMethod(Enum):
-    """How pre-activations are bounded."""
-
-    INTERVAL = "interval"
-    LINEAR = "linear"
-
-    def of(self, network: Network, inputs: Sequence[StatedSet]) -> Bounds:
-        """The bounds of this method; see :func:`~onnx_lippa.bounds.linear_bounds`."""
-        if self is BoundsMethod.INTERVAL:
-            return interval_bounds(network, inputs)
-        return linear_bounds(network, inputs)
 
 
 @dataclass(frozen=True)
@@ -119,7 +105,7 @@ def measure_stability(
         stated = [
             StatedSet(one.center, one.norm, one.eps, one.lower, one.upper) for one in inputs[chosen]
         ]
-        bounds = method.of(network, stated)
+        bounds = bound_pre_activations(network, stated, method)
         for row, (one, index) in enumerate(zip(inputs[chosen], indices[chosen], strict=True)):
             generator = one.generator(seed, "regions")
             points = points_within(one, samples, generator)

@@ -10,7 +10,7 @@ from onnx_lippa.attacks import make_attack
 from onnx_lippa.cli.options import METHOD, Arguments, Properties, option, spread
 from onnx_lippa.cli.property import answer
 from onnx_lippa.cli.run import run_command
-from onnx_lippa.lp.engines import ENGINE_NAMES
+from onnx_lippa.lp import ENGINE_NAMES
 from onnx_lippa.lp.solvers.table import SOLVER_NAMES
 
 

@@ -16,7 +16,8 @@ from typing_extensions import override
 
 from onnx_lippa.bounds.crown import BoundsTooLargeError
 from onnx_lippa.bounds.domain import InputDomain
-from onnx_lippa.bounds.margins import linear_margins
+from onnx_lippa.bounds.margins import bound_margins
+from onnx_lippa.bounds.pre_activations import BoundsMethod
 from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.bounds.reduced.build import reduce_network
 from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError
@@ -324,7 +325,8 @@ def _drop_proven(
     Thousands of disjuncts are mostly an expanded formula, and share a few rows.
     """
     unsafe = state.problem.unsafe
-    (margins,) = linear_margins(state.model.network, [state.stated], [unsafe], deadline=deadline)
+    network, inputs = state.model.network, [state.stated]
+    (margins,) = bound_margins(network, inputs, [unsafe], BoundsMethod.LINEAR, deadline=deadline)
     open_ = tuple(
         one for one, margin in zip(unsafe.disjuncts, margins.bounds, strict=True) if not margin > 0
     )

@@ -20,7 +20,8 @@ from onnx_lippa.arrays import Float64
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.dual.ascent import Ascent
 from onnx_lippa.bounds.dual.objectives import Units
-from onnx_lippa.bounds.margins import interval_margins, linear_margins
+from onnx_lippa.bounds.margins import bound_margins
+from onnx_lippa.bounds.pre_activations import BoundsMethod
 from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.bounds.reduced.build import reduce_network
 from onnx_lippa.bounds.reduced.reduction import Tightening, relax_units
@@ -110,9 +111,9 @@ class BoundMethod(ProofMethod):
     """A proof by lower bounds of the margins of many inputs at once."""
 
     is_batched: ClassVar[bool] = True
+    bounds: ClassVar[BoundsMethod]
     proved_by: ClassVar[ProvedBy]
 
-    @abstractmethod
     def bound(self, states: Sequence[InputState], deadline: float) -> list[ProvenBounds]:
         """Lower bounds (disjuncts,) of the margins of each input.
 
@@ -120,6 +121,10 @@ class BoundMethod(ProofMethod):
             BoundsTooLargeError: they do not fit into memory.
             OutOfTimeError: the deadline has passed.
         """
+        unsafe = [state.problem.unsafe for state in states]
+        inputs = [state.stated for state in states]
+        network = states[0].model.network
+        return bound_margins(network, inputs, unsafe, self.bounds, deadline=deadline)
 
     @override
     def run(self, states: Sequence[InputState]) -> None:
@@ -142,13 +147,8 @@ class Intervals(BoundMethod):
     """Interval bound propagation: the cheapest bounds, and the loosest."""
 
     name: ClassVar[str] = "interval"
+    bounds: ClassVar[BoundsMethod] = BoundsMethod.INTERVAL
     proved_by: ClassVar[ProvedBy] = ProvedBy.INTERVAL
-
-    @override
-    def bound(self, states: Sequence[InputState], deadline: float) -> list[ProvenBounds]:
-        unsafe = [state.problem.unsafe for state in states]
-        inputs = [state.stated for state in states]
-        return interval_margins(states[0].model.network, inputs, unsafe, deadline=deadline)
 
 
 @final
@@ -157,13 +157,8 @@ class LinearBounds(BoundMethod):
     """Linear bounds by back-substitution, as CROWN and DeepPoly compute them."""
 
     name: ClassVar[str] = "linear"
+    bounds: ClassVar[BoundsMethod] = BoundsMethod.LINEAR
     proved_by: ClassVar[ProvedBy] = ProvedBy.LINEAR
-
-    @override
-    def bound(self, states: Sequence[InputState], deadline: float) -> list[ProvenBounds]:
-        unsafe = [state.problem.unsafe for state in states]
-        inputs = [state.stated for state in states]
-        return linear_margins(states[0].model.network, inputs, unsafe, deadline=deadline)
 
 
 @final

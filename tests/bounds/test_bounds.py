@@ -11,7 +11,6 @@ from onnx_lippa.arrays import size
 from onnx_lippa.bounds import crown as substitution
 from onnx_lippa.bounds.crown import BoundsTooLargeError
 from onnx_lippa.bounds.interval import Interval, IntervalAlgebra
-from onnx_lippa.bounds.pre_activations import interval_bounds, linear_bounds
 from onnx_lippa.ir.algebra import ConvGeometry, NumpyAlgebra
 from onnx_lippa.ir.layers.activation import Relu
 from onnx_lippa.spec import Conjunction, InputSet, LInf, UnsafeSet
@@ -19,7 +18,9 @@ from tests.support.bounds import (
     NORMS,
     assert_contain,
     assert_within,
+    interval_bounds,
     interval_margins,
+    linear_bounds,
     linear_margins,
     networks,
     operands,

@@ -7,11 +7,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from onnx_lippa.bounds.pre_activations import interval_bounds, linear_bounds
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.network import Network
 from onnx_lippa.spec import L1, L2, Conjunction, LInf, StatedSet, UnsafeSet
-from tests.support.bounds import interval_margins, linear_margins
+from tests.support.bounds import interval_bounds, interval_margins, linear_bounds, linear_margins
 from tests.support.rationals import ExactNetwork, Numbers, dot, fractions
 from tests.support.reduced import NETWORKS
 

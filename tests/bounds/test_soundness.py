@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onnx_lippa.bounds.pre_activations import interval_bounds, linear_bounds
 from onnx_lippa.errors import LippaError
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.layers.activation import Abs, LeakyRelu, Relu
@@ -22,7 +21,9 @@ from tests.support.bounds import (
     NORMS,
     assert_contain,
     assert_within,
+    interval_bounds,
     interval_margins,
+    linear_bounds,
     linear_margins,
     network_named,
     points_of,

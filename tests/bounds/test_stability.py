@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from onnx_lippa.bounds.pre_activations import BoundsMethod
 from onnx_lippa.bounds.stability import (
-    BoundsMethod,
     count_sampled,
     measure_stability,
     points_within,

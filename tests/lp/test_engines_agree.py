@@ -11,7 +11,7 @@ import pytest
 
 from onnx_lippa.ending import Ending
 from onnx_lippa.ir.pattern import ActivationPattern
-from onnx_lippa.lp.engines import make_engine
+from onnx_lippa.lp import make_engine
 from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.lp.solvers.table import make_solver
 from tests.support.engines import SOLVER, Comparison

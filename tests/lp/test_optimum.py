@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from onnx_lippa.ending import Ending
 from onnx_lippa.ir.layers.activation import Relu
 from onnx_lippa.ir.network import Network
+from onnx_lippa.lp import make_engine
 from onnx_lippa.lp.engine import RegionEngine
-from onnx_lippa.lp.engines import make_engine
 from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.spec import InputSet, LInf, UnsafeSet, get_norm

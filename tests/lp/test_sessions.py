@@ -9,7 +9,7 @@ import pytest
 
 from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
-from onnx_lippa.lp.engines import ENGINE_NAMES, make_engine
+from onnx_lippa.lp import ENGINE_NAMES, make_engine
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.lp.solver import Session, Solution, Solver

@@ -9,8 +9,8 @@ import pytest
 
 from onnx_lippa.ir.layers.linear_map import LinearMap
 from onnx_lippa.ir.network import Network
+from onnx_lippa.lp import make_engine
 from onnx_lippa.lp.engine import Optimum
-from onnx_lippa.lp.engines import make_engine
 from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.spec import InputSet, WeightedNorm, get_norm

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 
 from onnx_lippa.bounds.domain import InputDomain
-from onnx_lippa.bounds.margins import interval_margins, linear_margins
-from onnx_lippa.bounds.pre_activations import interval_bounds, linear_bounds
 from onnx_lippa.bounds.reduced.build import reduce_network
 from onnx_lippa.bounds.reduced.reduction import Reduction, Tightening, express_inputs
 from onnx_lippa.clock import NEVER, OutOfTimeError, require_time
@@ -25,6 +23,12 @@ from onnx_lippa.search.leaves import Leaves
 from onnx_lippa.search.programs import ProgramSearch
 from onnx_lippa.search.signs import SignSearch
 from onnx_lippa.spec import Conjunction, InputSet, StatedSet, UnsafeSet, get_norm
+from tests.support.bounds import (
+    interval_bounds,
+    interval_margins,
+    linear_bounds,
+    linear_margins,
+)
 from tests.support.networks import conv_net
 from tests.support.search import disjuncts_of, least_margin, random_system
 from tests.support.tiny_networks import tiny

@@ -9,12 +9,13 @@ import numpy as np
 import onnx
 
 from onnx_lippa.arrays import Float64
-from onnx_lippa.bounds import margins as proven
-from onnx_lippa.bounds.pre_activations import Bounds
+from onnx_lippa.bounds.margins import bound_margins
+from onnx_lippa.bounds.pre_activations import Bounds, BoundsMethod, bound_pre_activations
+from onnx_lippa.clock import NEVER
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.network import Network
-from onnx_lippa.spec import L1, L2, InputSet, LInf, Norm, WeightedNorm
+from onnx_lippa.spec import L1, L2, InputSet, LInf, Norm, StatedSet, WeightedNorm
 from tests.support.graphs import graph_model, load_model, node, normal
 from tests.support.networks import family
 
@@ -22,14 +23,32 @@ NORMS = ("linf", "l1", "l2", "scaled linf", "scaled l1", "scaled l2")
 ALGEBRA = NumpyAlgebra()
 
 
-def interval_margins(*arguments, **named) -> list[Float64]:
+def interval_bounds(
+    network: Network, inputs: Sequence[StatedSet], deadline: float = NEVER
+) -> Bounds:
+    return bound_pre_activations(network, inputs, BoundsMethod.INTERVAL, None, deadline)
+
+
+def linear_bounds(
+    network: Network,
+    inputs: Sequence[StatedSet],
+    known: Bounds | None = None,
+    deadline: float = NEVER,
+) -> Bounds:
+    return bound_pre_activations(network, inputs, BoundsMethod.LINEAR, known, deadline)
+
+
+def interval_margins(network, inputs, unsafe, bounds=None, deadline=NEVER) -> list[Float64]:
     """The margins that intervals prove, as numbers."""
-    return [found.bounds for found in proven.interval_margins(*arguments, **named)]
+    method = BoundsMethod.INTERVAL
+    found = bound_margins(network, inputs, unsafe, method, bounds, deadline)
+    return [proven.bounds for proven in found]
 
 
-def linear_margins(*arguments, **named) -> list[Float64]:
+def linear_margins(network, inputs, unsafe, bounds=None, deadline=NEVER) -> list[Float64]:
     """The margins that linear bounds prove, as numbers."""
-    return [found.bounds for found in proven.linear_margins(*arguments, **named)]
+    found = bound_margins(network, inputs, unsafe, BoundsMethod.LINEAR, bounds, deadline)
+    return [proven.bounds for proven in found]
 
 
 def norm_for(name: str, generator: np.random.Generator, d: int) -> Norm:

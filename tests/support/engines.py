@@ -7,8 +7,8 @@ import pytest
 
 from onnx_lippa.ending import Ending
 from onnx_lippa.ir.network import Network
+from onnx_lippa.lp import make_engine
 from onnx_lippa.lp.engine import Optimum
-from onnx_lippa.lp.engines import make_engine
 from onnx_lippa.lp.solvers.table import make_solver
 from tests.support.regions import RegionQuery, margin_at, random_inputs, region_queries
 
