@@ -30,16 +30,17 @@ if TYPE_CHECKING:
         ModelMismatchError,
         UnsupportedModelError,
     )
+    from onnx_lippa.method import Finished, Improved
     from onnx_lippa.onnx_io import LoadLimits, Model, inspect, load
     from onnx_lippa.proofs import BranchAndBound, Intervals, LinearBounds, Mip
+    from onnx_lippa.runs.answering import InterruptedList, InterruptedSearch
+    from onnx_lippa.runs.audit import Audit
     from onnx_lippa.runs.finding import Answer, Finding
-    from onnx_lippa.runs.instances import InstanceResult, InterruptedList
+    from onnx_lippa.runs.instances import InstanceResult
     from onnx_lippa.runs.replay import replay
     from onnx_lippa.runs.results import (
         Curve,
         Ended,
-        Finished,
-        Improved,
         InterruptedRun,
         Results,
         Started,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "Audit",
     "BranchAndBound",
     "ContradictionError",
     "Curve",
@@ -61,6 +63,7 @@ __all__ = [
     "InstanceResult",
     "InterruptedList",
     "InterruptedRun",
+    "InterruptedSearch",
     "Intervals",
     "LinearBounds",
     "Lippa",
@@ -108,18 +111,19 @@ _HOME: Final = {
         "UnsupportedModelError",
     ),
     "onnx_lippa.attacks": ("Lippa", "LippaMip", "Pgd"),
+    "onnx_lippa.method": ("Finished", "Improved"),
     "onnx_lippa.onnx_io": ("LoadLimits", "Model", "inspect", "load"),
     "onnx_lippa.runs.results": (
         "Curve",
         "Ended",
-        "Finished",
-        "Improved",
         "InterruptedRun",
         "Results",
         "Started",
     ),
     "onnx_lippa.runs.finding": ("Answer", "Finding"),
-    "onnx_lippa.runs.instances": ("InstanceResult", "InterruptedList"),
+    "onnx_lippa.runs.answering": ("InterruptedList", "InterruptedSearch"),
+    "onnx_lippa.runs.audit": ("Audit",),
+    "onnx_lippa.runs.instances": ("InstanceResult",),
     "onnx_lippa.runs.replay": ("replay",),
     "onnx_lippa.proofs": ("BranchAndBound", "Intervals", "LinearBounds", "Mip"),
     "onnx_lippa.spec": ("Property",),

@@ -8,14 +8,13 @@ by :meth:`InputState.prove`.
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from onnx_lippa.clock import NEVER
 from onnx_lippa.ending import Reason
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.spec import InputSet, Norm, Problem, StatedSet
+from onnx_lippa.spec import InputSet, Problem, StatedSet
 from onnx_lippa.witness import Effort, FoundBy, ProvedBy, Result, Verdict, Witness, check_candidate
 
 
@@ -48,70 +47,6 @@ class Budget:
             raise InputError(f"seed is {self.seed}: give a number of at least 0")
         if not self.time_limit > 0:
             raise InputError(f"the time limit is {self.time_limit}: give a positive number")
-
-
-class Stage(Enum):
-    """The stages of runs; an audit has all but the last, and repeats PATTERNS and SEARCH."""
-
-    GRADIENTS = "PGD"
-    BOUNDS = "linear bounds"
-    LIPPA = "LiPPA"
-    PATTERNS = "large neighbourhood search"
-    SEARCH = "branch and bound"
-    DISTANCE = "minimal distortion"
-
-
-class RadiusOrder(Enum):
-    """The order of several radii in which most verdicts carry over from one to another.
-
-    Witnesses carry over to larger balls, so attacks ascend; proofs carry over to smaller ones, so
-    they descend. What gives both takes the ends first and then bisects what is between them.
-    """
-
-    ASCENDING = "ascending"
-    DESCENDING = "descending"
-    BISECTING = "bisecting"
-
-
-class Method(ABC):
-    """What is done with inputs: an attack, a proof, or both, as a value that holds its options.
-
-    Subclasses are frozen dataclasses; a name stands for the default value.
-    """
-
-    name: ClassVar[str]
-    """The name on the command line."""
-    stage: ClassVar[Stage]
-    """The stage of a run that it is."""
-    radius_order: ClassVar[RadiusOrder]
-    is_batched: ClassVar[bool] = True
-    """Whether it works on many inputs at once; the others get one at a time."""
-
-    @property
-    def title(self) -> str:
-        """What summaries call it."""
-        return self.name
-
-    def extra_seconds(self, budget: Budget) -> float:
-        """Seconds that an input may take beyond its time limit."""
-        del budget
-        return 0.0
-
-    @abstractmethod
-    def check(self, norm: Norm, minimize: bool) -> None:
-        """Refuses before a run what it would refuse in the middle of it.
-
-        Raises:
-            InputError: an option that cannot be used.
-        """
-
-    @abstractmethod
-    def solve(self, model: Model, problems: Sequence[Problem], budget: Budget) -> Iterator[Result]:
-        """Works on inputs, which share norm and domain, and yields results as they are final.
-
-        The result of an input depends on the input, the seed and the method, not on the others,
-        but for time limits.
-        """
 
 
 class Work(Enum):

@@ -177,7 +177,7 @@ def test_an_interrupt_leaves_what_was_done(tmp_path, monkeypatch, keep):
 
 
 def test_an_interrupted_curve(monkeypatch):
-    real, calls = Session.work, []
+    real, calls = Session._work, []
 
     def stopping(session):
         calls.append(session)
@@ -185,7 +185,7 @@ def test_an_interrupted_curve(monkeypatch):
             raise KeyboardInterrupt
         return real(session)
 
-    monkeypatch.setattr(Session, "work", stopping)
+    monkeypatch.setattr(Session, "_work", stopping)
     with pytest.raises(InterruptedRun) as caught:
         attack(DIGITS, *some(3), eps=[0.02, 0.05], **FEW)
     curve = caught.value.results

@@ -20,6 +20,7 @@ DOCS = [f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")]
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.stat().st_size)
 PUBLIC = [
     "Answer",
+    "Audit",
     "BranchAndBound",
     "ContradictionError",
     "Curve",
@@ -32,6 +33,7 @@ PUBLIC = [
     "InstanceResult",
     "InterruptedList",
     "InterruptedRun",
+    "InterruptedSearch",
     "Intervals",
     "LinearBounds",
     "Lippa",

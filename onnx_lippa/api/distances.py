@@ -41,7 +41,7 @@ def minimal_distortion(
     solver: MipSolverName = "scip",
     time_limit: float = 60.0,
     seed: int = 0,
-    workers: int = 1,
+    workers: int | None = None,
     out: str | Path | None = None,
     on_event: Listener | None = None,
 ) -> Results:
@@ -67,9 +67,9 @@ def minimal_distortion(
         solver: MIP solver: ``"scip"``, ``"highs"`` or ``"gurobi"``.
         time_limit: seconds of MIP and branch and bound per input; then its bounds may differ.
         seed: random seed.
-        workers: worker processes; results do not depend on them, but for time limits.
+        workers: worker processes, as in :func:`attack`.
         out: folder for the results, as in :func:`attack`.
-        on_event: hears the events, as in :func:`attack`.
+        on_event: is called with each event, as in :func:`attack`.
 
     Returns:
         The results, whose ``distance_bounds`` and ``distances`` are lower and upper bounds of the

@@ -1,4 +1,4 @@
-"""The arguments that calls share, and the one way from them to a run."""
+"""The arguments that calls have in common, and the way from them to a run."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import numpy.typing as npt
 from onnx_lippa.arrays import AnyArray
 from onnx_lippa.attacks import AttackMethod
 from onnx_lippa.errors import InputError
+from onnx_lippa.method import Method
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.proofs import ProofMethod
 from onnx_lippa.runs.inputs import take_arrays
 from onnx_lippa.runs.results import Curve, Listener, Results
-from onnx_lippa.runs.session import RunMethod, Task, run, run_curve
-from onnx_lippa.runs.specification import RunSpecification, Targets
-from onnx_lippa.spec import InputSpecification, Norm, get_norm
+from onnx_lippa.runs.session import Task, run, run_curve
+from onnx_lippa.runs.workers import count_workers
+from onnx_lippa.spec import InputSpecification, Norm, Specification, Targets, get_norm
 from onnx_lippa.spec.input_specification import per_feature
 from onnx_lippa.state import Budget
 
@@ -39,7 +40,7 @@ MipSolverName: TypeAlias = Literal["scip", "highs", "gurobi"]
 
 
 class RunOptions(TypedDict, total=False):
-    """What :func:`attack`, :func:`certify` and :func:`audit` have in common."""
+    """The common arguments of :func:`attack`, :func:`certify` and :func:`audit`."""
 
     scale: npt.ArrayLike | None
     norm: NormName | float | Norm
@@ -49,16 +50,16 @@ class RunOptions(TypedDict, total=False):
     fixed: Fixed
     grid: npt.ArrayLike
     time_limit: float
-    seed: int
-    workers: int
+    workers: int | None
     out: str | Path | None
     on_event: Listener | None
 
 
 class AttackOptions(RunOptions, total=False):
-    """Those of :func:`attack`."""
+    """The arguments of :func:`attack`."""
 
     minimize: bool | None
+    seed: int
     method: AttackName | AttackMethod
     restarts: int | None
     gradient_steps: int
@@ -68,17 +69,18 @@ class AttackOptions(RunOptions, total=False):
 
 
 class CertifyOptions(RunOptions, total=False):
-    """Those of :func:`certify`."""
+    """The arguments of :func:`certify`."""
 
     method: ProofName | ProofMethod
     solver: MipSolverName
 
 
 class AuditOptions(RunOptions, total=False):
-    """Those of :func:`audit`."""
+    """The arguments of :func:`audit`."""
 
     method: AttackName | AttackMethod
     budget: float
+    seed: int
 
 
 def run_arrays(
@@ -86,13 +88,13 @@ def run_arrays(
     x: npt.ArrayLike,
     y: npt.ArrayLike | None,
     eps: Radius | Radii | None,
-    method: RunMethod,
+    method: Method,
     budget: Budget,
     options: RunOptions,
     *,
     minimize: bool = False,
 ) -> Results | Curve:
-    """A run over inputs as a caller gives them; with a list of radii, one at each of them.
+    """A run over a caller's inputs, or a curve if there are several radii.
 
     Args:
         model: the model.
@@ -101,7 +103,7 @@ def run_arrays(
         eps: the radius, or a list of them.
         method: what is done with the inputs.
         budget: seconds for each of them, and the seed.
-        options: the other arguments, all of them.
+        options: all other arguments.
         minimize: whether the nearest adversarial example is sought.
 
     Raises:
@@ -120,7 +122,7 @@ def run_arrays_once(
     x: npt.ArrayLike,
     y: npt.ArrayLike | None,
     eps: Radius | None,
-    method: RunMethod,
+    method: Method,
     budget: Budget,
     options: RunOptions,
     *,
@@ -136,17 +138,19 @@ def _make_task(
     x: npt.ArrayLike,
     y: npt.ArrayLike | None,
     radii: Sequence[Radius | None],
-    method: RunMethod,
+    method: Method,
     budget: Budget,
     options: RunOptions,
     minimize: bool,
-) -> tuple[Task, list[RunSpecification], Path | None]:
+) -> tuple[Task, list[Specification], Path | None]:
     started = time.monotonic()
     model = open_model(model, options)
     specifications = [specify(model, one, options, minimize) for one in radii]
     inputs = take_arrays(model, x, y, specifications[0].features)
     heard, out = options["on_event"], options["out"]
-    task = Task(model, inputs, method, budget, () if heard is None else (heard,), started)
+    workers = count_workers(options["workers"])
+    listeners = () if heard is None else (heard,)
+    task = Task(model, inputs, method, budget, workers, listeners, started)
     return task, specifications, None if out is None else Path(out)
 
 
@@ -179,7 +183,7 @@ def open_model(model: ModelOrPath, options: RunOptions) -> Model:
 
 def specify(
     model: Model, eps: Radius | None, options: RunOptions, minimize: bool = False
-) -> RunSpecification:
+) -> Specification:
     """The specification at one radius.
 
     Raises:
@@ -190,10 +194,9 @@ def specify(
         fixed=options["fixed"], grid=options["grid"], scale=options["scale"],
     )  # fmt: skip
     targets = options["targets"]
-    return RunSpecification(
+    return Specification(
         get_norm(options["norm"]),
         features,
         Targets.parse(targets) if isinstance(targets, str) else Targets(classes=tuple(targets)),
         minimize,
-        options["workers"],
     )

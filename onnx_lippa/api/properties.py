@@ -10,10 +10,11 @@ from pathlib import Path
 from onnx_lippa.api.options import AttackName, EngineName, ModelOrPath, ProofName, SolverName
 from onnx_lippa.attacks import AttackMethod, Lippa, make_attack
 from onnx_lippa.proofs import ProofMethod, make_proof
-from onnx_lippa.runs.finding import Finding
-from onnx_lippa.runs.instances import InstanceResult, InterruptedList, read_instances
-from onnx_lippa.runs.session import answer_list
-from onnx_lippa.runs.verify import answer_property
+from onnx_lippa.runs.answering import InterruptedList, answer_list, answer_property
+from onnx_lippa.runs.decider import Decider
+from onnx_lippa.runs.finding import Finding, FindingListener, ignore
+from onnx_lippa.runs.instances import InstanceResult, read_instances
+from onnx_lippa.runs.workers import count_workers
 from onnx_lippa.spec import Property
 from onnx_lippa.state import Budget
 
@@ -30,6 +31,9 @@ def falsify(
     engine: EngineName = "auto",
     solver: SolverName | None = None,
     seed: int = 0,
+    workers: int | None = None,
+    out: str | Path | None = None,
+    on_event: FindingListener | None = None,
 ) -> Finding:
     """Searches for an input that satisfies a property.
 
@@ -44,6 +48,10 @@ def falsify(
         engine: LP engine: ``"auto"``, ``"rows"`` or ``"stacked"``.
         solver: as in :func:`attack`.
         seed: same seed, same result (but for a timeout).
+        workers: threads of ONNX Runtime, by default one for each core, where ``model`` is a path.
+        out: folder that the answer is written to, and read from if it is there; it needs the
+            property as a file.
+        on_event: is called with what is known after each part of the work, and with the answer.
 
     Returns:
         ``sat`` with an input that replays in ONNX Runtime and meets the property exactly, or
@@ -52,12 +60,14 @@ def falsify(
     Raises:
         InputError: a property that cannot be read or does not fit the model.
         ModelError: a model that cannot be used (where a path is given).
+        InterruptedSearch: a KeyboardInterrupt, with what was known.
     """
     attack = make_attack(
         method, restarts=restarts, gradient_steps=gradient_steps, lp_steps=lp_steps,
         engine=engine, solver=solver,
     )  # fmt: skip
-    return answer_property(model, property, attack, None, Budget(timeout, seed))
+    decider = Decider(attack, None, Budget(timeout, seed), threads=count_workers(workers))
+    return answer_property(model, property, decider, _path(out), on_event or ignore)
 
 
 def verify(
@@ -68,6 +78,9 @@ def verify(
     time_limit: float = math.inf,
     method: ProofName | ProofMethod = "auto",
     seed: int = 0,
+    workers: int | None = None,
+    out: str | Path | None = None,
+    on_event: FindingListener | None = None,
 ) -> Finding:
     """Searches for an input that satisfies a property, or proves that there is none.
 
@@ -78,6 +91,9 @@ def verify(
         time_limit: seconds for the proof of one case of the property.
         method: how to prove, as in :func:`certify`.
         seed: same seed, same result (but for limits).
+        workers: threads of ONNX Runtime, as in :func:`falsify`.
+        out: folder for the answer, as in :func:`falsify`.
+        on_event: is called with what is known, as in :func:`falsify`.
 
     Returns:
         ``sat`` with an input that replays, ``unsat`` with a positive ``bound`` of every case,
@@ -87,10 +103,11 @@ def verify(
         InputError: a property that cannot be read or does not fit the model.
         ModelError: a model that cannot be used (where a path is given).
         ContradictionError: a witness and a proof for one case, which is a bug.
+        InterruptedSearch: a KeyboardInterrupt, with what was known.
     """
-    return answer_property(
-        model, property, Lippa(), make_proof(method), Budget(timeout, seed), case_limit=time_limit
-    )
+    threads, budget = count_workers(workers), Budget(timeout, seed)
+    decider = Decider(Lippa(), make_proof(method), budget, time_limit, threads=threads)
+    return answer_property(model, property, decider, _path(out), on_event or ignore)
 
 
 def answer_instances(
@@ -100,7 +117,7 @@ def answer_instances(
     proof: ProofName | ProofMethod | None = "auto",
     timeout: float = math.inf,
     seed: int = 0,
-    workers: int = 1,
+    workers: int | None = None,
     out: str | Path | None = None,
     on_event: Callable[[InstanceResult], None] | None = None,
 ) -> tuple[InstanceResult, ...]:
@@ -115,9 +132,9 @@ def answer_instances(
             out, as ``onnx-lippa attack --instances`` does.
         timeout: seconds for an instance, where its line does not give less.
         seed: same seed, same answers (but for timeouts).
-        workers: worker processes.
+        workers: worker processes, by default one for each core.
         out: folder that the answers are written to, and resumed from.
-        on_event: hears every answer as it comes, those of a resumed folder first.
+        on_event: is called with every answer as it comes, first with those of a resumed folder.
 
     Returns:
         The answers in the order in which they came.
@@ -127,12 +144,11 @@ def answer_instances(
         DamagedFolderError: the files of the folder are damaged.
         InterruptedList: a KeyboardInterrupt, with the answers so far.
     """
-    listing = Path(path)
+    listing, search = Path(path), make_attack(attack)
+    decider = Decider(search, None if proof is None else make_proof(proof), Budget(timeout, seed))
     found = answer_list(
-        read_instances(listing), listing.parent, make_attack(attack),
-        None if proof is None else make_proof(proof), Budget(timeout, seed), workers,
-        None if out is None else Path(out),
-    )  # fmt: skip
+        read_instances(listing), listing.parent, decider, count_workers(workers), _path(out)
+    )
     known: list[InstanceResult] = []
     try:
         with closing(found):
@@ -143,3 +159,7 @@ def answer_instances(
     except KeyboardInterrupt as interrupt:
         raise InterruptedList(tuple(known)) from interrupt
     return tuple(known)
+
+
+def _path(out: str | Path | None) -> Path | None:
+    return None if out is None else Path(out)

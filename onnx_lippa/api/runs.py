@@ -67,7 +67,7 @@ def attack(
     solver: SolverName | None = None,
     time_limit: float = math.inf,
     seed: int = 0,
-    workers: int = 1,
+    workers: int | None = None,
     out: str | Path | None = None,
     on_event: Listener | None = None,
 ) -> Results | Curve:
@@ -105,10 +105,11 @@ def attack(
             ``"clarabel"``; None is chosen by the norm.
         time_limit: seconds per input.
         seed: random seed.
-        workers: worker processes; results do not depend on them.
+        workers: worker processes, by default one for each core; results do not depend on them.
         out: folder for the results, which the command line reads and writes too; the same call
             resumes an interrupted run.
-        on_event: hears :class:`Started`, :class:`Improved`, :class:`Finished` and :class:`Ended`.
+        on_event: is called with each event: :class:`Started`, :class:`Improved`,
+            :class:`Finished`, :class:`Ended`.
 
     Returns:
         The results, one for each input; of a list of radii a curve, which has results at each.
@@ -157,8 +158,7 @@ def certify(
     method: ProofName | ProofMethod = "auto",
     solver: MipSolverName = "scip",
     time_limit: float = 60.0,
-    seed: int = 0,
-    workers: int = 1,
+    workers: int | None = None,
     out: str | Path | None = None,
     on_event: Listener | None = None,
 ) -> Results | Curve:
@@ -181,10 +181,9 @@ def certify(
         method: ``"auto"``, ``"interval"``, ``"linear"``, ``"mip"`` or ``"complete"``.
         solver: solver of ``"mip"``: ``"scip"``, ``"highs"`` or ``"gurobi"``.
         time_limit: seconds per input; then it stays unknown.
-        seed: kept in the summary; proofs draw no random numbers.
-        workers: worker processes; results do not depend on them, but for time limits.
+        workers: worker processes, as in :func:`attack`.
         out: folder for the results, as in :func:`attack`.
-        on_event: hears the events, as in :func:`attack`.
+        on_event: is called with each event, as in :func:`attack`.
 
     Returns:
         The results, one for each input; of a list of radii a curve, which has results at each.
@@ -194,7 +193,7 @@ def certify(
         ModelError: a model that cannot be used (where a path is given).
         InterruptedRun: a KeyboardInterrupt, with the results of the inputs that were finished.
     """
-    chosen, budget = make_proof(method, solver), Budget(time_limit, seed)
+    chosen, budget = make_proof(method, solver), Budget(time_limit)
     options = RunOptions(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
         grid=grid, workers=workers, out=out, on_event=on_event,
@@ -229,7 +228,7 @@ def audit(
     budget: float = math.inf,
     time_limit: float = 60.0,
     seed: int = 0,
-    workers: int = 1,
+    workers: int | None = None,
     out: str | Path | None = None,
     on_event: Listener | None = None,
 ) -> Results | Curve:
@@ -254,9 +253,9 @@ def audit(
         budget: seconds for the audit; those of a curve are shared by its radii.
         time_limit: seconds of branch and bound per input.
         seed: random seed.
-        workers: worker processes; results do not depend on them, but for time limits.
+        workers: worker processes, as in :func:`attack`.
         out: folder for the results, as in :func:`attack`.
-        on_event: hears the events, as in :func:`attack`.
+        on_event: is called with each event, as in :func:`attack`.
 
     Returns:
         The results, one for each input; of a list of radii a curve, which has results at each.

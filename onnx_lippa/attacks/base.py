@@ -17,9 +17,10 @@ from onnx_lippa.lp import ENGINE_NAMES, make_engine
 from onnx_lippa.lp.engine import RegionEngine
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solvers.table import make_solver
+from onnx_lippa.method import RadiusOrder, SingleStage, Stage
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.spec import Norm, Problem
-from onnx_lippa.state import Budget, Method, RadiusOrder, Stage
+from onnx_lippa.state import Budget
 from onnx_lippa.witness import Result
 
 _RESTARTS: Final = 8
@@ -58,7 +59,7 @@ class ProblemKind:
 
 
 @dataclass(frozen=True)
-class AttackMethod(Method):
+class AttackMethod(SingleStage):
     """A method of attack.
 
     Restarts and LPSteps that are given are spent on every input, until it is broken or out of time.

@@ -7,22 +7,31 @@ import math
 import time
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import final
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from onnx_lippa.attacks import AttackMethod
 from onnx_lippa.cli.options import Arguments, Properties
-from onnx_lippa.cli.run import cores
 from onnx_lippa.cli.terminal import console, echo
 from onnx_lippa.errors import InputError
 from onnx_lippa.proofs import ProofMethod
+from onnx_lippa.runs.answering import answer_list, answer_property
+from onnx_lippa.runs.decider import Decider
 from onnx_lippa.runs.finding import Answer, Finding, counterexample_text, write_counterexample
 from onnx_lippa.runs.instances import InstanceResult, read_instances
 from onnx_lippa.runs.instances_folder import RESULTS
-from onnx_lippa.runs.session import answer_list
-from onnx_lippa.runs.verify import answer_property
+from onnx_lippa.runs.workers import count_workers
 from onnx_lippa.state import Budget
 
 
@@ -47,15 +56,20 @@ def answer(
     """
     properties.require_only(arguments, time_limit)
     timeout = math.inf if properties.timeout is None else properties.timeout
-    workers = cores() if arguments.workers is None else arguments.workers
+    workers, out = count_workers(arguments.workers), arguments.out
+    decider = Decider(
+        attack, proof, Budget(timeout, arguments.seed), output=arguments.output, threads=workers,
+        limits=arguments.limits,
+    )  # fmt: skip
     if properties.instances is not None:
-        _answer_list(properties.instances, arguments, attack, proof, timeout, workers)
+        listed = replace(decider, threads=1)  # a process for each core
+        _answer_list(properties.instances, listed, workers, out, arguments.quiet)
     elif arguments.model is not None and properties.property_ is not None:
-        started = time.monotonic()
-        found = answer_property(
-            arguments.model, properties.property_, attack, proof, Budget(timeout, arguments.seed),
-            output=arguments.output, threads=workers, limits=arguments.limits,
-        )  # fmt: skip
+        started, progress = time.monotonic(), _PropertyProgress(arguments.quiet)
+        with progress:
+            found = answer_property(
+                arguments.model, properties.property_, decider, out, progress.hear
+            )
         seconds = time.monotonic() - started
         if arguments.as_json:
             typer.echo(json.dumps(_as_json(found, seconds), indent=2))
@@ -64,6 +78,32 @@ def answer(
         if properties.counterexample is not None and found.answer is Answer.SAT:
             # After the answer, which stands even if the file cannot be written.
             write_counterexample(properties.counterexample, found)
+
+
+@final
+class _PropertyProgress:
+    """A line on the terminal with what is known of a property, while it is searched."""
+
+    def __init__(self, quiet: bool) -> None:
+        terminal = console(stderr=True)
+        self._progress = Progress(
+            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
+            console=terminal, disable=quiet or not terminal.is_terminal, transient=True,
+        )  # fmt: skip
+        self._task = self._progress.add_task("searching")
+
+    def __enter__(self) -> None:
+        self._progress.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def hear(self, found: Finding) -> None:
+        """Shows what is known."""
+        known = f"least margin {found.best_margin:.4g}"
+        if found.cases > 1:
+            known += f", {found.proven_cases} of {found.cases} cases proven"
+        self._progress.update(self._task, description=known)
 
 
 def _print(found: Finding) -> None:
@@ -93,20 +133,11 @@ def _as_json(found: Finding, seconds: float) -> dict[str, object]:
     }
 
 
-def _answer_list(
-    path: Path,
-    arguments: Arguments,
-    attack: AttackMethod,
-    proof: ProofMethod | None,
-    timeout: float,
-    workers: int,
-) -> None:
+def _answer_list(path: Path, decider: Decider, workers: int, out: Path | None, quiet: bool) -> None:
     """Answers every instance of a list; the same command resumes an interrupted list."""
-    instances, out, quiet = read_instances(path), arguments.out, arguments.quiet
-    total, budget = len(instances), Budget(timeout, arguments.seed)
-    found = answer_list(
-        instances, path.parent, attack, proof, budget, workers, out, arguments.limits
-    )
+    instances = read_instances(path)
+    total = len(instances)
+    found = answer_list(instances, path.parent, decider, workers, out)
     known: list[InstanceResult] = []
     failed = False
     try:

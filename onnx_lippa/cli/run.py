@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 
 import typer
@@ -22,19 +21,20 @@ from onnx_lippa.cli.tables import (
 )
 from onnx_lippa.cli.terminal import console
 from onnx_lippa.errors import InputError
+from onnx_lippa.method import Method
 from onnx_lippa.onnx_io import load
 from onnx_lippa.runs.distances import Distance
 from onnx_lippa.runs.inputs import read_inputs
 from onnx_lippa.runs.results import InterruptedRun
-from onnx_lippa.runs.session import RunMethod, Task, run, run_curve
-from onnx_lippa.runs.specification import RunSpecification, Targets
-from onnx_lippa.spec import get_norm
+from onnx_lippa.runs.session import Task, run, run_curve
+from onnx_lippa.runs.workers import count_workers
+from onnx_lippa.spec import Specification, Targets, get_norm
 from onnx_lippa.state import Budget
 
 
 def run_command(
     arguments: Arguments,
-    method: RunMethod,
+    method: Method,
     time_limit: float = math.inf,
     *,
     minimize: bool = False,
@@ -66,12 +66,12 @@ def run_command(
         limits=arguments.limits,
     )
     loaded.require_classes()
-    workers = cores() if arguments.workers is None else arguments.workers
+    workers = count_workers(arguments.workers)
     specifications = [
-        RunSpecification(
+        Specification(
             norm,
             features_from(arguments, loaded.network.input_size, eps, arguments.grid),
-            targets, minimize, workers,
+            targets, minimize,
         )
         for eps in radii
     ]  # fmt: skip
@@ -85,7 +85,7 @@ def run_command(
     if inputs.note:
         terminal.print(inputs.note, highlight=False, soft_wrap=True)
     out, progress = arguments.out, LiveProgress(terminal)
-    task = Task(loaded, inputs, method, budget, (progress.hear,), started)
+    task = Task(loaded, inputs, method, budget, workers, (progress.hear,), started)
     try:
         if len(radii) == 1:
             results = run(task, specifications[0], out)
@@ -121,10 +121,3 @@ def print_first(terminal: Console, table: Table, count: int, option: str) -> Non
     terminal.print(table)
     if count > SHOWN:
         terminal.print(f"the first {SHOWN} of {count} inputs; {option} writes them all")
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -19,8 +19,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from onnx_lippa.method import Finished
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.runs.results import Ended, Event, Finished, Results, Started
+from onnx_lippa.runs.results import Ended, Event, Results, Started
 from onnx_lippa.runs.summary import (
     CURVE_COLUMNS,
     ROBUST_ERROR,

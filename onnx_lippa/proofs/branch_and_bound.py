@@ -85,7 +85,7 @@ class BranchAndBound(ProofMethod):
             raise InputError("limits on nodes and memory must be positive numbers")
 
     @override
-    def run(self, states: Sequence[InputState]) -> None:
+    def prove(self, states: Sequence[InputState]) -> None:
         for state in states:
             if state.stated.unbounded:
                 self._search_exactly(state)
@@ -107,7 +107,7 @@ class BranchAndBound(ProofMethod):
                     state.model.network, InputDomain.of(state.stated), tightening
                 )
             except TooLargeError as error:
-                LinearBounds().run([state])  # they take memory for a few rows at a time
+                LinearBounds().prove([state])  # they take memory for a few rows at a time
                 if state.reason is not None:
                     state.reason = Reason(error.ending, f"{state.reason}, and {error}")
                 return
@@ -229,7 +229,7 @@ class BranchAndBound(ProofMethod):
         except NotExactError as error:
             if not state.stated.unbounded:
                 return
-            LinearBounds().run([state])
+            LinearBounds().prove([state])
             if not state.is_robust:
                 state.reason = Reason(Ending.NO_BOUNDS, f"an input has no bound, and {error}")
             return

@@ -29,11 +29,12 @@ from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.ending import OUT_OF_MEMORY, Ending, Reason, StoppedError
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.solvers.table import make_mip_solver
+from onnx_lippa.method import RadiusOrder, SingleStage, Stage
 from onnx_lippa.mip.decision import MipSettings, decide
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.search.base import margin_rows
 from onnx_lippa.spec import Norm, Problem
-from onnx_lippa.state import Budget, InputState, Method, RadiusOrder, Stage, begin_states, timed
+from onnx_lippa.state import Budget, InputState, begin_states, timed
 from onnx_lippa.witness import FoundBy, ProvedBy, Result
 
 _STEPS: Final = 10
@@ -41,7 +42,7 @@ _STEPS: Final = 10
 _LEAST_SECONDS: Final = 1e-3
 
 
-class ProofMethod(Method):
+class ProofMethod(SingleStage):
     """A proof method. Its options are the fields of the subclass, a frozen dataclass.
 
     What it does to one input depends on that input alone.
@@ -49,7 +50,7 @@ class ProofMethod(Method):
 
     stage: ClassVar[Stage] = Stage.SEARCH
     radius_order: ClassVar[RadiusOrder] = RadiusOrder.DESCENDING
-    is_batched: ClassVar[bool] = False
+    inputs_together: ClassVar[int] = 1
 
     @property
     @override
@@ -68,10 +69,10 @@ class ProofMethod(Method):
         states = begin_states(model, problems, budget.time_limit)
         for state in states:
             _check_provable(state)
-        if self.is_batched:
+        if self.inputs_together > 1:
             self._run_within_memory([state for state in states if state.is_open])
         for state in states:
-            if not self.is_batched and state.is_open:
+            if self.inputs_together == 1 and state.is_open:
                 self._run_within_memory([state])
             yield state.result()
 
@@ -81,13 +82,13 @@ class ProofMethod(Method):
             return
         with timed(states):
             try:
-                self.run(states)
+                self.prove(states)
             except MemoryError:
                 for state in states:
                     state.reason = OUT_OF_MEMORY
 
     @abstractmethod
-    def run(self, states: Sequence[InputState]) -> None:
+    def prove(self, states: Sequence[InputState]) -> None:
         """Works on undecided inputs of one model."""
 
 
@@ -110,7 +111,7 @@ def _check_provable(state: InputState) -> None:
 class BoundMethod(ProofMethod):
     """A proof by lower bounds of the margins of many inputs at once."""
 
-    is_batched: ClassVar[bool] = True
+    inputs_together: ClassVar[int] = SingleStage.inputs_together
     bounds: ClassVar[BoundsMethod]
     proved_by: ClassVar[ProvedBy]
 
@@ -127,7 +128,7 @@ class BoundMethod(ProofMethod):
         return bound_margins(network, inputs, unsafe, self.bounds, deadline=deadline)
 
     @override
-    def run(self, states: Sequence[InputState]) -> None:
+    def prove(self, states: Sequence[InputState]) -> None:
         try:
             margins = self.bound(states, states[0].deadline)  # that of all of them together
         except StoppedError as error:
@@ -179,7 +180,7 @@ class Mip(ProofMethod):
         make_mip_solver(self.solver)  # refused now, if there is none of this name
 
     @override
-    def run(self, states: Sequence[InputState]) -> None:
+    def prove(self, states: Sequence[InputState]) -> None:
         for state in states:
             self._decide(state)
 

@@ -1,64 +1,71 @@
-"""The whole pipeline, cheapest first: the time goes to the inputs that are still open.
+"""An audit: attacks and proofs, cheapest first, so that time goes to the inputs that are open.
 
-Gradients break what is easily broken, linear bounds prove what is easily proven, LiPPA has its
-turn at the rest, and what is then open is searched to the end: all of it for a moment, then what
-is left for longer, until the time of an input or the whole budget is used up. Before a longer
-search, large neighbourhood search tries what gradients, LPs and searches so far have left open.
+PGD, linear bounds and LiPPA in turn, then branch and bound in rounds: each open input for a short
+time, then those that are left for longer, until the time limit of the inputs or the budget of the
+audit is used up. A long round begins with large neighbourhood search.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, final
 
+from typing_extensions import override
+
 from onnx_lippa.attacks import AttackMethod, Lippa, Pgd
 from onnx_lippa.errors import InputError
-from onnx_lippa.onnx_io import Model
+from onnx_lippa.method import (
+    Finished,
+    Improved,
+    InputEvent,
+    Method,
+    Pool,
+    RadiusOrder,
+    SingleStage,
+    Stage,
+    make_jobs,
+)
 from onnx_lippa.proofs import BranchAndBound, LinearBounds
-from onnx_lippa.runs.contradiction import merged
-from onnx_lippa.runs.results import Finished, Improved, InputEvent
-from onnx_lippa.runs.specification import chosen_of, indices_of
-from onnx_lippa.runs.workers import Workers, make_jobs, stopping_time, worth_starting
-from onnx_lippa.spec import Norm, Problem
-from onnx_lippa.state import Budget, Method, RadiusOrder, Stage
+from onnx_lippa.runs.contradiction import merge_results
+from onnx_lippa.runs.workers import kill_after
+from onnx_lippa.spec import Norm, ProblemSet
+from onnx_lippa.state import Budget
 from onnx_lippa.witness import Result, Verdict
 
-_SHARD: Final = 25
-"""Inputs worked on together by gradients and bounds."""
 _SLICES: Final = (1.0, 8.0, 64.0, 512.0, math.inf)
-"""Seconds of a complete search of one input in each round. A search begins anew in the next one,
-which costs at most an eighth."""
+"""Seconds of branch and bound for one input in each round. A round begins its trees anew, which
+costs at most an eighth."""
 _ATTACK_SHARE: Final = 0.5
-"""Share of what is left of the budget that attacks may take, before the rest is searched."""
+"""Share of the rest of the budget that each stage before branch and bound may take."""
 _NEIGHBOURHOOD_FROM: Final = 16.0
-"""Seconds of a search before which large neighbourhood search is tried: in less, hardly one program
-of a network of convolutions is solved."""
+"""Shortest round that begins with large neighbourhood search; in less time, hardly one MIP of a
+convolutional network is solved."""
 _NEIGHBOURHOOD_SHARE: Final = 0.25
-"""Seconds for large neighbourhood search, as a share of those of the search that follows."""
+"""Time for large neighbourhood search, as a share of the round."""
 _NEIGHBOURHOOD_RESTARTS: Final = 2
-"""Restarts of PGD that give large neighbourhood search its end points."""
+"""PGD restarts that give large neighbourhood search its starting points."""
 _SLACK: Final = 60.0
-"""Seconds beyond its slice that an input may take in a round: a slice is our own, and what a search
-needs to begin may be more. The whole budget has no such slack."""
+"""Seconds beyond its time that an input may take in a round before its worker is ended; branch and
+bound may need them to begin. The budget has no such slack."""
 _LEAST_SECONDS: Final = 0.02
-_TRIED: Final = 4
-"""Inputs for each worker that are tried before all others get the same slice."""
-_HARDLY_ANY: Final = 64
-"""Nodes below which a search has hardly begun."""
+_PROBES: Final = 4
+"""Inputs per worker that begin a round; the others follow if most of these get anywhere."""
+_FEW_NODES: Final = 64
+"""Nodes below which branch and bound has hardly begun."""
 
 
 @final
 @dataclass(frozen=True)
-class Audit:
-    """An attack and a proof in turn, cheapest first, within a time for all inputs.
+class Audit(Method):
+    """An attack and a proof in turn, cheapest first, within a budget for all inputs.
 
     Attributes:
         attack: the attack. With Lippa, large neighbourhood search is tried where branch and bound
             stalls; with LippaMip every input gets it at once, with Pgd none.
-        proof: the complete search.
+        proof: the complete proof.
         budget: seconds for all inputs together.
     """
 
@@ -67,76 +74,48 @@ class Audit:
     budget: float = math.inf
 
     name: ClassVar[str] = "audit"
-    title: ClassVar[str] = "audit"
     radius_order: ClassVar[RadiusOrder] = RadiusOrder.BISECTING
 
     def __post_init__(self) -> None:
         if not self.budget > 0:
             raise InputError(f"the budget is {self.budget}: give a positive number of seconds")
 
+    @override
     def check(self, norm: Norm, minimize: bool) -> None:
-        """Refuses before a run what it would refuse in the middle of it.
-
-        Raises:
-            InputError: an option that cannot be used.
-        """
         if minimize:
             raise InputError("an audit needs eps, and does not minimise distances")
         self.attack.check(norm, minimize)
 
-    def run(
-        self, model: Model, problems: Sequence[Problem], budget: Budget, workers: int
-    ) -> Iterator[InputEvent]:
-        """Audits inputs: one event after every stage of every input, the last one final.
+    @override
+    def divide(self, count: int) -> Audit:
+        return replace(self, budget=self.budget / count)
 
-        Verdicts do not depend on the number of workers, but for time limits and the budget.
-
-        Args:
-            model: the model, loaded and checked.
-            problems: the inputs.
-            budget: seed, and seconds of the search of one input, the attack not counted.
-            workers: processes.
-
-        Raises:
-            ContradictionError: a witness and a proof for one input.
-        """
-        if problems:
-            count = worth_starting(workers, len(problems), self.budget)
-            with Workers(model, count) as pool:
-                yield from _Run(self, model, problems, budget, count, pool).run()
+    @override
+    def run(self, pool: Pool, problems: ProblemSet, budget: Budget) -> Iterator[InputEvent]:
+        pool.expect(len(problems), self.budget)
+        yield from _Run(self, pool, problems, budget).run()
 
 
 @final
 class _Run:
-    def __init__(
-        self,
-        audit: Audit,
-        model: Model,
-        problems: Sequence[Problem],
-        budget: Budget,
-        workers: int,
-        pool: Workers,
-    ) -> None:
-        self._audit, self._model, self._budget = audit, model, budget
-        self._workers, self._pool = workers, pool
-        self._problems = problems
-        self._places = {index: place for place, index in enumerate(indices_of(problems))}
-        self._known = {i: Result(i, Verdict.UNKNOWN) for i in self._places}
+    def __init__(self, audit: Audit, pool: Pool, problems: ProblemSet, budget: Budget) -> None:
+        self._audit, self._pool, self._problems, self._budget = audit, pool, problems, budget
+        self._positions = {index: position for position, index in enumerate(problems.indices)}
+        self._known = {index: Result(index, Verdict.UNKNOWN) for index in problems.indices}
         started = time.monotonic()
-        self._end = started + audit.budget
-        self._last = started + stopping_time(audit.budget)
+        self._end, self._latest = started + audit.budget, started + kill_after(audit.budget)
 
     def run(self) -> Iterator[InputEvent]:
         attack, limit = self._audit.attack, self._budget.time_limit
         quick = Pgd(restarts=0, gradient_steps=attack.gradient_steps)
-        yield from self._stage(Stage.GRADIENTS, quick, math.inf, _SHARD, _ATTACK_SHARE)
-        yield from self._stage(Stage.BOUNDS, LinearBounds(), limit, _SHARD, _ATTACK_SHARE)
-        yield from self._stage(Stage.LIPPA, attack, math.inf, _SHARD, _ATTACK_SHARE)
+        yield from self._stage(Stage.GRADIENTS, quick, math.inf, _ATTACK_SHARE)
+        yield from self._stage(Stage.BOUNDS, LinearBounds(), limit, _ATTACK_SHARE)
+        yield from self._stage(Stage.LIPPA, attack, math.inf, _ATTACK_SHARE)
         spent, before = 0.0, 0.0
         while self._open() and self._left() > _LEAST_SECONDS:
             seconds = self._slice(limit - spent, before)
             if seconds < max(2 * before, _LEAST_SECONDS):
-                break  # it would only get as far as the last round did
+                break  # it would get no further than the last round
             spent, before = spent + seconds, seconds
             yield from self._search_neighbourhoods(seconds)
             yield from self._search(seconds)
@@ -144,75 +123,72 @@ class _Run:
             yield Finished(Stage.SEARCH, self._known[index])
 
     def _search_neighbourhoods(self, seconds: float) -> Iterator[InputEvent]:
-        """A stronger attack on the open inputs, before a search of so many seconds for each."""
+        """A stronger attack on the open inputs, before so many seconds of search for each."""
         stronger = self._audit.attack.escalate(_NEIGHBOURHOOD_RESTARTS)
         if stronger is None or seconds < _NEIGHBOURHOOD_FROM:
             return
         nearest = sorted(self._open(), key=lambda i: self._known[i].best_margin)
         limit = _NEIGHBOURHOOD_SHARE * seconds
-        yield from self._stage(Stage.PATTERNS, stronger, limit, 1, _NEIGHBOURHOOD_SHARE, nearest)
+        yield from self._stage(Stage.PATTERNS, stronger, limit, _NEIGHBOURHOOD_SHARE, nearest)
 
     def _search(self, seconds: float) -> Iterator[InputEvent]:
-        """A complete search of so many seconds for each open input, if that is enough to begin."""
+        """So many seconds of branch and bound for each open input, if they suffice to begin."""
         proof = self._audit.proof
-        tried = self._open()[: _TRIED * self._workers]
-        nodes = {i: self._known[i].effort.nodes for i in tried}
-        yield from self._stage(Stage.SEARCH, proof, seconds, 1, 1.0, tried)
-        stuck = [i for i in tried if self._is_stuck(i, nodes[i])]
-        if 2 * len(stuck) > len(tried):
-            return  # it takes longer than this to begin: more time for each, for fewer
+        probes = self._open()[: _PROBES * self._pool.count]
+        nodes = {i: self._known[i].effort.nodes for i in probes}
+        yield from self._stage(Stage.SEARCH, proof, seconds, 1.0, probes)
+        stuck = [i for i in probes if self._is_stuck(i, nodes[i])]
+        if 2 * len(stuck) > len(probes):
+            return  # the next round has more time for each
         rest = [i for i in self._open() if i not in nodes]
-        yield from self._stage(Stage.SEARCH, proof, seconds, 1, 1.0, rest)
+        yield from self._stage(Stage.SEARCH, proof, seconds, 1.0, rest)
 
     def _slice(self, left: float, before: float) -> float:
-        """Seconds of the next round for each open input, of which ``left`` may still be spent.
+        """Seconds of the next round for each open input, which has ``left`` seconds in all.
 
-        Not all inputs get them where the budget ends before: the most promising come first.
+        If the budget ends before, the most promising inputs have had them.
         """
         regular = next(seconds for seconds in _SLICES if seconds > before)
         most = min(left, max(self._left(), 0.0))
         return most if most <= 2 * regular else regular
 
     def _is_stuck(self, index: int, nodes: int) -> bool:
-        """Whether an input is open after a search that did hardly more than begin."""
+        """Whether branch and bound has hardly begun with an open input."""
         known = self._known[index]
-        return known.verdict is Verdict.UNKNOWN and known.effort.nodes - nodes < _HARDLY_ANY
+        return known.verdict is Verdict.UNKNOWN and known.effort.nodes - nodes < _FEW_NODES
 
     def _stage(
         self,
         stage: Stage,
-        method: Method,
+        method: SingleStage,
         limit: float,
-        shard: int,
         share: float,
-        chosen: list[int] | None = None,
+        some: list[int] | None = None,
     ) -> Iterator[InputEvent]:
-        """One stage over open inputs, all when None, within a share of what is left of the budget.
+        """One stage over open inputs, within a share of the rest of the budget.
+
+        A stage over all open inputs divides its time evenly among them.
 
         Args:
             stage: the stage.
             method: what is done in it.
             limit: seconds for one input.
-            shard: inputs worked on together.
-            share: share of what is left of the budget.
-            chosen: the inputs.
-
-        Attacks and bounds, which do all inputs, share that time evenly.
+            share: share of the rest of the budget.
+            some: indices of the inputs, which are worked on one at a time; None for all open ones.
         """
-        open_ = self._open() if chosen is None else chosen
+        indices = self._open() if some is None else some
         left = self._left() * share
-        if not open_ or left <= 0:
+        if not indices or left <= 0:
             return
-        if left < math.inf and chosen is None:
-            each = max(left * self._workers / len(open_), _LEAST_SECONDS)
-            limit = min(limit, each)
-        chosen_problems = chosen_of(self._problems, [self._places[i] for i in open_])
-        jobs = make_jobs(chosen_problems, method, replace(self._budget, time_limit=limit), shard)
-        for outcome in self._pool.run(jobs, time.monotonic() + left, self._last, _SLACK):
-            index = outcome.index
-            problem = self._problems[self._places[index]]
-            known = merged(self._known[index], outcome, problem, self._model)
-            self._known[index] = known
+        if left < math.inf and some is None:
+            limit = min(limit, max(left * self._pool.count / len(indices), _LEAST_SECONDS))
+        problems = self._problems.take([self._positions[index] for index in indices])
+        together = SingleStage.inputs_together if some is None else 1
+        jobs = make_jobs(problems, method, replace(self._budget, time_limit=limit), together)
+        for result in self._pool.run(jobs, time.monotonic() + left, self._latest, _SLACK):
+            problem = self._problems[self._positions[result.index]]
+            known = merge_results(self._known[result.index], result, problem, self._pool.model)
+            self._known[result.index] = known
             is_open = known.verdict is Verdict.UNKNOWN
             yield Improved(stage, known) if is_open else Finished(stage, known)
 

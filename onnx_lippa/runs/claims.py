@@ -30,9 +30,8 @@ from onnx_lippa.runs.folder import (
 )
 from onnx_lippa.runs.identity import RunFile
 from onnx_lippa.runs.record import JOURNAL, Record, read_records
-from onnx_lippa.runs.specification import RunSpecification, Targets
 from onnx_lippa.runs.summary import RunFacts, complete, summarise
-from onnx_lippa.spec import Problem, UnsafeSet, get_norm
+from onnx_lippa.spec import Problem, Specification, Targets, UnsafeSet, get_norm
 from onnx_lippa.witness import FoundBy, ProvedBy, Result, Verdict, Witness, check_stored
 
 _NOT_CHECKED: Final = ("versions",)
@@ -195,7 +194,7 @@ class _Clean:
 
     def __init__(
         self,
-        specification: RunSpecification,
+        specification: Specification,
         model: Model,
         indices: tuple[int, ...],
         inputs: InputRows,
@@ -319,9 +318,9 @@ def _witnesses(
     return found
 
 
-def _specification(run: RunFile) -> RunSpecification:
+def _specification(run: RunFile) -> Specification:
     identity = run.identity
-    return RunSpecification(
+    return Specification(
         get_norm(identity.norm), identity.features,
         Targets.parse(identity.targets), minimize=identity.features.eps is None,
     )  # fmt: skip

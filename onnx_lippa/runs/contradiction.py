@@ -43,8 +43,8 @@ def contradict(x: Floats, outputs: Floats, bound: float, unsafe: UnsafeSet, mode
 _CLAIMS: Final = (Verdict.MISCLASSIFIED, Verdict.ADVERSARIAL, Verdict.ROBUST)
 
 
-def merged(before: Result, after: Result, problem: Problem, model: Model) -> Result:
-    """The verdict of either, times and counts of both.
+def merge_results(before: Result, after: Result, problem: Problem, model: Model) -> Result:
+    """The claim of either, and the effort of both.
 
     Args:
         before: what was known.

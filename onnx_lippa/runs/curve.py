@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from onnx_lippa.errors import FalseClaimError, InputError, LippaError
+from onnx_lippa.method import RadiusOrder
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.runs.files import FolderLock, reading, replace_file, writing
 from onnx_lippa.runs.folder import SUMMARY
 from onnx_lippa.runs.identity import CURVE, LIST, RUN, read_run
 from onnx_lippa.runs.summary import Summary
 from onnx_lippa.spec import Problem
-from onnx_lippa.state import RadiusOrder
 from onnx_lippa.witness import Effort, Result, Verdict, check_stored
 
 

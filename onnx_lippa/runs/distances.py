@@ -10,11 +10,12 @@ from typing_extensions import override
 
 from onnx_lippa.attacks import AttackMethod, Lippa
 from onnx_lippa.lp.solvers.table import make_mip_solver
+from onnx_lippa.method import RadiusOrder, SingleStage, Stage
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import DistanceBounds, bound_distance
 from onnx_lippa.proofs.distance import BOUND_REFUTED
 from onnx_lippa.spec import Norm, Problem
-from onnx_lippa.state import Budget, Method, RadiusOrder, Stage
+from onnx_lippa.state import Budget
 from onnx_lippa.witness import FoundBy, ProvedBy, Result, Verdict
 
 _LEAST_SECONDS: Final = 10.0
@@ -22,7 +23,7 @@ _LEAST_SECONDS: Final = 10.0
 
 @final
 @dataclass(frozen=True)
-class Distance(Method):
+class Distance(SingleStage):
     """Bounds of the minimal distortion of each input.
 
     The attack's nearest witness is the upper bound and the first solution of the MIP, whose lower
@@ -42,8 +43,7 @@ class Distance(Method):
     name: ClassVar[str] = "distance"
     stage: ClassVar[Stage] = Stage.DISTANCE
     radius_order: ClassVar[RadiusOrder] = RadiusOrder.ASCENDING
-
-    is_batched: ClassVar[bool] = False
+    inputs_together: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         make_mip_solver(self.solver)  # refused now, if there is none of this name

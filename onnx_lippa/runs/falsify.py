@@ -1,4 +1,4 @@
-"""The cases of a property, attacked in turn: the promising ones first, none at the cost of all."""
+"""Attacks the cases of a property, the promising ones first, with a share of the time for each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from onnx_lippa.attacks import AttackMethod, sample_boxes
 from onnx_lippa.errors import InputError
 from onnx_lippa.ir.network import OutputActivation
 from onnx_lippa.onnx_io import LoadLimits, Model, load
-from onnx_lippa.runs.finding import Answer, Finding
+from onnx_lippa.runs.finding import Answer, Finding, FindingListener, ignore
 from onnx_lippa.spec import (
     SEARCH_DISTANCES,
     Conjunction,
@@ -34,6 +34,8 @@ _QUICK_SHARE: Final = 0.2
 _FEW_CASES: Final = 8
 """As many cases get even in a short attack, and without a time limit, what takes long."""
 _LEAST_SECONDS: Final = 0.02
+_TOLD_EVERY: Final = 0.2
+"""Seconds between two findings that a listener is told."""
 _LEAST_THOROUGH_SECONDS: Final = 1.0
 """What an attack on one case gets, the last ones at the cost of others: less is worth nothing."""
 
@@ -47,23 +49,31 @@ class Search:
         method: the attack on each case.
         budget: seed, and seconds of the whole search.
         started: ``time.monotonic()`` from which it counts.
+        tell: is told what is known after each part of the work.
     """
 
     def __init__(
-        self, model: Model, property: Property, method: AttackMethod, budget: Budget, started: float
+        self,
+        model: Model,
+        property: Property,
+        method: AttackMethod,
+        budget: Budget,
+        started: float,
+        tell: FindingListener,
     ) -> None:
         self._model = model.joint() if property.joint else model
         self._property, self._started = property, started
         self._method, self._budget = method, budget
+        self._tell, self._told = tell, started
         self._effort = Effort()
         self._margins = np.full(len(property.cases), np.inf)
-        """(cases,) the least margin met in each."""
+        """(cases,) the least margin in each."""
 
     def run(self) -> Finding:
-        """Samples all cases, attacks them all for a short time, and then at length.
+        """Samples all cases, attacks each for a short time, and then thoroughly.
 
-        One case alone is attacked thoroughly at once, unless an input lacks a bound: then it is
-        looked at near and far before.
+        A single case is attacked thoroughly at once, unless an input lacks a bound: then points
+        near and far are sampled first.
         """
         several = len(self._property.cases) > 1 or not self._property.cases[0].is_bounded
         if several and (found := self._sample() or self._quickly()):
@@ -78,7 +88,7 @@ class Search:
         return self._finding(Answer.UNKNOWN)
 
     def _sample(self) -> Finding | None:
-        """Looks at all cases at once, as far as its share of the time goes."""
+        """Samples points of all cases, within its share of the time."""
         deadline = time.monotonic() + _SAMPLE_SHARE * self._budget.time_limit
         for seen in sample_boxes(self._model, self._problems(), self._budget.seed):
             index = seen.problem.index
@@ -90,7 +100,7 @@ class Search:
         return None
 
     def _quickly(self) -> Finding | None:
-        """Attacks every case shortly, the most promising first."""
+        """Attacks every case for a short time, the most promising first."""
         limit, cases = self._budget.time_limit, len(self._property.cases)
         share = max(_QUICK_SHARE * limit / cases, _LEAST_SECONDS)
         method = self._method.limit(restarts=0, lp_steps=0 if cases > _FEW_CASES else None)
@@ -107,21 +117,21 @@ class Search:
         """Attacks the cases in turn.
 
         Returns:
-            What was found, and the cases for which there was too little time.
+            The finding, if a counterexample was found, and the cases whose time did not suffice.
         """
         cut_short = []
-        for place, case in enumerate(cases):
-            share = max(self._left() / (len(cases) - place), _LEAST_THOROUGH_SECONDS)
-            found, whole = self._attack(case, share, self._thorough(place))
+        for number, case in enumerate(cases):
+            share = max(self._left() / (len(cases) - number), _LEAST_THOROUGH_SECONDS)
+            found, whole = self._attack(case, share, self._thorough(number))
             if found is not None:
                 return found, []
             if not whole:
                 cut_short.append(case)
         return None, cut_short
 
-    def _thorough(self, place: int) -> AttackMethod:
-        """The attack on the case at one place: without a time limit, not all get all of it."""
-        if self._budget.time_limit < np.inf or place < _FEW_CASES:
+    def _thorough(self, number: int) -> AttackMethod:
+        """The attack on the case of this number; without a time limit, only a few get all of it."""
+        if self._budget.time_limit < np.inf or number < _FEW_CASES:
             return self._method
         return self._method.limit(restarts=1, lp_steps=0)
 
@@ -129,23 +139,26 @@ class Search:
         """Attacks one case for at most some seconds.
 
         Returns:
-            What was found, and whether time sufficed for the whole attack.
+            The finding, if a counterexample was found, and whether time sufficed for the attack.
         """
         limit = min(share, self._left())
         if limit <= 0:
             return None, False
         end, whole = time.monotonic() + limit, True
-        reaches = self._reaches(case)
-        for place, reach in enumerate(reaches):
-            problem = self._problem(case, reach)
-            seconds = max((end - time.monotonic()) / (len(reaches) - place), _LEAST_SECONDS)
+        distances = self._distances(case)
+        for number, distance in enumerate(distances):
+            problem = self._problem(case, distance)
+            seconds = max((end - time.monotonic()) / (len(distances) - number), _LEAST_SECONDS)
             limited = replace(self._budget, time_limit=seconds)
-            for outcome in method.solve(self._model, [problem], limited):
-                self._effort += outcome.effort
-                self._margins[case] = min(self._margins[case], outcome.best_margin)
-                if outcome.witness is not None and self._is_real(problem, outcome.witness):
-                    return self._sat(problem, outcome.witness, outcome.found_by), True
-                whole &= outcome.effort.seconds < seconds
+            for result in method.solve(self._model, [problem], limited):
+                self._effort += result.effort
+                self._margins[case] = min(self._margins[case], result.best_margin)
+                if result.witness is not None and self._is_real(problem, result.witness):
+                    return self._sat(problem, result.witness, result.found_by), True
+                whole &= result.effort.seconds < seconds
+        if time.monotonic() > self._told + _TOLD_EVERY:
+            self._told = time.monotonic()
+            self._tell(self._finding(Answer.UNKNOWN))
         return None, whole
 
     def _by_promise(self) -> list[int]:
@@ -156,28 +169,28 @@ class Search:
 
     def _problems(self) -> Iterator[Problem]:
         return (
-            self._problem(case, reach)
+            self._problem(case, distance)
             for case in range(len(self._property.cases))
-            for reach in self._reaches(case)
+            for distance in self._distances(case)
         )
 
     def _is_real(self, problem: Problem, witness: Witness) -> bool:
-        """Whether a witness that may be far out, for want of bounds, holds in float64 too.
+        """Whether a witness far out, where an input has no bound, holds in float64 too.
 
-        Far out float32 is so coarse that nearly everything holds somewhere by its rounding.
+        There float32 is so coarse that its rounding alone makes nearly any property hold.
         """
         if not problem.stated.unbounded:
             return True
         outputs = self._model.network.forward(witness.x[None].astype(np.float64))
         return bool(np.any(problem.unsafe.margins(outputs) <= 0))
 
-    def _reaches(self, case: int) -> tuple[float, ...]:
-        """How far is searched where an input has no bound: near, and then farther and farther."""
+    def _distances(self, case: int) -> tuple[float, ...]:
+        """How far an input without a bound is searched: near, then farther and farther."""
         return SEARCH_DISTANCES[:1] if self._property.cases[case].is_bounded else SEARCH_DISTANCES
 
-    def _problem(self, index: int, reach: float) -> Problem:
-        """The problem of one case; not kept, since there may be very many."""
-        return problem_of(self._model, self._property, index, reach)
+    def _problem(self, case: int, distance: float) -> Problem:
+        """The problem of one case. It is not kept: there may be very many."""
+        return problem_of(self._model, self._property, case, distance)
 
     def _sat(self, problem: Problem, witness: Witness, found_by: FoundBy) -> Finding:
         margins = problem.unsafe.margins(witness.outputs[None])
@@ -192,26 +205,27 @@ class Search:
             answer,
             effort=replace(self._effort, seconds=time.monotonic() - self._started),
             best_margin=float(self._margins.min()),
+            cases=len(self._margins),
         )
 
 
 def problem_of(
-    model: Model, property: Property, index: int, reach: float = SEARCH_DISTANCES[0]
+    model: Model, property: Property, index: int, distance: float = SEARCH_DISTANCES[0]
 ) -> Problem:
     """The problem of one case of a property, for its model (joint where the property needs it).
 
     Args:
         model: the model.
         property: the property.
-        index: which case.
-        reach: how far is searched where there is no bound; a proof covers all there is.
+        index: number of the case.
+        distance: how far an input without a bound is searched; a proof covers all inputs.
     """
     case = property.cases[index]
-    inputs, claim = build_inputs(property, case, model.interface.dtype, reach)
-    sought = case.unsafe
-    if not all(len(one.bound) for one in sought.disjuncts):
-        sought = UnsafeSet(tuple(_with_a_row(one) for one in sought.disjuncts))
-    return Problem(index, inputs, sought, UnsafeSet(()), claim)
+    inputs, claim = build_inputs(property, case, model.interface.dtype, distance)
+    unsafe = case.unsafe
+    if not all(len(one.bound) for one in unsafe.disjuncts):
+        unsafe = UnsafeSet(tuple(_with_a_row(one) for one in unsafe.disjuncts))
+    return Problem(index, inputs, unsafe, UnsafeSet(()), claim)
 
 
 def _with_a_row(conjunction: Conjunction) -> Conjunction:
@@ -222,17 +236,24 @@ def _with_a_row(conjunction: Conjunction) -> Conjunction:
 
 
 _FAR: Final = 1e12
-"""Bounds further away are taken for none at all when the import is checked."""
+"""Bounds farther away count as none when the import is checked."""
 
 
-def falsify(model: Model, property: Property, method: AttackMethod, budget: Budget) -> Finding:
-    """Looks for an input that meets a property.
+def falsify(
+    model: Model,
+    property: Property,
+    method: AttackMethod,
+    budget: Budget,
+    tell: FindingListener = ignore,
+) -> Finding:
+    """Searches for an input that meets a property.
 
     Args:
         model: the model.
         property: the property.
         method: the attack on each case.
         budget: seed, and seconds of the whole search.
+        tell: is told what is known after each part of the work.
 
     Raises:
         InputError: the property does not fit the model.
@@ -241,8 +262,8 @@ def falsify(model: Model, property: Property, method: AttackMethod, budget: Budg
     check_fits(model, property)
     if not property.cases:
         return Finding(Answer.UNSAT, bound=np.inf, contradiction=property.contradiction)
-    with threadpool_limits(limits=1):  # threads are the runtime's, and BLAS rounds alike
-        return Search(model, property, method, budget, started).run()
+    with threadpool_limits(limits=1):  # BLAS rounds alike on any number of cores
+        return Search(model, property, method, budget, started, tell).run()
 
 
 def load_for(
@@ -253,7 +274,7 @@ def load_for(
     threads: int = 1,
     limits: LoadLimits | None = None,
 ) -> Model:
-    """Loads a model for a property, and checks the import on inputs the property is about.
+    """Loads a model for a property, and checks the import on inputs of the property.
 
     Args:
         property: the property.

@@ -1,10 +1,13 @@
-"""What is answered to a property."""
+"""The answer to a property, and its counterexample as text."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -26,18 +29,20 @@ class Answer(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What a search found.
+    """What is known of a property.
 
     Attributes:
         answer: SAT only with a witness that replays exactly, UNSAT only with a proof.
         x: (d,) the input, in the type of the model; None without one.
         outputs: (k,) what ONNX Runtime gives for it; None without one.
-        rounded: inputs that stand for a number no float of the model's type equals, since the
-            property leaves them no other; the nearest float is taken for it.
+        rounded: inputs that the property fixes to numbers which no float of the model's type
+            equals; each is the nearest float.
         found_by: which part of the attack found it.
-        effort: the work spent; its seconds are wall time of the whole search.
+        effort: the work spent; its seconds are wall time.
         best_margin: the least margin met by any point.
         bound: proven lower bound of the margin over all cases; -inf without one.
+        cases: number of cases of the property.
+        proven_cases: number of cases that no input meets, as is proven.
         reason: why nothing was proven, where a proof was tried; None without more to say.
         contradiction: why no input whatever meets the property, where it contradicts itself.
     """
@@ -50,12 +55,14 @@ class Finding:
     effort: Effort = Effort()  # noqa: RUF009 - it is frozen
     best_margin: float = np.inf
     bound: float = -np.inf
+    cases: int = 0
+    proven_cases: int = 0
     reason: Reason | None = None
     contradiction: str = ""
 
     @property
     def note(self) -> str:
-        """What a reader must know of the numbers in the property; mostly empty."""
+        """A note on the numbers in the property; mostly empty."""
         if self.contradiction:
             return f"no input can ever meet the property, because {self.contradiction}"
         if not self.rounded:
@@ -67,17 +74,44 @@ class Finding:
         )
 
 
+FindingListener: TypeAlias = Callable[[Finding], None]
+
+
+def ignore(_: Finding) -> None:
+    """A listener that does nothing."""
+
+
 def counterexample_text(found: Finding) -> str:
     """Inputs and outputs as ``((X_0 0.5) ... (Y_0 1.25) ...)``, each number exactly.
 
-    The outputs are those that ONNX Runtime gives. Every number is written with as many digits as
-    it takes to read the same float64 back, so none changes.
+    The outputs are those of ONNX Runtime. Every number has as many digits as it takes to read the
+    same float64 back.
     """
     if found.x is None or found.outputs is None:
         return ""
     pairs = [f"(X_{i} {float(value)!r})" for i, value in enumerate(found.x)]
     pairs += [f"(Y_{j} {float(value)!r})" for j, value in enumerate(found.outputs)]
     return "(" + "\n".join(pairs) + ")"
+
+
+_PAIR: Final = re.compile(r"\(([XY])_(\d+) ([^()\s]+)\)")
+
+
+def parse_counterexample(text: str) -> tuple[Floats | None, Floats | None]:
+    """Inputs (d,) and outputs (k,) of a counterexample in float64; None where a number lacks."""
+    values: dict[str, dict[int, float]] = {"X": {}, "Y": {}}
+    for kind, index, value in _PAIR.findall(text):
+        try:
+            values[kind][int(index)] = float(value)
+        except ValueError:
+            values[kind][int(index)] = np.nan
+    return _vector(values["X"]), _vector(values["Y"])
+
+
+def _vector(values: dict[int, float]) -> Floats | None:
+    if not values or set(values) != set(range(len(values))):
+        return None
+    return np.array([values[index] for index in range(len(values))])
 
 
 def write_counterexample(path: Path, found: Finding) -> None:

@@ -19,8 +19,7 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.runs.identity import digest_inputs
 from onnx_lippa.runs.record import Record
-from onnx_lippa.runs.specification import ProblemSet, RunSpecification
-from onnx_lippa.spec import InputSpecification
+from onnx_lippa.spec import InputSpecification, ProblemSet, Specification
 from onnx_lippa.witness import Result
 
 _log: Final = logging.getLogger("onnx_lippa")
@@ -34,7 +33,7 @@ class RunInputs:
     """The clean inputs of a run.
 
     Attributes:
-        indices: (n,) their places in the data.
+        indices: (n,) their indices in the data.
         inputs: (n, d) in the type of the model.
         labels: (n,) their labels.
         outputs: (n, k) the model's outputs for them.
@@ -61,32 +60,32 @@ class RunInputs:
         return self.outputs.argmax(axis=1)
 
     @cached_property
-    def _places(self) -> dict[int, int]:
-        return {index: place for place, index in enumerate(self.indices.tolist())}
+    def _positions(self) -> dict[int, int]:
+        return {index: position for position, index in enumerate(self.indices.tolist())}
 
     def rows(self, indices: Integers) -> Floats:
         """The inputs (m, d) with these indices."""
-        places = [self._places[index] for index in indices.tolist()]
-        return self.inputs[np.array(places, dtype=np.int64)]
+        positions = [self._positions[index] for index in indices.tolist()]
+        return self.inputs[np.array(positions, dtype=np.int64)]
 
     def problems(
-        self, specification: RunSpecification, indices: Sequence[int] | None = None
+        self, specification: Specification, indices: Sequence[int] | None = None
     ) -> ProblemSet:
         """The problems of the inputs with these indices, of all when None."""
-        whole = specification.problems(self.indices, self.inputs, self.labels, self.outputs)
+        problems = ProblemSet(specification, self.indices, self.inputs, self.labels, self.outputs)
         if indices is None:
-            return whole
-        return whole.chosen([self._places[index] for index in indices])
+            return problems
+        return problems.take([self._positions[index] for index in indices])
 
     def label(self, index: int) -> int | None:
         """The label of the input with this index; None where the run has no such input."""
-        place = self._places.get(index)
-        return None if place is None else int(self.labels[place])
+        position = self._positions.get(index)
+        return None if position is None else int(self.labels[position])
 
     def record(self, result: Result) -> Record:
         """A result beside the label and the prediction of its input."""
-        place = self._places[result.index]
-        return Record.of(result, int(self.labels[place]), int(self.predictions[place]))
+        position = self._positions[result.index]
+        return Record.of(result, int(self.labels[position]), int(self.predictions[position]))
 
 
 def take_arrays(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -17,7 +15,7 @@ from onnx_lippa.errors import DamagedFolderError, FalseClaimError, InputError, L
 from onnx_lippa.onnx_io import LoadLimits, Model, load
 from onnx_lippa.runs.claims import Replayed, check_run, read_ended
 from onnx_lippa.runs.curve import check_curve, radii_of
-from onnx_lippa.runs.finding import Answer
+from onnx_lippa.runs.finding import Answer, parse_counterexample
 from onnx_lippa.runs.folder import DATA
 from onnx_lippa.runs.identity import LIST, RUN, RunFile, digest_inputs, read_run
 from onnx_lippa.runs.instances import InstanceResult, read_results
@@ -34,7 +32,6 @@ from onnx_lippa.spec import Property, build_inputs, vnnlib
 
 _COUNTS: Final = ("inputs", "adversarial", "misclassified", "robust", "requested", "lost")
 """Fields that are summed over the radii of a curve."""
-_PAIR: Final = re.compile(r"\(([XY])_(\d+) ([^()\s]+)\)")
 _CLOSE: Final = 1e-3
 """Relative difference of stated outputs from those of another version or processor."""
 
@@ -257,11 +254,8 @@ def _check_file(path: Path, result: InstanceResult) -> None:
 def _check_answer(result: InstanceResult, bases: Sequence[Path], limits: LoadLimits | None) -> None:
     """Replays a counterexample: exactly, alone and in a batch."""
     property, model = _read(result, bases, limits)
-    stated: dict[str, dict[int, float]] = {"X": {}, "Y": {}}
-    for kind, index, value in _PAIR.findall(result.counterexample):
-        stated[kind][int(index)] = _number(value)
-    x, y = _vector(stated["X"], property.inputs), _vector(stated["Y"], property.outputs)
-    if x is None or y is None:
+    x, y = parse_counterexample(result.counterexample)
+    if x is None or y is None or (x.size, y.size) != (property.inputs, property.outputs):
         raise FalseClaimError(f"{_named(result)}: its counterexample does not state each number")
     point = x.astype(model.interface.dtype)
     if not np.array_equal(point.astype(np.float64), x):
@@ -303,19 +297,6 @@ def _read(
         except LippaError as error:
             first = first or error
     raise first or InputError(f"{_named(result)}: nothing says where its files are")
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-def _vector(stated: dict[int, float], size: int) -> Floats | None:
-    if set(stated) != set(range(size)):
-        return None
-    return np.array([stated[index] for index in range(size)])
 
 
 def _named(result: InstanceResult) -> str:

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.method import Finished, Improved
 from onnx_lippa.runs.inputs import RunInputs
 from onnx_lippa.runs.record import Record
-from onnx_lippa.runs.specification import RunSpecification
 from onnx_lippa.runs.summary import Summary, curve_text, summary_text
-from onnx_lippa.state import Stage
+from onnx_lippa.spec import Specification
 from onnx_lippa.witness import Effort, Result, Verdict
 
 if TYPE_CHECKING:
@@ -208,35 +208,9 @@ class Started:
         known: the results that need no work: resumed, or carried over from another radius.
     """
 
-    specification: RunSpecification
+    specification: Specification
     inputs: int
     known: tuple[Result, ...]
-
-
-@dataclass(frozen=True)
-class Improved:
-    """A stage of an audit has looked at an input, which stays open.
-
-    Attributes:
-        stage: the stage.
-        result: what is known of the input.
-    """
-
-    stage: Stage
-    result: Result
-
-
-@dataclass(frozen=True)
-class Finished:
-    """An input has its result, and no stage looks at it again.
-
-    Attributes:
-        stage: the last stage.
-        result: the result.
-    """
-
-    stage: Stage
-    result: Result
 
 
 @dataclass(frozen=True)
@@ -250,6 +224,5 @@ class Ended:
     results: Results
 
 
-InputEvent: TypeAlias = Improved | Finished
 Event: TypeAlias = Started | Improved | Finished | Ended
 Listener: TypeAlias = Callable[[Event], None]

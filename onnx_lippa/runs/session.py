@@ -1,72 +1,64 @@
-"""One run, from its specification to its results and its folder; a curve is one run per radius.
+"""A run, from its specification to its results and its folder; a curve is a run at each radius.
 
-Whoever listens hears how far it is. An interrupt leaves what was done in the exception and in the
-folder, where the same call resumes it.
+Listeners are told the events of a run. After an interrupt the finished results are in the exception
+and in the folder, from which the same call resumes.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, TypeAlias, final
+from typing import Final, final
 
-from onnx_lippa.attacks import AttackMethod
-from onnx_lippa.onnx_io import LoadLimits, Model
-from onnx_lippa.proofs import ProofMethod
-from onnx_lippa.runs.audit import Audit
+from onnx_lippa.method import Finished, InputEvent, Method
+from onnx_lippa.onnx_io import Model
 from onnx_lippa.runs.curve import carry_over, folder_of, lock_curve, order_radii, write_curve
 from onnx_lippa.runs.folder import RunFolder
-from onnx_lippa.runs.identity import Identity, Place, state_options
+from onnx_lippa.runs.identity import Identity, state_options
 from onnx_lippa.runs.inputs import RunInputs
-from onnx_lippa.runs.instances import Instance, InstanceResult, answers
-from onnx_lippa.runs.instances_folder import ListFile, ListFolder
 from onnx_lippa.runs.results import (
     Curve,
     Ended,
     Event,
-    Finished,
-    InputEvent,
     InterruptedRun,
     Listener,
     Results,
     Started,
 )
-from onnx_lippa.runs.specification import RunSpecification
 from onnx_lippa.runs.summary import RunFacts, summarise
-from onnx_lippa.runs.workers import outcomes
-from onnx_lippa.state import Budget, Method
+from onnx_lippa.runs.workers import Workers
+from onnx_lippa.spec import Specification
+from onnx_lippa.state import Budget
 from onnx_lippa.version import __version__
 from onnx_lippa.witness import Result
-
-RunMethod: TypeAlias = Method | Audit
-"""What is done with the inputs of a run."""
 
 _log: Final = logging.getLogger("onnx_lippa")
 
 
 @dataclass(frozen=True)
 class Task:
-    """What runs at every radius have in common.
+    """What the runs at all radii have in common.
 
     Attributes:
         model: the model, loaded and checked.
         inputs: the clean inputs.
         method: what is done with them.
         budget: seconds for each of them, and the seed.
-        listeners: who hears the events.
+        workers: number of worker processes.
+        listeners: they are told the events.
         started: ``time.monotonic()`` from which the time of the first run counts.
     """
 
     model: Model
     inputs: RunInputs
-    method: RunMethod
+    method: Method
     budget: Budget
+    workers: int
     listeners: tuple[Listener, ...]
     started: float
 
@@ -76,7 +68,7 @@ class Task:
             listener(event)
 
 
-def run(task: Task, specification: RunSpecification, out: Path | None) -> Results:
+def run(task: Task, specification: Specification, out: Path | None) -> Results:
     """A run at one radius.
 
     Args:
@@ -94,7 +86,7 @@ def run(task: Task, specification: RunSpecification, out: Path | None) -> Result
 
 def run_curve(
     task: Task,
-    specifications: Sequence[RunSpecification],
+    specifications: Sequence[Specification],
     out: Path | None,
     names: Sequence[str],
 ) -> Curve:
@@ -112,22 +104,22 @@ def run_curve(
     """
     _check(task, specifications[0])
     radii = [float(str(one.features.eps)) for one in specifications]
-    share = replace(task, method=_share(task.method, len(radii)))
+    share = replace(task, method=task.method.divide(len(radii)))
     done: dict[int, Results] = {}
 
     def curve() -> Curve:
-        return Curve(tuple(done[place] for place in sorted(done)))
+        return Curve(tuple(done[position] for position in sorted(done)))
 
     with nullcontext() if out is None else lock_curve(out):
-        for place in order_radii(radii, task.method.radius_order):
-            folder = None if out is None else folder_of(out, radii[place], names[place])
-            session = Session(share, specifications[place], folder, time.monotonic())
+        for position in order_radii(radii, task.method.radius_order):
+            folder = None if out is None else folder_of(out, radii[position], names[position])
+            session = Session(share, specifications[position], folder, time.monotonic())
             known = {radii[other]: results.per_input for other, results in done.items()}
             try:
-                done[place] = session.run(known)
+                done[position] = session.run(known)
             except InterruptedRun as interrupt:
                 if isinstance(interrupt.results, Results):
-                    done[place] = interrupt.results
+                    done[position] = interrupt.results
                 raise InterruptedRun(curve()) from interrupt
             if out is not None:
                 write_curve(out, [one.figures for one in curve()])
@@ -149,7 +141,7 @@ class Session:
     """
 
     def __init__(
-        self, task: Task, specification: RunSpecification, out: Path | None, started: float
+        self, task: Task, specification: Specification, out: Path | None, started: float
     ) -> None:
         self._task, self._specification, self._started = task, specification, started
         self._folder = None if out is None else self._open(out)
@@ -161,7 +153,7 @@ class Session:
         """Works on the inputs that are not finished.
 
         Args:
-            others: results at other radii, by radius; what follows from them needs no work.
+            others: results at other radii, by radius; what they imply is taken over.
 
         Raises:
             InputError: the folder cannot be written.
@@ -173,7 +165,7 @@ class Session:
                 self._carry_over(others)
             inputs, known = len(task.inputs.indices), tuple(self._finished)
             task.tell(Started(self._specification, inputs, known))
-            for event in self.work():
+            for event in self._work():
                 if isinstance(event, Finished):
                     self._finish(event.result)
                 task.tell(event)
@@ -184,18 +176,14 @@ class Session:
             raise
         return self._end()
 
-    def work(self) -> Iterator[InputEvent]:
-        """The events of the inputs that are not finished, as they are worked on."""
-        task, workers = self._task, self._specification.workers
-        done = {result.index for result in self._finished}
+    def _work(self) -> Iterator[InputEvent]:
+        """Works on the inputs that are not finished."""
+        task, done = self._task, {result.index for result in self._finished}
         left = [index for index in task.inputs.indices.tolist() if index not in done]
         problems = task.inputs.problems(self._specification, left)
-        if isinstance(task.method, Audit):
-            yield from task.method.run(task.model, problems, task.budget, workers)
-            return
-        stage = task.method.stage
-        for result in outcomes(task.model, problems, task.method, task.budget, workers):
-            yield Finished(stage, result)
+        if problems:
+            with Workers(task.model, task.workers) as workers:
+                yield from task.method.run(workers, problems, task.budget)
 
     def _carry_over(self, others: Mapping[float, Sequence[Result]]) -> None:
         task, done = self._task, {result.index for result in self._finished}
@@ -212,7 +200,7 @@ class Session:
             _log.info("input %d is %s: %s", result.index, result.verdict.value, result.reason)
 
     def _end(self) -> Results:
-        """Closes the folder; what is returned, told and written is the same."""
+        """Closes the folder, and tells and returns the results that it holds."""
         results = self._results()
         try:
             if self._folder is not None:
@@ -222,7 +210,7 @@ class Session:
         return results
 
     def _results(self) -> Results:
-        # An interrupt may fall between the two: the folder's list is that of its files.
+        # After an interrupt the folder may have one result more: its files decide.
         finished = self._finished if self._folder is None else self._folder.finished
         task, specification = self._task, self._specification
         facts = RunFacts(
@@ -236,7 +224,7 @@ class Session:
             minimize=specification.minimize,
             requested=len(task.inputs.indices),
             seed=task.budget.seed,
-            workers=specification.workers,
+            workers=task.workers,
         )
         seconds = time.monotonic() - self._started
         return Results(
@@ -265,99 +253,7 @@ class Session:
         )
 
 
-def open_list(
-    out: Path,
-    instances: Sequence[Instance],
-    base: Path,
-    attack: AttackMethod,
-    proof: ProofMethod | None,
-    seed: int,
-) -> ListFolder:
-    """The folder of a list of instances, new or to be resumed; :func:`run_list` closes it.
-
-    Args:
-        out: the folder.
-        instances: the instances.
-        base: the folder that their paths are relative to.
-        attack: the search for counterexamples.
-        proof: how to prove that there is none; None leaves proofs out.
-        seed: seed of the attacks.
-
-    Raises:
-        InputError: the folder cannot be used.
-        DamagedFolderError: its files are damaged.
-    """
-    options = state_options(attack, *([] if proof is None else [proof]), Budget(seed=seed))
-    place = Place.seen_from(out, base)
-    return ListFolder(out, ListFile(tuple(instances), options, __version__, place), base)
-
-
-def run_list(
-    folder: ListFolder, run: Callable[[Sequence[Instance]], Iterator[InstanceResult]]
-) -> Generator[InstanceResult, None, None]:
-    """The answers that a folder has, then those to the other instances, kept as they come.
-
-    Args:
-        folder: the folder; it is closed at the end, or at an interrupt.
-        run: answers instances.
-
-    Raises:
-        InputError: the folder cannot be written any more.
-    """
-    try:
-        yield from list(folder.known)
-        for answer in run(folder.left):
-            listed = answer
-            try:
-                listed = folder.add(answer)
-            finally:
-                yield listed
-    finally:
-        folder.close()
-
-
-def answer_list(
-    instances: Sequence[Instance],
-    base: Path,
-    attack: AttackMethod,
-    proof: ProofMethod | None,
-    budget: Budget,
-    workers: int,
-    out: Path | None,
-    limits: LoadLimits | None = None,
-) -> Generator[InstanceResult, None, None]:
-    """The answers to a list of instances, those that its folder has first.
-
-    Args:
-        instances: the instances.
-        base: the folder that their paths are relative to.
-        attack: the search for counterexamples.
-        proof: how to prove that there is none; None leaves proofs out.
-        budget: seconds for an instance at most, and the seed.
-        workers: worker processes.
-        out: the folder of the answers, new or to be resumed; None keeps nothing.
-        limits: memory and time that loading a model may take.
-
-    Raises:
-        InputError: the folder cannot be used or written any more.
-        DamagedFolderError: its files are damaged.
-    """
-    instances = [replace(one, timeout=min(one.timeout, budget.time_limit)) for one in instances]
-    run = partial(answers, folder=base, attack=attack, proof=proof, seed=budget.seed,
-                  workers=workers, limits=limits)  # fmt: skip
-    if out is None:
-        return run(instances)
-    return run_list(open_list(out, instances, base, attack, proof, budget.seed), run)
-
-
-def _check(task: Task, specification: RunSpecification) -> None:
-    """Refuses options and targets that cannot be used before anything is written."""
+def _check(task: Task, specification: Specification) -> None:
+    """Checks options and targets before anything is written."""
     task.method.check(specification.norm, specification.minimize)
     task.inputs.problems(specification)[0]
-
-
-def _share(method: RunMethod, count: int) -> RunMethod:
-    """The same for one of several radii: the time of an audit is shared evenly."""
-    if isinstance(method, Audit):
-        return replace(method, budget=method.budget / count)
-    return method

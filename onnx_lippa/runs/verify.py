@@ -1,25 +1,23 @@
-"""A property decided: a counterexample, or a proof that there is none."""
+"""Decides a property: finds a counterexample, or proves that there is none."""
 
 from __future__ import annotations
 
 import math
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from onnx_lippa.attacks import AttackMethod
-from onnx_lippa.clock import OutOfTimeError
-from onnx_lippa.ending import OUT_OF_TIME, Ending, Reason
-from onnx_lippa.errors import ContradictionError, ModelError
-from onnx_lippa.onnx_io import LoadLimits, Model
+from onnx_lippa.ending import OUT_OF_TIME, Reason
+from onnx_lippa.errors import ContradictionError
+from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import ProofMethod
 from onnx_lippa.runs.contradiction import contradict
-from onnx_lippa.runs.falsify import falsify, load_for, problem_of
-from onnx_lippa.runs.finding import Answer, Finding
+from onnx_lippa.runs.falsify import falsify, problem_of
+from onnx_lippa.runs.finding import Answer, Finding, FindingListener, ignore
 from onnx_lippa.spec import FARTHEST, Problem, Property
 from onnx_lippa.state import Budget
 from onnx_lippa.witness import Effort, Result, Verdict
@@ -34,63 +32,6 @@ _ROUNDS: Final = (0.25, 1.0)
 _LEAST_SECONDS: Final = 0.01
 
 
-def answer_property(
-    network: Model | str | Path,
-    property: Property | str | Path,
-    attack: AttackMethod,
-    proof: ProofMethod | None,
-    budget: Budget,
-    *,
-    case_limit: float = math.inf,
-    output: str | None = None,
-    threads: int = 1,
-    limits: LoadLimits | None = None,
-) -> Finding:
-    """The answer to a property; reading it and loading the model count towards the time limit.
-
-    Args:
-        network: the model, or the path of one.
-        property: the property, or the path of a VNN-LIB file.
-        attack: the search for counterexamples.
-        proof: how to prove that there is none; None leaves proofs out.
-        budget: seed, and seconds of everything.
-        case_limit: seconds of the proof of one case.
-        output: output of the model to use, as in :func:`onnx_lippa.load`.
-        threads: threads of ONNX Runtime.
-        limits: limits of loading the model.
-
-    Raises:
-        InputError: the property cannot be read, or does not fit the model.
-        ModelError: a model that cannot be used.
-        ContradictionError: a case was proven in which a counterexample was found.
-    """
-    deadline = time.monotonic() + budget.time_limit
-
-    def left() -> float:
-        return max(deadline - time.monotonic(), 1e-3)
-
-    try:
-        wanted = (
-            property if isinstance(property, Property) else Property.from_vnnlib(property, deadline)
-        )
-        if isinstance(network, Model):
-            model = network
-        else:
-            if limits is not None:
-                limits = replace(limits, seconds=min(limits.seconds, left()))
-            model = load_for(wanted, network, output=output, threads=threads, limits=limits)
-        budget = replace(budget, time_limit=left())
-        if proof is None:
-            return falsify(model, wanted, attack, budget)
-        return verify(model, wanted, attack, proof, budget, case_limit)
-    except OutOfTimeError as error:
-        return Finding(Answer.TIMEOUT, reason=error.reason)
-    except ModelError as error:
-        if time.monotonic() < deadline:
-            raise
-        return Finding(Answer.TIMEOUT, reason=Reason(Ending.OUT_OF_TIME, str(error)))
-
-
 def verify(
     model: Model,
     property: Property,
@@ -98,8 +39,9 @@ def verify(
     proof: ProofMethod,
     budget: Budget,
     case_limit: float = math.inf,
+    tell: FindingListener = ignore,
 ) -> Finding:
-    """Looks for an input that meets a property, or proves that none does.
+    """Searches for an input that meets a property, or proves that none does.
 
     Args:
         model: the model.
@@ -108,6 +50,7 @@ def verify(
         proof: the proof of each case.
         budget: seed, and seconds of everything.
         case_limit: seconds of the proof of one case.
+        tell: is told what is known after each part of the work.
 
     Raises:
         InputError: the property does not fit the model.
@@ -116,12 +59,12 @@ def verify(
     started = time.monotonic()
     limit = budget.time_limit
     quick = replace(budget, time_limit=min(_QUICK_SECONDS, _QUICK_SHARE * limit))
-    found = falsify(model, property, attack.limit(restarts=1), quick)
+    found = falsify(model, property, attack.limit(restarts=1), quick, tell)
     if found.answer in {Answer.SAT, Answer.UNSAT}:
         return found
     with threadpool_limits(limits=1):
-        run = _Proof(model, property, attack, proof, budget, case_limit, started + limit)
-        return run.run(found, started)
+        run = _Proof(model, property, attack, proof, budget, case_limit, started, tell)
+        return run.run(found)
 
 
 class _Proof:
@@ -133,54 +76,63 @@ class _Proof:
         proof: ProofMethod,
         budget: Budget,
         case_limit: float,
-        deadline: float,
+        started: float,
+        tell: FindingListener,
     ) -> None:
         self._original, self._property = model, property
         self._attack, self._budget, self._case_limit = attack, budget, case_limit
         self._model = model.joint() if property.joint else model
-        self._proof, self._deadline = proof, deadline
+        self._proof, self._started, self._tell = proof, started, tell
+        self._deadline = started + budget.time_limit
         self._bounds = np.full(len(property.cases), -np.inf)
         self._proven = np.zeros(len(property.cases), bool)
-        self._effort = Effort()
+        self._effort, self._known = Effort(), Finding(Answer.UNKNOWN)
         self._reason: Reason | None = None
 
-    def run(self, before: Finding, started: float) -> Finding:
-        """Rounds of proofs of the open cases, with a thorough search between them."""
+    def run(self, before: Finding) -> Finding:
+        """Rounds of proofs of the open cases, with a thorough search between them.
+
+        Args:
+            before: what a search has found.
+        """
+        self._known, self._effort = before, before.effort
         for number, share in enumerate(_ROUNDS):
             witness = self._round(share)
             if witness is not None:
-                return self._sat(witness, before, started)
+                return self._sat(witness)
             if np.all(self._proven):
-                return self._ended(Answer.UNSAT, before, started)
+                return self._finding(Answer.UNSAT)
             if number == 0 and self._left() > _LEAST_SECONDS:
                 limited = replace(self._budget, time_limit=_THOROUGH_SHARE * self._left())
                 found = falsify(self._original, self._property, self._attack, limited)
+                self._effort += found.effort
                 if found.answer is Answer.SAT:
                     self._require_consistent(found)
-                    return replace(found, effort=self._spent(before.effort + found.effort, started))
+                    return replace(found, effort=self._spent())
         out = self._left() <= _LEAST_SECONDS
-        return self._ended(Answer.TIMEOUT if out else Answer.UNKNOWN, before, started)
+        return self._finding(Answer.TIMEOUT if out else Answer.UNKNOWN)
 
     def _round(self, share: float) -> Result | None:
-        """Tries to prove each open case; an outcome with a witness ends the round."""
+        """Tries to prove each open case; a witness ends the round."""
         open_ = np.flatnonzero(~self._proven).tolist()
         end = time.monotonic() + share * self._left()
-        for place, case in enumerate(open_):
-            each = (end - time.monotonic()) / (len(open_) - place)
+        for number, case in enumerate(open_):
+            each = (end - time.monotonic()) / (len(open_) - number)
             seconds = min(self._case_limit, each)
             if seconds < _LEAST_SECONDS:
                 self._reason = OUT_OF_TIME
                 return None
             problem = self._problem(case)
             limited = replace(self._budget, time_limit=seconds)
-            (outcome,) = self._proof.solve(self._model, [problem], limited)
-            self._effort += outcome.effort
-            if outcome.witness is not None:
-                return outcome
-            self._bounds[case] = max(self._bounds[case], outcome.bound)
-            self._proven[case] |= outcome.verdict is Verdict.ROBUST
+            (result,) = self._proof.solve(self._model, [problem], limited)
+            self._effort += result.effort
+            if result.witness is not None:
+                return result
+            self._bounds[case] = max(self._bounds[case], result.bound)
+            self._proven[case] |= result.verdict is Verdict.ROBUST
             if not self._proven[case]:
-                self._reason = outcome.reason
+                self._reason = result.reason
+            self._tell(self._finding(Answer.UNKNOWN))
         return None
 
     def _require_consistent(self, found: Finding) -> None:
@@ -204,31 +156,31 @@ class _Proof:
         # A proof may come upon a counterexample anywhere.
         return problem_of(self._model, self._property, case, FARTHEST)
 
-    def _spent(self, attacks: Effort, started: float) -> Effort:
-        """The work of attacks and of the proofs so far, with the wall time of all."""
-        return replace(attacks + self._effort, seconds=time.monotonic() - started)
+    def _spent(self) -> Effort:
+        """The effort of all searches and proofs, with their wall time."""
+        return replace(self._effort, seconds=time.monotonic() - self._started)
 
     def _left(self) -> float:
         return self._deadline - time.monotonic()
 
-    def _sat(self, outcome: Result, before: Finding, started: float) -> Finding:
-        found = self._ended(Answer.SAT, before, started)
-        if outcome.witness is None:
+    def _sat(self, result: Result) -> Finding:
+        found = self._finding(Answer.SAT)
+        if result.witness is None:
             return found
-        problem = self._problem(outcome.index)
+        problem = self._problem(result.index)
         rounded = () if problem.claim is None else tuple(sorted(problem.claim.exact_values))
-        outputs = outcome.witness.outputs[: self._property.outputs]
+        outputs = result.witness.outputs[: self._property.outputs]
         return replace(
-            found, x=outcome.witness.x, outputs=outputs, rounded=rounded,
-            found_by=outcome.found_by,
-        )  # fmt: skip
+            found, x=result.witness.x, outputs=outputs, rounded=rounded, found_by=result.found_by
+        )
 
-    def _ended(self, answer: Answer, before: Finding, started: float) -> Finding:
-        proven = answer is Answer.UNSAT
+    def _finding(self, answer: Answer) -> Finding:
+        decided = answer in {Answer.UNSAT, Answer.SAT}
         return replace(
-            before,
+            self._known,
             answer=answer,
-            effort=self._spent(before.effort, started),
+            effort=self._spent(),
             bound=float(self._bounds.min()),
-            reason=None if proven or answer is Answer.SAT else self._reason,
+            proven_cases=int(self._proven.sum()),
+            reason=None if decided else self._reason,
         )

@@ -8,6 +8,7 @@ from onnx_lippa.spec.norms.embedding import BallConstraint, Embedding, Rows
 from onnx_lippa.spec.output_set import Conjunction, UnsafeSet
 from onnx_lippa.spec.problem import FARTHEST, SEARCH_DISTANCES, ExactClaim, Problem, build_inputs
 from onnx_lippa.spec.property import Case, Property
+from onnx_lippa.spec.specification import ProblemSet, Specification, Targets
 
 __all__ = [
     "FARTHEST",
@@ -30,9 +31,12 @@ __all__ = [
     "Or",
     "PerFeature",
     "Problem",
+    "ProblemSet",
     "Property",
     "Rows",
+    "Specification",
     "StatedSet",
+    "Targets",
     "UnsafeSet",
     "WeightedNorm",
     "build_inputs",

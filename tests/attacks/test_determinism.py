@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from onnx_lippa import attack
+from onnx_lippa.method import SingleStage
 from onnx_lippa.onnx_io import load
-from onnx_lippa.runs import workers
 from onnx_lippa.state import Budget
 from tests.support.attacks import RADII, digits, fingerprints, mlp_file, outcomes_of, plain_outputs
 from tests.support.graphs import normal
@@ -59,7 +59,7 @@ def test_place_and_neighbours_do_not_show(tmp_path, norm, eps):
 def test_shards(monkeypatch, eps):
     model, x, y = digits()
     whole = fingerprints(outcomes_of(model, x, y, SOME, "linf", eps, **FEW))
-    monkeypatch.setattr(workers, "_SHARD", 4)
+    monkeypatch.setattr(SingleStage, "inputs_together", 4)
     assert fingerprints(outcomes_of(model, x, y, SOME, "linf", eps, **FEW)) == whole
 
 
@@ -90,7 +90,7 @@ def test_seeds_differ():
 def test_workers(monkeypatch, eps):
     model, x, y = digits()
     whole = fingerprints(outcomes_of(model, x, y, SOME, "linf", eps, **FEW))
-    monkeypatch.setattr(workers, "_SHARD", 2)
+    monkeypatch.setattr(SingleStage, "inputs_together", 2)
     spread = fingerprints(outcomes_of(model, x, y, SOME, "linf", eps, workers=2, **FEW))
     assert spread == whole
 

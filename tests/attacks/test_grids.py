@@ -10,8 +10,8 @@ import pytest
 
 from onnx_lippa import Verdict, attack
 from onnx_lippa.attacks import Lippa, Pgd, schedule
+from onnx_lippa.method import SingleStage
 from onnx_lippa.onnx_io import load
-from onnx_lippa.runs import workers
 from onnx_lippa.spec import InputSpecification
 from tests.support.attacks import (
     DIGITS,
@@ -230,7 +230,7 @@ def test_workers(monkeypatch):
     model, x, y = digits()
     asked = {"features": InputSpecification(eps=0.16, grid=1 / 16, fixed=(3, 9)), **FEW}
     whole = fingerprints(outcomes_of(model, x, y, range(6), "linf", **asked))
-    monkeypatch.setattr(workers, "_SHARD", 2)
+    monkeypatch.setattr(SingleStage, "inputs_together", 2)
     spread = fingerprints(outcomes_of(model, x, y, range(6), "linf", workers=2, **asked))
     assert spread == whole
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa import FalseClaimError, replay
-from onnx_lippa.runs.results import Finished
+from onnx_lippa.method import Finished
 from onnx_lippa.runs.session import Session
 from tests.support.attacks import DIGITS, DIGITS_DATA
 from tests.support.commands import command
@@ -19,7 +19,7 @@ from tests.support.graphs import graph_model, node, saved
 from tests.support.vnnlib import SAT, UNSAT
 
 EPS = ("--eps", "0.05", "--first", "12")
-REAL = Session.work
+REAL = Session._work
 
 
 @pytest.mark.parametrize("task", ["certify", "audit"])
@@ -88,7 +88,7 @@ def test_interrupted_and_continued(tmp_path, monkeypatch):
             yield event
 
     with monkeypatch.context() as patch:
-        patch.setattr(Session, "work", stopping)
+        patch.setattr(Session, "_work", stopping)
         ended = command(*question, "--out", out)
     assert ended.code == 130
     assert "Traceback" not in ended.err

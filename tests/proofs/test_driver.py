@@ -9,6 +9,7 @@ from onnx_lippa.attacks import ATTACK_METHODS, Lippa
 from onnx_lippa.bounds.reduced.reduction import TooLargeError
 from onnx_lippa.ending import OUT_OF_NODES
 from onnx_lippa.errors import InputError
+from onnx_lippa.method import Stage
 from onnx_lippa.proofs import (
     PROOF_METHODS,
     BranchAndBound,
@@ -26,7 +27,7 @@ from onnx_lippa.spec import (
     build_inputs,
     get_norm,
 )
-from onnx_lippa.state import Budget, Stage
+from onnx_lippa.state import Budget
 from onnx_lippa.witness import FoundBy, ProvedBy, Verdict
 from tests.support.attacks import digits, problems_of
 from tests.support.graphs import graph_model, load_model, node, normal

@@ -13,15 +13,15 @@ from onnx_lippa import InputError, Verdict, audit, certify, verify
 from onnx_lippa.attacks import AttackMethod, Lippa, LippaMip, Pgd
 from onnx_lippa.ending import OUT_OF_TIME
 from onnx_lippa.errors import ContradictionError, LippaError
+from onnx_lippa.method import Finished, Job, Stage
 from onnx_lippa.proofs import BranchAndBound, LinearBounds, ProofMethod
 from onnx_lippa.runs.audit import Audit
-from onnx_lippa.runs.contradiction import merged
+from onnx_lippa.runs.contradiction import merge_results
 from onnx_lippa.runs.curve import carry_over, order_radii
 from onnx_lippa.runs.finding import Answer
-from onnx_lippa.runs.results import Finished
-from onnx_lippa.runs.workers import Job, Workers
+from onnx_lippa.runs.workers import Workers
 from onnx_lippa.spec import Property, get_norm
-from onnx_lippa.state import Budget, Stage
+from onnx_lippa.state import Budget
 from onnx_lippa.witness import Effort, ProvedBy, Result
 from tests.support.attacks import digits, mlp_file, plain_outputs, problems_of
 
@@ -31,7 +31,8 @@ AUDIT = Audit(Lippa(restarts=1))
 def run(count=30, eps=0.07, method=AUDIT, workers=1, time_limit=20.0):
     model, x, y = digits()
     asked = problems_of(model, x, y, range(count), eps)
-    return list(method.run(model, asked, Budget(time_limit), workers))
+    with Workers(model, workers) as pool:
+        return list(method.run(pool, asked, Budget(time_limit)))
 
 
 def test_every_input_ends_once_and_stages_come_in_order():
@@ -81,7 +82,8 @@ def test_a_budget_is_kept(workers):
     x = x / 255 if x.max() > 1 else x
     asked = problems_of(model, x, y, range(40), 0.1)
     started = time.monotonic()
-    events = list(replace(AUDIT, budget=4.0).run(model, asked, Budget(20.0), workers))
+    with Workers(model, workers) as pool:
+        events = list(replace(AUDIT, budget=4.0).run(pool, asked, Budget(20.0)))
     assert time.monotonic() - started < 4.0 + 4.0  # processes start, shared machines stall
     assert sorted(e.result.index for e in events if isinstance(e, Finished)) == list(range(40))
 
@@ -106,7 +108,7 @@ def test_a_witness_and_a_proof_stop_the_run():
     robust = Result(adversarial.index, Verdict.ROBUST, bound=0.5, proved_by=ProvedBy.COMPLETE)
     for first, second in ((adversarial, robust), (robust, adversarial)):
         with pytest.raises(ContradictionError, match=r"input \d+ .*report.*SHA-256"):
-            merged(first, second, problem, model)
+            merge_results(first, second, problem, model)
     assert issubclass(ContradictionError, LippaError)
     assert ContradictionError.exit_code == 1
 
@@ -136,7 +138,7 @@ def test_a_witness_by_rounding_alone_is_no_contradiction():
         broken.index, Verdict.ROBUST, bound=margin(thin) / 2, proved_by=ProvedBy.COMPLETE
     )
     for first, second in ((broken, proven), (proven, broken)):
-        both = merged(first, second, problem, model)
+        both = merge_results(first, second, problem, model)
         assert (both.verdict, both.bound) == (Verdict.ADVERSARIAL, 0.0)
         assert both.witness is witness
     other_network = rounded + np.float32(1) * (np.arange(10) == rival)
@@ -145,7 +147,7 @@ def test_a_witness_by_rounding_alone_is_no_contradiction():
         (replace(broken, witness=replace(witness, outputs=other_network)), proven),
     ):
         with pytest.raises(ContradictionError):
-            merged(*wrong, problem, model)
+            merge_results(*wrong, problem, model)
 
 
 def test_merging_adds_up():
@@ -156,7 +158,7 @@ def test_merging_adds_up():
     )
     spent = Effort(lps=1, seconds=2.0, nodes=4)
     other = Result(0, Verdict.ROBUST, bound=0.1, proved_by=ProvedBy.LINEAR, effort=spent)
-    both = merged(one, other, problem, model)
+    both = merge_results(one, other, problem, model)
     assert (both.verdict, both.proved_by, both.bound) == (Verdict.ROBUST, ProvedBy.LINEAR, 0.1)
     assert (both.effort.lp_steps, both.effort.seconds, both.effort.nodes, both.best_margin) == (
         2,
@@ -222,20 +224,20 @@ def test_a_reason_outlives_an_attack_without_one():
     problem = problems_of(model, x, y, [0])[0]
     limit, silent = (Result(0, Verdict.UNKNOWN, reason=said) for said in (OUT_OF_TIME, None))
     robust = Result(0, Verdict.ROBUST, bound=0.1, proved_by=ProvedBy.LINEAR)
-    assert merged(limit, silent, problem, model).reason is OUT_OF_TIME
-    assert merged(limit, robust, problem, model).reason is None
+    assert merge_results(limit, silent, problem, model).reason is OUT_OF_TIME
+    assert merge_results(limit, robust, problem, model).reason is None
 
 
 def test_errors_of_workers_come_through():
     model, x, y = digits()
-    job = Job(tuple(problems_of(model, x, y, range(2))), Lippa(solver="warp"), Budget())
+    job = Job(problems_of(model, x, y, range(2)), Lippa(solver="warp"), Budget())
     with Workers(model, 2) as pool, pytest.raises(InputError, match="warp"):
         list(pool.run([job]))
 
 
 def test_jobs_after_the_deadline_are_not_begun():
     model, x, y = digits()
-    job = Job(tuple(problems_of(model, x, y, range(2))), BranchAndBound(), Budget())
+    job = Job(problems_of(model, x, y, range(2)), BranchAndBound(), Budget())
     with Workers(model, 1) as pool:
         assert list(pool.run([job], time.monotonic() - 1)) == []
     with Workers(model, 2) as pool:
@@ -254,7 +256,7 @@ def test_a_job_gets_no_more_time_than_is_left(monkeypatch):
         return [Result(problem.index, Verdict.UNKNOWN) for problem in problems]
 
     monkeypatch.setattr(ProofMethod, "solve", noted)
-    one, two = (tuple(problems_of(model, x, y, range(n))) for n in (1, 2))
+    one, two = (problems_of(model, x, y, range(n)) for n in (1, 2))
     asked = BranchAndBound(), Budget(3.0)
     with Workers(model, 1) as pool:
         jobs = [Job(one, *asked), Job(one, *asked), Job(two, *asked)]

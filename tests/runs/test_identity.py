@@ -13,6 +13,7 @@ import pytest
 from onnx import TensorProto
 
 from onnx_lippa import FalseClaimError, InputError, replay
+from onnx_lippa.method import SingleStage
 from tests.support.attacks import DIGITS, DIGITS_DATA
 from tests.support.commands import FEW, command, contents
 from tests.support.folders import edit_json, edit_records, read_records
@@ -174,9 +175,9 @@ def test_distances_of_before_were_rounded_to_nearest(tmp_path):
 
 def test_a_model_that_is_replaced_between_radii(tmp_path, monkeypatch):
     """Each radius starts workers anew; they open what was checked, or the run ends."""
-    from onnx_lippa.runs import session, workers
+    from onnx_lippa.runs import session
 
-    monkeypatch.setattr(workers, "_SHARD", 1)
+    monkeypatch.setattr(SingleStage, "inputs_together", 1)
     path, out = tmp_path / "m.onnx", tmp_path / "curve"
     shutil.copy(DIGITS, path)
     real: Any = vars(session)["write_curve"]

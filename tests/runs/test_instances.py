@@ -8,7 +8,10 @@ import pytest
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.runs import instances as instances_module
-from onnx_lippa.runs.instances import Instance, answers, read_instances
+from onnx_lippa.runs.answering import answer_list
+from onnx_lippa.runs.decider import Decider
+from onnx_lippa.runs.instances import Instance, read_instances
+from onnx_lippa.state import Budget
 from tests.support.faults import FaultyMethod
 from tests.support.graphs import graph_model, node, saved
 
@@ -26,7 +29,7 @@ def folder(tmp_path):
 
 def answered(folder, method, *seconds):
     asked = [Instance("m.onnx", "sat.vnnlib", limit) for limit in seconds]
-    found = list(answers(asked, folder, method, None, 0, 2))
+    found = list(answer_list(asked, folder, Decider(method, None, Budget()), 2, None))
     return sorted(found, key=lambda result: result.instance.timeout)
 
 
@@ -35,7 +38,7 @@ def answered(folder, method, *seconds):
     [("raise", "internal error (ValueError: argmax of an empty sequence)"),
      ("segfault", "answering: its process was ended by SIGSEGV"),
      pytest.param("memory", "memory", marks=pytest.mark.slow),
-     pytest.param("kill", "SIGKILL (perhaps since memory ran out)", marks=pytest.mark.slow)],
+     pytest.param("kill", "SIGKILL (perhaps because memory ran out)", marks=pytest.mark.slow)],
 )  # fmt: skip
 def test_an_instance_that_fails_is_an_error_line(folder, fault, said):
     """Time limits tell the instances apart: a fault shows where there is one below 1e6 seconds."""

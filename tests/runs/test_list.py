@@ -11,8 +11,7 @@ import pytest
 
 from onnx_lippa import FalseClaimError, InputError, InterruptedList, Lippa, answer_instances, replay
 from onnx_lippa.errors import DamagedFolderError
-from onnx_lippa.runs import instances as instances_module
-from onnx_lippa.runs import session
+from onnx_lippa.runs import answering
 from tests.support.commands import command, contents
 from tests.support.graphs import graph_model, node, saved
 
@@ -50,13 +49,13 @@ def run(files, out, *more, task="attack"):
 def counted(monkeypatch):
     """The properties that were worked on, since all work is done in this process."""
     asked = []
-    real = instances_module.answers
+    real = answering._answer
 
-    def noting(instances, **rest):
+    def noting(instances, *rest):
         asked.append([(one.onnx, one.vnnlib) for one in instances])
-        return real(instances, **rest)
+        return real(instances, *rest)
 
-    monkeypatch.setattr(session, "answers", noting)
+    monkeypatch.setattr(answering, "_answer", noting)
     return asked
 
 

@@ -8,24 +8,30 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
+from onnx_lippa import method
 from onnx_lippa.attacks import AttackMethod, Lippa
 from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError, ModelError
+from onnx_lippa.method import SingleStage
 from onnx_lippa.proofs import BranchAndBound
 from onnx_lippa.runs import workers
 from onnx_lippa.runs.processes import Replied, WorkerPool
-from onnx_lippa.runs.specification import RunSpecification, Targets
-from onnx_lippa.runs.workers import outcomes
-from onnx_lippa.spec import InputSpecification, Problem, get_norm
+from onnx_lippa.spec import InputSpecification, ProblemSet, Specification, Targets, get_norm
 from onnx_lippa.state import Budget
 from onnx_lippa.witness import Verdict
-from tests.support.attacks import DIGITS, DIGITS_DATA, digits, fingerprints, outcomes_of
+from tests.support.attacks import (
+    DIGITS,
+    DIGITS_DATA,
+    digits,
+    fingerprints,
+    outcomes_of,
+    solve_in_workers,
+)
 from tests.support.commands import group_lives, wait_until
 from tests.support.faults import FaultySpecification, count_threads
 from tests.support.paths import ROOT
@@ -40,12 +46,12 @@ def test_one_shard_stays_in_this_process(monkeypatch):
 
 
 def test_no_problems():
-    assert list(outcomes(digits()[0], [], Lippa(), Budget(), 4)) == []
+    assert list(solve_in_workers(digits()[0], [], Lippa(), Budget(), 4)) == []
 
 
 def test_workers_are_gone_afterwards(monkeypatch):
     """After a run, and after one that is given up; other children of ours stay."""
-    monkeypatch.setattr(workers, "_SHARD", 2)
+    monkeypatch.setattr(SingleStage, "inputs_together", 2)
     model, x, y = digits()
     bystander = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
     bystander.start()
@@ -58,7 +64,7 @@ def test_workers_are_gone_afterwards(monkeypatch):
             return real(*arguments)
 
         monkeypatch.setattr(AttackMethod, "solve", noted)
-        stream: Any = workers.outcomes(model, problems(model, x, y, 6), Lippa(**FEW), Budget(), 2)
+        stream: Any = solve_in_workers(model, problems(model, x, y, 6), Lippa(**FEW), Budget(), 2)
         first = next(stream)
         started = [p for p in multiprocessing.active_children() if p.pid != bystander.pid]
         assert len(started) == 2
@@ -73,22 +79,20 @@ def test_workers_are_gone_afterwards(monkeypatch):
         bystander.close()
 
 
-def problems(model, x, y, count, *faults) -> Sequence[Problem]:
+def problems(model, x, y, count, *faults) -> ProblemSet:
     """Classification within 0.05, as for a run; with some faults over some inputs."""
-    kind = FaultySpecification if faults else RunSpecification
-    asked = kind(
-        get_norm("linf"), InputSpecification(eps=0.05), Targets(), False,
-        *([1, faults] if faults else []),
-    )  # fmt: skip
-    return asked.problems(np.arange(count), x[:count], y[:count], model.runtime.forward(x[:count]))
+    options = (get_norm("linf"), InputSpecification(eps=0.05), Targets(), False)
+    asked = FaultySpecification(*options, faults) if faults else Specification(*options)
+    outputs = model.runtime.forward(x[:count])
+    return ProblemSet(asked, np.arange(count), x[:count], y[:count], outputs)
 
 
 def test_a_worker_that_is_killed_costs_nothing(monkeypatch):
     """Its inputs are worked on again, and come out as they would have."""
-    monkeypatch.setattr(workers, "_SHARD", 3)
+    monkeypatch.setattr(SingleStage, "inputs_together", 3)
     model, x, y = digits()
     method, found = Lippa(**FEW), []
-    for outcome in outcomes(model, problems(model, x, y, 12), method, Budget(), 2):
+    for outcome in solve_in_workers(model, problems(model, x, y, 12), method, Budget(), 2):
         found.append(outcome)
         if len(found) == 1:
             for process in multiprocessing.active_children():
@@ -105,10 +109,10 @@ def test_a_worker_that_is_killed_costs_nothing(monkeypatch):
      pytest.param("exit", "exit code 3", Ending.CRASHED, marks=pytest.mark.slow)],
 )  # fmt: skip
 def test_an_input_that_fails_says_so_and_the_others_go_on(kind, said, ending, monkeypatch):
-    monkeypatch.setattr(workers, "_SHARD", 4)
+    monkeypatch.setattr(SingleStage, "inputs_together", 4)
     model, x, y = digits()
     asked = problems(model, x, y, 8, (2, kind))
-    found = {o.index: o for o in outcomes(model, asked, Lippa(**FEW), Budget(), 2)}
+    found = {o.index: o for o in solve_in_workers(model, asked, Lippa(**FEW), Budget(), 2)}
     assert sorted(found) == list(range(8))
     failed = found.pop(2)
     assert failed.verdict is Verdict.UNKNOWN
@@ -122,7 +126,7 @@ def test_an_input_that_fails_says_so_and_the_others_go_on(kind, said, ending, mo
 def test_in_this_process_too(kind):
     model, x, y = digits()
     asked = problems(model, x, y, 6, (0, kind), (5, kind))
-    found = {o.index: o for o in outcomes(model, asked, Lippa(**FEW), Budget(), 1)}
+    found = {o.index: o for o in solve_in_workers(model, asked, Lippa(**FEW), Budget(), 1)}
     assert sorted(found) == list(range(6))
     assert {i for i, o in found.items() if o.reason} == {0, 5}
 
@@ -132,7 +136,7 @@ def test_an_input_without_end_is_stopped(kind):
     model, x, y = digits()
     asked = problems(model, x, y, 3, (1, kind))
     started = time.monotonic()
-    found = {o.index: o for o in outcomes(model, asked, BranchAndBound(), Budget(1.0), 2)}
+    found = {o.index: o for o in solve_in_workers(model, asked, BranchAndBound(), Budget(1.0), 2)}
     assert time.monotonic() - started < 100.0  # a start on a busy machine takes seconds
     assert "did not end in time" in str(found[1].reason)
     assert found[1].reason is not None and found[1].reason.ending is Ending.OUT_OF_TIME
@@ -142,19 +146,19 @@ def test_an_input_without_end_is_stopped(kind):
 
 def test_jobs_are_made_when_a_worker_is_free(monkeypatch):
     """So a run of any length holds no more than what is worked on."""
-    monkeypatch.setattr(workers, "_SHARD", 1)
+    monkeypatch.setattr(SingleStage, "inputs_together", 1)
     made = []
-    real = workers.make_jobs
+    real = method.make_jobs
 
     def noted(*arguments):
         for job in real(*arguments):
             made.append(job)
             yield job
 
-    monkeypatch.setattr(workers, "make_jobs", noted)
+    monkeypatch.setattr(method, "make_jobs", noted)
     model, x, y = digits()
     done = 0
-    for _ in outcomes(model, problems(model, x, y, 12), Lippa(**FEW), Budget(), 2):
+    for _ in solve_in_workers(model, problems(model, x, y, 12), Lippa(**FEW), Budget(), 2):
         done += 1
         assert len(made) <= done + 2
     assert done == 12
@@ -162,29 +166,32 @@ def test_jobs_are_made_when_a_worker_is_free(monkeypatch):
 
 def test_no_workers_for_less_work_than_their_start(monkeypatch):
     monkeypatch.setattr(workers, "WorkerPool", None)
-    monkeypatch.setattr(workers, "_SHARD", 1)
+    monkeypatch.setattr(SingleStage, "inputs_together", 1)
     model, x, y = digits()
     asked = problems(model, x, y, 4)
-    assert len(list(outcomes(model, asked, Lippa(**FEW), Budget(0.2), 2))) == 4
+    assert len(list(solve_in_workers(model, asked, Lippa(**FEW), Budget(0.2), 2))) == 4
 
 
-def test_a_script_without_a_guard(tmp_path):
-    """What is wrong is said once, and what to do."""
+SCRIPT = (
+    "import sys, numpy as np, onnx_lippa\n"
+    "print('the script runs', file=sys.stderr)\n"
+    f"x = np.load({os.fspath(DIGITS_DATA)!r})['x'][:50]\n"
+    f"found = onnx_lippa.attack({os.fspath(DIGITS)!r}, x, eps=0.05, workers=2, restarts=0)\n"
+    "print(len(found))\n"
+)
+
+
+@pytest.mark.parametrize("on_standard_input", [False, True])
+def test_workers_do_not_run_the_script_again(tmp_path, on_standard_input):
+    """So it needs no guard, may lie in no file, and its imports are not repeated."""
     script = tmp_path / "script.py"
-    script.write_text(
-        "import numpy as np, onnx_lippa\n"
-        f"x = np.load({os.fspath(DIGITS_DATA)!r})['x'][:50]\n"
-        f"onnx_lippa.attack({os.fspath(DIGITS)!r}, x, eps=0.05, workers=2)\n"
-    )
+    script.write_text(SCRIPT)
     ended = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, check=False, cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.fspath(ROOT)}, timeout=60,
+        [sys.executable, "-" if on_standard_input else script],
+        input=SCRIPT if on_standard_input else None, capture_output=True, text=True, check=False,
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": os.fspath(ROOT)}, timeout=60,
     )  # fmt: skip
-    assert ended.returncode == 1
-    assert ended.stderr.count("Traceback") == 1
-    last = ended.stderr.splitlines()[-1]
-    assert last.startswith("onnx_lippa.errors.InputError: several workers import the script")
-    assert "if __name__ == '__main__':" in last
+    assert (ended.stdout, ended.stderr) == ("50\n", "the script runs\n")
 
 
 def test_a_parent_that_is_killed_leaves_no_worker(tmp_path):
@@ -192,15 +199,14 @@ def test_a_parent_that_is_killed_leaves_no_worker(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
         "import sys\n"
-        "from onnx_lippa.runs.workers import outcomes\n"
         "from onnx_lippa.proofs import BranchAndBound\n"
         "from onnx_lippa.state import Budget\n"
-        "from tests.support.attacks import digits\n"
+        "from tests.support.attacks import digits, solve_in_workers\n"
         "from tests.runs.test_pool import problems\n"
         "if __name__ == '__main__':\n"
         "    model, x, y = digits()\n"
         "    asked = problems(model, x, y, 4, (1, 'hold'), (2, 'hang'), (3, 'hang'))\n"
-        "    for outcome in outcomes(model, asked, BranchAndBound(), Budget(1e9), 3):\n"
+        "    for outcome in solve_in_workers(model, asked, BranchAndBound(), Budget(1e9), 3):\n"
         "        print(outcome.index, flush=True)\n"
     )
     parent = subprocess.Popen(
@@ -216,10 +222,10 @@ def test_a_parent_that_is_killed_leaves_no_worker(tmp_path):
 
 def test_errors_of_ours_come_through(monkeypatch):
     """What a worker refuses is refused here, in the same words."""
-    monkeypatch.setattr(workers, "_SHARD", 1)
+    monkeypatch.setattr(SingleStage, "inputs_together", 1)
     model, x, y = digits()
     with pytest.raises(InputError, match="no solver 'warp'"):
-        list(outcomes(model, problems(model, x, y, 2), Lippa(solver="warp"), Budget(), 2))
+        list(solve_in_workers(model, problems(model, x, y, 2), Lippa(solver="warp"), Budget(), 2))
 
 
 def test_a_model_that_is_replaced_meanwhile(tmp_path, monkeypatch):
@@ -228,22 +234,22 @@ def test_a_model_that_is_replaced_meanwhile(tmp_path, monkeypatch):
 
     from onnx_lippa import load
 
-    monkeypatch.setattr(workers, "_SHARD", 1)
+    monkeypatch.setattr(SingleStage, "inputs_together", 1)
     _, x, y = digits()
     path = tmp_path / "model.onnx"
     shutil.copy(DIGITS, path)
     model = load(path)
     asked = problems(model, x, y, 2)
     path.write_bytes(path.read_bytes() + b"")
-    assert len(list(outcomes(model, asked, Lippa(**FEW), Budget(), 2))) == 2
+    assert len(list(solve_in_workers(model, asked, Lippa(**FEW), Budget(), 2))) == 2
     shutil.copy(DIGITS.with_name("mnist_mlp.onnx"), path)
     with pytest.raises(ModelError, match="was replaced while the run was going on"):
-        list(outcomes(model, asked, Lippa(**FEW), Budget(), 2))
+        list(solve_in_workers(model, asked, Lippa(**FEW), Budget(), 2))
 
 
 @pytest.mark.slow
 def test_many_shards(monkeypatch):
-    monkeypatch.setattr(workers, "_SHARD", 1)
+    monkeypatch.setattr(SingleStage, "inputs_together", 1)
     model, x, y = digits()
     one = fingerprints(outcomes_of(model, x, y, range(10), **FEW))
     three = fingerprints(outcomes_of(model, x, y, range(10), workers=3, **FEW))
@@ -258,13 +264,3 @@ def test_threads_do_not_multiply(monkeypatch):
         one.submit("count")
         (counted,) = (e for e in one.wait() if isinstance(e, Replied))
     assert counted.reply == 1
-
-
-def test_a_script_on_standard_input():
-    ended = subprocess.run(
-        [sys.executable, "-"], capture_output=True, text=True, check=False, cwd=ROOT, timeout=60,
-        input="import onnx_lippa\nfrom tests.support.attacks import digits\n"
-        "model, x, y = digits()\nonnx_lippa.attack(model, x[:50], eps=0.05, workers=2)\n",
-    )  # fmt: skip
-    assert ended.stderr.count("Traceback") == 1
-    assert "is no file: write it into one" in ended.stderr.splitlines()[-1]

@@ -10,8 +10,7 @@ import pytest
 
 from onnx_lippa import InputError, replay
 from onnx_lippa.errors import WorkerError
-from onnx_lippa.runs import session
-from onnx_lippa.runs.workers import outcomes
+from onnx_lippa.method import SingleStage
 from tests.support.attacks import DIGITS, DIGITS_DATA
 from tests.support.commands import FEW, command, contents
 from tests.support.faults import stop_after
@@ -68,11 +67,13 @@ def test_finished_inputs_are_not_attacked_again(tmp_path, monkeypatch):
     done = {record["index"]: record for record in read_records(out / "results.jsonl")}
     asked = []
 
-    def noting(model, problems, *rest):
-        asked.extend(problem.index for problem in problems)
-        return outcomes(model, problems, *rest)
+    real = SingleStage.run
 
-    monkeypatch.setattr(session, "outcomes", noting)
+    def noting(method, pool, problems, budget):
+        asked.extend(problems.indices)
+        return real(method, pool, problems, budget)
+
+    monkeypatch.setattr(SingleStage, "run", noting)
     assert command(*QUESTION, "--out", out).code == 0
     assert len(done) == 3
     assert sorted(asked) == sorted(set(range(8)) - set(done))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cache
 from itertools import pairwise
@@ -16,10 +16,16 @@ import onnxruntime as ort
 
 from onnx_lippa import Results
 from onnx_lippa.attacks import make_attack
+from onnx_lippa.method import Finished, Method
 from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.runs.specification import RunSpecification, Targets
-from onnx_lippa.runs.workers import outcomes as run_in_workers
-from onnx_lippa.spec import InputSpecification, Problem, UnsafeSet, get_norm
+from onnx_lippa.runs.workers import Workers
+from onnx_lippa.spec import (
+    InputSpecification,
+    ProblemSet,
+    Specification,
+    Targets,
+    get_norm,
+)
 from onnx_lippa.state import Budget
 from onnx_lippa.witness import Result, Verdict
 from tests.support.graphs import graph_model, node, saved
@@ -178,19 +184,27 @@ def outcomes_of(
     **options: Any,
 ) -> list[Result]:
     """Outcomes for some inputs of a data set, in the order in which they are settled."""
-    asked = RunSpecification(
+    asked = Specification(
         get_norm(norm),
         features or InputSpecification(eps=eps),
         targets or Targets(),
         eps is None if minimize is None else minimize,
-        workers,
     )
     chosen = np.array(indices, dtype=np.int64)
     outputs = model.runtime.forward(x[chosen])
-    problems = asked.problems(chosen, x[chosen], y[chosen], outputs)
-    return list(
-        run_in_workers(model, problems, make_attack(method, **options), budget or Budget(), workers)
-    )
+    problems = ProblemSet(asked, chosen, x[chosen], y[chosen], outputs)
+    attack = make_attack(method, **options)
+    return list(solve_in_workers(model, problems, attack, budget or Budget(), workers))
+
+
+def solve_in_workers(
+    model: Model, problems: ProblemSet, method: Method, budget: Budget, workers: int
+) -> Iterator[Result]:
+    """Results of a method in worker processes, as they are final."""
+    with Workers(model, workers) as pool:
+        for event in method.run(pool, problems, budget):
+            if isinstance(event, Finished):
+                yield event.result
 
 
 def fingerprint(outcome: Result) -> tuple[object, ...]:
@@ -280,18 +294,11 @@ def distances(norm: str, points: np.ndarray, x: np.ndarray) -> np.ndarray:
     return shift.sum(axis=1) if norm == "l1" else np.sqrt((shift * shift).sum(axis=1))
 
 
-def problems_of(model, x, y, indices, eps=0.05, norm="linf") -> list[Problem]:
-    features = InputSpecification.build(model.network.input_size, eps=eps)
-    k = model.network.output_size
-    return [
-        Problem(
-            i,
-            features.input_set(x[i].ravel(), get_norm(norm)),
-            UnsafeSet.misclassification(int(y[i]), k),
-            UnsafeSet.misclassification(int(y[i]), k),
-        )
-        for i in indices
-    ]
+def problems_of(model, x, y, indices, eps=0.05, norm="linf") -> ProblemSet:
+    rows = np.array(list(indices), dtype=np.int64)
+    asked = Specification(get_norm(norm), InputSpecification(eps=eps), Targets())
+    chosen = x[rows].reshape(len(rows), -1)
+    return ProblemSet(asked, rows, chosen, y[rows], model.runtime.forward(chosen))
 
 
 SOME = 12

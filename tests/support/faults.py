@@ -27,8 +27,7 @@ from onnx_lippa.lp.solver import NO_LIMITS, Session, Solution, SolveLimits, Solv
 from onnx_lippa.lp.solvers.table import make_single
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.runs import session as runs_session
-from onnx_lippa.runs.specification import RunSpecification
-from onnx_lippa.spec import Problem, Rows
+from onnx_lippa.spec import Problem, Rows, Specification
 from onnx_lippa.state import Budget
 from onnx_lippa.witness import Result
 
@@ -92,7 +91,7 @@ def fail(kind: str) -> None:
 
 
 @dataclass(frozen=True)
-class FaultySpecification(RunSpecification):
+class FaultySpecification(Specification):
     """Fails when the problem of some input is made, as a search may fail over it."""
 
     faults: tuple[tuple[int, str], ...] = ()
@@ -184,7 +183,7 @@ class Fake(Solver):
         return session
 
 
-REAL = runs_session.Session.work
+REAL = runs_session.Session._work
 
 
 def stop_after(monkeypatch, count, error=KeyboardInterrupt):
@@ -196,4 +195,4 @@ def stop_after(monkeypatch, count, error=KeyboardInterrupt):
                 raise error
             yield event
 
-    monkeypatch.setattr(runs_session.Session, "work", stopping)
+    monkeypatch.setattr(runs_session.Session, "_work", stopping)

@@ -1,4 +1,4 @@
-"""The specification of a run, from which its problems are made."""
+"""The specification of robustness that a run is about, and the problems it makes of inputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import numpy as np
 
 from onnx_lippa.arrays import Floats, InputRows, Integers
 from onnx_lippa.errors import InputError
-from onnx_lippa.spec import InputSpecification, Norm, Problem, UnsafeSet
+from onnx_lippa.spec.input_specification import InputSpecification
+from onnx_lippa.spec.norms import Norm
+from onnx_lippa.spec.output_set import UnsafeSet
+from onnx_lippa.spec.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -58,31 +61,26 @@ class Targets:
 
 
 @dataclass(frozen=True)
-class RunSpecification:
-    """One run.
+class Specification:
+    """What robustness means: around every clean input a ball, in which no target class wins.
 
     Attributes:
         norm: norm of the ball and of distances.
-        features: radius of the ball and domain, for all features or for each, and which of them
-            do not move or move in steps.
+        features: radius, scale, domain, fixed features and grid.
         targets: which wrong classes count.
         minimize: whether the nearest adversarial example is sought.
-        workers: number of processes.
     """
 
     norm: Norm
     features: InputSpecification
     targets: Targets
     minimize: bool = False
-    workers: int = 1
 
     def __post_init__(self) -> None:
         if self.features.lower == self.features.upper:
             raise InputError(
                 f"the domain holds nothing but {self.features.lower}: give --lower below --upper"
             )
-        if self.workers < 1:
-            raise InputError(f"workers is {self.workers}: give at least 1")
         if self.features.eps is None and not self.minimize:
             raise InputError("without eps only the distance can be minimised: give eps")
         if self.targets.classes == ():
@@ -92,7 +90,7 @@ class RunSpecification:
         """The problem of one input.
 
         Args:
-            index: its place in the data.
+            index: its index in the data.
             x: (d,) the clean input.
             label: its class.
             outputs: (k,) the model's outputs for it.
@@ -102,85 +100,66 @@ class RunSpecification:
         wrong = _misclassification(label, outputs.size, None)
         return Problem(index, inputs, unsafe, wrong, minimize=self.minimize)
 
-    def problems(
-        self, indices: Integers, x: InputRows, labels: Integers, outputs: Floats
-    ) -> ProblemSet:
-        """The problems of inputs x (n, d) with labels (n,) and clean outputs (n, k)."""
-        return ProblemSet(self, indices, x, labels, outputs)
-
 
 @final
 class ProblemSet(Sequence[Problem]):
     """The problems of many inputs; each is made on access, and not kept.
 
-    A slice is a set of its own that holds, and takes to another process, its rows alone.
+    Inputs may lie in a file. A slice takes to another process its rows alone.
 
     Args:
-        specification: the specification of the run.
-        indices: (n,) places of the inputs in the data.
+        specification: the specification.
+        indices: (n,) indices of the inputs in the data.
         x: (n, d) clean inputs.
         labels: (n,) their classes.
         outputs: (n, k) the model's outputs for them.
-        places: which of these rows, in which order; all when None.
+        rows: which of these rows, in which order; all when None.
     """
 
     def __init__(
         self,
-        specification: RunSpecification,
+        specification: Specification,
         indices: Integers,
         x: InputRows,
         labels: Integers,
         outputs: Floats,
-        places: Integers | None = None,
+        rows: Integers | None = None,
     ) -> None:
-        self._specification, self._rows = specification, (indices, x, labels, outputs)
-        self._places = np.arange(len(indices)) if places is None else places
+        self._specification, self._arrays = specification, (indices, x, labels, outputs)
+        self._rows = np.arange(len(indices)) if rows is None else rows
 
     @property
-    def indices(self) -> Integers:
-        """(n,) places of the inputs in the data."""
-        return self._rows[0][self._places]
+    def indices(self) -> list[int]:
+        """(n,) indices of the inputs in the data."""
+        indices: list[int] = self._arrays[0][self._rows].tolist()
+        return indices
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._rows)
 
     @overload
-    def __getitem__(self, place: int) -> Problem: ...
+    def __getitem__(self, key: int) -> Problem: ...
 
     @overload
-    def __getitem__(self, place: slice) -> ProblemSet: ...
+    def __getitem__(self, key: slice) -> ProblemSet: ...
 
-    def __getitem__(self, place: int | slice) -> Problem | ProblemSet:
-        if isinstance(place, slice):
-            return ProblemSet(self._specification, *self._rows, self._places[place])
-        row = self._places[place]
-        indices, x, labels, outputs = self._rows
+    def __getitem__(self, key: int | slice) -> Problem | ProblemSet:
+        if isinstance(key, slice):
+            return ProblemSet(self._specification, *self._arrays, self._rows[key])
+        row = self._rows[key]
+        indices, x, labels, outputs = self._arrays
         return self._specification.problem(
             int(indices[row]), x[row], int(labels[row]), outputs[row]
         )
 
-    def chosen(self, places: Sequence[int]) -> ProblemSet:
-        """The problems at some places, in that order."""
-        places_ = self._places[np.array(places, dtype=np.int64)]
-        return ProblemSet(self._specification, *self._rows, places_)
+    def take(self, positions: Sequence[int]) -> ProblemSet:
+        """The problems at some positions, in that order."""
+        rows = self._rows[np.array(positions, dtype=np.int64)]
+        return ProblemSet(self._specification, *self._arrays, rows)
 
     def __reduce__(self) -> tuple[object, ...]:
-        rows = (values[self._places] for values in self._rows)
-        return ProblemSet, (self._specification, *rows)
-
-
-def indices_of(problems: Sequence[Problem]) -> list[int]:
-    """The place of every problem's input in the data; none is made for it."""
-    if isinstance(problems, ProblemSet):
-        return [int(index) for index in problems.indices]
-    return [problem.index for problem in problems]
-
-
-def chosen_of(problems: Sequence[Problem], places: Sequence[int]) -> Sequence[Problem]:
-    """The problems at some places, in that order."""
-    if isinstance(problems, ProblemSet):
-        return problems.chosen(places)
-    return [problems[place] for place in places]
+        arrays = (values[self._rows] for values in self._arrays)
+        return ProblemSet, (self._specification, *arrays)
 
 
 @lru_cache(maxsize=32)

@@ -1,0 +1,287 @@
+"""Answers to a property, or to a list of instances: from the files to what is kept in a folder."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from onnx_lippa.ending import Ending, Reason
+from onnx_lippa.errors import InputError, LippaError, unexpected
+from onnx_lippa.onnx_io import Model
+from onnx_lippa.runs.decider import ANSWERING, Decider, Step
+from onnx_lippa.runs.finding import (
+    Answer,
+    Finding,
+    FindingListener,
+    counterexample_text,
+    ignore,
+    parse_counterexample,
+)
+from onnx_lippa.runs.identity import Place
+from onnx_lippa.runs.instances import Instance, InstanceResult
+from onnx_lippa.runs.instances_folder import ListFile, ListFolder
+from onnx_lippa.runs.processes import Died, Replied, WorkerPool
+from onnx_lippa.runs.workers import kill_after
+from onnx_lippa.spec import Property
+from onnx_lippa.version import __version__
+from onnx_lippa.witness import Effort, FoundBy
+
+
+class InterruptedSearch(KeyboardInterrupt):
+    """The search for an answer to a property was interrupted.
+
+    Attributes:
+        finding: what was known.
+    """
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(f"best margin {finding.best_margin:g}, bound {finding.bound:g}")
+        self.finding = finding
+
+
+def answer_property(
+    network: Model | str | Path,
+    property: Property | str | Path,
+    decider: Decider,
+    out: Path | None = None,
+    tell: FindingListener = ignore,
+) -> Finding:
+    """The answer to one property, in this process.
+
+    Args:
+        network: the model, or its path.
+        property: the property, or the path of a VNN-LIB file.
+        decider: how it is decided.
+        out: folder of a list with this one instance, new or to be resumed; None keeps nothing.
+        tell: is told what is known after each part of the work, and the answer at the end.
+
+    Raises:
+        InputError: the property cannot be read, does not fit the model, or has no file that a
+            folder could name.
+        ModelError: a model that cannot be used.
+        ContradictionError: a case was proven in which a counterexample was found.
+        InterruptedSearch: a KeyboardInterrupt, with what was known.
+    """
+    known = Finding(Answer.UNKNOWN)
+
+    def note(finding: Finding) -> None:
+        nonlocal known
+        known = finding
+        tell(finding)
+
+    try:
+        if out is None:
+            found, _ = _run(decider.decide(network, property, note))
+        else:
+            found = _answer_kept(network, property, decider, out, note)
+        note(found)
+        return found
+    except KeyboardInterrupt as interrupt:
+        raise InterruptedSearch(known) from interrupt
+
+
+def _run(steps: Generator[Step, None, Finding]) -> tuple[Finding, Step]:
+    """The answer and the last step before it."""
+    step = Step()
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            found: Finding = end.value
+            return found, step
+
+
+def _answer_kept(
+    network: Model | str | Path,
+    property: Property | str | Path,
+    decider: Decider,
+    out: Path,
+    tell: FindingListener,
+) -> Finding:
+    """The answer to one property that its folder has, or gets."""
+    if isinstance(property, Property):
+        raise InputError("out needs a property that a replay can read: give the path of its file")
+    path = network.file.path if isinstance(network, Model) else network
+    instance = Instance(str(path), str(property), decider.budget.time_limit)
+    base, started = Path.cwd(), time.monotonic()
+    with closing(_open_folder(out, [instance], base, decider)) as folder:
+        for result in folder.known:
+            return _recall(result)
+        found, step = _run(decider.decide(network, property, tell))
+        folder.add(_result(instance, found, time.monotonic() - started, step))
+    return found
+
+
+def _recall(result: InstanceResult) -> Finding:
+    """The answer of a folder again, as far as the folder holds it."""
+    x, outputs = parse_counterexample(result.counterexample)
+    if x is not None and np.array_equal(x.astype(np.float32), x):
+        x = x.astype(np.float32)
+    return Finding(
+        Answer(result.answer), x, outputs,
+        found_by=FoundBy(result.found_by),
+        effort=Effort(lp_steps=result.lp_steps, seconds=result.seconds),
+        reason=Reason(Ending.UNRECORDED, result.note) if result.note else None,
+    )  # fmt: skip
+
+
+def _result(instance: Instance, found: Finding, seconds: float, step: Step) -> InstanceResult:
+    """An answer as the result of its instance."""
+    return InstanceResult(
+        instance, found.answer.value, seconds, step.load_seconds, found.found_by.value,
+        found.effort.lp_steps, found.note or str(found.reason or ""), step.model_sha256,
+        step.property_sha256, counterexample_text(found) if found.answer is Answer.SAT else "",
+    )  # fmt: skip
+
+
+def _failure(
+    instance: Instance, answer: str, note: str, seconds: float, step: Step
+) -> InstanceResult:
+    """The result of an instance that has no answer."""
+    digests = (step.model_sha256, step.property_sha256)
+    return InstanceResult(instance, answer, seconds, step.load_seconds, "", 0, note, *digests)
+
+
+def _open_folder(
+    out: Path, instances: Sequence[Instance], base: Path, decider: Decider
+) -> ListFolder:
+    place = Place.seen_from(out, base)
+    return ListFolder(out, ListFile(tuple(instances), decider.options, __version__, place), base)
+
+
+class InterruptedList(KeyboardInterrupt):
+    """A list of instances was interrupted.
+
+    Attributes:
+        results: the answers so far; they are on disk too where the list has a folder.
+    """
+
+    def __init__(self, results: tuple[InstanceResult, ...]) -> None:
+        super().__init__(f"{len(results)} instances are answered")
+        self.results = results
+
+
+def answer_list(
+    instances: Sequence[Instance],
+    base: Path,
+    decider: Decider,
+    workers: int,
+    out: Path | None,
+) -> Generator[InstanceResult, None, None]:
+    """The answers to a list of instances, those in its folder first.
+
+    Args:
+        instances: the instances.
+        base: the folder that their paths are relative to.
+        decider: how they are decided, each within the decider's time limit too.
+        workers: worker processes.
+        out: the folder of the answers, new or to be resumed; None keeps nothing.
+
+    Raises:
+        InputError: the folder cannot be used, or cannot be written any more.
+        DamagedFolderError: its files are damaged.
+    """
+    limit = decider.budget.time_limit
+    instances = [replace(one, timeout=min(one.timeout, limit)) for one in instances]
+    if out is None:
+        yield from _answer(instances, base, decider, workers)
+        return
+    with closing(_open_folder(out, instances, base, decider)) as folder:
+        yield from list(folder.known)
+        for result in _answer(folder.left, base, decider, workers):
+            listed = result
+            try:
+                listed = folder.add(result)
+            finally:
+                yield listed
+
+
+def _answer(
+    instances: Sequence[Instance], base: Path, decider: Decider, workers: int
+) -> Generator[InstanceResult, None, None]:
+    """The answers, as they come.
+
+    All work is done in worker processes, so that no instance can end the list. An instance that
+    raises an exception, ends its process or does not end in time is an error, with the reason.
+    """
+    waiting = deque(_Turn(instance) for instance in instances)
+    pool: WorkerPool[_Turn, Step | InstanceResult]
+    with WorkerPool(workers, _Worker, (base, decider), _work) as pool:
+        while waiting or pool.is_busy:
+            while waiting and pool.has_room:
+                turn = waiting.popleft()
+                turn.started = time.monotonic()
+                pool.submit(turn, kill_after(turn.instance.timeout))
+            for event in pool.wait():
+                if isinstance(event, Died):
+                    if not event.task.is_answered:
+                        yield _lost(event)
+                elif isinstance(event, Replied):
+                    if isinstance(event.reply, InstanceResult):
+                        event.task.is_answered = True
+                        yield event.reply
+                    else:
+                        event.task.step = event.reply
+
+
+@dataclass
+class _Turn:
+    """An instance on its way through a worker, and what the parent knows of it.
+
+    Attributes:
+        instance: the instance.
+        started: ``time.monotonic()`` at which a worker got it.
+        step: the last step that was begun.
+        is_answered: whether its answer has come.
+    """
+
+    instance: Instance
+    started: float = 0.0
+    step: Step = Step()  # noqa: RUF009 - it is frozen
+    is_answered: bool = False
+
+
+@dataclass(frozen=True)
+class _Worker:
+    """What a worker process needs for every instance; see :func:`answer_list`."""
+
+    base: Path
+    decider: Decider
+
+
+def _lost(died: Died[_Turn]) -> InstanceResult:
+    """The result of an instance whose process died, or had to be ended."""
+    turn, step = died.task, died.task.step
+    note, seconds = f"{step.doing}: its process {died.reason}", time.monotonic() - turn.started
+    answer = "timeout" if died.overdue and step.doing == ANSWERING else "error"
+    return _failure(turn.instance, answer, note, seconds, step)
+
+
+def _work(worker: _Worker, turn: _Turn) -> Iterator[Step | InstanceResult]:
+    """Answers one instance from its files; a failure is its answer."""
+    instance, started, step = turn.instance, time.monotonic(), Step()
+    budget = replace(worker.decider.budget, time_limit=instance.timeout)
+    decider = replace(worker.decider, budget=budget)
+    steps = decider.decide(worker.base / instance.onnx, worker.base / instance.vnnlib)
+    try:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                seconds = time.monotonic() - started
+                yield _result(instance, end.value, seconds, step)
+                return
+            yield step
+    except LippaError as error:
+        note = " ".join(str(error).split())
+    except MemoryError:
+        note = "its memory was used up"
+    except Exception as error:  # noqa: BLE001 - no instance may end the list
+        note = str(unexpected(error))
+    yield _failure(instance, "error", note, time.monotonic() - started, step)
