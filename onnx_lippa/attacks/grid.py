@@ -34,6 +34,10 @@ _SHRINKS: Final = (0.8, 0.95, 0.99)
 """Radii tried when minimising, as shares of the best distance; then the one just below it, unless
 some features take any value, so that there is no next smaller distance."""
 _ROUNDS: Final = 64
+_STARTS: Final = 3
+"""Starts, one for each disjunct before a second one for any."""
+_STEPS: Final = 60
+"""Moves from one start."""
 
 
 @final
@@ -140,17 +144,11 @@ class GridSearch(AttackStage):
     the steps are large. When minimising, the search goes on in ever smaller balls.
 
     Attributes:
-        round: the round of PGD runs whose end points count; None for all of them.
-        starts: how many of them, one for each disjunct before a second one for any.
-        steps: moves from one start.
-        clean: whether a clean input of few features is a start as well, towards the nearest
-            disjuncts.
+        round: the round of PGD runs whose end points count; None for all of them. In round 0 a
+            clean input of few features is a start as well, towards the nearest disjuncts.
     """
 
     round: int | None
-    starts: int
-    steps: int
-    clean: bool = False
 
     @override
     def run(self, batch: AttackBatch) -> None:
@@ -173,10 +171,10 @@ class GridSearch(AttackStage):
             for point in attack.end_points
             if self.round in (None, point.round) and point.margin <= near * clean[point.disjunct]
         ]
-        chosen = spread_over_disjuncts(points, self.starts)
+        chosen = spread_over_disjuncts(points, _STARTS)
         starts = [(point.x, point.disjunct) for point in chosen]
-        if self.clean and few:
-            starts += [(inputs.center, j) for j in attack.nearest_disjuncts(self.starts)]
+        if self.round == 0 and few:
+            starts += [(inputs.center, j) for j in attack.nearest_disjuncts(_STARTS)]
         return starts
 
     def _search(
@@ -185,7 +183,7 @@ class GridSearch(AttackStage):
         """Coordinate descent from one start; True where it ends in a witness."""
         descent = CoordinateDescent(attack.model, inputs, attack.disjuncts[disjunct])
         offer = partial(attack.state.offer, found_by=FoundBy.GRID)
-        return descent.run(x, self.steps, offer, deadline)
+        return descent.run(x, _STEPS, offer, deadline)
 
     def _shrink(self, attack: AttackState, deadline: float) -> None:
         """Searches smaller and smaller balls, each from the last witness."""

@@ -7,14 +7,15 @@ the region within ball and domain, and offers the optimum as a candidate.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, final
 
 import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64
-from onnx_lippa.attacks.pgd import Bim, Iterate, StepRule
+from onnx_lippa.attacks.pgd import Balls, Bim, Iterate
+from onnx_lippa.attacks.random_search import MOST_FEATURES
 from onnx_lippa.attacks.state import (
     AttackBatch,
     AttackStage,
@@ -108,22 +109,21 @@ class RegionLocalSearch(AttackStage):
     An optimum lies on faces of its region. Points sampled closely around it lie in the regions
     behind these faces; of those not solved before, the ones of least margin are next. A search ends
     where no neighbour is better. With few features a region costs a millisecond, and this finds
-    what neither gradients, which follow one inequality at a time, nor random points find.
+    what neither gradients, which follow one inequality at a time, nor random points find. Inputs
+    with many free features are left out.
 
     Attributes:
         starts: how many end points of each input.
         lp_steps: LPSteps from one start.
-        most_features: inputs with more free features are left out.
     """
 
     starts: int
     lp_steps: int
-    most_features: int
 
     @override
     def run(self, batch: AttackBatch) -> None:
         for attack in batch.unbroken():
-            if attack.inputs.free_features > self.most_features:
+            if attack.inputs.free_features > MOST_FEATURES:
                 continue
             for point in spread_over_disjuncts(attack.end_points, self.starts):
                 self._search(attack, point.x, point.disjunct)
@@ -190,12 +190,10 @@ class Algorithm1(AttackStage):
         lp_steps: LPSteps for one input.
         max_relative_margin: inputs whose :attr:`AttackState.relative_margin` is not below this
             are left out.
-        rule: how the GSStep moves.
     """
 
     lp_steps: int
     max_relative_margin: float = np.inf
-    rule: StepRule = field(default_factory=Bim)
 
     @override
     def run(self, batch: AttackBatch) -> None:
@@ -245,10 +243,8 @@ class Algorithm1(AttackStage):
         self, attack: AttackState, x: Float64, disjunct: int
     ) -> tuple[Float64, ActivationPattern] | None:
         """GSStep: moves until the pattern is one not solved before; None where it never is."""
-        network, inputs = attack.model.network, attack.inputs
-        conjunction = attack.disjuncts[disjunct]
-        eps = np.array([inputs.eps])
-        project = inputs.norm.projector(inputs.center[None], eps, inputs.lower, inputs.upper)
+        network, conjunction = attack.model.network, attack.disjuncts[disjunct]
+        balls = Balls.of([attack.inputs], np.dtype(np.float64))
         row = conjunction.matrix[0]
         current = previous = x[None]
         for step in range(_GRADIENT_STEPS):
@@ -259,11 +255,9 @@ class Algorithm1(AttackStage):
                 local = network.local(current[0], row)
             if (local.pattern.key, disjunct) not in attack.visited and step > 0:
                 return current[0], local.pattern
-            iterate = Iterate(
-                current.copy(), previous, local.gradient[None], eps, inputs.lower, inputs.upper,
-                inputs.norm, project, step, _GRADIENT_STEPS,
-            )  # fmt: skip
-            moved = self.rule.move(iterate).astype(np.float64, copy=False)
+            gradient = local.gradient[None]
+            iterate = Iterate(current.copy(), previous, gradient, balls, step, _GRADIENT_STEPS)
+            moved = Bim().move(iterate).astype(np.float64, copy=False)
             if np.array_equal(moved, current):
                 return None  # held in a corner of ball and domain
             previous, current = current, moved

@@ -6,7 +6,7 @@ It lies between LPSteps, which fix the sign of every unit, and the full program,
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, final
 
 import numpy as np
@@ -15,7 +15,7 @@ from typing_extensions import override
 from onnx_lippa.arrays import Float64, States
 from onnx_lippa.attacks.free_neurons import FreeNeurons, Incumbent, choose_free_neurons
 from onnx_lippa.attacks.lippa import margin_step
-from onnx_lippa.attacks.pgd import MomentumPgd, StepRule, attack_rows
+from onnx_lippa.attacks.pgd import MomentumPgd, attack_rows
 from onnx_lippa.attacks.state import AttackBatch, AttackStage, AttackState
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.reduced.build import NoRelaxationError, reduce_network
@@ -44,7 +44,8 @@ _SMALLEST: Final = 8
 _OTHERS: Final = 24
 """Points whose patterns are compared."""
 _PGD_STEPS: Final = 20
-"""Gradient steps from a solution."""
+_PGD_RULE: Final = MomentumPgd(first=0.2)
+"""Gradient steps from a solution, the first of them short."""
 
 _IN_TURN: Final[tuple[tuple[FreeNeurons, ...], ...]] = (
     (FreeNeurons.DISAGREEING, FreeNeurons.NEAREST),
@@ -75,7 +76,6 @@ class LargeNeighbourhoodSearch(AttackStage):
         max_relative_margin: inputs whose :attr:`AttackState.relative_margin` is not below this
             are left out.
         ways: how free neurons are chosen, in turn while there is no improvement.
-        rule: how PGD moves.
     """
 
     size: int = 120
@@ -85,7 +85,6 @@ class LargeNeighbourhoodSearch(AttackStage):
     seconds: float = 60.0
     max_relative_margin: float = np.inf
     ways: tuple[tuple[FreeNeurons, ...], ...] = _IN_TURN
-    rule: StepRule = field(default_factory=lambda: MomentumPgd(first=0.2))
 
     @override
     def run(self, batch: AttackBatch) -> None:
@@ -208,7 +207,7 @@ class _Search:
     def _run_pgd(self) -> bool:
         """PGD from the point and an LPStep where it ends; True where there is a witness."""
         attack, start = self._attack, self._reduced.embed(self._x[None])[0]
-        runs = attack_rows([attack], [self._number], [start], self._stage.rule, _PGD_STEPS)
+        runs = attack_rows([attack], [self._number], [start], _PGD_RULE, _PGD_STEPS)
         end = runs.best[0]
         with timed([attack.state]):
             pattern = attack.model.network.pattern(end)

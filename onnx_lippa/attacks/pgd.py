@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, TypeAlias, final
 
 import numpy as np
@@ -20,7 +21,7 @@ from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.attacks.state import AttackState, EndPoint
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.onnx_io import GradientRuntime
-from onnx_lippa.spec import Norm, Problem
+from onnx_lippa.spec import InputSet, Norm, Problem
 from onnx_lippa.spec.norms.base import Projector
 from onnx_lippa.state import Work, timed
 from onnx_lippa.witness import Effort, FoundBy
@@ -33,6 +34,49 @@ Accept: TypeAlias = Callable[[int, Floats], bool]
 
 
 @dataclass(frozen=True)
+class Balls:
+    """Balls of one norm, each with its domain: the allowed inputs of the rows of a batch.
+
+    Attributes:
+        center: (n, d) clean inputs.
+        eps: (n,) radii.
+        lower: (n, d) lower bounds of the domains, which differ where features are fixed.
+        upper: (n, d) upper bounds.
+        norm: the norm of all of them.
+    """
+
+    center: Floats
+    eps: Floats
+    lower: Floats
+    upper: Floats
+    norm: Norm
+
+    @classmethod
+    def of(
+        cls, inputs: Sequence[InputSet], dtype: np.dtype[np.floating], eps: Float64 | None = None
+    ) -> Balls:
+        """The inputs of some sets, in a type; with their own radii when eps is None."""
+        center, lower, upper = (
+            np.array([getattr(one, name) for one in inputs], dtype=dtype)
+            for name in ("center", "lower", "upper")
+        )
+        radii = np.array([one.eps for one in inputs]) if eps is None else eps
+        return cls(center, radii.astype(dtype), lower, upper, inputs[0].norm)
+
+    def take(self, kept: Integers) -> Balls:
+        """Some of them."""
+        center, eps, lower, upper = (
+            values[kept] for values in (self.center, self.eps, self.lower, self.upper)
+        )
+        return Balls(center, eps, lower, upper, self.norm)
+
+    @cached_property
+    def project(self) -> Projector:
+        """Moves one point of each row into its ball and domain."""
+        return self.norm.projector(self.center, self.eps, self.lower, self.upper)
+
+
+@dataclass(frozen=True)
 class Iterate:
     """Where the rows of a batch are.
 
@@ -40,11 +84,7 @@ class Iterate:
         x: (n, d) points; a rule may change them in place.
         previous: (n, d) points one step earlier (equal to x at the start).
         gradient: (n, d) gradient of each row's margin at x; may be changed in place.
-        eps: (n,) radii.
-        lower: (n, d) or (d,) lower bounds of the domain.
-        upper: (n, d) or (d,) upper bounds of the domain.
-        norm: the norm of the balls.
-        project: moves points into ball and domain.
+        balls: the allowed inputs.
         step: number of this step, from 0.
         steps: number of steps in all.
     """
@@ -52,11 +92,7 @@ class Iterate:
     x: Floats
     previous: Floats
     gradient: Floats
-    eps: Floats
-    lower: Floats
-    upper: Floats
-    norm: Norm
-    project: Projector
+    balls: Balls
     step: int
     steps: int
 
@@ -66,12 +102,12 @@ class Iterate:
         An ℓ1 step goes to few features, and would go to the same ones for ever once they are at a
         bound.
         """
-        gradient = self.gradient
-        if self.norm.has_sparse_steps:
+        gradient, balls = self.gradient, self.balls
+        if balls.norm.has_sparse_steps:
             down, up = gradient > 0, gradient < 0
-            held = (down & (self.x <= self.lower)) | (up & (self.x >= self.upper))
+            held = (down & (self.x <= balls.lower)) | (up & (self.x >= balls.upper))
             gradient = np.where(held, 0, gradient)
-        return self.norm.steepest_descent(gradient)
+        return balls.norm.steepest_descent(gradient)
 
 
 class StepRule(ABC):
@@ -99,8 +135,8 @@ class Bim(StepRule):
 
     @override
     def move(self, iterate: Iterate) -> Floats:
-        length = np.minimum(self.length, iterate.eps)[:, None].astype(iterate.x.dtype)
-        return iterate.project(iterate.x + length * iterate.direction())
+        length = np.minimum(self.length, iterate.balls.eps)[:, None].astype(iterate.x.dtype)
+        return iterate.balls.project(iterate.x + length * iterate.direction())
 
 
 @final
@@ -123,12 +159,12 @@ class MomentumPgd(StepRule):
         progress = iterate.step / max(1, iterate.steps - 1)
         share = self.first * (self.last / self.first) ** progress
         direction = iterate.direction()
-        direction *= (share * iterate.eps)[:, None].astype(iterate.x.dtype)
+        direction *= (share * iterate.balls.eps)[:, None].astype(iterate.x.dtype)
         if iterate.step > 0 and self.momentum:
             momentum = np.asarray(self.momentum, dtype=iterate.x.dtype)
             direction += momentum * (iterate.x - iterate.previous)
         direction += iterate.x
-        return iterate.project(direction)
+        return iterate.balls.project(direction)
 
 
 @dataclass(frozen=True)
@@ -138,47 +174,21 @@ class RowBatch:
     Attributes:
         owner: (n,) rows of one owner stop together when one of them is a witness.
         start: (n, d) starting points.
-        center: (n, d) clean inputs.
-        eps: (n,) radii.
+        balls: the allowed inputs.
         matrix: (n, m, k) rows of the disjuncts, padded by repetition.
         bound: (n, m) right sides.
-        lower: (n, d) lower bounds of the domains, which differ where features are fixed.
-        upper: (n, d) upper bounds.
-        norm: the norm of all rows.
     """
 
     owner: Integers
     start: Floats
-    center: Floats
-    eps: Floats
+    balls: Balls
     matrix: Floats
     bound: Floats
-    lower: Floats
-    upper: Floats
-    norm: Norm
-
-    @property
-    def count(self) -> int:
-        """Number of rows."""
-        return len(self.owner)
 
     def take(self, kept: Integers) -> RowBatch:
         """Some of the rows."""
-        return RowBatch(
-            self.owner[kept],
-            self.start[kept],
-            self.center[kept],
-            self.eps[kept],
-            self.matrix[kept],
-            self.bound[kept],
-            self.lower[kept],
-            self.upper[kept],
-            self.norm,
-        )
-
-    def projector(self) -> Projector:
-        """Moves one point of each row into its ball and domain."""
-        return self.norm.projector(self.center, self.eps, self.lower, self.upper)
+        owner, start, balls = self.owner[kept], self.start[kept], self.balls.take(kept)
+        return RowBatch(owner, start, balls, self.matrix[kept], self.bound[kept])
 
     def margins(self, logits: Floats) -> tuple[Floats, Floats]:
         """Margins (n,) of logits (n, k), and the weighting (n, k) whose value each one is."""
@@ -205,12 +215,10 @@ def make_rows(
         eps: (rows,) radii; those of the problems when None.
         independent: whether each row goes on where another one of its problem has a witness.
     """
-    shared = problems[0].inputs
-    dtype = shared.dtype
+    dtype = problems[0].inputs.dtype
     chosen = [p.unsafe.disjuncts[j] for p, j in zip(problems, disjuncts, strict=True)]
     most = max(len(disjunct.bound) for disjunct in chosen)
     repeats = [np.arange(most) % len(disjunct.bound) for disjunct in chosen]
-    radii = np.array([problem.inputs.eps for problem in problems]) if eps is None else eps
     with np.errstate(over="ignore"):  # beyond the type it is infinite
         matrix = np.array([c.matrix[r] for c, r in zip(chosen, repeats, strict=True)])
         bound = np.array([c.bound[r] for c, r in zip(chosen, repeats, strict=True)])
@@ -220,13 +228,9 @@ def make_rows(
     return RowBatch(
         owner=np.arange(len(owner)) if independent else np.array(owner, dtype=np.int64),
         start=np.array(starts, dtype=dtype),
-        center=np.array([problem.inputs.center for problem in problems], dtype=dtype),
-        eps=radii.astype(dtype),
+        balls=Balls.of([problem.inputs for problem in problems], dtype, eps),
         matrix=matrix,
         bound=bound,
-        lower=np.array([problem.inputs.lower for problem in problems], dtype=dtype),
-        upper=np.array([problem.inputs.upper for problem in problems], dtype=dtype),
-        norm=shared.norm,
     )
 
 
@@ -264,10 +268,9 @@ def run_pgd(
         deadline: ``time.monotonic()`` at which to stop early.
     """
     best = rows.start.copy()
-    least = np.full(rows.count, np.inf, dtype=rows.start.dtype)
-    alive = np.arange(rows.count)
+    least = np.full(len(best), np.inf, dtype=best.dtype)
+    alive, evaluated = np.arange(len(best)), np.zeros(len(best), dtype=np.int64)
     current, x, previous = rows, rows.start.copy(), rows.start
-    project, evaluated = rows.projector(), np.zeros(rows.count, dtype=np.int64)
     matrix = rows.matrix[:, 0]
     for step in range(steps + 1):
         try:
@@ -292,13 +295,10 @@ def run_pgd(
                 kept = np.flatnonzero(~np.isin(current.owner, sorted(done)))
                 alive, current = alive[kept], current.take(kept)
                 x, previous, gradient = x[kept], previous[kept], gradient[kept]
-                matrix, project = matrix[kept], current.projector()
+                matrix = matrix[kept]
         if last or alive.size == 0:
             break
-        domain = current.lower, current.upper
-        iterate = Iterate(
-            x, previous, gradient, current.eps, *domain, current.norm, project, step, steps
-        )
+        iterate = Iterate(x, previous, gradient, current.balls, step, steps)
         previous, x = x, rule.move(iterate)
     return PgdRuns(best.astype(np.float64), least, evaluated)
 

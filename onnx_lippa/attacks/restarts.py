@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple, final
 
@@ -11,7 +11,7 @@ import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Floats
-from onnx_lippa.attacks.pgd import MomentumPgd, StepRule, attack_rows
+from onnx_lippa.attacks.pgd import Balls, MomentumPgd, attack_rows
 from onnx_lippa.attacks.state import (
     AttackBatch,
     AttackStage,
@@ -62,7 +62,6 @@ class PgdRound(AttackStage):
         max_relative_margin: inputs whose :attr:`AttackState.relative_margin` is not below this
             are left out.
         copies: runs on each disjunct, each from a start of its own.
-        rule: how a run moves.
     """
 
     round: int
@@ -71,7 +70,6 @@ class PgdRound(AttackStage):
     steps: int
     max_relative_margin: float = np.inf
     copies: int = 1
-    rule: StepRule = field(default_factory=MomentumPgd)
 
     @override
     def run(self, batch: AttackBatch) -> None:
@@ -109,7 +107,7 @@ class PgdRound(AttackStage):
         attacks, disjuncts, _ = zip(*runs, strict=True)
         with timed([attack.state for attack in attacks], Work.GRADIENTS):
             starts = draw_starts(self.start, runs, self.round)
-        attack_rows(attacks, disjuncts, starts, self.rule, self.steps, round_=self.round)
+        attack_rows(attacks, disjuncts, starts, MomentumPgd(), self.steps, round_=self.round)
 
 
 def draw_starts(start: Start, runs: Sequence[Run], round_: int) -> list[Float64]:
@@ -150,13 +148,9 @@ def _diversify(
     """The points after some full-length steps that increase random combinations of logits."""
     inputs, model = [attack.inputs for attack in attacks], attacks[0].model
     weighting = np.array([g.uniform(-1.0, 1.0, model.network.output_size) for g in generators])
-    center = np.array([one.center for one in inputs])
-    eps = np.array([one.eps for one in inputs])
-    domain = np.array([one.lower for one in inputs]), np.array([one.upper for one in inputs])
-    norm = inputs[0].norm
-    project = norm.projector(center, eps, *domain)
+    balls = Balls.of(inputs, np.dtype(np.float64))
     x: Floats = np.array(points)
     for _ in range(_DIVERSE_STEPS):
         _, gradient = model.gradient.value_and_gradient(x, weighting)
-        x = project(x + eps[:, None] * norm.steepest_descent(-gradient))
+        x = balls.project(x + balls.eps[:, None] * balls.norm.steepest_descent(-gradient))
     return [row.astype(np.float64) for row in x]

@@ -49,9 +49,6 @@ given."""
 _FEW_ON_GRID: Final = 1 << 14
 _ALL_ON_GRID: Final = 1 << 20
 """Points of a grid that are all evaluated: before anything else, and when all else is done."""
-_GRID_STARTS: Final = 3
-_GRID_STEPS: Final = 60
-"""Starts of grid search after each round of PGD runs, and its moves from each."""
 
 
 def make_schedule(method: AttackMethod, kind: ProblemKind) -> tuple[AttackStage, ...]:
@@ -68,9 +65,9 @@ def _on_grid(stages: tuple[AttackStage, ...]) -> tuple[AttackStage, ...]:
     for stage, following in zip_longest(stages, stages[1:]):
         searched.append(stage)
         if isinstance(stage, RadiusBracketing):
-            searched.append(GridSearch(None, _GRID_STARTS, _GRID_STEPS))
+            searched.append(GridSearch(None))
         elif isinstance(stage, PgdRound | Shrinking) and _round_of(following) != stage.round:
-            searched.append(GridSearch(stage.round, _GRID_STARTS, _GRID_STEPS, stage.round == 0))
+            searched.append(GridSearch(stage.round))
     return (*searched, GridEnumeration(_ALL_ON_GRID))
 
 
@@ -102,7 +99,7 @@ def _within(method: AttackMethod, cheap: bool) -> tuple[AttackStage, ...]:
     if lps and lps.region_steps:
         given = lps.lp_steps is not None
         if cheap and not given:
-            stages.append(RegionLocalSearch(_SEARCHES, _SEARCH_STEPS, MOST_FEATURES))
+            stages.append(RegionLocalSearch(_SEARCHES, _SEARCH_STEPS))
         stages.append(Algorithm1(lps.region_steps, math.inf if given or cheap else _NEAR))
     stages += _neighbourhood(method, math.inf if cheap else _NEAR)
     return tuple(stages)
@@ -127,7 +124,7 @@ def _for_property(method: AttackMethod) -> tuple[AttackStage, ...]:
         PgdRound(0, Start.CLEAN, None, min(_SCAN_STEPS, steps)),
     ]
     if solves_regions:
-        stages.append(RegionLocalSearch(_SEARCHES, _SEARCH_STEPS, MOST_FEATURES))
+        stages.append(RegionLocalSearch(_SEARCHES, _SEARCH_STEPS))
     stages.append(PgdRound(0, Start.CLEAN, None, steps))
     for round_ in range(method.rounds + 1):
         if round_ > 0:
@@ -139,7 +136,7 @@ def _for_property(method: AttackMethod) -> tuple[AttackStage, ...]:
             thorough = Stream.THOROUGH_RANDOM_SEARCH
             stages.append(RandomSearch(_ALL_POINTS, _ALL_SECONDS, thorough))
             if solves_regions:
-                stages.append(RegionLocalSearch(4 * _SEARCHES, 4 * _SEARCH_STEPS, MOST_FEATURES))
+                stages.append(RegionLocalSearch(4 * _SEARCHES, 4 * _SEARCH_STEPS))
     if lps and lps.region_steps:
         stages.append(Algorithm1(lps.region_steps))
     stages += _neighbourhood(method, math.inf)
