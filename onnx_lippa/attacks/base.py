@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final, Self, final
+from typing import ClassVar, Final, Self
 
 import numpy as np
 from typing_extensions import override
@@ -32,30 +32,6 @@ def require_least(name: str, value: int, least: int) -> None:
     """Refuses an option below its least value."""
     if value < least:
         raise InputError(f"{name} is {value}: give a number of at least {least}")
-
-
-@final
-@dataclass(frozen=True)
-class ProblemKind:
-    """What the stages of an attack depend on, besides the method.
-
-    Attributes:
-        minimize: whether the nearest witness is sought.
-        is_property: whether inputs are cases of a property.
-        on_grid: whether features take multiples of a step only.
-        is_cheap: whether evaluations cost next to nothing, so that no work is saved.
-    """
-
-    minimize: bool = False
-    is_property: bool = False
-    on_grid: bool = False
-    is_cheap: bool = False
-
-    @classmethod
-    def of(cls, problem: Problem, network: Network) -> Self:
-        """The kind of a problem, and of those that share its norm and domain."""
-        on_grid = problem.inputs.grid is not None
-        return cls(problem.minimize, problem.claim is not None, on_grid, is_cheap(network))
 
 
 @dataclass(frozen=True)
@@ -87,8 +63,13 @@ class AttackMethod(SingleStage):
         return _RESTARTS if self.restarts is None else self.restarts
 
     @abstractmethod
-    def schedule(self, kind: ProblemKind) -> tuple[AttackStage, ...]:
-        """The stages of the attack, in order."""
+    def schedule(self, problem: Problem, is_cheap: bool) -> tuple[AttackStage, ...]:
+        """The stages of the attack, in order.
+
+        Args:
+            problem: a problem; the others have the same norm, domain and aim.
+            is_cheap: whether evaluations cost next to nothing, so that no work is saved.
+        """
 
     @property
     @abstractmethod
@@ -130,11 +111,10 @@ class AttackMethod(SingleStage):
     def solve(self, model: Model, problems: Sequence[Problem], budget: Budget) -> Iterator[Result]:
         if not problems:
             return
-        first = problems[0]
-        engine = self.make_engine(model.network, first.inputs.norm)
+        engine = self.make_engine(model.network, problems[0].inputs.norm)
         batch = AttackBatch(problems, model, engine, budget)
         left = list(batch.attacks)
-        for stage in self.schedule(ProblemKind.of(first, model.network)):
+        for stage in self.schedule(problems[0], is_cheap(model.network)):
             yield from (attack.state.result() for attack in left if not attack.state.is_open)
             left = [attack for attack in left if attack.state.is_open]
             if not left:

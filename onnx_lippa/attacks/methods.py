@@ -9,10 +9,11 @@ from typing import Any, ClassVar, Final, TypedDict, Unpack, final
 
 from typing_extensions import override
 
-from onnx_lippa.attacks.base import AttackMethod, LpMethod, ProblemKind, require_least
+from onnx_lippa.attacks.base import AttackMethod, LpMethod, require_least
 from onnx_lippa.attacks.schedule import make_schedule
 from onnx_lippa.attacks.state import AttackStage
 from onnx_lippa.errors import InputError
+from onnx_lippa.spec import Problem
 
 
 @final
@@ -23,8 +24,8 @@ class Pgd(AttackMethod):
     name: ClassVar[str] = "pgd"
 
     @override
-    def schedule(self, kind: ProblemKind) -> tuple[AttackStage, ...]:
-        return make_schedule(self, kind)
+    def schedule(self, problem: Problem, is_cheap: bool) -> tuple[AttackStage, ...]:
+        return make_schedule(self, problem, is_cheap)
 
     @property
     @override
@@ -40,8 +41,8 @@ class Lippa(LpMethod):
     name: ClassVar[str] = "lippa"
 
     @override
-    def schedule(self, kind: ProblemKind) -> tuple[AttackStage, ...]:
-        return make_schedule(self, kind)
+    def schedule(self, problem: Problem, is_cheap: bool) -> tuple[AttackStage, ...]:
+        return make_schedule(self, problem, is_cheap)
 
     @override
     def escalate(self, restarts: int) -> LippaMip:
@@ -64,8 +65,8 @@ class LippaMip(LpMethod):
     name: ClassVar[str] = "lippa+mip"
 
     @override
-    def schedule(self, kind: ProblemKind) -> tuple[AttackStage, ...]:
-        return make_schedule(self, kind)
+    def schedule(self, problem: Problem, is_cheap: bool) -> tuple[AttackStage, ...]:
+        return make_schedule(self, problem, is_cheap)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,7 +6,7 @@ import math
 from itertools import zip_longest
 from typing import Final
 
-from onnx_lippa.attacks.base import AttackMethod, ProblemKind
+from onnx_lippa.attacks.base import AttackMethod
 from onnx_lippa.attacks.grid import GridEnumeration, GridSearch
 from onnx_lippa.attacks.lippa import Algorithm1, LpStepsAtEnds, RegionLocalSearch
 from onnx_lippa.attacks.minimal import LpRefinement, NearestRegions, RadiusBracketing, Shrinking
@@ -14,6 +14,7 @@ from onnx_lippa.attacks.neighbourhood import LargeNeighbourhoodSearch
 from onnx_lippa.attacks.random_search import MOST_FEATURES, RandomSearch
 from onnx_lippa.attacks.restarts import PgdRound, Start
 from onnx_lippa.attacks.state import AttackStage, Stream
+from onnx_lippa.spec import Problem
 
 _SCAN_STEPS: Final = 20
 """Steps towards the nearest disjunct, which break the easy inputs, and then towards all, which tell
@@ -51,12 +52,15 @@ _ALL_ON_GRID: Final = 1 << 20
 """Points of a grid that are all evaluated: before anything else, and when all else is done."""
 
 
-def make_schedule(method: AttackMethod, kind: ProblemKind) -> tuple[AttackStage, ...]:
-    """The stages of an attack on problems of a kind, in order."""
-    if kind.is_property:
+def make_schedule(
+    method: AttackMethod, problem: Problem, is_cheap: bool
+) -> tuple[AttackStage, ...]:
+    """The stages of :meth:`AttackMethod.schedule`."""
+    if problem.claim is not None:
         return _for_property(method)
-    stages = _nearest(method, kind) if kind.minimize else _within(method, kind.is_cheap)
-    return _on_grid(stages) if kind.on_grid else stages
+    on_grid = problem.inputs.grid is not None
+    stages = _nearest(method, is_cheap, on_grid) if problem.minimize else _within(method, is_cheap)
+    return _on_grid(stages) if on_grid else stages
 
 
 def _on_grid(stages: tuple[AttackStage, ...]) -> tuple[AttackStage, ...]:
@@ -143,10 +147,10 @@ def _for_property(method: AttackMethod) -> tuple[AttackStage, ...]:
     return tuple(stages)
 
 
-def _nearest(method: AttackMethod, kind: ProblemKind) -> tuple[AttackStage, ...]:
+def _nearest(method: AttackMethod, cheap: bool, on_grid: bool) -> tuple[AttackStage, ...]:
     """The nearest adversarial example: bracket its distance, then PGD and LPSteps in turn."""
     lps = method.lps if method.lps and method.lps.region_steps else None
-    near, steps = math.inf if kind.is_cheap else _NEAR, method.gradient_steps
+    near, steps = math.inf if cheap else _NEAR, method.gradient_steps
     # Where there is a radius too, these find any example within it; else they have nothing to do.
     stages: list[AttackStage] = [
         RandomSearch(_FEW_POINTS),
@@ -155,7 +159,7 @@ def _nearest(method: AttackMethod, kind: ProblemKind) -> tuple[AttackStage, ...]
         PgdRound(1, Start.DIVERSE, None, steps, near),
         *_neighbourhood(method, near),
     ]
-    half, disjuncts = max(1, steps // 2), None if kind.is_cheap else _HOPEFUL
+    half, disjuncts = max(1, steps // 2), None if cheap else _HOPEFUL
     stages.append(RadiusBracketing(_BRACKETS, disjuncts, half, method.rounds))
     rounds = _SHRINKINGS if method.restarts is None else method.restarts
     for round_ in range(rounds):
@@ -166,6 +170,6 @@ def _nearest(method: AttackMethod, kind: ProblemKind) -> tuple[AttackStage, ...]
         stages.append(LpRefinement(lps.region_steps))
         if lps.lp_steps is not None:
             stages.append(NearestRegions(lps.lp_steps))
-        elif kind.is_cheap and not kind.on_grid:  # LPs know no grid
+        elif cheap and not on_grid:  # LPs know no grid
             stages.append(NearestRegions(_CHEAP_REGIONS, MOST_FEATURES))
     return tuple(stages)

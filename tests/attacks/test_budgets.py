@@ -10,12 +10,11 @@ import pytest
 from onnx_lippa import Verdict, attack
 from onnx_lippa.attacks import Lippa
 from onnx_lippa.attacks import restarts as restarts_module
-from onnx_lippa.attacks.base import ProblemKind
 from onnx_lippa.attacks.lippa import Algorithm1, LpStepsAtEnds
 from onnx_lippa.attacks.random_search import RandomSearch
 from onnx_lippa.attacks.restarts import PgdRound
 from onnx_lippa.onnx_io import load
-from tests.support.attacks import digits, linear_file, mlp_file, plain_outputs
+from tests.support.attacks import digits, linear_file, mlp_file, plain_outputs, problems_of
 from tests.support.one_hidden_layer import layers_file, least_distance, one_hidden_layer
 
 
@@ -64,8 +63,10 @@ def test_lp_steps_end_where_there_is_no_other_region(tmp_path):
 
 
 def test_gates_are_only_where_nobody_named_a_budget():
+    (problem,) = problems_of(*digits(), [0])
+
     def gates(kind, **settings):
-        stages = Lippa(**settings).schedule(ProblemKind())
+        stages = Lippa(**settings).schedule(problem, is_cheap=False)
         return [stage.max_relative_margin for stage in stages if isinstance(stage, kind)]
 
     for kind in (PgdRound, LpStepsAtEnds):
@@ -73,9 +74,9 @@ def test_gates_are_only_where_nobody_named_a_budget():
         assert not any(math.isfinite(gate) for gate in gates(kind, restarts=8))
     assert all(math.isfinite(gate) for gate in gates(Algorithm1))
     assert not any(math.isfinite(gate) for gate in gates(Algorithm1, lp_steps=8))
-    for stage in Lippa().schedule(ProblemKind(is_cheap=True)):
+    for stage in Lippa().schedule(problem, is_cheap=True):
         assert not math.isfinite(getattr(stage, "max_relative_margin", math.inf))
-    assert isinstance(Lippa().schedule(ProblemKind())[0], RandomSearch)
+    assert isinstance(Lippa().schedule(problem, is_cheap=False)[0], RandomSearch)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l1", "l2"])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from onnx_lippa import InputError, Verdict, attack, state
 from onnx_lippa.attacks import Lippa, LippaMip, Pgd, make_attack, neighbourhood
-from onnx_lippa.attacks.base import ProblemKind
 from onnx_lippa.attacks.free_neurons import FreeNeurons, Incumbent, choose_free_neurons
 from onnx_lippa.attacks.neighbourhood import LargeNeighbourhoodSearch
 from onnx_lippa.attacks.state import AttackBatch
@@ -21,7 +21,7 @@ from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ir.pattern import UNDECIDED, read_signs
 from onnx_lippa.onnx_io import Model, load
-from onnx_lippa.spec import InputSet, Problem, UnsafeSet, get_norm
+from onnx_lippa.spec import Grid, InputSet, Problem, UnsafeSet, get_norm
 from onnx_lippa.state import Budget
 from onnx_lippa.witness import FoundBy
 from tests.support.attacks import RADII, digits, fingerprints, mlp_file, outcomes_of, plain_outputs
@@ -210,14 +210,16 @@ def test_far_disjuncts_are_left_out(tmp_path):
     assert mine.attacks[0].state.effort.mips == 0
 
 
-def test_plans():
-    for kind in (ProblemKind(), ProblemKind(is_property=True), ProblemKind(on_grid=True)):
-        plain, more = Lippa().schedule(kind), LippaMip().schedule(kind)
+def test_plans(tmp_path):
+    problem = case(tmp_path, 0)[1]
+    on_grid = replace(problem, inputs=replace(problem.inputs, grid=Grid(np.full(2, 0.25))))
+    for kind in (problem, replace(problem, claim=mock.sentinel.claim), on_grid):
+        plain, more = Lippa().schedule(kind, False), LippaMip().schedule(kind, False)
         assert [stage for stage in more if not isinstance(stage, LargeNeighbourhoodSearch)] == list(
             plain
         )
         assert sum(isinstance(stage, LargeNeighbourhoodSearch) for stage in more) == 1
-    assert not any(isinstance(s, LargeNeighbourhoodSearch) for s in Pgd().schedule(ProblemKind()))
+    assert not any(isinstance(s, LargeNeighbourhoodSearch) for s in Pgd().schedule(problem, False))
 
 
 def test_names(tmp_path):

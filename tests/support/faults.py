@@ -18,7 +18,6 @@ from threadpoolctl import threadpool_info
 from typing_extensions import override
 
 from onnx_lippa.attacks import LpMethod
-from onnx_lippa.attacks.base import ProblemKind
 from onnx_lippa.attacks.schedule import make_schedule
 from onnx_lippa.attacks.state import AttackStage
 from onnx_lippa.ending import Ending
@@ -111,8 +110,8 @@ class FaultyMethod(LpMethod):
     name: ClassVar[str] = "faulty"
 
     @override
-    def schedule(self, kind: ProblemKind) -> tuple[AttackStage, ...]:
-        return make_schedule(self, kind)
+    def schedule(self, problem: Problem, is_cheap: bool) -> tuple[AttackStage, ...]:
+        return make_schedule(self, problem, is_cheap)
 
     @override
     def solve(self, model: Model, problems: Sequence[Problem], budget: Budget) -> Iterator[Result]:

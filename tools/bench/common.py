@@ -19,7 +19,6 @@ from typing import Any
 
 from onnx_lippa.arrays import Floats, Integers
 from onnx_lippa.attacks import AttackMethod, Lippa
-from onnx_lippa.attacks.base import ProblemKind
 from onnx_lippa.attacks.state import AttackBatch
 from onnx_lippa.data import open_data
 from onnx_lippa.onnx_io import Model
@@ -151,6 +150,6 @@ def attacked(
     method = method or Lippa()
     engine = method.make_engine(model.network, problems[0].inputs.norm)
     batch = AttackBatch(problems, model, engine, Budget())
-    for stage in method.schedule(ProblemKind()):
+    for stage in method.schedule(problems[0], is_cheap=False):
         stage.run(batch)
     return batch
