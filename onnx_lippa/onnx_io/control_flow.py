@@ -11,8 +11,7 @@ import onnx
 
 from onnx_lippa.arrays import AnyArray
 from onnx_lippa.errors import Unsupported
-from onnx_lippa.onnx_io.limits import SizeLimits
-from onnx_lippa.onnx_io.node import Attribute, Constant, Operand
+from onnx_lippa.onnx_io.node import Constant, Node, Operand
 
 _MOST_ENTRIES: Final = 10_000
 
@@ -35,26 +34,16 @@ Body: TypeAlias = Callable[[onnx.GraphProto, Mapping[str, Value]], list[Value]]
 
 
 @dataclass(frozen=True)
-class UnrolledNode:
+class UnrolledNode(Node[Value]):
     """A node that chooses or repeats subgraphs, or takes or returns a sequence.
 
     Attributes:
-        operands: its inputs in order.
-        attributes: its attributes by name, subgraphs excepted.
         graphs: its subgraphs by the name of the attribute.
         run: imports one of them.
-        limits: how large constants may become.
     """
 
-    operands: tuple[Value, ...]
-    attributes: Mapping[str, Attribute]
     graphs: Mapping[str, onnx.GraphProto]
     run: Body
-    limits: SizeLimits
-
-    def operand(self, position: int) -> Value:
-        """An input; None where it is absent."""
-        return self.operands[position] if position < len(self.operands) else None
 
     def sequence(self) -> tuple[Operand, ...]:
         """The entries of the first input."""
@@ -65,46 +54,18 @@ class UnrolledNode:
 
     def tensor(self, position: int) -> Operand:
         """An input that is a tensor; None where it is absent."""
-        value = self.operand(position)
-        if isinstance(value, TensorSequence):
-            raise Unsupported(f"its input {position} must be a tensor, not a sequence")
-        return value
+        said = f"its input {position} must be a tensor, not a sequence"
+        return require_tensor(self.operand(position), said)
 
-    def integer(self, name: str, default: int) -> int:
-        """An attribute that is an integer."""
-        value = self.attributes.get(name, default)
-        if not isinstance(value, int):
-            raise Unsupported(f"its attribute {name} must be an integer")
-        return value
-
-    def integers(self, name: str, default: Sequence[int]) -> list[int]:
-        """An attribute that is a list of integers."""
-        value = self.attributes.get(name, list(default))
-        if not isinstance(value, list) or not all(isinstance(entry, int) for entry in value):
-            raise Unsupported(f"its attribute {name} must be a list of integers")
-        return [int(entry) for entry in value]
-
-    def place(self, position: int, most: int) -> int | None:
-        """A constant nonnegative place of a sequence; None where it is absent."""
+    def place(self, position: int, most: int, default: int | None = None) -> int:
+        """A constant place of a sequence, made nonnegative; the default where it is absent."""
         value = self.tensor(position)
-        if value is None:
-            return None
-        if not isinstance(value, Constant) or len(value.integers) != 1:
-            raise Unsupported("its position must be a constant")
-        (place,) = value.integers
+        if value is None and default is not None:
+            return default
+        place = _number(value, "its position")
         if not -most <= place < most:
             raise Unsupported(f"its position {place} is outside a sequence of {most}")
         return place % most
-
-    def arrays(self) -> list[AnyArray]:
-        """The entries of the first input, which must be constants."""
-        entries = [entry for entry in self.sequence() if isinstance(entry, Constant)]
-        if not entries or len(entries) != len(self.sequence()):
-            raise Unsupported("it joins a sequence that is empty or not of constants only")
-        values = [entry.value for entry in entries]
-        if sum(value.nbytes for value in values) > self.limits.constant:
-            raise Unsupported("it joins more than fits into the memory that loading may take")
-        return values
 
     def graph(self, name: str) -> onnx.GraphProto:
         """A subgraph."""
@@ -121,17 +82,17 @@ class UnrolledNode:
         names = [value.name for value in graph.input]
         return self.run(graph, dict(zip(names, values, strict=True)))
 
-    def stack(self, values: Sequence[Value], axis: int = 0) -> Constant:
-        """Constants of one shape along a new axis."""
-        arrays = [value.value for value in values if isinstance(value, Constant)]
-        if not arrays or len(arrays) != len(values):
-            raise Unsupported("what it collects must be constants, and at least one")
+    def join(self, values: Sequence[Value], axis: int, along_new: bool = True) -> Constant:
+        """Constants along a new axis, or along one of theirs."""
+        arrays = [_array(value, "what it joins") for value in values]
+        if not arrays:
+            raise Unsupported("it joins an empty sequence")
         if sum(array.nbytes for array in arrays) > self.limits.constant:
-            raise Unsupported("it collects more than fits into the memory that loading may take")
+            raise Unsupported("it joins more than fits into the memory that loading may take")
         try:
-            return Constant(np.stack(arrays, axis))
+            return Constant((np.stack if along_new else np.concatenate)(arrays, axis))
         except ValueError as error:
-            raise Unsupported("what it collects has several shapes") from error
+            raise Unsupported("the shapes of what it joins do not fit together") from error
 
 
 def _branch(node: UnrolledNode) -> list[Value]:
@@ -153,13 +114,13 @@ def _loop(node: UnrolledNode) -> list[Value]:
         carried, scanned = results[: len(carried)], results[len(carried) :]
         collected.append(scanned)
         done += 1
-    return [*carried, *(node.stack(values) for values in zip(*collected, strict=True))]
+    return [*carried, *(node.join(values, 0) for values in zip(*collected, strict=True))]
 
 
 def _scan(node: UnrolledNode) -> list[Value]:
     body = node.graph("body")
-    count = node.attributes.get("num_scan_inputs", 0)
-    if not isinstance(count, int) or not 0 < count <= len(node.operands):
+    count = node.integer("num_scan_inputs", 0)
+    if not 0 < count <= len(node.operands):
         raise Unsupported("its attribute num_scan_inputs does not fit its inputs")
     carried, given = list(node.operands[:-count]), node.operands[-count:]
     sources = [_array(value, "what it scans") for value in given]
@@ -186,34 +147,25 @@ def _scan(node: UnrolledNode) -> list[Value]:
         raise Unsupported("its axes and directions do not fit its outputs")
     columns = [list(column) for column in zip(*collected, strict=True)]
     joined = [
-        node.stack(column[::-1] if back else column, axis)
+        node.join(column[::-1] if back else column, axis)
         for column, axis, back in zip(columns, targets, turned, strict=True)
     ]
     return [*carried, *joined]
 
 
 def _map(node: UnrolledNode) -> list[Value]:
-    body, first = node.graph("body"), node.operand(0)
-    if not isinstance(first, TensorSequence):
-        raise Unsupported("its first input must be a sequence of tensors")
-    length = len(first.entries)
-    rows = []
-    for place in range(length):
-        values: list[Value] = []
-        for operand in node.operands:
-            if isinstance(operand, TensorSequence):
-                if len(operand.entries) != length:
-                    raise Unsupported("its sequences have several lengths")
-                values.append(operand.entries[place])
-            else:
-                values.append(operand)
-        rows.append(node.bind(body, values))
-    if any(isinstance(value, TensorSequence) for row in rows for value in row):
-        raise Unsupported("it gives sequences of sequences")
-    columns = zip(*rows, strict=True) if rows else [()] * len(body.output)
+    body, length = node.graph("body"), len(node.sequence())
+    columns: list[Sequence[Value]] = []
+    for operand in node.operands:
+        entries = operand.entries if isinstance(operand, TensorSequence) else (operand,) * length
+        if len(entries) != length:
+            raise Unsupported("its sequences have several lengths")
+        columns.append(entries)
+    rows = [node.bind(body, values) for values in zip(*columns, strict=True)]
+    results = zip(*rows, strict=True) if rows else [()] * len(body.output)
+    said = "it gives sequences of sequences"
     return [
-        TensorSequence(tuple(v for v in column if not isinstance(v, TensorSequence)))
-        for column in columns
+        TensorSequence(tuple(require_tensor(value, said) for value in column)) for column in results
     ]
 
 
@@ -229,27 +181,22 @@ def _empty(node: UnrolledNode) -> list[Value]:
 
 def _at(node: UnrolledNode) -> list[Value]:
     entries = node.sequence()
-    place = node.place(1, len(entries))
-    if place is None:
-        raise Unsupported("its position is left out")
-    return [entries[place]]
+    return [entries[node.place(1, len(entries))]]
 
 
 def _insert(node: UnrolledNode) -> list[Value]:
     entries = node.sequence()
     if len(entries) >= _MOST_ENTRIES:
         raise Unsupported(f"its sequence has more than {_MOST_ENTRIES:,} entries")
-    given = node.place(2, len(entries) + 1)
-    place = len(entries) if given is None else given
+    place = node.place(2, len(entries) + 1, default=len(entries))
     return [TensorSequence((*entries[:place], node.tensor(1), *entries[place:]))]
 
 
 def _erase(node: UnrolledNode) -> list[Value]:
     entries = node.sequence()
-    given = node.place(1, len(entries))
-    place = len(entries) - 1 if given is None else given
     if not entries:
         raise Unsupported("its sequence is empty")
+    place = node.place(1, len(entries), default=len(entries) - 1)
     return [TensorSequence((*entries[:place], *entries[place + 1 :]))]
 
 
@@ -258,26 +205,18 @@ def _length(node: UnrolledNode) -> list[Value]:
 
 
 def _concatenate(node: UnrolledNode) -> list[Value]:
-    values, axis = node.arrays(), node.integer("axis", 0)
-    join = np.stack if node.integer("new_axis", 0) else np.concatenate
-    try:
-        return [Constant(join(values, axis))]
-    except ValueError as error:
-        raise Unsupported("the tensors of its sequence do not fit together") from error
+    along_new = node.integer("new_axis", 0) != 0
+    return [node.join(node.sequence(), node.integer("axis", 0), along_new)]
 
 
 def _split(node: UnrolledNode) -> list[Value]:
-    value, sizes = node.tensor(0), node.tensor(1)
-    axis = node.integer("axis", 0)
-    if not isinstance(value, Constant) or not (sizes is None or isinstance(sizes, Constant)):
-        raise Unsupported("sequences are made of constants only: export the model without them")
-    array = value.value
-    if not -array.ndim <= axis < array.ndim:
-        raise Unsupported(f"its axis {axis} is outside a tensor of rank {array.ndim}")
+    array, sizes = _array(node.tensor(0), "what it splits"), node.tensor(1)
+    given = None if sizes is None else Constant(_array(sizes, "the sizes of its parts"))
+    axis = node.axis(array.ndim)
     extent = array.shape[axis]
-    keeps = sizes is not None or node.integer("keepdims", 1) != 0
-    lengths = (1,) if sizes is None else sizes.integers
-    if sizes is None or sizes.value.ndim == 0:
+    keeps = given is not None or node.integer("keepdims", 1) != 0
+    lengths = (1,) if given is None else given.integers
+    if given is None or given.value.ndim == 0:
         step = max(1, lengths[0])
         lengths = (step,) * (extent // step) + ((extent % step,) if extent % step else ())
     if sum(lengths) != extent or min(lengths, default=1) < 0 or len(lengths) > _MOST_ENTRIES:
@@ -308,19 +247,28 @@ def is_unrolled(op: str) -> bool:
     return op in _OPERATORS
 
 
-def unroll(op: str, node: UnrolledNode) -> list[Value]:
+def unroll(node: UnrolledNode) -> list[Value]:
     """The outputs of a branch, a loop or an operator on sequences.
 
     Raises:
         Unsupported: a condition, a count or a position depends on the input, or shapes do not fit.
     """
-    return _OPERATORS[op](node)
+    return _OPERATORS[node.op](node)
+
+
+def require_tensor(value: Value, said: str) -> Operand:
+    """The value; raises Unsupported with this message where it is a sequence."""
+    if isinstance(value, TensorSequence):
+        raise Unsupported(said)
+    return value
 
 
 def _array(value: Value, what: str) -> AnyArray:
+    if value is None:
+        raise Unsupported(f"{what} is left out")
     if not isinstance(value, Constant):
         raise Unsupported(
-            f"{what} depends on the input: export a model without control flow that does"
+            f"{what} depends on the input: export the model without control flow and sequences"
         )
     return value.value
 

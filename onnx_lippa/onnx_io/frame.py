@@ -7,12 +7,12 @@ with all axes of the graph.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from onnx_lippa.arrays import AnyArray, Float64, Shape
+from onnx_lippa.arrays import Float64, Shape
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.base import Layer
 from onnx_lippa.ir.layers.reduce_sum import Expand
@@ -35,6 +35,12 @@ class Frame:
     source: Shape
     axes: tuple[int, ...]
     batched: bool
+
+    @property
+    def axis(self) -> int:
+        """The only axis."""
+        (axis,) = self.axes
+        return axis
 
     def convert(self, *layers: Layer, position: int = 0) -> Conversion:
         """The node as a chain of layers on ``source``."""
@@ -130,18 +136,16 @@ class Broadcast:
     Attributes:
         positions: positions of the computed operands among the node's operands.
         sources: their sample shapes, which broadcast to ``shape``.
+        constants: the constant operands by position, without a batch axis.
         shape: sample shape of the result.
         batched: whether the result has a batch axis in front of that.
     """
 
     positions: tuple[int, ...]
     sources: tuple[Shape, ...]
+    constants: Mapping[int, Float64]
     shape: Shape
     batched: bool
-
-    def constant(self, value: AnyArray) -> AnyArray:
-        """A constant operand without its batch axis, if it has one."""
-        return value[0] if value.ndim > len(self.shape) else value
 
     def expand(self) -> tuple[Layer, ...]:
         """The layers that broadcast the only computed operand to the result's shape."""
@@ -162,23 +166,19 @@ def broadcast_operands(node: NodeView) -> Broadcast:
     Raises:
         Unsupported: an operand is absent, or they do not broadcast.
     """
-    shapes = []
-    for position, operand in enumerate(node.operands):
-        if operand is None:
-            raise Unsupported(f"its input {position} is left out")
-        shapes.append(operand.value.shape if isinstance(operand, Constant) else operand.graph_shape)
+    tensors = [node.tensor(position) for position in range(len(node.operands))]
+    shapes = [tensor.graph_shape for tensor in tensors]
     try:
         whole = np.broadcast_shapes(*shapes)
     except ValueError as error:
         listed = " and ".join(map(str, shapes))
         raise Unsupported(f"tensors of shapes {listed} do not broadcast") from error
     node.limits.require_elements(whole)
-    computed = {i: o for i, o in enumerate(node.operands) if isinstance(o, Computed)}
-    longest = [operand for operand in computed.values() if operand.rank == len(whole)]
-    batched = len(longest) > 0 and whole[:1] == (1,) and all(operand.batched for operand in longest)
-    return Broadcast(
-        tuple(computed),
-        tuple(operand.shape for operand in computed.values()),
-        whole[1:] if batched else whole,
-        batched,
-    )
+    positions = node.only_computed()
+    computed = [node.computed(position) for position in positions]
+    longest = [x.batched for x in computed if x.rank == len(whole)]
+    batched = whole[:1] == (1,) and len(longest) > 0 and all(longest)
+    shape = whole[1:] if batched else whole
+    weights = {i: c.weight for i, c in enumerate(tensors) if isinstance(c, Constant)}
+    constants = {i: w[0] if w.ndim > len(shape) else w for i, w in weights.items()}
+    return Broadcast(positions, tuple(x.shape for x in computed), constants, shape, batched)

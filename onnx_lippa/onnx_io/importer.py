@@ -7,20 +7,26 @@ own layers work on any number of samples, and how many the graph itself takes at
 
 from __future__ import annotations
 
-from collections import ChainMap, Counter
+from collections import ChainMap
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 import onnx
 
-from onnx_lippa.arrays import AnyArray, Shape, size
+from onnx_lippa.arrays import AnyArray
 from onnx_lippa.errors import ModelError, NodeProblem, Unsupported, UnsupportedModelError
 from onnx_lippa.ir.layers.reshape import Reshape, merge_reshapes
 from onnx_lippa.ir.network import Network, OutputActivation
 from onnx_lippa.ir.passes import Step
-from onnx_lippa.onnx_io.control_flow import TensorSequence, UnrolledNode, Value, is_unrolled, unroll
+from onnx_lippa.onnx_io.control_flow import (
+    UnrolledNode,
+    Value,
+    is_unrolled,
+    require_tensor,
+    unroll,
+)
 from onnx_lippa.onnx_io.folding import fold, is_constant, require_finite
 from onnx_lippa.onnx_io.graph import (
     STANDARD,
@@ -38,6 +44,14 @@ from onnx_lippa.onnx_io.limits import DEFAULT_LIMITS, Budget, SizeLimits
 from onnx_lippa.onnx_io.node import Computed, Constant, Conversion, NodeView, Operand
 from onnx_lippa.onnx_io.operators.registry import converter_for, why_refused
 from onnx_lippa.onnx_io.reader import ModelFile
+
+_DEEPEST: Final = 16
+"""How deep branches and loops may be nested."""
+_TOO_LARGE: Final = "it needs more memory than there is: check its shapes and export it again"
+
+
+class _DependsOnProblem(Exception):  # noqa: N818  # a signal, not an error
+    """The node takes the result of one that could not be converted."""
 
 
 @dataclass
@@ -57,7 +71,17 @@ class _Builder:
     taken: frozenset[str] = frozenset()
     lost: MutableMapping[str, bool] = field(default_factory=dict)
     depth: int = 0
-    elements: Counter[str] = field(default_factory=Counter)
+
+    def add_initializer(self, tensor: onnx.TensorProto) -> None:
+        """Takes a weight of the graph, or notes why it cannot be used."""
+        try:
+            value = read_tensor(tensor)
+            require_finite(value)
+        except Unsupported as reason:
+            self.problems.append(NodeProblem(tensor.name, "initializer", str(reason)))
+            self.lost[tensor.name] = True
+        else:
+            self.operands[tensor.name] = Constant(value)
 
     def add(self, node: onnx.NodeProto) -> None:
         """Converts one node, or notes why it is not supported."""
@@ -65,12 +89,14 @@ class _Builder:
         op = full_name(node)
         try:
             self._convert(node, name)
-        except (Unsupported, MemoryError, OverflowError) as reason:
-            said = str(reason) if isinstance(reason, Unsupported) else _TOO_LARGE
-            self.problems.append(NodeProblem(name, op, said))
-            self.lost.update(dict.fromkeys(node.output, self._is_constant(node)))
-        except _DependsOnProblem:  # the node it needs is on the list already
-            self.lost.update(dict.fromkeys(node.output, self._is_constant(node)))
+            return
+        except Unsupported as reason:
+            self.problems.append(NodeProblem(name, op, str(reason)))
+        except (MemoryError, OverflowError):
+            self.problems.append(NodeProblem(name, op, _TOO_LARGE))
+        except _DependsOnProblem:
+            pass  # the node it needs is on the list already
+        self.lost.update(dict.fromkeys(node.output, self._is_constant(node)))
 
     def _is_constant(self, node: onnx.NodeProto) -> bool:
         """Whether all operands of a node are constants."""
@@ -90,7 +116,8 @@ class _Builder:
             return
         if subgraphs(node):
             raise Unsupported("it holds a graph, which its operator has no use for: export again")
-        operands = tuple(map(_tensor, values))
+        said = "it takes a sequence, where its operator takes tensors: export again"
+        operands = tuple(require_tensor(value, said) for value in values)
         if standard and is_constant(node.op_type, [isinstance(o, Computed) for o in operands]):
             self._fold(node, operands)
             return
@@ -100,10 +127,14 @@ class _Builder:
         if standard:
             check_form(node, self.model.opset)
         view = NodeView(
-            node.op_type, operands, read_attributes(node), self.model.opset,
-            sum(map(bool, node.output)), tuple(output in self.taken for output in node.output),
-            self.budget.limits,
-        )  # fmt: skip
+            node.op_type,
+            operands,
+            read_attributes(node),
+            self.model.opset,
+            sum(map(bool, node.output)),
+            tuple(output in self.taken for output in node.output),
+            limits=self.budget.limits,
+        )
         converted = converter(view)
         results = converted if isinstance(converted, tuple) else (converted,)
         for tensor, result in zip(node.output, results, strict=False):
@@ -125,11 +156,11 @@ class _Builder:
         graphs = {a.name: a.g for a in node.attribute if a.HasField("g")}
         if graphs and self.depth >= _DEEPEST:
             raise Unsupported(f"its branches and loops are nested more than {_DEEPEST} deep")
+        attributes, limits = read_attributes(node), self.budget.limits
         view = UnrolledNode(
-            values, read_attributes(node), graphs, self._import_graph, self.budget.limits
+            node.op_type, values, attributes, graphs, self._import_graph, limits=limits
         )
-        results = unroll(node.op_type, view)
-        for name, value in zip(node.output, results, strict=False):
+        for name, value in zip(node.output, unroll(view), strict=False):
             if name:
                 self.operands[name] = value
 
@@ -137,21 +168,16 @@ class _Builder:
         """The outputs of a subgraph, after its nodes are imported."""
         outputs = [value.name for value in graph.output]
         nodes = needed_nodes(graph, outputs)
-        inner = _Builder(
-            self.model,
-            self.interface,
-            self.budget,
-            ChainMap(dict(given), self.operands),
-            self.steps,
-            self.problems,
-            frozenset(outputs).union(*map(names_read, nodes)),
-            ChainMap({}, self.lost),
-            self.depth + 1,
-            self.elements,
+        inner = replace(
+            self,
+            operands=ChainMap(dict(given), self.operands),
+            taken=frozenset(outputs).union(*map(names_read, nodes)),
+            lost=ChainMap({}, self.lost),
+            depth=self.depth + 1,
         )
         before = len(self.problems)
         for tensor in graph.initializer:
-            _add_initializer(inner, tensor)
+            inner.add_initializer(tensor)
         self.budget.count_node()
         for node in nodes:
             self.budget.count_node()
@@ -190,15 +216,16 @@ class _Builder:
         operands: tuple[Operand, ...],
         converted: Conversion,
     ) -> None:
-        sources = [operands[position] for position in converted.inputs]
-        computed = [source for source in sources if isinstance(source, Computed)]
+        computed = [
+            operand
+            for operand in (operands[position] for position in converted.inputs)
+            if isinstance(operand, Computed)
+        ]
         output_activation = self._output_activation(node, computed, converted)
         holds = _truth(computed, converted)
         batched = computed[0].batched if converted.batched is None else converted.batched
-        shape = computed[0].shape
         layers = list(converted.layers)
-        if layers:
-            shape = layers[-1].shape
+        shape = layers[-1].shape if layers else computed[0].shape
         if not batched and len(shape) > 1 and shape[0] == 1:
             # A leading axis of extent 1 can be taken for the batch axis again.
             batched = True
@@ -206,27 +233,15 @@ class _Builder:
             shape = shape[1:]
         layers = merge_reshapes(layers)
         inputs = tuple(source.index for source in computed)
-        for place, layer in enumerate(layers):
-            self._require_room(layer.shape)
-            # Before an output activation the value is not the graph's tensor of that name.
-            as_it_is = (
-                output_activation is OutputActivation.IDENTITY and holds is None and self.depth == 0
-            )
-            named = tensor if as_it_is and place == len(layers) - 1 else ""
-            self.steps.append(Step(name, node.op_type, named, layer, inputs))
+        # Before an output activation the value is not the graph's tensor of that name.
+        as_it_is = output_activation is OutputActivation.IDENTITY and holds is None
+        named = tensor if as_it_is and self.depth == 0 else ""
+        for layer in layers:
+            self.budget.count_elements(layer.shape)
+            computes = named if layer is layers[-1] else ""
+            self.steps.append(Step(name, node.op_type, computes, layer, inputs))
             inputs = (len(self.steps),)
         self.operands[tensor] = Computed(inputs[0], shape, batched, output_activation, holds)
-
-    def _require_room(self, shape: Shape) -> None:
-        """Raises Unsupported where one sample of this tensor, or of all so far, is too large."""
-        limits = self.budget.limits
-        limits.require_elements(shape)
-        self.elements["all"] += size(shape)
-        if self.elements["all"] > limits.all_elements:
-            raise Unsupported(
-                f"the tensors up to its output have more than {limits.all_elements:,} elements a "
-                "sample, the most that fit into the memory that loading may take (--load-memory)"
-            )
 
     def _output_activation(
         self, node: onnx.NodeProto, computed: list[Computed], converted: Conversion
@@ -236,9 +251,9 @@ class _Builder:
         if not pending:
             return converted.output_activation or OutputActivation.IDENTITY
         # The node either continues the activation (1 - sigmoid) or keeps the scores in order.
-        keeps = all(isinstance(layer, Reshape) for layer in converted.layers)
         goes_on = pending == {converted.output_activation} and len(converted.layers) > 0
-        if goes_on or (len(pending) == 1 and converted.output_activation is None and keeps):
+        keeps = converted.output_activation is None and converted.only_reshapes
+        if goes_on or (len(pending) == 1 and keeps):
             return pending.pop()
         before = ", ".join(sorted(output_activation.value for output_activation in pending))
         raise Unsupported(
@@ -252,21 +267,12 @@ def _truth(computed: list[Computed], converted: Conversion) -> bool | None:
     given = [source.holds for source in computed if source.holds is not None]
     if converted.takes_truth or not given:
         return converted.holds
-    if len(computed) == 1 and all(isinstance(layer, Reshape) for layer in converted.layers):
+    if len(computed) == 1 and converted.only_reshapes:
         return given[0]
     raise Unsupported(
         "it takes the truth of a comparison, which is supported only as the condition of a Where "
         "(or a factor of a Mul): export the model without it"
     )
-
-
-_DEEPEST: Final = 16
-"""How deep branches and loops may be nested."""
-_TOO_LARGE: Final = "it needs more memory than there is: check its shapes and export it again"
-
-
-class _DependsOnProblem(Exception):  # noqa: N818  # a signal, not an error
-    """The node takes the result of one that could not be converted."""
 
 
 def import_network(
@@ -296,7 +302,7 @@ def import_network(
     )
     for tensor in model.proto.graph.initializer:
         if tensor.name in taken:
-            _add_initializer(builder, tensor)
+            builder.add_initializer(tensor)
     if model.proto.graph.sparse_initializer:
         builder.problems.append(
             NodeProblem("sparse_initializer", "Constant", "sparse weights are not supported")
@@ -304,34 +310,17 @@ def import_network(
     for node in nodes:
         builder.add(node)
     output = builder.operands.get(interface.output_name)
-    if not builder.problems and not isinstance(output, Computed):
-        builder.problems.append(
-            NodeProblem(interface.output_name, "output", "it does not depend on the input")
-        )
+    said = None
     if isinstance(output, Computed) and output.holds is not None:
         said = "it is the truth of a comparison: export the model with the scores as its output"
+    elif not builder.problems and not isinstance(output, Computed):
+        said = "it does not depend on the input"
+    if said is not None:
         builder.problems.append(NodeProblem(interface.output_name, "output", said))
     if builder.problems or not isinstance(output, Computed):
         raise UnsupportedModelError(tuple(builder.problems))
     skipped = len(model.proto.graph.node) - len(nodes)
     return _prune(builder.steps, output, interface, skipped)
-
-
-def _tensor(value: Value) -> Operand:
-    if isinstance(value, TensorSequence):
-        raise Unsupported("it takes a sequence, where its operator takes tensors: export again")
-    return value
-
-
-def _add_initializer(builder: _Builder, tensor: onnx.TensorProto) -> None:
-    try:
-        value = read_tensor(tensor)
-        require_finite(value)
-    except Unsupported as reason:
-        builder.problems.append(NodeProblem(tensor.name, "initializer", str(reason)))
-        builder.lost[tensor.name] = True
-        return
-    builder.operands[tensor.name] = Constant(value)
 
 
 def _prune(steps: list[Step], output: Computed, interface: Interface, skipped: int) -> Network:

@@ -141,7 +141,7 @@ class LoadLimits:
 
 @final
 class Budget:
-    """The memory and time that are left for the constants of a model.
+    """What is left of the memory and time that importing a model may take.
 
     Args:
         limits: how large they may become.
@@ -150,6 +150,22 @@ class Budget:
     def __init__(self, limits: SizeLimits) -> None:
         self.limits = limits
         self._bytes, self._work, self._nodes = limits.constants, _WORK, _NODES
+        self._elements = limits.all_elements
+
+    def count_elements(self, shape: Shape) -> None:
+        """Counts a computed tensor.
+
+        Raises:
+            Unsupported: one sample of it, or of all so far, is too large.
+        """
+        self.limits.require_elements(shape)
+        self._elements -= size(shape)
+        if self._elements < 0:
+            raise Unsupported(
+                f"the tensors up to its output have more than {self.limits.all_elements:,} "
+                "elements a sample, the most that fit into the memory that loading may take "
+                "(--load-memory)"
+            )
 
     def count_node(self) -> None:
         """Counts one node of a loop or a branch.

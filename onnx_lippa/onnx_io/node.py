@@ -1,18 +1,22 @@
-"""An ONNX node as a converter sees it, independent of the onnx package."""
+"""An ONNX node as the importer reads it, independent of the onnx package."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 
 from onnx_lippa.arrays import AnyArray, Float64, Shape
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.base import Layer
+from onnx_lippa.ir.layers.reshape import Reshape
 from onnx_lippa.ir.network import OutputActivation
 from onnx_lippa.onnx_io.limits import DEFAULT_LIMITS, SizeLimits
+
+T = TypeVar("T")
+Input = TypeVar("Input")
 
 Attribute: TypeAlias = int | float | str | list[int] | list[float] | list[str] | AnyArray
 
@@ -26,6 +30,11 @@ class Constant:
     """
 
     value: AnyArray
+
+    @property
+    def graph_shape(self) -> Shape:
+        """Its shape in the graph."""
+        return self.value.shape
 
     @property
     def weight(self) -> Float64:
@@ -86,30 +95,86 @@ Operand: TypeAlias = Constant | Computed | None
 
 
 @dataclass(frozen=True)
-class NodeView:
-    """One node.
+class Node(Generic[Input]):
+    """The inputs and attributes of a node.
 
     Attributes:
         op: operator type.
         operands: its inputs in order.
         attributes: its attributes by name; read them through the methods below.
-        opset: version of the operator set it is written in.
-        outputs: how many outputs it has.
-        used: for every output, whether it is used.
         limits: how large tensors and matrices may become.
     """
 
     op: str
-    operands: tuple[Operand, ...]
+    operands: tuple[Input, ...]
     attributes: Mapping[str, Attribute]
+    limits: SizeLimits = field(default=DEFAULT_LIMITS, kw_only=True)
+
+    def operand(self, position: int) -> Input | None:
+        """The input at a position, None where it is absent."""
+        return self.operands[position] if position < len(self.operands) else None
+
+    def integer(self, name: str, default: int) -> int:
+        """An integer attribute."""
+        return self._attribute(name, default, int, "an integer")
+
+    def number(self, name: str, default: float) -> float:
+        """A float attribute, in float32 as the runtime holds it."""
+        return float(np.float32(self._attribute(name, default, float, "a number")))
+
+    def numbers(self, name: str, default: float) -> tuple[float, ...]:
+        """An attribute that is a list of floats, in float32 as the runtime holds them."""
+        values = self._list(name, (default,), float, "numbers")
+        return tuple(float(np.float32(value)) for value in values)
+
+    def text(self, name: str, default: str) -> str:
+        """A string attribute."""
+        return self._attribute(name, default, str, "a string")
+
+    def integers(self, name: str, default: Sequence[int] = ()) -> tuple[int, ...]:
+        """An attribute that is a list of integers."""
+        return self._list(name, default, int, "integers")
+
+    def axis(self, rank: int, default: int = 0) -> int:
+        """The attribute ``axis``, nonnegative, of a tensor of this rank (batch included)."""
+        value = self.integer("axis", default)
+        if not -rank <= value < rank:
+            raise Unsupported(f"its axis {value} is outside a tensor of rank {rank}")
+        return value % rank
+
+    def _attribute(self, name: str, default: T, kind: type[T], meaning: str) -> T:
+        value = self.attributes.get(name, default)
+        if not isinstance(value, kind):
+            raise Unsupported(f"its attribute {name} must be {meaning}")
+        return value
+
+    def _list(self, name: str, default: Sequence[T], kind: type[T], meaning: str) -> tuple[T, ...]:
+        entries = self._attribute(name, list(default), list, f"a list of {meaning}")
+        if not all(isinstance(entry, kind) for entry in entries):
+            raise Unsupported(f"its attribute {name} must be a list of {meaning}")
+        return tuple(entries)
+
+
+@dataclass(frozen=True)
+class NodeView(Node[Operand]):
+    """A node as its converter sees it.
+
+    Attributes:
+        opset: version of the operator set it is written in.
+        outputs: how many outputs it has.
+        used: for every output, whether it is used.
+    """
+
     opset: int
     outputs: int = 1
     used: tuple[bool, ...] = (True,)
-    limits: SizeLimits = DEFAULT_LIMITS
 
-    def operand(self, position: int) -> Operand:
-        """The input at a position, None where it is absent."""
-        return self.operands[position] if position < len(self.operands) else None
+    def tensor(self, position: int) -> Computed | Constant:
+        """The input at a position, which must be there."""
+        operand = self.operand(position)
+        if operand is None:
+            raise Unsupported(f"its input {position} is left out")
+        return operand
 
     def computed(self, position: int = 0) -> Computed:
         """The input at a position, which must depend on the network's input."""
@@ -118,9 +183,9 @@ class NodeView:
             raise Unsupported(f"its input {position} must be computed, not a constant or absent")
         return operand
 
-    def sample(self, position: int = 0) -> Computed:
-        """The computed input at a position, which must have its batch axis in front."""
-        x = self.computed(position)
+    def sample(self) -> Computed:
+        """The first input, which must be computed and have its batch axis in front."""
+        x = self.computed()
         if not x.batched:
             raise Unsupported(f"its input of shape {x.shape} has no batch axis in front")
         return x
@@ -132,62 +197,28 @@ class NodeView:
             raise Unsupported(f"its {meaning} must be a constant")
         return operand
 
-    def only_computed(self) -> tuple[int, ...]:
-        """Positions of the inputs that depend on the network's input."""
-        return tuple(i for i, operand in enumerate(self.operands) if isinstance(operand, Computed))
-
     def optional(self, position: int, meaning: str) -> Constant | None:
         """The input at a position, a constant where it is there."""
         return None if self.operand(position) is None else self.constant(position, meaning)
 
-    def integer(self, name: str, default: int) -> int:
-        """An integer attribute."""
-        value = self.attributes.get(name, default)
-        if not isinstance(value, int):
-            raise Unsupported(f"its attribute {name} must be an integer")
-        return value
+    def only_computed(self) -> tuple[int, ...]:
+        """Positions of the inputs that depend on the network's input."""
+        return tuple(i for i, operand in enumerate(self.operands) if isinstance(operand, Computed))
 
-    def number(self, name: str, default: float) -> float:
-        """A float attribute."""
-        value = self.attributes.get(name, default)
-        if not isinstance(value, int | float):
-            raise Unsupported(f"its attribute {name} must be a number")
-        return float(value)
+    def computed_and_constant(self, meaning: str) -> tuple[int, Computed, Constant]:
+        """The position of the computed one of the first two inputs, that input, and the other."""
+        positions = [position for position in self.only_computed() if position < 2]
+        if len(positions) != 1:
+            raise Unsupported("the product of two computed tensors is not piecewise linear")
+        (position,) = positions
+        return position, self.computed(position), self.constant(1 - position, meaning)
 
-    def numbers(self, name: str, default: float) -> tuple[float, ...]:
-        """An attribute that is a list of floats, in float32 as the runtime holds them."""
-        value = self.attributes.get(name, [default])
-        if not isinstance(value, list) or not all(isinstance(e, int | float) for e in value):
-            raise Unsupported(f"its attribute {name} must be a list of numbers")
-        return tuple(float(np.float32(entry)) for entry in value)
-
-    def text(self, name: str, default: str) -> str:
-        """A string attribute."""
-        value = self.attributes.get(name, default)
-        if not isinstance(value, str):
-            raise Unsupported(f"its attribute {name} must be a string")
-        return value
-
-    def integers(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
-        """An attribute that is a list of integers."""
-        value = self.attributes.get(name)
-        if value is None:
-            return default
-        if not isinstance(value, list) or not all(isinstance(entry, int) for entry in value):
-            raise Unsupported(f"its attribute {name} must be a list of integers")
-        return tuple(int(entry) for entry in value)
-
-    def axes(self) -> tuple[int, ...]:
-        """Constant axes: input 1, or an attribute in older opsets; none where they are absent."""
-        given = self.optional(1, "axes")
-        return self.integers("axes", ()) if given is None else given.integers
-
-    def axis(self, name: str, default: int, rank: int) -> int:
-        """An axis attribute, made non-negative for a tensor of this rank (batch included)."""
-        value = self.integer(name, default)
-        if not -rank <= value < rank:
-            raise Unsupported(f"its {name} {value} is outside a tensor of rank {rank}")
-        return value % rank
+    def constant_integers(
+        self, position: int, name: str, default: Sequence[int] = ()
+    ) -> tuple[int, ...]:
+        """Constant integers: the input at a position, or an attribute in older opsets."""
+        given = self.optional(position, name)
+        return self.integers(name, default) if given is None else given.integers
 
 
 @dataclass(frozen=True)
@@ -210,3 +241,8 @@ class Conversion:
     output_activation: OutputActivation | None = None
     holds: bool | None = None
     takes_truth: bool = False
+
+    @property
+    def only_reshapes(self) -> bool:
+        """Whether every element keeps its value and its place in row-major order."""
+        return all(isinstance(layer, Reshape) for layer in self.layers)

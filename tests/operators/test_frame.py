@@ -89,7 +89,7 @@ def test_operands_that_are_not_what_is_asked_for():
     with pytest.raises(Unsupported, match="input 1 must be computed"):
         view.computed(1)
     with pytest.raises(Unsupported, match="no batch axis in front"):
-        view.sample(3)
+        NodeView("Op", (ALONE,), {}, 17).sample()
     with pytest.raises(Unsupported, match="its axes must be a constant"):
         view.constant(0, "axes")
     assert view.optional(2, "axes") is None

@@ -24,7 +24,7 @@ from onnx_lippa.ir.layers.reduce_max import ReduceMax
 from onnx_lippa.ir.layers.reduce_sum import ReduceSum
 from onnx_lippa.ir.layers.reshape import Reshape
 from onnx_lippa.onnx_io.frame import broadcast_constant, broadcast_operands
-from onnx_lippa.onnx_io.node import Constant, Conversion, NodeView
+from onnx_lippa.onnx_io.node import Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
 
 _LARGEST: Final = float(np.finfo(np.float32).max)
@@ -40,8 +40,7 @@ def convert_relu(node: NodeView) -> Conversion:
 @converts("LeakyRelu")
 def convert_leaky_relu(node: NodeView) -> Conversion:
     """``x`` where ``x >= 0``, ``alpha * x`` elsewhere; alpha of any sign."""
-    alpha = float(np.float32(node.number("alpha", 0.01)))
-    return Conversion((LeakyRelu(node.computed().shape, alpha),))
+    return Conversion((LeakyRelu(node.computed().shape, node.number("alpha", 0.01)),))
 
 
 @converts("PRelu", since=7)
@@ -63,16 +62,9 @@ def convert_abs(node: NodeView) -> Conversion:
 
 
 @converts("Clip", since=6)
-def convert_clip_of_attributes(node: NodeView) -> Conversion:
-    """Bounds as attributes; either may be absent or infinite."""
-    low, high = node.number("min", -_LARGEST), node.number("max", _LARGEST)
-    return Conversion(clip_layers(node.computed().shape, *map(_in_float32, (low, high))))
-
-
-@converts("Clip", since=11)
 def convert_clip(node: NodeView) -> Conversion:
-    """Bounds as constant inputs; either may be absent or infinite."""
-    low, high = _bound(node, 1, "min", -np.inf), _bound(node, 2, "max", np.inf)
+    """Constant bounds; either may be absent or infinite."""
+    low, high = _bound(node, 1, "min", -_LARGEST), _bound(node, 2, "max", _LARGEST)
     return Conversion(clip_layers(node.computed().shape, low, high))
 
 
@@ -80,45 +72,35 @@ def clip_layers(shape: Shape, low: float, high: float) -> tuple[Layer, ...]:
     """``min(max(x, low), high)``; constantly ``high`` where ``low > high``, as in ONNX Runtime."""
     layers: list[Layer] = []
     if low > -_LARGEST:
-        layers.append(MaxWithConstant(shape, np.array(low)))
+        layers.append(MaxWithConstant(shape, low))
     if high < _LARGEST:
-        layers.append(MinWithConstant(shape, np.array(high)))
+        layers.append(MinWithConstant(shape, high))
     return tuple(layers)
 
 
 def _bound(node: NodeView, position: int, name: str, default: float) -> float:
+    """A bound: an input, or an attribute before opset 11."""
     bound = node.optional(position, f"bound {name}")
     if bound is None:
-        return default
+        return min(max(node.number(name, default), -_LARGEST), _LARGEST)
     value = bound.value
     if value.size != 1 or not np.issubdtype(value.dtype, np.floating) or np.isnan(value).any():
         raise Unsupported(f"its bound {name} must be one number")
     return float(value.ravel()[0])
 
 
-def _in_float32(bound: float) -> float:
-    """An attribute rounded to float32, as the runtime reads it."""
-    return float(np.clip(bound, -_LARGEST, _LARGEST).astype(np.float32))
-
-
 @converts("HardSigmoid", since=6)
 def convert_hard_sigmoid(node: NodeView) -> Conversion:
     """``max(0, min(1, alpha * x + beta))``."""
     shape = node.computed().shape
-    alpha, beta = (
-        np.array(np.float32(node.number(name, default)), dtype=np.float64)
-        for name, default in (("alpha", 0.2), ("beta", 0.5))
-    )
-    return Conversion((ScaleShift(shape, alpha, beta), *clip_layers(shape, 0.0, 1.0)))
+    line = ScaleShift(shape, node.number("alpha", 0.2), node.number("beta", 0.5))
+    return Conversion((line, *clip_layers(shape, 0.0, 1.0)))
 
 
 @converts("Shrink", since=9)
 def convert_shrink(node: NodeView) -> Conversion:
     """``max(x - lambd, 0) - max(-x - lambd, 0)``; ``bias`` equals ``lambd`` and is at least 0."""
-    threshold, bias = (
-        float(np.float32(node.number(name, default)))
-        for name, default in (("lambd", 0.5), ("bias", 0.0))
-    )
+    threshold, bias = node.number("lambd", 0.5), node.number("bias", 0.0)
     if not threshold == bias >= 0:
         raise Unsupported("it jumps where its bias is not its lambd, or is negative")
     shape = node.computed().shape
@@ -128,45 +110,32 @@ def convert_shrink(node: NodeView) -> Conversion:
     return Conversion(
         (
             both,
-            ScaleShift(both.shape, None, np.array(-threshold)),
+            ScaleShift(both.shape, shift=-threshold),
             Relu(both.shape),
-            ScaleShift(both.shape, signs, None),
+            ScaleShift(both.shape, signs),
             ReduceSum(both.shape, [0]),
             Reshape((1, *shape), shape),
         )
     )
 
 
-def _extreme(node: NodeView, largest: bool) -> Conversion:
-    """The maximum (or minimum) of the computed operands, then of that and the constants."""
-    operands = broadcast_operands(node)
-    constants = [o for o in node.operands if isinstance(o, Constant)]
+@converts("Max", since=6)
+@converts("Min", since=6)
+def convert_extreme(node: NodeView) -> Conversion:
+    """Any number of tensors, constant or computed, that broadcast."""
+    operands, is_max = broadcast_operands(node), node.op == "Max"
     layers: list[Layer] = []
-    sign = 1.0 if largest else -1.0
     if len(operands.positions) == 1:
         layers += operands.expand()
     else:
         node.limits.require_elements((len(operands.positions), *operands.shape), "what it compares")
+        sign = 1.0 if is_max else -1.0
         parts = [(index, sign) for index in range(len(operands.positions))]
         stack = Stack(operands.sources, parts, operands.shape)
         layers += [stack, ReduceMax(stack.shape, 0)]
-        if not largest:
-            layers.append(ScaleShift(operands.shape, np.array(-1.0), None))
-    if constants:
-        choose = np.maximum if largest else np.minimum
-        bound = reduce(choose, (operands.constant(constant.weight) for constant in constants))
-        kind = MaxWithConstant if largest else MinWithConstant
-        layers.append(kind(operands.shape, bound))
+        if not is_max:
+            layers.append(ScaleShift(operands.shape, -1.0))
+    if operands.constants:
+        bound = reduce(np.maximum if is_max else np.minimum, operands.constants.values())
+        layers.append((MaxWithConstant if is_max else MinWithConstant)(operands.shape, bound))
     return operands.convert(*layers)
-
-
-@converts("Max", since=6)
-def convert_max(node: NodeView) -> Conversion:
-    """The maximum of any number of tensors, constant or computed, that broadcast."""
-    return _extreme(node, largest=True)
-
-
-@converts("Min", since=6)
-def convert_min(node: NodeView) -> Conversion:
-    """The minimum of any number of tensors, constant or computed, that broadcast."""
-    return _extreme(node, largest=False)

@@ -3,64 +3,43 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.concat import Part, Stack
 from onnx_lippa.ir.layers.elementwise import WeightedSum
 from onnx_lippa.ir.layers.select import Select
 from onnx_lippa.onnx_io.frame import Broadcast, broadcast_operands
-from onnx_lippa.onnx_io.node import Computed, Constant, Conversion, NodeView
+from onnx_lippa.onnx_io.node import Computed, Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
 
-
-def _compare(node: NodeView, sign: float, holds: bool) -> Conversion:
-    """``d = sign * (first - second)``; the comparison is true where ``d >= 0``.
-
-    Args:
-        node: the comparison, of a computed tensor with a constant or of two computed ones.
-        sign: 1 or -1.
-        holds: False where the comparison is true for ``d < 0`` instead.
-    """
-    operands = broadcast_operands(node)
-    signs = (sign, -sign)
-    constants = [
-        signs[place] * operands.constant(operand.weight)
-        for place, operand in enumerate(node.operands)
-        if isinstance(operand, Constant)
-    ]
-    weights = [signs[place] for place in operands.positions]
-    constant = constants[0] if constants else None
-    converted = operands.convert(WeightedSum(operands.sources, weights, constant))
-    if weights == [1.0] and not np.any(constants) and operands.sources[0] == operands.shape:
-        converted = operands.convert()  # x itself is the difference
-    return replace(converted, holds=holds)
+_COMPARISONS: Final = {
+    "Greater": (-1.0, False),
+    "GreaterOrEqual": (1.0, True),
+    "Less": (1.0, False),
+    "LessOrEqual": (-1.0, True),
+}
+"""The sign of ``d = sign * (x - y)``, and whether it is true where ``d >= 0`` or ``d < 0``."""
 
 
 @converts("Greater", since=7)
-def convert_greater(node: NodeView) -> Conversion:
-    """``x > y``, at most one of them constant, as the condition of a Where."""
-    return _compare(node, sign=-1.0, holds=False)
-
-
 @converts("GreaterOrEqual", since=12)
-def convert_greater_or_equal(node: NodeView) -> Conversion:
-    """``x >= y``, at most one of them constant, as the condition of a Where."""
-    return _compare(node, sign=1.0, holds=True)
-
-
 @converts("Less", since=7)
-def convert_less(node: NodeView) -> Conversion:
-    """``x < y``, at most one of them constant, as the condition of a Where."""
-    return _compare(node, sign=1.0, holds=False)
-
-
 @converts("LessOrEqual", since=12)
-def convert_less_or_equal(node: NodeView) -> Conversion:
-    """``x <= y``, at most one of them constant, as the condition of a Where."""
-    return _compare(node, sign=-1.0, holds=True)
+def convert_comparison(node: NodeView) -> Conversion:
+    """At most one of the two tensors constant, as the condition of a Where."""
+    operands = broadcast_operands(node)
+    sign, holds = _COMPARISONS[node.op]
+    weights = [sign, -sign]
+    constants = [weights[place] * value for place, value in operands.constants.items()]
+    weights = [weights[place] for place in operands.positions]
+    if weights == [1.0] and not np.any(constants) and operands.sources[0] == operands.shape:
+        return replace(operands.convert(), holds=holds)  # x itself is the difference
+    constant = constants[0] if constants else None
+    difference = WeightedSum(operands.sources, weights, constant)
+    return replace(operands.convert(difference), holds=holds)
 
 
 @converts("Not")
@@ -72,30 +51,21 @@ def convert_not(node: NodeView) -> Conversion:
     return Conversion((), holds=not holds, takes_truth=True)
 
 
-def _select(node: NodeView) -> Conversion:
-    """Input 1 where the computed condition, input 0, is true, and input 2 elsewhere."""
-    operands = broadcast_operands(node)
-    return _select_by_sign(
-        operands, node.computed(0), _part(node, operands, 1), _part(node, operands, 2)
-    )
-
-
 def multiply_by_truth(node: NodeView) -> Conversion | None:
     """A tensor times a truth value cast to a number; None for other products."""
+    if len(node.only_computed()) < 2:
+        return None
     for place in (0, 1):
         condition, other = node.computed(place), node.computed(1 - place)
         if condition.holds is not None and other.holds is None:
             operands = broadcast_operands(node)
-            index = operands.positions.index(1 - place)
-            return _select_by_sign(operands, condition, (index, 1.0), np.array(0.0), place)
+            return _select_by_sign(operands, condition, (1 - place, 1.0), np.array(0.0), place)
     return None
 
 
 def _part(node: NodeView, operands: Broadcast, place: int) -> Part:
-    operand = node.operand(place)
-    if isinstance(operand, Constant):
-        constant: Float64 = operands.constant(operand.weight)
-        return constant
+    if place in operands.constants:
+        return operands.constants[place]
     if node.computed(place).holds is not None:
         raise Unsupported("one of its branches is the truth of a comparison")
     return operands.positions.index(place), 1.0
@@ -119,17 +89,13 @@ def _select_by_sign(
 @converts("Where", since=9)
 def convert_where(node: NodeView) -> Conversion:
     """By a constant mask or by a comparison; at most one branch constant."""
-    if isinstance(node.operand(0), Computed):
-        return _select(node)
     operands = broadcast_operands(node)
-    mask = operands.constant(node.constant(0, "condition").value) != 0
-    shares = (mask.astype(np.float64), (~mask).astype(np.float64))
-    weights: list[Float64] = []
-    constant: Float64 | None = None
-    for place, share in enumerate(shares, start=1):
-        operand = node.operand(place)
-        if isinstance(operand, Constant):
-            constant = share * operands.constant(operand.weight)
-        else:
-            weights.append(share)
+    if 0 in operands.positions:
+        if_true, if_false = _part(node, operands, 1), _part(node, operands, 2)
+        return _select_by_sign(operands, node.computed(0), if_true, if_false)
+    mask = operands.constants[0] != 0
+    shares = {1: mask.astype(np.float64), 2: (~mask).astype(np.float64)}
+    weights = [shares[place] for place in operands.positions]
+    constants = [shares[place] * value for place, value in operands.constants.items() if place]
+    constant = constants[0] if constants else None
     return operands.convert(WeightedSum(operands.sources, weights, constant))

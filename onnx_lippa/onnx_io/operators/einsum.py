@@ -33,9 +33,7 @@ def convert_einsum(node: NodeView) -> Conversion:
     factors = {
         i: node.constant(i, "factor").weight for i in range(len(node.operands)) if i != position
     }
-    shapes = [
-        factors[i].shape if i in factors else x.graph_shape for i in range(len(node.operands))
-    ]
+    shapes = [node.tensor(i).graph_shape for i in range(len(node.operands))]
     text = node.text("equation", "")
     equation = parse_equation(text, [len(shape) for shape in shapes])
     # Axes of extent 1, among them the batch axis, are left out and put back at the end.
@@ -171,7 +169,7 @@ class _Chain:
             order = [label for label in self.labels if label in labels]
             narrow = [self._extents[a] if a in labels else 1 for a in self.labels]
             scale = factor.transpose([labels.index(label) for label in order]).reshape(narrow)
-            self.layers.append(ScaleShift(self.shape, scale, None))
+            self.layers.append(ScaleShift(self.shape, scale))
 
     def _moves(self, form: tuple[list[str], list[str]], output: Sequence[str]) -> int:
         return (form[0] != self.labels) + (form[1] != list(output))

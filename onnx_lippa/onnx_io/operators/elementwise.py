@@ -13,14 +13,12 @@ from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.elementwise import ScaleShift, WeightedSum
 from onnx_lippa.ir.network import OutputActivation
 from onnx_lippa.onnx_io.frame import broadcast_constant, broadcast_operands, frame_axes
-from onnx_lippa.onnx_io.node import Computed, Constant, Conversion, NodeView
+from onnx_lippa.onnx_io.node import Computed, Conversion, NodeView
 from onnx_lippa.onnx_io.operators.comparison import multiply_by_truth
 from onnx_lippa.onnx_io.operators.registry import converts
 
 
-def _add(
-    node: NodeView, weights: Sequence[float | Float64], constant: Float64 | None = None
-) -> Conversion:
+def _add(node: NodeView, weights: Sequence[float], constant: Float64 | None = None) -> Conversion:
     """The weighted sum of the computed operands, plus a constant."""
     operands = broadcast_operands(node)
     return operands.convert(WeightedSum(operands.sources, weights, constant))
@@ -29,75 +27,52 @@ def _add(
 @converts("Add", since=7)
 def convert_add(node: NodeView) -> Conversion:
     """``x + c``, ``c + x`` or ``x + y``."""
-    positions = node.only_computed()
-    if len(positions) == 2:
+    if len(node.only_computed()) == 2:
         return _add(node, (1.0, 1.0))
-    (position,) = positions
-    frame, shift = broadcast_constant(
-        node.computed(position), node.constant(1 - position, "summand")
-    )
-    return frame.convert(ScaleShift(frame.source, None, shift), position=position)
+    position, x, constant = node.computed_and_constant("summand")
+    frame, shift = broadcast_constant(x, constant)
+    return frame.convert(ScaleShift(frame.source, shift=shift), position=position)
 
 
 @converts("Sub", since=7)
 def convert_sub(node: NodeView) -> Conversion:
     """``x - c``, ``c - x`` or ``x - y``."""
-    positions = node.only_computed()
-    if len(positions) == 2:
+    if len(node.only_computed()) == 2:
         return _add(node, (1.0, -1.0))
-    (position,) = positions
-    x = node.computed(position)
-    frame, constant = broadcast_constant(x, node.constant(1 - position, "constant"))
+    position, x, given = node.computed_and_constant("constant")
+    frame, constant = broadcast_constant(x, given)
     if position == 0:
-        return frame.convert(ScaleShift(frame.source, None, -constant))
+        return frame.convert(ScaleShift(frame.source, shift=-constant))
     if x.output_activation is OutputActivation.SIGMOID and np.all(constant == 1.0):
         # 1 - sigmoid(x) = sigmoid(-x): the other score of a classifier with two classes.
-        negated = frame.convert(ScaleShift(frame.source, np.array(-1.0), None), position=1)
+        negated = frame.convert(ScaleShift(frame.source, -1.0), position=1)
         return replace(negated, output_activation=OutputActivation.SIGMOID)
-    return frame.convert(ScaleShift(frame.source, np.array(-1.0), constant), position=1)
-
-
-def _sum_all(node: NodeView, weight: float) -> Conversion:
-    """The sum of all operands times the weight."""
-    operands = broadcast_operands(node)
-    constants = [
-        weight * operands.constant(operand.weight)
-        for operand in node.operands
-        if isinstance(operand, Constant)
-    ]
-    total = reduce(np.add, constants) if constants else None
-    if total is None and len(node.operands) == 1:
-        return Conversion(())
-    weights = [weight] * len(operands.positions)
-    return operands.convert(WeightedSum(operands.sources, weights, total))
+    return frame.convert(ScaleShift(frame.source, -1.0, constant), position=1)
 
 
 @converts("Sum", since=6)
-def convert_sum(node: NodeView) -> Conversion:
-    """The sum of any number of tensors, constant or computed, that broadcast."""
-    return _sum_all(node, 1.0)
-
-
 @converts("Mean", since=6)
-def convert_mean(node: NodeView) -> Conversion:
-    """The mean of any number of tensors, constant or computed, that broadcast."""
-    return _sum_all(node, 1.0 / len(node.operands))
+def convert_sum(node: NodeView) -> Conversion:
+    """Any number of tensors, constant or computed, that broadcast."""
+    if len(node.operands) == 1:
+        return Conversion(())
+    operands = broadcast_operands(node)
+    weight = 1.0 if node.op == "Sum" else 1.0 / len(node.operands)
+    constants = [weight * constant for constant in operands.constants.values()]
+    total = reduce(np.add, constants) if constants else None
+    weights = [weight] * len(operands.positions)
+    return operands.convert(WeightedSum(operands.sources, weights, total))
 
 
 @converts("Mul", since=7)
 def convert_mul(node: NodeView) -> Conversion:
     """``x * c`` or ``c * x``; ``x * (y >= z)`` with the truth of a comparison."""
-    positions = node.only_computed()
-    if len(positions) == 2:
-        masked = multiply_by_truth(node)
-        if masked is not None:
-            return masked
-        raise Unsupported("the product of two computed tensors is not piecewise linear")
-    (position,) = positions
-    frame, scale = broadcast_constant(
-        node.computed(position), node.constant(1 - position, "factor")
-    )
-    return frame.convert(ScaleShift(frame.source, scale, None), position=position)
+    masked = multiply_by_truth(node)
+    if masked is not None:
+        return masked
+    position, x, constant = node.computed_and_constant("factor")
+    frame, scale = broadcast_constant(x, constant)
+    return frame.convert(ScaleShift(frame.source, scale), position=position)
 
 
 @converts("Div", since=7)
@@ -108,13 +83,13 @@ def convert_div(node: NodeView) -> Conversion:
     frame, divisor = broadcast_constant(node.computed(0), node.constant(1, "divisor"))
     if not np.all(np.abs(divisor) >= np.finfo(np.float32).tiny):
         raise Unsupported("its constant divisor contains a zero, or too small a number to invert")
-    return frame.convert(ScaleShift(frame.source, 1.0 / divisor, None))
+    return frame.convert(ScaleShift(frame.source, 1.0 / divisor))
 
 
 @converts("Neg", since=6)
 def convert_neg(node: NodeView) -> Conversion:
     """``-x``."""
-    return Conversion((ScaleShift(node.computed().shape, np.array(-1.0), None),))
+    return Conversion((ScaleShift(node.computed().shape, -1.0),))
 
 
 @converts("BatchNormalization", since=7)
@@ -133,7 +108,7 @@ def convert_batch_normalization(node: NodeView) -> Conversion:
     channels = x.shape[:1]
     if any(part.shape != channels for part in (gamma, beta, mean, variance)):
         raise Unsupported(f"its statistics do not have one entry for each of {channels} channels")
-    spread = variance + float(np.float32(node.number("epsilon", 1e-5)))
+    spread = variance + node.number("epsilon", 1e-5)
     if not np.all(spread > 0.0):
         raise Unsupported("its variance plus epsilon is not positive everywhere")
     scale = gamma / np.sqrt(spread)
@@ -161,8 +136,7 @@ def convert_scaler(node: NodeView) -> Conversion:
 def convert_trilu(node: NodeView) -> Conversion:
     """The upper or lower triangle of the last two axes, from a constant diagonal on."""
     x = node.computed()
-    diagonal = node.optional(1, "diagonal k")
-    numbers = (0,) if diagonal is None else diagonal.integers
+    numbers = node.constant_integers(1, "k", (0,))
     if x.rank < 2 or len(numbers) != 1:
         raise Unsupported(
             f"it takes matrices and one diagonal, not a tensor of shape {x.graph_shape}"
@@ -173,4 +147,4 @@ def convert_trilu(node: NodeView) -> Conversion:
     k = min(max(numbers[0], -rows), columns)
     kept = np.ones((rows, columns))
     kept = np.triu(kept, k) if node.integer("upper", 1) else np.tril(kept, k)
-    return frame.convert(ScaleShift(frame.source, kept, None))
+    return frame.convert(ScaleShift(frame.source, kept))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from onnx_lippa.arrays import Float64, Integers, Shape, size
@@ -17,23 +15,24 @@ from onnx_lippa.onnx_io.node import Computed, Constant, Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
 
 
-def read_indices(node: NodeView) -> tuple[Computed, Integers]:
-    """The tensor that is indexed, and the indices.
-
-    Raises:
-        Unsupported: the indices are not constant, or take nothing.
-    """
+def _read_indices(node: NodeView) -> Integers:
+    """The constant indices, input 1."""
     indices = node.operand(1)
     if not isinstance(indices, Constant):
         raise Unsupported(
             "its indices depend on the input, so its result jumps: only constant indices are "
             "supported"
         )
-    found = np.array(indices.integers, dtype=np.int64).reshape(indices.value.shape)
-    node.limits.require_elements(found.shape, "a table of indices")
-    if found.size == 0:
-        raise Unsupported(f"its indices of shape {found.shape} take nothing")
-    return node.computed(0), found
+    return np.array(indices.integers, dtype=np.int64).reshape(indices.value.shape)
+
+
+def _read_gather(node: NodeView) -> tuple[Computed, Integers]:
+    """The tensor that is indexed, and the indices, at least one."""
+    indices = _read_indices(node)
+    node.limits.require_elements(indices.shape, "a table of indices")
+    if indices.size == 0:
+        raise Unsupported(f"its indices of shape {indices.shape} take nothing")
+    return node.computed(0), indices
 
 
 def normalize_indices(indices: Integers, extent: int) -> Integers:
@@ -80,9 +79,9 @@ def pick(source: Shape, leading: int, positions: Integers) -> tuple[Layer, ...]:
 @converts("Gather")
 def convert_gather(node: NodeView) -> Conversion:
     """Entries of one axis at constant indices of any rank; a single index drops the axis."""
-    x, indices = read_indices(node)
-    frame = frame_axes(x, (node.axis("axis", 0, x.rank),))
-    (axis,) = frame.axes
+    x, indices = _read_gather(node)
+    frame = frame_axes(x, (node.axis(x.rank),))
+    axis = frame.axis
     front, behind = frame.source[:axis], frame.source[axis + 1 :]
     positions = normalize_indices(indices, frame.source[axis]).ravel()
     return frame.convert(
@@ -94,18 +93,16 @@ def convert_gather(node: NodeView) -> Conversion:
 @converts("GatherElements", since=11)
 def convert_gather_elements(node: NodeView) -> Conversion:
     """Single entries; constant indices name their positions along one axis."""
-    x, indices = read_indices(node)
-    axis = node.axis("axis", 0, x.rank)
+    x, indices = _read_gather(node)
     frame = frame_whole(x)
-    return frame.convert(
-        *pick(frame.source, len(frame.source), element_positions(frame.source, indices, axis))
-    )
+    positions = element_positions(frame.source, indices, node.axis(x.rank))
+    return frame.convert(*pick(frame.source, x.rank, positions))
 
 
 @converts("GatherND", since=11)
 def convert_gather_nd(node: NodeView) -> Conversion:
     """Slices at constant indices into the leading axes, behind ``batch_dims`` shared ones."""
-    x, indices = read_indices(node)
+    x, indices = _read_gather(node)
     frame, shared = frame_whole(x), node.integer("batch_dims", 0)
     source = frame.source
     fits = 0 <= shared < min(len(source), indices.ndim) and shared + indices.shape[-1] <= len(
@@ -116,14 +113,24 @@ def convert_gather_nd(node: NodeView) -> Conversion:
             f"its indices of shape {indices.shape} do not fit a tensor of shape {source} of which "
             f"they share {shared} axes"
         )
-    leading = shared + indices.shape[-1]
-    # Positions along the shared axes, then those that the last axis of the indices names.
+    positions = _slice_positions(source, indices, shared)
+    return frame.convert(*pick(source, shared + indices.shape[-1], positions))
+
+
+def _slice_positions(source: Shape, indices: Integers, shared: int = 0) -> Integers:
+    """Flat positions, in the leading axes of a tensor, of the slices that indices name.
+
+    Args:
+        source: shape of the tensor.
+        indices: their last axis names positions along the axes behind the shared ones.
+        shared: number of leading axes along which a slice has the position of its index.
+    """
+    leading = source[: shared + indices.shape[-1]]
     places = list(np.indices(indices.shape[:-1])[:shared])
     places += [
-        normalize_indices(indices[..., i], source[shared + i]) for i in range(indices.shape[-1])
+        normalize_indices(indices[..., i], extent) for i, extent in enumerate(leading[shared:])
     ]
-    grid = np.arange(size(source[:leading])).reshape(source[:leading])
-    return frame.convert(*pick(source, leading, grid[tuple(places)]))
+    return np.arange(size(leading)).reshape(leading)[tuple(places)]
 
 
 @converts("Compress", since=9)
@@ -135,8 +142,8 @@ def convert_compress(node: NodeView) -> Conversion:
     positions = np.flatnonzero(node.constant(1, "condition").value)
     before: tuple[Layer, ...] = ()
     if "axis" in node.attributes:
-        frame = frame_axes(x, (node.axis("axis", 0, x.rank),))
-        source, (axis,) = frame.source, frame.axes
+        frame = frame_axes(x, (node.axis(x.rank),))
+        source, axis = frame.source, frame.axis
     else:
         frame, source, axis = frame_whole(x), (size(x.shape),), 0
         before = (Reshape(frame.source, source),)
@@ -147,85 +154,62 @@ def convert_compress(node: NodeView) -> Conversion:
     return frame.convert(*before, *gather(source, {axis: positions}))
 
 
-def _scatter(
-    node: NodeView, find: Callable[[Shape, Integers, Shape], tuple[int, Integers]]
-) -> Conversion:
-    """The first operand with entries replaced by those of the third, at constant positions.
-
-    Args:
-        node: the node; the second operand holds the indices.
-        find: from the shape of the first operand, the indices and the shape of the third, the
-            number of leading axes that the indices name, and the flat positions in these axes.
-
-    Raises:
-        Unsupported: the indices are not constant or name a position twice, or the entries are
-            not replaced but added or multiplied.
-    """
-    if not isinstance(node.operand(1), Constant):
-        raise Unsupported("its indices depend on the input, so its result jumps")
-    reduction = node.text("reduction", "none")
-    if reduction != "none":
-        raise Unsupported(f"its reduction '{reduction}' is not supported, only replacing is")
-    indices = node.constant(1, "indices")
-    whole, updates = _shape(node, 0), _shape(node, 2)
-    entries = np.array(indices.integers, dtype=np.int64).reshape(indices.value.shape)
-    leading, places = find(whole, entries, updates)
-    if len(np.unique(places)) != places.size:
-        raise Unsupported("its indices name a place twice, so its result is not defined")
-    rows, rest = size(whole[:leading]), whole[leading:]
-    positions = np.arange(rows)
-    positions[places] = rows + np.arange(places.size)
-
-    parts: list[Shape | Float64] = []
-    sources = []
-    for position, extent in ((0, rows), (2, places.size)):
-        operand = node.operand(position)
-        if isinstance(operand, Computed):
-            parts.append((extent, *rest))
-            sources.append(operand.shape)
-        else:
-            parts.append(node.constant(position, "tensor").weight.reshape(extent, *rest))
-    both = Concat(parts, 0, sources)
-    layers = (both, *gather(both.shape, {0: positions}), Reshape((rows, *rest), whole))
-    return Conversion(layers, node.only_computed(), batched=False)
-
-
-def _shape(node: NodeView, position: int) -> Shape:
-    operand = node.operand(position)
-    if isinstance(operand, Computed):
-        return operand.graph_shape
-    return tuple(node.constant(position, "tensor").value.shape)
-
-
 @converts("Scatter", since=9)
 @converts("ScatterElements", since=11)
 def convert_scatter_elements(node: NodeView) -> Conversion:
     """Single entries replaced; constant indices name their positions along one axis."""
-
-    def places(whole: Shape, indices: Integers, updates: Shape) -> tuple[int, Integers]:
-        if updates != indices.shape:
-            raise Unsupported(
-                f"its indices of shape {indices.shape} do not place a tensor of shape {updates}"
-            )
-        axis = node.axis("axis", 0, len(whole))
-        return len(whole), element_positions(whole, indices, axis).ravel()
-
-    return _scatter(node, places)
+    whole, indices, updates = _read_scatter(node)
+    if updates != indices.shape:
+        raise Unsupported(
+            f"its indices of shape {indices.shape} do not place a tensor of shape {updates}"
+        )
+    places = element_positions(whole, indices, node.axis(len(whole)))
+    return _replace_entries(node, len(whole), places.ravel())
 
 
 @converts("ScatterND", since=11)
 def convert_scatter_nd(node: NodeView) -> Conversion:
     """Slices at constant indices into the leading axes replaced by others."""
-    return _scatter(node, _scatter_places)
-
-
-def _scatter_places(whole: Shape, indices: Integers, updates: Shape) -> tuple[int, Integers]:
+    whole, indices, updates = _read_scatter(node)
     leading = indices.shape[-1] if indices.ndim else 0
     if not 0 < leading <= len(whole) or updates != (*indices.shape[:-1], *whole[leading:]):
         raise Unsupported(
             f"its indices of shape {indices.shape} do not place a tensor of shape {updates} in "
             f"one of shape {whole}"
         )
-    named = tuple(normalize_indices(indices[..., i], whole[i]) for i in range(leading))
-    grid = np.arange(size(whole[:leading])).reshape(whole[:leading])
-    return leading, grid[named].ravel()
+    return _replace_entries(node, leading, _slice_positions(whole, indices).ravel())
+
+
+def _read_scatter(node: NodeView) -> tuple[Shape, Integers, Shape]:
+    """The shape of the first input, the indices, and the shape of what replaces entries."""
+    indices, reduction = _read_indices(node), node.text("reduction", "none")
+    if reduction != "none":
+        raise Unsupported(f"its reduction '{reduction}' is not supported, only replacing is")
+    return node.tensor(0).graph_shape, indices, node.tensor(2).graph_shape
+
+
+def _replace_entries(node: NodeView, leading: int, places: Integers) -> Conversion:
+    """The first input with slices replaced by those of the third.
+
+    Args:
+        node: the node.
+        leading: number of leading axes whose entries are the slices.
+        places: their flat positions in these axes, in the order of the third input.
+    """
+    if len(np.unique(places)) != places.size:
+        raise Unsupported("its indices name a place twice, so its result is not defined")
+    whole = node.tensor(0).graph_shape
+    rows, rest = size(whole[:leading]), whole[leading:]
+    positions = np.arange(rows)
+    positions[places] = rows + np.arange(places.size)
+    parts: list[Shape | Float64] = []
+    sources = []
+    for tensor, extent in ((node.tensor(0), rows), (node.tensor(2), places.size)):
+        if isinstance(tensor, Computed):
+            parts.append((extent, *rest))
+            sources.append(tensor.shape)
+        else:
+            parts.append(tensor.weight.reshape(extent, *rest))
+    both = Concat(parts, 0, sources)
+    layers = (both, *gather(both.shape, {0: positions}), Reshape((rows, *rest), whole))
+    return Conversion(layers, node.only_computed(), batched=False)

@@ -23,16 +23,10 @@ _LONGEST: Final = 1 << 12
 @converts("Gemm", since=7)
 def convert_gemm(node: NodeView) -> Conversion:
     """``alpha * A @ B + beta * C``, one of A and B computed, each transposed or not."""
-    positions = [p for p in node.only_computed() if p < 2]
-    if len(positions) != 1:
-        raise Unsupported("the product of two computed tensors is not piecewise linear")
-    if 2 in node.only_computed():
-        raise Unsupported("its summand C must be a constant")
-    (position,) = positions
-    x = node.computed(position)
+    position, x, matrix = node.computed_and_constant("matrix")
+    summand = node.optional(2, "summand C")
     transposed = [bool(node.integer(name, 0)) for name in ("transA", "transB")]
-    weight = node.constant(1 - position, "matrix").weight
-    weight = weight.T if transposed[1 - position] else weight
+    weight = matrix.weight.T if transposed[1 - position] else matrix.weight
     if x.rank != 2 or weight.ndim != 2:
         raise Unsupported(
             f"its matrix of shape {weight.shape} does not fit samples of shape {x.shape}"
@@ -46,13 +40,10 @@ def convert_gemm(node: NodeView) -> Conversion:
     if transposed[position]:
         layers.append(Transpose(source, (1, 0)))
         source = source[::-1]
-    # The factors are float32 attributes.
-    alpha, beta = (float(np.float32(node.number(name, 1.0))) for name in ("alpha", "beta"))
-    bias = None
-    if node.operand(2) is not None:
-        bias = beta * node.constant(2, "summand C").weight
-        bias = without_batch(bias, 2) if frame.batched else bias
-    layers += _gemm_layers(source, alpha * weight, bias, position)
+    bias = None if summand is None else node.number("beta", 1.0) * summand.weight
+    if bias is not None and frame.batched:
+        bias = without_batch(bias, 2)
+    layers += _gemm_layers(source, node.number("alpha", 1.0) * weight, bias, position)
     return frame.convert(*layers, position=position)
 
 
@@ -69,7 +60,7 @@ def _gemm_layers(
         return [LinearMap(source, weight, bias)]
     product = LeftLinearMap(source, weight)
     _require_summand_fits(bias, product.shape)
-    return [product] if bias is None else [product, ScaleShift(product.shape, None, bias)]
+    return [product] if bias is None else [product, ScaleShift(product.shape, shift=bias)]
 
 
 def _require_summand_fits(bias: Float64 | None, shape: Shape) -> None:
@@ -84,12 +75,8 @@ def _require_summand_fits(bias: Float64 | None, shape: Shape) -> None:
 @converts("MatMul")
 def convert_matmul(node: NodeView) -> Conversion:
     """``x @ W`` or ``W @ x`` with a constant W, stacks of matrices included."""
-    positions = node.only_computed()
-    if len(positions) == 2:
-        raise Unsupported("the product of two computed tensors is not piecewise linear")
-    (position,) = positions
-    x = node.computed(position)
-    weight = node.constant(1 - position, "matrix").weight
+    position, x, matrix = node.computed_and_constant("matrix")
+    weight = matrix.weight
     if weight.ndim == 0:
         raise Unsupported("its constant is a number, not a matrix")
     frame, weight = _align(x, weight, on_the_right=position == 0)
@@ -163,11 +150,10 @@ def convert_cum_sum(node: NodeView) -> Conversion:
     if len(axes) != 1:
         raise Unsupported(f"its axis must be one number, not {list(axes)}")
     frame = frame_axes(x, axes)
-    (axis,) = frame.axes
-    extent = frame.source[axis]
+    extent = frame.source[frame.axis]
     if extent > _LONGEST:
         raise Unsupported(f"its axis of extent {extent} is longer than {_LONGEST}")
     matrix = np.tri(extent, k=-1 if node.integer("exclusive", 0) else 0)
     if node.integer("reverse", 0):
         matrix = matrix.T
-    return frame.convert(AxisLinearMap(frame.source, axis, matrix))
+    return frame.convert(AxisLinearMap(frame.source, frame.axis, matrix))

@@ -16,23 +16,14 @@ def convert_sigmoid(node: NodeView) -> Conversion:
     return Conversion((), output_activation=OutputActivation.SIGMOID)
 
 
-def _drop(node: NodeView, output_activation: OutputActivation) -> Conversion:
+@converts("Softmax")
+@converts("LogSoftmax")
+def convert_softmax(node: NodeView) -> Conversion:
+    """Dropped: it keeps the order of the classes."""
     x = node.computed()
-    axis = node.axis("axis", 1 if node.opset < 13 else -1, x.rank)
+    axis = node.axis(x.rank, default=1 if node.opset < 13 else -1)
     # Before opset 13 it is over the axis and all axes after it.
     reduced = x.graph_shape[axis:] if node.opset < 13 else x.graph_shape[axis : axis + 1]
     if size(reduced) != size(x.shape) or (x.batched and axis == 0):
         raise Unsupported(f"over axis {axis} of samples of shape {x.shape}, not over all scores")
-    return Conversion((), output_activation=output_activation)
-
-
-@converts("Softmax")
-def convert_softmax(node: NodeView) -> Conversion:
-    """Dropped: it keeps the order of the classes."""
-    return _drop(node, OutputActivation.SOFTMAX)
-
-
-@converts("LogSoftmax")
-def convert_log_softmax(node: NodeView) -> Conversion:
-    """Dropped: it keeps the order of the classes."""
-    return _drop(node, OutputActivation.LOG_SOFTMAX)
+    return Conversion((), output_activation=OutputActivation(node.op))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,8 +19,10 @@ from onnx_lippa.ir.layers.pad import EdgePad
 from onnx_lippa.ir.layers.reduce_max import ReduceMax
 from onnx_lippa.ir.layers.reduce_sum import ReduceSum
 from onnx_lippa.ir.layers.reshape import Reshape, Transpose
-from onnx_lippa.onnx_io.node import Computed, Conversion, NodeView
+from onnx_lippa.onnx_io.frame import Frame, frame_axes
+from onnx_lippa.onnx_io.node import Conversion, NodeView
 from onnx_lippa.onnx_io.operators.convolution import read_steps, resolve_pads
+from onnx_lippa.onnx_io.operators.reduction import Reduction
 from onnx_lippa.onnx_io.operators.registry import converts
 
 _LARGE: Final = 32
@@ -52,13 +54,6 @@ class Images:
         shape = layers[-1].shape if layers else self.source
         after = Reshape(shape, (*self.leading, *shape[1:]))
         return Conversion((*before, *layers, after), batched=self.batched)
-
-
-def as_images(x: Computed, spatial: int) -> Images:
-    """A node's operand with this number of spatial axes as images."""
-    if x.rank != spatial + 2 or spatial < 1:
-        raise Unsupported(f"its window of {spatial} axes does not fit samples of shape {x.shape}")
-    return Images(x.shape[:-spatial], x.shape[-spatial:], x.batched)
 
 
 @dataclass(frozen=True)
@@ -104,8 +99,11 @@ def read_pool(node: NodeView) -> Pool:
     Raises:
         Unsupported: its window does not fit its operand, or the runtime does not take it.
     """
-    kernel = node.integers("kernel_shape", ())
-    images = as_images(node.computed(), len(kernel))
+    x, kernel = node.computed(), node.integers("kernel_shape")
+    spatial = len(kernel)
+    if x.rank != spatial + 2 or spatial < 1:
+        raise Unsupported(f"its window of {spatial} axes does not fit samples of shape {x.shape}")
+    images = Images(x.shape[:-spatial], x.shape[-spatial:], x.batched)
     strides, dilations = read_steps(node, kernel)
     pads = resolve_pads(node, kernel, images.extents, strides)
     if node.text("auto_pad", "NOTSET").startswith("SAME"):
@@ -166,21 +164,12 @@ def sum_windows(pool: Pool, factor: Float64 | None = None) -> tuple[Layer, ...]:
     source = pool.images.source
     if pool.sees_all:
         summed = ReduceSum(source, range(1, len(source)))
-        if factor is None:
-            return (summed,)
-        return summed, ScaleShift(summed.shape, factor.reshape(-1)[0], None)
+        scale = () if factor is None else (ScaleShift(summed.shape, factor.flat[0]),)
+        return summed, *scale
     ones = np.ones((1, *pool.geometry.kernel))
     if factor is not None and np.all(factor == factor.flat[0]):
         ones, factor = factor.flat[0] * ones, None
     return (DepthwiseConv(source, ones, pool.geometry, factor),)
-
-
-def max_over_all(source: Shape) -> tuple[Layer, ...]:
-    """The largest entry of every channel, with spatial axes of extent 1."""
-    channels = source[0]
-    largest = ReduceMax((channels, size(source[1:])), 1)
-    shape = (channels, *(1 for _ in source[1:]))
-    return Reshape(source, (channels, size(source[1:]))), largest, Reshape((channels,), shape)
 
 
 @converts("MaxPool")
@@ -190,11 +179,13 @@ def convert_max_pool(node: NodeView) -> Conversion:
         raise Unsupported("its second output, the positions of the maxima, is not supported")
     pool = read_pool(node)
     images = pool.images
-    if pool.sees_all:
-        return images.convert(*max_over_all(images.source))
     seen = [_seen_entries(pool, axis) for axis in range(len(images.extents))]
     if pool.taps == 1:
         return images.convert(_gather_windows(images.source, seen))
+    if pool.sees_all:
+        axes = tuple(range(1, len(images.source)))
+        whole = Reduction(Frame((), images.source, axes, True), keep=True)
+        return images.convert(*whole.largest(), Reshape((images.source[0],), whole.shape))
     layers = list(_window_entries(pool, seen))
     return images.convert(*layers, ReduceMax(layers[-1].shape, 1))
 
@@ -232,8 +223,8 @@ def _window_entries(pool: Pool, seen: list[Integers]) -> tuple[Layer, ...]:
         if any(map(any, geometry.pads)):
             layers.append(EdgePad(source, [(0, 0), *geometry.pads]))
             source = layers[-1].shape
-        unpadded = replace(geometry, pads=((0, 0),) * spatial)
-        windows = DepthwiseConv(source, one_tap_kernels(geometry.kernel), unpadded)
+        kernels = one_tap_kernels(geometry.kernel)
+        windows = DepthwiseConv(source, kernels, geometry.without_pads())
         return (*layers, windows, Reshape(windows.shape, shape))
     gathered = _gather_windows(source, seen)
     sides = [n for pair in zip(places, geometry.kernel, strict=True) for n in pair]
@@ -284,26 +275,28 @@ def _require_l1(node: NodeView) -> None:
 @converts("GlobalMaxPool")
 def convert_global_max_pool(node: NodeView) -> Conversion:
     """The largest entry of every channel."""
-    x = node.computed()
-    images = as_images(x, x.rank - 2)
-    return images.convert(*max_over_all(images.source))
+    reduction = _reduce_channels(node)
+    return reduction.convert(*reduction.largest())
 
 
 @converts("GlobalAveragePool")
 def convert_global_average_pool(node: NodeView) -> Conversion:
     """The mean of every channel."""
-    x = node.computed()
-    images = as_images(x, x.rank - 2)
-    summed = ReduceSum(images.source, range(1, len(images.source)))
-    mean = ScaleShift(summed.shape, np.array(1.0 / size(images.extents)), None)
-    return images.convert(summed, mean)
+    reduction = _reduce_channels(node)
+    return reduction.convert(*reduction.mean())
 
 
 @converts("GlobalLpPool", since=2)
 def convert_global_lp_pool(node: NodeView) -> Conversion:
     """The sum of absolute values in every channel."""
     _require_l1(node)
+    reduction = _reduce_channels(node)
+    return reduction.convert(Abs(reduction.frame.source), *reduction.total())
+
+
+def _reduce_channels(node: NodeView) -> Reduction:
+    """The reduction of a global pool: over all spatial axes, which are kept with extent 1."""
     x = node.computed()
-    images = as_images(x, x.rank - 2)
-    absolute = Abs(images.source)
-    return images.convert(absolute, ReduceSum(images.source, range(1, len(images.source))))
+    if x.rank < 3:
+        raise Unsupported(f"a tensor of shape {x.graph_shape} has no spatial axes")
+    return Reduction(frame_axes(x, range(2, x.rank)), keep=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from onnx_lippa.arrays import Shape, size
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.activation import Abs
@@ -49,12 +47,17 @@ class Reduction:
         shape = layers[-1].shape if layers else self.frame.source
         return self.frame.convert(*layers, Reshape(shape, self.shape))
 
-    def sum(self) -> tuple[Layer, ...]:
+    def total(self) -> tuple[Layer, ...]:
         """The sum over the axes, kept with extent 1."""
         return () if self.count == 1 else (ReduceSum(self.frame.source, self.frame.axes),)
 
-    def max(self, sign: float = 1.0) -> tuple[Layer, ...]:
-        """The largest entry over the axes; for sign -1 the smallest."""
+    def mean(self) -> tuple[Layer, ...]:
+        """The mean over the axes, kept with extent 1."""
+        summed = self.total()
+        return (*summed, *(ScaleShift(layer.shape, 1.0 / self.count) for layer in summed))
+
+    def largest(self) -> tuple[Layer, ...]:
+        """The largest entry over the axes, these dropped."""
         source, axes = self.frame.source, sorted(self.frame.axes)
         if self.count == 1:
             return ()
@@ -68,21 +71,19 @@ class Reduction:
             source = layers[-1].shape
             first, behind = len(kept), len(source)
         flat = (*source[:first], self.count, *source[behind:])
-        layers += [Reshape(source, flat), ReduceMax(flat, first)]
-        if sign == 1.0:
-            return tuple(layers)
-        shape = layers[-1].shape
-        minus = np.array(-1.0)
-        return (
-            ScaleShift(self.frame.source, minus, None),
-            *layers,
-            ScaleShift(shape, minus, None),
-        )
+        return (*layers, Reshape(source, flat), ReduceMax(flat, first))
+
+    def smallest(self) -> tuple[Layer, ...]:
+        """The smallest entry over the axes, these dropped: the negated maximum of -x."""
+        layers = self.largest()
+        if not layers:
+            return ()
+        return ScaleShift(self.frame.source, -1.0), *layers, ScaleShift(layers[-1].shape, -1.0)
 
 
 def _read_reduction(node: NodeView) -> Reduction:
     """The reduction of a node, over all axes where none are given."""
-    x, axes = node.computed(), node.axes()
+    x, axes = node.computed(), node.constant_integers(1, "axes")
     if not axes and node.integer("noop_with_empty_axes", 0) != 0:
         return Reduction(Frame((), x.shape, (), x.batched), True)
     frame = frame_axes(x, axes or range(x.rank))
@@ -93,36 +94,32 @@ def _read_reduction(node: NodeView) -> Reduction:
 def convert_reduce_sum(node: NodeView) -> Conversion:
     """The sum over constant axes."""
     reduction = _read_reduction(node)
-    return reduction.convert(*reduction.sum())
+    return reduction.convert(*reduction.total())
 
 
 @converts("ReduceMean")
 def convert_reduce_mean(node: NodeView) -> Conversion:
     """The mean over constant axes."""
     reduction = _read_reduction(node)
-    if reduction.count == 1:
-        return reduction.convert()
-    summed = reduction.sum()
-    scale = np.array(1.0 / reduction.count)
-    return reduction.convert(*summed, ScaleShift(summed[-1].shape, scale, None))
+    return reduction.convert(*reduction.mean())
 
 
 @converts("ReduceL1")
 def convert_reduce_l1(node: NodeView) -> Conversion:
     """The sum of the absolute values over constant axes."""
     reduction = _read_reduction(node)
-    return reduction.convert(Abs(reduction.frame.source), *reduction.sum())
+    return reduction.convert(Abs(reduction.frame.source), *reduction.total())
 
 
 @converts("ReduceMax")
 def convert_reduce_max(node: NodeView) -> Conversion:
     """The largest entry over constant axes."""
     reduction = _read_reduction(node)
-    return reduction.convert(*reduction.max())
+    return reduction.convert(*reduction.largest())
 
 
 @converts("ReduceMin")
 def convert_reduce_min(node: NodeView) -> Conversion:
     """The smallest entry over constant axes."""
     reduction = _read_reduction(node)
-    return reduction.convert(*reduction.max(sign=-1.0))
+    return reduction.convert(*reduction.smallest())

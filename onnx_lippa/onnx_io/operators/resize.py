@@ -19,7 +19,7 @@ from onnx_lippa.ir.layers.linear_map import AxisLinearMap, TransposedLayer
 from onnx_lippa.ir.layers.reduce_sum import Expand
 from onnx_lippa.ir.layers.reshape import Reshape
 from onnx_lippa.onnx_io.frame import frame_axes, normalize_axes
-from onnx_lippa.onnx_io.node import Attribute, Constant, Conversion, NodeView
+from onnx_lippa.onnx_io.node import Constant, Conversion, NodeView
 from onnx_lippa.onnx_io.operators.interpolation import CROPPING, Axis, Sampling
 from onnx_lippa.onnx_io.operators.registry import converts
 
@@ -58,7 +58,7 @@ def convert_resize(node: NodeView) -> Conversion:
         node.text("mode", "nearest"),
         node.text("coordinate_transformation_mode", "half_pixel"),
         node.text("nearest_mode", "round_prefer_floor"),
-        float(np.float32(node.number("cubic_coeff_a", -0.75))),
+        node.number("cubic_coeff_a", -0.75),
         node.integer("exclude_outside", 0) != 0,
         node.integer("antialias", 0) != 0,
     )
@@ -69,8 +69,7 @@ def convert_resize(node: NodeView) -> Conversion:
         _require_count(len(region), 2 * len(chosen), "region")
         for axis, start, end in zip(chosen, *np.split(region, 2), strict=True):
             axes[axis] = replace(axes[axis], start=start, end=end)
-    value = float(np.float32(node.number("extrapolation_value", 0.0)))
-    return resample(node, sampling, axes, value)
+    return resample(node, sampling, axes, node.number("extrapolation_value", 0.0))
 
 
 def scale_axes(shape: Shape, scales: Float32) -> list[Axis]:
@@ -119,21 +118,10 @@ def _require_count(count: int, wanted: int, meaning: str) -> None:
 
 
 @converts("Upsample", since=7)
-def convert_upsample_of_attribute(node: NodeView) -> Conversion:
-    """Scales stated by an attribute."""
-    scales: Attribute | None = node.attributes.get("scales")
-    if not isinstance(scales, list) or any(isinstance(scale, str) for scale in scales):
-        raise Unsupported("its attribute scales must be a list of numbers")
-    return _upsample(node, np.array(scales, dtype=np.float32))
-
-
-@converts("Upsample", since=9)
 def convert_upsample(node: NodeView) -> Conversion:
-    """Constant scales."""
-    return _upsample(node, node.constant(1, "scales").weight.ravel().astype(np.float32))
-
-
-def _upsample(node: NodeView, scales: np.ndarray[tuple[int], np.dtype[np.float32]]) -> Conversion:
+    """Constant scales of at least 1."""
+    given = node.optional(1, "scales")
+    scales = np.array(node.numbers("scales", 1.0), np.float32) if given is None else _scales(given)
     if np.any(scales < 1):
         raise Unsupported(f"its scales {scales.tolist()} are below 1")
     axes = scale_axes(node.computed().graph_shape, scales)
@@ -178,7 +166,7 @@ def resample(
         shift = np.zeros(shape)
         for place, entries in outside.items():
             shift[(slice(None),) * place + (entries,)] = value
-        layers.append(ScaleShift(shape, None, shift))
+        layers.append(ScaleShift(shape, shift=shift))
     return frame.convert(*layers)
 
 

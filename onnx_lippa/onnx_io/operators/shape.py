@@ -57,7 +57,7 @@ def convert_squeeze(node: NodeView) -> Conversion:
     """Constant axes of extent 1; all such axes where none are given."""
     x = node.computed()
     singletons = [axis for axis, extent in enumerate(x.graph_shape) if extent == 1]
-    axes = normalize_axes(node.axes(), x.rank) or singletons
+    axes = normalize_axes(node.constant_integers(1, "axes"), x.rank) or singletons
     if not set(axes) <= set(singletons):
         raise Unsupported(f"its axes {list(axes)} are not of extent 1 in a tensor {x.graph_shape}")
     kept = tuple(extent for i, extent in enumerate(x.graph_shape) if i not in axes)
@@ -67,7 +67,7 @@ def convert_squeeze(node: NodeView) -> Conversion:
 @converts("Unsqueeze")
 def convert_unsqueeze(node: NodeView) -> Conversion:
     """Constant axes."""
-    x, axes = node.computed(), node.axes()
+    x, axes = node.computed(), node.constant_integers(1, "axes")
     added = normalize_axes(axes, x.rank + len(axes))
     extents = iter(x.graph_shape)
     shape = tuple(1 if i in added else next(extents) for i in range(x.rank + len(axes)))
@@ -137,62 +137,52 @@ def convert_tile(node: NodeView) -> Conversion:
     return frame.convert(*(layers if times else ()))
 
 
-def _read_block_size(node: NodeView) -> int:
-    """The extent of a block; the mode is checked too."""
-    block, mode = node.integer("blocksize", 0), node.text("mode", "DCR")
-    if block < 1:
-        raise Unsupported(f"its blocksize {block} is not positive")
-    if mode not in ("DCR", "CRD"):
-        raise Unsupported(f"its mode '{mode}' is unknown")
-    return block
-
-
-def _read_image_shape(node: NodeView) -> Shape:
-    """The operand's shape (..., channels, height, width)."""
-    x = node.computed()
-    if x.rank != 4:
-        raise Unsupported(f"it takes images of three axes, not samples of shape {x.shape}")
-    return x.shape
-
-
-def _rearrange_blocks(
-    node: NodeView, split: Shape, axes: tuple[int, ...], shape: Shape
-) -> Conversion:
-    """The operand with some axes split, permuted and merged again."""
-    before = Reshape(node.computed().shape, split)
-    permuted = Transpose(split, axes)
-    return Conversion((before, permuted, Reshape(permuted.shape, shape)))
-
-
 @converts("DepthToSpace")
 def convert_depth_to_space(node: NodeView) -> Conversion:
     """DepthToSpace with the block's place ahead of the channel (DCR) or behind it (CRD)."""
-    block = _read_block_size(node)
-    *lead, depth, height, width = _read_image_shape(node)
+    block, blocks_first = _read_blocks(node)
+    *lead, depth, height, width = node.computed().shape
     if depth % block**2:
         raise Unsupported(f"its {depth} channels are not divisible into blocks of {block}×{block}")
-    channels, front = depth // block**2, len(lead)
+    channels = depth // block**2
     wide = (*lead, channels, height * block, width * block)
-    if node.text("mode", "DCR") == "CRD":
-        split = (*lead, channels, block, block, height, width)
-        order = (0, 3, 1, 4, 2)
-    else:
+    if blocks_first:
         split = (*lead, block, block, channels, height, width)
-        order = (2, 3, 0, 4, 1)
-    axes = (*range(front), *(front + axis for axis in order))
-    return _rearrange_blocks(node, split, axes, wide)
+        return _rearrange_blocks(node, split, (2, 3, 0, 4, 1), wide)
+    split = (*lead, channels, block, block, height, width)
+    return _rearrange_blocks(node, split, (0, 3, 1, 4, 2), wide)
 
 
 @converts("SpaceToDepth")
 def convert_space_to_depth(node: NodeView) -> Conversion:
     """SpaceToDepth with the block's place ahead of the channel (DCR) or behind it (CRD)."""
-    block = _read_block_size(node)
-    *lead, channels, height, width = _read_image_shape(node)
+    block, blocks_first = _read_blocks(node)
+    *lead, channels, height, width = node.computed().shape
     if height % block or width % block:
         raise Unsupported(f"its image {height}×{width} does not divide into blocks of {block}")
-    front = len(lead)
     split = (*lead, channels, height // block, block, width // block, block)
     deep = (*lead, channels * block**2, height // block, width // block)
-    order = (0, 2, 4, 1, 3) if node.text("mode", "DCR") == "CRD" else (2, 4, 0, 1, 3)
-    axes = (*range(front), *(front + axis for axis in order))
-    return _rearrange_blocks(node, split, axes, deep)
+    order = (2, 4, 0, 1, 3) if blocks_first else (0, 2, 4, 1, 3)
+    return _rearrange_blocks(node, split, order, deep)
+
+
+def _read_blocks(node: NodeView) -> tuple[int, bool]:
+    """The extent of a block, and whether its place comes ahead of the channel (DCR)."""
+    block, mode, x = node.integer("blocksize", 0), node.text("mode", "DCR"), node.computed()
+    if block < 1:
+        raise Unsupported(f"its blocksize {block} is not positive")
+    if mode not in ("DCR", "CRD"):
+        raise Unsupported(f"its mode '{mode}' is unknown")
+    if x.rank != 4:
+        raise Unsupported(f"it takes images of three axes, not samples of shape {x.shape}")
+    return block, mode == "DCR"
+
+
+def _rearrange_blocks(
+    node: NodeView, split: Shape, order: tuple[int, ...], shape: Shape
+) -> Conversion:
+    """The operand with its axes split, the last ones permuted, and merged again."""
+    front = len(split) - len(order)
+    permuted = Transpose(split, (*range(front), *(front + axis for axis in order)))
+    before = Reshape(node.computed().shape, split)
+    return Conversion((before, permuted, Reshape(permuted.shape, shape)))

@@ -24,7 +24,7 @@ def convert_concat(node: NodeView) -> Conversion:
     """Computed and constant tensors, along any axis."""
     positions = node.only_computed()
     computed = [node.computed(position) for position in positions]
-    axis = node.axis("axis", 1, computed[0].rank)
+    axis = node.axis(computed[0].rank, default=1)
     parts = [
         operand.graph_shape
         if isinstance(operand, Computed)
@@ -62,12 +62,9 @@ def _require_fits(parts: Sequence[Shape | Float64], axis: int) -> None:
 @converts("Split")
 def convert_split(node: NodeView) -> tuple[Conversion, ...]:
     """Constant lengths, or equal ones."""
-    given = node.optional(1, "lengths")
-    lengths = node.integers("split", ()) if given is None else given.integers
-    x = node.computed()
-    frame = frame_axes(x, (node.axis("axis", 0, x.rank),))
-    (axis,) = frame.axes
-    extent, parts = frame.source[axis], len(node.used)
+    lengths, x = node.constant_integers(1, "split"), node.computed()
+    frame = frame_axes(x, (node.axis(x.rank),))
+    extent, parts = frame.source[frame.axis], len(node.used)
     lengths = lengths or _equal_lengths(extent, parts, node.opset)
     if len(lengths) != parts or min(lengths) < 0 or sum(lengths) != extent:
         raise Unsupported(f"its lengths {list(lengths)} do not cut {extent} into {parts} parts")
@@ -75,7 +72,7 @@ def convert_split(node: NodeView) -> tuple[Conversion, ...]:
         raise Unsupported(f"its lengths {list(lengths)} leave a part empty that is used")
     ends = np.cumsum(lengths)
     return tuple(
-        frame.convert(*gather(frame.source, {axis: np.arange(end - length, end)}))
+        frame.convert(*gather(frame.source, {frame.axis: np.arange(end - length, end)}))
         for length, end in zip(lengths, ends, strict=True)
     )
 
@@ -89,35 +86,12 @@ def _equal_lengths(extent: int, parts: int, opset: int) -> tuple[int, ...]:
 
 
 @converts("Slice")
-def convert_slice_of_attributes(node: NodeView) -> Conversion:
-    """A slice stated by attributes, as before opset 10."""
-    starts, ends = node.integers("starts", ()), node.integers("ends", ())
-    axes = node.integers("axes", tuple(range(len(starts))))
-    return _slice(node, axes, starts, ends, (1,) * len(starts))
-
-
-@converts("Slice", since=10)
 def convert_slice(node: NodeView) -> Conversion:
-    """A slice with constant ends; steps may be negative."""
-    starts, ends = (node.constant(i, n).integers for i, n in ((1, "starts"), (2, "ends")))
-    axes, steps = (node.optional(i, n) for i, n in ((3, "axes"), (4, "steps")))
-    return _slice(
-        node,
-        tuple(range(len(starts))) if axes is None else axes.integers,
-        starts,
-        ends,
-        (1,) * len(starts) if steps is None else steps.integers,
-    )
-
-
-def _slice(
-    node: NodeView,
-    axes: Sequence[int],
-    starts: Sequence[int],
-    ends: Sequence[int],
-    steps: Sequence[int],
-) -> Conversion:
+    """Constant starts and ends; steps may be negative."""
     x = node.computed()
+    starts, ends = node.constant_integers(1, "starts"), node.constant_integers(2, "ends")
+    axes = node.constant_integers(3, "axes", range(len(starts)))
+    steps = node.constant_integers(4, "steps", (1,) * len(starts))
     if not len(axes) == len(starts) == len(ends) == len(steps):
         raise Unsupported("its axes, starts, ends and steps are of different length")
     axes = normalize_axes(axes, x.rank)
@@ -147,28 +121,15 @@ def _slice_positions(extent: int, start: int, end: int, step: int) -> Integers:
 
 
 @converts("Pad", since=2)
-def convert_pad_of_attributes(node: NodeView) -> Conversion:
-    """Pads and value stated by attributes, as before opset 11."""
-    value = float(np.float32(node.number("value", 0.0)))
-    return _pad(node, node.integers("pads", ()), value, range(node.computed().rank))
-
-
-@converts("Pad", since=11)
 def convert_pad(node: NodeView) -> Conversion:
     """Constant pads, of some axes only where these are an input (from opset 18 on)."""
-    pads = node.constant(1, "pads").integers
-    constant = node.optional(2, "constant value")
-    value = np.zeros(1) if constant is None else constant.weight.ravel()
-    if len(value) != 1:
-        raise Unsupported(f"its constant value has {len(value)} entries, not one")
-    axes = node.optional(3, "axes")
-    chosen = range(node.computed().rank) if axes is None else axes.integers
-    return _pad(node, pads, float(value[0]), chosen)
-
-
-def _pad(node: NodeView, pads: Sequence[int], value: float, axes: Sequence[int]) -> Conversion:
-    x = node.computed()
-    axes = normalize_axes(axes, x.rank)
+    x, pads = node.computed(), node.constant_integers(1, "pads")
+    constant, value = node.optional(2, "constant value"), node.number("value", 0.0)
+    if constant is not None:
+        if constant.value.size != 1:
+            raise Unsupported(f"its constant value has {constant.value.size} entries, not one")
+        value = constant.weight.item()
+    axes = normalize_axes(node.constant_integers(3, "axes", range(x.rank)), x.rank)
     if len(pads) != 2 * len(axes):
         raise Unsupported(f"its pads {list(pads)} do not fit {len(axes)} axes")
     changed = {
@@ -181,24 +142,17 @@ def _pad(node: NodeView, pads: Sequence[int], value: float, axes: Sequence[int])
     layers = list(_crop(frame.source, sides))
     source = layers[-1].shape if layers else frame.source
     grown = {axis: (max(b, 0), max(a, 0)) for axis, (b, a) in sides.items()}
-    node.limits.require_elements(
-        tuple(
-            before + extent + after
-            for extent, (before, after) in zip(
-                source, (grown.get(axis, (0, 0)) for axis in range(len(source))), strict=True
-            )
-        )
-    )
+    every = [grown.get(axis, (0, 0)) for axis in range(len(source))]
+    node.limits.require_elements([n + sum(pad) for n, pad in zip(source, every, strict=True)])
     mode = node.text("mode", "constant")
     if mode == "edge":
-        every = [grown.get(axis, (0, 0)) for axis in range(len(source))]
         layers += [EdgePad(source, every)] if any(map(any, every)) else []
     else:
         seen = {axis: _pad_positions(mode, source[axis], *pad) for axis, pad in grown.items()}
         layers += gather(source, seen)
-        if mode == "constant" and value != 0.0 and any(map(any, grown.values())):
+        if mode == "constant" and value != 0.0 and any(map(any, every)):
             shape = layers[-1].shape
-            layers.append(ScaleShift(shape, None, value * _padded_entries(shape, seen)))
+            layers.append(ScaleShift(shape, shift=value * _padded_entries(shape, seen)))
     return frame.convert(*layers)
 
 
