@@ -26,7 +26,7 @@ from onnx_lippa.ending import Ending
 from onnx_lippa.ir.pattern import UNDECIDED, read_signs
 from onnx_lippa.lp.solver import Solution, SolveLimits, Solver
 from onnx_lippa.lp.solvers.table import make_partial_solver
-from onnx_lippa.mip.formulation import Formulation, build_partial_program
+from onnx_lippa.mip.formulation import Formulation, build_margin_program
 from onnx_lippa.mip.variables import NoProgramError
 from onnx_lippa.state import Work, timed
 from onnx_lippa.witness import Effort, FoundBy
@@ -178,7 +178,7 @@ class _Search:
             fixed = self._signs.copy()
             fixed[free] = UNDECIDED
             try:
-                stated = build_partial_program(self._reduced, self._disjunct, fixed)
+                stated = build_margin_program(self._reduced, self._disjunct, fixed)
             except NoProgramError:
                 return False
             left = min(seconds, _SECONDS, deadline - time.monotonic())

@@ -13,7 +13,9 @@ the ranges are exact; in later ones they come from interval arithmetic over x an
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -25,7 +27,6 @@ from onnx_lippa.spec import Rows
 
 _MOST_UNITS: Final = 512
 """Units paired in a block, those with the widest ranges: pairs cost the square of their number."""
-_FIELDS: Final = ("first", "second", "signs", "most", "strength")
 _CERTAIN: Final = 1e-7
 """Distance from 0 that a sum or difference must keep, in half widths."""
 
@@ -35,15 +36,13 @@ class Cuts:
     """Implications, the strongest first.
 
     Attributes:
-        first: (cuts,) unit i.
-        second: (cuts,) unit j.
+        pairs: (cuts, 2) units i and j.
         signs: (cuts, 2) coefficients of b_i and b_j.
         most: (cuts,) upper bound of ``signs @ (b_i, b_j)``.
         strength: (cuts,) distance of the sum or difference from 0.
     """
 
-    first: Integers
-    second: Integers
+    pairs: Integers
     signs: Float64
     most: Float64
     strength: Float64
@@ -51,26 +50,22 @@ class Cuts:
     @property
     def count(self) -> int:
         """Number of implications."""
-        return int(self.first.size)
+        return int(self.most.size)
 
     def take(self, chosen: Integers) -> Cuts:
-        """The chosen implications."""
-        return Cuts(
-            self.first[chosen], self.second[chosen], self.signs[chosen],
-            self.most[chosen], self.strength[chosen],
-        )  # fmt: skip
+        """The chosen implications, in this order."""
+        return Cuts(*(part[chosen] for part in vars(self).values()))
 
     def among(self, free: Integers, limit: int) -> Cuts:
         """The strongest implications between free units, at most ``limit``."""
-        both = np.isin(self.first, free) & np.isin(self.second, free)
+        both = np.isin(self.pairs, free).all(axis=1)
         return self.take(np.flatnonzero(both)[:limit])
 
     def rows(self, units: int) -> Rows:
         """The rows over the b of all units."""
-        places = np.repeat(np.arange(self.count), 2)
-        columns = np.stack([self.first, self.second], axis=1).ravel()
-        matrix = sp.csr_array((self.signs.ravel(), (places, columns)), shape=(self.count, units))
-        return Rows(matrix, np.full(self.count, -np.inf), self.most)
+        places = np.repeat(np.arange(self.count), 2), self.pairs.ravel()
+        matrix = sp.csr_array((self.signs.ravel(), places), shape=(self.count, units))
+        return Rows.at_most(matrix, self.most)
 
 
 def find_cuts(reduced: ReducedNetwork) -> Cuts:
@@ -79,27 +74,26 @@ def find_cuts(reduced: ReducedNetwork) -> Cuts:
     lower, upper = np.append(reduced.lower, z_lower), np.append(reduced.upper, z_upper)
     both = np.hstack([reduced.on_input, reduced.on_units])
     middle, radius = lower / 2 + upper / 2, upper / 2 - lower / 2
-    found: list[Cuts] = []
-    for first, end in zip(reduced.starts, reduced.starts[1:], strict=False):
+    nothing = np.zeros((0, 2), np.int64)
+    found = [Cuts(nothing, np.zeros((0, 2)), np.zeros(0), np.zeros(0))]
+    for first, end in pairwise(reduced.starts):
         spread = np.abs(both[first:end]) @ radius
         units = first + np.sort(np.argsort(-spread, kind="stable")[:_MOST_UNITS])
         units = units[spread[units - first] > 0]
         rows, half = both[units], spread[units - first]
         center = (rows @ middle + reduced.offset[units]) / half
         off = reduced.error[units] / half
-        found.append(_compare_block(units, center, rows * radius / half[:, None], off))
-    if not found:
-        return _none()
-    cuts = Cuts(*(np.concatenate([getattr(part, name) for part in found]) for name in _FIELDS))
+        found += _compare_block(units, center, rows * radius / half[:, None], off)
+    parts = zip(*(vars(one).values() for one in found), strict=True)
+    cuts = Cuts(*(np.concatenate(part) for part in parts))
     return cuts.take(np.argsort(-cuts.strength, kind="stable"))
 
 
-def _compare_block(units: Integers, center: Float64, rows: Float64, off: Float64) -> Cuts:
+def _compare_block(units: Integers, center: Float64, rows: Float64, off: Float64) -> Iterator[Cuts]:
     """Implications between units with normalised ẑ of ``center + rows e``, e between -1 and 1.
 
     They hold for every error of ẑ up to ``off``.
     """
-    parts: list[Cuts] = [_none()]
     for place, i in enumerate(units[:-1]):
         after = slice(place + 1, None)
         others, c = units[after], center[place]
@@ -114,15 +108,6 @@ def _compare_block(units: Integers, center: Float64, rows: Float64, off: Float64
             (total - together, (-1.0, -1.0), -1.0),
         ):
             chosen = np.flatnonzero(clear > needed)
-            parts.append(
-                Cuts(
-                    np.full(chosen.size, i), others[chosen], np.tile(signs, (chosen.size, 1)),
-                    np.full(chosen.size, most), clear[chosen],
-                )
-            )  # fmt: skip
-    return Cuts(*(np.concatenate([getattr(part, name) for part in parts]) for name in _FIELDS))
-
-
-def _none() -> Cuts:
-    nothing = np.zeros(0, dtype=np.int64)
-    return Cuts(nothing, nothing, np.zeros((0, 2)), np.zeros(0), np.zeros(0))
+            pairs = np.column_stack([np.full(chosen.size, i), others[chosen]])
+            coefficients = np.tile(signs, (chosen.size, 1))
+            yield Cuts(pairs, coefficients, np.full(chosen.size, most), clear[chosen])

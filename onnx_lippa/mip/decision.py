@@ -6,40 +6,43 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Final, final
 
 import numpy as np
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.ending import Ending, Reason
-from onnx_lippa.lp.solver import Solution, SolveLimits
+from onnx_lippa.lp.solver import NO_LIMITS, Solution, SolveLimits
 from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.mip.formulation import BigM, Formulation, build_margin_program
 from onnx_lippa.mip.variables import NoProgramError
 from onnx_lippa.spec import Conjunction
 from onnx_lippa.witness import Effort, Offer
 
+_EVERY_REFUSED: Final = Reason(
+    Ending.REFUSED, "every output is unsafe, and a replay did not confirm it"
+)
+_REFUSED: Final = Reason(
+    Ending.REFUSED, "the least margin is zero but for tolerances, or a replay refused it"
+)
+
 
 @dataclass(frozen=True)
 class MipSettings:
-    """Formulation, solver and limits.
+    """Formulation, solver and time.
 
     Attributes:
         solver: name of the solver.
         time_limit: seconds for all programs of one property.
-        node_limit: nodes of each program, or None.
         big_m: the constants of the formulation.
         cuts: the most implications between units that are added.
-        wants_bound: whether the least margin is computed; otherwise only its sign, in less time.
     """
 
     solver: str = "scip"
     time_limit: float = math.inf
-    node_limit: int | None = None
     big_m: BigM = BigM.OF_EACH_UNIT
     cuts: int = 0
-    wants_bound: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,20 +50,20 @@ class MipAnswer:
     """The answer of the programs of all disjuncts.
 
     Attributes:
-        reason: why nothing was decided. None with an unsafe point, or with a proof on the solver's
-            word, within its tolerances on rows and integrality, above which a margin is required.
         bound: lower bound of all margins, on the solver's word.
         x: (d,) an unsafe point of the reduced network, evaluated without the solver, and accepted
             by a replay where there is one; None without one.
         margin: its margin, by evaluating the reduced network; infinite without one.
+        reason: why nothing was decided. None with an unsafe point, or with a proof on the solver's
+            word, within its tolerances on rows and integrality, above which a margin is required.
         effort: programs solved, their nodes and their seconds.
     """
 
-    reason: Reason | None
     bound: float
-    x: Float64 | None
-    margin: float
-    effort: Effort
+    x: Float64 | None = None
+    margin: float = np.inf
+    reason: Reason | None = None
+    effort: Effort = Effort()  # noqa: RUF009 - it is frozen
 
     @property
     def ending(self) -> Ending:
@@ -95,32 +98,21 @@ def decide(
     """
     started = time.monotonic()
     decision = _Decision(reduced, settings, offer, started + settings.time_limit)
-    bound, reason = np.inf, None
+    answer = MipAnswer(np.inf)
     for disjunct in disjuncts:
-        answer = decision.decide(disjunct, start)
-        bound = min(bound, answer.bound)
-        if answer.x is not None:
-            reason = None
+        one = decision.decide(disjunct, start)
+        bound, reason = min(answer.bound, one.bound), answer.reason or one.reason
+        answer = replace(one, bound=bound, reason=reason if one.x is None else None)
+        if one.x is not None:
             break
-        reason = reason or answer.reason
-    else:
-        answer = _Answer(bound)
     effort = replace(decision.effort, mip_seconds=time.monotonic() - started)
-    return MipAnswer(reason, bound, answer.x, answer.margin, effort)
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """The answer about one disjunct: a point, or a positive bound, or a reason why neither."""
-
-    bound: float
-    x: Float64 | None = None
-    margin: float = np.inf
-    reason: Reason | None = None
+    return replace(answer, effort=effort)
 
 
 @final
 class _Decision:
+    """The decision of one disjunct after another, by one solver."""
+
     def __init__(
         self,
         reduced: ReducedNetwork,
@@ -133,84 +125,55 @@ class _Decision:
         self._solver = make_mip_solver(settings.solver)
         self.effort = Effort()
 
-    def decide(self, disjunct: Conjunction, start: Float64 | None) -> _Answer:
+    def decide(self, disjunct: Conjunction, start: Float64 | None) -> MipAnswer:
         """One disjunct."""
         if not len(disjunct.bound):  # every output is unsafe
-            refused = Reason(
-                Ending.REFUSED, "every output is unsafe, and a replay did not confirm it"
-            )
-            return self._offer(None, self._reduced.domain.middle, -np.inf) or _Answer(
-                -np.inf, reason=refused
-            )
+            found = self._offer(self._reduced.domain.middle, -np.inf, -np.inf)
+            return found or MipAnswer(-np.inf, reason=_EVERY_REFUSED)
         try:
             stated = build_margin_program(
-                self._reduced, disjunct, self._settings.big_m, self._settings.cuts
+                self._reduced, disjunct, big_m=self._settings.big_m, cuts=self._settings.cuts
             )
         except NoProgramError as error:
-            return _Answer(-np.inf, reason=error.reason)
-        if start is not None and (found := self._offer(stated, start, -np.inf)):
-            return found
-        return self._solve(stated, None if start is None else stated.start(start))
+            return MipAnswer(-np.inf, reason=error.reason)
+        if start is None:
+            return self._solve(stated, None)
+        found = self._offer(start, stated.margin(start), -np.inf)
+        return found or self._solve(stated, stated.start(start))
 
-    def _solve(self, stated: Formulation, warm_start: Float64 | None) -> _Answer:
-        session, most = self._solver.open(stated.program), np.inf
-        limits = SolveLimits(nodes=self._settings.node_limit)
-        if not self._settings.wants_bound:
-            most = stated.tolerance
-            session.add_rows(stated.cut_off(most))
-            first = session.solve(self._left(), warm_start, replace(limits, solutions=1))
-            if answer := self._interpret(stated, first, most):
+    def _solve(self, stated: Formulation, warm_start: Float64 | None) -> MipAnswer:
+        session = self._solver.open(stated.program)
+        session.add_rows(stated.cut_off(stated.tolerance))
+        for limits in (SolveLimits(solutions=1), NO_LIMITS):
+            left = self._deadline - time.monotonic()
+            solution = session.solve(left, warm_start, limits)
+            if answer := self._interpret(stated, solution):
                 return answer
             # The incumbent is as good as 0, or was refused: there may be a better one.
-            warm_start = first.values
-        solution = session.solve(self._left(), warm_start, limits)
-        if answer := self._interpret(stated, solution, most):
-            return answer
-        reason = Reason(
-            Ending.REFUSED, "the least margin is zero but for tolerances, or a replay refused it"
-        )
-        if solution.ending.is_limit:
-            reason = self._limit()
-        return _Answer(solution.bound + stated.constant, reason=reason)
+            warm_start = solution.values
+        reason = Reason(solution.ending) if solution.ending.is_limit else _REFUSED
+        return MipAnswer(solution.bound + stated.constant, reason=reason)
 
-    def _left(self) -> float:
-        return self._deadline - time.monotonic()
-
-    def _interpret(self, stated: Formulation, solution: Solution, most: float) -> _Answer | None:
-        """The answer of a solution; None where its incumbent decides nothing and it could go on.
-
-        Args:
-            stated: the program.
-            solution: its solution.
-            most: the margin above which solutions were cut off.
-        """
+    def _interpret(self, stated: Formulation, solution: Solution) -> MipAnswer | None:
+        """The answer of a solution; None where its incumbent decides nothing and it could go on."""
         self.effort += Effort(mips=1, nodes=solution.nodes)
         if solution.ending is Ending.FAILED:
             detail = f"no MIP solver finished: {solution.detail}"
-            return _Answer(-np.inf, reason=Reason(Ending.FAILED, detail))
-        if solution.ending is Ending.INFEASIBLE and most == np.inf:
-            detail = "the MIP solver finds no input at all, though there are"
-            return _Answer(-np.inf, reason=Reason(Ending.FAILED, detail))
+            return MipAnswer(-np.inf, reason=Reason(Ending.FAILED, detail))
         # An infeasible program has no margin up to the cut-off.
-        bound = min(solution.bound + stated.constant, most)
+        bound = min(solution.bound + stated.constant, stated.tolerance)
         if solution.values.size:
-            found = self._offer(stated, stated.x(solution.values), bound)
-            if found is not None:
+            x = stated.x(solution.values)
+            if found := self._offer(x, stated.margin(x), bound):
                 return found
         if bound >= stated.tolerance:
-            return _Answer(bound)
-        return None if solution.values.size else _Answer(bound, reason=self._limit())
+            return MipAnswer(bound)
+        return None if solution.values.size else MipAnswer(bound, reason=Reason(solution.ending))
 
-    def _limit(self) -> Reason:
-        if self._left() <= 0:
-            return Reason(Ending.OUT_OF_TIME, "the MIP solver ran out of time")
-        return Reason(Ending.OUT_OF_NODES, "the MIP solver ran out of nodes")
-
-    def _offer(self, stated: Formulation | None, x: Float64, bound: float) -> _Answer | None:
+    def _offer(self, x: Float64, margin: float, bound: float) -> MipAnswer | None:
         """The point as an answer, where it is unsafe and a replay accepts it."""
-        margin = -np.inf if stated is None else stated.margin(x)
         if not margin < 0:
             return None
         if self._accept is not None and not self._accept(self._reduced.embed(x[None])[0]):
             return None
-        return _Answer(min(bound, margin), x, margin)
+        return MipAnswer(min(bound, margin), x, margin)

@@ -11,7 +11,6 @@ import numpy as np
 from onnx_lippa.arrays import Float64
 from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.ending import Ending, Reason
-from onnx_lippa.lp.solver import SolveLimits
 from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.mip.decision import MipSettings
 from onnx_lippa.mip.formulation import build_distance_program
@@ -44,7 +43,7 @@ class DistortionBounds:
 def bound_distortion(
     reduced: ReducedNetwork,
     disjuncts: Sequence[Conjunction],
-    question: StatedSet,
+    inputs: StatedSet,
     settings: MipSettings,
     start: Float64 | None = None,
 ) -> DistortionBounds:
@@ -56,7 +55,7 @@ def bound_distortion(
     Args:
         reduced: the reduced network, over a ball that holds an unsafe input if one is to be found.
         disjuncts: the unsafe outputs.
-        question: the set whose norm and centre define the distance.
+        inputs: the set whose norm and centre define the distance.
         settings: formulation, solver and limits.
         start: (d,) an unsafe point of the reduced network to start from.
 
@@ -64,38 +63,33 @@ def bound_distortion(
         InputError: there is no such solver.
     """
     started = time.monotonic()
-    deadline = started + settings.time_limit
     solver = make_mip_solver(settings.solver)
     lower, upper, best, effort = np.inf, np.inf, np.zeros(0), Effort()
     reason: Reason | None = None
     for disjunct in disjuncts:
         try:
             stated = build_distance_program(
-                reduced, disjunct, question, big_m=settings.big_m, cuts=settings.cuts
+                reduced, disjunct, inputs, settings.big_m, settings.cuts
             )
         except NoProgramError as error:
             lower, reason = 0.0, reason or error.reason
             continue
-        session = solver.open(stated.program)
+        session, warm_start = solver.open(stated.program), None
         if np.isfinite(upper):
             session.add_rows(stated.cut_off(upper))
-        warm_start = None
         if start is not None:
-            distance = question.distance(reduced.embed(start[None])[0])
-            warm_start = stated.start(start, distance)
-        solution = session.solve(
-            deadline - time.monotonic(), warm_start, SolveLimits(nodes=settings.node_limit)
-        )
+            warm_start = stated.start(start, inputs.distance(reduced.embed(start[None])[0]))
+        solution = session.solve(started + settings.time_limit - time.monotonic(), warm_start)
         effort += Effort(mips=1, nodes=solution.nodes)
         if solution.values.size:
             x = stated.x(solution.values)
-            distance = question.distance(reduced.embed(x[None])[0])
+            distance = inputs.distance(reduced.embed(x[None])[0])
             if distance < upper:
                 upper, best = distance, x
         lower = min(lower, max(solution.bound, 0.0))
         if solution.ending is Ending.FAILED:
             reason = reason or Reason(Ending.FAILED, f"no MIP solver finished: {solution.detail}")
         elif solution.ending.is_limit:
-            reason = reason or Reason(solution.ending, "the MIP solver ran out of its limits")
+            reason = reason or Reason(solution.ending)
     effort = replace(effort, mip_seconds=time.monotonic() - started)
     return DistortionBounds(min(lower, upper), upper, best, effort, reason)

@@ -73,7 +73,7 @@ class Formulation:
 
     def x(self, values: Float64) -> Float64:
         """The point (d,) of a solution, clipped to the box of the reduced network."""
-        x = self.inputs.offset + self.inputs.matrix @ values[: self.inputs.count]
+        x = self.inputs.at(values[: self.inputs.count])
         return np.clip(x, self.reduced.lower, self.reduced.upper)
 
     def signs(self, values: Float64) -> States:
@@ -108,148 +108,108 @@ class Formulation:
 
     def cut_off(self, most: float) -> Rows:
         """The row that bounds margin or distance from above."""
-        cost = sp.csr_array(self.program.cost[None])
-        return Rows(cost, np.array([-np.inf]), np.array([most - self.constant]))
+        return Rows.at_most(self.program.cost[None], np.array([most - self.constant]))
 
 
 def build_margin_program(
     reduced: ReducedNetwork,
     disjunct: Conjunction,
+    fixed: States | None = None,
     big_m: BigM = BigM.OF_EACH_UNIT,
     cuts: int = 0,
 ) -> Formulation:
-    """``min max_i (A f(x) - b)_i`` over all inputs of the reduced network.
+    """``min max_i (A f(x) - b)_i`` over the inputs of the reduced network with some fixed signs.
 
     Args:
         reduced: the reduced network.
         disjunct: the unsafe outputs; at least one row.
-        big_m: the constants.
-        cuts: the most implications between units.
-
-    Raises:
-        NoProgramError: the ball is not given by linear inequalities.
-    """
-    return build_partial_program(reduced, disjunct, free_signs(reduced), big_m, cuts)
-
-
-def build_partial_program(
-    reduced: ReducedNetwork,
-    disjunct: Conjunction,
-    fixed: States,
-    big_m: BigM = BigM.OF_EACH_UNIT,
-    cuts: int = 0,
-) -> Formulation:
-    """:func:`build_margin_program` over the inputs with some fixed signs.
-
-    Args:
-        reduced: the reduced network.
-        disjunct: the unsafe outputs; at least one row.
-        fixed: (units,) signs, UNDECIDED where a unit is free.
+        fixed: (units,) signs, UNDECIDED where a unit is free; None where all are.
         big_m: the constants.
         cuts: the most implications between free units.
 
     Raises:
         NoProgramError: the ball is not given by linear inequalities.
     """
-    inputs = embed_domain(reduced.domain)
-    units = SubstitutedUnits.of(reduced, fixed)
-    common = _Common(reduced, inputs, units, fixed, big_m, cuts)
-    margins, offset = common.margins(disjunct)
-    tolerance = _TOLERANCE * max(1.0, float((np.abs(margins) @ common.half_widths).max()))
+    stem = _Stem(reduced, embed_domain(reduced.domain), fixed, big_m, cuts)
+    margins, offset = stem.margins(disjunct)
+    tolerance = _TOLERANCE * max(1.0, float((np.abs(margins) @ stem.half_widths).max()))
     if len(margins) == 1:
         constant = float(offset[0])
-        cost = np.concatenate([common.over_variables(margins).toarray()[0], np.zeros(common.free)])
-        program = common.program(cost, None)
+        cost = np.concatenate([stem.over_variables(margins).toarray()[0], np.zeros(stem.free)])
+        program = stem.program(cost)
     else:
         # min τ with every margin at most τ; the bounds of τ come from interval arithmetic.
-        least, most = compute_range(margins, offset, *common.box)
-        ties = sp.csr_array((len(margins), common.free)), np.full((len(margins), 1), -1.0)
-        rows = _rows(
-            sp.hstack([common.over_variables(margins), *ties]),
-            np.full(len(margins), -np.inf),
-            -offset,
-        )
-        cost = np.zeros(inputs.count + 2 * common.free + 1)
-        cost[-1], constant = 1.0, 0.0
-        program = common.program(cost, rows, (float(least.max()) - 1, float(most.max()) + 1))
-    return Formulation(program, reduced, disjunct, fixed, inputs, constant, tolerance)
+        least, most = compute_range(margins, offset, *stem.box)
+        ties = sp.csr_array((len(margins), stem.free)), np.full((len(margins), 1), -1.0)
+        rows = _at_most(sp.hstack([stem.over_variables(margins), *ties]), -offset)
+        cost, constant = np.zeros(rows.matrix.shape[1]), 0.0
+        cost[-1] = 1.0
+        program = stem.program(cost, rows, (float(least.max()) - 1, float(most.max()) + 1))
+    return Formulation(program, reduced, disjunct, stem.fixed, stem.inputs, constant, tolerance)
 
 
 def build_distance_program(
     reduced: ReducedNetwork,
     disjunct: Conjunction,
-    question: StatedSet,
-    margin: float = 0.0,
+    inputs: StatedSet,
     big_m: BigM = BigM.OF_EACH_UNIT,
     cuts: int = 0,
 ) -> Formulation:
-    """``min ||x - center||`` over inputs of the network with a margin of at most ``-margin``.
+    """``min ||x - center||`` over inputs of the network with a margin of at most 0.
 
     Args:
         reduced: the reduced network.
         disjunct: the unsafe outputs.
-        question: the set whose norm and centre define the distance.
-        margin: how far below 0 every row must be.
+        inputs: the set whose norm and centre define the distance.
         big_m: the constants.
         cuts: the most implications between units.
 
     Raises:
         NoProgramError: the distance is not linear.
     """
-    inputs = embed_distance(reduced.domain, question)
-    fixed = free_signs(reduced)
-    common = _Common(reduced, inputs, SubstitutedUnits.of(reduced, fixed), fixed, big_m, cuts)
-    margins, offset = common.margins(disjunct)
-    rows = _rows(
-        sp.hstack([common.over_variables(margins), sp.csr_array((len(margins), common.free))]),
-        np.full(len(margins), -np.inf),
-        -margin - offset,
-    )
-    cost = np.concatenate([inputs.cost, np.zeros(2 * common.free)])
-    program = common.program(cost, rows)
-    return Formulation(program, reduced, disjunct, fixed, inputs, 0.0, _TOLERANCE)
+    stem = _Stem(reduced, embed_distance(reduced.domain, inputs), None, big_m, cuts)
+    margins, offset = stem.margins(disjunct)
+    nothing = sp.csr_array((len(margins), stem.free))
+    rows = _at_most(sp.hstack([stem.over_variables(margins), nothing]), -offset)
+    cost = np.concatenate([stem.inputs.cost, np.zeros(2 * stem.free)])
+    program = stem.program(cost, rows)
+    return Formulation(program, reduced, disjunct, stem.fixed, stem.inputs, 0.0, _TOLERANCE)
 
 
-def free_signs(reduced: ReducedNetwork) -> States:
-    """The signs of a program without fixed units."""
-    return np.full(reduced.units, UNDECIDED, dtype=np.int8)
-
-
-class _Common:
-    """The common part of all these programs: the variables (p, z, b) and the rows of units."""
+class _Stem:
+    """What these programs share: the variables (p, z, b) and the rows of inputs and units."""
 
     def __init__(
         self,
         reduced: ReducedNetwork,
         inputs: Embedding,
-        units: SubstitutedUnits,
-        fixed: States,
+        fixed: States | None,
         big_m: BigM,
         cuts: int,
     ) -> None:
-        self._reduced, self._inputs, self._units, self._fixed = reduced, inputs, units, fixed
-        self.free = units.free.size
-        lower = np.minimum(reduced.unit_lower[units.free], 0.0)
-        upper = np.maximum(reduced.unit_upper[units.free], 0.0)
+        self.inputs = inputs
+        self.fixed = np.full(reduced.units, UNDECIDED, np.int8) if fixed is None else fixed
+        self._reduced, self._units = reduced, SubstitutedUnits.of(reduced, self.fixed)
+        units = self._units.free
+        self.free = units.size
+        lower = np.minimum(reduced.unit_lower[units], 0.0)
+        upper = np.maximum(reduced.unit_upper[units], 0.0)
         if big_m is BigM.ONE:
             largest = max(upper.max(initial=0.0), -lower.min(initial=0.0))
             lower, upper = np.full_like(lower, -largest), np.full_like(upper, largest)
         self._lower, self._upper, self._cuts = lower, upper, cuts
-        self.box = (
-            np.append(reduced.lower, np.zeros(self.free)),
-            np.append(reduced.upper, upper),
-        )
+        self.box = np.append(reduced.lower, np.zeros(self.free)), np.append(reduced.upper, upper)
         self.half_widths: Float64 = (self.box[1] - self.box[0]) / 2
 
     def over_variables(self, rows: Float64) -> sp.csr_array:
         """Rows over x and z of free units as rows over p and z, without their constants."""
         d = self._reduced.inputs
-        on_input = sp.csr_array(rows[:, :d]) @ self._inputs.matrix
+        on_input = sp.csr_array(rows[:, :d]) @ self.inputs.matrix
         return sp.csr_array(sp.hstack([on_input, sp.csr_array(rows[:, d:])], format="csr"))
 
     def shift(self, rows: Float64) -> Float64:
         """The constants that :meth:`over_variables` drops."""
-        return rows[:, : self._reduced.inputs] @ self._inputs.offset
+        return rows[:, : self._reduced.inputs] @ self.inputs.offset
 
     def margins(self, disjunct: Conjunction) -> tuple[Float64, Float64]:
         """``A f - b`` as rows over x and z of free units, and their constants."""
@@ -261,17 +221,15 @@ class _Common:
         return rows, offset + self.shift(rows)
 
     def program(
-        self, cost: Float64, further: Rows | None, tau: tuple[float, float] | None = None
+        self, cost: Float64, further: Rows | None = None, tau: tuple[float, float] | None = None
     ) -> Program:
         """The whole program; the last variable is τ where that has bounds."""
         extra = np.zeros(0 if tau is None else 1)
         low, high = (extra, extra) if tau is None else (extra + tau[0], extra + tau[1])
-        inputs, nothing, one = self._inputs, np.zeros(self.free), np.ones(self.free)
-        blocks = [self._of_inputs(), self._of_free_units(), self._of_fixed_units(), self._of_cuts()]
-        width = inputs.count + 2 * self.free + extra.size
-        rows = Rows.none(width) if further is None else further
-        for block in blocks:
-            rows = rows.append(block.pad(width - block.matrix.shape[1]))
+        inputs, nothing, one = self.inputs, np.zeros(self.free), np.ones(self.free)
+        rows = Rows.none(cost.size) if further is None else further
+        for block in (inputs.rows, self._of_free_units(), self._of_fixed_units(), self._of_cuts()):
+            rows = rows.append(block.pad(cost.size - block.matrix.shape[1]))
         return Program(
             cost,
             np.concatenate([inputs.lower, nothing, nothing, low]),
@@ -282,33 +240,25 @@ class _Common:
             ),
         )  # fmt: skip
 
-    def _of_inputs(self) -> Rows:
-        return self._inputs.rows
-
     def _of_free_units(self) -> Rows:
         """``z >= ẑ``, ``z <= u b`` and ``z <= ẑ - l (1 - b)``."""
         free, lower, upper = self._units.free, self._lower, self._upper
         rows = -self._units.z_hat[free]
         offset = self._units.z_hat_offset[free] - self.shift(rows)
-        place = np.arange(self.free)
+        place, p = np.arange(self.free), self.inputs.count
         rows[place, self._reduced.inputs + place] += 1.0  # z - ẑ
         z_minus = self.over_variables(rows)
-        p, infinite = self._inputs.count, np.full(self.free, np.inf)
-        z_only = sp.csr_array(
-            (np.ones(self.free), (place, p + place)), shape=(self.free, p + self.free)
-        )
+        z_only = sp.csr_array((np.ones(self.free), (place, p + place)), (self.free, p + self.free))
         none = sp.csr_array((self.free, self.free))
-        blocks = (
-            _rows(sp.hstack([z_minus, none]), offset, infinite),
-            _rows(sp.hstack([z_only, sp.diags_array(-upper)]), -infinite, np.zeros(self.free)),
-            _rows(sp.hstack([z_minus, sp.diags_array(-lower)]), -infinite, offset - lower),
-        )
-        return blocks[0].append(blocks[1].append(blocks[2]))
+        above = _clean(sp.hstack([z_minus, none]), offset, np.full(self.free, np.inf))
+        on = _at_most(sp.hstack([z_only, sp.diags_array(-upper)]), np.zeros(self.free))
+        off = _at_most(sp.hstack([z_minus, sp.diags_array(-lower)]), offset - lower)
+        return above.append(on.append(off))
 
     def _of_fixed_units(self) -> Rows:
         """``ẑ >= 0`` or ``ẑ <= 0``, unless the box implies it."""
-        units = np.flatnonzero(self._fixed != UNDECIDED)
-        sign = self._fixed[units].astype(np.float64)
+        units = np.flatnonzero(self.fixed != UNDECIDED)
+        sign = self.fixed[units].astype(np.float64)
         rows = sign[:, None] * self._units.z_hat[units]
         offset = sign * self._units.z_hat_offset[units]
         least, _ = compute_range(rows, offset, *self.box)
@@ -317,10 +267,10 @@ class _Common:
         scale = np.abs(rows).max(axis=1, initial=0.0)
         scale[scale == 0] = 1.0
         rows, offset = rows / scale[:, None], offset / scale
-        return _rows(self.over_variables(rows), -offset, np.full(len(rows), np.inf))
+        return _clean(self.over_variables(rows), -offset, np.full(len(rows), np.inf))
 
     def _of_cuts(self) -> Rows:
-        p = self._inputs.count + self.free
+        p = self.inputs.count + self.free
         if self._cuts == 0:
             return Rows.none(p)
         cuts = find_cuts(self._reduced).among(self._units.free, self._cuts)
@@ -330,14 +280,15 @@ class _Common:
         return Rows(sp.csr_array(matrix), rows.lower, rows.upper)
 
 
-def _rows(matrix: sp.sparray, lower: Float64, upper: Float64) -> Rows:
+def _clean(matrix: sp.sparray, lower: Float64, upper: Float64) -> Rows:
     """Rows without the coefficients that are only rounding."""
-    entries = sp.csr_array(matrix)
+    entries = matrix.tocoo()
     largest = np.zeros(entries.shape[0])
-    places = entries.tocoo()
-    np.maximum.at(largest, places.row, np.abs(places.data))
-    kept = np.abs(places.data) > _NEGLIGIBLE * largest[places.row]
-    cleaned = sp.csr_array(
-        (places.data[kept], (places.row[kept], places.col[kept])), shape=entries.shape
-    )
-    return Rows(cleaned, lower, upper)
+    np.maximum.at(largest, entries.row, np.abs(entries.data))
+    kept = np.abs(entries.data) > _NEGLIGIBLE * largest[entries.row]
+    places = entries.row[kept], entries.col[kept]
+    return Rows(sp.csr_array((entries.data[kept], places), entries.shape), lower, upper)
+
+
+def _at_most(matrix: sp.sparray, upper: Float64) -> Rows:
+    return _clean(matrix, np.full(len(upper), -np.inf), upper)

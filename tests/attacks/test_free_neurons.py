@@ -15,7 +15,7 @@ from onnx_lippa.attacks.free_neurons import (
 from onnx_lippa.ending import Ending
 from onnx_lippa.ir.pattern import read_signs
 from onnx_lippa.lp.solvers.table import make_solver
-from onnx_lippa.mip.formulation import build_partial_program
+from onnx_lippa.mip.formulation import build_margin_program
 from tests.support.mip import random_disjunct, random_system
 
 SEEDS = range(6)
@@ -88,7 +88,7 @@ def test_multipliers(seed):
     at = incumbent(seed, d=4, blocks=(8,))
     at = Incumbent(at.reduced, random_disjunct(np.random.default_rng(seed), 1), at.x, at.signs,
                     at.others)  # fmt: skip
-    stated = build_partial_program(at.reduced, at.disjunct, at.signs)
+    stated = build_margin_program(at.reduced, at.disjunct, at.signs)
     solution = make_solver("glop").open(stated.program).solve()
     assert solution.ending is Ending.OPTIMAL
     optimum = Incumbent(at.reduced, at.disjunct, stated.x(solution.values), at.signs, at.others)

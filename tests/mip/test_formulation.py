@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,8 +20,6 @@ from onnx_lippa.mip.formulation import (
     Formulation,
     build_distance_program,
     build_margin_program,
-    build_partial_program,
-    free_signs,
 )
 from onnx_lippa.mip.variables import NoProgramError
 from onnx_lippa.spec.norms.base import Norm
@@ -73,7 +73,7 @@ def test_every_way_to_state_it_has_the_optimum_over_all_patterns(seed: int, rows
     least = least_margin(reduced, disjunct, question)
     for big_m in BigM:
         for cuts in (0, 3, 1000):
-            assert_minimum(build_margin_program(reduced, disjunct, big_m, cuts), least)
+            assert_minimum(build_margin_program(reduced, disjunct, None, big_m, cuts), least)
     stated = build_margin_program(reduced, disjunct)
     for x in (reduced.lower, reduced.domain.middle, stated.x(solved(stated).values)):
         assert_minimum(stated, least, stated.start(x))
@@ -121,7 +121,7 @@ def test_partial_patterns(seed: int) -> None:
     of_point = read_signs(reduced.pre_activations(x[None])[0])
     for share in (0.0, 0.4, 1.0):
         fixed = np.where(generator.uniform(size=reduced.units) < share, UNDECIDED, of_point)
-        stated = build_partial_program(reduced, disjunct, fixed, cuts=4)
+        stated = build_margin_program(reduced, disjunct, fixed, cuts=4)
         least = least_margin(reduced, disjunct, question, fixed)
         assert least <= stated.margin(x) + 1e-7
         assert_minimum(stated, least, stated.start(x))
@@ -129,7 +129,7 @@ def test_partial_patterns(seed: int) -> None:
         assert np.count_nonzero(stated.program.integers) == free
     anything = generator.integers(-1, 2, reduced.units).astype(np.int8)
     assert_minimum(
-        build_partial_program(reduced, disjunct, anything),
+        build_margin_program(reduced, disjunct, anything),
         least_margin(reduced, disjunct, question, anything),
     )
 
@@ -138,7 +138,7 @@ def test_a_pattern_that_is_given_in_full_is_a_linear_program() -> None:
     generator = np.random.default_rng(54)
     reduced, _ = random_system(generator)
     fixed = read_signs(reduced.pre_activations(reduced.domain.middle[None])[0])
-    stated = build_partial_program(reduced, random_disjunct(generator, 1), fixed)
+    stated = build_margin_program(reduced, random_disjunct(generator, 1), fixed)
     assert stated.program.is_linear
     assert stated.program.variables == reduced.inputs
 
@@ -193,11 +193,13 @@ def test_fewer_distances_are_cut_off_by_a_margin() -> None:
     least = solved(low).objective + low.constant
     middle = low.margin(reduced.domain.middle)
     wanted = -(0.3 * least + 0.7 * middle)  # a margin strictly between
-    stated = build_distance_program(reduced, disjunct, question, margin=wanted)
+    below = replace(disjunct, bound=disjunct.bound - wanted)
+    stated = build_distance_program(reduced, below, question)
     solution = solved(stated)
-    assert stated.margin(stated.x(solution.values)) <= -wanted + 1e-4
+    assert low.margin(stated.x(solution.values)) <= -wanted + 1e-4
     assert solution.objective > 0
-    too_much = build_distance_program(reduced, disjunct, question, margin=-least + 0.01)
+    beyond = replace(disjunct, bound=disjunct.bound + least - 0.01)
+    too_much = build_distance_program(reduced, beyond, question)
     assert solved(too_much).ending is Ending.INFEASIBLE
 
 
@@ -243,8 +245,8 @@ def test_in_the_first_block_they_are_all_that_parallel_units_allow() -> None:
     reduced.offset[:] = np.array([-0.3, 0.0, 0.3, -0.5]) - reduced.on_input[:, 0] * center
     cuts = find_cuts(reduced)
     stated = {
-        (int(i), int(j), *signs.tolist(), float(most))
-        for i, j, signs, most in zip(cuts.first, cuts.second, cuts.signs, cuts.most, strict=True)
+        (*pair.tolist(), *signs.tolist(), float(most))
+        for pair, signs, most in zip(cuts.pairs, cuts.signs, cuts.most, strict=True)
     }
     assert stated == {
         (0, 1, 1.0, -1.0, 0.0),
@@ -255,7 +257,7 @@ def test_in_the_first_block_they_are_all_that_parallel_units_allow() -> None:
         (2, 3, 1.0, 1.0, 1.0),
     }
     assert cuts.among(np.array([0, 1, 3]), 2).count == 2
-    assert set(cuts.among(np.array([0, 1, 3]), 9).second) <= {1, 3}
+    assert set(cuts.among(np.array([0, 1, 3]), 9).pairs[:, 1]) <= {1, 3}
 
 
 def test_the_reference_covers_the_system() -> None:
@@ -270,6 +272,7 @@ def test_the_reference_covers_the_system() -> None:
         np.testing.assert_allclose(points[here] @ f_rows.T + f_offset, outputs[here], atol=1e-12)
 
 
-def test_all_free_gives_no_sign() -> None:
-    reduced, _ = random_system(np.random.default_rng(61))
-    assert set(free_signs(reduced)) == {UNDECIDED}
+def test_all_units_are_free_where_no_signs_are_given() -> None:
+    generator = np.random.default_rng(61)
+    reduced, _ = random_system(generator)
+    assert set(build_margin_program(reduced, random_disjunct(generator, 1)).fixed) == {UNDECIDED}
