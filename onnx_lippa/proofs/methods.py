@@ -22,7 +22,6 @@ from onnx_lippa.bounds.dual.ascent import Ascent
 from onnx_lippa.bounds.dual.objectives import Units
 from onnx_lippa.bounds.margins import bound_margins
 from onnx_lippa.bounds.pre_activations import BoundsMethod
-from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.bounds.reduced.build import reduce_network
 from onnx_lippa.bounds.reduced.reduction import Tightening, relax_units
 from onnx_lippa.bounds.reduced_network import ReducedNetwork
@@ -107,7 +106,6 @@ def _check_provable(state: InputState) -> None:
         state.is_exhausted = True
 
 
-@dataclass(frozen=True)
 class BoundMethod(ProofMethod):
     """A proof by lower bounds of the margins of many inputs at once."""
 
@@ -115,30 +113,20 @@ class BoundMethod(ProofMethod):
     bounds: ClassVar[BoundsMethod]
     proved_by: ClassVar[ProvedBy]
 
-    def bound(self, states: Sequence[InputState], deadline: float) -> list[ProvenBounds]:
-        """Lower bounds (disjuncts,) of the margins of each input.
-
-        Raises:
-            BoundsTooLargeError: they do not fit into memory.
-            OutOfTimeError: the deadline has passed.
-        """
-        unsafe = [state.problem.unsafe for state in states]
-        inputs = [state.stated for state in states]
-        network = states[0].model.network
-        return bound_margins(network, inputs, unsafe, self.bounds, deadline=deadline)
-
     @override
     def prove(self, states: Sequence[InputState]) -> None:
+        unsafe = [state.problem.unsafe for state in states]
+        inputs = [state.stated for state in states]
+        network, deadline = states[0].model.network, states[0].deadline  # those of all of them
         try:
-            margins = self.bound(states, states[0].deadline)  # that of all of them together
+            margins = bound_margins(network, inputs, unsafe, self.bounds, deadline=deadline)
         except StoppedError as error:
             for state in states:
                 state.reason = error.reason
             return
+        loose = Reason(Ending.LOOSE_BOUNDS, f"its {self.name} bounds leave a margin open")
         for state, proven in zip(states, margins, strict=True):
-            state.reason = Reason(
-                Ending.LOOSE_BOUNDS, f"its {self.proved_by.value} bounds leave a margin open"
-            )
+            state.reason = loose
             state.prove(proven, self.proved_by)
 
 

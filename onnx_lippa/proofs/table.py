@@ -10,16 +10,13 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.proofs.branch_and_bound import BranchAndBound
 from onnx_lippa.proofs.methods import Intervals, LinearBounds, Mip, ProofMethod
 
+_BY_NAME: Final[dict[str, ProofMethod]] = {
+    method.name: method for method in (Intervals(), LinearBounds(), Mip(), BranchAndBound())
+}
 PROOF_METHODS: Final[Mapping[str, ProofMethod]] = MappingProxyType(
-    {
-        "auto": BranchAndBound(),
-        "interval": Intervals(),
-        "linear": LinearBounds(),
-        "mip": Mip(),
-        "complete": BranchAndBound(),
-    }
+    {"auto": BranchAndBound()} | _BY_NAME
 )
-"""The default method of each name. ``auto`` and ``complete`` are one."""
+"""The default method of each name. ``auto`` is another name of ``complete``."""
 
 
 def make_proof(method: str | ProofMethod, solver: str = Mip.solver) -> ProofMethod:
