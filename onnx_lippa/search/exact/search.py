@@ -19,11 +19,12 @@ from typing_extensions import override
 from onnx_lippa.arrays import Float64, States
 from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.ending import Ending, Reason
+from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.search.base import Limits, Search, lp_effort
 from onnx_lippa.search.exact.refutation import Row, proves_contradiction
-from onnx_lippa.search.exact.system import AffineSum, ExactSystem, build_margin_row, combine
+from onnx_lippa.search.exact.system import AffineSum, ExactSystem, Side, build_margin_row
 from onnx_lippa.spec import Conjunction, Rows
 from onnx_lippa.witness import Effort, Offer
 
@@ -164,52 +165,24 @@ class _Relations:
     """The rows of signs, and their violation by a point."""
 
     def __init__(self, system: ExactSystem) -> None:
-        self._system = system
-        d = system.inputs
+        self._system, d = system, system.inputs
+        ranges = zip(system.lower, system.upper, system.is_open, strict=True)
         self._box = [
             row
-            for i in range(d)
-            for row in _between(
-                AffineSum({i: _ONE}), system.lower[i], system.upper[i], *system.is_open[i]
-            )
+            for i, (low, high, (above, below)) in enumerate(ranges)
+            for row in _between(AffineSum({i: _ONE}), low, high, above, below)
         ]
-        self._z = [AffineSum({d + u: _ONE}) for u in range(len(system.units))]
-        self._open = [self._relax(u) for u in range(len(system.units))]
-        pairs = list(zip(self._z, system.units, strict=True))
-        self._active = [
-            (
-                Row(z.plus(z_hat, -_ONE), is_equality=True),
-                Row(combine([(-_ONE, z_hat)]), is_soft=True),
-            )
-            for z, z_hat in pairs
-        ]
-        self._inactive = [
-            (Row(z, is_equality=True), Row(z_hat, is_soft=True)) for z, z_hat in pairs
+        bounds = zip(system.units, system.unit_lower, system.unit_upper, strict=True)
+        self._by_sign = [
+            _relate(AffineSum({d + u: _ONE}), z_hat, low, high)
+            for u, (z_hat, low, high) in enumerate(bounds)
         ]
 
-    def rows(self, state: States) -> list[Row]:
-        """The inequalities of a node: 1 active, -1 inactive, 0 undecided."""
+    def rows(self, signs: States) -> list[Row]:
+        """The inequalities of a node."""
         rows = list(self._box)
-        for u, sign in enumerate(state.tolist()):
-            rows += (self._open, self._active, self._inactive)[sign][u]
-        return rows
-
-    def _relax(self, u: int) -> list[Row]:
-        """``z >= 0``, ``z >= ẑ`` and the upper lines that the bounds of ẑ allow.
-
-        With one bound infinite the chord is its limit: ``z <= ẑ - l``, or ``z <= u``.
-        """
-        z, z_hat = self._z[u], self._system.units[u]
-        low, high = self._system.unit_lower[u], self._system.unit_upper[u]
-        rows = [Row(combine([(-_ONE, z)])), Row(z_hat.plus(z, -_ONE))]
-        if low is not None and high is not None:
-            slope = high / (high - low)
-            line = combine([(_ONE, z), (-slope, z_hat), (slope * low, AffineSum({}, _ONE))])
-            rows.append(Row(line))
-        elif low is not None:
-            rows.append(Row(combine([(_ONE, z), (-_ONE, z_hat), (low, AffineSum({}, _ONE))])))
-        elif high is not None:
-            rows.append(Row(z.plus(AffineSum({}, -high))))
+        for by_sign, sign in zip(self._by_sign, signs.tolist(), strict=True):
+            rows += by_sign[sign]
         return rows
 
     def most_violated(self, state: States, point: Float64) -> int:
@@ -240,13 +213,29 @@ class _Relations:
         return z_hat, point[self._system.inputs :]
 
 
-def _between(
-    x: AffineSum, low: Fraction | None, high: Fraction | None, above: bool, below: bool
-) -> list[Row]:
+def _between(x: AffineSum, low: Side, high: Side, above: bool, below: bool) -> list[Row]:
     """``low <= x <= high``, each side strict or not."""
     rows = []
     if low is not None:
-        rows.append(Row(combine([(-_ONE, x), (low, AffineSum({}, _ONE))]), is_strict=above))
+        rows.append(Row(-x + low, is_strict=above))
     if high is not None:
-        rows.append(Row(x.plus(AffineSum({}, -high)), is_strict=below))
+        rows.append(Row(x - high, is_strict=below))
     return rows
+
+
+def _relate(z: AffineSum, z_hat: AffineSum, low: Side, high: Side) -> dict[int, list[Row]]:
+    """The rows of a unit by its sign.
+
+    Undecided: ``z >= 0``, ``z >= ẑ`` and the upper line that the bounds of ẑ allow. With one bound
+    infinite that is the limit of the chord: ``z <= ẑ - l``, or ``z <= u``.
+    """
+    relaxed = [Row(-z), Row(z_hat - z)]
+    if low is not None and high is not None:
+        relaxed.append(Row(z - (z_hat - low) * (high / (high - low))))
+    elif low is not None:
+        relaxed.append(Row(z - z_hat + low))
+    elif high is not None:
+        relaxed.append(Row(z - high))
+    active = [Row(z - z_hat, is_equality=True), Row(-z_hat, is_soft=True)]
+    inactive = [Row(z, is_equality=True), Row(z_hat, is_soft=True)]
+    return {UNDECIDED: relaxed, ACTIVE: active, INACTIVE: inactive}

@@ -58,9 +58,19 @@ class AffineSum:
     terms: Mapping[int, Fraction]
     constant: Fraction = _ZERO
 
-    def plus(self, other: AffineSum, factor: Fraction = _ONE) -> AffineSum:
-        """The sum with a multiple of another."""
-        return combine([(_ONE, self), (factor, other)])
+    def __add__(self, other: AffineSum | Fraction) -> AffineSum:
+        if isinstance(other, Fraction):
+            return AffineSum(self.terms, self.constant + other)
+        return combine([(_ONE, self), (_ONE, other)])
+
+    def __sub__(self, other: AffineSum | Fraction) -> AffineSum:
+        return self + -other
+
+    def __neg__(self) -> AffineSum:
+        return self * -_ONE
+
+    def __mul__(self, factor: Fraction) -> AffineSum:
+        return combine([(factor, self)])
 
 
 @dataclass(frozen=True)
@@ -122,8 +132,7 @@ class _Builder:
 
     def __init__(self, network: Network, stated: StatedSet, deadline: float) -> None:
         self._deadline, self._terms = deadline, 0
-        count = network.input_size
-        self._count = count
+        self._count = count = network.input_size
         self._lower, self._upper = _box(stated)
         sides = [np.zeros(count, bool) if one is None else one for one in stated.is_open]
         self._open = [(bool(low), bool(high)) for low, high in zip(*sides, strict=True)]
@@ -145,39 +154,29 @@ class _Builder:
     def add_affine(
         self, layer: AffineLayer, operands: Sequence[list[AffineSum]]
     ) -> list[AffineSum]:
-        offset = layer.offset
-        outputs = size(layer.shape)
-        constants = np.zeros(outputs)
-        if offset is not None:
-            constants = np.broadcast_to(offset, layer.shape).ravel()
+        constants = np.zeros(layer.shape) if layer.offset is None else layer.offset
+        constants = np.broadcast_to(constants, layer.shape).ravel()
         matrices = [matrix.tocsr() for matrix in layer.matrices()]
         made = []
-        for row in range(outputs):
-            parts = [(_ONE, AffineSum({}, Fraction(float(constants[row]))))]
+        for row, constant in enumerate(constants.tolist()):
+            parts = [(_ONE, AffineSum({}, Fraction(constant)))]
             for matrix, operand in zip(matrices, operands, strict=True):
-                first, end = matrix.indptr[row], matrix.indptr[row + 1]
-                for place in range(first, end):
-                    weight = float(matrix.data[place])
-                    if weight:
-                        parts.append((Fraction(weight), operand[matrix.indices[place]]))
+                mine = slice(matrix.indptr[row], matrix.indptr[row + 1])
+                pairs = zip(matrix.data[mine].tolist(), matrix.indices[mine].tolist(), strict=True)
+                parts += [(Fraction(weight), operand[place]) for weight, place in pairs]
             made.append(self._check_size(combine(parts)))
         return made
 
     def add_activation(self, layer: Activation, operand: list[AffineSum]) -> list[AffineSum]:
-        kink, below, above = (
+        parts = (
             [Fraction(float(one)) for one in np.broadcast_to(part, layer.shape).ravel()]
             for part in (layer.kink, layer.below, layer.above)
         )
         made = []
-        for place, x in enumerate(operand):
-            moved = x.plus(AffineSum({}, -kink[place]))
+        for x, kink, below, above in zip(operand, *parts, strict=True):
+            moved = x - kink
             unit = self._relu(moved)
-            parts = [
-                (_ONE, AffineSum({}, kink[place])),
-                (above[place] - below[place], unit),
-                (below[place], moved),
-            ]
-            made.append(self._check_size(combine(parts)))
+            made.append(self._check_size(unit * (above - below) + moved * below + kink))
         return made
 
     def add_maximum(self, layer: ReduceMax, operand: list[AffineSum]) -> list[AffineSum]:
@@ -187,12 +186,12 @@ class _Builder:
         for entries in places.reshape(-1, layer.entries).tolist():
             best = operand[entries[0]]
             for other in entries[1:]:
-                best = best.plus(self._relu(operand[other].plus(best, -_ONE)))
+                best = best + self._relu(operand[other] - best)
             made.append(self._check_size(best))
         return made
 
     def _relu(self, x: AffineSum) -> AffineSum:
-        lower, upper = self._range(x)
+        lower, upper = _extreme(x, self._least, self._most), _extreme(x, self._most, self._least)
         if lower is not None and lower >= 0:
             return x
         if upper is not None and upper <= 0:
@@ -204,9 +203,6 @@ class _Builder:
         self._least.append(_ZERO)
         self._most.append(upper)
         return AffineSum({self._count + len(self._units) - 1: _ONE})
-
-    def _range(self, x: AffineSum) -> tuple[Side, Side]:
-        return _extreme(x, self._least, self._most), _extreme(x, self._most, self._least)
 
     def _check_size(self, x: AffineSum) -> AffineSum:
         self._terms += 1 + len(x.terms)
@@ -238,10 +234,9 @@ def combine(parts: Sequence[tuple[Fraction, AffineSum]]) -> AffineSum:
 
 def build_margin_row(system: ExactSystem, row: Float64, bound: float) -> AffineSum:
     """``row @ outputs - bound``."""
-    parts = [(_ONE, AffineSum({}, -Fraction(float(bound))))]
-    for place in np.flatnonzero(row).tolist():
-        parts.append((Fraction(float(row[place])), system.outputs[place]))
-    return combine(parts)
+    places = np.flatnonzero(row).tolist()
+    parts = [(Fraction(float(row[place])), system.outputs[place]) for place in places]
+    return combine(parts) - Fraction(float(bound))
 
 
 def _extreme(x: AffineSum, least: Sequence[Side], most: Sequence[Side]) -> Side:
@@ -316,40 +311,25 @@ def find_constant_margin(network: Network, row: Float64, bound: float) -> Fracti
         row: (k,) coefficients of the outputs.
         bound: the bound of the row.
     """
-    steps, algebra = network.steps, ExactAlgebra()
+    steps, algebra, margin = network.steps, ExactAlgebra(), -Fraction(bound)
     weights: list[Exact | None] = [None] * (len(steps) + 1)
     try:
         weights[-1] = Exact.of(row.reshape(1, *network.output_shape))
-        for index in range(len(steps), 0, -1):
+        for step, index in zip(reversed(steps), range(len(steps), 0, -1), strict=True):
             weighting = weights[index]
             if weighting is None or not np.any(weighting.whole):
-                weights[index] = None
                 continue
-            step = steps[index - 1]
             if not isinstance(step.layer, AffineLayer):
                 return None
+            if step.layer.offset is not None:
+                offset = Exact.of(np.broadcast_to(step.layer.offset, step.layer.shape))
+                product = int(np.sum(weighting.whole.ravel() * offset.whole.ravel()))
+                margin += product * Fraction(2) ** (offset.exponent + weighting.exponent)
             shares = step.layer.transpose(algebra, weighting)
             for source, share in zip(step.inputs, shares, strict=True):
                 known = weights[source]
                 weights[source] = share if known is None else algebra.add(known, share)
-        first = weights[0]
-        if first is not None and np.any(first.whole):
-            return None
-        return _weigh_offsets(network, weights) - Fraction(bound)
     except TooManyProductsError:
         return None
-
-
-def _weigh_offsets(network: Network, weights: Sequence[Exact | None]) -> Fraction:
-    """The sum of the layers' offsets under the weights of their outputs."""
-    total = _ZERO
-    for step, weighting in zip(network.steps, weights[1:], strict=True):
-        if weighting is None or not isinstance(step.layer, AffineLayer):
-            continue
-        offset = step.layer.offset
-        if offset is None:
-            continue
-        whole = Exact.of(np.broadcast_to(offset, step.layer.shape))
-        product = int(np.sum(weighting.whole.reshape(step.layer.shape) * whole.whole))
-        total += product * Fraction(2) ** (whole.exponent + weighting.exponent)
-    return total
+    first = weights[0]
+    return margin if first is None or not np.any(first.whole) else None
