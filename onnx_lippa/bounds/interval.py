@@ -166,7 +166,7 @@ class IntervalAlgebra(Algebra[Interval]):
 
     @override
     def argmax(self, x: Interval, axis: int) -> Interval:
-        """The first and the last place that may be the largest."""
+        """The first and the last position that may be the largest."""
         x, along = x.bounded(), axis + 1
         possible = x.upper >= x.lower.max(axis=along, keepdims=True)
         last = possible.shape[along] - 1 - np.flip(possible, along).argmax(axis=along)

@@ -125,9 +125,9 @@ def _bound_rows(
             layers += 1
             sizes = propagation.sizes(step.inputs[0])
             crown.set_relaxation(number + 1, relax(step.layer, x), sizes)
-            propagation.propagate_piecewise(number, x)
+            propagation.propagate(number, x)
         else:
-            propagation.propagate_affine(number)
+            propagation.propagate(number)
     last, least = len(network.steps), np.empty(rows.count)
     seeds = matrix.reshape(-1, *network.output_shape)
     for part, chunk in rows.chunks(crown.rows_at_once):

@@ -144,7 +144,7 @@ def _bound_batch(
     for number, step in enumerate(network.steps):
         layer = step.layer
         if not isinstance(layer, PiecewiseLayer):
-            propagation.propagate_affine(number)
+            propagation.propagate(number)
             continue
         x, (source,) = propagation.operand(step), step.inputs
         if known is not None:
@@ -155,7 +155,7 @@ def _bound_batch(
                 x = _bound_unstable(crown, source, sizes, x, find_unstable(layer, x))
             crown.set_relaxation(number + 1, relax(layer, x), sizes)
         found.append(x)
-        propagation.propagate_piecewise(number, x)
+        propagation.propagate(number, x)
     return Bounds(tuple(x.lower for x in found), tuple(x.upper for x in found))
 
 

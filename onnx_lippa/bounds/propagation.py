@@ -80,7 +80,9 @@ class IntervalPropagation:
         first = sets.interval(network.input_shape)
         self._values: dict[int, Interval] = {0: first}
         self._sizes: dict[int, Float64] = {0: first.size}
-        self._last_use = {i: place for place, step in enumerate(network.steps) for i in step.inputs}
+        self._last_use = {
+            i: number for number, step in enumerate(network.steps) for i in step.inputs
+        }
 
     def operand(self, step: Step) -> Interval:
         """Bounds of the operand of a piecewise-linear step."""
@@ -90,37 +92,24 @@ class IntervalPropagation:
         """Sizes (n, units) of a value with steps to come that take it."""
         return self._sizes[index].reshape(self.sets.count, -1)
 
-    def propagate_affine(self, place: int) -> None:
-        """Propagates through an affine step.
+    def propagate(self, number: int, x: Interval | None = None) -> None:
+        """Propagates through a step, given bounds of the operand if it is piecewise linear.
 
         Raises:
             OutOfTimeError: the deadline has passed.
         """
         require_time(self._deadline)
-        step = self.network.steps[place]
-        if not isinstance(step.layer, AffineLayer):
-            raise TypeError(f"{type(step.layer).__name__} is not affine")
-        operands = [self._values[i] for i in step.inputs]
-        around = [Interval(-self._sizes[i], self._sizes[i]) for i in step.inputs]
-        self._values[place + 1] = step.layer.forward(_ALGEBRA, *operands)
-        self._sizes[place + 1] = step.layer.forward(_ALGEBRA, *around).size
-        self._forget(place)
-
-    def propagate_piecewise(self, place: int, x: Interval) -> None:
-        """Propagates through a piecewise-linear step, given bounds of its operand.
-
-        Raises:
-            OutOfTimeError: the deadline has passed.
-        """
-        require_time(self._deadline)
-        step = self.network.steps[place]
-        if not isinstance(step.layer, PiecewiseLayer):
-            raise TypeError(f"{type(step.layer).__name__} is not piecewise linear")
-        z = bound_output(step.layer, x)
-        self._values[place + 1], self._sizes[place + 1] = z, z.size
-        self._forget(place)
-
-    def _forget(self, place: int) -> None:
-        for index in set(self.network.steps[place].inputs):
-            if self._last_use[index] == place:
+        step = self.network.steps[number]
+        if isinstance(step.layer, AffineLayer):
+            around = [Interval(-self._sizes[i], self._sizes[i]) for i in step.inputs]
+            z = step.layer.forward(_ALGEBRA, *(self._values[i] for i in step.inputs))
+            sizes = step.layer.forward(_ALGEBRA, *around).size
+        elif isinstance(step.layer, PiecewiseLayer) and x is not None:
+            z = bound_output(step.layer, x)
+            sizes = z.size
+        else:
+            raise TypeError(f"no bounds for {type(step.layer).__name__}")
+        self._values[number + 1], self._sizes[number + 1] = z, sizes
+        for index in set(step.inputs):
+            if self._last_use[index] == number:
                 del self._values[index], self._sizes[index]

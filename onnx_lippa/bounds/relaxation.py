@@ -45,8 +45,8 @@ _ROOM: Final = 16 * EPSILON
 class LinearRelaxation:
     """``Σ_j lower_slope_j x_j + lower_intercept <= z <= Σ_j upper_slope_j x_j + upper_intercept``.
 
-    The sum runs over an axis of the input that the output lacks, or over the one entry in the same
-    place.
+    The sum runs over an axis of the input that the output lacks, or over one entry, that of the
+    unit itself.
 
     Attributes:
         lower_slope: (n, *source), or None for 0.
@@ -162,11 +162,11 @@ def _relax_kink(layer: Activation, x: Interval, alpha: Float64 | None) -> Linear
 def _relax_maximum(layer: ReduceMax, x: Interval) -> LinearRelaxation:
     l, u = x.lower, x.upper  # noqa: E741
     along = layer.axis + 1
-    places = np.arange(layer.entries).reshape(-1, *(1,) * (l.ndim - along - 1))
+    positions = np.arange(layer.entries).reshape(-1, *(1,) * (l.ndim - along - 1))
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         middle = np.nan_to_num(l / 2 + u / 2, nan=-np.inf)
-        chosen = places == middle.argmax(axis=along, keepdims=True)
-        top = places == u.argmax(axis=along, keepdims=True)
+        chosen = positions == middle.argmax(axis=along, keepdims=True)
+        top = positions == u.argmax(axis=along, keepdims=True)
         second = np.where(top, -np.inf, u).max(axis=along)
         base = np.maximum(second, l.max(axis=along))
         top_l, top_u = np.where(top, l, -np.inf).max(axis=along), u.max(axis=along)

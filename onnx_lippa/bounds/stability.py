@@ -69,7 +69,7 @@ class Stability:
     """The units of a network over one input set; ``sampled.unstable <= proven.unstable``.
 
     Attributes:
-        index: place of the clean input in the data.
+        index: index of the clean input in the data.
         proven: what bounds prove.
         sampled: what points show.
     """
@@ -92,7 +92,7 @@ def measure_stability(
     Args:
         network: the network.
         inputs: n input sets with finite radii, all of one norm.
-        indices: (n,) their places in the data.
+        indices: (n,) their indices in the data.
         method: how pre-activations are bounded.
         samples: points drawn from each set, half of them far out.
         seed: of the random numbers.
@@ -118,8 +118,8 @@ def count_proven(network: Network, bounds: Bounds, row: int) -> ProvenUnits:
     """What bounds prove for one input set, given by its row."""
     layers = [step.layer for step in network.steps if isinstance(step.layer, PiecewiseLayer)]
     active, inactive, decided, unstable = 0, 0, 0, 0
-    for place, layer in enumerate(layers):
-        states = bound_states(layer, bounds.take(slice(row, row + 1)).interval(place))
+    for number, layer in enumerate(layers):
+        states = bound_states(layer, bounds.take(slice(row, row + 1)).interval(number))
         fixed = states.lower == states.upper
         unstable += int(np.count_nonzero(~fixed))
         if isinstance(layer, ReduceMax):

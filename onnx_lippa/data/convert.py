@@ -64,8 +64,8 @@ def _long_axes(shape: Shape) -> Shape:
 def _is_grey_for_flat(shape: Shape, sample_shape: Shape) -> bool:
     """Whether samples are images of one channel and the model takes them flattened row by row.
 
-    A short axis that differs from the other one may hold channels, whose place in the flattened
-    order is unknown.
+    A short axis that differs from the other one may hold channels, whose position in the
+    flattened order is unknown.
     """
     long = _long_axes(shape)
     if len(_long_axes(sample_shape)) != 1 or len(long) != 2 or size(long) != size(sample_shape):

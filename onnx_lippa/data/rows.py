@@ -35,7 +35,7 @@ class Rows:
     def __init__(self, stored: AnyArray, where: str, dtype: np.dtype[np.floating]) -> None:
         self._source = _FileRows.of(stored, where) or _MemoryRows(stored)
         self._where, self.dtype = where, dtype
-        self._places, self._width = np.arange(len(stored)), stored.shape[1]
+        self._indices, self._width = np.arange(len(stored)), stored.shape[1]
         on_disk = isinstance(self._source, _FileRows)
         self._sums = np.zeros(len(stored) if on_disk else 0, np.uint32)
         for first in range(0, len(stored), _AT_ONCE):
@@ -47,10 +47,10 @@ class Rows:
     @property
     def shape(self) -> tuple[int, int]:
         """``(n, d)``."""
-        return len(self._places), self._width
+        return len(self._indices), self._width
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._indices)
 
     def __iter__(self) -> Iterator[Floats]:
         return (self[row] for row in range(len(self)))
@@ -61,22 +61,22 @@ class Rows:
         Raises:
             InputError: their file has changed, or cannot be read any more.
         """
-        places = self._places[key]
-        taken = self._source.take(np.atleast_1d(places))
+        indices = self._indices[key]
+        taken = self._source.take(np.atleast_1d(indices))
         if (
             self._sums.size
-            and [_checksum(row) for row in taken] != np.atleast_1d(self._sums[places]).tolist()
+            and [_checksum(row) for row in taken] != np.atleast_1d(self._sums[indices]).tolist()
         ):
             raise InputError(
                 f"{self._where} was changed while it was used: run the same command again"
             )
         floats = to_floats(taken, self._where, self.dtype)
-        return floats if np.ndim(places) else floats[0]
+        return floats if np.ndim(indices) else floats[0]
 
-    def take(self, places: Integers) -> Rows:
-        """The rows at some places, in this order, without reading them."""
+    def take(self, indices: Integers) -> Rows:
+        """Some rows, in this order, without reading them."""
         other = object.__new__(Rows)
-        other.__dict__ |= self.__dict__ | {"_places": self._places[places]}
+        other.__dict__ |= self.__dict__ | {"_indices": self._indices[indices]}
         return other
 
 
@@ -85,8 +85,8 @@ class _MemoryRows:
     def __init__(self, stored: AnyArray) -> None:
         self._stored = stored
 
-    def take(self, places: Integers) -> AnyArray:
-        return self._stored[places]
+    def take(self, indices: Integers) -> AnyArray:
+        return self._stored[indices]
 
 
 @final
@@ -104,19 +104,19 @@ class _FileRows:
             return None
         return cls(Path(mapped.filename), mapped.offset, stored.shape[1], stored.dtype)
 
-    def take(self, places: Integers) -> AnyArray:
+    def take(self, indices: Integers) -> AnyArray:
         size, parts = self._width * self._dtype.itemsize, []
         try:
             with self._path.open("rb") as file:
-                for run in np.split(places, np.flatnonzero(np.diff(places) != 1) + 1):
+                for run in np.split(indices, np.flatnonzero(np.diff(indices) != 1) + 1):
                     file.seek(self._start + int(run[:1].sum()) * size)
                     parts.append(file.read(len(run) * size))
         except OSError as error:
             raise InputError(f"cannot read {self._path}: {error.strerror or error}") from error
         content = b"".join(parts)
-        if len(content) != len(places) * size:
+        if len(content) != len(indices) * size:
             raise InputError(f"{self._path} was cut off while it was used: restore it")
-        return np.frombuffer(content, self._dtype).reshape(len(places), self._width)
+        return np.frombuffer(content, self._dtype).reshape(len(indices), self._width)
 
 
 def _checksum(row: AnyArray) -> int:

@@ -109,8 +109,8 @@ def elastic_program(program: Program, price: float) -> Program:
     below, above = np.flatnonzero(np.isfinite(rows.lower)), np.flatnonzero(np.isfinite(rows.upper))
     slacks = below.size + above.size
     signs = np.concatenate([np.ones(below.size), -np.ones(above.size)])
-    places = (np.concatenate([below, above]), np.arange(slacks))
-    slack = sp.csr_array((signs, places), shape=(rows.count, slacks))
+    entries = (np.concatenate([below, above]), np.arange(slacks))
+    slack = sp.csr_array((signs, entries), shape=(rows.count, slacks))
     matrix = sp.csr_array(sp.hstack([rows.matrix, slack], format="csr"))
     quadratic_cost = program.quadratic_cost
     return Program(

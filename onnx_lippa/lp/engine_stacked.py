@@ -150,26 +150,24 @@ class _StackedSession(EngineSession):
 def _build_stack(network: Network) -> _Stack:
     """Composes the affine layers between the splits."""
     d = network.input_size
-    splits = [
-        step.layer.split() for step in network.steps if isinstance(step.layer, PiecewiseLayer)
-    ]
-    widths = [split.link.shape[1] for split in splits]
-    total = d + sum(widths)
+    layers = [step.layer for step in network.steps if isinstance(step.layer, PiecewiseLayer)]
+    splits = [layer.split() for layer in layers]
+    total = d + sum(split.link.shape[1] for split in splits)
     values = [_Affine(_columns(sp.eye_array(d), 0, total), np.zeros(d))]
     equations: list[sp.csr_array] = []
     right: list[Float64] = []
-    place = 0
+    first, remaining = d, iter(splits)
     for step in network.steps:
         operands = [values[index] for index in step.inputs]
         if isinstance(step.layer, AffineLayer):
             values.append(_compose(step.layer, operands))
             continue
-        split, first = splits[place], d + sum(widths[:place])
+        split = next(remaining)
         # link @ a + link_offset = x
         equations.append(sp.csr_array(_columns(split.link, first, total) - operands[0].matrix))
         right.append(operands[0].offset - split.link_offset)
         values.append(_Affine(_columns(split.output, first, total), split.output_offset))
-        place += 1
+        first += split.link.shape[1]
     joined = sp.csr_array(sp.vstack([sp.csr_array((0, total)), *equations]))
     return _Stack(joined, np.concatenate([np.zeros(0), *right]), values[-1])
 

@@ -91,12 +91,12 @@ class LinearRegion:
         """Rows a_j (m, d) of some faces: vector-Jacobian products with the layers before them."""
         rows = np.empty((len(faces), self.network.input_size))
         owner = np.searchsorted(self._first_face, faces, side="right") - 1
-        for place, (index, source, layer) in enumerate(self._piecewise):
-            mine = np.flatnonzero(owner == place)
+        for number, (index, source, layer) in enumerate(self._piecewise):
+            mine = np.flatnonzero(owner == number)
             if mine.size == 0:
                 continue
             units = np.zeros((mine.size, size(layer.constraints_shape)))
-            units[np.arange(mine.size), faces[mine] - self._first_face[place]] = 1.0
+            units[np.arange(mine.size), faces[mine] - self._first_face[number]] = 1.0
             state = self._states[index]
             if state is None:
                 continue

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from onnx_lippa.clock import NEVER, require_time
 from onnx_lippa.errors import InputError
-from onnx_lippa.spec.formula import And, Comparison, Formula, Or
+from onnx_lippa.spec.formula import Comparison, Formula, Or, split
 
 MAX_BRANCHES: Final = 100_000
 MAX_WORK: Final = 10_000_000
@@ -54,11 +54,11 @@ def expand(formula: Formula, deadline: float = NEVER) -> Expansion:
         OutOfTimeError: the deadline, a ``time.monotonic()``, has passed.
     """
     work = _Expander(deadline)
-    parts = formula.parts if isinstance(formula, And) else (formula,)
-    common = work.conjunction(part for part in parts if isinstance(part, Comparison))
+    comparisons, others = split(formula)
+    common = work.conjunction(comparisons)
     if common is not None:
         work.common = common.bounds
-        branches = work.product([part for part in parts if not isinstance(part, Comparison)])
+        branches = work.product(others)
         if branches:
             return Expansion(common, tuple(branches))
     return Expansion(Branch(), (), work.reason)
@@ -86,25 +86,25 @@ class _Expander:
                 found += self.branches(part)
                 self._spend(found, 0)
             return found
-        parts = formula.parts if isinstance(formula, And) else (formula,)
-        whole = self.conjunction(part for part in parts if isinstance(part, Comparison))
+        comparisons, others = split(formula)
+        whole = self.conjunction(comparisons)
         if whole is None:
             return []
-        others = self.product([part for part in parts if not isinstance(part, Comparison)])
-        return [both for other in others if (both := self._merge(whole, other)) is not None]
+        product = self.product(others)
+        return [both for other in product if (both := self._merge(whole, other)) is not None]
 
     def product(self, formulas: list[Formula]) -> list[Branch]:
         """The branches of a conjunction of formulas."""
         product = [Branch()]
         for formula in formulas:
-            options, merged = self.branches(formula), []
+            options, larger = self.branches(formula), []
             for one in product:
                 for other in options:
                     both = self._merge(one, other)
                     if both is not None:
-                        merged.append(both)
-                        self._spend(merged, 0)
-            product = merged
+                        larger.append(both)
+                        self._spend(larger, 0)
+            product = larger
         return product
 
     def conjunction(self, comparisons: Iterable[Comparison]) -> Branch | None:
@@ -119,7 +119,7 @@ class _Expander:
                 known = bounds.get(index) or self.common.get(index)
                 bounds[index] = interval if known is None else self._intersect(known, interval)
             elif not comparison.holds([], []):
-                self.reason = f"a comparison of numbers{comparison.place} never holds"
+                self.reason = f"a comparison of numbers{comparison.location} never holds"
                 return None
         for index, interval in bounds.items():
             if self._contradicts(index, interval):
@@ -181,16 +181,15 @@ class _Expander:
 def read_bound(comparison: Comparison) -> tuple[int, Interval]:
     """The input and the interval of a comparison of one input."""
     ((index, coefficient),) = comparison.inputs
-    value = comparison.bound if coefficient == 1 else comparison.bound / coefficient
-    limit = Endpoint(value, nearest(value), comparison.strict, comparison.line)
-    if coefficient.numerator > 0:
-        return index, Interval(upper=limit)
-    return index, Interval(lower=limit)
+    size = abs(coefficient)
+    value = comparison.bound if size == 1 else comparison.bound / size
+    end = Endpoint(value, nearest(value), comparison.strict, comparison.line)
+    return index, Interval(upper=end) if coefficient.numerator > 0 else Interval(lower=end)
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An end of an interval.
+    """The upper end of an interval.
 
     Attributes:
         value: the bound.
@@ -204,18 +203,42 @@ class Endpoint:
     strict: bool = False
     line: int | None = None
 
+    @property
+    def inward(self) -> float:
+        """The greatest float64 below the end, or on it where it is not strict."""
+        side = self._side
+        outside = side > 0 or (self.strict and side == 0)
+        return math.nextafter(self.near, -math.inf) if outside else self.near
+
+    @property
+    def outward(self) -> float:
+        """The least float64 that is not below the end."""
+        return math.nextafter(self.near, math.inf) if self._side < 0 else self.near
+
+    @property
+    def _side(self) -> float:
+        """The sign of the rounding error: positive if the nearest float64 is above the value."""
+        if math.isinf(self.near):
+            return self.near
+        numerator, denominator = self.near.as_integer_ratio()
+        return numerator * self.value.denominator - self.value.numerator * denominator
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The numbers between two ends; None for unbounded."""
+    """The numbers x between two ends.
+
+    Attributes:
+        lower: the upper end of ``-x``; None for unbounded.
+        upper: the upper end of x; None for unbounded.
+    """
 
     lower: Endpoint | None = None
     upper: Endpoint | None = None
 
     def intersect(self, other: Interval) -> Interval:
         """The intersection; self if it is the same."""
-        lower = _tighter(self.lower, other.lower, above=True)
-        upper = _tighter(self.upper, other.upper, above=False)
+        lower, upper = _smaller(self.lower, other.lower), _smaller(self.upper, other.upper)
         if lower is self.lower and upper is self.upper:
             return self
         return Interval(lower, upper)
@@ -223,44 +246,45 @@ class Interval:
     def is_empty(self) -> bool:
         """Whether it contains no number."""
         lower, upper = self.lower, self.upper
-        if lower is None or upper is None or lower.near < upper.near:
+        if lower is None or upper is None or -lower.near < upper.near:
             return False
-        if lower.near > upper.near or lower.value > upper.value:
+        if -lower.near > upper.near:
             return True
-        return lower.value == upper.value and (lower.strict or upper.strict)
+        width = lower.value + upper.value
+        return width < 0 or (width == 0 and (lower.strict or upper.strict))
 
     def is_beyond_float64(self) -> bool:
         """Whether all its numbers round to an infinite float64."""
-        lower, upper = self.lower, self.upper
-        above = lower is not None and lower.near == math.inf
-        return above or (upper is not None and upper.near == -math.inf)
+        return any(end is not None and end.near == -math.inf for end in (self.lower, self.upper))
+
+    # 0 - x below, and not -x, which may be -0.
 
     def to_float64(self) -> tuple[float, float]:
         """The least and the greatest float64 in it; the nearest one twice if there is none."""
-        least = -math.inf if self.lower is None else _first_above(self.lower)
-        greatest = math.inf if self.upper is None else _first_below(self.upper)
+        least = -math.inf if self.lower is None else 0.0 - self.lower.inward
+        greatest = math.inf if self.upper is None else self.upper.inward
         if least <= greatest or self.lower is None or self.upper is None:
             return least, greatest
-        middle = nearest((self.lower.value + self.upper.value) / 2)
+        middle = nearest((self.upper.value - self.lower.value) / 2)
         return middle, middle
 
     def round_outward(self) -> tuple[float, float]:
         """Its bounds, rounded outward to float64."""
-        below, above = -math.inf, math.inf
-        if self.lower is not None:
-            near = self.lower.near
-            below = math.nextafter(near, -math.inf) if _side(self.lower) > 0 else near
-        if self.upper is not None:
-            near = self.upper.near
-            above = math.nextafter(near, math.inf) if _side(self.upper) < 0 else near
-        return below, above
+        below = -math.inf if self.lower is None else 0.0 - self.lower.outward
+        return below, math.inf if self.upper is None else self.upper.outward
 
     def __str__(self) -> str:
+        ends = (
+            (self.lower, -1.0, "more than", "at least"),
+            (self.upper, 1.0, "less than", "at most"),
+        )
         sides = []
-        if self.lower is not None:
-            sides.append(_phrase(self.lower, "more than", "at least"))
-        if self.upper is not None:
-            sides.append(_phrase(self.upper, "less than", "at most"))
+        for end, sign, strict, closed in ends:
+            if end is not None:
+                where = "" if end.line is None else f" (line {end.line})"
+                finite = math.isfinite(end.near)
+                value = repr(0.0 + sign * end.near) if finite else "a number beyond float64"
+                sides.append(f"{strict if end.strict else closed} {value}{where}")
         return " and ".join(sides) or "any number"
 
 
@@ -270,14 +294,6 @@ def nearest(value: Fraction) -> float:
         return value.numerator / value.denominator
     except OverflowError:
         return math.inf if value > 0 else -math.inf
-
-
-def nearest_above(value: Fraction) -> float:
-    """A number rounded up to float64; infinite beyond the largest one."""
-    near = nearest(value)
-    if not math.isfinite(near):
-        return near
-    return math.nextafter(near, math.inf) if _exceeds(value, near) else near
 
 
 def is_float64(value: Fraction) -> bool:
@@ -303,46 +319,13 @@ def scale_to_float64(
     return scaled, factor * bound
 
 
-def _exceeds(value: Fraction, near: float) -> bool:
-    numerator, denominator = near.as_integer_ratio()
-    return value.numerator * denominator > numerator * value.denominator
-
-
-def _tighter(one: Endpoint | None, other: Endpoint | None, above: bool) -> Endpoint | None:
-    """The larger lower end, or the smaller upper end; the first of two equal ones."""
+def _smaller(one: Endpoint | None, other: Endpoint | None) -> Endpoint | None:
+    """The smaller of two ends, the first of two equal ones."""
     if one is None or other is None:
         return one or other
     # Rounding is monotone: only ends that round to the same float64 need exact arithmetic.
     if one.near != other.near:
-        return one if (one.near > other.near) == above else other
+        return one if one.near < other.near else other
     if one.value != other.value:
-        return one if (one.value > other.value) == above else other
+        return one if one.value < other.value else other
     return other if other.strict and not one.strict else one
-
-
-def _first_above(end: Endpoint) -> float:
-    """The least float64 above a lower end."""
-    side = _side(end)
-    outside = side < 0 or (end.strict and side == 0)
-    return math.nextafter(end.near, math.inf) if outside else end.near
-
-
-def _first_below(end: Endpoint) -> float:
-    """The greatest float64 below an upper end."""
-    side = _side(end)
-    outside = side > 0 or (end.strict and side == 0)
-    return math.nextafter(end.near, -math.inf) if outside else end.near
-
-
-def _side(end: Endpoint) -> float:
-    """The sign of the rounding error: positive if the nearest float64 is above the end."""
-    if math.isinf(end.near):
-        return end.near
-    numerator, denominator = end.near.as_integer_ratio()
-    return numerator * end.value.denominator - end.value.numerator * denominator
-
-
-def _phrase(end: Endpoint, strict: str, closed: str) -> str:
-    where = "" if end.line is None else f" (line {end.line})"
-    value = repr(end.near) if math.isfinite(end.near) else "a number beyond float64"
-    return f"{strict if end.strict else closed} {value}{where}"

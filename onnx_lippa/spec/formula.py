@@ -42,7 +42,7 @@ class Comparison:
     line: int | None = field(default=None, compare=False)
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Its line in parentheses, for messages; empty if it is of no file."""
         return "" if self.line is None else f" (line {self.line})"
 
@@ -86,12 +86,20 @@ class And:
 
     parts: tuple[Formula, ...]
 
+    def holds(self, x: Sequence[float | Fraction], y: Sequence[float]) -> bool:
+        """Whether all parts hold, exactly."""
+        return all(part.holds(x, y) for part in self.parts)
+
 
 @dataclass(frozen=True, slots=True)
 class Or:
     """A disjunction; false without parts."""
 
     parts: tuple[Formula, ...]
+
+    def holds(self, x: Sequence[float | Fraction], y: Sequence[float]) -> bool:
+        """Whether some part holds, exactly."""
+        return any(part.holds(x, y) for part in self.parts)
 
 
 Formula: TypeAlias = Comparison | And | Or
@@ -103,7 +111,7 @@ def holds(
     """Whether a formula holds at an input and its outputs, in rational arithmetic.
 
     Args:
-        formula: the formula, nested to any depth.
+        formula: a flattened formula.
         x: the input, float32 or float64, of any shape; X_i is its i-th value in row-major order.
         y: the outputs. Comparisons of values that are not finite are false.
         exact_values: the exact numbers of inputs that no float of their type equals.
@@ -111,27 +119,14 @@ def holds(
     inputs: list[float | Fraction] = list(np.ravel(x).astype(np.float64).tolist())
     for index, value in (exact_values or {}).items():
         inputs[index] = value
-    outputs: list[float] = np.ravel(y).astype(np.float64).tolist()
-    # Each open connective: its remaining parts, and the value of a part that decides it.
-    open_ones: list[tuple[Iterator[Formula], bool]] = [(iter((formula,)), False)]
-    verdict = True
-    while open_ones:
-        parts, settling = open_ones[-1]
-        verdict, nested = not settling, None
-        for part in parts:
-            if not isinstance(part, Comparison):
-                nested = part
-                break
-            if part.holds(inputs, outputs) == settling:
-                verdict = settling
-                break
-        if nested is not None:
-            open_ones.append((iter(nested.parts), isinstance(nested, Or)))
-            continue
-        open_ones.pop()
-        while open_ones and open_ones[-1][1] == verdict:
-            open_ones.pop()
-    return verdict
+    return formula.holds(inputs, np.ravel(y).astype(np.float64).tolist())
+
+
+def split(formula: Formula) -> tuple[list[Comparison], list[Formula]]:
+    """The comparisons and the other formulas whose conjunction a flattened formula is."""
+    parts = formula.parts if isinstance(formula, And) else (formula,)
+    comparisons = [part for part in parts if isinstance(part, Comparison)]
+    return comparisons, [part for part in parts if not isinstance(part, Comparison)]
 
 
 def flatten(formula: Formula) -> Formula:
@@ -183,6 +178,6 @@ class _Gathered:
         return inner
 
     def finish(self) -> None:
-        """Builds the formula; inner connectives must be finished."""
+        """Builds the formula from inner connectives, which are finished."""
         whole = [part.formula if isinstance(part, _Gathered) else part for part in self.parts]
         self.formula = whole[0] if len(whole) == 1 else self.kind(tuple(whole))

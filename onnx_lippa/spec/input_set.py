@@ -74,8 +74,8 @@ class Grid:
 
     @cached_property
     def _fractions(self) -> Float64:
-        different, places = np.unique(self.steps, return_inverse=True)
-        return np.array([_fraction(float(step)) for step in different])[places.ravel()]
+        different, which = np.unique(self.steps, return_inverse=True)
+        return np.array([_fraction(float(step)) for step in different])[which.ravel()]
 
     @property
     def _numerators(self) -> Float64:

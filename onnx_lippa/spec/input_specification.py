@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -49,11 +49,8 @@ class InputSpecification:
         _check_domain(self.lower, self.upper)
         for name, value in (("eps", self.eps), ("scale", self.scale)):
             if value is not None:
-                _check_each(name, value, _is_size, "give a finite number that is not negative")
-        _check_each(
-            "the step of the grid", self.grid, _is_size,
-            "give a finite number that is not negative, 0 where any value will do",
-        )  # fmt: skip
+                _check_sizes(name, value)
+        _check_sizes("the step of the grid", self.grid, ", 0 where any value will do")
         if len(set(self.fixed)) < len(self.fixed) or min(self.fixed, default=0) < 0:
             raise InputError(
                 "the fixed features name one twice, or a negative one: give different features "
@@ -91,7 +88,7 @@ class InputSpecification:
         each = None if scale is None else per_feature("scale", scale)
         if isinstance(radius, tuple):
             _check_count("eps", radius, d)
-            _check_each("eps", radius, _is_size, "give a finite number that is not negative")
+            _check_sizes("eps", radius)
             if each is not None:
                 raise InputError(
                     "eps holds one number for each feature, and there is a scale as well: give one "
@@ -120,10 +117,11 @@ class InputSpecification:
         fields = {name: values[name] for name in JSON_FIELDS}
         for name, value in fields.items():
             numbers = value if isinstance(value, list) else [value]
-            kinds = (int,) if name == "fixed" else (int, float)
-            if not (name in {"eps", "scale"} and value is None) and not _are(numbers, kinds):
+            kinds = {int} if name == "fixed" else {int, float}
+            optional = value is None and name in {"eps", "scale"}
+            if not optional and not {type(one) for one in numbers} <= kinds:
                 raise TypeError(f"{name} is of the wrong type")
-            if any(isinstance(one, int) and abs(one) >= 2**63 for one in numbers):
+            if any(type(one) is int and abs(one) >= 2**63 for one in numbers):
                 raise ValueError(f"{name} has a number that no run can have")
             fields[name] = tuple(value) if isinstance(value, list) else value
         if isinstance(fields["eps"], tuple):
@@ -259,46 +257,39 @@ def _indices(fixed: Sequence[int] | AnyArray, d: int) -> tuple[int, ...]:
     return tuple(int(feature) for feature in array)
 
 
-def _array(name: str, value: PerFeature | None, d: int) -> Float64:
+def _array(name: str, value: PerFeature, d: int) -> Float64:
     """A value as (d,) numbers."""
-    if not isinstance(value, tuple):
-        return np.full(d, value, dtype=np.float64)
     _check_count(name, value, d)
-    return np.array(value, dtype=np.float64)
+    return np.full(d, value, dtype=np.float64)
 
 
-def _check_count(name: str, value: tuple[float, ...], d: int) -> None:
-    if len(value) != d:
+def _check_count(name: str, value: PerFeature, d: int) -> None:
+    if np.ndim(value) and np.size(value) != d:
         raise InputError(
-            f"{name} holds {len(value)} values, but the model takes {d} features: give one number, "
-            f"or {d}"
+            f"{name} holds {np.size(value)} values, but the model takes {d} features: give one "
+            f"number, or {d}"
         )
 
 
-def _are(values: Iterable[object], kinds: tuple[type, ...]) -> bool:
-    """Whether all values are of some types; booleans are no numbers."""
-    return all(isinstance(value, kinds) and not isinstance(value, bool) for value in values)
+def _check_sizes(name: str, value: PerFeature, advice: str = "") -> None:
+    values = np.asarray(value, np.float64)
+    _check_each(name, values, np.isfinite(values) & (values >= 0),
+                f"give a finite number that is not negative{advice}")  # fmt: skip
 
 
-def _is_size(value: float) -> bool:
-    return math.isfinite(value) and value >= 0
-
-
-def _check_each(name: str, value: PerFeature, holds: Callable[[float], bool], advice: str) -> None:
-    if not isinstance(value, tuple):
-        if not holds(value):
-            raise InputError(f"{name} is {value}: {advice}")
-        return
-    for feature, one in enumerate(value):
-        if not holds(one):
-            raise InputError(f"{name} is {one} at feature {feature}: {advice}")
+def _check_each(name: str, values: Float64, valid: npt.ArrayLike, advice: str) -> None:
+    wrong = np.flatnonzero(~np.asarray(valid))
+    if wrong.size:
+        feature = f" at feature {wrong[0]}" if values.ndim else ""
+        raise InputError(f"{name} is {values.ravel()[wrong[0]]}{feature}: {advice}")
 
 
 def _check_domain(lower: PerFeature, upper: PerFeature) -> None:
-    if isinstance(lower, tuple) or isinstance(upper, tuple):
+    if np.ndim(lower) or np.ndim(upper):
         for name, value in (("lower", lower), ("upper", upper)):
-            _check_each(name, value, lambda one: not math.isnan(one), "give a number")
-    elif not lower <= upper:  # nor where one of them is NaN
+            values = np.asarray(value, np.float64)
+            _check_each(name, values, ~np.isnan(values), "give a number")
+    elif not np.less_equal(lower, upper):  # nor where one of them is NaN
         raise InputError(f"the domain [{lower}, {upper}] is empty: give --lower below --upper")
 
 

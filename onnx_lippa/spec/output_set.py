@@ -63,12 +63,12 @@ class _Shared:
     Attributes:
         matrix: (rows, k) the distinct rows.
         bound: (rows,) their right sides.
-        places: (disjuncts, most) rows of each disjunct, padded with the number of rows.
+        numbers: (disjuncts, most) the rows of each disjunct, padded with their count.
     """
 
     matrix: Float64
     bound: Float64
-    places: Integers
+    numbers: Integers
 
     @classmethod
     def of(cls, disjuncts: Sequence[Conjunction]) -> _Shared:
@@ -80,31 +80,31 @@ class _Shared:
             ]
         )
         rows, found = distinct_rows(stacked)
-        places = np.full((counts.size, counts.max()), len(rows))
-        places[np.arange(places.shape[1]) < counts[:, None]] = found
-        return cls(rows[:, :-1], rows[:, -1], places)
+        numbers = np.full((counts.size, counts.max()), len(rows))
+        numbers[np.arange(numbers.shape[1]) < counts[:, None]] = found
+        return cls(rows[:, :-1], rows[:, -1], numbers)
 
     def margins(self, outputs: Floats) -> Float64:
         """Margins (n, disjuncts) of outputs (n, k)."""
-        margins = np.empty((len(outputs), len(self.places)))
-        most = max(1, _NUMBERS_AT_ONCE // self.places.size)
+        margins = np.empty((len(outputs), len(self.numbers)))
+        most = max(1, _NUMBERS_AT_ONCE // self.numbers.size)
         for first in range(0, len(outputs), most):
             part = slice(first, first + most)
             with np.errstate(invalid="ignore"):
                 values = outputs[part].astype(np.float64) @ self.matrix.T - self.bound
             values = np.column_stack([values, np.full(len(values), -np.inf)])
-            margins[part] = values[:, self.places].max(axis=2)
+            margins[part] = values[:, self.numbers].max(axis=2)
         return margins
 
 
 def distinct_rows(rows: Float64) -> tuple[Float64, Integers]:
-    """The distinct rows of a matrix (n, k), and the place of each row among them."""
+    """The distinct rows of a matrix (n, k), and which of them each row is."""
     weights = np.random.default_rng(0).standard_normal(rows.shape[1])
-    _, first, places = np.unique(rows @ weights, return_index=True, return_inverse=True)
-    different, places = rows[first], places.ravel()
-    if not np.array_equal(different[places], rows):  # two rows have the same sum
-        different, places = np.unique(rows, axis=0, return_inverse=True)
-    return different, places.ravel()
+    _, first, numbers = np.unique(rows @ weights, return_index=True, return_inverse=True)
+    different, numbers = rows[first], numbers.ravel()
+    if not np.array_equal(different[numbers], rows):  # two rows have the same sum
+        different, numbers = np.unique(rows, axis=0, return_inverse=True)
+    return different, numbers.ravel()
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class Problem:
     """The problem of one input: is there an input of the set with unsafe outputs?
 
     Attributes:
-        index: its place in the data, which no result depends on.
+        index: its index in the data, which no result depends on.
         inputs: the inputs that are searched; a proof covers :attr:`stated`.
         unsafe: the unsafe outputs.
         wrong: the outputs with which the clean input counts as misclassified; a superset of the

@@ -21,12 +21,12 @@ from onnx_lippa.spec import vnnlib
 from onnx_lippa.spec.dnf import (
     Bounds,
     Branch,
+    Endpoint,
     Expansion,
     Interval,
     expand,
     is_float64,
     nearest,
-    nearest_above,
     scale_to_float64,
 )
 from onnx_lippa.spec.formula import And, Comparison, Formula, Or, Term, flatten, holds
@@ -216,8 +216,8 @@ class Property:
 
 def _nearest_of(numbers: Sequence[Fraction], aim: Fraction) -> Fraction:
     """The nearest of sorted numbers."""
-    place = bisect_left(numbers, aim)
-    return min(numbers[max(0, place - 1) : place + 1], key=lambda number: abs(number - aim))
+    after = bisect_left(numbers, aim)
+    return min(numbers[max(0, after - 1) : after + 1], key=lambda number: abs(number - aim))
 
 
 def _comparisons(formula: Formula) -> Iterator[Comparison]:
@@ -326,14 +326,14 @@ class _RowTable:
 
     def _make(self, row: Comparison) -> tuple[Comparison, Float64, float, bool]:
         terms, side = scale_to_float64([c for _, c in row.outputs + row.inputs], row.bound)
-        coefficients, bound = [nearest(term) for term in terms], nearest_above(side)
-        if not all(map(math.isfinite, coefficients)) or not math.isfinite(bound):
-            raise InputError(f"a comparison{row.place} has a number beyond float64: scale it")
-        places = [j for j, _ in row.outputs] + [self._outputs + i for i, _ in row.inputs]
+        coefficients, end = [nearest(term) for term in terms], Endpoint(side, nearest(side))
+        if not all(map(math.isfinite, (*coefficients, end.near, end.outward))):
+            raise InputError(f"a comparison{row.location} has a number beyond float64: scale it")
+        columns = [j for j, _ in row.outputs] + [self._outputs + i for i, _ in row.inputs]
         values = np.zeros(self._width)
-        values[places] = coefficients
+        values[columns] = coefficients
         exact = all(map(is_float64, terms))
-        made = self._known[id(row)] = row, values, bound, exact
+        made = self._known[id(row)] = row, values, end.outward, exact
         return made
 
 

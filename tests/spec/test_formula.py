@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnx_lippa.errors import InputError
-from onnx_lippa.spec import And, Comparison, Or
+from onnx_lippa.spec import And, Comparison, Or, Property
 from onnx_lippa.spec.formula import MAX_ALTERNATIONS, Formula, flatten, holds
 from tests.support.formulas import (
     DECIMAL,
@@ -131,9 +131,10 @@ def test_deep_nesting(kinds):
     formula = below("1")
     for depth in range(20_000):
         formula = kinds[depth % len(kinds)]((formula,))
-    assert holds(formula, np.array([1.0]), NOTHING)
-    assert not holds(formula, np.array([2.0]), NOTHING)
     assert flatten(formula) == below("1")
+    property_ = Property.from_formula(formula, 1, 1)
+    assert property_.holds(np.array([1.0]), NOTHING)
+    assert not property_.holds(np.array([2.0]), NOTHING)
 
 
 def test_nesting_of_one_kind_is_flattened_in_order():

@@ -60,9 +60,9 @@ class WeightedRows:
             spans: (rows,) about the range of each row over the inputs.
         """
         first = np.cumsum(counts) - counts
-        place = np.arange(int(counts.max(initial=1)))
-        present = place < counts[:, None]
-        members = first[:, None] + np.where(present, place, 0)
+        position = np.arange(int(counts.max(initial=1)))
+        present = position < counts[:, None]
+        members = first[:, None] + np.where(present, position, 0)
         objective, scale = present.copy(), np.ones(rows.count)
         for number in np.flatnonzero(counts > 1).tolist():
             mine = members[number, : counts[number]]
@@ -170,8 +170,8 @@ class WeightedRows:
             few: Floats = np.take_along_axis(whole, self.members, axis=1)
             return few
         values = np.empty(self.members.shape, points.dtype)
-        for place, row in enumerate(self.members.T):
-            values[:, place] = (
+        for position, row in enumerate(self.members.T):
+            values[:, position] = (
                 np.einsum("nd,nd->n", self.rows.on_input[row], points)
                 + np.einsum("nu,nu->n", self.rows.on_units[row], z)
                 + self.rows.offset[row]
@@ -206,7 +206,7 @@ def choose_objective(rows: Objectives, mine: Integers) -> np.ndarray:
     """
     seen = np.any(rows.on_units[mine] != 0, axis=1)
     whole = np.column_stack([rows.on_input[mine], rows.on_units[mine]])
-    order = {row.tobytes(): place for place, row in enumerate(whole + 0.0)}
+    order = {row.tobytes(): position for position, row in enumerate(whole + 0.0)}
     equation = np.array([(0.0 - row).tobytes() in order for row in whole])
     if np.any(seen & ~equation):
         return seen & ~equation

@@ -78,16 +78,16 @@ class AffineExpressions:
             self.size[chosen], self.error[chosen],
         )  # fmt: skip
 
-    def along(self, axis: int, place: int) -> AffineExpressions:
+    def along(self, axis: int, position: int) -> AffineExpressions:
         """The expressions at one position of an axis, which is dropped."""
         on_input, on_units = (
-            np.take(part, place, axis=axis + 1) for part in (self.on_input, self.on_units)
+            np.take(part, position, axis=axis + 1) for part in (self.on_input, self.on_units)
         )
         return AffineExpressions(
             on_input,
             on_units,
-            np.take(self.size, place, axis=axis),
-            np.take(self.error, place, axis=axis),
+            np.take(self.size, position, axis=axis),
+            np.take(self.error, position, axis=axis),
         )
 
     def where(self, condition: np.ndarray, other: AffineExpressions) -> AffineExpressions:
@@ -95,11 +95,11 @@ class AffineExpressions:
         pairs = zip(vars(self).values(), vars(other).values(), strict=True)
         return AffineExpressions(*(np.where(condition, mine, theirs) for mine, theirs in pairs))
 
-    def put(self, places: Integers, other: AffineExpressions) -> AffineExpressions:
-        """A copy of flat expressions with those at some places replaced."""
+    def put(self, chosen: Integers, other: AffineExpressions) -> AffineExpressions:
+        """A copy of flat expressions with some of them replaced."""
         parts = [part.copy() for part in vars(self).values()]
         for part, new in zip(parts, vars(other).values(), strict=True):
-            part[..., places] = new
+            part[..., chosen] = new
         return AffineExpressions(*parts)
 
     def shift(self, by: Float64) -> AffineExpressions:

@@ -213,8 +213,8 @@ def find_shared_conditions(network: Network) -> Integers:
             source = _find_source(network, step.inputs[0], step.layer.shape)
             if source is not None:
                 value, entries = source
-                for place, entry in enumerate(entries.ravel().tolist()):
-                    first[unit + place] = known.setdefault((value, entry), unit + place)
+                for number, entry in enumerate(entries.ravel().tolist()):
+                    first[unit + number] = known.setdefault((value, entry), unit + number)
         unit += count
     return first
 
@@ -253,10 +253,10 @@ def reduce_network(
         NoRelaxationError: a layer without a relaxation.
     """
     reduction = Reduction(domain, tightening, signs)
-    last_use = {i: place for place, step in enumerate(network.steps) for i in step.inputs}
+    last_use = {i: number for number, step in enumerate(network.steps) for i in step.inputs}
     values: list[AffineExpressions] = [express_inputs(domain, network)]
     first = 0
-    for place, step in enumerate(network.steps):
+    for number, step in enumerate(network.steps):
         layer, operands = step.layer, [values[i] for i in step.inputs]
         if isinstance(layer, AffineLayer):
             values.append(reduction.affine(layer, operands))
@@ -264,6 +264,6 @@ def reduce_network(
             values.append(reduce_layer(reduction, layer, operands[0], first))
             first += size(layer.shape)
         for i in step.inputs:
-            if last_use[i] == place:
+            if last_use[i] == number:
                 values[i] = AffineExpressions.constant(np.zeros(0))  # no longer needed
     return reduction.network(values[-1].reshape((network.output_size,)))

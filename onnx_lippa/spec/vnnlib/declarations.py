@@ -91,8 +91,8 @@ def _count(indices: Sequence[int], letter: str, kind: str) -> int:
 DECLARE_TENSOR: Final = frozenset({"declare-input", "declare-output", "declare-hidden"})
 
 NAME: Final = re.compile(r"[A-Za-z]\w*", re.ASCII)
-_ELEMENT: Final = re.compile(r"(?P<name>[A-Za-z]\w*)(?P<place>\[[\d,\s]*\])?", re.ASCII)
-_PLACE: Final = re.compile(r"\[\s*(\d{1,9}\s*(,\s*\d{1,9}\s*)*)?\]", re.ASCII)
+_ELEMENT: Final = re.compile(r"(?P<name>[A-Za-z]\w*)(?P<indices>\[[\d,\s]*\])?", re.ASCII)
+_INDICES: Final = re.compile(r"\[\s*(\d{1,9}\s*(,\s*\d{1,9}\s*)*)?\]", re.ASCII)
 _SORTS: Final = frozenset({"Real", "real", "float32", "float64"})
 
 
@@ -161,7 +161,7 @@ class Tensors:
                 f"{name} is declared after {other.name if other else name}: only networks with one "
                 "input and one output, of different names, are supported"
             )
-        tensor = _Tensor(name, _place(shape), is_input)
+        tensor = _Tensor(name, _parse_indices(shape), is_input)
         if not 0 < tensor.size <= MAX_VARIABLES:
             raise InputError(
                 f"{name} has {tensor.size} elements: from 1 to {MAX_VARIABLES} are supported"
@@ -187,7 +187,7 @@ class Tensors:
                 f"{quote(word)} is neither a number nor an element of a declared tensor: correct "
                 "it or declare the tensor"
             )
-        indices = _place(match["place"] or "[]")
+        indices = _parse_indices(match["indices"] or "[]")
         fits = len(indices) == len(tensor.shape)
         if not fits or any(i >= n for i, n in zip(indices, tensor.shape, strict=True)):
             shape = ",".join(map(str, tensor.shape))
@@ -210,9 +210,9 @@ class Tensors:
         return next(found, None)
 
 
-def _place(word: str) -> tuple[int, ...]:
+def _parse_indices(word: str) -> tuple[int, ...]:
     """Parses a shape or the indices of an element."""
-    if _PLACE.fullmatch(word) is None:
+    if _INDICES.fullmatch(word) is None:
         raise InputError(f"{quote(word)} is not a list like [1,5]: correct it")
     inside = word[1:-1].strip()
     return tuple(int(part) for part in inside.split(",")) if inside else ()

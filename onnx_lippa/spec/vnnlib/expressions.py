@@ -37,14 +37,14 @@ class Linear:
     terms: dict[int, Fraction] = field(default_factory=dict)
 
     def add(self, other: Linear, factor: Fraction = ONE) -> None:
-        """Adds a multiple of another expression, in place."""
+        """Adds a multiple of another expression, in position."""
         self.constant = check_length(self.constant + factor * other.constant)
         for variable, coefficient in other.terms.items():
             total = self.terms.get(variable, ZERO) + factor * coefficient
             self.terms[variable] = check_length(total)
 
     def scale(self, factor: Fraction) -> None:
-        """Multiplies by a number, in place."""
+        """Multiplies by a number, in position."""
         self.constant = check_length(self.constant * factor)
         for variable, coefficient in self.terms.items():
             self.terms[variable] = check_length(coefficient * factor)
@@ -62,7 +62,7 @@ class Linear:
 
 
 def mirror(comparison: Comparison) -> Comparison:
-    """The comparison with ``>=`` in place of ``<=``."""
+    """The comparison with ``>=`` in position of ``<=``."""
     return Comparison(
         tuple((index, -coefficient) for index, coefficient in comparison.inputs),
         tuple((index, -coefficient) for index, coefficient in comparison.outputs),
@@ -287,8 +287,8 @@ class Assertions:
                 f"the number of formulas in {operator} is {len(values)}: give it {wanted}"
             )
         parts = tuple(
-            self.formula(value, operator, negated != flips(operator, place))
-            for place, value in enumerate(values)
+            self.formula(value, operator, negated != flips(operator, position))
+            for position, value in enumerate(values)
         )
         if operator == "not":
             return parts[0]
@@ -336,6 +336,6 @@ class Assertions:
         return self._terms.at_most(left, right, strict, line, operator)
 
 
-def flips(operator: str, place: int) -> bool:
-    """Whether a connective negates the argument at a place."""
-    return operator == "not" or (operator == "=>" and place == 0)
+def flips(operator: str, position: int) -> bool:
+    """Whether a connective negates the argument at a position."""
+    return operator == "not" or (operator == "=>" and position == 0)
