@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, ClassVar, Final, Protocol
 
 import numpy as np
+from typing_extensions import override
 
 from onnx_lippa.arrays import AnyArray, Shape, size
 from onnx_lippa.errors import InputError
@@ -73,6 +74,26 @@ class Format(ABC):
         """
 
 
+class FormatWithCompanions(Format):
+    """A format of one array a file, with the labels in a companion file of the same folder."""
+
+    @abstractmethod
+    def companions(self, path: Path) -> tuple[Path, ...]:
+        """Possible paths of the labels, best first."""
+
+    @abstractmethod
+    def read_array(self, path: Path, most: int | None = None) -> Stored:
+        """Reads one file; the arguments are as in :meth:`read`."""
+
+    @override
+    def read(self, path: Path, most: int | None = None) -> StoredData:
+        inputs = self.read_array(path, most)
+        found = [one for one in self.companions(path) if one.is_file()]
+        return StoredData(inputs, self.read_array(found[0]) if found else None)
+
+
+LARGE: Final = 1 << 26
+"""Arrays of at least so many bytes stay on disk."""
 MOST_BYTES: Final = 4_000_000_000
 """Most memory for one array; arrays that stay on disk may be larger."""
 _AT_ONCE: Final = 1 << 20
@@ -175,9 +196,27 @@ def read_values(
     return np.ndarray(shape, dtype, content, order="F" if fortran else "C")
 
 
-def first_entries(shape: Shape, most: int | None) -> Shape:
-    """Shape of the first entries that hold so many numbers; None for all."""
-    if most is None or not shape or not size(shape):
+def is_large(shape: Shape, dtype: np.dtype[np.generic]) -> bool:
+    """Whether an array stays on disk, or is read in part, where possible."""
+    return size(shape) * dtype.itemsize >= LARGE
+
+
+def load_values(
+    stream: BinaryIO,
+    path: Path,
+    shape: Shape,
+    dtype: np.dtype[np.generic],
+    fortran: bool = False,
+) -> AnyArray:
+    """Reads an array from its position in a file; a large one in C order is mapped."""
+    if fortran or dtype.hasobject or not is_large(shape, dtype):
+        return read_values(stream, shape, dtype, path, fortran)
+    return np.memmap(path, dtype, "r", stream.tell(), shape)
+
+
+def first_entries(shape: Shape, dtype: np.dtype[np.generic], most: int | None) -> Shape:
+    """Shape of the first entries of a large array that hold so many numbers; None for all."""
+    if most is None or not shape or not size(shape) or not is_large(shape, dtype):
         return shape
     return (min(shape[0], -(-most // size(shape[1:]))), *shape[1:])
 

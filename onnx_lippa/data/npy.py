@@ -13,8 +13,7 @@ import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import AnyArray, Shape, size
-from onnx_lippa.data.files import Format, Stored, StoredData, Stream, open_file, read_values
-from onnx_lippa.data.rows import map_array
+from onnx_lippa.data.files import FormatWithCompanions, Stored, Stream, load_values, open_file
 
 _PARTNERS: Final = (
     ("images", "labels"),
@@ -26,7 +25,7 @@ _PARTNERS: Final = (
 """Words in the name of the inputs, and their counterparts in the name of the labels."""
 
 
-class Npy(Format):
+class Npy(FormatWithCompanions):
     """``numpy.save`` files; ``mnist_x.npy`` goes with ``mnist_y.npy``."""
 
     naming: ClassVar[str] = ".npy"
@@ -36,28 +35,19 @@ class Npy(Format):
         return path.suffix.lower() == ".npy"
 
     @override
-    def read(self, path: Path, most: int | None = None) -> StoredData:
-        del most  # large arrays stay in the file
-        inputs = _array(path)
-        for companion in companions(path):
-            if companion.is_file():
-                return StoredData(inputs, _array(companion))
-        return StoredData(inputs, None)
+    def companions(self, path: Path) -> tuple[Path, ...]:
+        """The first or the last word of the name is replaced."""
+        stems = (
+            re.sub(rf"^{word}(?=$|[_.-])|(?<=[_.-]){word}$", partner, path.stem)
+            for word, partner in _PARTNERS
+        )
+        return tuple(path.with_name(stem + path.suffix) for stem in stems if stem != path.stem)
 
-
-def companions(path: Path) -> tuple[Path, ...]:
-    """Possible paths of the labels, best first: the first or last word of the name is replaced."""
-    stems = (
-        re.sub(rf"^{word}(?=$|[_.-])|(?<=[_.-]){word}$", partner, path.stem)
-        for word, partner in _PARTNERS
-    )
-    return tuple(path.with_name(stem + path.suffix) for stem in stems if stem != path.stem)
-
-
-def _array(path: Path) -> Stored:
-    remedy = "write it again with numpy.save as an array of numbers"
-    with open_file(path, "a NumPy .npy file", remedy) as stream:
-        return Stored(read_npy(stream, path), str(path))
+    @override
+    def read_array(self, path: Path, most: int | None = None) -> Stored:
+        remedy = "write it again with numpy.save as an array of numbers"
+        with open_file(path, "a NumPy .npy file", remedy) as stream:
+            return Stored(read_npy(stream, path), str(path))
 
 
 @final
@@ -119,10 +109,6 @@ def read_npy(stream: BinaryIO, path: Path) -> AnyArray:
         ValueError: there is no array, or less than it declares.
     """
     header = read_header(stream)
-    start = stream.tell()
-    if start + header.bytes > os.fstat(stream.fileno()).st_size:
+    if stream.tell() + header.bytes > os.fstat(stream.fileno()).st_size:
         raise ValueError("less is there than is declared")
-    large = None if header.fortran else map_array(path, header.dtype, header.shape, start)
-    if large is not None:
-        return large
-    return read_values(stream, header.shape, header.dtype, path, header.fortran)
+    return load_values(stream, path, header.shape, header.dtype, header.fortran)

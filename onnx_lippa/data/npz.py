@@ -16,11 +16,11 @@ from onnx_lippa.data.files import (
     StoredData,
     Stream,
     first_entries,
+    is_large,
     open_file,
     read_values,
 )
 from onnx_lippa.data.npy import read_header, read_npy
-from onnx_lippa.data.rows import LARGE
 from onnx_lippa.errors import InputError
 from onnx_lippa.text import listed
 
@@ -89,10 +89,11 @@ def read_member(
         header = read_header(member)
         if header.start + header.bytes != info.file_size:
             raise ValueError("archive and array declare different lengths")
-        is_large = header.bytes >= LARGE and not header.fortran
-        if is_large and info.compress_type == ZIP_STORED:
+        in_order = not header.fortran
+        stored = info.compress_type == ZIP_STORED
+        if in_order and stored and is_large(header.shape, header.dtype):
             return Stored(_in_place(member, info, path, whole=most is None), where)
-        shape = first_entries(header.shape, most) if is_large else header.shape
+        shape = first_entries(header.shape, header.dtype, most if in_order else None)
         values = read_values(member, shape, header.dtype, path, header.fortran)
         if shape == header.shape:
             member.read(1)  # at the end the checksum is compared

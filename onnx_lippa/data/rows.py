@@ -9,7 +9,7 @@ from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import AnyArray, Floats, Integers, Shape
+from onnx_lippa.arrays import AnyArray, Floats, Integers
 from onnx_lippa.data.convert import to_floats
 from onnx_lippa.errors import InputError
 
@@ -33,15 +33,15 @@ class Rows:
     """
 
     def __init__(self, stored: AnyArray, where: str, dtype: np.dtype[np.floating]) -> None:
-        self._source = _FileRows.of(stored, where) or _MemoryRows(stored)
+        file = _FileRows.of(stored)
+        self._source: AnyArray | _FileRows = stored if file is None else file
         self._where, self.dtype = where, dtype
         self._indices, self._width = np.arange(len(stored)), stored.shape[1]
-        on_disk = isinstance(self._source, _FileRows)
-        self._sums = np.zeros(len(stored) if on_disk else 0, np.uint32)
+        self._sums = np.zeros(0 if file is None else len(stored), np.uint32)
         for first in range(0, len(stored), _AT_ONCE):
             block = stored[first : first + _AT_ONCE]
             to_floats(block, where, dtype, first)
-            if on_disk:
+            if file is not None:
                 self._sums[first : first + _AT_ONCE] = [_checksum(row) for row in block]
 
     @property
@@ -62,11 +62,9 @@ class Rows:
             InputError: their file has changed, or cannot be read any more.
         """
         indices = self._indices[key]
-        taken = self._source.take(np.atleast_1d(indices))
-        if (
-            self._sums.size
-            and [_checksum(row) for row in taken] != np.atleast_1d(self._sums[indices]).tolist()
-        ):
+        taken = self._source[np.atleast_1d(indices)]
+        sums = np.atleast_1d(self._sums[indices]) if self._sums.size else None
+        if sums is not None and [_checksum(row) for row in taken] != sums.tolist():
             raise InputError(
                 f"{self._where} was changed while it was used: run the same command again"
             )
@@ -81,15 +79,6 @@ class Rows:
 
 
 @final
-class _MemoryRows:
-    def __init__(self, stored: AnyArray) -> None:
-        self._stored = stored
-
-    def take(self, indices: Integers) -> AnyArray:
-        return self._stored[indices]
-
-
-@final
 class _FileRows:
     """Rows read from their file. A memory map would fail hard if the file shrank."""
 
@@ -97,14 +86,14 @@ class _FileRows:
         self._path, self._start, self._width, self._dtype = path, start, width, dtype
 
     @classmethod
-    def of(cls, stored: AnyArray, where: str) -> _FileRows | None:
+    def of(cls, stored: AnyArray) -> _FileRows | None:
         """The rows of an array that is mapped from a file; else None."""
         mapped = stored if isinstance(stored, np.memmap) else None
         if mapped is None or not mapped.flags.c_contiguous or mapped.filename is None:
             return None
         return cls(Path(mapped.filename), mapped.offset, stored.shape[1], stored.dtype)
 
-    def take(self, indices: Integers) -> AnyArray:
+    def __getitem__(self, indices: Integers) -> AnyArray:
         size, parts = self._width * self._dtype.itemsize, []
         try:
             with self._path.open("rb") as file:
@@ -121,15 +110,3 @@ class _FileRows:
 
 def _checksum(row: AnyArray) -> int:
     return zlib.crc32(np.ascontiguousarray(row).data.cast("B"))
-
-
-def map_array(path: Path, dtype: np.dtype[np.generic], shape: Shape, start: int) -> AnyArray | None:
-    """Maps a large array in C order from a file; None for a small one."""
-    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    if size < LARGE or dtype.hasobject:
-        return None
-    return np.memmap(path, dtype, "r", start, shape)
-
-
-LARGE: Final = 1 << 26
-"""Arrays of at least so many bytes stay on disk."""

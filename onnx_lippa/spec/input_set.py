@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
-from typing import Final, final
+from typing import Final, Self, final
 
 import numpy as np
 
@@ -106,7 +107,34 @@ distance; without a grid, half a unit of rounding."""
 
 
 @dataclass(frozen=True)
-class InputSet:
+class _BallInBox(ABC):
+    center: Float64
+    norm: Norm
+    eps: float
+    lower: Float64
+    upper: Float64
+
+    @property
+    def size(self) -> int:
+        """Number d of features."""
+        return int(self.center.size)
+
+    @property
+    def radii(self) -> Float64:
+        """(d,) how far each feature moves by itself within the ball."""
+        return self.norm.radii(self.size, self.eps)
+
+    def distance(self, x: Floats) -> float:
+        """Distance of an input to the centre, rounded up (see :meth:`Norm.distance`)."""
+        return self.norm.distance(x.astype(np.float64).ravel(), self.center)
+
+    def with_eps(self, eps: float) -> Self:
+        """The set with another radius."""
+        return replace(self, eps=eps)
+
+
+@dataclass(frozen=True)
+class InputSet(_BallInBox):
     """The inputs that are searched: ``{x : ||x - center|| <= eps, lower <= x <= upper}``.
 
     Attributes:
@@ -119,18 +147,8 @@ class InputSet:
         grid: the values that features may take, or None for any.
     """
 
-    center: Float64
-    norm: Norm
-    eps: float
-    lower: Float64
-    upper: Float64
     dtype: np.dtype[np.floating] = FLOAT32
     grid: Grid | None = None
-
-    @property
-    def size(self) -> int:
-        """Number d of features."""
-        return int(self.center.size)
 
     @property
     def free_features(self) -> int:
@@ -177,10 +195,6 @@ class InputSet:
         on_grid = self.grid is None or self.grid.contains(exact, self.dtype)
         return inside_box and on_grid and self.norm.within(exact, self.center, self.eps)
 
-    def distance(self, x: Floats) -> float:
-        """Distance of an input to the centre, rounded up (see :meth:`Norm.distance`)."""
-        return self.norm.distance(x.astype(np.float64).ravel(), self.center)
-
     def length(self, x: Float64) -> float:
         """The distance of a point (d,) up to rounding."""
         return float(self.norm.lengths((x - self.center)[None])[0])
@@ -218,11 +232,6 @@ class InputSet:
         return rounded
 
     @property
-    def radii(self) -> Float64:
-        """(d,) how far each feature moves by itself within the ball."""
-        return self.norm.radii(self.size, self.eps)
-
-    @property
     def widest(self) -> float:
         """Radius of a ball that contains the box, up to rounding; large where it is unbounded."""
         extent = np.maximum(self.upper - self.center, self.center - self.lower)
@@ -257,10 +266,6 @@ class InputSet:
             counts = counts - np.where(outside, np.sign(counts - middle), 0.0)
         return grid.at(counts, x)
 
-    def with_eps(self, eps: float) -> InputSet:
-        """The set with another radius."""
-        return replace(self, eps=eps)
-
 
 def round_up(values: Float64, dtype: np.dtype[np.floating]) -> Floats:
     """Values rounded up to a type."""
@@ -277,7 +282,7 @@ def round_down(values: Float64, dtype: np.dtype[np.floating]) -> Floats:
 
 @final
 @dataclass(frozen=True)
-class StatedSet:
+class StatedSet(_BallInBox):
     """The inputs that a proof covers: ``{x : ||x - center|| <= eps, lower <= x <= upper}``.
 
     Unlike in an :class:`InputSet`, no bound is invented and every bound is rounded outward, so
@@ -294,22 +299,7 @@ class StatedSet:
             those that rounding moved; None for none.
     """
 
-    center: Float64
-    norm: Norm
-    eps: float
-    lower: Float64
-    upper: Float64
     is_open: tuple[AnyArray | None, AnyArray | None] = (None, None)
-
-    @property
-    def size(self) -> int:
-        """Number d of features."""
-        return int(self.center.size)
-
-    @property
-    def radii(self) -> Float64:
-        """(d,) how far each feature moves by itself within the ball."""
-        return self.norm.radii(self.size, self.eps)
 
     @property
     def unbounded(self) -> int:
@@ -317,14 +307,6 @@ class StatedSet:
         open_ = np.isinf(self.lower) | np.isinf(self.upper)
         return int(np.count_nonzero(open_ & np.isinf(self.radii)))
 
-    def distance(self, x: Float64) -> float:
-        """Distance of an input (d,) to the centre, rounded up."""
-        return self.norm.distance(x, self.center)
-
     def is_in_box(self, x: Float64) -> bool:
         """Whether an input (d,) lies in the box; the ball is not considered."""
         return bool(np.all(x >= self.lower) and np.all(x <= self.upper))
-
-    def with_eps(self, eps: float) -> StatedSet:
-        """The set with another radius."""
-        return replace(self, eps=eps)

@@ -179,9 +179,7 @@ def test_labels_of_more_than_is_unpacked(tmp_path, change, says):
 @pytest.mark.parametrize("kind", ["npz", "idx", "npy"])
 @pytest.mark.parametrize("first", [1, 7, 50, None])
 def test_the_first_rows_are_those_of_all(tmp_path, monkeypatch, idx_bytes, kind, first):
-    monkeypatch.setattr("onnx_lippa.data.rows.LARGE", 100)
-    monkeypatch.setattr("onnx_lippa.data.npz.LARGE", 100)
-    monkeypatch.setattr("onnx_lippa.data.idx.LARGE", 100)
+    monkeypatch.setattr("onnx_lippa.data.files.LARGE", 100)
     x = np.random.default_rng(0).integers(0, 256, (20, 2, 3)).astype(np.uint8)
     path = tmp_path / f"a.{kind}"
     if kind == "npz":
@@ -209,7 +207,7 @@ def test_what_is_not_asked_for_is_not_looked_at(tmp_path):
 
 def test_the_limit_is_of_what_is_in_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "MOST_BYTES", 1000)
-    monkeypatch.setattr("onnx_lippa.data.rows.LARGE", 100)
+    monkeypatch.setattr("onnx_lippa.data.files.LARGE", 100)
     np.save(tmp_path / "a.npy", np.zeros((100, 4)))
     assert open_data(tmp_path / "a.npy", (4,)).count == 100
     np.save(tmp_path / "a.npy", np.asfortranarray(np.zeros((100, 4))))

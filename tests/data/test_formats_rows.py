@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa import InputError
-from onnx_lippa.data import open_data, rows
+from onnx_lippa.data import open_data
 from tests.support.data import read_data
 
 SHAPE = (2, 3)
@@ -15,8 +15,7 @@ SHAPE = (2, 3)
 @pytest.fixture(params=["npy", "npz", "bytes"])
 def file(request, tmp_path, monkeypatch):
     """A file of 3,000 inputs that counts as large."""
-    monkeypatch.setattr(rows, "LARGE", 100)
-    monkeypatch.setattr("onnx_lippa.data.npz.LARGE", 100)
+    monkeypatch.setattr("onnx_lippa.data.files.LARGE", 100)
     generator = np.random.default_rng(0)
     x = generator.uniform(size=(3000, *SHAPE))
     x = (255 * x).astype(np.uint8) if request.param == "bytes" else x
@@ -32,8 +31,7 @@ def file(request, tmp_path, monkeypatch):
 def test_rows_are_those_of_the_file(file, monkeypatch):
     opened = open_data(file, SHAPE)
     assert type(opened.inputs._source).__name__ == "_FileRows"
-    monkeypatch.setattr(rows, "LARGE", 1 << 40)
-    monkeypatch.setattr("onnx_lippa.data.npz.LARGE", 1 << 40)
+    monkeypatch.setattr("onnx_lippa.data.files.LARGE", 1 << 40)
     whole = read_data(file, SHAPE)
     inputs = opened.inputs
     assert inputs.shape == whole.inputs.shape
