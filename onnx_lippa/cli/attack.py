@@ -83,7 +83,9 @@ def attack(
         lp_steps=method.lp_steps, engine=method.engine, solver=method.solver,
     )  # fmt: skip
     if properties.are_given:
-        answer(arguments, properties, time_limit, chosen, None)
+        answer(
+            arguments, properties, chosen, None, {"time_limit": time_limit, "minimize": minimize}
+        )
         return
     properties.require_none()
     limit = math.inf if time_limit is None else time_limit

@@ -47,7 +47,8 @@ def audit(
     """
     attack = make_attack(method)
     if properties.are_given:
-        answer(arguments, properties, time_limit, attack, BranchAndBound())
+        others = {"time_limit": time_limit, "budget": budget}
+        answer(arguments, properties, attack, BranchAndBound(), others)
         return
     properties.require_none()
     if arguments.eps is None:

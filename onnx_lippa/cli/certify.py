@@ -43,7 +43,7 @@ def certify(
     """
     wanted = make_proof(method, solver)
     if properties.are_given:
-        answer(arguments, properties, time_limit, Lippa(), wanted)
+        answer(arguments, properties, Lippa(), wanted, {"time_limit": time_limit})
         return
     properties.require_none()
     if arguments.eps is None:

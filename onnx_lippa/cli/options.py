@@ -7,7 +7,7 @@ A group is a frozen dataclass with one field per option. A command takes groups 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import wraps
 from inspect import Parameter, signature
@@ -197,26 +197,44 @@ class Properties:
         if self.timeout is not None or self.counterexample is not None:
             raise InputError("--timeout and --counterexample belong to --property: give one")
 
-    def require_only(self, arguments: Arguments, time_limit: float | None) -> None:
-        """Raises InputError for options that have no meaning for properties."""
+    def require_only(self, arguments: Arguments, others: Mapping[str, object]) -> None:
+        """Raises InputError for options that have no meaning for properties.
+
+        Args:
+            arguments: the common arguments.
+            others: further options of the command that have no meaning, with their values.
+        """
         name = "--property" if self.instances is None else "--instances"
         if self.property_ is not None and self.instances is not None:
             raise InputError("--property and --instances exclude each other: give one of them")
-        excluded: list[tuple[object, str]] = [
-            (arguments.data, "DATA"), (arguments.eps, "--eps"), (time_limit, "--time-limit"),
-        ]  # fmt: skip
-        if self.instances is not None:
-            excluded += [
-                (arguments.model, "MODEL"), (self.counterexample, "--counterexample"),
-                (arguments.output, "--output"),
-            ]  # fmt: skip
-        for given, what in excluded:
-            if given is not None:
-                raise InputError(f"{name} and {what} exclude each other: leave {what} out")
+        kept = _WITH_PROPERTY if self.instances is None else _WITH_INSTANCES
+        given = {
+            one.name: getattr(arguments, one.name)
+            for one in fields(arguments)
+            if one.name not in kept and getattr(arguments, one.name) != one.default
+        }
+        given |= {name: value for name, value in others.items() if value}
+        if self.instances is not None and self.counterexample is not None:
+            given["counterexample"] = self.counterexample
+        for option_name in given:
+            what = _shown(option_name)
+            raise InputError(f"{name} and {what} exclude each other: leave {what} out")
         if self.timeout is not None and not self.timeout > 0:
             raise InputError(f"--timeout is {self.timeout}: give a positive number of seconds")
         if self.property_ is not None and arguments.model is None:
             raise InputError("--property needs a MODEL: give the path of an ONNX file")
+
+
+_WITH_INSTANCES: Final = frozenset(
+    {"load_memory", "load_time", "seed", "quiet", "workers", "out", "as_json"}
+)
+_WITH_PROPERTY: Final = _WITH_INSTANCES | {"model", "output"}
+"""Fields of the common arguments that have a meaning for lists of instances, and for a property."""
+
+
+def _shown(name: str) -> str:
+    """An argument as it is written on the command line."""
+    return name.upper() if name in ("model", "data") else f"--{name.replace('_', '-')}"
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:

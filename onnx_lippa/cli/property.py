@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -38,23 +39,23 @@ from onnx_lippa.state import Budget
 def answer(
     arguments: Arguments,
     properties: Properties,
-    time_limit: float | None,
     attack: AttackMethod,
     proof: ProofMethod | None,
+    others: Mapping[str, object],
 ) -> None:
     """Answers a property, or a list of instances.
 
     Args:
         arguments: the common arguments.
         properties: the property or the list.
-        time_limit: ``--time-limit``, which is for inputs and not for properties.
         attack: the search for counterexamples.
         proof: how to prove a property unsat; None leaves proofs out.
+        others: further options of the command, which are for inputs and not for properties.
 
     Raises:
         InputError: arguments that exclude each other.
     """
-    properties.require_only(arguments, time_limit)
+    properties.require_only(arguments, others)
     timeout = math.inf if properties.timeout is None else properties.timeout
     workers, out = count_workers(arguments.workers), arguments.out
     decider = Decider(
@@ -63,7 +64,7 @@ def answer(
     )  # fmt: skip
     if properties.instances is not None:
         listed = replace(decider, threads=1)  # a process for each core
-        _answer_list(properties.instances, listed, workers, out, arguments.quiet)
+        _answer_list(properties.instances, listed, workers, arguments)
     elif arguments.model is not None and properties.property_ is not None:
         started, progress = time.monotonic(), _PropertyProgress(arguments.quiet)
         with progress:
@@ -133,9 +134,10 @@ def _as_json(found: Finding, seconds: float) -> dict[str, object]:
     }
 
 
-def _answer_list(path: Path, decider: Decider, workers: int, out: Path | None, quiet: bool) -> None:
+def _answer_list(path: Path, decider: Decider, workers: int, arguments: Arguments) -> None:
     """Answers every instance of a list; the same command resumes an interrupted list."""
-    instances = read_instances(path)
+    instances, out = read_instances(path), arguments.out
+    quiet = arguments.quiet or arguments.as_json
     total = len(instances)
     found = answer_list(instances, path.parent, decider, workers, out)
     known: list[InstanceResult] = []
@@ -150,7 +152,9 @@ def _answer_list(path: Path, decider: Decider, workers: int, out: Path | None, q
         failed = True
         raise
     finally:
-        if not quiet:
+        if arguments.as_json:
+            typer.echo(json.dumps([result.as_json() for result in known], indent=2))
+        elif not quiet:
             # What cannot be written is printed.
             _report(known, total, None if failed else out)
 

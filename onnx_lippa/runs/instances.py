@@ -1,13 +1,14 @@
-"""Many properties of many models: a list of instances, and what was answered to each."""
+"""Lists of instances, each a model with a property, and their results, as CSV files."""
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.runs.files import replace_file
@@ -20,11 +21,11 @@ _MOST_BYTES: Final = 100_000_000
 
 @dataclass(frozen=True)
 class Instance:
-    """One question of a list.
+    """One instance of a list.
 
     Attributes:
-        onnx: the model, as the list names it.
-        vnnlib: the property, as the list names it.
+        onnx: path of the model, as in the list.
+        vnnlib: path of the property, as in the list.
         timeout: seconds for it.
     """
 
@@ -32,23 +33,28 @@ class Instance:
     vnnlib: str
     timeout: float
 
+    def as_json(self) -> dict[str, Any]:
+        """The instance as plain JSON values; null is no timeout."""
+        timeout = None if math.isinf(self.timeout) else float(self.timeout)  # 20 and 20.0 are one
+        return vars(self) | {"timeout": timeout}
+
 
 @dataclass(frozen=True)
 class InstanceResult:
-    """One line of a list's results.
+    """The result of an instance.
 
     Attributes:
-        instance: the question.
-        answer: ``sat``, ``unsat``, ``unknown``, ``timeout``, or ``error``
-            with the reason in ``note``.
-        seconds: wall time, reading of model and property included.
+        instance: the instance.
+        answer: ``sat``, ``unsat``, ``unknown``, ``timeout``, or ``error`` with the reason in
+            ``note``.
+        seconds: wall time, with reading of model and property.
         load_seconds: the part of it that reading the model took.
         found_by: which part of the attack found the witness.
-        lp_steps: LPSteps spent.
-        note: what a reader should know, or empty.
+        lp_steps: number of LPSteps.
+        note: a note on the answer, or empty.
         model_sha256: digest of the model that was loaded; empty where none was.
         property_sha256: digest of the property's text; empty where it could not be read.
-        counterexample: what was found, in the format of the competition, or empty.
+        counterexample: the counterexample in the format of VNN-COMP, or empty.
     """
 
     instance: Instance
@@ -61,6 +67,11 @@ class InstanceResult:
     model_sha256: str = ""
     property_sha256: str = ""
     counterexample: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as plain JSON values, those of the instance among them."""
+        own = {name: value for name, value in vars(self).items() if name != "instance"}
+        return self.instance.as_json() | own
 
     def line(self) -> str:
         """Its line of the results file."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -69,7 +70,7 @@ class ListFile:
 
     def _claims(self) -> dict[str, Any]:
         return {
-            "instances": [[one.onnx, one.vnnlib, one.timeout] for one in self.instances],
+            "instances": [list(one.as_json().values()) for one in self.instances],
             "options": self.options,
             "version": self.version,
         }
@@ -83,7 +84,7 @@ class ListFile:
         """
         values = json.loads(content)
         instances = tuple(
-            Instance(str(onnx), str(spec), float(timeout))
+            Instance(str(onnx), str(spec), _timeout(timeout))
             for onnx, spec, timeout in values["instances"]
         )
         base = Place(str(values["base"]), str(values["base_beside"]))
@@ -109,9 +110,8 @@ class Answered:
 
     def line(self) -> bytes:
         """The line that holds it."""
-        result = vars(self.result) | {"instance": None}
-        instance = vars(self.result.instance)
-        return seal_line(result | instance | {"options": self.options, "version": self.version})
+        values = self.result.as_json() | {"options": self.options, "version": self.version}
+        return seal_line({"instance": None} | values)
 
     @classmethod
     def parse(cls, line: bytes) -> Answered:
@@ -121,10 +121,15 @@ class Answered:
             ValueError, TypeError, KeyError: it holds no answer.
         """
         values = unseal_line(line)
-        instance = Instance(*(values[name] for name in ("onnx", "vnnlib", "timeout")))
+        timeout = _timeout(values["timeout"])
+        instance = Instance(values["onnx"], values["vnnlib"], timeout)
         names = [one.name for one in fields(InstanceResult) if one.name != "instance"]
         result = InstanceResult(instance, **{name: values[name] for name in names})
         return cls(result, values["options"], values["version"])
+
+
+def _timeout(value: float | None) -> float:
+    return math.inf if value is None else float(value)
 
 
 @final

@@ -93,6 +93,9 @@ def test_a_rounded_input_is_mentioned(model, tmp_path):
     ("words", "says"),
     [
         (("{m}", "--property", "{s}", "--eps", "0.1"), "--property and --eps exclude each other"),
+        (("{m}", "--property", "{s}", "--first", "2"), "--property and --first exclude each other"),
+        (("{m}", "--property", "{s}", "--norm", "l2"), "--property and --norm exclude each other"),
+        (("{m}", "--property", "{s}", "--minimize"), "--property and --minimize exclude each"),
         (("{m}", "{s}", "--property", "{s}"), "--property and DATA exclude"),
         (("{m}", "--property", "{s}", "--time-limit", "3"), "--time-limit exclude"),
         (("{m}", "--property", "{s}", "--instances", "{s}"), "exclude each other"),
@@ -189,3 +192,14 @@ def test_workers_give_the_same_answers(model, spec, tmp_path):
         (tmp_path / f"out{w}" / "counterexamples" / "m_sat.txt").read_bytes() for w in (1, 2)
     )
     assert one == two
+
+
+def test_a_list_as_json(model, spec, tmp_path):
+    listing = tmp_path / "list.csv"
+    listing.write_text(f"{model},{spec},10\n")
+    ended = command("attack", "--instances", listing, "--json", "--workers", 1)
+    assert (ended.code, ended.err) == (0, "")
+    (one,) = json.loads(ended.out)
+    assert (one["onnx"], one["vnnlib"], one["timeout"]) == (str(model), str(spec), 10.0)
+    assert one["answer"] == "sat"
+    assert "(X_0 " in one["counterexample"]

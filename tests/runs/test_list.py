@@ -116,9 +116,10 @@ def test_python_writes_the_folder_that_the_command_line_resumes(files, tmp_path,
     assert len(rows(out)) == 2
     ended = run(files, out)
     assert ended.code == 0, ended.err
-    known = answer_instances(files, attack=method, proof=None, out=out)
+    known = answer_instances(files, attack=method, proof=None, timeout=20, out=out)
     assert sorted(one.answer for one in known) == ["sat", "sat", "unknown"]
-    assert [len(asked) for asked in counted] == [3, 1, 0]
+    assert answer_instances(files, attack=method, proof=None, timeout=20, out=out) == known
+    assert [len(asked) for asked in counted] == [3, 1, 0, 0]
     assert [one.answer for one in answer_instances(files, proof="complete")].count("unsat") == 1
 
 
