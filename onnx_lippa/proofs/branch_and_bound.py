@@ -87,25 +87,70 @@ class BranchAndBound(ProofMethod):
     @override
     def prove(self, states: Sequence[InputState]) -> None:
         for state in states:
-            if state.stated.unbounded:
-                self._search_exactly(state)
-            elif not (InputDomain.of(state.stated).free.size == 0 and _decide_point(state)):
-                self._search_reduced(state)
+            _Proof(self, state).run()
 
-    def _search_reduced(self, state: InputState) -> None:
+
+class _Proof:
+    """The proof of one input.
+
+    Args:
+        options: the options.
+        state: the state.
+    """
+
+    def __init__(self, options: BranchAndBound, state: InputState) -> None:
+        self._options, self._state = options, state
+        self._network = state.model.network
+        self._offer: Offer = partial(state.offer, found_by=FoundBy.SEARCH)
+        self._open: Sequence[Conjunction] = state.problem.unsafe.disjuncts
+        self._closed = ProvenBounds.of_empty()
+        """The bounds of the disjuncts that are no longer open."""
+
+    def run(self) -> None:
+        """Searches for a proof or a witness within the time of the state."""
+        stated = self._state.stated
+        if stated.unbounded:
+            self._search_exactly()
+        elif not ((domain := InputDomain.of(stated)).free.size == 0 and self._decide_point()):
+            self._search_reduced(domain)
+
+    def _decide_point(self) -> bool:
+        """Decides a set of one input, without rounding; False where the network is too large."""
+        x = self._state.stated.center
+        try:
+            margins = compute_margins(self._network, x, self._open)
+        except NotExactError:
+            return False
+        least, pairs = min(margins), zip(margins, self._open, strict=True)
+        if all(margin > 0 or (margin == 0 and one.strict) for margin, one in pairs):
+            self._closed = ProvenBounds.from_rationals([least])
+            self._close()
+        elif not self._offer(x):
+            self._state.reason = Reason(
+                Ending.REFUSED,
+                f"the margin of its one input is {float(least):.3g} without rounding, which ONNX "
+                "Runtime does not show",
+            )
+        return True
+
+    def _close(self) -> None:
+        """Closes the input, whose disjuncts are all closed; 0 is a tie that does not count."""
+        self._state.prove(self._closed, ProvedBy.COMPLETE)
+        if self._closed.value == 0:
+            self._state.exclude(ProvedBy.COMPLETE)
+
+    def _search_reduced(self, domain: InputDomain) -> None:
         """Searches the reduced network, first with quick bounds of its units, then with better."""
-        disjuncts, closed = state.problem.unsafe.disjuncts, ProvenBounds.of_empty()
-        if len(disjuncts) > _FEW_DISJUNCTS:
+        state = self._state
+        if len(self._open) > _FEW_DISJUNCTS:
             with suppress(BoundsTooLargeError, OutOfTimeError):  # the search reports these
-                disjuncts, closed = _drop_proven(state, state.deadline)
+                self._drop_proven()
         for steps in (0, _TIGHTENING_STEPS):
-            if not disjuncts:
+            if not self._open:
                 break
             tightening = Tightening(steps=steps, deadline=state.deadline)
             try:
-                reduced = reduce_network(
-                    state.model.network, InputDomain.of(state.stated), tightening
-                )
+                reduced = reduce_network(self._network, domain, tightening)
             except TooLargeError as error:
                 LinearBounds().prove([state])  # they take memory for a few rows at a time
                 if state.reason is not None:
@@ -115,117 +160,144 @@ class BranchAndBound(ProofMethod):
                 state.reason = error.reason
                 return
             if steps == 0:
-                disjuncts, constant = _drop_constants(state, reduced, disjuncts)
-                closed = closed.concatenate(constant)
-            if disjuncts and self._branch(state, reduced, disjuncts, closed, tightening):
+                self._drop_constants(reduced)
+            if self._open and self._branch(reduced, tightening):
                 return
-        if not disjuncts:
-            _close(state, closed)
+        if not self._open:
+            self._close()
 
-    def _branch(
-        self,
-        state: InputState,
-        reduced: ReducedNetwork,
-        disjuncts: Sequence[Conjunction],
-        closed: ProvenBounds,
-        tightening: Tightening,
-    ) -> bool:
+    def _drop_proven(self) -> None:
+        """Closes the disjuncts that linear bounds prove.
+
+        Thousands of disjuncts are mostly an expanded formula, and share a few rows.
+        """
+        state = self._state
+        (margins,) = bound_margins(
+            self._network, [state.stated], [state.problem.unsafe], BoundsMethod.LINEAR,
+            deadline=state.deadline,
+        )  # fmt: skip
+        pairs = zip(self._open, margins.bounds, strict=True)
+        self._open = [one for one, margin in pairs if not margin > 0]
+        self._closed = margins.take(margins.bounds > 0).least
+
+    def _drop_constants(self, reduced: ReducedNetwork) -> None:
+        """Closes the disjuncts with a safe margin that is constant, as that of equal outputs is."""
+        left, safe = [], []
+        for one in self._open:
+            margins = [_ZERO, *self._find_constant_margins(reduced, one)]
+            margin = max(margins)
+            if margin > 0 or (len(margins) > 1 and one.strict):
+                safe.append(margin)
+            else:
+                left.append(one)
+        self._open = left
+        self._closed = self._closed.concatenate(ProvenBounds.from_rationals(safe))
+
+    def _find_constant_margins(
+        self, reduced: ReducedNetwork, disjunct: Conjunction
+    ) -> Iterator[Fraction]:
+        """The constant margins of rows that are at least 0."""
+        parts = [
+            (disjunct.matrix @ part, np.abs(disjunct.matrix) @ np.abs(part))
+            for part in (reduced.outputs_on_input, reduced.outputs_on_units)
+        ]
+        depends = sum(np.abs(product).sum(axis=1) for product, _ in parts)
+        sizes = sum(size.sum(axis=1) for _, size in parts)
+        for row in np.flatnonzero(depends <= _CONSTANT * sizes).tolist():
+            bound = float(disjunct.bound[row])
+            margin = find_constant_margin(self._network, disjunct.matrix[row], bound)
+            if margin is not None and margin >= 0:
+                yield margin
+
+    def _branch(self, reduced: ReducedNetwork, tightening: Tightening) -> bool:
         """Searches a reduced network; True where a better one would not help."""
+        state = self._state
         # A box without width cannot be halved.
         few = 0 < reduced.inputs <= _FEW_FEATURES and reduced.domain.ball is None
         # Related inputs lie askew to boxes, along edges without end.
-        related = reduced.domain.ball is None and relates_inputs(reduced, disjuncts)
+        related = reduced.domain.ball is None and relates_inputs(reduced, self._open)
         few &= not related
         search: type[ReducedSearch] = BoxSearch if few else SignSearch
         if related and reduced.units <= _FEW_UNITS:
             search = ProgramSearch
         # The first bounds suffice for many inputs, and the better ones may take much longer.
         last = tightening.steps > 0 or few or reduced.units == 0
-        nodes = self.node_limit if last else 0
+        nodes = self._options.node_limit if last else 0
         if jumps := reduced.jumps is not None:
             # This search does not separate the branches of selects, and may not need to.
             nodes = min(nodes, _FIRST_NODES)
-        soon = last and not jumps and _may_be_exact(state) and nodes > _FIRST_NODES
+        soon = last and not jumps and self._may_be_exact and nodes > _FIRST_NODES
         first, share = (_FIRST_NODES if soon else nodes), (_BEFORE_SELECTS if jumps else 1.0)
-        found = self._explore(state, reduced, disjuncts, search, first, share)
+        found = self._search(reduced, search, first, share)
         if soon and found.is_open and found.ending is not Ending.TIE:
             # What stays open may be a tie, which no bounds ever decide.
-            self._search_exactly(state, share=_EXACT_SHARE)
+            self._search_exactly(share=_EXACT_SHARE)
             if not state.is_open:
                 return True
-            found = self._explore(state, reduced, disjuncts, search, nodes)
+            found = self._search(reduced, search, nodes)
         if last and found.is_open and jumps:
-            found = self._split_selects(state, disjuncts, search, tightening, found)
+            found = self._split_selects(search, tightening, found)
         if found.found:
             return True
         state.reason = found.reason
-        state.prove(found.proven.concatenate(closed), ProvedBy.COMPLETE)
-        if found.ending is Ending.PROVEN:
-            if found.bound > 0 and closed.value == 0:
+        state.prove(found.proven.concatenate(self._closed), ProvedBy.COMPLETE)
+        if found.reason is None:
+            if found.bound > 0 and self._closed.value == 0:
                 state.exclude(ProvedBy.COMPLETE)  # of ties that do not count
             return True
         if last and not jumps and found.ending is Ending.TIE:
-            self._break_tie(state)
+            self._search_exactly(_TIE_NODES)
+            if not state.is_robust:
+                state.reason = found.reason
         return last
 
-    def _explore(
+    @property
+    def _may_be_exact(self) -> bool:
+        """Whether the input set is a box, and the network small enough for exact arithmetic."""
+        small = self._network.input_size + self._network.units <= _SMALL
+        return small and self._state.stated.norm.order == np.inf
+
+    def _search(
         self,
-        state: InputState,
         reduced: ReducedNetwork,
-        disjuncts: Sequence[Conjunction],
         search: type[ReducedSearch],
         nodes: float,
         share: float = 1.0,
     ) -> SearchResult:
         """A search; before boxes are halved, an ascent tells whether there is a need for it."""
-        now = time.monotonic()
-        limits = Limits(now + share * (state.deadline - now), nodes, self.memory_limit)
+        limits = self._limit(nodes, share)
         if search is BoxSearch:
-            bounded = SignSearch(reduced, disjuncts, _offers(state)).run(replace(limits, nodes=0))
-            state.effort += bounded.effort
-            if not bounded.is_open or bounded.ending is Ending.TIE:
-                return bounded
-        found = search(reduced, disjuncts, _offers(state)).run(limits)
-        state.effort += found.effort
+            roots = SignSearch(reduced, self._open, self._offer).run(replace(limits, nodes=0))
+            self._state.effort += roots.effort
+            if not roots.is_open or roots.ending is Ending.TIE:
+                return roots
+        found = search(reduced, self._open, self._offer).run(limits)
+        self._state.effort += found.effort
         return found
 
     def _split_selects(
-        self,
-        state: InputState,
-        disjuncts: Sequence[Conjunction],
-        search: type[ReducedSearch],
-        tightening: Tightening,
-        before: SearchResult,
+        self, search: type[ReducedSearch], tightening: Tightening, before: SearchResult
     ) -> SearchResult:
         """A search that separates the branches of selects, after one that does not."""
         within = SignSearch if search is BoxSearch else search
-        nodes = max(self.node_limit - state.effort.nodes, 1)
-        found = SelectSearch(
-            state.model.network, InputDomain.of(state.stated), tightening, disjuncts,
-            _offers(state), within,
-        ).run(Limits(state.deadline, nodes, self.memory_limit))  # fmt: skip
-        state.effort += found.effort
+        domain = InputDomain.of(self._state.stated)
+        nodes = max(self._options.node_limit - self._state.effort.nodes, 1)
+        selects = SelectSearch(self._network, domain, tightening, self._open, self._offer, within)
+        found = selects.run(self._limit(nodes))
+        self._state.effort += found.effort
         return replace(found, proven=found.proven.maximum(before.proven))
 
-    def _break_tie(self, state: InputState) -> None:
-        """Decides a tie in exact arithmetic, where that is possible."""
-        reason = state.reason
-        self._search_exactly(state, _TIE_NODES)
-        if not state.is_robust:
-            state.reason = reason
-
-    def _search_exactly(self, state: InputState, nodes: float = np.inf, share: float = 1.0) -> None:
+    def _search_exactly(self, nodes: float = np.inf, share: float = 1.0) -> None:
         """Searches a small network in rational arithmetic, which needs no bounds of the inputs.
 
         Args:
-            state: the state.
             nodes: the most programs solved.
             share: of the time that is left.
         """
-        now = time.monotonic()
-        deadline = now + share * (state.deadline - now)
+        state = self._state
+        limits = self._limit(min(self._options.node_limit, nodes), share)
         try:
-            system = build_exact_system(state.model.network, state.stated, deadline)
+            system = build_exact_system(self._network, state.stated, limits.deadline)
         except NotExactError as error:
             if not state.stated.unbounded:
                 return
@@ -236,98 +308,14 @@ class BranchAndBound(ProofMethod):
         except OutOfTimeError as error:
             state.reason = error.reason
             return
-        limits = Limits(deadline, min(self.node_limit, nodes), self.memory_limit)
-        found = ExactSearch(system, state.problem.unsafe.disjuncts, _offers(state)).run(limits)
+        found = ExactSearch(system, state.problem.unsafe.disjuncts, self._offer).run(limits)
         state.effort += found.effort
         state.reason = found.reason
         if found.ending is Ending.PROVEN:
             state.exclude(ProvedBy.COMPLETE)
 
-
-def _offers(state: InputState) -> Offer:
-    """The replay of a search's candidates."""
-    return partial(state.offer, found_by=FoundBy.SEARCH)
-
-
-def _may_be_exact(state: InputState) -> bool:
-    """Whether the input set is a box, and the network small enough for exact arithmetic."""
-    network = state.model.network
-    small = network.input_size + network.units <= _SMALL
-    return small and state.stated.norm.order == np.inf
-
-
-def _decide_point(state: InputState) -> bool:
-    """Decides a set of one input, without rounding; False where the network is too large."""
-    x, disjuncts = state.stated.center, state.problem.unsafe.disjuncts
-    try:
-        margins = compute_margins(state.model.network, x, disjuncts)
-    except NotExactError:
-        return False
-    least = min(margins)
-    if all(m > 0 or (m == 0 and one.strict) for m, one in zip(margins, disjuncts, strict=True)):
-        _close(state, ProvenBounds.from_rationals([least]))
-    elif not state.offer(x, FoundBy.SEARCH):
-        state.reason = Reason(
-            Ending.REFUSED,
-            f"the margin of its one input is {float(least):.3g} without rounding, which ONNX "
-            "Runtime does not show",
-        )
-    return True
-
-
-def _drop_constants(
-    state: InputState, reduced: ReducedNetwork, disjuncts: Sequence[Conjunction]
-) -> tuple[tuple[Conjunction, ...], ProvenBounds]:
-    """The disjuncts without a safe margin that is constant, and a bound of the dropped ones.
-
-    A margin of two equal outputs is constant.
-    """
-    left, safe = [], []
-    for one in disjuncts:
-        margins = [_ZERO, *_find_constant_margins(state, reduced, one)]
-        margin = max(margins)
-        if margin > 0 or (len(margins) > 1 and one.strict):
-            safe.append(margin)
-        else:
-            left.append(one)
-    return tuple(left), ProvenBounds.from_rationals(safe)
-
-
-def _find_constant_margins(
-    state: InputState, reduced: ReducedNetwork, disjunct: Conjunction
-) -> Iterator[Fraction]:
-    """The constant margins of rows that are at least 0."""
-    parts = [
-        (disjunct.matrix @ part, np.abs(disjunct.matrix) @ np.abs(part))
-        for part in (reduced.outputs_on_input, reduced.outputs_on_units)
-    ]
-    depends = sum(np.abs(product).sum(axis=1) for product, _ in parts)
-    sizes = sum(size.sum(axis=1) for _, size in parts)
-    for row in np.flatnonzero(depends <= _CONSTANT * sizes).tolist():
-        bound = float(disjunct.bound[row])
-        margin = find_constant_margin(state.model.network, disjunct.matrix[row], bound)
-        if margin is not None and margin >= 0:
-            yield margin
-
-
-def _close(state: InputState, proven: ProvenBounds) -> None:
-    """Closes an input, whose last disjuncts have this bound; 0 is a tie that does not count."""
-    state.prove(proven, ProvedBy.COMPLETE)
-    if proven.value == 0:
-        state.exclude(ProvedBy.COMPLETE)
-
-
-def _drop_proven(
-    state: InputState, deadline: float
-) -> tuple[tuple[Conjunction, ...], ProvenBounds]:
-    """The disjuncts that linear bounds leave open, and a bound of the others.
-
-    Thousands of disjuncts are mostly an expanded formula, and share a few rows.
-    """
-    unsafe = state.problem.unsafe
-    network, inputs = state.model.network, [state.stated]
-    (margins,) = bound_margins(network, inputs, [unsafe], BoundsMethod.LINEAR, deadline=deadline)
-    open_ = tuple(
-        one for one, margin in zip(unsafe.disjuncts, margins.bounds, strict=True) if not margin > 0
-    )
-    return open_, margins.take(margins.bounds > 0).least
+    def _limit(self, nodes: float, share: float = 1.0) -> Limits:
+        """So many nodes, and a share of the time that is left."""
+        now = time.monotonic()
+        deadline = now + share * (self._state.deadline - now)
+        return Limits(deadline, nodes, self._options.memory_limit)
