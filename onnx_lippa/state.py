@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -50,17 +50,11 @@ class Budget:
 
 
 class Work(Enum):
-    """Kinds of work whose seconds are counted apart."""
+    """Kinds of work whose seconds are counted apart; the values are fields of :class:`Effort`."""
 
-    GRADIENTS = "gradients"
-    LPS = "lps"
-    MIPS = "mips"
-
-    def effort(self, seconds: float) -> Effort:
-        """So many seconds of this kind, besides those of all work."""
-        if self is Work.GRADIENTS:
-            return Effort(gradient_seconds=seconds)
-        return Effort(lp_seconds=seconds) if self is Work.LPS else Effort(mip_seconds=seconds)
+    GRADIENTS = "gradient_seconds"
+    LPS = "lp_seconds"
+    MIPS = "mip_seconds"
 
 
 @final
@@ -240,6 +234,6 @@ def timed(states: Sequence[InputState], work: Work | None = None) -> Iterator[fl
     finally:
         share = (time.monotonic() - started) / max(1, len(states))
         for state, times in Counter(states).items():
-            state.effort += Effort(seconds=times * share)
-            if work is not None:
-                state.effort += work.effort(times * share)
+            seconds = times * share
+            kind: dict[str, Any] = {} if work is None else {work.value: seconds}
+            state.effort += Effort(seconds=seconds, **kind)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from enum import Enum
+from operator import add
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -103,27 +104,17 @@ class Effort:
     mip_seconds: float = 0.0
 
     def __add__(self, other: Effort) -> Effort:
-        return Effort(
-            self.gradients + other.gradients,
-            self.lp_steps + other.lp_steps,
-            self.lps + other.lps,
-            self.mips + other.mips,
-            self.nodes + other.nodes,
-            self.seconds + other.seconds,
-            self.gradient_seconds + other.gradient_seconds,
-            self.lp_seconds + other.lp_seconds,
-            self.mip_seconds + other.mip_seconds,
-        )
+        return Effort(*map(add, vars(self).values(), vars(other).values()))
 
 
 def total_effort(efforts: Iterable[Effort]) -> Effort:
     """The sum of efforts, whatever their order: seconds are added without rounding."""
-    rows = list(efforts)
-    total: dict[str, Any] = {}
-    for field in fields(Effort):
-        values = [getattr(row, field.name) for row in rows]
-        total[field.name] = sum(values) if isinstance(field.default, int) else math.fsum(values)
-    return Effort(**total)
+    columns = zip(*(vars(effort).values() for effort in (Effort(), *efforts)), strict=True)
+    sums: list[Any] = [
+        sum(column) if isinstance(field.default, int) else math.fsum(column)
+        for field, column in zip(fields(Effort), columns, strict=True)
+    ]
+    return Effort(*sums)
 
 
 @dataclass(frozen=True, repr=False)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Any, Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64, Floats, Integers
+from onnx_lippa.arrays import AnyArray, Float64, Floats, Integers
 from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.bounds.reduced_network import ReducedNetwork, difference
@@ -174,6 +174,19 @@ def best_rows(bounds: Float64, counts: Integers) -> Integers:
     return np.array([first + int(bounds[first:end].argmax()) for first, end in parts], np.int64)
 
 
+def take_each(rows: object, chosen: AnyArray) -> Iterator[Any]:
+    """The chosen rows of every field of a dataclass, in order."""
+    for part in vars(rows).values():
+        yield part[chosen] if isinstance(part, np.ndarray) else part.take(chosen)
+
+
+def join_each(rows: object, others: object) -> Iterator[Any]:
+    """Every field of one dataclass followed by that of another."""
+    for part, other in zip(vars(rows).values(), vars(others).values(), strict=True):
+        both = isinstance(part, np.ndarray)
+        yield np.concatenate([part, other]) if both else part.concatenate(other)
+
+
 def margin_rows(
     reduced: ReducedNetwork, disjuncts: Sequence[Conjunction], units: Units | None = None
 ) -> Objectives:
@@ -218,7 +231,11 @@ class Candidates:
         self._reduced, self._disjuncts, self._offer = reduced, disjuncts, offer
         self._least = np.full(len(disjuncts), np.inf)
         self._sizes = np.zeros(len(disjuncts))
-        self._largest = max(_largest_terms(reduced, one) for one in disjuncts)
+        s = reduced
+        terms = s.sizes(s.outputs_on_input, s.outputs_on_units, s.outputs_offset)
+        self._largest = max(
+            float((np.abs(one.matrix) @ terms).max() + np.abs(one.bound).max()) for one in disjuncts
+        )
 
     def accept(self, disjunct: Integers, points: Floats) -> bool:
         """Offers the best of some candidates; True where one is accepted.
@@ -285,15 +302,3 @@ class Candidates:
             self._least[j] = min(self._least[j], float(margins[mine].min()))
             self._sizes[j] = max(self._sizes[j], float(sizes.max(initial=0.0)))
         return margins
-
-
-def _largest_terms(reduced: ReducedNetwork, disjunct: Conjunction) -> float:
-    """The largest sum of sizes of the terms that a margin is made of."""
-    matrix = np.abs(disjunct.matrix)
-    terms = np.abs(reduced.outputs_on_input) @ np.maximum(
-        np.abs(reduced.lower), np.abs(reduced.upper)
-    )
-    terms += np.abs(reduced.outputs_on_units) @ np.maximum(reduced.unit_upper, 0.0)
-    return float(
-        (matrix @ (terms + np.abs(reduced.outputs_offset))).max() + np.abs(disjunct.bound).max()
-    )

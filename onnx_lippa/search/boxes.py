@@ -14,7 +14,7 @@ from typing import Final, final
 import numpy as np
 from typing_extensions import override
 
-from onnx_lippa.arrays import AnyArray, Float64, Floats, Integers, States
+from onnx_lippa.arrays import Float64, Floats, Integers, States
 from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation
 from onnx_lippa.bounds.dual.certificate import Boxes, prove
 from onnx_lippa.bounds.dual.objectives import Objectives, Units
@@ -24,7 +24,14 @@ from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.clock import require_time
 from onnx_lippa.ending import TIE, Ending, Reason
 from onnx_lippa.ir.pattern import UNDECIDED
-from onnx_lippa.search.base import Candidates, Limits, ReducedSearch, margin_rows
+from onnx_lippa.search.base import (
+    Candidates,
+    Limits,
+    ReducedSearch,
+    join_each,
+    margin_rows,
+    take_each,
+)
 from onnx_lippa.spec import Conjunction
 from onnx_lippa.witness import Offer
 
@@ -66,20 +73,11 @@ class _Boxes:
     def count(self) -> int:
         return len(self.disjunct)
 
-    def take(self, chosen: np.ndarray) -> _Boxes:
-        return _Boxes(
-            self.disjunct[chosen], self.low[chosen], self.high[chosen], self.proven.take(chosen),
-            self.feature[chosen], self.lower[chosen], self.upper[chosen],
-        )  # fmt: skip
+    def take(self, chosen: Integers) -> _Boxes:
+        return _Boxes(*take_each(self, chosen))
 
     def concat(self, other: _Boxes) -> _Boxes:
-        def both(name: str) -> AnyArray:
-            return np.concatenate([getattr(self, name), getattr(other, name)])
-
-        return _Boxes(
-            both("disjunct"), both("low"), both("high"), self.proven.concatenate(other.proven),
-            both("feature"), both("lower"), both("upper"),
-        )  # fmt: skip
+        return _Boxes(*join_each(self, other))
 
 
 @final

@@ -12,6 +12,7 @@ from onnx_lippa.bounds.dual.ascent import Multipliers
 from onnx_lippa.bounds.dual.objectives import Objectives
 from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.proven import ProvenBounds
+from onnx_lippa.search.base import take_each
 
 _FIRST_ROOM: Final = 256
 _LARGEST_BETA: Final = 6e4
@@ -45,14 +46,7 @@ class Nodes:
 
     def take(self, chosen: np.ndarray) -> Nodes:
         """The chosen nodes, in this order."""
-        return Nodes(
-            self.disjunct[chosen],
-            self.proven.take(chosen),
-            self.lower[chosen],
-            self.upper[chosen],
-            self.signs[chosen],
-            self.multipliers.take(chosen),
-        )
+        return Nodes(*take_each(self, chosen))
 
     def objectives(self, rows: WeightedRows) -> Objectives:
         """The weighted sums of the disjuncts' rows that the nodes bound, in the rows' type."""
