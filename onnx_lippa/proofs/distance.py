@@ -27,9 +27,10 @@ from onnx_lippa.witness import Effort, ProvedBy, Verdict, Witness, check_candida
 
 _STEPS: Final = 10
 """Steps of ascent for bounds of ẑ."""
-_TOLERANCES: Final = (1e-6, 1e-5, 1e-4)
-"""Distances from the solver's bound to the proven ball, as shares of the bound, tried in turn. The
-first is the tolerance of the solvers on rows and gaps."""
+WORD_TOLERANCE: Final = 1e-6
+"""The relative error of a bound on the word of a solver: its tolerance on rows and gaps."""
+_TOLERANCES: Final = (WORD_TOLERANCE, 1e-5, 1e-4)
+"""Distances from the solver's bound to the proven ball, as shares of the bound, tried in turn."""
 _WHOLE: Final = 1.0 + 1e-9
 """Factor of the radius of a ball around a whole domain, so that rounding cuts nothing off."""
 
@@ -44,28 +45,27 @@ class DistanceBounds:
     """Bounds of the distance of the nearest unsafe input.
 
     Attributes:
-        index: place of the input in the data.
         lower: no unsafe input is nearer, in real arithmetic; infinite where there is none.
-        upper: distance of the witness; infinite without one.
         witness: the nearest known unsafe input, replayed.
         effort: the work spent.
         reason: why the bounds differ, or what is wrong with the lower one; None where the solver
             finished.
         proved_by: COMPLETE where a complete search has proven the lower bound, MIP where it is the
-            solver's word; NOTHING where it is 0.
-        tolerance: the relative error of a lower bound on the solver's word; 0 where it is proven.
+            solver's word, up to a relative error of :data:`WORD_TOLERANCE`; NOTHING where it is 0.
         bound: proven lower bound of the margin within the distance ``lower``.
     """
 
-    index: int
     lower: float
-    upper: float
     witness: Witness | None = None
     effort: Effort = Effort()  # noqa: RUF009  # frozen
     reason: Reason | None = None
     proved_by: ProvedBy = ProvedBy.NOTHING
-    tolerance: float = 0.0
     bound: float = -np.inf
+
+    @property
+    def upper(self) -> float:
+        """Distance of the witness; infinite without one."""
+        return np.inf if self.witness is None else self.witness.distance
 
 
 def bound_distance(
@@ -100,7 +100,7 @@ def _bound_distance(
     model: Model, problem: Problem, solver: str, deadline: float, known: Witness | None
 ) -> DistanceBounds:
     inputs = problem.inputs
-    bounds = DistanceBounds(problem.index, 0.0, np.inf if known is None else known.distance, known)
+    bounds = DistanceBounds(0.0, known)
     # The ball contains the known witness, so that the program is feasible.
     radius = min(inputs.eps, float(np.nextafter(bounds.upper, np.inf)), _whole_radius(inputs))
     if not np.isfinite(radius):
@@ -121,7 +121,7 @@ def _bound_distance(
         x, searched = reduced.embed(found.x[None])[0], inputs.with_eps(radius)
         witness = check_candidate(model.runtime, x, searched, problem.unsafe)
         if witness is not None and witness.distance < bounds.upper:
-            bounds = replace(bounds, witness=witness, upper=witness.distance)
+            bounds = replace(bounds, witness=witness)
     lower = min(found.lower, bounds.upper, radius)
     bounds = replace(bounds, lower=lower, effort=found.effort, reason=found.reason)
     bounds = _prove_lower(model, problem, bounds, deadline)
@@ -158,8 +158,8 @@ def _prove_lower(
             return replace(bounds, lower=radius, proved_by=proved_by, bound=bound)
         if result.witness is None:
             break
-        upper = result.witness.distance
-        bounds = replace(bounds, witness=result.witness, upper=upper, lower=min(upper, radius))
+        lower = min(result.witness.distance, radius)
+        bounds = replace(bounds, witness=result.witness, lower=lower)
     if bounds.upper < word * (1.0 - _TOLERANCES[-1]):
         return replace(bounds, lower=0.0, reason=BOUND_REFUTED)
-    return replace(bounds, proved_by=ProvedBy.MIP, tolerance=_TOLERANCES[0])
+    return replace(bounds, proved_by=ProvedBy.MIP)

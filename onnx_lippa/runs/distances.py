@@ -13,7 +13,7 @@ from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.method import RadiusOrder, SingleStage, Stage
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import DistanceBounds, bound_distance
-from onnx_lippa.proofs.distance import BOUND_REFUTED
+from onnx_lippa.proofs.distance import BOUND_REFUTED, WORD_TOLERANCE
 from onnx_lippa.spec import Norm, Problem
 from onnx_lippa.state import Budget
 from onnx_lippa.witness import FoundBy, ProvedBy, Result, Verdict
@@ -75,17 +75,13 @@ def _test_word(
     model: Model, problem: Problem, attack: AttackMethod, budget: Budget, bounds: DistanceBounds
 ) -> DistanceBounds:
     """Bounds whose lower one is a solver's word, after an attack on the ball just below it."""
-    radius = bounds.lower * (1.0 - bounds.tolerance)
+    radius = bounds.lower * (1.0 - WORD_TOLERANCE)
     below = replace(problem, inputs=problem.inputs.with_eps(radius), minimize=False)
     (result,) = attack.solve(model, [below], budget)
     bounds = replace(bounds, effort=bounds.effort + result.effort)
     if result.witness is None:
         return bounds
-    return replace(
-        bounds, lower=0.0, upper=result.witness.distance, witness=result.witness,
-        proved_by=ProvedBy.NOTHING, tolerance=0.0,
-        reason=BOUND_REFUTED,
-    )  # fmt: skip
+    return DistanceBounds(0.0, result.witness, bounds.effort, BOUND_REFUTED)
 
 
 def _result(problem: Problem, known: Result, bounds: DistanceBounds) -> Result:
