@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
-from onnx_lippa.ir.algebra import Algebra
+from onnx_lippa.ir.algebra import Algebra, V
 from onnx_lippa.ir.layers import AffineLayer, Layer, PiecewiseLayer
-
-V = TypeVar("V")
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ import numpy as np
 from onnx_lippa.arrays import Float64, Shape
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.base import Layer
-from onnx_lippa.ir.layers.reduce_sum import Expand
-from onnx_lippa.ir.layers.reshape import Reshape
+from onnx_lippa.ir.layers.reshape import Expand, Reshape
 from onnx_lippa.onnx_io.node import Computed, Constant, Conversion, NodeView
 
 

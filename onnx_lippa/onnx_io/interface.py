@@ -21,7 +21,7 @@ _FLOATS: Final[dict[int, np.dtype[np.floating[Any]]]] = {
     int(onnx.TensorProto.DOUBLE): np.dtype(np.float64),
 }
 """Element types of an input that can be attacked."""
-_ELEMENT_TYPES: Final = {number: name for name, number in onnx.TensorProto.DataType.items()}
+_ELEMENT_TYPES: Final = {number: name.lower() for name, number in onnx.TensorProto.DataType.items()}
 _SCORE_TYPES: Final = frozenset({onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE})
 _WRAPPERS: Final = frozenset({"ZipMap"})
 """Operators that only put scores into another container, as scikit-learn's exporter does."""
@@ -71,6 +71,11 @@ class Interface:
         return batch.reshape(len(x), *self.sample_shape)
 
 
+def element_type(number: int) -> str:
+    """The name of an ONNX element type."""
+    return _ELEMENT_TYPES.get(number, f"number {number}")
+
+
 def read_interface(model: ModelFile, output: str | None = None) -> Interface:
     """The input of a model and the output to attack.
 
@@ -94,10 +99,9 @@ def read_interface(model: ModelFile, output: str | None = None) -> Interface:
         )
     tensor = inputs[0].type.tensor_type
     if tensor.elem_type not in _FLOATS:
-        kind = _ELEMENT_TYPES.get(tensor.elem_type, f"number {tensor.elem_type}").lower()
         raise ModelError(
-            f"the input '{inputs[0].name}' has element type {kind}: export the model in float32 "
-            "or float64"
+            f"the input '{inputs[0].name}' has element type {element_type(tensor.elem_type)}: "
+            "export the model in float32 or float64"
         )
     batch, shape = _sample_shape(inputs[0])
     scores = score_output(model.proto.graph, output, model.path)

@@ -6,7 +6,7 @@ Sizes are known from the shapes of a model before anything is allocated.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -43,7 +43,17 @@ _NO_LARGER: Final = frozenset(
 )  # fmt: skip
 """Operators whose result has at most rank times as many entries as their operands."""
 _WINDOWS: Final = frozenset({"HannWindow", "HammingWindow", "BlackmanWindow"})
-_Cost = Callable[[onnx.NodeProto, Sequence[AnyArray | None], int], int]
+_PRODUCTS: Final = frozenset({"MatMul", "Gemm", "MatMulInteger", "QLinearMatMul"})
+_CONVOLUTIONS: Final = frozenset(
+    {"Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "DeformConv"}
+)
+_POOLS: Final = frozenset({"AveragePool", "MaxPool", "LpPool", "MaxRoiPool", "MaxUnpool", "Col2Im"})
+_ALL_PAIRS: Final = frozenset(
+    {"Einsum", "RNN", "LSTM", "GRU", "Det", "DFT", "STFT", "MelWeightMatrix", "NonMaxSuppression",
+     "RoiAlign", "GridSample", "Attention", "LRN", "TfIdfVectorizer", "ImageDecoder",
+     "RegexFullMatch", "StringSplit"}
+)  # fmt: skip
+"""Operators whose cost may be that of every entry with every other one."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +120,7 @@ def _shown(shape: Sequence[int]) -> str:
 
 
 @dataclass(frozen=True)
-class LoadLimits:
+class LoadLimits(SizeLimits):
     """What loading a model may take, for files from others.
 
     With limits a model is loaded in a child process first, where a file may exhaust memory, never
@@ -124,7 +134,6 @@ class LoadLimits:
         InputError: a limit is out of range.
     """
 
-    memory: int = DEFAULT_MEMORY
     seconds: float = 60.0
 
     def __post_init__(self) -> None:
@@ -132,11 +141,6 @@ class LoadLimits:
             raise InputError(f"the memory of {self.memory} bytes is too little: give at least 1 MB")
         if not self.seconds > 0 or math.isnan(self.seconds):
             raise InputError(f"the {self.seconds} seconds of loading must be positive")
-
-    @property
-    def sizes(self) -> SizeLimits:
-        """How large the model's tensors may become."""
-        return SizeLimits(self.memory)
 
 
 @final
@@ -205,8 +209,7 @@ class Budget:
                 f"the constants it is one of come to more than {_amount(self.limits.constants)}, "
                 "what fits into the memory that loading may take (--load-memory)"
             )
-        work = _MULTIPLICATIONS.get(node.op_type, _linear)(node, constants, entries)
-        self._work -= max(work, entries + given)
+        self._work -= max(_multiplications(node, constants, entries), entries + given)
         if self._work < 0:
             raise Unsupported(
                 "the constants it is one of cost more than "
@@ -221,32 +224,8 @@ def _bytes_of(value: AnyArray) -> int:
 def _outputs(model: onnx.ModelProto, constants: Sequence[AnyArray | None]) -> tuple[int, int]:
     """The number of entries of a node's outputs, and their bytes."""
     node = model.graph.node[0]
-    entries = sum(value.size for value in constants if value is not None)
-    if node.op_type in _NO_LARGER:
-        ranks = [value.ndim for value in constants if value is not None]
-        most = entries * max([1, *ranks])
-        return most, most * _ITEM
-    if node.op_type == "OneHot" and len(constants) > 1 and constants[0] is not None:
-        depth = 0 if constants[1] is None else int(np.max(constants[1], initial=0))
-        most = constants[0].size * max(depth, 0)
-        return most, most * _ITEM
-    if node.op_type == "Gather" and len(constants) > 1:
-        data, indices = constants[0], constants[1]
-        if data is not None and indices is not None:
-            axis = next((one.i for one in node.attribute if one.name == "axis"), 0)
-            extent = data.shape[axis] if -data.ndim <= axis < data.ndim else 1
-            most = data.size // max(extent, 1) * indices.size
-            return most, most * _ITEM
-    if node.op_type in _ENTRYWISE and all(value is not None for value in constants):
-        # Shape inference knows nothing of some of their older versions.
-        try:
-            shape = np.broadcast_shapes(*(one.shape for one in constants if one is not None))
-        except ValueError:
-            shape = (max(entries, 1),)  # the older broadcasting of one operand along an axis
-        most = size(shape)
-        return most, most * _ITEM
-    if node.op_type in _WINDOWS and constants and constants[0] is not None:
-        most = max(0, int(np.max(constants[0], initial=0)))
+    most = _most_entries(node, constants)
+    if most is not None:
         return most, most * _ITEM
     try:
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
@@ -274,6 +253,33 @@ def _outputs(model: onnx.ModelProto, constants: Sequence[AnyArray | None]) -> tu
     return total, needed
 
 
+def _most_entries(node: onnx.NodeProto, constants: Sequence[AnyArray | None]) -> int | None:
+    """A bound on the entries of the outputs, for operators that shape inference may not know."""
+    present = [value for value in constants if value is not None]
+    entries = sum(value.size for value in present)
+    if node.op_type in _NO_LARGER:
+        return entries * max([1, *(value.ndim for value in present)])
+    if node.op_type in _ENTRYWISE and len(present) == len(constants):
+        try:
+            return size(np.broadcast_shapes(*(value.shape for value in present)))
+        except ValueError:
+            return max(entries, 1)  # the older broadcasting of one operand along an axis
+    if not constants or constants[0] is None:
+        return None
+    first, second = constants[0], constants[1] if len(constants) > 1 else None
+    most = None
+    if node.op_type in _WINDOWS:
+        most = max(0, int(np.max(first, initial=0)))
+    elif node.op_type == "OneHot" and len(constants) > 1:
+        depth = 0 if second is None else int(np.max(second, initial=0))
+        most = first.size * max(depth, 0)
+    elif node.op_type == "Gather" and second is not None:
+        axis = next((one.i for one in node.attribute if one.name == "axis"), 0)
+        extent = first.shape[axis] if -first.ndim <= axis < first.ndim else 1
+        most = first.size // max(extent, 1) * second.size
+    return most
+
+
 def _item(kind: int) -> int:
     """Bytes of an element of an ONNX type."""
     if kind == onnx.TensorProto.STRING:
@@ -288,55 +294,18 @@ def _amount(count: int) -> str:
     return f"{count / 1e6:,.0f} MB" if count < 10**10 else f"{count / 1e9:,.0f} GB"
 
 
-def _linear(node: onnx.NodeProto, constants: Sequence[AnyArray | None], entries: int) -> int:
-    """A few operations for every entry."""
-    del node
+def _multiplications(
+    node: onnx.NodeProto, constants: Sequence[AnyArray | None], entries: int
+) -> int:
+    """About the multiplications of a node with so many entries in its outputs."""
     given = sum(value.size for value in constants if value is not None)
-    return 4 * (entries + given)
-
-
-def _product(node: onnx.NodeProto, constants: Sequence[AnyArray | None], entries: int) -> int:
-    """A row of the first operand for every entry of the result."""
-    del node
     first = constants[0] if constants else None
-    return entries * max(first.shape, default=1) if first is not None else entries
-
-
-def _convolution(node: onnx.NodeProto, constants: Sequence[AnyArray | None], entries: int) -> int:
-    """A kernel for every entry of the result or of the operand, whichever is larger."""
-    del node
-    kernel = max((value.size for value in constants[1:] if value is not None), default=1)
-    first = constants[0]
-    return max(entries, 0 if first is None else first.size) * kernel
-
-
-def _window(node: onnx.NodeProto, constants: Sequence[AnyArray | None], entries: int) -> int:
-    """A window for every entry of the result."""
-    del constants
-    window = 1
-    for attribute in node.attribute:
-        if attribute.name == "kernel_shape":
-            window = max(1, size(tuple(attribute.ints)))
-    return entries * window
-
-
-def _all_pairs(node: onnx.NodeProto, constants: Sequence[AnyArray | None], entries: int) -> int:
-    """Every entry with every other one."""
-    del node
-    given = sum(value.size for value in constants if value is not None)
-    return (given + entries) ** 2
-
-
-_KINDS: Final[tuple[tuple[_Cost, str], ...]] = (
-    (_product, "MatMul Gemm MatMulInteger QLinearMatMul"),
-    (_convolution, "Conv ConvTranspose ConvInteger QLinearConv DeformConv"),
-    (_window, "AveragePool MaxPool LpPool MaxRoiPool MaxUnpool Col2Im"),
-    (
-        _all_pairs,
-        "Einsum RNN LSTM GRU Det DFT STFT MelWeightMatrix NonMaxSuppression RoiAlign GridSample "
-        "Attention LRN TfIdfVectorizer ImageDecoder RegexFullMatch StringSplit",
-    ),
-)
-
-
-_MULTIPLICATIONS: Final[dict[str, _Cost]] = {op: cost for cost, ops in _KINDS for op in ops.split()}
+    if node.op_type in _PRODUCTS:  # a row of the first operand for every entry
+        return entries if first is None else entries * max(first.shape, default=1)
+    if node.op_type in _CONVOLUTIONS:  # a kernel for every entry of the result or of the operand
+        kernel = max((value.size for value in constants[1:] if value is not None), default=1)
+        return max(entries, 0 if first is None else first.size) * kernel
+    if node.op_type in _POOLS:  # a window for every entry
+        windows = (one.ints for one in node.attribute if one.name == "kernel_shape")
+        return entries * max(1, size(tuple(next(windows, ()))))
+    return (given + entries) ** 2 if node.op_type in _ALL_PAIRS else 4 * (given + entries)

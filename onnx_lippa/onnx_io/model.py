@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy.typing as npt
 
@@ -183,46 +184,39 @@ def load(
         UnsupportedModelError: it has parts that are not supported; all are listed.
         ModelMismatchError: the import differs from ONNX Runtime.
     """
+    domain = (lower, upper) if check else None
     if limits is not None:
-        attempt = partial(_attempt, Path(path), output, lower, upper, check, limits.sizes)
+        attempt = partial(_attempt, Path(path), output, domain, limits)
         return run_in_child(Path(path), limits, attempt).open(threads)
-    return _load(Path(path), output, lower, upper, check, DEFAULT_LIMITS, threads)
+    return replace(_load(Path(path), output, domain, DEFAULT_LIMITS), threads=threads)
 
 
-def _attempt(
-    path: Path,
-    output: str | None,
-    lower: npt.ArrayLike,
-    upper: npt.ArrayLike,
-    check: bool,
-    limits: SizeLimits,
-) -> ModelSource:
+_Domain: TypeAlias = tuple[npt.ArrayLike, npt.ArrayLike] | None
+"""Lower and upper ends of the domain of the check; None for no check."""
+
+
+def _attempt(path: Path, output: str | None, domain: _Domain, limits: SizeLimits) -> ModelSource:
     """The source of a model that was loaded here."""
-    return _load(path, output, lower, upper, check, limits, 1).source
+    return _load(path, output, domain, limits).source
 
 
-def _load(
-    path: Path,
-    output: str | None,
-    lower: npt.ArrayLike,
-    upper: npt.ArrayLike,
-    check: bool,
-    limits: SizeLimits,
-    threads: int,
-) -> Model:
+def _load(path: Path, output: str | None, domain: _Domain, limits: SizeLimits) -> Model:
+    model = _import(path, output, limits)
+    if domain is not None:
+        lower, upper = domain
+        model.check(InputSpecification.build(model.network.input_size, lower=lower, upper=upper))
+    return model
+
+
+def _import(path: Path, output: str | None, limits: SizeLimits) -> Model:
+    """The model, not checked; its interface has the batch that the graph takes."""
     file = read_model(path)
     declared = read_interface(file, output)
     # ONNX Runtime is shown nothing that has not been imported.
     network = import_network(file, declared, limits)
-    model = Model(file, _determine_batch(file, declared, network), network, threads, limits)
-    if check:
-        model.check(InputSpecification.build(network.input_size, lower=lower, upper=upper))
-    return model
-
-
-def _determine_batch(file: ModelFile, declared: Interface, network: Network) -> Interface:
-    """The interface with the batch that the graph takes, and the rows that memory allows."""
-    return determine_batch(file, replace(declared, rows=rows_at_once(network)), network.work)
+    roomy = replace(declared, rows=rows_at_once(network))
+    interface = determine_batch(file, roomy, network.work)
+    return Model(file, interface, network, limits=limits)
 
 
 def inspect(
@@ -239,27 +233,24 @@ def inspect(
         InputError: the file cannot be read.
         ModelError: it is no model at all, or its interface is unusable.
     """
-    sizes = DEFAULT_LIMITS if limits is None else limits.sizes
+    path, problem = Path(path), None
     if limits is not None:
-        attempt = partial(_attempt_to_inspect, Path(path), output, sizes)
-        problem = run_in_child(Path(path), limits, attempt)
-        if problem is not None:
-            file = read_model(Path(path))
-            return Inspection(file, read_interface(file, output), None, problem)
-    return _inspect(Path(path), output, sizes)
+        problem = run_in_child(path, limits, partial(_find_problem, path, output, limits))
+    if problem is None:
+        try:
+            model = _import(path, output, limits or DEFAULT_LIMITS)
+            return Inspection(model.file, model.interface, model.network, None)
+        except UnsupportedModelError as error:
+            problem = error
+    file = read_model(path)
+    return Inspection(file, read_interface(file, output), None, problem)
 
 
-def _attempt_to_inspect(
+def _find_problem(
     path: Path, output: str | None, limits: SizeLimits
 ) -> UnsupportedModelError | None:
-    return _inspect(path, output, limits).problem
-
-
-def _inspect(path: Path, output: str | None, limits: SizeLimits) -> Inspection:
-    file = read_model(path)
-    declared = read_interface(file, output)
     try:
-        network = import_network(file, declared, limits)
+        _import(path, output, limits)
     except UnsupportedModelError as problem:
-        return Inspection(file, declared, None, problem)
-    return Inspection(file, _determine_batch(file, declared, network), network, None)
+        return problem
+    return None

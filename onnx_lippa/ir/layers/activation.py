@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar, final
+from typing import Final, final
 
 import numpy as np
 import scipy.sparse as sp
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Shape, States, size
-from onnx_lippa.ir.algebra import Algebra
+from onnx_lippa.ir.algebra import Algebra, V
 from onnx_lippa.ir.layers.base import PiecewiseLayer, Split
-
-V = TypeVar("V")
 
 
 class Activation(PiecewiseLayer):

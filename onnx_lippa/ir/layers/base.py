@@ -10,16 +10,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 import scipy.sparse as sp
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Shape, States, size
-from onnx_lippa.ir.algebra import Algebra, NumpyAlgebra
-
-V = TypeVar("V")
+from onnx_lippa.ir.algebra import Algebra, NumpyAlgebra, V
 
 _COLUMNS_AT_ONCE = 512
 """Unit vectors that :meth:`AffineLayer.matrices` pushes through a layer at once."""

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias, TypeVar, final
+from typing import TypeAlias, final
 
 import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Integers, Shape
-from onnx_lippa.ir.algebra import Algebra
+from onnx_lippa.ir.algebra import Algebra, V
 from onnx_lippa.ir.layers.base import AffineLayer, with_extent
 from onnx_lippa.ir.layers.elementwise import WeightedSum
-
-V = TypeVar("V")
 
 Part: TypeAlias = tuple[int, float] | Float64
 """An operand by its index and a factor of it, or a constant."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeVar, final
+from typing import final
 
 import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Shape, size
-from onnx_lippa.ir.algebra import Algebra, ConvGeometry
+from onnx_lippa.ir.algebra import Algebra, ConvGeometry, V
 from onnx_lippa.ir.layers.base import AffineLayer
-
-V = TypeVar("V")
 
 
 @final

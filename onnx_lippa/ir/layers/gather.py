@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, TypeVar, final
+from typing import Final, final
 
 import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import Integers, Shape
 from onnx_lippa.errors import Unsupported
-from onnx_lippa.ir.algebra import Algebra
+from onnx_lippa.ir.algebra import Algebra, V
 from onnx_lippa.ir.layers.base import AffineLayer, Layer, with_extent
-
-V = TypeVar("V")
 
 _FEW = 8
 """Most summands of an entry along the last axis that are added one by one."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TypeVar, final
+from typing import final
 
 import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Shape
-from onnx_lippa.ir.algebra import Algebra
+from onnx_lippa.ir.algebra import Algebra, V
 from onnx_lippa.ir.layers.base import AffineLayer, with_extent
 from onnx_lippa.ir.layers.elementwise import sum_back
-
-V = TypeVar("V")
 
 
 @final

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar, final
+from typing import Final, final
 
 import numpy as np
 import scipy.sparse as sp
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Shape, States, size
-from onnx_lippa.ir.algebra import Algebra
+from onnx_lippa.ir.algebra import Algebra, V
 from onnx_lippa.ir.algebra.base import place_numbers
 from onnx_lippa.ir.layers.base import PiecewiseLayer, Split, with_extent
-
-V = TypeVar("V")
 
 _SHORT: Final = 16
 """Broadcasting along shorter runs is slow, so the axis is moved to the front."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TypeVar, final
+from typing import final
 
 from typing_extensions import override
 
 from onnx_lippa.arrays import Shape
-from onnx_lippa.ir.algebra import Algebra
+from onnx_lippa.ir.algebra import Algebra, V
 from onnx_lippa.ir.layers.base import AffineLayer
-
-V = TypeVar("V")
 
 
 @final

@@ -21,8 +21,7 @@ from onnx_lippa.ir.layers.base import Layer
 from onnx_lippa.ir.layers.concat import Stack
 from onnx_lippa.ir.layers.elementwise import ScaleShift
 from onnx_lippa.ir.layers.reduce_max import ReduceMax
-from onnx_lippa.ir.layers.reduce_sum import ReduceSum
-from onnx_lippa.ir.layers.reshape import Reshape
+from onnx_lippa.ir.layers.reshape import ReduceSum, Reshape
 from onnx_lippa.onnx_io.frame import broadcast_constant, broadcast_operands
 from onnx_lippa.onnx_io.node import Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts

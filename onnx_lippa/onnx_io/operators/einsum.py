@@ -14,8 +14,7 @@ from onnx_lippa.ir.layers.base import Layer
 from onnx_lippa.ir.layers.elementwise import ScaleShift
 from onnx_lippa.ir.layers.gather import Gather
 from onnx_lippa.ir.layers.linear_map import LeftLinearMap, LinearMap
-from onnx_lippa.ir.layers.reduce_sum import ReduceSum
-from onnx_lippa.ir.layers.reshape import Reshape, Transpose
+from onnx_lippa.ir.layers.reshape import ReduceSum, Reshape, Transpose
 from onnx_lippa.onnx_io.frame import reshape_to
 from onnx_lippa.onnx_io.node import Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts

@@ -7,16 +7,11 @@ from typing import Final
 import numpy as np
 
 from onnx_lippa.errors import Unsupported
+from onnx_lippa.onnx_io.interface import element_type
 from onnx_lippa.onnx_io.node import Constant, Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
 
-_FLOATS: Final = frozenset({1, 11})
-"""ONNX's numbers for float32 and float64."""
-_HALF_PRECISION: Final = {10: "float16", 16: "bfloat16"}
-_NAMES: Final = {
-    2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string",
-    9: "bool", 12: "uint32", 13: "uint64", 14: "complex64", 15: "complex128",
-}  # fmt: skip
+_HALF_PRECISION: Final = frozenset({"float16", "bfloat16"})
 
 
 @converts("Identity")
@@ -39,12 +34,11 @@ def convert_dropout(node: NodeView) -> Conversion:
 @converts("Cast", since=6)
 def convert_cast(node: NodeView) -> Conversion:
     """Between floating-point types: the identity."""
-    target = node.integer("to", 0)
+    target = element_type(node.integer("to", 0))
     if target in _HALF_PRECISION:
-        raise Unsupported(_rounds(_HALF_PRECISION[target]))
-    if node.computed().holds is None and target not in _FLOATS:
-        name = _NAMES.get(target, f"number {target}")
-        raise Unsupported(f"a cast to {name} rounds, which makes the model jump")
+        raise Unsupported(_rounds(target))
+    if node.computed().holds is None and target not in ("float", "double"):
+        raise Unsupported(f"a cast to {target} rounds, which makes the model jump")
     return Conversion(())
 
 

@@ -43,28 +43,6 @@ class Axis:
     end: np.float32 = _ONE
 
 
-def source_coordinates(name: str, axis: Axis) -> Float32:
-    """The coordinate in the input of every place.
-
-    Args:
-        name: the ONNX name of the map.
-        axis: the axis.
-
-    Raises:
-        Unsupported: there is no such map.
-    """
-    if name not in _MAPS:
-        raise Unsupported(f"its coordinate_transformation_mode '{name}' is unknown")
-    place = np.arange(axis.places, dtype=np.float32)
-    return place if axis.scale == 1 else _MAPS[name](place, axis)
-
-
-def outside_places(name: str, axis: Axis) -> Integers:
-    """The places outside the input, which one of the maps leaves there."""
-    at = source_coordinates(name, axis)
-    return np.flatnonzero((name == CROPPING) & ((at < 0) | (at > axis.extent - 1)))
-
-
 def _half_pixel(place: Float32, axis: Axis) -> Float32:
     return (place + _HALF) / axis.scale - _HALF
 
@@ -134,7 +112,7 @@ class Sampling:
 
     def positions(self, axis: Axis) -> Integers:
         """The entry that is nearest to every place."""
-        at = source_coordinates(self.coordinates, axis).astype(np.float64)
+        at = self._source_coordinates(axis).astype(np.float64)
         if self.nearest == OLD_NEAREST:
             found = np.ceil(at) if axis.scale < 1 else np.trunc(at)
         elif self.nearest in _ROUNDINGS:
@@ -145,14 +123,22 @@ class Sampling:
 
     def matrix(self, axis: Axis) -> Float64:
         """The weight of every entry (columns) at every place (rows)."""
-        at = source_coordinates(self.coordinates, axis)
+        at = self._source_coordinates(axis)
         if self.antialias:
             return self._average(axis, at)
         return self._linear(axis, at) if self.mode == "linear" else self._cubic(axis, at)
 
     def outside(self, axis: Axis) -> Integers:
         """The places outside the input, which get the extrapolation value."""
-        return outside_places(self.coordinates, axis)
+        at = self._source_coordinates(axis)
+        return np.flatnonzero((self.coordinates == CROPPING) & ((at < 0) | (at > axis.extent - 1)))
+
+    def _source_coordinates(self, axis: Axis) -> Float32:
+        """The coordinate in the input of every place."""
+        if self.coordinates not in _MAPS:
+            raise Unsupported(f"its coordinate_transformation_mode '{self.coordinates}' is unknown")
+        place = np.arange(axis.places, dtype=np.float32)
+        return place if axis.scale == 1 else _MAPS[self.coordinates](place, axis)
 
     def _linear(self, axis: Axis, at: Float32) -> Float64:
         matrix, rows = np.zeros((axis.places, axis.extent)), np.arange(axis.places)

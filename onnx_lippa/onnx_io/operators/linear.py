@@ -43,24 +43,15 @@ def convert_gemm(node: NodeView) -> Conversion:
     bias = None if summand is None else node.number("beta", 1.0) * summand.weight
     if bias is not None and frame.batched:
         bias = without_batch(bias, 2)
-    layers += _gemm_layers(source, node.number("alpha", 1.0) * weight, bias, position)
-    return frame.convert(*layers, position=position)
-
-
-def _gemm_layers(
-    source: Shape, weight: Float64, bias: Float64 | None, position: int
-) -> list[Layer]:
-    inner = weight.shape[0] if position == 0 else weight.shape[1]
-    if source[-1 if position == 0 else -2] != inner:
-        raise Unsupported(
-            f"its matrix of shape {weight.shape} does not fit samples of shape {source}"
-        )
+    weight = node.number("alpha", 1.0) * weight
     if position == 0:
-        _require_summand_fits(bias, (*source[:-1], weight.shape[1]))
-        return [LinearMap(source, weight, bias)]
-    product = LeftLinearMap(source, weight)
-    _require_summand_fits(bias, product.shape)
-    return [product] if bias is None else [product, ScaleShift(product.shape, shift=bias)]
+        layers += _right_product(source, weight, bias)
+    else:
+        layers += _left_product(source, weight)
+    _require_summand_fits(bias, layers[-1].shape)
+    if position == 1 and bias is not None:
+        layers.append(ScaleShift(layers[-1].shape, shift=bias))
+    return frame.convert(*layers, position=position)
 
 
 def _require_summand_fits(bias: Float64 | None, shape: Shape) -> None:
@@ -98,8 +89,8 @@ def _align(x: Computed, weight: Float64, on_the_right: bool) -> tuple[Frame, Flo
     return Frame((), x.shape, (), True), weight
 
 
-def _right_product(source: Shape, weight: Float64) -> list[Layer]:
-    """``x @ W``; a vector drops the last axis."""
+def _right_product(source: Shape, weight: Float64, bias: Float64 | None = None) -> list[Layer]:
+    """``x @ W + bias``; a vector drops the last axis."""
     matrix = weight[:, None] if weight.ndim == 1 else weight
     _require_fits(source, weight, bool(source) and source[-1] == matrix.shape[-2])
     layers: list[Layer] = []
@@ -107,7 +98,7 @@ def _right_product(source: Shape, weight: Float64) -> list[Layer]:
         wide = (*(1,) * (matrix.ndim - len(source)), *source)
         layers.append(Reshape(source, wide))
         source = wide
-    layers.append(LinearMap(source, matrix))
+    layers.append(LinearMap(source, matrix, bias))
     if weight.ndim == 1:
         layers.append(Reshape((*source[:-1], 1), source[:-1]))
     return layers

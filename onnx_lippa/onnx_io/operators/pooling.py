@@ -17,8 +17,7 @@ from onnx_lippa.ir.layers.elementwise import ScaleShift
 from onnx_lippa.ir.layers.gather import Gather
 from onnx_lippa.ir.layers.pad import EdgePad
 from onnx_lippa.ir.layers.reduce_max import ReduceMax
-from onnx_lippa.ir.layers.reduce_sum import ReduceSum
-from onnx_lippa.ir.layers.reshape import Reshape, Transpose
+from onnx_lippa.ir.layers.reshape import ReduceSum, Reshape, Transpose
 from onnx_lippa.onnx_io.frame import Frame, frame_axes
 from onnx_lippa.onnx_io.node import Conversion, NodeView
 from onnx_lippa.onnx_io.operators.convolution import read_steps, resolve_pads

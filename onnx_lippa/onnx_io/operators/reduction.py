@@ -10,8 +10,7 @@ from onnx_lippa.ir.layers.activation import Abs
 from onnx_lippa.ir.layers.base import Layer
 from onnx_lippa.ir.layers.elementwise import ScaleShift
 from onnx_lippa.ir.layers.reduce_max import ReduceMax
-from onnx_lippa.ir.layers.reduce_sum import ReduceSum
-from onnx_lippa.ir.layers.reshape import Reshape, Transpose
+from onnx_lippa.ir.layers.reshape import ReduceSum, Reshape, Transpose
 from onnx_lippa.onnx_io.frame import Frame, frame_axes
 from onnx_lippa.onnx_io.node import Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts

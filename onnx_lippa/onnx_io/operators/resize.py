@@ -16,8 +16,7 @@ from onnx_lippa.ir.layers.convolution import DepthwiseConv
 from onnx_lippa.ir.layers.elementwise import ScaleShift
 from onnx_lippa.ir.layers.gather import Gather
 from onnx_lippa.ir.layers.linear_map import AxisLinearMap, TransposedLayer
-from onnx_lippa.ir.layers.reduce_sum import Expand
-from onnx_lippa.ir.layers.reshape import Reshape
+from onnx_lippa.ir.layers.reshape import Reshape, repeat
 from onnx_lippa.onnx_io.frame import frame_axes, normalize_axes
 from onnx_lippa.onnx_io.node import Constant, Conversion, NodeView
 from onnx_lippa.onnx_io.operators.interpolation import CROPPING, Axis, Sampling
@@ -230,15 +229,4 @@ def _repeat(source: Shape, times: Mapping[int, int]) -> tuple[Layer, ...]:
         before = Reshape(source, channels)
         after = Reshape(wide, (*source[:first], *wide[1:]))
         return before, TransposedLayer(sums, wide), after
-    split = tuple(n for axis, extent in enumerate(source) for n in _pair(extent, axis in times, 1))
-    grown = tuple(
-        n
-        for axis, extent in enumerate(source)
-        for n in _pair(extent, axis in times, times.get(axis, 1))
-    )
-    shape = tuple(extent * times.get(axis, 1) for axis, extent in enumerate(source))
-    return Reshape(source, split), Expand(split, grown), Reshape(grown, shape)
-
-
-def _pair(extent: int, splits: bool, times: int) -> tuple[int, ...]:
-    return (extent, times) if splits else (extent,)
+    return repeat(source, times, together=True)

@@ -8,8 +8,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Shape, size
 from onnx_lippa.errors import Unsupported
-from onnx_lippa.ir.layers.reduce_sum import Expand
-from onnx_lippa.ir.layers.reshape import Reshape, Transpose
+from onnx_lippa.ir.layers.reshape import Expand, Reshape, Transpose, repeat
 from onnx_lippa.onnx_io.frame import frame_axes, frame_whole, normalize_axes, reshape_to
 from onnx_lippa.onnx_io.node import Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
@@ -118,23 +117,7 @@ def convert_tile(node: NodeView) -> Conversion:
     repeated = [axis for axis, times in enumerate(repeats) if times > 1]
     frame = frame_axes(x, repeated)
     times = dict(zip(frame.axes, (repeats[axis] for axis in repeated), strict=True))
-    # Each repeated axis gets an axis of extent 1 in front, which is expanded.
-    narrow: list[int] = []
-    wide: list[int] = []
-    shape: list[int] = []
-    for axis, extent in enumerate(frame.source):
-        if axis in times:
-            narrow.append(1)
-            wide.append(times[axis])
-        narrow.append(extent)
-        wide.append(extent)
-        shape.append(times.get(axis, 1) * extent)
-    layers = (
-        Reshape(frame.source, tuple(narrow)),
-        Expand(tuple(narrow), tuple(wide)),
-        Reshape(tuple(wide), tuple(shape)),
-    )
-    return frame.convert(*(layers if times else ()))
+    return frame.convert(*(repeat(frame.source, times, together=False) if times else ()))
 
 
 @converts("DepthToSpace")
