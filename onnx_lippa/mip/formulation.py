@@ -131,20 +131,20 @@ def build_margin_program(
         NoProgramError: the ball is not given by linear inequalities.
     """
     stem = _Stem(reduced, embed_domain(reduced.domain), fixed, big_m, cuts)
-    margins, offset = stem.margins(disjunct)
+    margins, offset = stem.express_margins(disjunct)
     tolerance = _TOLERANCE * max(1.0, float((np.abs(margins) @ stem.half_widths).max()))
     if len(margins) == 1:
         constant = float(offset[0])
-        cost = np.concatenate([stem.over_variables(margins).toarray()[0], np.zeros(stem.free)])
-        program = stem.program(cost)
+        cost = np.concatenate([stem.express(margins).toarray()[0], np.zeros(stem.free)])
+        program = stem.assemble(cost)
     else:
         # min τ with every margin at most τ; the bounds of τ come from interval arithmetic.
         least, most = compute_range(margins, offset, *stem.box)
         ties = sp.csr_array((len(margins), stem.free)), np.full((len(margins), 1), -1.0)
-        rows = _at_most(sp.hstack([stem.over_variables(margins), *ties]), -offset)
+        rows = _at_most(sp.hstack([stem.express(margins), *ties]), -offset)
         cost, constant = np.zeros(rows.matrix.shape[1]), 0.0
         cost[-1] = 1.0
-        program = stem.program(cost, rows, (float(least.max()) - 1, float(most.max()) + 1))
+        program = stem.assemble(cost, rows, (float(least.max()) - 1, float(most.max()) + 1))
     return Formulation(program, reduced, disjunct, stem.fixed, stem.inputs, constant, tolerance)
 
 
@@ -168,11 +168,11 @@ def build_distance_program(
         NoProgramError: the distance is not linear.
     """
     stem = _Stem(reduced, embed_distance(reduced.domain, inputs), None, big_m, cuts)
-    margins, offset = stem.margins(disjunct)
+    margins, offset = stem.express_margins(disjunct)
     nothing = sp.csr_array((len(margins), stem.free))
-    rows = _at_most(sp.hstack([stem.over_variables(margins), nothing]), -offset)
+    rows = _at_most(sp.hstack([stem.express(margins), nothing]), -offset)
     cost = np.concatenate([stem.inputs.cost, np.zeros(2 * stem.free)])
-    program = stem.program(cost, rows)
+    program = stem.assemble(cost, rows)
     return Formulation(program, reduced, disjunct, stem.fixed, stem.inputs, 0.0, _TOLERANCE)
 
 
@@ -201,17 +201,17 @@ class _Stem:
         self.box = np.append(reduced.lower, np.zeros(self.free)), np.append(reduced.upper, upper)
         self.half_widths: Float64 = (self.box[1] - self.box[0]) / 2
 
-    def over_variables(self, rows: Float64) -> sp.csr_array:
+    def express(self, rows: Float64) -> sp.csr_array:
         """Rows over x and z of free units as rows over p and z, without their constants."""
         d = self._reduced.inputs
         on_input = sp.csr_array(rows[:, :d]) @ self.inputs.matrix
         return sp.csr_array(sp.hstack([on_input, sp.csr_array(rows[:, d:])], format="csr"))
 
     def shift(self, rows: Float64) -> Float64:
-        """The constants that :meth:`over_variables` drops."""
+        """The constants that :meth:`express` drops."""
         return rows[:, : self._reduced.inputs] @ self.inputs.offset
 
-    def margins(self, disjunct: Conjunction) -> tuple[Float64, Float64]:
+    def express_margins(self, disjunct: Conjunction) -> tuple[Float64, Float64]:
         """``A f - b`` as rows over x and z of free units, and their constants."""
         s, units = self._reduced, self._units
         on_units = disjunct.matrix @ s.outputs_on_units
@@ -220,7 +220,7 @@ class _Stem:
         offset = disjunct.matrix @ s.outputs_offset + on_units @ units.z_offset - disjunct.bound
         return rows, offset + self.shift(rows)
 
-    def program(
+    def assemble(
         self, cost: Float64, further: Rows | None = None, tau: tuple[float, float] | None = None
     ) -> Program:
         """The whole program; the last variable is τ where that has bounds."""
@@ -228,7 +228,7 @@ class _Stem:
         low, high = (extra, extra) if tau is None else (extra + tau[0], extra + tau[1])
         inputs, nothing, one = self.inputs, np.zeros(self.free), np.ones(self.free)
         rows = Rows.none(cost.size) if further is None else further
-        for block in (inputs.rows, self._of_free_units(), self._of_fixed_units(), self._of_cuts()):
+        for block in (inputs.rows, self._relate_free_units(), self._keep_signs(), self._imply()):
             rows = rows.append(block.pad(cost.size - block.matrix.shape[1]))
         return Program(
             cost,
@@ -240,14 +240,14 @@ class _Stem:
             ),
         )  # fmt: skip
 
-    def _of_free_units(self) -> Rows:
+    def _relate_free_units(self) -> Rows:
         """``z >= ẑ``, ``z <= u b`` and ``z <= ẑ - l (1 - b)``."""
         free, lower, upper = self._units.free, self._lower, self._upper
         rows = -self._units.z_hat[free]
         offset = self._units.z_hat_offset[free] - self.shift(rows)
         place, p = np.arange(self.free), self.inputs.count
         rows[place, self._reduced.inputs + place] += 1.0  # z - ẑ
-        z_minus = self.over_variables(rows)
+        z_minus = self.express(rows)
         z_only = sp.csr_array((np.ones(self.free), (place, p + place)), (self.free, p + self.free))
         none = sp.csr_array((self.free, self.free))
         above = _clean(sp.hstack([z_minus, none]), offset, np.full(self.free, np.inf))
@@ -255,7 +255,7 @@ class _Stem:
         off = _at_most(sp.hstack([z_minus, sp.diags_array(-lower)]), offset - lower)
         return above.append(on.append(off))
 
-    def _of_fixed_units(self) -> Rows:
+    def _keep_signs(self) -> Rows:
         """``ẑ >= 0`` or ``ẑ <= 0``, unless the box implies it."""
         units = np.flatnonzero(self.fixed != UNDECIDED)
         sign = self.fixed[units].astype(np.float64)
@@ -267,9 +267,9 @@ class _Stem:
         scale = np.abs(rows).max(axis=1, initial=0.0)
         scale[scale == 0] = 1.0
         rows, offset = rows / scale[:, None], offset / scale
-        return _clean(self.over_variables(rows), -offset, np.full(len(rows), np.inf))
+        return _clean(self.express(rows), -offset, np.full(len(rows), np.inf))
 
-    def _of_cuts(self) -> Rows:
+    def _imply(self) -> Rows:
         p = self.inputs.count + self.free
         if self._cuts == 0:
             return Rows.none(p)

@@ -109,7 +109,8 @@ class Search(ABC):
     def __init__(self, disjuncts: Sequence[Conjunction], offer: Offer) -> None:
         self._disjuncts, self._offer = disjuncts, offer
         self._found, self._nodes = False, 0
-        self._closed = ProvenBounds.of_empty()
+        self._closed, self._in_work = ProvenBounds.of_empty(), ProvenBounds.vacuous()
+        """Bounds of the nodes that are closed, and of those that are being split."""
         self._undecided: Reason | None = None
         """Why a node that cannot be split is open."""
 
@@ -129,9 +130,9 @@ class Search(ABC):
     def _explore(self, limits: Limits) -> Reason | None:
         """Searches, and returns the limit that ended the search, if one did."""
 
-    @abstractmethod
     def _open_bounds(self) -> ProvenBounds:
         """Bounds of all nodes that are not closed."""
+        return self._in_work
 
     def _effort(self) -> Effort:
         """The work so far."""

@@ -147,7 +147,8 @@ class BoxSearch(ReducedSearch):
         """Bounds boxes, offers candidates, and keeps the open boxes."""
         self._nodes += boxes.count
         middle, radius = (boxes.low + boxes.high) / 2, (boxes.high - boxes.low) / 2
-        signs = self._tighten(boxes, middle, radius)
+        reached = Boxes(middle, radius)
+        signs = self._tighten(boxes, reached)
         feature, points = boxes.feature.copy(), middle.copy()
         best = ProvenBounds.vacuous(boxes.count)
         for disjunct in np.unique(boxes.disjunct).tolist():
@@ -155,11 +156,11 @@ class BoxSearch(ReducedSearch):
             mine = np.flatnonzero(boxes.disjunct == disjunct)
             lower, upper = (b[mine].astype(np.float64) for b in (boxes.lower, boxes.upper))
             relaxed = ReluRelaxation.of(lower, upper, signs[mine])
-            reached = Boxes(middle[mine], radius[mine])
+            inside = Boxes(*take_each(reached, mine))
             for row in range(self._first_row[disjunct], self._first_row[disjunct + 1]):
                 objectives = self._rows.take(np.full(mine.size, row))
                 proven, left = prove(
-                    self._units, objectives, relaxed, relaxed.adaptive(), None, reached
+                    self._units, objectives, relaxed, relaxed.adaptive(), None, inside
                 )
                 chosen = np.flatnonzero(proven.bounds >= best.bounds[mine])
                 better = mine[chosen]
@@ -177,7 +178,7 @@ class BoxSearch(ReducedSearch):
         self._found = self._candidates.accept(np.tile(boxes.disjunct[kept], 2), tried)
         return replace(boxes, proven=best, feature=feature).take(kept)
 
-    def _tighten(self, boxes: _Boxes, middle: Float64, radius: Float64) -> States:
+    def _tighten(self, boxes: _Boxes, reached: Boxes) -> States:
         """Bounds the unstable units of each box anew, in place, block by block.
 
         Returns:
@@ -189,9 +190,8 @@ class BoxSearch(ReducedSearch):
             for first in range(0, nodes.size, self._rows_at_once):
                 require_time(self._deadline)
                 part = slice(first, first + self._rows_at_once)
-                self._bound_units(
-                    units, boxes, signs, nodes[part], block.start + places[part], middle, radius
-                )
+                chosen = nodes[part], block.start + places[part]
+                self._bound_units(units, boxes, reached, signs, *chosen)
             signs[:, block] = decide_signs(boxes.lower[:, block], boxes.upper[:, block])
         return signs
 
@@ -199,24 +199,22 @@ class BoxSearch(ReducedSearch):
         self,
         units: Units,
         boxes: _Boxes,
+        reached: Boxes,
         signs: States,
         nodes: Integers,
         places: Integers,
-        middle: Float64,
-        radius: Float64,
     ) -> None:
         """Bounds units, given by box and number, over the units of earlier blocks."""
         before = slice(0, units.starts[-1])
         lower, upper = (b[nodes, before].astype(np.float64) for b in (boxes.lower, boxes.upper))
         relaxed = ReluRelaxation.of(lower, upper, signs[nodes, before])
-        alpha, infinite = relaxed.adaptive(), np.float32(np.inf)
+        alpha, inside = relaxed.adaptive(), Boxes(*take_each(reached, nodes))
         for sign in (1.0, -1.0):
             objectives = Objectives.of_units(self._units, places, before.stop, sign)
-            reached = Boxes(middle[nodes], radius[nodes])
-            proven, _ = prove(units, objectives, relaxed, alpha, None, reached)
+            proven, _ = prove(units, objectives, relaxed, alpha, None, inside)
             with np.errstate(over="ignore"):
                 nearest = (sign * proven.bounds).astype(np.float32)
-            found = np.nextafter(nearest, np.float32(-sign) * infinite)
+            found = np.nextafter(nearest, np.float32(-sign * np.inf))
             if sign > 0:
                 boxes.lower[nodes, places] = np.maximum(boxes.lower[nodes, places], found)
             else:

@@ -35,8 +35,7 @@ _SPREAD: Final = 1e-3
 _MOST: Final = 256
 """Pairs of units in one block, the most alike ones."""
 _STEPS: Final = 150
-_NONE: Final = np.zeros(0, np.int64)
-_NOTHING: Final = np.zeros(0)
+_NO_PAIRS: Final = np.zeros((0, 2), np.int64)
 _TINY: Final = 1e-290
 
 
@@ -47,15 +46,13 @@ class Differences:
 
     Attributes:
         rows: functions that are at most 0 under the relations.
-        one: (n,) the first unit of each pair.
-        other: (n,) the second one, of the same block.
-        low: (n,) lower bounds of ẑ of the first less ẑ of the second, at most 0.
+        pairs: (n, 2) units of the same block.
+        low: (n,) lower bounds of ẑ of the first unit less ẑ of the second, at most 0.
         high: (n,) upper bounds, at least 0.
     """
 
     rows: Objectives
-    one: Integers
-    other: Integers
+    pairs: Integers
     low: Float64
     high: Float64
 
@@ -69,28 +66,26 @@ class Differences:
             ascent: the ascent of the reduced network's units.
         """
         z_hat = reduced.pre_activations(reduced.domain.at(_sample(reduced, relations)))
-        known, found = relations, [cls(relations.take(_NONE), _NONE, _NONE, _NOTHING, _NOTHING)]
+        known, found = relations, [(_NO_PAIRS, np.zeros(0), np.zeros(0))]
         for block in ascent.exact.blocks:
-            one, other = _pair(z_hat[:, block], block.start)
-            if one.size:
-                found.append(_bound(reduced, one, other, known, ascent))
-                known = known.with_others(found[-1].rows)
-        parts = zip(*(list(vars(one).values())[1:] for one in found), strict=True)
+            pairs = _pair(z_hat[:, block], block.start)
+            if len(pairs):
+                lines, low, high = _bound(reduced, pairs, known, ascent)
+                known = known.with_others(lines)
+                found.append((pairs, low, high))
         rows = known.take(np.arange(relations.count, known.count))
-        return cls(rows, *(np.concatenate(part) for part in parts))
+        return cls(rows, *(np.concatenate(part) for part in zip(*found, strict=True)))
 
     def tighten(self, lower: Float64, upper: Float64, signs: States) -> None:
         """Tightens bounds and states (n, units) by the other unit of each pair, in place."""
-        for pair in range(self.one.size):
-            a, b = int(self.one[pair]), int(self.other[pair])
-            low, high = self.low[pair], self.high[pair]
+        for (a, b), low, high in zip(self.pairs.tolist(), self.low, self.high, strict=True):
             for unit, from_, down, up in ((b, a, high, low), (a, b, -low, -high)):
                 least = np.nextafter(lower[:, from_] - down, -np.inf)
                 most = np.nextafter(upper[:, from_] - up, np.inf)
                 lower[:, unit] = np.maximum(lower[:, unit], least)
                 upper[:, unit] = np.minimum(upper[:, unit], most)
         decided = decide_signs(lower, upper)
-        np.copyto(signs, np.where(signs == UNDECIDED, decided, signs))
+        np.copyto(signs, decided, where=signs == UNDECIDED)
 
 
 def _sample(reduced: ReducedNetwork, relations: Objectives) -> Float64:
@@ -111,10 +106,10 @@ def _height(values: Float64, axis: int) -> Float64:
     return height
 
 
-def _pair(z_hat: Float64, first: int) -> tuple[Integers, Integers]:
-    """Pairs each unit of a block with the one that is most like it."""
+def _pair(z_hat: Float64, first: int) -> Integers:
+    """Pairs (n, 2) of each unit of a block and the one that is most like it."""
     if z_hat.shape[1] < 2:
-        return _NONE, _NONE
+        return _NO_PAIRS
     apart, unit = z_hat[:, :, None] - z_hat[:, None, :], np.arange(z_hat.shape[1])
     found = []
     for measure in (np.ptp, _height):
@@ -126,16 +121,14 @@ def _pair(z_hat: Float64, first: int) -> tuple[Integers, Integers]:
         order = np.argsort(share, kind="stable")
         chosen = order[share[order] < _ALIKE][:_MOST]
         found.append(np.sort(np.stack([chosen, partner[chosen]], axis=1), axis=1))
-    pairs = np.concatenate(found)
-    one, other = first + np.unique(pairs, axis=0).reshape(-1, 2).T
-    return one, other
+    return first + np.unique(np.concatenate(found), axis=0).reshape(-1, 2)
 
 
 def _bound(
-    reduced: ReducedNetwork, one: Integers, other: Integers, known: Objectives, ascent: Ascent
-) -> Differences:
-    """Bounds the differences of pairs, and states the two lines of each."""
-    units, pairs = ascent.exact, one.size
+    reduced: ReducedNetwork, pairs: Integers, known: Objectives, ascent: Ascent
+) -> tuple[Objectives, Float64, Float64]:
+    """The two lines of each pair, and bounds of the differences."""
+    units, count, (one, other) = ascent.exact, len(pairs), pairs.T
     on_input = units.on_input[one] - units.on_input[other]
     on_units = units.on_units[one] - units.on_units[other]
     offset = units.offset[one] - units.offset[other]
@@ -148,11 +141,11 @@ def _bound(
     weights = rows.equal_weights() if multipliers.weights is None else multipliers.weights
     weights[:, 0] = 1.0  # a bound of the sum is one of the row itself
     bounds = ascent.run(rows.below(weights), relaxed, 0, multipliers).bounds
-    low, high = np.minimum(bounds[:pairs], 0), np.maximum(-bounds[pairs:], 0)
+    low, high = np.minimum(bounds[:count], 0), np.maximum(-bounds[count:], 0)
     slope = high / np.maximum(high - low, _TINY)
     # Whatever the rounding of the slope, the lines lie beyond the kinks at both ends.
     beyond = np.maximum(-slope * low, (1 - slope) * high) * (1 + 8 * EPSILON) + _TINY
-    apart, place = np.zeros(on_units.shape), np.arange(pairs)
+    apart, place = np.zeros(on_units.shape), np.arange(count)
     apart[place, one], apart[place, other] = 1.0, -1.0
     error += 8 * EPSILON * (both.sizes + beyond)
     s, t = slope[:, None], 1 - slope[:, None]
@@ -161,4 +154,4 @@ def _bound(
     lines = Objectives.within(units, *upper, error).with_others(
         Objectives.within(units, *lower, error)
     )
-    return Differences(lines, one, other, low, high)
+    return lines, low, high

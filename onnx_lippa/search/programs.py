@@ -83,11 +83,6 @@ class ProgramSearch(ReducedSearch):
     ) -> None:
         super().__init__(reduced, disjuncts, offer)
         self._units, self._solver = Units.of(reduced), make_solver("glop")
-        self._is_done = False
-
-    @override
-    def _open_bounds(self) -> ProvenBounds:
-        return _POSITIVE if self._is_done else ProvenBounds.vacuous()
 
     @override
     def _effort(self) -> Effort:
@@ -99,7 +94,7 @@ class ProgramSearch(ReducedSearch):
             reason = self._refute(disjunct, limits) or self._undecided
             if self._found or reason:
                 return reason
-        self._is_done = True
+        self._in_work = _POSITIVE
         return None
 
     def _refute(self, disjunct: Conjunction, limits: Limits) -> Reason | None:

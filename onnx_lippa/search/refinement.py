@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, final
 
 import numpy as np
@@ -26,20 +27,16 @@ class _Block:
     """The units of one block as objectives over the earlier units.
 
     Attributes:
+        here: the units of the block.
         units: the earlier units, float32.
-        first: index of the block's first unit.
         objectives: ẑ of each unit, then -ẑ of each; float32.
         alpha: slopes of lower lines that an ascent found best for each at the root; float32.
     """
 
+    here: slice
     units: Units
-    first: int
     objectives: Objectives
     alpha: Floats
-
-    @property
-    def width(self) -> int:
-        return self.objectives.count // 2
 
 
 @final
@@ -61,31 +58,23 @@ class Refinement:
     def __init__(self, reduced: ReducedNetwork, steps: int, deadline: float = NEVER) -> None:
         self._blocks: list[_Block] = []
         lower, upper = reduced.unit_lower.copy(), reduced.unit_upper.copy()
-        for number, first in enumerate(reduced.starts[1:-1], start=1):
-            end = reduced.starts[number + 1]
-            units = Units.of(reduced, number)
-            sides = (1.0, -1.0)
+        for number, (first, end) in enumerate(pairwise(reduced.starts[1:]), start=1):
+            units, here, sides = Units.of(reduced, number), slice(first, end), (1.0, -1.0)
             objectives = Objectives.of(
                 units,
-                np.concatenate([sign * reduced.on_input[first:end] for sign in sides]),
-                np.concatenate([sign * reduced.on_units[first:end, :first] for sign in sides]),
-                np.concatenate([sign * reduced.offset[first:end] for sign in sides]),
-                np.tile(reduced.error[first:end], 2),
+                np.concatenate([sign * reduced.on_input[here] for sign in sides]),
+                np.concatenate([sign * reduced.on_units[here, :first] for sign in sides]),
+                np.concatenate([sign * reduced.offset[here] for sign in sides]),
+                np.tile(reduced.error[here], 2),
             )
             low, high = lower[None, :first], upper[None, :first]
             relaxed = ReluRelaxation.of(low, high, decide_signs(low, high))
             found = Ascent(units, deadline).run(objectives, relaxed, steps)
             below, above = np.split(found.bounds, 2)
-            lower[first:end] = np.maximum(lower[first:end], below)
-            upper[first:end] = np.minimum(upper[first:end], -above)
-            self._blocks.append(
-                _Block(
-                    units.astype(np.float32),
-                    first,
-                    objectives.astype(np.float32),
-                    found.multipliers.alpha,
-                )
-            )
+            lower[here] = np.maximum(lower[here], below)
+            upper[here] = np.minimum(upper[here], -above)
+            units, objectives = units.astype(np.float32), objectives.astype(np.float32)
+            self._blocks.append(_Block(here, units, objectives, found.multipliers.alpha))
         self.lower, self.upper = lower, upper
         self._sees = reduced.on_units != 0
         see_through(reduced.on_units, reduced.starts, self._sees)
@@ -115,7 +104,7 @@ class Refinement:
             most: units bounded per node and block, those of the greatest worth.
         """
         for block in self._blocks:
-            here = slice(block.first, block.first + block.width)
+            here = block.here
             affected = (signs[:, here] == UNDECIDED) & self._sees[here, split].T
             wanted = np.where(affected, worth[:, here], -np.inf)
             nodes, units = np.nonzero(_largest(wanted, most))
@@ -136,21 +125,17 @@ class Refinement:
         upper: Float64,
         signs: States,
     ) -> None:
-        before = slice(0, block.first)
-        relaxed = ReluRelaxation.of(
-            lower[nodes, before].astype(np.float32),
-            upper[nodes, before].astype(np.float32),
-            signs[nodes, before],
-        )
-        places = nodes, block.first + units
-        for side, offset in ((lower, 0), (upper, block.width)):
-            rows = units + offset
+        first = block.here.start
+        low, high = (side[nodes, :first].astype(np.float32) for side in (lower, upper))
+        relaxed = ReluRelaxation.of(low, high, signs[nodes, :first])
+        places = nodes, first + units
+        bounds = []
+        for rows in (units, units + block.objectives.count // 2):
             objectives = block.objectives.take(rows)
-            found, _ = prove(block.units, objectives, relaxed, block.alpha[rows], None)
-            if side is lower:
-                side[places] = np.maximum(side[places], found.bounds)
-            else:
-                side[places] = np.minimum(side[places], -found.bounds)
+            proven, _ = prove(block.units, objectives, relaxed, block.alpha[rows], None)
+            bounds.append(proven.bounds)
+        lower[places] = np.maximum(lower[places], bounds[0])
+        upper[places] = np.minimum(upper[places], -bounds[1])
 
 
 def _largest(values: Floats, most: int) -> np.ndarray:

@@ -100,9 +100,7 @@ class SelectSearch(Search):
         self._network, self._domain, self._tightening = network, domain, tightening
         self._within, self._shared = within, find_shared_conditions(network)
         self._open: list[tuple[float, int, _Node]] = []
-        self._in_work = ProvenBounds.vacuous()
-        """The least bound of the node that is being split."""
-        self._inner_effort, self._age = Effort(), 0
+        self._inner_effort = Effort()
 
     @override
     def _open_bounds(self) -> ProvenBounds:
@@ -160,9 +158,8 @@ class SelectSearch(Search):
             worst = int(proven.bounds.argmin())
             select = int(reduced.jumps[part[worst].argmax()])
             kept, open_ = proven.take(left), tuple(disjuncts[i] for i in left.tolist())
-            self._age += 1
             node = _Node(signs, open_, kept, select)
-            heapq.heappush(self._open, (kept.value, self._age, node))
+            heapq.heappush(self._open, (kept.value, self._nodes, node))
 
     def _bound_margins(
         self,

@@ -16,7 +16,7 @@ from typing import Final, final
 import numpy as np
 from typing_extensions import override
 
-from onnx_lippa.arrays import Float64, Integers
+from onnx_lippa.arrays import Integers
 from onnx_lippa.bounds.dual.ascent import Ascent, DualBounds
 from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation
 from onnx_lippa.bounds.dual.objectives import Units
@@ -68,8 +68,6 @@ class SignSearch(ReducedSearch):
         work = reduced.units * (reduced.units + reduced.inputs)
         self._batch = int(np.clip(_PRODUCTS / max(work, 1), 1, _BATCH))
         self._frontier: Frontier | None = None
-        self._in_work = ProvenBounds.vacuous()
-        """The least bound of nodes that are neither in the frontier nor closed."""
         self._leaves = Leaves(reduced)
 
     @override
@@ -141,7 +139,8 @@ class SignSearch(ReducedSearch):
             first = replace(found.multipliers, weights=weights)
             found = self._ascent.weigh(rows, relaxed, _ROOT_STEPS, first, goal=0.0)
             self._found = self._candidates.accept(left, found.points)
-        self._keep(frontier, left, found, lower, upper, signs)
+        nodes = Nodes(left, found.proven, lower, upper, signs, found.multipliers)
+        self._keep(frontier, nodes, found)
 
     def _step(self, frontier: Frontier) -> bool:
         """Splits a batch of nodes; True where a candidate is accepted."""
@@ -166,9 +165,7 @@ class SignSearch(ReducedSearch):
         found = self._ascend(children)
         if self._candidates.accept(children.disjunct, found.points):
             return True
-        self._keep(
-            frontier, children.disjunct, found, children.lower, children.upper, children.signs
-        )
+        self._keep(frontier, children, found)
         return False
 
     def _ascend(self, children: Nodes) -> DualBounds:
@@ -202,18 +199,10 @@ class SignSearch(ReducedSearch):
         rows = self._rows.take(nodes.disjunct)
         return self._ascent.weigh(rows, relaxed, steps, nodes.multipliers, goal=0.0)
 
-    def _keep(
-        self,
-        frontier: Frontier,
-        disjunct: Integers,
-        found: DualBounds,
-        lower: Float64,
-        upper: Float64,
-        signs: np.ndarray,
-    ) -> None:
-        """Closes nodes or adds them to the frontier."""
+    def _keep(self, frontier: Frontier, nodes: Nodes, found: DualBounds) -> None:
+        """Closes nodes with these bounds or adds them to the frontier."""
         self._close_positive(found.proven)
-        nodes = Nodes(disjunct, found.proven, lower, upper, signs, found.multipliers)
+        nodes = replace(nodes, proven=found.proven, multipliers=found.multipliers)
         frontier.add(nodes.take(np.flatnonzero(found.bounds <= 0)))
 
     def _decide_leaves(self, leaves: Nodes) -> bool:

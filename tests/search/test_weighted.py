@@ -203,7 +203,7 @@ def test_bounds_of_differences_hold_wherever_the_relations_hold(seed):
     delta = float(generator.choice([0.02, 0.3]))
     rows = margin_rows(reduced, [lipschitz(d, delta, 0.1)])
     differences = Differences.of(reduced, rows.take(np.arange(1, 5)), Ascent(Units.of(reduced)))
-    assert differences.rows.count == 2 * differences.one.size >= 4
+    assert differences.rows.count == 2 * len(differences.pairs) >= 4
     x = generator.uniform(0, 1, (4000, d))
     moved = x.copy()
     moved[:, 0] = np.clip(x[:, 0] + generator.choice([-delta, delta, 0.0], 4000), 0, 1)
@@ -212,7 +212,8 @@ def test_bounds_of_differences_hold_wherever_the_relations_hold(seed):
     z, said = np.maximum(z_hat, 0), differences.rows
     values = e @ said.on_input.T + z @ said.on_units.T + said.offset
     assert values.max() <= 1e-9
-    apart = z_hat[:, differences.one] - z_hat[:, differences.other]
+    one, other = differences.pairs.T
+    apart = z_hat[:, one] - z_hat[:, other]
     assert np.all(apart >= differences.low - 1e-9)
     assert np.all(apart <= differences.high + 1e-9)
     lower, upper = z_hat.copy(), z_hat.copy()

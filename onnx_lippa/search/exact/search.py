@@ -17,7 +17,6 @@ import scipy.sparse as sp
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, States
-from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.ending import Ending, Reason
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
 from onnx_lippa.lp.program import Program
@@ -57,10 +56,6 @@ class ExactSearch(Search):
         self._system, self._solver = system, make_solver("glop")
         self._states = _Relations(system)
         self._known: dict[int, tuple[Row, Float64]] = {}
-
-    @override
-    def _open_bounds(self) -> ProvenBounds:
-        return ProvenBounds.vacuous()
 
     @override
     def _effort(self) -> Effort:
