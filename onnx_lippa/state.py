@@ -208,7 +208,7 @@ def begin_states(
     return states
 
 
-def common_deadline(states: Sequence[InputState]) -> float:
+def find_deadline(states: Sequence[InputState]) -> float:
     """``time.monotonic()`` at which work on these inputs together has used up their time."""
     owners = set(states)
     least = min((state.seconds_left for state in owners), default=np.inf)
@@ -226,7 +226,7 @@ def timed(states: Sequence[InputState], work: Work | None = None) -> Iterator[fl
     Yields:
         The common deadline of the inputs.
     """
-    started, deadline = time.monotonic(), common_deadline(states)
+    started, deadline = time.monotonic(), find_deadline(states)
     for state in states:
         state.deadline = deadline
     try:

@@ -16,7 +16,7 @@ from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.attacks.coordinate_descent import CoordinateDescent
 from onnx_lippa.attacks.state import AttackBatch, AttackStage, AttackState, spread_over_disjuncts
 from onnx_lippa.spec import InputSet, UnsafeSet
-from onnx_lippa.state import common_deadline, timed
+from onnx_lippa.state import find_deadline, timed
 from onnx_lippa.witness import FoundBy
 
 _AT_ONCE: Final = 4096
@@ -64,7 +64,7 @@ class GridEnumeration(AttackStage):
         values = grid_values(inputs, moving, self.most)
         if values is None:
             return
-        deadline = common_deadline([state])
+        deadline = find_deadline([state])
         shape = tuple(len(one) for one in values)
         total = math.prod(shape)
         for first in range(0, total, _AT_ONCE):

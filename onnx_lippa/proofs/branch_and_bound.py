@@ -28,8 +28,8 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.proofs.methods import LinearBounds, ProofMethod
 from onnx_lippa.search.base import Limits, ReducedSearch, SearchResult, relates_inputs
 from onnx_lippa.search.boxes import BoxSearch
-from onnx_lippa.search.exact.search import ExactSearch
-from onnx_lippa.search.exact.system import (
+from onnx_lippa.search.exact_search import ExactSearch
+from onnx_lippa.search.exact_system import (
     NotExactError,
     build_exact_system,
     compute_margins,

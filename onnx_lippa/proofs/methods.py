@@ -31,7 +31,7 @@ from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.method import RadiusOrder, SingleStage, Stage
 from onnx_lippa.mip.decision import MipSettings, decide
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.search.base import margin_rows
+from onnx_lippa.search.base import express_margins
 from onnx_lippa.spec import Norm, Problem
 from onnx_lippa.state import Budget, InputState, begin_states, timed
 from onnx_lippa.witness import FoundBy, ProvedBy, Result
@@ -206,7 +206,7 @@ def _choose_start(state: InputState, reduced: ReducedNetwork) -> Float64:
     if not disjuncts:
         return reduced.domain.middle
     ascent = Ascent(Units.of(reduced), state.deadline)
-    points = ascent.run(margin_rows(reduced, disjuncts), relax_units(reduced), _STEPS).points
+    points = ascent.run(express_margins(reduced, disjuncts), relax_units(reduced), _STEPS).points
     x = reduced.domain.at(points)
     margins = state.problem.unsafe.margins(reduced.forward(x)).min(axis=1)
     best: Float64 = x[int(margins.argmin())]

@@ -89,7 +89,7 @@ class Limits:
         """Seconds until the deadline."""
         return self.deadline - time.monotonic()
 
-    def reached(self, nodes: int, memory: float = 0.0) -> Reason | None:
+    def check(self, nodes: int, memory: float = 0.0) -> Reason | None:
         """The limit that the time, or so many nodes and bytes, have reached; None for none."""
         if self.seconds_left < 0:
             return OUT_OF_TIME
@@ -163,12 +163,12 @@ class ReducedSearch(Search):
         self._reduced = reduced
 
 
-def lp_effort(solver: Solver) -> Effort:
+def count_programs(solver: Solver) -> Effort:
     """The linear programs of a proof that a solver has solved, and their seconds."""
     return Effort(lps=solver.counts.solves, lp_seconds=solver.counts.seconds)
 
 
-def best_rows(bounds: Float64, counts: Integers) -> Integers:
+def choose_best_rows(bounds: Float64, counts: Integers) -> Integers:
     """The row with the largest bound of each disjunct, given the number of rows of each."""
     ends = np.cumsum(counts)
     parts = zip((ends - counts).tolist(), ends.tolist(), strict=True)
@@ -188,7 +188,7 @@ def join_each(rows: object, others: object) -> Iterator[Any]:
         yield np.concatenate([part, other]) if both else part.concatenate(other)
 
 
-def margin_rows(
+def express_margins(
     reduced: ReducedNetwork, disjuncts: Sequence[Conjunction], units: Units | None = None
 ) -> Objectives:
     """The margins ``A f(x) - b`` of all rows of all disjuncts as objectives.

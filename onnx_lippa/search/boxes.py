@@ -28,8 +28,8 @@ from onnx_lippa.search.base import (
     Candidates,
     Limits,
     ReducedSearch,
+    express_margins,
     join_each,
-    margin_rows,
     take_each,
 )
 from onnx_lippa.spec import Conjunction
@@ -90,7 +90,7 @@ class BoxSearch(ReducedSearch):
         super().__init__(reduced, disjuncts, offer)
         self._candidates = Candidates(reduced, disjuncts, offer)
         self._units = Units.of(reduced)
-        self._rows = margin_rows(reduced, disjuncts, self._units)
+        self._rows = express_margins(reduced, disjuncts, self._units)
         counts = [len(disjunct.bound) for disjunct in disjuncts]
         self._first_row = np.concatenate([[0], np.cumsum(counts)])
         self._earlier = [
@@ -130,7 +130,7 @@ class BoxSearch(ReducedSearch):
     def _stop(self, limits: Limits) -> Reason | None:
         """Why no further box is halved; None to go on."""
         open_, each = self._open, 16 * self._reduced.inputs + 8 * self._reduced.units + 24
-        if reason := limits.reached(self._nodes, open_.count * each):
+        if reason := limits.check(self._nodes, open_.count * each):
             return reason
         if self._candidates.are_tied(open_.proven.value):
             return TIE

@@ -46,7 +46,7 @@ class Choice:
     kept: Floats
     lost: Floats
 
-    def first_beta(self, nodes: Nodes, children: Nodes, owner: Integers) -> Floats:
+    def choose_beta(self, nodes: Nodes, children: Nodes, owner: Integers) -> Floats:
         """The β with which children are bounded no worse than their parents.
 
         A unit on its lower line has the multiplier ν = α m. After the split that is

@@ -28,7 +28,7 @@ from onnx_lippa.lp.duality import elastic_program, violation_program
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solver import Solution
 from onnx_lippa.lp.solvers.table import make_solver
-from onnx_lippa.search.base import lp_effort, margin_rows
+from onnx_lippa.search.base import count_programs, express_margins
 from onnx_lippa.spec import Conjunction, Rows
 from onnx_lippa.witness import Effort
 
@@ -118,7 +118,7 @@ class Leaves:
     @property
     def effort(self) -> Effort:
         """The programs solved, and their seconds."""
-        return lp_effort(self._solver)
+        return count_programs(self._solver)
 
     def decide(
         self,
@@ -177,7 +177,7 @@ class Leaves:
         weights = np.zeros(rows) if empty else weights
         if not empty and not weights.sum() > 0:
             return ProvenBounds.vacuous()
-        every = margin_rows(self._reduced, [disjunct], self._units)
+        every = express_margins(self._reduced, [disjunct], self._units)
         summed = WeightedRows.of(every, np.array([rows]), np.ones(rows))
         # The weight of a single row is 1, unless 0 is bounded.
         objectives = summed.weighted(weights[None])

@@ -32,7 +32,7 @@ from onnx_lippa.lp.duality import certified_bound, violation_program, without_co
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solver import Solution
 from onnx_lippa.lp.solvers.table import make_solver
-from onnx_lippa.search.base import Limits, ReducedSearch, lp_effort, margin_rows
+from onnx_lippa.search.base import Limits, ReducedSearch, count_programs, express_margins
 from onnx_lippa.search.differences import Differences
 from onnx_lippa.search.leaves import bound_outputs, relate_units, split_signs
 from onnx_lippa.spec import Conjunction, Rows
@@ -86,7 +86,7 @@ class ProgramSearch(ReducedSearch):
 
     @override
     def _effort(self) -> Effort:
-        return super()._effort() + lp_effort(self._solver)
+        return super()._effort() + count_programs(self._solver)
 
     @override
     def _explore(self, limits: Limits) -> Reason | None:
@@ -100,7 +100,7 @@ class ProgramSearch(ReducedSearch):
     def _refute(self, disjunct: Conjunction, limits: Limits) -> Reason | None:
         """Proves that no input meets a conjunction, or says which limit was reached."""
         s = self._reduced
-        rows = margin_rows(s, [disjunct], self._units)
+        rows = express_margins(s, [disjunct], self._units)
         objective = choose_objective(rows, np.arange(rows.count))
         relations = rows.take(np.flatnonzero(~np.any(rows.on_units != 0, axis=1)))
         differences = Differences.of(s, relations, Ascent(self._units, limits.deadline))
@@ -111,7 +111,7 @@ class ProgramSearch(ReducedSearch):
         self._bound(task, lower, upper, decide_signs(lower, upper), -np.inf, open_, limits)
         each = 25 * s.units + 8 * s.inputs + 500
         while open_ and not self._found:
-            if reason := limits.reached(self._nodes, len(open_) * each):
+            if reason := limits.check(self._nodes, len(open_) * each):
                 return reason
             bound, _, node = heapq.heappop(open_)
             gap = self._gap(node)

@@ -25,11 +25,7 @@ from onnx_lippa.bounds.dual.back_substitution import BackSubstitution, ReluRelax
 from onnx_lippa.bounds.dual.objectives import Units
 from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.bounds.reduced.build import find_shared_conditions, reduce_network
-from onnx_lippa.bounds.reduced.reduction import (
-    ContradictorySignsError,
-    Tightening,
-    relax_units,
-)
+from onnx_lippa.bounds.reduced.reduction import ContradictorySignsError, Tightening, relax_units
 from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.clock import require_time
 from onnx_lippa.ending import Reason
@@ -40,8 +36,8 @@ from onnx_lippa.search.base import (
     ReducedSearch,
     Search,
     SearchResult,
-    best_rows,
-    margin_rows,
+    choose_best_rows,
+    express_margins,
 )
 from onnx_lippa.search.leaves import Leaves
 from onnx_lippa.search.signs import SignSearch
@@ -134,7 +130,7 @@ class SelectSearch(Search):
     def _stop(self, limits: Limits) -> Reason | None:
         """Why no further node is split; None to go on."""
         each = self._network.units + 16 * len(self._disjuncts) + 200
-        return limits.reached(self._effort().nodes, len(self._open) * each)
+        return limits.check(self._effort().nodes, len(self._open) * each)
 
     def _bound(
         self, signs: States, disjuncts: tuple[int, ...], parent: ProvenBounds, limits: Limits
@@ -171,9 +167,9 @@ class SelectSearch(Search):
         """Bounds of the margins of disjuncts, and (n, jumps) the cost of each jump."""
         conjunctions = [self._disjuncts[number] for number in disjuncts]
         units = Units.of(reduced)
-        rows, relaxed = margin_rows(reduced, conjunctions, units), relax_units(reduced)
+        rows, relaxed = express_margins(reduced, conjunctions, units), relax_units(reduced)
         found = Ascent(units, limits.deadline).run(rows, relaxed, _STEPS, goal=0.0)
-        best = best_rows(found.bounds, np.array([len(one.bound) for one in conjunctions]))
+        best = choose_best_rows(found.bounds, np.array([len(one.bound) for one in conjunctions]))
         # A bound of a node holds for its children.
         proven = found.proven.take(best).maximum(parent)
         points = reduced.embed(reduced.domain.at(found.points[best]))

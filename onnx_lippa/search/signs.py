@@ -26,7 +26,13 @@ from onnx_lippa.bounds.reduced.reduction import decide_signs, relax_units
 from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.ending import OUT_OF_TIME, TIE, Ending, Reason
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE
-from onnx_lippa.search.base import Candidates, Limits, ReducedSearch, best_rows, margin_rows
+from onnx_lippa.search.base import (
+    Candidates,
+    Limits,
+    ReducedSearch,
+    choose_best_rows,
+    express_margins,
+)
 from onnx_lippa.search.branching import Branching
 from onnx_lippa.search.frontier import Frontier, Nodes
 from onnx_lippa.search.leaves import LeafAnswer, Leaves
@@ -102,7 +108,7 @@ class SignSearch(ReducedSearch):
         """Why no further node is split, given the least open bound; None to go on."""
         if limits.seconds_left >= 0 and self._candidates.are_tied(least.value):
             return TIE
-        return limits.reached(self._nodes)
+        return limits.check(self._nodes)
 
     def _bound_rows(self) -> tuple[Integers, Integers]:
         """Bounds all rows without a split.
@@ -110,10 +116,10 @@ class SignSearch(ReducedSearch):
         Returns:
             The disjuncts without a row that is positive everywhere, and the best row of each.
         """
-        rows = margin_rows(self._reduced, self._disjuncts, self._units)
+        rows = express_margins(self._reduced, self._disjuncts, self._units)
         first = self._ascent.run(rows, relax_units(self._reduced), _ROOT_STEPS, goal=0.0)
         self._nodes += rows.count
-        best = best_rows(first.bounds, self._counts)
+        best = choose_best_rows(first.bounds, self._counts)
         self._close_positive(first.proven.take(best))
         left = np.flatnonzero(first.bounds[best] <= 0)
         self._in_work = first.proven.take(best[left]).least
@@ -160,7 +166,7 @@ class SignSearch(ReducedSearch):
         if possible.size == 0:
             return False
         children, owner = children.take(possible), owner[possible]
-        beta = choice.first_beta(parents, children, owner)
+        beta = choice.choose_beta(parents, children, owner)
         children = replace(children, multipliers=replace(children.multipliers, beta=beta))
         found = self._ascend(children)
         if self._candidates.accept(children.disjunct, found.points):

@@ -9,7 +9,7 @@ import pytest
 
 from onnx_lippa.ir.algebra.exact_algebra import Exact, ExactAlgebra, TooManyProductsError
 from onnx_lippa.ir.passes import forward_pass
-from onnx_lippa.search.exact.system import compute_margins, find_constant_margin
+from onnx_lippa.search.exact_system import compute_margins, find_constant_margin
 from onnx_lippa.spec import Conjunction
 from tests.support.graphs import graph_model, load_model, node, normal
 

@@ -17,18 +17,13 @@ from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solver import NO_LIMITS, Session, Solution, Solver
 from onnx_lippa.search.base import Limits
 from onnx_lippa.search.boxes import BoxSearch
-from onnx_lippa.search.exact.search import ExactSearch
-from onnx_lippa.search.exact.system import build_exact_system
+from onnx_lippa.search.exact_search import ExactSearch
+from onnx_lippa.search.exact_system import build_exact_system
 from onnx_lippa.search.leaves import Leaves
 from onnx_lippa.search.programs import ProgramSearch
 from onnx_lippa.search.signs import SignSearch
 from onnx_lippa.spec import Conjunction, InputSet, StatedSet, UnsafeSet, get_norm
-from tests.support.bounds import (
-    interval_bounds,
-    interval_margins,
-    linear_bounds,
-    linear_margins,
-)
+from tests.support.bounds import interval_bounds, interval_margins, linear_bounds, linear_margins
 from tests.support.networks import conv_net
 from tests.support.search import disjuncts_of, least_margin, random_system
 from tests.support.tiny_networks import tiny
@@ -142,7 +137,7 @@ class SlowSolver(Solver):
         return SlowSession(program, self.ends)
 
 
-@pytest.mark.parametrize("module", ["leaves", "programs", "exact.search"])
+@pytest.mark.parametrize("module", ["leaves", "programs", "exact_search"])
 def test_each_linear_program_gets_the_time_that_is_left(module, monkeypatch):
     """On badly scaled networks each one took as long as all of them were to take."""
     solver = SlowSolver()

@@ -15,7 +15,7 @@ from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.reduced.reduction import decide_signs, relax_units
 from onnx_lippa.ending import Ending
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE
-from onnx_lippa.search.base import Limits, margin_rows
+from onnx_lippa.search.base import Limits, express_margins
 from onnx_lippa.search.boxes import BoxSearch
 from onnx_lippa.search.branching import Branching
 from onnx_lippa.search.frontier import Nodes
@@ -111,7 +111,7 @@ def test_dual_bounds_hold_at_every_step_of_the_ascent(seed):
     generator = np.random.default_rng(seed)
     reduced = random_system(generator, 3, (4, 3, 2))
     disjuncts = disjuncts_of(generator, 3, (1, 1, 1), 0.0)
-    rows, ascent = margin_rows(reduced, disjuncts), Ascent(Units.of(reduced))
+    rows, ascent = express_margins(reduced, disjuncts), Ascent(Units.of(reduced))
     x = generator.uniform(reduced.lower, reduced.upper, (3000, 3))
     outputs = reduced.forward(x)
     values = np.array([disjunct.margins(outputs).min() for disjunct in disjuncts])
@@ -142,7 +142,7 @@ def test_split_bounds_hold_where_the_signs_do(seed):
             continue
         signs[unit] = sign
         relaxed = ReluRelaxation.of(reduced.unit_lower[None], reduced.unit_upper[None], signs[None])
-        found = Ascent(Units.of(reduced)).run(margin_rows(reduced, disjuncts), relaxed, 40)
+        found = Ascent(Units.of(reduced)).run(express_margins(reduced, disjuncts), relaxed, 40)
         inside = sign * z_hat[:, unit] >= 0
         margins = disjuncts[0].margins(reduced.forward(x[inside]))
         assert found.bounds[0] <= margins.min(initial=np.inf) + 1e-9
@@ -171,7 +171,7 @@ def test_a_child_begins_no_worse_than_its_parent(seed):
     generator = np.random.default_rng(seed)
     reduced = random_system(generator, 3, (5,) if seed % 2 else (4, 4))
     disjuncts = disjuncts_of(generator, 3, (1,), 0.0)
-    units, rows = Units.of(reduced), margin_rows(reduced, disjuncts)
+    units, rows = Units.of(reduced), express_margins(reduced, disjuncts)
     lower, upper = reduced.unit_lower[None], reduced.unit_upper[None]
     signs = decide_signs(lower, upper)
     root = Ascent(units).run(rows, ReluRelaxation.of(lower, upper, signs), 20)
@@ -186,7 +186,7 @@ def test_a_child_begins_no_worse_than_its_parent(seed):
         for sign in (ACTIVE, INACTIVE):
             child = parent.take(np.zeros(1, np.int64))
             child.signs[0, unit] = sign
-            beta = choice.first_beta(parent, child, np.zeros(1, np.int64))
+            beta = choice.choose_beta(parent, child, np.zeros(1, np.int64))
             lower_line += int(beta[0, unit] > 0)
             relaxed = ReluRelaxation.of(lower, upper, child.signs)
             begun = Multipliers(child.multipliers.alpha, beta)

@@ -16,7 +16,7 @@ from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.reduced.reduction import decide_signs, relax_units
 from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.ending import Ending
-from onnx_lippa.search.base import Limits, margin_rows, relates_inputs
+from onnx_lippa.search.base import Limits, express_margins, relates_inputs
 from onnx_lippa.search.differences import Differences
 from onnx_lippa.search.leaves import Leaves
 from onnx_lippa.search.programs import ProgramSearch
@@ -106,7 +106,7 @@ def test_weighted_sums_bound_the_margin_as_the_linear_program_does(seed):
     generator = np.random.default_rng(seed)
     reduced = random_system(generator, 3, (4, 3))
     disjuncts = disjuncts_of(generator, 3, (3, 1, 2), 0.0)
-    rows = margin_rows(reduced, disjuncts)
+    rows = express_margins(reduced, disjuncts)
     counts = np.array([3, 1, 2])
     weighted = WeightedRows.of(rows, counts, np.ones(6))
     ascent, relaxed = Ascent(Units.of(reduced)), relax_units(reduced)
@@ -201,7 +201,7 @@ def test_bounds_of_differences_hold_wherever_the_relations_hold(seed):
     generator = np.random.default_rng(seed)
     reduced, d = related(generator, 2, 5)
     delta = float(generator.choice([0.02, 0.3]))
-    rows = margin_rows(reduced, [lipschitz(d, delta, 0.1)])
+    rows = express_margins(reduced, [lipschitz(d, delta, 0.1)])
     differences = Differences.of(reduced, rows.take(np.arange(1, 5)), Ascent(Units.of(reduced)))
     assert differences.rows.count == 2 * len(differences.pairs) >= 4
     x = generator.uniform(0, 1, (4000, d))

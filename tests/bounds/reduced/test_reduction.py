@@ -13,7 +13,7 @@ from onnx_lippa.bounds.reduced.reduction import relax_units
 from onnx_lippa.ir.layers.activation import Abs, LeakyRelu, Relu
 from onnx_lippa.ir.layers.reduce_max import ReduceMax
 from onnx_lippa.ir.network import Network
-from onnx_lippa.search.base import margin_rows
+from onnx_lippa.search.base import express_margins
 from onnx_lippa.spec import Conjunction
 from tests.support.rationals import ExactNetwork, Numbers, dot, fractions, inside, pre_activations
 from tests.support.reduced import NETWORKS, systems
@@ -57,7 +57,7 @@ def test_no_margin_is_below_what_is_proven(name, seed):
     exact = ExactNetwork(net)
     rows = [Conjunction(generator.normal(size=(1, 3)), generator.normal(size=1)) for _ in range(4)]
     units = Units.of(reduced)
-    found = Ascent(units).run(margin_rows(reduced, rows, units), relax_units(reduced), 10)
+    found = Ascent(units).run(express_margins(reduced, rows, units), relax_units(reduced), 10)
     for point in range(8):
         x = inside(reduced.domain, generator)
         if point < 4:  # where the bound is attained, but for the relaxation

@@ -20,7 +20,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.clock import require_time
-from onnx_lippa.search.exact.system import AffineSum
+from onnx_lippa.search.exact_system import AffineSum
 
 _SHARES: Final = (1e-7, 1e-10, 1e-4)
 """Shares of the largest multiplier below which others are tried as 0."""

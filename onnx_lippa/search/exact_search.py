@@ -21,9 +21,9 @@ from onnx_lippa.ending import Ending, Reason
 from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solvers.table import make_solver
-from onnx_lippa.search.base import Limits, Search, lp_effort
-from onnx_lippa.search.exact.refutation import Row, proves_contradiction
-from onnx_lippa.search.exact.system import AffineSum, ExactSystem, Side, build_margin_row
+from onnx_lippa.search.base import Limits, Search, count_programs
+from onnx_lippa.search.exact_system import AffineSum, ExactSystem, Side, build_margin_row
+from onnx_lippa.search.refutation import Row, proves_contradiction
 from onnx_lippa.spec import Conjunction, Rows
 from onnx_lippa.witness import Effort, Offer
 
@@ -59,7 +59,7 @@ class ExactSearch(Search):
 
     @override
     def _effort(self) -> Effort:
-        return super()._effort() + lp_effort(self._solver)
+        return super()._effort() + count_programs(self._solver)
 
     @override
     def _explore(self, limits: Limits) -> Reason | None:
@@ -79,7 +79,7 @@ class ExactSearch(Search):
         ]
         pending = [np.zeros(len(self._system.units), np.int8)]
         while pending:
-            if reason := limits.reached(self._nodes):
+            if reason := limits.check(self._nodes):
                 return reason
             state = pending.pop()
             rows = margins + self._states.rows(state)

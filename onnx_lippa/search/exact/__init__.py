@@ -1,1 +1,0 @@
-"""Proofs without rounding: small networks, single points, ties, inputs without bounds."""
