@@ -6,7 +6,7 @@ The only package that imports onnx and onnxruntime.
 from onnx_lippa.onnx_io.compiler import gradient_model, write_gradient
 from onnx_lippa.onnx_io.limits import LoadLimits
 from onnx_lippa.onnx_io.model import Model, ModelSource, inspect, load
-from onnx_lippa.onnx_io.reader import model_sha256
+from onnx_lippa.onnx_io.reader import read_model
 from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime
 
 __all__ = [
@@ -18,6 +18,6 @@ __all__ = [
     "gradient_model",
     "inspect",
     "load",
-    "model_sha256",
+    "read_model",
     "write_gradient",
 ]

@@ -7,7 +7,7 @@ import hashlib
 import io
 import stat
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
@@ -70,7 +70,7 @@ def read_model(path: Path) -> ModelFile:
     file_sha256 = digest.hexdigest()
     try:
         weights = ExternalData(path)
-        for tensor in external_tensors(proto):
+        for tensor in list(_external_tensors(proto)):
             weights.load(tensor)
             digest.update(len(tensor.raw_data).to_bytes(8, "little"))
             digest.update(tensor.raw_data)
@@ -95,31 +95,16 @@ def read_model(path: Path) -> ModelFile:
     )
 
 
-def model_sha256(path: Path) -> str:
-    """The digest that :func:`read_model` gives a model, external weights included.
-
-    Raises:
-        InputError, ModelError: as :func:`read_model` raises them.
-    """
-    return read_model(path).sha256
-
-
-def external_tensors(proto: onnx.ModelProto) -> list[onnx.TensorProto]:
+def _external_tensors(message: Message) -> Iterator[onnx.TensorProto]:
     """The tensors whose values lie in other files, in the order of the model."""
-    found: list[onnx.TensorProto] = []
-    _gather_external(proto, found)
-    return found
-
-
-def _gather_external(message: Message, found: list[onnx.TensorProto]) -> None:
     if isinstance(message, onnx.TensorProto):
         if uses_external_data(message):
-            found.append(message)
+            yield message
         return
     for field, value in message.ListFields():
         if field.message_type is not None:
             for part in value if isinstance(value, Sequence) else (value,):
-                _gather_external(part, found)
+                yield from _external_tensors(part)
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -163,11 +163,15 @@ def _child(writer: int, limits: LoadLimits, work: Callable[[], Any]) -> NoReturn
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
-        said = memoryview(_answer(limits, work))
-        while said:
-            said = said[os.write(writer, said) :]
+        _send(writer, _answer(limits, work))
     finally:
         os._exit(0)
+
+
+def _send(writer: int, answer: bytes) -> None:
+    left = memoryview(answer)
+    while left:
+        left = left[os.write(writer, left) :]
 
 
 def _read(reader: int, deadline: float) -> bytes | None:
@@ -189,7 +193,6 @@ def _spawn(limits: LoadLimits, work: Callable[[], Any]) -> tuple[bytes, int | No
     """As :func:`_fork`, in a new Python process."""
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-    ended = None
     try:
         ended = subprocess.run(
             [sys.executable, "-m", __name__],
@@ -209,9 +212,7 @@ def _main() -> None:
     limits, work = pickle.loads(sys.stdin.buffer.read())
     words = os.dup(1)
     os.dup2(2, 1)  # what libraries print is no part of the answer
-    said = memoryview(_answer(limits, work))
-    while said:
-        said = said[os.write(words, said) :]
+    _send(words, _answer(limits, work))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from onnx_lippa.errors import DamagedFolderError, InputError, LippaError
-from onnx_lippa.onnx_io import model_sha256
+from onnx_lippa.onnx_io import read_model
 from onnx_lippa.runs.files import (
     CHECK,
     FolderLock,
@@ -336,7 +336,7 @@ class _Digests:
         if (name, is_model) not in self._known:
             path = self.folder / name
             try:
-                found = model_sha256(path) if is_model else vnnlib.digest(path)
+                found = read_model(path).sha256 if is_model else vnnlib.digest(path)
             except LippaError:
                 found = ""
             self._known[name, is_model] = found

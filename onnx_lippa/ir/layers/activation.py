@@ -44,12 +44,16 @@ class Activation(PiecewiseLayer):
 
     @override
     def piece(self, algebra: Algebra[V], state: V, x: V) -> V:
-        z = self.piece_transpose(algebra, state, self._above_kink(algebra, x))  # it is diagonal
-        return algebra.add_constant(z, self.kink) if np.any(self.kink) else z
-
-    def _above_kink(self, algebra: Algebra[V], x: V) -> V:
-        """``x - kink``."""
-        return algebra.add_constant(x, -self.kink) if np.any(self.kink) else x
+        if not np.any(self.kink) and np.any(self.above):
+            return self.piece_transpose(algebra, state, x)  # it is diagonal
+        # With `x - kink + kink` a kink far away would round off all of x.
+        above, below = (
+            x
+            if np.all(slope == 1.0)
+            else algebra.add_constant(algebra.scale(x, slope), (1.0 - slope) * self.kink)
+            for slope in (self.above, self.below)
+        )
+        return algebra.where(state, above, below)
 
     @override
     def piece_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
@@ -63,7 +67,8 @@ class Activation(PiecewiseLayer):
     @override
     def constraints(self, algebra: Algebra[V], state: V, x: V) -> V:
         """The distance to the kink on the right side of it."""
-        return self.constraints_transpose(algebra, state, self._above_kink(algebra, x))
+        moved = algebra.add_constant(x, -self.kink) if np.any(self.kink) else x
+        return self.constraints_transpose(algebra, state, moved)
 
     @override
     def constraints_transpose(self, algebra: Algebra[V], state: V, u: V) -> V:
@@ -134,29 +139,12 @@ class Abs(Activation):
         super().__init__(shape, -1.0, 1.0)
 
 
-class _WithConstant(Activation):
-    """``z = x`` on one side of a constant that broadcasts to x, and the constant on the other."""
-
-    def _constant(self, algebra: Algebra[V], x: V) -> V:
-        """The constant in the shape of x.
-
-        With ``x - kink + kink`` instead, a constant far away would round off all of x.
-        """
-        return algebra.add_constant(algebra.scale(x, np.array(0.0)), self.kink)
-
-
 @final
-class MaxWithConstant(_WithConstant):
+class MaxWithConstant(Activation):
     """``z = max(x, bound)``."""
 
     def __init__(self, shape: Shape, bound: float | Float64) -> None:
         super().__init__(shape, 0.0, 1.0, kink=bound)
-
-    @override
-    def piece(self, algebra: Algebra[V], state: V, x: V) -> V:
-        if not np.any(self.kink):
-            return algebra.mask(state, x)
-        return algebra.where(state, x, self._constant(algebra, x))
 
     @override
     def forward(self, algebra: Algebra[V], *inputs: V) -> V:
@@ -165,12 +153,8 @@ class MaxWithConstant(_WithConstant):
 
 
 @final
-class MinWithConstant(_WithConstant):
+class MinWithConstant(Activation):
     """``z = min(x, bound)``."""
 
     def __init__(self, shape: Shape, bound: float | Float64) -> None:
         super().__init__(shape, 1.0, 0.0, kink=bound)
-
-    @override
-    def piece(self, algebra: Algebra[V], state: V, x: V) -> V:
-        return algebra.where(state, self._constant(algebra, x), x)

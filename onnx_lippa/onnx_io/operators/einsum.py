@@ -143,23 +143,20 @@ class _Chain:
         # x @ W or W @ x, whichever moves axes less often.
         right = (shared + free + summed, shared + free + added)
         left = (shared + summed + free, shared + added + free)
-        if self._moves(left, output) < self._moves(right, output):
-            self.permute(left[0])
-            axes = [labels.index(label) for label in shared + added + summed]
-            front = self._shape(shared)
-            stack = (*front, size(self._shape(added)), size(self._shape(summed)))
-            source = (*front, size(self._shape(summed)), size(self._shape(free)))
-            product: Layer = LeftLinearMap(source, factor.transpose(axes).reshape(stack))
-            self.labels = left[1]
+        is_left = self._moves(left, output) < self._moves(right, output)
+        order, after = left if is_left else right
+        self.permute(order)
+        sides = added + summed if is_left else summed + added
+        matrix = factor.transpose([labels.index(label) for label in shared + sides])
+        front, before = self._shape(shared), self.layers[-1].shape
+        inner, outer, rest = (size(self._shape(part)) for part in (summed, added, free))
+        source = (*front, inner, rest) if is_left else (*front, rest, inner)
+        product: Layer
+        if is_left:
+            product = LeftLinearMap(source, matrix.reshape(*front, outer, inner))
         else:
-            self.permute(right[0])
-            axes = [labels.index(label) for label in shared + summed + added]
-            front = self._shape(shared)
-            stack = (*front, size(self._shape(summed)), size(self._shape(added)))
-            source = (*front, size(self._shape(free)), size(self._shape(summed)))
-            product = LinearMap(source, factor.transpose(axes).reshape(stack))
-            self.labels = right[1]
-        before = self.layers[-1].shape
+            product = LinearMap(source, matrix.reshape(*front, inner, outer))
+        self.labels = after
         self.layers += [Reshape(before, source), product, Reshape(product.shape, self.shape)]
 
     def _scale(self, factor: Float64, labels: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -13,12 +13,11 @@ from onnx_lippa.ir.algebra import ConvGeometry
 from onnx_lippa.ir.layers.activation import Abs
 from onnx_lippa.ir.layers.base import Layer
 from onnx_lippa.ir.layers.convolution import DepthwiseConv, one_tap_kernels
-from onnx_lippa.ir.layers.elementwise import ScaleShift
 from onnx_lippa.ir.layers.gather import Gather
 from onnx_lippa.ir.layers.pad import EdgePad
 from onnx_lippa.ir.layers.reduce_max import ReduceMax
-from onnx_lippa.ir.layers.reshape import ReduceSum, Reshape, Transpose
-from onnx_lippa.onnx_io.frame import Frame, frame_axes
+from onnx_lippa.ir.layers.reshape import Reshape, Transpose
+from onnx_lippa.onnx_io.frame import frame_axes
 from onnx_lippa.onnx_io.node import Conversion, NodeView
 from onnx_lippa.onnx_io.operators.convolution import read_steps, resolve_pads
 from onnx_lippa.onnx_io.operators.reduction import Reduction
@@ -105,41 +104,31 @@ def read_pool(node: NodeView) -> Pool:
     images = Images(x.shape[:-spatial], x.shape[-spatial:], x.batched)
     strides, dilations = read_steps(node, kernel)
     pads = resolve_pads(node, kernel, images.extents, strides)
-    if node.text("auto_pad", "NOTSET").startswith("SAME"):
-        _require_no_gaps(images.extents, kernel, strides)
-    if any(max(pad) >= extent for pad, extent in zip(pads, kernel, strict=True)):
-        raise Unsupported(f"its pads {list(pads)} are not smaller than its kernel {list(kernel)}")
+    is_same = node.text("auto_pad", "NOTSET").startswith("SAME")
     rounds_up = node.integer("ceil_mode", 0) == 1
-    padded = tuple(
-        (
-            before,
-            _padding_after(extent, stride, dilation * (taps - 1) + 1, before, after, rounds_up),
-        )
-        for extent, taps, stride, dilation, (before, after) in zip(
-            images.extents, kernel, strides, dilations, pads, strict=True
-        )
-    )
-    pool = Pool(images, ConvGeometry(kernel, strides, dilations, padded), pads)
+    geometry = ConvGeometry(kernel, strides, dilations, pads)
+    padded = []
+    for extent, taps, span, stride, (before, after) in zip(
+        images.extents, kernel, geometry.spans, strides, pads, strict=True
+    ):
+        # There auto_pad would crop: ONNX Runtime does in some kernels and refuses in others.
+        if is_same and (extent - 1) // stride * stride + taps < extent:
+            raise Unsupported(
+                f"its stride {stride} is larger than its kernel {taps}, for which auto_pad is "
+                "not defined: export explicit pads"
+            )
+        if max(before, after) >= taps:
+            raise Unsupported(
+                f"its pads {list(pads)} are not smaller than its kernel {list(kernel)}"
+            )
+        reached = _padding_after(extent, stride, span, before, after, rounds_up)
+        padded.append((before, reached))
+    pool = Pool(images, replace(geometry, pads=tuple(padded)), pads)
     node.limits.require_elements((images.source[0], *kernel), "its window")
     node.limits.require_elements((images.source[0], *pool.places))
     for places, taps in zip(pool.places, kernel, strict=True):
         node.limits.require_matrix(places, taps)
     return pool
-
-
-def _require_no_gaps(
-    extents: tuple[int, ...], kernel: tuple[int, ...], strides: tuple[int, ...]
-) -> None:
-    """Raises Unsupported where auto_pad would have to crop.
-
-    ONNX Runtime then crops in some of its kernels and refuses in others.
-    """
-    for extent, taps, stride in zip(extents, kernel, strides, strict=True):
-        if (extent - 1) // stride * stride + taps < extent:
-            raise Unsupported(
-                f"its stride {stride} is larger than its kernel {taps}, for which auto_pad is "
-                "not defined: export explicit pads"
-            )
 
 
 def _padding_after(
@@ -158,17 +147,12 @@ def _padding_after(
     return max(0, steps_taken * stride + span - extent - before)
 
 
-def sum_windows(pool: Pool, factor: Float64 | None = None) -> tuple[Layer, ...]:
+def sum_windows(pool: Pool, factor: Float64) -> tuple[Layer, ...]:
     """The sum of every window, multiplied by a factor for each place."""
-    source = pool.images.source
-    if pool.sees_all:
-        summed = ReduceSum(source, range(1, len(source)))
-        scale = () if factor is None else (ScaleShift(summed.shape, factor.flat[0]),)
-        return summed, *scale
     ones = np.ones((1, *pool.geometry.kernel))
-    if factor is not None and np.all(factor == factor.flat[0]):
-        ones, factor = factor.flat[0] * ones, None
-    return (DepthwiseConv(source, ones, pool.geometry, factor),)
+    if np.all(factor == factor.flat[0]):
+        return (DepthwiseConv(pool.images.source, factor.flat[0] * ones, pool.geometry),)
+    return (DepthwiseConv(pool.images.source, ones, pool.geometry, factor),)
 
 
 @converts("MaxPool")
@@ -177,14 +161,12 @@ def convert_max_pool(node: NodeView) -> Conversion:
     if any(node.used[1:]):
         raise Unsupported("its second output, the positions of the maxima, is not supported")
     pool = read_pool(node)
+    if pool.sees_all:
+        return convert_global_max_pool(node)
     images = pool.images
     seen = [_seen_entries(pool, axis) for axis in range(len(images.extents))]
     if pool.taps == 1:
         return images.convert(_gather_windows(images.source, seen))
-    if pool.sees_all:
-        axes = tuple(range(1, len(images.source)))
-        whole = Reduction(Frame((), images.source, axes, True), keep=True)
-        return images.convert(*whole.largest(), Reshape((images.source[0],), whole.shape))
     layers = list(_window_entries(pool, seen))
     return images.convert(*layers, ReduceMax(layers[-1].shape, 1))
 
@@ -241,6 +223,8 @@ def _window_entries(pool: Pool, seen: list[Integers]) -> tuple[Layer, ...]:
 def convert_average_pool(node: NodeView) -> Conversion:
     """AveragePool in one to three dimensions, the padding counted or not."""
     pool = read_pool(node)
+    if pool.sees_all:
+        return convert_global_average_pool(node)
     counts = _entry_counts(pool, bool(node.integer("count_include_pad", 0)))
     return pool.images.convert(*sum_windows(pool, 1.0 / counts))
 
@@ -261,7 +245,9 @@ def convert_lp_pool(node: NodeView) -> Conversion:
     """The sum of absolute values in every window."""
     _require_l1(node)
     pool = read_pool(node)
-    return pool.images.convert(Abs(pool.images.source), *sum_windows(pool))
+    if pool.sees_all:
+        return convert_global_lp_pool(node)
+    return pool.images.convert(Abs(pool.images.source), *sum_windows(pool, np.ones(pool.places)))
 
 
 def _require_l1(node: NodeView) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from onnx_lippa.onnx_io.node import Conversion, NodeView
 
 Converter: TypeAlias = Callable[[NodeView], Conversion | tuple[Conversion, ...]]
 """Gives what a node becomes, one entry for each output where there are several."""
-_CONVERTERS: Final[dict[tuple[str, int], Converter]] = {}
+C = TypeVar("C", bound=Converter)
+_CONVERTERS: Final[dict[str, dict[int, Converter]]] = {}
+"""For every operator its converters, by the opset each holds from."""
 _REFUSALS: Final = {
     "it is a curve, not piecewise linear: train and export with Relu, LeakyRelu, Clip, "
     "HardSigmoid or their like in its place": (
@@ -55,11 +57,11 @@ _REFUSALS: Final = {
 """Why operators have no converter: each reason with its operators."""
 
 
-def converts(op: str, since: int = 1) -> Callable[[Converter], Converter]:
+def converts(op: str, since: int = 1) -> Callable[[C], C]:
     """Registers a converter for an operator as it is defined from one opset on."""
 
-    def register(converter: Converter) -> Converter:
-        _CONVERTERS[op, since] = converter
+    def register(converter: C) -> C:
+        _CONVERTERS.setdefault(op, {})[since] = converter
         return converter
 
     return register
@@ -67,21 +69,18 @@ def converts(op: str, since: int = 1) -> Callable[[Converter], Converter]:
 
 def converter_for(op: str, opset: int) -> Converter | None:
     """The converter of an operator in an opset, None where there is none."""
-    versions = [since for name, since in _CONVERTERS if name == op and since <= opset]
-    return _CONVERTERS[op, max(versions)] if versions else None
+    versions = _CONVERTERS.get(op, {})
+    return versions.get(max((since for since in versions if since <= opset), default=0))
 
 
 def converters() -> dict[str, dict[int, Converter]]:
     """For every operator, sorted, its converters by the opset each holds from."""
-    return {
-        op: {since: _CONVERTERS[name, since] for name, since in sorted(_CONVERTERS) if name == op}
-        for op in supported_ops()
-    }
+    return {op: dict(sorted(versions.items())) for op, versions in sorted(_CONVERTERS.items())}
 
 
 def supported_ops() -> tuple[str, ...]:
     """Names of all operators with a converter, sorted."""
-    return tuple(sorted({op for op, _ in _CONVERTERS}))
+    return tuple(sorted(_CONVERTERS))
 
 
 def why_refused(op: str) -> str:
