@@ -6,7 +6,9 @@ Sizes used in docstrings throughout: ``n`` rows of a batch, ``d`` input features
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol, TypeAlias
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Final, Protocol, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +48,39 @@ class InputRows(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, key: int | slice | Integers, /) -> Floats: ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Arrays (n, ...), batches, or None, which have one row each for the same n things."""
+
+    def take(self, rows: AnyArray) -> Self:
+        """Some rows, in this order."""
+        return self._combine(lambda part: part[rows])
+
+    def put(self, rows: AnyArray, other: Self) -> Self:
+        """A copy with some rows replaced."""
+
+        def replace_rows(part: AnyArray, new: AnyArray) -> AnyArray:
+            part = part.copy()
+            part[rows] = new
+            return part
+
+        return self._combine(replace_rows, other)
+
+    def concatenate(self, other: Self) -> Self:
+        """These rows, then the others."""
+        return self._combine(lambda *parts: np.concatenate(parts), other)
+
+    def _combine(self, operate: Callable[..., AnyArray], *others: Self) -> Self:
+        parts: list[Any] = []
+        for field in fields(self):
+            part, *rest = (getattr(one, field.name) for one in (self, *others))
+            if isinstance(part, Batch):
+                parts.append(part._combine(operate, *rest))
+            else:
+                parts.append(None if part is None else operate(part, *rest))
+        return type(self)(*parts)
 
 
 def size(shape: Shape) -> int:

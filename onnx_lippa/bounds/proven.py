@@ -15,7 +15,7 @@ from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import AnyArray, Float64
+from onnx_lippa.arrays import Batch, Float64
 
 EPSILON: Final = float(np.finfo(np.float64).eps)
 """``2^-52``, twice the unit roundoff of float64."""
@@ -31,7 +31,7 @@ OUTWARD: Final = 1 + 8 * EPSILON
 
 @final
 @dataclass(frozen=True)
-class ProvenBounds:
+class ProvenBounds(Batch):
     """Lower bounds that hold in real arithmetic, in spite of all rounding.
 
     Few modules construct one, and a test lists them: bounds over the layers, the certificate of
@@ -68,23 +68,9 @@ class ProvenBounds:
         """The least of the bounds."""
         return float(self.bounds.min(initial=np.inf))
 
-    def take(self, chosen: AnyArray) -> ProvenBounds:
-        """The chosen bounds, in this order."""
-        return ProvenBounds(self.bounds[chosen])
-
     def maximum(self, other: ProvenBounds) -> ProvenBounds:
         """The larger of two bounds of the same functions."""
         return ProvenBounds(np.maximum(self.bounds, other.bounds))
-
-    def concatenate(self, other: ProvenBounds) -> ProvenBounds:
-        """These bounds, then the others."""
-        return ProvenBounds(np.concatenate([self.bounds, other.bounds]))
-
-    def put(self, rows: AnyArray, other: ProvenBounds) -> ProvenBounds:
-        """A copy with the bounds of some rows replaced."""
-        bounds = self.bounds.copy()
-        bounds[rows] = other.bounds
-        return ProvenBounds(bounds)
 
 
 def _rounded_down(value: Fraction) -> float:

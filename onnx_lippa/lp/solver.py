@@ -111,27 +111,15 @@ class Session(ABC):
 
     def change_bounds(self, lower: Float64, upper: Float64) -> None:
         """Replaces the bounds of all variables."""
-        before, self.program = self.program, replace(self.program, lower=lower, upper=upper)
-        self._update_bounds(before)
+        self.program = replace(self.program, lower=lower, upper=upper)
 
     def change_cost(self, cost: Float64) -> None:
         """Replaces the linear objective."""
-        before, self.program = self.program, replace(self.program, cost=cost)
-        self._update_cost(before)
+        self.program = replace(self.program, cost=cost)
 
     def add_rows(self, rows: Rows) -> None:
         """Appends constraints."""
         self.program = replace(self.program, rows=self.program.rows.append(rows))
-        self._append_rows(rows)
-
-    def _update_bounds(self, before: Program) -> None:  # noqa: B027  # a hook, empty by design
-        """Hook: tells the solver of new bounds."""
-
-    def _update_cost(self, before: Program) -> None:  # noqa: B027  # a hook, empty by design
-        """Hook: tells the solver of a new objective."""
-
-    def _append_rows(self, rows: Rows) -> None:  # noqa: B027  # a hook, empty by design
-        """Hook: tells the solver of new rows."""
 
 
 class Solver(ABC):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import AnyArray, Float64, Floats, Integers
+from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.bounds.reduced_network import ReducedNetwork, difference
@@ -173,19 +173,6 @@ def choose_best_rows(bounds: Float64, counts: Integers) -> Integers:
     ends = np.cumsum(counts)
     parts = zip((ends - counts).tolist(), ends.tolist(), strict=True)
     return np.array([first + int(bounds[first:end].argmax()) for first, end in parts], np.int64)
-
-
-def take_each(rows: object, chosen: AnyArray) -> Iterator[Any]:
-    """The chosen rows of every field of a dataclass, in order."""
-    for part in vars(rows).values():
-        yield part[chosen] if isinstance(part, np.ndarray) else part.take(chosen)
-
-
-def join_each(rows: object, others: object) -> Iterator[Any]:
-    """Every field of one dataclass followed by that of another."""
-    for part, other in zip(vars(rows).values(), vars(others).values(), strict=True):
-        both = isinstance(part, np.ndarray)
-        yield np.concatenate([part, other]) if both else part.concatenate(other)
 
 
 def express_margins(

@@ -14,7 +14,7 @@ from typing import Final, final
 import numpy as np
 from typing_extensions import override
 
-from onnx_lippa.arrays import Float64, Floats, Integers, States
+from onnx_lippa.arrays import Batch, Float64, Floats, Integers, States
 from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation
 from onnx_lippa.bounds.dual.certificate import Boxes, prove
 from onnx_lippa.bounds.dual.objectives import Objectives, Units
@@ -29,8 +29,6 @@ from onnx_lippa.search.base import (
     Limits,
     ReducedSearch,
     express_margins,
-    join_each,
-    take_each,
 )
 from onnx_lippa.spec import Conjunction
 from onnx_lippa.witness import Offer
@@ -48,7 +46,7 @@ _PRODUCTS: Final = 1e10
 
 
 @dataclass(frozen=True)
-class _Boxes:
+class _Boxes(Batch):
     """Boxes relative to the whole one: ``x = middle + radius e`` with e in [-1, 1].
 
     Attributes:
@@ -72,12 +70,6 @@ class _Boxes:
     @property
     def count(self) -> int:
         return len(self.disjunct)
-
-    def take(self, chosen: Integers) -> _Boxes:
-        return _Boxes(*take_each(self, chosen))
-
-    def concat(self, other: _Boxes) -> _Boxes:
-        return _Boxes(*join_each(self, other))
 
 
 @final
@@ -113,7 +105,7 @@ class BoxSearch(ReducedSearch):
                 return reason
             # Where time runs out, the boxes that were being halved are still among the open ones.
             chosen, rest = _pop_worst(self._open)
-            self._open = rest.concat(self._bound(_halve(chosen)))
+            self._open = rest.concatenate(self._bound(_halve(chosen)))
         return None
 
     def _root(self) -> _Boxes:
@@ -156,7 +148,7 @@ class BoxSearch(ReducedSearch):
             mine = np.flatnonzero(boxes.disjunct == disjunct)
             lower, upper = (b[mine].astype(np.float64) for b in (boxes.lower, boxes.upper))
             relaxed = ReluRelaxation.of(lower, upper, signs[mine])
-            inside = Boxes(*take_each(reached, mine))
+            inside = reached.take(mine)
             for row in range(self._first_row[disjunct], self._first_row[disjunct + 1]):
                 objectives = self._rows.take(np.full(mine.size, row))
                 proven, left = prove(
@@ -208,7 +200,7 @@ class BoxSearch(ReducedSearch):
         before = slice(0, units.starts[-1])
         lower, upper = (b[nodes, before].astype(np.float64) for b in (boxes.lower, boxes.upper))
         relaxed = ReluRelaxation.of(lower, upper, signs[nodes, before])
-        alpha, inside = relaxed.adaptive(), Boxes(*take_each(reached, nodes))
+        alpha, inside = relaxed.adaptive(), reached.take(nodes)
         for sign in (1.0, -1.0):
             objectives = Objectives.of_units(self._units, places, before.stop, sign)
             proven, _ = prove(units, objectives, relaxed, alpha, None, inside)

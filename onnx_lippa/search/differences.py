@@ -71,7 +71,7 @@ class Differences:
             pairs = _pair(z_hat[:, block], block.start)
             if len(pairs):
                 lines, low, high = _bound(reduced, pairs, known, ascent)
-                known = known.with_others(lines)
+                known = known.concatenate(lines)
                 found.append((pairs, low, high))
         rows = known.take(np.arange(relations.count, known.count))
         return cls(rows, *(np.concatenate(part) for part in zip(*found, strict=True)))
@@ -136,7 +136,7 @@ def _bound(
     error += 4 * EPSILON * (units.sizes[one] + units.sizes[other])
     both = Objectives.within(units, on_input, on_units, offset, error)
     minus = Objectives.within(units, -on_input, -on_units, -offset, error)
-    rows, relaxed = WeightedRows.under(both.with_others(minus), known), relax_units(reduced)
+    rows, relaxed = WeightedRows.under(both.concatenate(minus), known), relax_units(reduced)
     multipliers = ascent.weigh(rows, relaxed, _STEPS, None).multipliers
     weights = rows.equal_weights() if multipliers.weights is None else multipliers.weights
     weights[:, 0] = 1.0  # a bound of the sum is one of the row itself
@@ -151,7 +151,7 @@ def _bound(
     s, t = slope[:, None], 1 - slope[:, None]
     upper = -s * on_input, apart - s * on_units, -slope * offset - beyond
     lower = t * on_input, t * on_units - apart, (1 - slope) * offset - beyond
-    lines = Objectives.within(units, *upper, error).with_others(
+    lines = Objectives.within(units, *upper, error).concatenate(
         Objectives.within(units, *lower, error)
     )
     return lines, low, high

@@ -7,12 +7,11 @@ from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64, Integers, States
+from onnx_lippa.arrays import Batch, Float64, Integers, States
 from onnx_lippa.bounds.dual.ascent import Multipliers
 from onnx_lippa.bounds.dual.objectives import Objectives
 from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.proven import ProvenBounds
-from onnx_lippa.search.base import take_each
 
 _FIRST_ROOM: Final = 256
 _LARGEST_BETA: Final = 6e4
@@ -20,7 +19,7 @@ _LARGEST_BETA: Final = 6e4
 
 
 @dataclass(frozen=True)
-class Nodes:
+class Nodes(Batch):
     """Nodes: a disjunct of the unsafe set, and signs of some units.
 
     Attributes:
@@ -43,10 +42,6 @@ class Nodes:
     def count(self) -> int:
         """Number of nodes."""
         return len(self.disjunct)
-
-    def take(self, chosen: np.ndarray) -> Nodes:
-        """The chosen nodes, in this order."""
-        return Nodes(*take_each(self, chosen))
 
     def objectives(self, rows: WeightedRows) -> Objectives:
         """The weighted sums of the disjuncts' rows that the nodes bound, in the rows' type."""

@@ -188,7 +188,7 @@ class ProgramSearch(ReducedSearch):
         The rows are relaxed by the errors of their coefficients.
         """
         u, d, n = self._units, self._reduced.inputs, self._reduced.units
-        known = task.rows.with_others(task.differences.rows)
+        known = task.rows.concatenate(task.differences.rows)
         _, _, undecided = split_signs(signs)
         line = ReluRelaxation.of(lower[undecided], upper[undecided], signs[undecided])
         room = u.error + 4 * EPSILON * (u.sizes + u.most)

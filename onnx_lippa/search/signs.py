@@ -183,7 +183,7 @@ class SignSearch(ReducedSearch):
         behind = np.flatnonzero(found.bounds <= children.proven.bounds)
         if behind.size:
             begun = replace(children.take(behind), multipliers=found.multipliers.take(behind))
-            found = found.with_rows(behind, self._bound(begun, _MORE_STEPS))
+            found = found.put(behind, self._bound(begun, _MORE_STEPS))
         # A bound of a node holds for its children.
         return replace(found, proven=found.proven.maximum(children.proven))
 

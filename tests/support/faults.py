@@ -150,13 +150,16 @@ class FakeSession(Session):
             return Solution(status, np.zeros(0), np.nan, "on purpose")
         return make_single("glop").open(self.program).solve()
 
-    def _update_bounds(self, before: Program) -> None:
+    def change_bounds(self, lower: np.ndarray, upper: np.ndarray) -> None:
+        super().change_bounds(lower, upper)
         self.changes += 1
 
-    def _update_cost(self, before: Program) -> None:
+    def change_cost(self, cost: np.ndarray) -> None:
+        super().change_cost(cost)
         self.changes += 1
 
-    def _append_rows(self, rows: Rows) -> None:
+    def add_rows(self, rows: Rows) -> None:
+        super().add_rows(rows)
         self.changes += 1
 
 

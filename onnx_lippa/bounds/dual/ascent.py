@@ -8,7 +8,7 @@ from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64, Floats, Integers
+from onnx_lippa.arrays import Batch, Float64, Floats, Integers
 from onnx_lippa.bounds.dual.back_substitution import (
     BackSubstitution,
     ReluRelaxation,
@@ -36,7 +36,7 @@ _LOOK_EVERY: Final = 3
 
 
 @dataclass(frozen=True)
-class Multipliers:
+class Multipliers(Batch):
     """α and β of some objectives, float32.
 
     Attributes:
@@ -49,23 +49,9 @@ class Multipliers:
     beta: Floats
     weights: Floats | None = None
 
-    def take(self, rows: np.ndarray) -> Multipliers:
-        """The multipliers of some objectives, in this order."""
-        weights = None if self.weights is None else self.weights[rows]
-        return Multipliers(self.alpha[rows], self.beta[rows], weights)
-
-    def with_rows(self, rows: Integers, other: Multipliers) -> Multipliers:
-        """A copy with the multipliers of some objectives replaced."""
-        alpha, beta, weights = self.alpha.copy(), self.beta.copy(), self.weights
-        alpha[rows], beta[rows] = other.alpha, other.beta
-        if weights is not None:
-            weights = weights.copy()
-            weights[rows] = other.weights
-        return Multipliers(alpha, beta, weights)
-
 
 @dataclass(frozen=True)
-class DualBounds:
+class DualBounds(Batch):
     """Bounds of an ascent, with the multipliers that prove them.
 
     Attributes:
@@ -84,16 +70,6 @@ class DualBounds:
     def bounds(self) -> Float64:
         """(n,) the bounds as numbers."""
         return self.proven.bounds
-
-    def with_rows(self, rows: Integers, other: DualBounds) -> DualBounds:
-        """A copy with some objectives replaced by those of a further ascent."""
-        proven, points = self.proven.put(rows, other.proven), self.points.copy()
-        points[rows] = other.points
-        parts = [part.copy() for part in vars(self.residual).values()]
-        for part, new in zip(parts, vars(other.residual).values(), strict=True):
-            part[rows] = new
-        multipliers = self.multipliers.with_rows(rows, other.multipliers)
-        return DualBounds(proven, multipliers, points, BackSubstitution(*parts))
 
 
 @final
@@ -258,7 +234,7 @@ class Ascent:
                     alive, z_hat, scale = alive[kept], z_hat[kept], scale[kept]
                     a, b, moments = a[kept], b[kept], [part[kept] for part in moments]
                     objectives, relaxed = objectives.take(kept), relaxed.take(kept)
-                    left = _select_rows(left, kept)
+                    left = left.take(kept)
                     if weighing is not None:
                         points, z = points[kept], z[kept]
                         weighing.narrow(kept)
@@ -340,7 +316,3 @@ def _allocate(objectives: Objectives) -> BackSubstitution:
         np.zeros(objectives.on_units.shape),
         np.zeros(objectives.count),
     )
-
-
-def _select_rows(left: BackSubstitution, kept: np.ndarray) -> BackSubstitution:
-    return BackSubstitution(*(part[kept] for part in vars(left).values()))

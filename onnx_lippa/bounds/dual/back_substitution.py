@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from typing_extensions import override
 
-from onnx_lippa.arrays import Floats, Integers, States
+from onnx_lippa.arrays import AnyArray, Batch, Floats, Integers, States
 from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from onnx_lippa.ir.pattern import UNDECIDED
 
@@ -32,7 +33,7 @@ _FEW: Final = 8
 
 
 @dataclass(frozen=True)
-class ReluRelaxation:
+class ReluRelaxation(Batch):
     """The relaxation of ReLUs under given signs; one row for each objective, or one for all.
 
     Attributes:
@@ -76,13 +77,14 @@ class ReluRelaxation:
         """The same in another floating-point type."""
         return ReluRelaxation(self.signs, self.slope.astype(dtype), self.intercept.astype(dtype))
 
-    def take(self, rows: np.ndarray) -> ReluRelaxation:
+    @override
+    def take(self, rows: AnyArray) -> ReluRelaxation:
         """Some rows, in this order; one row for all stays as it is."""
         return self if len(self.signs) == 1 else self.each(rows)
 
-    def each(self, rows: np.ndarray) -> ReluRelaxation:
+    def each(self, rows: AnyArray) -> ReluRelaxation:
         """These rows, in this order, even of a single one."""
-        return ReluRelaxation(self.signs[rows], self.slope[rows], self.intercept[rows])
+        return super().take(rows)
 
     def only(self, rows: Integers, units: Integers) -> ReluRelaxation:
         """Some units for some rows; one row for all stays one."""
@@ -107,7 +109,7 @@ class ReluRelaxation:
 
 
 @dataclass(frozen=True)
-class BackSubstitution:
+class BackSubstitution(Batch):
     """Objectives after all units are substituted: ``rows @ e + constant`` bounds them from below.
 
     Attributes:

@@ -41,7 +41,7 @@ from typing import Final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64, Floats
+from onnx_lippa.arrays import Batch, Float64, Floats
 from onnx_lippa.bounds.dual.back_substitution import (
     BackSubstitution,
     ReluRelaxation,
@@ -55,7 +55,7 @@ _ROOM: Final = 1.03
 
 
 @dataclass(frozen=True)
-class Boxes:
+class Boxes(Batch):
     """A box of its own for each function, inside [-1, 1]^d.
 
     Attributes:

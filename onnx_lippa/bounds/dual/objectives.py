@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64, Floats, Integers
+from onnx_lippa.arrays import Batch, Float64, Floats, Integers
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.proven import EPSILON, ROOM
 from onnx_lippa.bounds.reduced_network import ReducedNetwork
@@ -142,7 +142,7 @@ class Units:
 
 
 @dataclass(frozen=True)
-class Objectives:
+class Objectives(Batch):
     """Linear functions ``on_input @ e + on_units @ z + offset``, one a row.
 
     Attributes:
@@ -224,18 +224,6 @@ class Objectives:
                 self.error + _cast_error(self.sizes, dtype),
                 self.sizes,
             )
-
-    def take(self, rows: np.ndarray) -> Objectives:
-        """Some rows, in this order."""
-        return Objectives(
-            self.on_input[rows], self.on_units[rows], self.offset[rows], self.error[rows],
-            self.sizes[rows],
-        )  # fmt: skip
-
-    def with_others(self, other: Objectives) -> Objectives:
-        """These rows and then others."""
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Objectives(*(np.concatenate(pair) for pair in pairs))
 
     def only(self, rows: Integers, units: Integers, features: Integers) -> Objectives:
         """Some rows that depend on no other units and features than these."""

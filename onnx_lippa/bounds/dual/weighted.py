@@ -86,7 +86,7 @@ class WeightedRows:
             known: the rows that are constraints of each.
         """
         n, r = rows.count, 1 + known.count
-        both = rows.with_others(known)
+        both = rows.concatenate(known)
         members = np.broadcast_to(n - 1 + np.arange(r), (n, r)).copy()
         members[:, 0] = np.arange(n)
         objective = np.zeros((n, r), bool)

@@ -81,13 +81,16 @@ class _FallbackSession(Session):
         return solution
 
     @override
-    def _update_bounds(self, before: Program) -> None:
-        self._session.change_bounds(self.program.lower, self.program.upper)
+    def change_bounds(self, lower: Float64, upper: Float64) -> None:
+        super().change_bounds(lower, upper)
+        self._session.change_bounds(lower, upper)
 
     @override
-    def _update_cost(self, before: Program) -> None:
-        self._session.change_cost(self.program.cost)
+    def change_cost(self, cost: Float64) -> None:
+        super().change_cost(cost)
+        self._session.change_cost(cost)
 
     @override
-    def _append_rows(self, rows: Rows) -> None:
+    def add_rows(self, rows: Rows) -> None:
+        super().add_rows(rows)
         self._session.add_rows(rows)

@@ -131,12 +131,7 @@ class MathOptSolver(Solver):
 class MathOptSession(Session):
     """One model inside MathOpt."""
 
-    def __init__(
-        self,
-        program: Program,
-        backend: Backend,
-        counts: SolverCounts,
-    ) -> None:
+    def __init__(self, program: Program, backend: Backend, counts: SolverCounts) -> None:
         super().__init__(program)
         self._listener = _drop if backend.verbose else None
         self._backend, self._counts = backend, counts
@@ -196,29 +191,24 @@ class MathOptSession(Session):
         return _solution(self.program, result)
 
     @override
-    def _update_bounds(self, before: Program) -> None:
-        # Only what differs is sent.
+    def change_bounds(self, lower: Float64, upper: Float64) -> None:
         update = model_update_pb2.ModelUpdateProto()
-        for new, old, field in (
-            (self.program.lower, before.lower, update.variable_updates.lower_bounds),
-            (self.program.upper, before.upper, update.variable_updates.upper_bounds),
-        ):
-            changed = np.flatnonzero(new != old)
-            field.ids.extend(changed)
-            field.values.extend(new[changed])
+        variables = update.variable_updates
+        _write_changes(self.program.lower, lower, variables.lower_bounds)
+        _write_changes(self.program.upper, upper, variables.upper_bounds)
+        super().change_bounds(lower, upper)
         self._send(update)
 
     @override
-    def _update_cost(self, before: Program) -> None:
+    def change_cost(self, cost: Float64) -> None:
         update = model_update_pb2.ModelUpdateProto()
-        changed = np.flatnonzero(self.program.cost != before.cost)
-        coefficients = update.objective_updates.linear_coefficients
-        coefficients.ids.extend(changed)
-        coefficients.values.extend(self.program.cost[changed])
+        _write_changes(self.program.cost, cost, update.objective_updates.linear_coefficients)
+        super().change_cost(cost)
         self._send(update)
 
     @override
-    def _append_rows(self, rows: Rows) -> None:
+    def add_rows(self, rows: Rows) -> None:
+        super().add_rows(rows)
         update = model_update_pb2.ModelUpdateProto()
         _write_rows(
             rows,
@@ -294,6 +284,15 @@ def _dense(sparse: sparse_containers_pb2.SparseDoubleVectorProto, count: int) ->
     return dense
 
 
+def _write_changes(
+    old: Float64, new: Float64, values: sparse_containers_pb2.SparseDoubleVectorProto
+) -> None:
+    """Writes what differs."""
+    changed = np.flatnonzero(new != old)
+    values.ids.extend(changed)
+    values.values.extend(new[changed])
+
+
 def _model(program: Program) -> model_pb2.ModelProto:
     model = model_pb2.ModelProto()
     variables = model.variables
@@ -302,9 +301,8 @@ def _model(program: Program) -> model_pb2.ModelProto:
     variables.upper_bounds.extend(program.upper)
     whole = np.zeros(program.variables, bool) if program.integers is None else program.integers
     variables.integers.extend(whole)
-    used = np.flatnonzero(program.cost)
-    model.objective.linear_coefficients.ids.extend(used)
-    model.objective.linear_coefficients.values.extend(program.cost[used])
+    nothing = np.zeros(program.variables)
+    _write_changes(nothing, program.cost, model.objective.linear_coefficients)
     if program.quadratic_cost is not None:
         used = np.flatnonzero(program.quadratic_cost)
         quadratic = model.objective.quadratic_coefficients
