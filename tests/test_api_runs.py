@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ from tests.support.commands import command
 from tests.support.faults import stop_after
 from tests.support.folders import read_records
 
-FEW = {"restarts": 1, "gradient_steps": 15, "lp_steps": 3}
+FEW: dict[str, Any] = {"restarts": 1, "gradient_steps": 15, "lp_steps": 3}
 WORDS = ("--restarts", "1", "--gradient-steps", "15", "--lp-steps", "3")
 
 
@@ -138,7 +139,7 @@ def test_scale_is_a_radius_for_each_feature():
 
 
 def test_events():
-    heard = []
+    heard: list[Any] = []
     results = audit(DIGITS, *some(), eps=0.05, time_limit=20.0, on_event=heard.append)
     assert isinstance(heard[0], Started)
     assert (heard[0].inputs, heard[0].known) == (6, ())
@@ -150,7 +151,7 @@ def test_events():
 
 
 def test_what_is_resumed_is_known_from_the_start(tmp_path):
-    heard = []
+    heard: list[Any] = []
     for _ in range(2):
         attack(DIGITS, *some(), eps=0.05, out=tmp_path / "run", on_event=heard.append, **FEW)
     first, second = (event for event in heard if isinstance(event, Started))

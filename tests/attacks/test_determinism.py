@@ -26,7 +26,7 @@ def test_neighbours_and_order(norm, eps):
     whole = fingerprints(outcomes_of(model, x, y, SOME, norm, eps, **FEW))
     back = fingerprints(outcomes_of(model, x, y, SOME[::-1], norm, eps, **FEW))
     assert back == whole
-    alone = {}
+    alone: dict[int, tuple[object, ...]] = {}
     for i in SOME:
         alone |= fingerprints(outcomes_of(model, x, y, [i], norm, eps, **FEW))
     assert alone == whole
@@ -104,7 +104,7 @@ def test_widths(tmp_path, width):
     y = plain_outputs(path, x).argmax(axis=1)
     for eps in (0.1, None):
         whole = fingerprints(outcomes_of(model, x, y, range(5), "linf", eps, **FEW))
-        alone = {}
+        alone: dict[int, tuple[object, ...]] = {}
         for i in range(5):
             alone |= fingerprints(outcomes_of(model, x, y, [i], "linf", eps, **FEW))
         assert alone == whole
@@ -119,7 +119,7 @@ def test_larger_networks(name, norm, eps):
         x = (data["images"][:8].reshape(8, -1) / np.float32(255)).astype(np.float32)
         y = data["labels"][:8]
     whole = fingerprints(outcomes_of(model, x, y, range(8), norm, eps, **FEW))
-    alone = {}
+    alone: dict[int, tuple[object, ...]] = {}
     for i in range(8):
         alone |= fingerprints(outcomes_of(model, x, y, [i], norm, eps, **FEW))
     assert alone == whole

@@ -88,7 +88,13 @@ def test_all_points_with_radii_and_a_mask(tmp_path, norm):
     for row, label in zip(x, y, strict=True):
         mine = points[(classes != label) & (points[:, 3] == row[3])]
         known.append(distances(norm, mine / radii, row / radii).min(initial=np.inf))
-    given = {"eps": 1.0, "scale": radii, "grid": steps, "fixed": [3], "upper": [4, 1, 3, 0.5, 1]}
+    given: dict[str, Any] = {
+        "eps": 1.0,
+        "scale": radii,
+        "grid": steps,
+        "fixed": [3],
+        "upper": [4, 1, 3, 0.5, 1],
+    }
     features = InputSpecification.build(5, **given)
     for minimize in (False, True):
         result = attack(path, x, y, norm=norm, minimize=minimize, **given, **FEW)
@@ -219,7 +225,7 @@ def test_neighbours_and_order(minimize):
     features = InputSpecification.build(64, eps=np.full(64, 0.16), grid=1 / 16, fixed=[0, 9, 20])
     asked = {"features": features, "minimize": minimize, "restarts": 1, "gradient_steps": 10}
     whole = fingerprints(outcomes_of(model, x, y, [0, 4, 9], "linf", **asked))
-    alone = {}
+    alone: dict[int, tuple[object, ...]] = {}
     for i in (9, 4, 0):
         alone |= fingerprints(outcomes_of(model, x, y, [i], "linf", **asked))
     assert alone == whole

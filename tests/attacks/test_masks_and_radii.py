@@ -154,7 +154,7 @@ def test_the_smallest_radius_that_suffices(tmp_path, norm):
 @pytest.mark.parametrize("eps", [None, 0.5, "zeros"])
 def test_nothing_may_move(norm, eps):
     x, y = inputs(2)
-    given = {"fixed": np.ones(64, bool)} if eps != "zeros" else {}
+    given: dict[str, Any] = {"fixed": np.ones(64, bool)} if eps != "zeros" else {}
     if eps == "zeros":
         given, eps = {"scale": np.zeros(64)}, 1.0
     result = attack(digits()[0], x, y, eps=eps, norm=norm, **given, **FEW)
@@ -181,7 +181,7 @@ def test_neighbours_and_order(norm, minimize):
     asked = {"features": features, "minimize": minimize, **FEW}
     whole = fingerprints(outcomes_of(model, x, y, some, norm, **asked))
     back = fingerprints(outcomes_of(model, x, y, some[::-1], norm, **asked))
-    alone = {}
+    alone: dict[int, tuple[object, ...]] = {}
     for i in some:
         alone |= fingerprints(outcomes_of(model, x, y, [i], norm, **asked))
     assert back == whole == alone

@@ -149,7 +149,7 @@ def test_same_seed_same_result():
     more = weak | {"method": "lippa+mip"}
     whole = fingerprints(outcomes_of(model, x, y, range(30), "linf", 0.06, **more))
     assert whole != fingerprints(outcomes_of(model, x, y, range(30), "linf", 0.06, **weak))
-    alone = {}
+    alone: dict[int, tuple[object, ...]] = {}
     for i in range(30):
         alone |= fingerprints(outcomes_of(model, x, y, [i], "linf", 0.06, **more))
     assert alone == whole

@@ -13,7 +13,7 @@ from onnx_lippa.bounds.crown import BoundsTooLargeError
 from onnx_lippa.bounds.interval import Interval, IntervalAlgebra
 from onnx_lippa.ir.algebra import ConvGeometry, NumpyAlgebra
 from onnx_lippa.ir.layers.activation import Relu
-from onnx_lippa.spec import Conjunction, InputSet, LInf, UnsafeSet
+from onnx_lippa.spec import Conjunction, InputSet, LInf, StatedSet, UnsafeSet
 from tests.support.bounds import (
     NORMS,
     assert_contain,
@@ -89,7 +89,7 @@ def test_a_choice_is_decided_where_one_entry_is_above_the_others():
 def test_a_point_has_its_own_value(name):
     network = NETWORKS[name]()
     center = np.random.default_rng(0).uniform(-1, 1, network.input_size)
-    inputs = InputSet(center, LInf(), 0.0, center - 1, center + 1)
+    inputs = StatedSet(center, LInf(), 0.0, center - 1, center + 1)
     taken = operands(network, center[None])
     unsafe = UnsafeSet((Conjunction(np.eye(network.output_size)[:1], np.array([0.25])),))
     reached = unsafe.margins(network.forward(center[None]))[0]
@@ -113,7 +113,7 @@ def test_one_input_alone_is_the_one_of_the_batch(name):
         together = linear_bounds(network, sets)
         margins = linear_margins(network, sets, unsafe)
         for place in range(4):
-            alone = linear_bounds(network, [sets[place]])
+            alone = linear_bounds(network, sets[place : place + 1])
             for layer in range(len(alone.lower)):
                 for mine, theirs in (
                     (alone.lower[layer][0], together.lower[layer][place]),
@@ -127,7 +127,7 @@ def test_one_input_alone_is_the_one_of_the_batch(name):
 
 def test_the_first_layer_is_exact():
     network = mlp(0, (3, 6, 2))
-    inputs = InputSet(np.full(3, 0.4), LInf(), 0.3, np.zeros(3), np.ones(3))
+    inputs = StatedSet(np.full(3, 0.4), LInf(), 0.3, np.zeros(3), np.ones(3))
     (taken,) = operands(network, grid(np.full(3, 0.1), np.full(3, 0.7), 2))
     for bounds in (interval_bounds(network, [inputs]), linear_bounds(network, [inputs])):
         np.testing.assert_allclose(bounds.lower[0][0], taken.min(axis=0), atol=1e-12)
@@ -140,7 +140,7 @@ def test_linear_bounds_see_what_cancels():
         (2,), dense(2, [[1, 2], [1, 2]], [0, 0]), dense(2, [[1, -1]], [0.5]), Relu((1,)),
         dense(1, [[1]], [0]),
     )  # fmt: skip
-    inputs = InputSet(np.zeros(2), LInf(), 1.0, -np.ones(2), np.ones(2))
+    inputs = StatedSet(np.zeros(2), LInf(), 1.0, -np.ones(2), np.ones(2))
     loose, tight = interval_bounds(network, [inputs]), linear_bounds(network, [inputs])
     np.testing.assert_allclose([loose.lower[0].item(), loose.upper[0].item()], [-5.5, 6.5])
     np.testing.assert_allclose([tight.lower[0].item(), tight.upper[0].item()], 0.5, atol=1e-12)
@@ -238,7 +238,7 @@ def test_unbounded_inputs_have_no_bounds():
     """Infinite, not a number: nothing is claimed of what depends on them."""
     network = mlp(0, (3, 5, 4, 2))
     infinite = np.full(3, np.inf)
-    inputs = InputSet(np.zeros(3), LInf(), np.inf, -infinite, infinite)
+    inputs = StatedSet(np.zeros(3), LInf(), np.inf, -infinite, infinite)
     unsafe = UnsafeSet.misclassification(0, 2)
     for bounds in (interval_bounds(network, [inputs]), linear_bounds(network, [inputs])):
         assert_contain(bounds, 0, network, 1e6 * np.random.default_rng(0).normal(size=(50, 3)))

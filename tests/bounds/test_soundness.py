@@ -153,7 +153,8 @@ class Unknown(PiecewiseLayer):
 )
 def test_unknown_kinds_are_bounded_by_constants(inner, norm):
     generator = np.random.default_rng(0)
-    source = {ReduceMax: (2, 3), Select: (3, 2)}.get(type(inner), (6,))
+    shapes: dict[type[PiecewiseLayer], tuple[int, ...]] = {ReduceMax: (2, 3), Select: (3, 2)}
+    source = shapes.get(type(inner), (6,))
     outputs = int(np.prod(inner.shape))
     network = chain(
         (4,), random_dense(generator, 4, 6), Reshape((6,), source), Unknown(inner),

@@ -11,7 +11,7 @@ import onnx_lippa
 from onnx_lippa.cli.app import COMMANDS
 from onnx_lippa.errors import FalseClaimError
 from tests.support.attacks import DIGITS
-from tests.support.commands import command, spawned
+from tests.support.commands import command, opened, spawned
 
 
 @pytest.mark.parametrize("one", COMMANDS, ids=lambda one: one.name)
@@ -86,7 +86,7 @@ def test_every_end_has_a_sentence_and_a_code(monkeypatch, error, code, said):
 def test_output_that_nobody_reads():
     """``onnx-lippa inspect ... | head -1`` is no false claim."""
     process = spawned("inspect", DIGITS)
-    process.stdout.close()
+    opened(process.stdout).close()
     assert process.wait(30) == 141
-    assert "Traceback" not in process.stderr.read()
-    process.stderr.close()
+    assert "Traceback" not in opened(process.stderr).read()
+    opened(process.stderr).close()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.commands import JsonProcess
 from tests.support.graphs import saved
 from tests.support.hostile import ACCEPTED, MODELS
 from tests.support.shared_files import each_shared_file
@@ -58,26 +57,17 @@ class Server:
     """Runs command lines in forks of a process that has imported everything already."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self._folder, self._process = folder, JsonProcess(SERVER)
+        self.close = self._process.close
 
     def run(self, *words: str) -> tuple[int, str, str]:
         """Exit code, output and errors; fails where it took too long or too much."""
         out = self._folder / "said"
-        self._process.stdin.write(json.dumps([list(words), str(out)]) + "\n")
-        self._process.stdin.flush()
-        code, seconds, memory = json.loads(self._process.stdout.readline())
+        code, seconds, memory = self._process.ask([words, str(out)])
         said = [Path(f"{out}.{name}").read_bytes().decode() for name in ("out", "err")]
         assert seconds < SECONDS, said
         assert memory < MEMORY, said
         return code, *said
-
-    def close(self) -> None:
-        self._process.stdin.close()
-        self._process.stdout.close()
-        assert self._process.wait(30) == 0
 
 
 @pytest.fixture(scope="module")

@@ -103,7 +103,7 @@ def test_inside_a_solver(name):
         np.ones(2), np.zeros(2), np.ones(2),
         Rows(sp.csr_array(np.ones((1, 2))), np.array([0.5]), np.array([np.inf])),
     )  # fmt: skip
-    session, sent = make_solver(name).open(program), []
+    session, sent = make_solver(name).open(program), list[int]()
     package = os.path.dirname(np.__file__).rsplit(os.sep, 1)[0]
 
     def watch(frame, event, argument):

@@ -52,11 +52,12 @@ def test_every_option_says_what_it_is_in_one_sentence(one):
     """Its panel is one that the help text has, and flags have no --no-FLAG."""
     for parameter in signature(one.function()).parameters.values():
         (info,) = [i for i in get_args(parameter.annotation) if isinstance(i, ParameterInfo)]
+        assert info.help is not None
         assert info.help.endswith((".", "?"))
         if isinstance(info, OptionInfo):
             assert info.rich_help_panel in PANELS
             is_flag = isinstance(parameter.default, bool)
-            assert not is_flag or info.default.startswith("--")
+            assert not is_flag or str(info.default).startswith("--")
 
 
 @pytest.mark.parametrize(
@@ -96,6 +97,7 @@ def test_lists_of_features(text):
 def test_masks(tmp_path, mask):
     np.save(tmp_path / "mask.npy", mask)
     read = fixed_from(str(tmp_path / "mask.npy"))
+    assert isinstance(read, np.ndarray)
     assert read.dtype == np.bool_
     assert read.ravel().tolist() == [True, False, True]
 
@@ -127,7 +129,7 @@ def test_a_scale_is_a_radius_for_each_feature(tmp_path):
     """A file of radii is a scale with the radius 1; with a scale there are curves."""
     np.save(tmp_path / "scale.npy", np.linspace(0.05, 0.4, D))
     scale, first = tmp_path / "scale.npy", ("--first", 4)
-    found = []
+    found: list[list[str]] = []
     for words in (("--eps", scale), ("--eps", 1, "--scale", scale)):
         out = tmp_path / str(len(found))
         ended = command("attack", DIGITS, *words, *first, *FEW, "--out", out)

@@ -23,6 +23,7 @@ def test_bytes_and_channel_axes(x, shape):
 def test_labels_in_a_column(y):
     inputs, labels = convert_arrays(np.zeros((2, 5)), y, (5,), np.dtype(np.float64))
     assert inputs.dtype == np.float64
+    assert labels is not None
     assert labels.dtype == np.int64
     assert labels.tolist() == [3, 1]
 
@@ -30,6 +31,7 @@ def test_labels_in_a_column(y):
 def test_a_single_input_and_its_label():
     inputs, labels = convert_arrays([0.25, 0.5], 1, (2,))
     assert inputs.tolist() == [[0.25, 0.5]]
+    assert labels is not None
     assert labels.tolist() == [1]
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import struct
-import subprocess
 import sys
 import zlib
 
@@ -21,6 +19,7 @@ from onnx_lippa.cli.options import values_from
 from onnx_lippa.data import files, open_data
 from onnx_lippa.errors import DamagedFolderError, InputError
 from onnx_lippa.runs.folder import read_witnesses
+from tests.support.commands import JsonProcess
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
 HUGE = 4_200_000_000
@@ -53,21 +52,15 @@ for line in sys.stdin:
 def reader():
     """A function that opens a file in a process with little memory: what it holds, or why not."""
     code = READER.replace("MEMORY", str(MEMORY)).replace("WIDTH", str(WIDTH))
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    process = JsonProcess(code)
 
     def read(path, first=None):
-        process.stdin.write(json.dumps([str(path), first]) + "\n")
-        process.stdin.flush()
-        said, seconds = json.loads(process.stdout.readline())
+        said, seconds = process.ask([str(path), first])
         assert seconds < SECONDS
         return said
 
     yield read
-    process.stdin.close()
-    process.stdout.close()
-    assert process.wait(30) == 0
+    process.close()
 
 
 def zeros(beginning: bytes, count: int) -> bytes:

@@ -13,7 +13,8 @@ from tests.support.layers import check_model
 def random_dag(seed: int) -> tuple[onnx.ModelProto, int]:
     """A graph in which any tensor may be used any number of times, and its live steps."""
     generator = np.random.default_rng(seed)
-    widths, nodes, constants = {"x": 3}, [], {}
+    widths, constants = {"x": 3}, {}
+    nodes: list[onnx.NodeProto] = []
 
     def new(op: str, inputs: list[str], width: int, **attributes: Any) -> None:
         name = f"t{len(nodes)}"

@@ -40,6 +40,7 @@ def test_vector_jacobian_products_of_every_value(name):
     for start, value in enumerate(values):
         u = generator.normal(size=value.shape)
         pulled = transpose_pass(ALGEBRA, net.steps, states, start, u)
+        assert pulled is not None
         left = np.sum((pulled * w).reshape(2, -1), axis=1)
         right = np.sum((u * (moved[start] - value)).reshape(2, -1), axis=1)
         np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-14)

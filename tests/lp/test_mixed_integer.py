@@ -87,6 +87,7 @@ def test_changes_in_place(name: str) -> None:
     session = make_mip_solver(name).open(random_mixed(generator, binaries=4))
     seen = set()
     for _ in range(4):
+        assert session.program.integers is not None
         n, continuous = session.program.variables, ~session.program.integers
         session.change_cost(generator.normal(size=n))
         seen.add(assert_solves(session))

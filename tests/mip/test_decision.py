@@ -47,6 +47,7 @@ def test_decisions(settings: MipSettings, seed: int) -> None:
         answer = decide(reduced, [disjunct], settings)
         if wanted < 0:
             assert answer.ending is Ending.UNSAFE
+            assert answer.x is not None
             margin = disjunct.margins(reduced.forward(answer.x[None]))[0]
             assert answer.margin == pytest.approx(float(margin), abs=1e-12)
             assert margin < 0

@@ -17,7 +17,8 @@ def graph(nodes, inputs="", outputs="o"):
     kinds = {"i": TensorProto.INT64, "ci": TensorProto.BOOL, "co": TensorProto.BOOL}
 
     def value(name):
-        kind, shape = kinds.get(name, TensorProto.FLOAT), [] if name in kinds else None
+        kind = kinds.get(name, TensorProto.FLOAT)
+        shape: list[int] | None = [] if name in kinds else None
         return helper.make_tensor_value_info(name, kind, shape)
 
     return helper.make_graph(

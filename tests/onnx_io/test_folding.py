@@ -31,11 +31,10 @@ def test_chain_on_weights():
         node("Cast", "b", "c", to=1),
         node("Gemm", "x c", "y"),
     ]
-    constants = {"w": normal(1, 4, 3), "half": np.float32(0.5)}
-    network = check_model(graph_model(nodes, (3,), constants))
+    w = normal(1, 4, 3)
+    network = check_model(graph_model(nodes, (3,), {"w": w, "half": np.float32(0.5)}))
     assert steps_of(network) == ["Gemm"]
-    x = np.eye(3)
-    np.testing.assert_allclose(network.forward(x), 0.5 * constants["w"].T)
+    np.testing.assert_allclose(network.forward(np.eye(3)), 0.5 * w.T)
 
 
 @pytest.mark.parametrize("ir_version", [3, 4, 6, 8])

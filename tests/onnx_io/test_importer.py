@@ -376,6 +376,7 @@ def test_inspection_gives_the_network(tmp_path):
 def test_inspection_gives_the_problems_instead_of_raising_them(tmp_path):
     seen = inspect(saved(graph_model([node("Sin", "x", "y")], (3,)), tmp_path))
     assert seen.network is None
+    assert seen.problem is not None
     assert [problem.op for problem in seen.problem.problems] == ["Sin"]
     assert seen.interface.sample_shape == (3,)
 

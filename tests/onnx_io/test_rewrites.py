@@ -79,7 +79,7 @@ def test_pieces_are_straight_and_give_the_positions_back(indices):
     st.one_of(
         st.lists(st.integers(-1, 4), min_size=1, max_size=7),
         st.builds(
-            lambda before, steps, after: [-1] * before + list(range(5))[steps] + [-1] * after,
+            lambda before, steps, after: [-1] * before + [*range(*steps.indices(5))] + [-1] * after,
             st.integers(0, 2),
             st.sampled_from([slice(a, b, c) for a in (None, 3, 4) for b in (None, 1, 2)
                              for c in (1, 2, -1, -2, -3)]),

@@ -132,6 +132,7 @@ def test_a_model_is_the_same_with_and_without(tmp_path):
 def test_problems_come_back(tmp_path):
     path = saved(graph_model([node("Sin", "x", "y")], (4,)), tmp_path)
     found = inspect(path, limits=LoadLimits())
+    assert found.problem is not None
     assert [problem.op for problem in found.problem.problems] == ["Sin"]
     assert found.network is None
 

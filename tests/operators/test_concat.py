@@ -17,7 +17,7 @@ def test_every_opset(opset):
 
 def branches(shapes, axis, parts=None):
     """Products of the input, reshaped, one behind the other."""
-    nodes, constants = [], {}
+    nodes, constants = [], dict[str, object]()
     for i, shape in enumerate(shapes):
         constants |= {f"w{i}": normal(i, 2, *shape).reshape(2, -1), f"s{i}": [-1, *shape]}
         nodes += [

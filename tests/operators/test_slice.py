@@ -123,7 +123,11 @@ def test_between_other_layers():
         node("Gemm", "d u", "f"),
         node("Add", "e f", "y"),
     ]
-    constants = {"w": normal(1, 3, 6), "v": normal(2, 4, 2), "u": normal(3, 3, 2)}
+    constants: dict[str, object] = {
+        "w": normal(1, 3, 6),
+        "v": normal(2, 4, 2),
+        "u": normal(3, 3, 2),
+    }
     constants |= {"one": [1], "two": [2], "far": [FAR], "low": [-FAR], "back": [-2]}
     check_model(graph_model(nodes, (3,), constants))
 

@@ -32,7 +32,7 @@ from tests.support.attacks import (
     outcomes_of,
     solve_in_workers,
 )
-from tests.support.commands import group_lives, wait_until
+from tests.support.commands import group_lives, opened, wait_until
 from tests.support.faults import FaultySpecification, count_threads
 from tests.support.paths import ROOT
 
@@ -213,7 +213,7 @@ def test_a_parent_that_is_killed_leaves_no_worker(tmp_path):
         [sys.executable, script], stdout=subprocess.PIPE, text=True, cwd=ROOT,
         env={**os.environ, "PYTHONPATH": os.fspath(ROOT)}, start_new_session=True,
     )  # fmt: skip
-    assert parent.stdout.readline() == "0\n"
+    assert opened(parent.stdout).readline() == "0\n"
     time.sleep(1.0)  # the others have begun
     parent.kill()
     parent.communicate()

@@ -22,6 +22,7 @@ from onnx_lippa.runs.files import (
     unseal_line,
     whole_lines,
 )
+from tests.support.commands import opened
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX files")
 
@@ -131,7 +132,7 @@ def test_a_lock_dies_with_its_process(tmp_path):
         [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True,
         cwd=os.fspath(pytest.importorskip("tests.support.commands").ROOT),
     )  # fmt: skip
-    assert process.stdout.readline() == "held\n"
+    assert opened(process.stdout).readline() == "held\n"
     with pytest.raises(InputError, match="in use by another run"):
         FolderLock(tmp_path)
     process.kill()

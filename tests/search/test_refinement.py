@@ -46,8 +46,8 @@ def test_no_bound_is_tighter_than_the_truth(power):
         lower[0, 2] = lower[0, 3] = 0.0
         signs = decide_signs(lower, upper)
         refiner.run(np.array([2]), lower, upper, signs, np.ones((1, 5)), 32)
-        assert Fraction(lower[0, 4]) <= min(left, 0)
-        assert Fraction(upper[0, 4]) >= max(left, 0)
+        assert Fraction(lower[0, 4]) <= min(left, Fraction(0))
+        assert Fraction(upper[0, 4]) >= max(left, Fraction(0))
         assert upper[0, 4] <= 1e-3 * 10.0 ** (2 * power)
 
 

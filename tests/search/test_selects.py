@@ -55,7 +55,8 @@ def random_pieces(seed: int, d: int, widths: tuple[int, ...], slope: float) -> l
 
 
 def network_of(d: int, pieces: list[Piece]) -> Network:
-    steps, value = [], 0
+    value = 0
+    steps: list[tuple[Layer, tuple[int, ...]]] = []
     for piece in pieces:
         inputs, outputs = piece.d[0].shape[1], len(piece.d[0])
         first = len(steps) + 1

@@ -35,7 +35,7 @@ def input_set(center, norm: Norm, eps: float, lower=0.0, upper=1.0) -> InputSet:
 @example(data=[(0.9, 1.0), (0.1, -1.0), (0.3, 1.0)], eps=0.1)
 @example(data=[(0.5, 1.0)] * 8, eps=0.05)
 @example(data=[(0.0, 1.0), (1.0, -1.0)], eps=1e-9)
-def test_stored_points_are_in_the_set(norm: Norm, data: list, eps: float) -> None:
+def test_stored_points_are_in_the_set(norm: Norm, data: list[float], eps: float) -> None:
     center, push = (np.array(column) for column in zip(*data, strict=True))
     inputs = input_set(center, norm, eps)
     stored = inputs.to_model_type(inputs.center + push * eps)
@@ -65,7 +65,7 @@ def test_stored_points_of_an_image_are_in_the_set_and_near(norm: Norm, eps: floa
 @given(data=st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=12), eps=EPS)
 @example(data=[(1.0, 1e-12), (0.5, 0.5)], eps=1.0)
 @example(data=[(0.75, 3e-10), (0.1, 0.2)], eps=2.0)
-def test_points_of_the_set_are_stored_unchanged(norm: Norm, data: list, eps: float) -> None:
+def test_points_of_the_set_are_stored_unchanged(norm: Norm, data: list[float], eps: float) -> None:
     center, other = (np.array(column) for column in zip(*data, strict=True))
     inputs = input_set(center, norm, eps)
     x = other.astype(np.float32)
@@ -84,7 +84,7 @@ def test_points_of_the_set_are_stored_unchanged(norm: Norm, data: list, eps: flo
     eps=EPS,
 )
 def test_stored_points_respect_a_box_that_float32_cannot_hold(
-    norm: Norm, data: list, eps: float
+    norm: Norm, data: list[float], eps: float
 ) -> None:
     center, below, above, push = (np.array(column) for column in zip(*data, strict=True))
     inputs = input_set(center, norm, eps, center - below, center + above)

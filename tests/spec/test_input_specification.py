@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def test_fixed_features(norm: Norm, eps, fixed) -> None:
     np.testing.assert_array_equal(inputs.lower, [0.0, 0.5, 0.0])
     np.testing.assert_array_equal(inputs.upper, [1.0, 0.5, 1.0])
     assert inputs.free_features == 2
-    assert inputs.distance(CLEAN + np.float32([0.125, 0, 0])) == pytest.approx(
+    assert inputs.distance(CLEAN + np.array([0.125, 0, 0], np.float32)) == pytest.approx(
         0.125 / (eps[0] if isinstance(eps, tuple) else 1.0)
     )
     moved = CLEAN.copy()
@@ -100,7 +101,7 @@ def test_eps_and_scale_are_separate(norm: Norm) -> None:
     assert everywhere.scale == (0.5, 0.5, 0.5)
     measured = InputSpecification.build(3, scale=scale).input_set(CLEAN, norm)
     assert measured.eps == math.inf
-    assert measured.distance(CLEAN + np.float32([0.125, 0, 0])) == pytest.approx(0.25)
+    assert measured.distance(CLEAN + np.array([0.125, 0, 0], np.float32)) == pytest.approx(0.25)
 
 
 def test_radii_per_feature_are_a_scale() -> None:
@@ -164,7 +165,7 @@ def test_they_survive_json_and_compare() -> None:
         ({"eps": [True, False, True]}, "type bool"),
     ],
 )
-def test_refused(given: dict, says: str) -> None:
+def test_refused(given: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=says):
         InputSpecification.build(3, **given)
 

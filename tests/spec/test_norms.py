@@ -121,7 +121,7 @@ def test_steepest_descent_is_a_unit_step_downhill(
     norm: Norm, d: int, dtype: type, scale: float
 ) -> None:
     generator = np.random.default_rng(8)
-    gradient = (scale * generator.normal(size=(20, d))).astype(dtype)
+    gradient: np.ndarray = (scale * generator.normal(size=(20, d))).astype(dtype)
     steps = norm.steepest_descent(gradient.copy())
     assert steps.dtype == dtype
     for step, slope in zip(steps.astype(np.float64), gradient.astype(np.float64), strict=True):

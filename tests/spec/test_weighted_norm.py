@@ -95,7 +95,7 @@ def test_all_features_at_their_edge() -> None:
     eps=st.sampled_from([1.0, 0.3, 0.0]),
 )
 @example(data=[(0.1, 3.0), (0.0, 1.0), (1e-12, 1.0)], eps=1.0)
-def test_stored_points_are_in_the_set(norm: Norm, data: list, eps: float) -> None:
+def test_stored_points_are_in_the_set(norm: Norm, data: list[float], eps: float) -> None:
     units, shift = (np.array(column) for column in zip(*data, strict=True))
     clean = np.linspace(0.1, 0.9, len(units)).astype(np.float32)
     inputs = InputSpecification(eps=1.0, scale=tuple(units)).input_set(clean, norm).with_eps(eps)
@@ -112,7 +112,7 @@ def test_stored_points_are_in_the_set(norm: Norm, data: list, eps: float) -> Non
 @EACH_NORM
 @EXACT
 @given(data=st.lists(st.tuples(UNITS, SHIFTS), min_size=1, max_size=8))
-def test_distances_are_those_of_the_quotients(norm: Norm, data: list) -> None:
+def test_distances_are_those_of_the_quotients(norm: Norm, data: list[float]) -> None:
     units, shift = (np.array(column) for column in zip(*data, strict=True))
     scaled, free = WeightedNorm(norm, units), units > 0
     if np.any(shift[~free] != 0):
@@ -169,8 +169,8 @@ def test_steps_and_duals(norm: Norm) -> None:
     for dtype in (np.float32, np.float64):
         units = random_units(generator, 40)
         scaled = WeightedNorm(norm, units)
-        gradient = generator.normal(size=(6, 40)).astype(dtype)
-        steps = scaled.steepest_descent(gradient.copy())
+        gradient: np.ndarray = generator.normal(size=(6, 40)).astype(dtype)
+        steps: np.ndarray = scaled.steepest_descent(gradient.copy())
         assert steps.dtype == dtype
         assert not steps[:, units == 0].any()
         fall = -(steps.astype(np.float64) * gradient).sum(axis=1)
@@ -208,7 +208,7 @@ def test_extreme_units_stay_in_range(norm: Norm, dtype: type) -> None:
     """No overflow, no division by zero, nothing that is not a number."""
     units = np.array([1e-300, 1e-50, 1e-30, 1e-3, 1.0, 1e30, 1e250, 0.0])
     scaled = WeightedNorm(norm, units)
-    center = np.linspace(0, 1, 8).astype(dtype)[None]
+    center: np.ndarray = np.linspace(0, 1, 8).astype(dtype)[None]
     project = scaled.projector(
         center, np.ones(1, dtype=dtype), np.zeros(8, dtype=dtype), np.ones(8, dtype=dtype)
     )

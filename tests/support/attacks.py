@@ -263,6 +263,7 @@ def check_features(
         if features.scale is not None:
             assert np.all(exact[eps == 0] == start[eps == 0])
             distance = plain_distance(norm, exact[eps > 0], start[eps > 0], eps[eps > 0])
+            assert features.eps is not None
             assert distance <= features.eps
         else:
             distance = plain_distance(norm, exact, start)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import time
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from unittest import mock
 
 from onnx_lippa.cli.main import main
@@ -60,6 +61,32 @@ def spawned(*arguments: object, **options: Any) -> subprocess.Popen[str]:
         start_new_session=True,
         **options,
     )
+
+
+def opened(stream: IO[str] | None) -> IO[str]:
+    """A pipe of a process, which is there."""
+    assert stream is not None
+    return stream
+
+
+class JsonProcess:
+    """A script in a process of its own, which answers each line of JSON with another."""
+
+    def __init__(self, script: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def ask(self, question: object) -> Any:
+        stream = opened(self._process.stdin)
+        stream.write(json.dumps(question) + "\n")
+        stream.flush()
+        return json.loads(opened(self._process.stdout).readline())
+
+    def close(self) -> None:
+        opened(self._process.stdin).close()
+        opened(self._process.stdout).close()
+        assert self._process.wait(30) == 0
 
 
 def contents(folder: Path) -> dict[str, bytes]:

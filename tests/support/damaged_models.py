@@ -118,7 +118,8 @@ def random_graph(generator: np.random.Generator) -> bytes:
         shape = [int(generator.choice([1, *sample])) for _ in range(rank)]
         constants[f"c{place}"] = generator.normal(size=shape).astype(np.float32)
     constants["s"] = np.array(generator.choice([[0, -1], [-1, 2], [1, -1], [2, 3]]))
-    names, nodes = ["x", *constants], []
+    names = ["x", *constants]
+    nodes: list[onnx.NodeProto] = []
     for place in range(int(generator.integers(1, 6))):
         op = str(generator.choice(_OPS))
         inputs = [str(generator.choice(names)) for _ in range(_ARITIES.get(op, 1))]
@@ -196,7 +197,7 @@ def _change_weight(generator: np.random.Generator, graph: onnx.GraphProto) -> No
     shape = shapes[generator.integers(len(shapes))]
     kinds = [np.float32, np.float32, np.float32, np.float64, np.int64, np.bool_]
     kind = kinds[generator.integers(len(kinds))]
-    value = (1e3 * generator.normal(size=shape)).astype(kind)
+    value: np.ndarray = (1e3 * generator.normal(size=shape)).astype(kind)
     tensor.CopyFrom(numpy_helper.from_array(np.asarray(value), tensor.name))
 
 

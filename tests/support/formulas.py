@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ DECIMAL = st.sampled_from(
 COEFFICIENTS = st.sampled_from([Fraction(n) for n in (1, -1, 1, -1, 2, -3)] + [Fraction(1, 2)])
 
 
-def terms(count: int, least: int, most: int) -> st.SearchStrategy[tuple]:
+def terms(count: int, least: int, most: int) -> st.SearchStrategy[tuple[tuple[int, Fraction], ...]]:
     indices = st.lists(st.integers(0, count - 1), min_size=least, max_size=most, unique=True)
     return indices.flatmap(
         lambda chosen: st.tuples(*[st.tuples(st.just(i), COEFFICIENTS) for i in chosen])
@@ -58,7 +59,7 @@ def nested(atoms: st.SearchStrategy[Formula]) -> st.SearchStrategy[Formula]:
 @st.composite
 def points(draw: st.DrawFn, size: int) -> np.ndarray:
     """Vectors of floats on, just above and just below the numbers of the formulas."""
-    dtype = draw(st.sampled_from([np.float32, np.float64]))
+    dtype: Any = draw(st.sampled_from([np.float32, np.float64]))
     values = []
     for _ in range(size):
         value = dtype(float(draw(st.one_of(DYADIC, DECIMAL))))

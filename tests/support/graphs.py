@@ -170,7 +170,7 @@ def label_of(model: Model, x: np.ndarray) -> int:
 
 def dense_model(layers: list[tuple[np.ndarray, np.ndarray]]) -> Model:
     """Gemm layers with ReLUs between them."""
-    constants, nodes = {}, []
+    constants, nodes = dict[str, np.ndarray](), []
     for i, (weight, bias) in enumerate(layers):
         constants |= {f"w{i}": weight.astype(np.float32), f"b{i}": bias.astype(np.float32)}
         last = i == len(layers) - 1

@@ -29,7 +29,7 @@ def one_hidden_layer(seed: int) -> list[Layer]:
 
 def layers_file(folder: Path, layers: list[Layer], name: str = "model.onnx") -> Path:
     """Two dense layers with a ReLU between them as an ONNX file."""
-    constants = {}
+    constants: dict[str, np.ndarray] = {}
     for place, (weight, bias) in enumerate(layers):
         constants |= {f"w{place}": weight, f"b{place}": bias.astype(np.float32)}
     nodes = [

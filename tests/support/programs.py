@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -105,7 +106,7 @@ def random_mixed(generator: np.random.Generator, binaries: int = 5) -> Program:
     return Program(generator.normal(size=n), lower, upper, rows, integers=integers)
 
 
-def every_assignment(program: Program) -> itertools.product:
+def every_assignment(program: Program) -> Iterator[tuple[int, ...]]:
     """All values of the integers."""
     whole = np.flatnonzero(program.integers)
     ranges = [

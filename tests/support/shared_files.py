@@ -23,8 +23,9 @@ def needs_shared(path: str) -> pytest.MarkDecorator:
 
 def each_shared_file(pattern: str) -> pytest.MarkDecorator:
     """Runs a test on each file, as ``path``; it is skipped where none fits the pattern."""
-    missing = pytest.param(None, marks=pytest.mark.skip(reason=_NEEDS + pattern))
-    paths = sorted(SHARED.glob(pattern)) or [missing]
+    paths: list[object] = [*sorted(SHARED.glob(pattern))]
+    if not paths:
+        paths = [pytest.param(None, marks=pytest.mark.skip(reason=_NEEDS + pattern))]
     return pytest.mark.parametrize("path", paths, ids=lambda path: path and path.name)
 
 

@@ -37,7 +37,7 @@ class Tiny:
         return self.layers[-1][0].shape[0]
 
     def model(self) -> Model:
-        nodes, constants, value = [], {}, "x"
+        nodes, constants, value = [], dict[str, np.ndarray](), "x"
         for i, (weight, bias) in enumerate(self.layers):
             constants |= {f"w{i}": weight.T.astype(np.float32), f"b{i}": bias.astype(np.float32)}
             last = i == len(self.layers) - 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from onnx_lippa.spec import Formula
+from onnx_lippa.spec.formula import And
 from onnx_lippa.spec.vnnlib import Query, parse
 
 
@@ -20,7 +21,9 @@ def query(*assertions: str, inputs: int = 2, outputs: int = 2) -> Query:
 
 def formula(assertion: str) -> Formula:
     """The formula of one assertion over X_0, X_1, Y_0, Y_1."""
-    (part,) = query(assertion).formula.parts
+    found = query(assertion).formula
+    assert isinstance(found, And)
+    (part,) = found.parts
     return part
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 import onnx_lippa
 from onnx_lippa import Verdict
+from onnx_lippa.api.options import NormName
 from tests.torture.trial import Ending, Trial
 from tests.torture.truth import file_of, least_distance, outputs_of, random_layers
 
@@ -43,7 +44,7 @@ def run(seed: int) -> list[Trial]:
 
 
 def _asked(
-    seed: int, model: onnx_lippa.Model, x: np.ndarray, label: int, norm: str, eps: float,
+    seed: int, model: onnx_lippa.Model, x: np.ndarray, label: int, norm: NormName, eps: float,
     exact: float, strict: float,
 ) -> Trial:  # fmt: skip
     note = f"{norm} eps={eps!r} exact={exact!r} strict={strict!r}"
@@ -66,7 +67,7 @@ def _asked(
 
 
 def _nearest(
-    seed: int, model: onnx_lippa.Model, x: np.ndarray, label: int, norm: str, exact: float,
+    seed: int, model: onnx_lippa.Model, x: np.ndarray, label: int, norm: NormName, exact: float,
     strict: float,
 ) -> Trial:  # fmt: skip
     note = f"{norm} minimal distance, exact={exact!r}"

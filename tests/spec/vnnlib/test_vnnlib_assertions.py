@@ -32,7 +32,7 @@ FORMULAS = nested(st.one_of(bounds(NUMBERS), joint_rows(NUMBERS, True), joint_ro
 ONE = Fraction(1)
 
 
-def x(i: int, coefficient: int | str = 1) -> tuple:
+def x(i: int, coefficient: int | str = 1) -> tuple[tuple[int, Fraction]]:
     return ((i, Fraction(coefficient)),)
 
 
@@ -79,7 +79,9 @@ def test_comparisons(text, expected):
     ],
 )  # fmt: skip
 def test_numbers_are_exact(number, value):
-    assert formula(f"(<= X_0 {number})").bound == Fraction(value)
+    found = formula(f"(<= X_0 {number})")
+    assert isinstance(found, Comparison)
+    assert found.bound == Fraction(value)
 
 
 def test_equality():
@@ -187,8 +189,12 @@ def test_all_assertions_hold_together():
 
 def test_lines_are_kept():
     text = f"; first\n{declared(1, 1)}\n\n(assert (and\n (<= X_0 1)\n (>=\n X_0 0)))"
-    ((left, right),) = [part.parts for part in parse(text, "p").formula.parts]
-    assert (left.line, right.line) == (5, 6)
+    found = parse(text, "p").formula
+    assert isinstance(found, And)
+    (both,) = found.parts
+    assert isinstance(both, And)
+    lines = [part.line for part in both.parts if isinstance(part, Comparison)]
+    assert lines == [5, 6]
 
 
 @pytest.mark.parametrize(

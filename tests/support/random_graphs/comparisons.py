@@ -16,14 +16,16 @@ def leaky_by_where(draft: Draft, x: Tensor) -> str:
     line = draft.add("Mul", [x, draft.constant(slope)])
     if threshold:
         line = draft.add("Add", [line, draft.constant(threshold * (1 - slope))])
-    return draft.add("Where", [_truth(draft, x, mine), *draft.shuffled([x, line])])
+    either: list[Tensor | str] = [x, line]
+    return draft.add("Where", [_truth(draft, x, mine), *draft.shuffled(either)])
 
 
 def clip_by_where(draft: Draft, x: Tensor) -> str:
     """x up to a bound, or from one on, and the bound elsewhere."""
     draft.need(draft.opset >= 9)
     bound = draft.constant(draft.normal(*draft.broadcasting(x.shape), scale=0.5))
-    return draft.add("Where", [_truth(draft, x, bound), *draft.shuffled([x, bound])])
+    either: list[Tensor | str] = [x, bound]
+    return draft.add("Where", [_truth(draft, x, bound), *draft.shuffled(either)])
 
 
 def extreme_by_where(draft: Draft, x: Tensor) -> str:
