@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,7 +75,8 @@ def test_an_answer_in_a_folder_is_what_was_found(model, spec, tmp_path):
     assert again.answer is first.answer is Answer.SAT
     np.testing.assert_array_equal(again.x, first.x)
     np.testing.assert_array_equal(again.outputs, first.outputs)
-    assert again.x.dtype == first.x.dtype == np.float32
+    assert again.x is not None
+    assert again.x.dtype == np.float32
     assert again.found_by is first.found_by
 
 
@@ -86,7 +88,7 @@ def test_a_folder_needs_the_property_as_a_file(model, spec, tmp_path):
 
 
 def test_listeners_hear_what_is_proven_and_the_answer_at_the_end(model, spec):
-    heard = []
+    heard: list[Any] = []
     found = verify(model, spec(CASES), on_event=heard.append)
     assert found.answer is Answer.UNSAT
     assert heard[-1] is found

@@ -13,7 +13,7 @@ import pytest
 
 from onnx_lippa import replay
 from tests.support.attacks import DIGITS
-from tests.support.commands import FEW, command, spawned
+from tests.support.commands import FEW, command, lines, spawned, wait_for
 from tests.support.folders import read_records
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -21,21 +21,9 @@ QUESTION = ("attack", DIGITS, "--eps", "0.08", "--workers", "1")
 SLOW = ("--restarts", "60", "--gradient-steps", "200", "--lp-steps", "60")
 
 
-def lines(out) -> int:
-    path = out / "results.jsonl"
-    return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
 def kill(process) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-
-
-def wait_for(condition, process, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not condition() and process.poll() is None:
-        assert time.monotonic() < end, "nothing happens"
-        time.sleep(0.002)
 
 
 def stored(out) -> tuple[int, set[int]]:
@@ -49,7 +37,7 @@ def stored(out) -> tuple[int, set[int]]:
 
 def test_killed_and_continued(tmp_path):
     out = tmp_path / "run"
-    process = spawned(*QUESTION, "--first", "40", *SLOW, "--out", out)
+    process = spawned(*QUESTION, "--first", "12", *SLOW, "--out", out)
     wait_for(lambda: lines(out) >= 3, process)
     kill(process)
     held, lost = stored(out)
@@ -59,13 +47,13 @@ def test_killed_and_continued(tmp_path):
     assert (confirmed.inputs, confirmed.killed, confirmed.is_finished) == (held, True, False)
     ended = command("replay", out)
     assert (ended.code, ended.err) == (0, "")
-    assert f"unfinished: the run has not ended, or was killed; {held} of 40" in ended.out
+    assert f"unfinished: the run has not ended, or was killed; {held} of 12" in ended.out
     before = read_records(out / "results.jsonl")
-    ended = command(*QUESTION, "--first", "40", *SLOW, "--out", out)
+    ended = command(*QUESTION, "--first", "12", *SLOW, "--out", out)
     assert (ended.code, ended.err) == (0, "")
     assert read_records(out / "results.jsonl")[: len(before)] == before, "none is sought again"
     confirmed = replay(out)
-    assert (confirmed.inputs, confirmed.is_finished) == (40, True)
+    assert (confirmed.inputs, confirmed.is_finished) == (12, True)
     assert not (out / "journal.jsonl").exists()
 
 
@@ -79,10 +67,10 @@ def test_killed_before_the_first_result(tmp_path):
 
 def test_another_command_is_refused_after_a_kill(tmp_path):
     out = tmp_path / "run"
-    process = spawned(*QUESTION, "--first", "40", *SLOW, "--out", out)
+    process = spawned(*QUESTION, "--first", "12", *SLOW, "--out", out)
     wait_for(lambda: lines(out) >= 1, process)
     kill(process)
-    ended = command(*QUESTION, "--first", "39", *SLOW, "--out", out)
+    ended = command(*QUESTION, "--first", "11", *SLOW, "--out", out)
     assert ended.code == 2
     assert "another run" in ended.said
 
@@ -90,7 +78,7 @@ def test_another_command_is_refused_after_a_kill(tmp_path):
 def test_two_runs_at_once(tmp_path):
     """The second is refused while the first goes on, and let in once it is dead."""
     out = tmp_path / "run"
-    words = (*QUESTION, "--first", "40", *SLOW, "--out", out)
+    words = (*QUESTION, "--first", "12", *SLOW, "--out", out)
     process = spawned(*words)
     wait_for(lambda: lines(out) >= 1, process)
     ended = command(*words)

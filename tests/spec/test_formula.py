@@ -7,26 +7,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec import And, Comparison, Or, Property
 from onnx_lippa.spec.formula import MAX_ALTERNATIONS, Formula, flatten, holds
-from tests.support.formulas import (
-    DECIMAL,
-    DYADIC,
-    INPUTS,
-    OUTPUTS,
-    bounds,
-    joint_rows,
-    nested,
-    points,
-    truth,
-)
+from tests.support.formulas import FORMULAS, INPUTS, OUTPUTS, points, truth
 
 EXACT = settings(derandomize=True, deadline=None, max_examples=60)
-NUMBERS = st.one_of(DYADIC, DECIMAL)
-FORMULAS = nested(st.one_of(bounds(NUMBERS), joint_rows(NUMBERS, True), joint_rows(NUMBERS, False)))
 NOTHING = np.zeros(0)
 
 

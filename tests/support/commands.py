@@ -129,7 +129,7 @@ def wait_for(condition, process, seconds=60.0):
     while not condition():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end, "nothing happens"
-        time.sleep(0.05)
+        time.sleep(0.002)
 
 
 def lines(out) -> int:

@@ -102,3 +102,8 @@ def covered(asked: Property, x: np.ndarray, y: np.ndarray) -> bool:
         in_box(case, x) and any(satisfied(disjunct, values) for disjunct in case.unsafe.disjuncts)
         for case in asked.cases
     )
+
+
+NUMBERS = st.one_of(DYADIC, DECIMAL)
+FORMULAS = nested(st.one_of(bounds(NUMBERS), joint_rows(NUMBERS, True), joint_rows(NUMBERS, False)))
+"""Any of them, with any numbers."""

@@ -12,23 +12,10 @@ from hypothesis import strategies as st
 from onnx_lippa.spec import And, Comparison, Formula, Or
 from onnx_lippa.spec.formula import holds
 from onnx_lippa.spec.vnnlib import parse
-from tests.support.formulas import (
-    COEFFICIENTS,
-    DECIMAL,
-    DYADIC,
-    INPUTS,
-    OUTPUTS,
-    bounds,
-    joint_rows,
-    nested,
-    points,
-    truth,
-)
+from tests.support.formulas import COEFFICIENTS, FORMULAS, INPUTS, NUMBERS, OUTPUTS, points, truth
 from tests.support.vnnlib import declared, formula, query
 
 EXACT = settings(derandomize=True, deadline=None, max_examples=40)
-NUMBERS = st.one_of(DYADIC, DECIMAL)
-FORMULAS = nested(st.one_of(bounds(NUMBERS), joint_rows(NUMBERS, True), joint_rows(NUMBERS, False)))
 ONE = Fraction(1)
 
 
