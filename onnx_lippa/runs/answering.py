@@ -23,7 +23,7 @@ from onnx_lippa.runs.finding import (
     ignore,
     parse_counterexample,
 )
-from onnx_lippa.runs.identity import Place
+from onnx_lippa.runs.identity import FileLocation
 from onnx_lippa.runs.instances import Instance, InstanceResult
 from onnx_lippa.runs.instances_folder import ListFile, ListFolder
 from onnx_lippa.runs.processes import Died, Replied, WorkerPool
@@ -151,7 +151,7 @@ def _failure(
 def _open_folder(
     out: Path, instances: Sequence[Instance], base: Path, decider: Decider
 ) -> ListFolder:
-    place = Place.seen_from(out, base)
+    place = FileLocation.seen_from(out, base)
     return ListFolder(out, ListFile(tuple(instances), decider.options, __version__, place), base)
 
 

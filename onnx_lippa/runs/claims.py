@@ -1,4 +1,4 @@
-"""A finished run, re-checked from its files alone."""
+"""Checks the claims of a run from its files alone."""
 
 from __future__ import annotations
 
@@ -16,49 +16,49 @@ import numpy.typing as npt
 from onnx_lippa.arrays import Floats, InputRows, Integers
 from onnx_lippa.errors import DamagedFolderError, FalseClaimError
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.runs.files import reading
+from onnx_lippa.runs.files import explain_read_errors
 from onnx_lippa.runs.folder import (
     ADVERSARIALS,
     AGAIN,
     RESULTS,
     SUMMARY,
     StoredWitnesses,
-    read_kept,
+    check_records,
+    read_stored_results,
     read_witnesses,
-    require_sealed,
     summary_checksum,
 )
 from onnx_lippa.runs.identity import RunFile
 from onnx_lippa.runs.record import JOURNAL, Record, read_records
 from onnx_lippa.runs.summary import RunFacts, complete, summarise
 from onnx_lippa.spec import Problem, Specification, Targets, UnsafeSet, get_norm
-from onnx_lippa.witness import FoundBy, ProvedBy, Result, Verdict, Witness, check_stored
+from onnx_lippa.witness import FoundBy, ProvedBy, Verdict, Witness, check_stored
 
 _NOT_CHECKED: Final = ("versions",)
-"""Fields of a summary that neither the question nor the results determine."""
+"""Fields of a summary that neither options nor results determine."""
 _FACTS: Final = tuple(field.name for field in fields(RunFacts) if field.name != "features")
-"""The question's fields that a summary holds as they are."""
+"""Options that a summary holds unchanged."""
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a replay confirmed.
+    """The claims that a replay confirmed.
 
     Attributes:
-        inputs: results read.
-        adversarial: witnesses replayed.
-        misclassified: clean inputs confirmed to be misclassified.
-        robust: inputs that the run says are proven robust. A proof is not repeated by a replay.
-        requested: inputs of the run; more than ``inputs`` in one that was
-            interrupted or killed.
-        killed: whether the run has not ended: it is going on, or was killed.
-        lost: results left out, since a run of before there were journals was killed and had not
-            stored their witnesses.
-        parts: what was confirmed in each folder of a curve, by the folder's name.
-        what: what has results: inputs, or the instances of a list, where ``adversarial``
-            counts the answers ``sat`` and ``robust`` those that are ``unsat``.
-        bounded: adversarial inputs with a lower bound of their minimal distortion, whose proof is
-            not repeated either.
+        inputs: number of results.
+        adversarial: number of witnesses that were replayed.
+        misclassified: number of clean inputs that are misclassified.
+        robust: number of inputs that the run calls robust. A replay does not repeat their proofs.
+        requested: number of inputs of the run; more than ``inputs`` if it was interrupted or
+            killed.
+        killed: whether the run has not ended: it is still running, or was killed.
+        lost: number of results that are left out because an old version was killed before it stored
+            their witnesses.
+        parts: the claims in each folder of a curve, by the folder's name.
+        what: what is counted: inputs, or the instances of a list, where ``adversarial`` counts the
+            answers ``sat`` and ``robust`` the answers ``unsat``.
+        bounded: number of adversarial inputs with a lower bound of their minimal distortion, whose
+            proofs are not repeated either.
     """
 
     inputs: int
@@ -86,14 +86,14 @@ def check_run(
     inputs: InputRows,
     labels: Integers,
 ) -> Replayed:
-    """Checks every claim of a run: alone, in a batch, and in the batch of all witnesses.
+    """Checks every claim of a run. Witnesses are replayed alone, in a pair, and all in one batch.
 
-    A run that has not ended has fewer claims, those that its journal holds.
+    A run that has not ended has the claims in its journal.
 
     Args:
         path: the run's folder.
-        run: what ``run.json`` holds.
-        ended: the results of :func:`read_ended`.
+        run: the content of ``run.json``.
+        ended: the records of :func:`read_finished`.
         model: the model, freshly loaded.
         inputs: (n, d) the clean inputs, in the order of the run's indices.
         labels: (n,) their labels.
@@ -103,7 +103,7 @@ def check_run(
         FalseClaimError: the first claim that does not hold.
     """
     identity = run.identity
-    clean = _Clean(_specification(run), model, identity.indices, inputs, labels)
+    clean = _CleanInputs(_specification(run), model, identity.indices, inputs, labels)
     if ended is None:
         records, stored, lost = _in_progress(path, run, model)
     else:
@@ -115,7 +115,7 @@ def check_run(
     witnesses = _witnesses(model, stored, records, clean, run.is_old)
     if ended is not None:
         summary = _check_summary(path / SUMMARY, run, records, witnesses)
-        _check_seals(path, run, records, summary)
+        _check_checksums(path, run, records, summary)
     wrong = sum(record.verdict is Verdict.MISCLASSIFIED for record in records)
     proven = sum(record.verdict is Verdict.ROBUST for record in records)
     bounded = sum(bool(r.distance_bound) for r in records if r.verdict is Verdict.ADVERSARIAL)
@@ -125,28 +125,28 @@ def check_run(
     )  # fmt: skip
 
 
-def read_ended(path: Path, run: RunFile) -> list[Record] | None:
-    """The results of a run that has ended; None of one that goes on, or was killed.
+def read_finished(path: Path, run: RunFile) -> list[Record] | None:
+    """The records of a run that has ended; None if it is still running, or was killed.
 
     Raises:
         DamagedFolderError: the file is damaged.
-        FalseClaimError: results of inputs that the run does not have.
+        FalseClaimError: a record of an input that the run does not have.
     """
     is_killed = run.sealed is None or (path / JOURNAL).exists()
     if not (path / SUMMARY).exists() if run.is_old else is_killed:
         return None
     records, indices = read_records(path / RESULTS), set(run.identity.indices)
     for record in records:
-        _requirement(record.index)(record.index in indices, "the run was not asked about it")
+        _make_check(record.index)(record.index in indices, "the run has no such input")
     return records
 
 
 def _in_progress(
     path: Path, run: RunFile, model: Model
 ) -> tuple[list[Record], StoredWitnesses, int]:
-    """Results and witnesses of a run that has not ended, and how many lack their witness."""
-    listed = read_records(path / RESULTS)  # first: a run that goes on lists what its journal holds
-    kept = read_kept(path, run, model.network.input_shape)
+    """Records and witnesses of a run that has not ended, and the number of lost witnesses."""
+    listed = read_records(path / RESULTS)  # first: the journal of a running run is ahead of it
+    kept = read_stored_results(path, run, model.network.input_shape)
     records = list(kept.records.values())
     if not run.is_old and [r.checksum() for r in listed] != [
         r.checksum() for r in records[: len(listed)]
@@ -176,21 +176,23 @@ def _in_progress(
     return [r for r in records if r.index not in left_out], stored, len(lost)
 
 
-def _check_seals(path: Path, run: RunFile, records: list[Record], summary: dict[str, Any]) -> None:
-    """Claims that hold may still not be those that the run wrote, as after a fault of a disk."""
+def _check_checksums(
+    path: Path, run: RunFile, records: list[Record], summary: dict[str, Any]
+) -> None:
+    """Compares checksums: true claims may still differ from those that the run wrote."""
     if run.sealed is None:
         return
-    require_sealed(path / RESULTS, records, run)
-    with reading(path / SUMMARY, AGAIN):
+    check_records(path / RESULTS, records, run)
+    with explain_read_errors(path / SUMMARY, AGAIN):
         if len(records) != len(run.sealed.results):
             raise ValueError(f"{RESULTS} has fewer or more lines than the run wrote")
-        # Of a file that lacks figures, it is that of what was written, or of all figures.
+        # For an old file it is the checksum of its own figures, or of the completed ones.
         if run.sealed.summary not in map(summary_checksum, (summary, complete(summary))):
             raise ValueError("its checksum is another")
 
 
-class _Clean:
-    """The clean inputs of a run, and what its records say of them."""
+class _CleanInputs:
+    """The clean inputs of a run; checks the records of each."""
 
     def __init__(
         self,
@@ -213,10 +215,10 @@ class _Clean:
         return self._specification.problem(index, self._inputs[row], label, outputs)
 
     def check(self, record: Record) -> None:
-        """Checks what a record says without a witness."""
+        """Checks the claims of a record, except its witness."""
         index = record.index
-        require = _requirement(index)
-        require(index in self._rows, "the run was not asked about it")
+        require = _make_check(index)
+        require(index in self._rows, "the run has no such input")
         outputs = self._outputs[self._rows[index]]
         require(record.label == self.labels[index], "its label is not that of the data")
         require(
@@ -232,7 +234,7 @@ class _Clean:
             proven == (record.verdict is Verdict.ROBUST), "it does not say what proves it robust"
         )
         positive = record.bound is not None and record.bound > 0
-        # With a bound of 0 what is left are ties, which do not count as adversarial.
+        # A bound of 0 leaves ties, which do not count as adversarial.
         safe = positive or record.bound == 0
         require(safe or not proven, "its proven bound is negative, or missing")
         if record.verdict is Verdict.ADVERSARIAL:
@@ -252,7 +254,7 @@ class _Clean:
 
 
 def _misclassified(outputs: Floats, labels: Integers) -> npt.NDArray[np.bool_]:
-    """Which clean inputs (n,) some class outdoes the label of, for outputs (n, k)."""
+    """(n,) whether another class than the label has the largest output, for outputs (n, k)."""
     wrong = np.zeros(len(labels), dtype=np.bool_)
     for label in np.unique(labels).tolist():
         rows = np.flatnonzero(labels == label)
@@ -263,7 +265,7 @@ def _misclassified(outputs: Floats, labels: Integers) -> npt.NDArray[np.bool_]:
 
 def _check_that_claims_have_witnesses(records: list[Record], stored: StoredWitnesses) -> None:
     for index, times in Counter(record.index for record in records).items():
-        _requirement(index)(times == 1, f"{RESULTS} has {times} results for it")
+        _make_check(index)(times == 1, f"{RESULTS} has {times} results for it")
     claims = sorted(r.index for r in records if r.verdict is Verdict.ADVERSARIAL)
     if claims != sorted(stored.index.tolist()):
         raise FalseClaimError(
@@ -273,9 +275,9 @@ def _check_that_claims_have_witnesses(records: list[Record], stored: StoredWitne
 
 
 def _witnesses(
-    model: Model, stored: StoredWitnesses, records: list[Record], clean: _Clean, is_old: bool
+    model: Model, stored: StoredWitnesses, records: list[Record], clean: _CleanInputs, is_old: bool
 ) -> dict[int, Witness]:
-    """Every stored adversarial input, replayed."""
+    """Replays every stored adversarial input."""
     if len(stored.index) and stored.inputs.dtype != model.interface.dtype:
         raise DamagedFolderError(
             f"{ADVERSARIALS} holds {stored.inputs.dtype} inputs where the model takes "
@@ -285,7 +287,7 @@ def _witnesses(
     stated = {record.index: record for record in records}
     found = {}
     for row, index in enumerate(stored.index.tolist()):
-        problem, require = clean.problem(index), _requirement(index)
+        problem, require = clean.problem(index), _make_check(index)
         witness = check_stored(model.runtime, stored.inputs[row], problem.inputs, problem.unsafe)
         if witness is None:
             raise FalseClaimError(
@@ -311,7 +313,7 @@ def _witnesses(
         )
         distance = stated[index].distance
         if is_old and distance is not None and math.isclose(distance, witness.distance):
-            # Distances were rounded to nearest then, over sums of float64.
+            # Old versions rounded distances to nearest.
             witness = replace(witness, distance=distance)
         require(witness.distance == distance, "its stated distance is not that of the stored input")
         found[index] = witness
@@ -329,12 +331,12 @@ def _specification(run: RunFile) -> Specification:
 def _check_summary(
     path: Path, run: RunFile, records: list[Record], witnesses: dict[int, Witness]
 ) -> dict[str, Any]:
-    """Sums the results up again, which must give every figure of the summary.
+    """Computes the summary again and compares every figure.
 
     Returns:
-        The values of the file, of which older ones lack some.
+        The values of the file; old files lack some.
     """
-    with reading(path, AGAIN):
+    with explain_read_errors(path, AGAIN):
         written: dict[str, Any] = json.loads(path.read_bytes())
         stored = complete(written)
         facts = {name: stored[name] for name in _FACTS}
@@ -342,8 +344,8 @@ def _check_summary(
     for name in ("model_sha256", "norm", "features", "targets"):
         facts[name] = getattr(run.identity, name)
     facts["requested"] = len(run.identity.indices)
-    outcomes: list[Result] = [record.outcome(witnesses.get(record.index)) for record in records]
-    expected = summarise(RunFacts(**facts), outcomes, seconds).as_json()
+    results = [record.result(witnesses.get(record.index)) for record in records]
+    expected = summarise(RunFacts(**facts), results, seconds).as_json()
     for name, value in expected.items():
         if name not in _NOT_CHECKED and stored.get(name) != value:
             raise FalseClaimError(
@@ -353,8 +355,8 @@ def _check_summary(
     return written
 
 
-def _requirement(index: int) -> Callable[[bool, str], None]:
-    """A check of one input's claims."""
+def _make_check(index: int) -> Callable[[bool, str], None]:
+    """A check of the claims of one input, which raises FalseClaimError."""
 
     def require(holds: bool, otherwise: str) -> None:
         if not holds:

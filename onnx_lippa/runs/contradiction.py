@@ -1,4 +1,4 @@
-"""Whether a witness and a proof can both hold."""
+"""Merges results of one input, and finds contradictions between a witness and a proof."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _SINGLE: Final = 1e-3
 model checks a smaller one."""
 
 
-def contradict(x: Floats, outputs: Floats, bound: float, unsafe: UnsafeSet, model: Model) -> bool:
+def contradicts(x: Floats, outputs: Floats, bound: float, unsafe: UnsafeSet, model: Model) -> bool:
     """Whether an unsafe input refutes a positive lower bound of all margins.
 
-    A proof is about real numbers, a witness about what ONNX Runtime computes from them. Where a
-    margin is within rounding of 0 both can be right; the proof is wrong only if the margin of the
-    input, in float64, is below its bound, or ONNX Runtime computes another network than was read.
+    A proof is about real numbers, a witness about the floats of ONNX Runtime; if a margin is 0 but
+    for rounding, both can be right. The proof is wrong only if the input's margin in float64 is
+    below the bound, or if ONNX Runtime computes another function than the imported network.
 
     Args:
         x: (d,) the input.
-        outputs: (k,) what ONNX Runtime gives for it.
-        bound: what was proven.
+        outputs: (k,) the outputs of ONNX Runtime for it.
+        bound: the proven bound.
         unsafe: the outputs that are unsafe.
         model: the model.
     """
@@ -47,9 +47,9 @@ def merge_results(before: Result, after: Result, problem: Problem, model: Model)
     """The claim of either, and the effort of both.
 
     Args:
-        before: what was known.
-        after: what was found out since.
-        problem: what both are about.
+        before: the result so far.
+        after: the result of a further stage.
+        problem: the problem of the input.
         model: the model.
 
     Raises:
@@ -63,7 +63,7 @@ def merge_results(before: Result, after: Result, problem: Problem, model: Model)
     if Verdict.ADVERSARIAL in both and bound > 0:
         claim = _broken(before, after)
         witness = claim.witness
-        if witness is None or contradict(witness.x, witness.outputs, bound, problem.unsafe, model):
+        if witness is None or contradicts(witness.x, witness.outputs, bound, problem.unsafe, model):
             raise _report(problem, model)
         bound = 0.0
     return replace(
@@ -76,12 +76,12 @@ def merge_results(before: Result, after: Result, problem: Problem, model: Model)
 
 
 def _broken(before: Result, after: Result) -> Result:
-    """The one with the witness: what ONNX Runtime computes decides where rounding does."""
+    """The result with the witness: if only rounding decides, ONNX Runtime does."""
     return before if before.verdict is Verdict.ADVERSARIAL else after
 
 
 def _report(problem: Problem, model: Model) -> ContradictionError:
-    """What to raise where an input has a witness and a proof."""
+    """The error of an input that has a witness and a proof."""
     inputs = problem.inputs
     return ContradictionError(
         f"input {problem.index} has both a witness and a proof of robustness, which cannot be: "

@@ -17,7 +17,7 @@ from onnx_lippa.onnx_io import LoadLimits, Model
 from onnx_lippa.proofs import ProofMethod
 from onnx_lippa.runs.falsify import falsify, load_for
 from onnx_lippa.runs.finding import Answer, Finding, FindingListener, ignore
-from onnx_lippa.runs.identity import state_options
+from onnx_lippa.runs.identity import describe_options
 from onnx_lippa.runs.verify import verify
 from onnx_lippa.spec import Property
 from onnx_lippa.state import Budget
@@ -69,7 +69,7 @@ class Decider:
     def options(self) -> str:
         """What an answer depends on besides files and time limits, as text."""
         proof = [] if self.proof is None else [self.proof]
-        return state_options(self.attack, *proof, Budget(seed=self.budget.seed))
+        return describe_options(self.attack, *proof, Budget(seed=self.budget.seed))
 
     def decide(
         self,

@@ -1,4 +1,4 @@
-"""Bounds of minimal distortions: the attack from above, a MIP and branch and bound from below."""
+"""Bounds of minimal distortions: above by an attack, below by a MIP and branch and bound."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _LEAST_SECONDS: Final = 10.0
 class Distance(SingleStage):
     """Bounds of the minimal distortion of each input.
 
-    The attack's nearest witness is the upper bound and the first solution of the MIP, whose lower
-    bound is then proven or corrected by a complete search of the ball just below it. If time does
-    not suffice for that, an attack on this ball tests the solver's word. The radius of a problem
-    limits the search where the attack finds nothing. The time limit is that of MIP and branch and
-    bound; the attack has as much, and at least 10 s.
+    The attack's nearest witness is the upper bound and the first solution of the MIP. Branch and
+    bound on the ball just below the MIP's bound proves this bound or corrects it; if time does not
+    suffice, an attack on this ball tests it. The radius of a problem limits the search if the
+    attack finds nothing. The time limit is that of MIP and branch and bound; the attack has as
+    much, and at least 10 s.
 
     Attributes:
         attack: the attack whose nearest witness is the first upper bound.
@@ -74,7 +74,7 @@ class Distance(SingleStage):
 def _test_word(
     model: Model, problem: Problem, attack: AttackMethod, budget: Budget, bounds: DistanceBounds
 ) -> DistanceBounds:
-    """Bounds whose lower one is a solver's word, after an attack on the ball just below it."""
+    """Tests the unproven bound of a MIP solver by an attack on the ball just below it."""
     radius = bounds.lower * (1.0 - WORD_TOLERANCE)
     below = replace(problem, inputs=problem.inputs.with_eps(radius), minimize=False)
     (result,) = attack.solve(model, [below], budget)

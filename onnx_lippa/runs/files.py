@@ -1,4 +1,4 @@
-"""Files that outlive a crash: replaced in one step, appended line by line, locked, checked."""
+"""Files that survive a crash: replaced in one step, appended by lines, locked, with checksums."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 CHECK: Final = "check"
-"""Name of the checksum among the values of a file or a line."""
+"""Key of the checksum in a file or a line."""
 _LOCK: Final = "lock"
-"""Name of the file that stands for a lock where there is no ``flock``."""
+"""Name of the lock file, where there is no ``flock``."""
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turns a failure to write into an error of ours.
+def explain_write_errors(path: Path) -> Iterator[None]:
+    """Turns a failure to write into an InputError.
 
     Raises:
         InputError: the system refused.
@@ -39,15 +39,15 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def reading(path: Path, advice: str) -> Iterator[None]:
-    """Turns whatever a damaged file makes its parser raise into one error of ours.
+def explain_read_errors(path: Path, advice: str) -> Iterator[None]:
+    """Turns any error of a parser on a damaged file into a DamagedFolderError.
 
     Args:
         path: the file.
-        advice: what to do about it, as an imperative.
+        advice: what to do, as an imperative.
 
     Raises:
-        DamagedFolderError: the file is missing or cannot be read as what it should be.
+        DamagedFolderError: the file is missing or damaged.
     """
     try:
         yield
@@ -60,7 +60,7 @@ def reading(path: Path, advice: str) -> Iterator[None]:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Replaces a file in one step: a crash leaves the old one or the new one, on disk.
+    """Replaces a file in one step: after a crash it is the old one or the new one.
 
     Raises:
         InputError: it cannot be written; the old one stays as it was.
@@ -69,14 +69,14 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def replace_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """The same with content that is written piece by piece.
+    """Replaces a file in one step, with content that is written piece by piece.
 
-    A link stays one, and what is no file, as ``/dev/stdout``, is written to as it is.
+    A link stays a link; a device such as ``/dev/stdout`` is written to.
 
     Raises:
         InputError: it cannot be written; the old one stays as it was.
     """
-    with writing(path):
+    with explain_write_errors(path):
         if path.exists() and not path.is_file() and not path.is_dir():
             with path.open("wb") as file:
                 write(file)
@@ -102,12 +102,12 @@ def remove_file(path: Path) -> None:
     Raises:
         InputError: the system refused.
     """
-    with writing(path):
+    with explain_write_errors(path):
         path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes a rename outlive a power failure, where the system lets a folder be opened."""
+    """Makes a rename survive a power failure, where the system can."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -117,21 +117,21 @@ def _sync_folder(folder: Path) -> None:
 
 
 def checksum(values: dict[str, Any]) -> int:
-    """CRC-32 of plain JSON values, however they are written."""
+    """CRC-32 of JSON values, whatever their formatting."""
     return zlib.crc32(json.dumps(values, sort_keys=True).encode())
 
 
 def seal_line(values: dict[str, Any]) -> bytes:
-    """A line of JSON with a checksum of it."""
+    """A line of JSON with its checksum."""
     text = json.dumps(values, sort_keys=True, allow_nan=False)
     return f'{text[:-1]}, "{CHECK}": {zlib.crc32(text.encode())}}}\n'.encode()
 
 
 def unseal_line(line: bytes) -> dict[str, Any]:
-    """What a line of JSON holds.
+    """The values in a line of JSON.
 
     Raises:
-        ValueError: it is no JSON, has no checksum, or another.
+        ValueError: it is no JSON, or its checksum is missing or wrong.
     """
     values = json.loads(line)
     if not isinstance(values, dict) or CHECK not in values:
@@ -144,7 +144,7 @@ def unseal_line(line: bytes) -> dict[str, Any]:
 
 @final
 class LineFile:
-    """A file that grows line by line; a line is on its way to the disk when ``append`` returns.
+    """A file that grows line by line; a line survives a crash of the program once it is appended.
 
     Args:
         path: the file; made if it does not exist.
@@ -155,17 +155,17 @@ class LineFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with writing(path):
+        with explain_write_errors(path):
             self._file = path.open("ab", buffering=0)
             self._length = path.stat().st_size
 
     def append(self, line: bytes) -> None:
-        """Adds a line, which ends in a newline, or nothing.
+        """Appends a line, with its newline, or nothing.
 
         Raises:
             InputError: it cannot be written, as on a full disk.
         """
-        with writing(self._path):
+        with explain_write_errors(self._path):
             try:
                 written = 0
                 while written < len(line):
@@ -177,8 +177,8 @@ class LineFile:
         self._length += len(line)
 
     def sync(self) -> None:
-        """Waits until all lines would outlive a power failure."""
-        with writing(self._path):
+        """Waits until all lines would survive a power failure."""
+        with explain_write_errors(self._path):
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
@@ -186,19 +186,19 @@ class LineFile:
         self._file.close()
 
 
-def whole_lines(content: bytes) -> list[bytes]:
-    """The lines of a file, newlines included, but for a last one that a crash cut short."""
-    # Not splitlines(): a damaged byte may be one of its other separators.
+def complete_lines(content: bytes) -> list[bytes]:
+    """The lines of a file with their newlines, without a last one that a crash cut short."""
+    # splitlines() would split at other bytes too, which damage may have made.
     *lines, _ = content.split(b"\n")
     return [line + b"\n" for line in lines]
 
 
 @final
 class FolderLock:
-    """Keeps other runs out of a folder until it is released, or its process is gone.
+    """Locks a folder until it is released or the process ends.
 
-    The folder itself is locked, so that nothing is left behind by a process that is killed. Where
-    the system has no ``flock``, a file that cannot be removed while it is open stands for the lock.
+    The folder itself is locked, so a killed process leaves nothing behind. Where the system has no
+    ``flock``, the lock is a file that cannot be removed while it is open.
 
     Args:
         folder: the folder, which exists.
@@ -214,7 +214,7 @@ class FolderLock:
         if fcntl is None:
             self._hold_file(folder / _LOCK)
             return
-        with writing(folder):
+        with explain_write_errors(folder):
             self._handle = os.open(folder, os.O_RDONLY)
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -232,7 +232,7 @@ class FolderLock:
             raise _held(self._folder) from error
 
     def release(self) -> None:
-        """Lets other runs in."""
+        """Unlocks the folder."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None

@@ -1,4 +1,4 @@
-"""What a folder of results holds, read back; only what can be vouched for is believed."""
+"""The folder of a run: results and witnesses, written as they come and read back."""
 
 from __future__ import annotations
 
@@ -18,14 +18,23 @@ from onnx_lippa.runs.files import (
     FolderLock,
     LineFile,
     checksum,
-    reading,
+    complete_lines,
+    explain_read_errors,
+    explain_write_errors,
     remove_file,
     replace_file,
     replace_with,
-    whole_lines,
-    writing,
 )
-from onnx_lippa.runs.identity import CURVE, LIST, RUN, Identity, Place, RunFile, Sealed, read_run
+from onnx_lippa.runs.identity import (
+    CURVE,
+    LIST,
+    RUN,
+    Checksums,
+    FileLocation,
+    Identity,
+    RunFile,
+    read_run,
+)
 from onnx_lippa.runs.inputs import RunInputs
 from onnx_lippa.runs.record import JOURNAL, Entry, Journal, Record, parse_records, read_journal
 from onnx_lippa.runs.summary import Summary
@@ -36,18 +45,18 @@ RESULTS: Final = "results.jsonl"
 ADVERSARIALS: Final = "adversarials.npz"
 DATA: Final = "data.npz"
 AGAIN: Final = "run the attack again with another --out"
-"""What to do about a damaged folder."""
+"""Advice about a damaged folder."""
 _ARRAYS: Final = ("index", "inputs", "labels", "predictions", "outputs")
 _MODEL_TYPES: Final = (np.float32, np.float64)
-"""What a model may take and give."""
+"""Types of a model's inputs and outputs."""
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What the files of a run hold that can be believed.
+class StoredResults:
+    """The results in the files of a run.
 
     Attributes:
-        records: results by index, in the order in which they were written.
+        records: records by index, in the order in which they were written.
         witnesses: witnesses by index.
         has_journal: whether the run has not ended, or was killed.
     """
@@ -57,26 +66,26 @@ class Kept:
     has_journal: bool
 
 
-def read_kept(folder: Path, run: RunFile, sample_shape: Shape) -> Kept:
-    """The results and witnesses of a run, finished or not.
+def read_stored_results(folder: Path, run: RunFile, sample_shape: Shape) -> StoredResults:
+    """Reads the results and witnesses of a run, finished or not.
 
-    Results count that a checksum or the journal vouches for; in folders of before there were any,
-    all of them.
+    A result counts if a checksum or the journal confirms it; in old folders without these, every
+    result counts.
 
     Raises:
         DamagedFolderError: a file is damaged.
     """
     path = folder / RESULTS
     records: dict[int, Record] = {}
-    with reading(path, AGAIN):
-        lines = whole_lines(path.read_bytes()) if path.exists() else []
+    with explain_read_errors(path, AGAIN):
+        lines = complete_lines(path.read_bytes()) if path.exists() else []
         if not run.is_old:
             lines = lines[: 0 if run.sealed is None else len(run.sealed.results)]
         listed = parse_records(path, lines)
-        require_sealed(path, listed, run)
+        check_records(path, listed, run)
         records = {record.index: record for record in listed}
     witnesses: dict[int, Witness] = {}
-    with reading(folder / ADVERSARIALS, AGAIN):
+    with explain_read_errors(folder / ADVERSARIALS, AGAIN):
         if (folder / ADVERSARIALS).exists():
             stored = read_witnesses(folder / ADVERSARIALS, sample_shape)
             for row, index in enumerate(stored.index.tolist()):
@@ -95,11 +104,11 @@ def read_kept(folder: Path, run: RunFile, sample_shape: Shape) -> Kept:
         witnesses.pop(index, None)
         if entry.witness is not None:
             witnesses[index] = entry.witness
-    return Kept(records, witnesses, entries is not None)
+    return StoredResults(records, witnesses, entries is not None)
 
 
-def require_sealed(path: Path, records: list[Record], run: RunFile) -> None:
-    """Raises DamagedFolderError where the first records are not those that were sealed."""
+def check_records(path: Path, records: list[Record], run: RunFile) -> None:
+    """Raises DamagedFolderError where records differ from their checksums."""
     checks = () if run.sealed is None else run.sealed.results
     for number, (record, check) in enumerate(zip(records, checks, strict=False), start=1):
         if record.checksum() != check:
@@ -109,20 +118,20 @@ def require_sealed(path: Path, records: list[Record], run: RunFile) -> None:
 
 
 def summary_checksum(figures: dict[str, Any]) -> int:
-    """The checksum of a summary, from its plain JSON values."""
+    """The checksum of a summary's JSON values, without the paths of model and data."""
     return checksum({name: v for name, v in figures.items() if name not in ("model", "data")})
 
 
 @dataclass(frozen=True)
 class StoredWitnesses:
-    """What ``adversarials.npz`` holds.
+    """The arrays of ``adversarials.npz``.
 
     Attributes:
-        index: (n,) places of the clean inputs in the data.
-        inputs: (n, d) in the type of the model.
-        labels: (n,) their labels.
-        predictions: (n,) what the model makes of them.
-        outputs: (n, k) the model's outputs.
+        index: (n,) indices of the clean inputs in the data.
+        inputs: (n, d) adversarial inputs in the type of the model.
+        labels: (n,) labels of the clean inputs.
+        predictions: (n,) classes that the model gives the adversarial inputs.
+        outputs: (n, k) the model's outputs for them.
     """
 
     index: Integers
@@ -133,12 +142,12 @@ class StoredWitnesses:
 
 
 def read_witnesses(path: Path, sample_shape: Shape) -> StoredWitnesses:
-    """The adversarial inputs of a run.
+    """Reads the adversarial inputs of a run.
 
     Raises:
         DamagedFolderError: the file is missing or damaged.
     """
-    with reading(path, AGAIN):
+    with explain_read_errors(path, AGAIN):
         with ZipFile(path) as archive:
             arrays = [_read_array(archive, path, name) for name in _ARRAYS]
         stored = StoredWitnesses(*arrays)
@@ -163,13 +172,13 @@ def _read_array(archive: ZipFile, path: Path, name: str) -> AnyArray:
 
 @final
 class RunFolder:
-    """The folder of a run in progress; opening it resumes an interrupted run that is the same.
+    """The folder of a run in progress. Opening it resumes an interrupted run of equal identity.
 
     Args:
         path: the folder.
         identity: the identity of the run.
         model: path of the model.
-        inputs: the clean inputs; they go into the folder where they lie in no file.
+        inputs: the clean inputs; those that are in no file are stored in the folder.
         sample_shape: shape of one input, in which adversarial inputs are stored.
 
     Raises:
@@ -181,12 +190,12 @@ class RunFolder:
         self, path: Path, identity: Identity, model: Path, inputs: RunInputs, sample_shape: Shape
     ) -> None:
         self.path, self._inputs, self._shape = path, inputs, sample_shape
-        self._outcomes: dict[int, Result] = {}
+        self._finished: dict[int, Result] = {}
         self._journal: Journal | None = None
         self._results: LineFile | None = None
         self._checks: list[int] = []
         self._is_torn = False
-        with writing(path):
+        with explain_write_errors(path):
             path.mkdir(parents=True, exist_ok=True)
         self._lock = FolderLock(path)
         try:
@@ -194,17 +203,17 @@ class RunFolder:
             if inputs.path is None:
                 self._save_data()
         except BaseException:
-            self._let_go()
+            self._release_files()
             raise
 
     def _begin(self, identity: Identity, model: Path, data: Path | None) -> RunFile:
-        """Reads what is there, and writes what the run begins with."""
+        """Reads the folder and writes the first files of the run."""
         run = RunFile(
             identity,
-            Place.seen_from(self.path, model),
-            Place("") if data is None else Place.seen_from(self.path, data),
+            FileLocation.seen_from(self.path, model),
+            FileLocation("") if data is None else FileLocation.seen_from(self.path, data),
         )
-        with writing(self.path):
+        with explain_write_errors(self.path):
             started = (self.path / RUN).exists()
         if started:
             known = read_run(self.path)
@@ -218,7 +227,7 @@ class RunFolder:
                     f"{known.identity.difference(identity)}): give another --out, or the "
                     "arguments of that run to continue it"
                 )
-            run = self._take_up(known, run)
+            run = self._resume(known, run)
         else:
             for name in (RESULTS, SUMMARY, ADVERSARIALS, DATA, JOURNAL, CURVE, LIST):
                 if (self.path / name).exists():
@@ -232,23 +241,23 @@ class RunFolder:
 
     @property
     def finished(self) -> list[Result]:
-        """Outcomes that are known, by index."""
-        return [self._outcomes[index] for index in sorted(self._outcomes)]
+        """The finished results, by index."""
+        return [self._finished[index] for index in sorted(self._finished)]
 
-    def add(self, outcome: Result) -> None:
-        """Writes one outcome and its witness.
+    def add(self, result: Result) -> None:
+        """Writes one result and its witness.
 
         Raises:
             InputError: it cannot be written.
         """
-        self._outcomes[outcome.index] = outcome
-        record = self._inputs.record(outcome)
+        self._finished[result.index] = result
+        record = self._inputs.record(result)
         try:
             if self._journal is None:
                 self._journal = Journal(self.path)
             if self._results is None:
                 self._results = LineFile(self.path / RESULTS)
-            self._journal.append(Entry(record, outcome.witness))
+            self._journal.append(Entry(record, result.witness))
             self._results.append(record.line().encode())
         except BaseException:
             self._is_torn = True
@@ -256,7 +265,7 @@ class RunFolder:
         self._checks.append(record.checksum())
 
     def _save_data(self) -> None:
-        """Keeps inputs that exist nowhere else."""
+        """Stores inputs that are in no file."""
         rows, labels = self._inputs.inputs[:], self._inputs.labels
         arrays: dict[str, AnyArray] = {"inputs": rows.reshape(len(labels), *self._shape)}
         if self._inputs.are_labelled:
@@ -264,7 +273,7 @@ class RunFolder:
         _write_arrays(self.path / DATA, arrays)
 
     def close(self, summary: Summary) -> None:
-        """Writes what is known at the end, or at an interrupt: files that agree.
+        """Writes all files at the end of a run, or at an interrupt, so that they agree.
 
         Raises:
             InputError: they cannot be written; the journal stays.
@@ -277,13 +286,13 @@ class RunFolder:
             self._save_witnesses()
             figures = summary.as_json()
             replace_file(self.path / SUMMARY, (json.dumps(figures, indent=2) + "\n").encode())
-            sealed = Sealed(tuple(self._checks), summary_checksum(figures))
+            sealed = Checksums(tuple(self._checks), summary_checksum(figures))
             replace_file(self.path / RUN, replace(self._run, sealed=sealed).content())
             remove_file(self.path / JOURNAL)
         finally:
-            self._let_go()
+            self._release_files()
 
-    def _let_go(self) -> None:
+    def _release_files(self) -> None:
         for file in (self._journal, self._results):
             if file is not None:
                 file.close()
@@ -304,17 +313,17 @@ class RunFolder:
         _write_arrays(self.path / ADVERSARIALS, arrays)
 
     def _write_results(self) -> None:
-        records = [self._inputs.record(outcome) for outcome in self._outcomes.values()]
+        records = [self._inputs.record(result) for result in self._finished.values()]
         replace_file(self.path / RESULTS, "".join(record.line() for record in records).encode())
         self._checks, self._is_torn = [record.checksum() for record in records], False
 
-    def _take_up(self, known: RunFile, run: RunFile) -> RunFile:
-        """Reads the outcomes of an interrupted run; a claim without its witness is dropped.
+    def _resume(self, known: RunFile, run: RunFile) -> RunFile:
+        """Reads the results of an interrupted run; a claim without its witness is dropped.
 
         Returns:
-            What ``run.json`` is to hold now.
+            The new content of ``run.json``.
         """
-        kept = read_kept(self.path, known, self._shape)
+        kept = read_stored_results(self.path, known, self._shape)
         for record in kept.records.values():
             index = record.index
             if self._inputs.label(index) != record.label:
@@ -324,16 +333,16 @@ class RunFolder:
                 )
             witness = kept.witnesses.get(index)
             if record.verdict is not Verdict.ADVERSARIAL:
-                self._outcomes[index] = record.outcome(None)
+                self._finished[index] = record.result(None)
             elif witness is not None:
-                self._outcomes[index] = record.outcome(witness)
-        entries = [Entry(self._inputs.record(o), o.witness) for o in self._outcomes.values()]
+                self._finished[index] = record.result(witness)
+        entries = [Entry(self._inputs.record(o), o.witness) for o in self._finished.values()]
         checks = tuple(entry.record.checksum() for entry in entries)
         before = None if known.sealed is None else known.sealed.results
         if before is not None and checks[: len(before)] == before:
             run = replace(run, sealed=known.sealed)
             if kept.has_journal:
-                # A last line that was cut short must not meet the next one.
+                # A line that was cut short must not run into the next one.
                 _cut_to_whole_lines(self.path / JOURNAL)
         else:
             lines = (entry.line() for entry in entries)
@@ -342,11 +351,11 @@ class RunFolder:
 
 
 def _cut_to_whole_lines(path: Path) -> None:
-    with writing(path):
+    with explain_write_errors(path):
         content = path.read_bytes()
         os.truncate(path, content.rfind(b"\n") + 1)
 
 
 def _write_arrays(path: Path, arrays: dict[str, AnyArray]) -> None:
-    # Not compressed: that took longer than the attack itself on images.
+    # Not compressed: for images this took longer than the attack.
     replace_with(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]

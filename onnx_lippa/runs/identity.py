@@ -1,4 +1,4 @@
-"""What a result belongs to: every byte that can change an answer."""
+"""The identity of a run: everything that can change its results."""
 
 from __future__ import annotations
 
@@ -16,29 +16,28 @@ import numpy as np
 
 from onnx_lippa.arrays import InputRows, Integers
 from onnx_lippa.errors import InputError
-from onnx_lippa.runs.files import CHECK, checksum, reading
+from onnx_lippa.runs.files import CHECK, checksum, explain_read_errors
 from onnx_lippa.spec import InputSpecification
 
 _AT_ONCE: Final = 1024
-"""Rows of inputs that are digested together."""
+"""Rows of inputs that are digested at a time."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What a run does, with what. Equal identities have equal results, time limits aside.
+    """Model, inputs and options of a run. Equal identities have equal results, but for time limits.
 
     Attributes:
         model_sha256: digest of the model, external weights included.
-        output: name of the tensor that holds the scores; empty in folders of before it was
-            recorded, where it is the one that a model has.
+        output: name of the output tensor; empty in old folders, whose models have only one.
         inputs_sha256: digest of the inputs and their labels (see :func:`digest_inputs`); empty in
-            folders of before, which hold that of the data file.
-        indices: the inputs, by their place in the data.
+            old folders, which have the digest of the data file.
+        indices: indices of the inputs in the data.
         norm: name of the norm.
         features: radius, scale, domain, fixed features and grid.
         targets: which wrong classes count.
         options: method and budgets, as text.
-        version: version of the program; empty in folders of before it was recorded.
+        version: version of the program; empty in old folders.
     """
 
     model_sha256: str
@@ -52,17 +51,16 @@ class Identity:
     version: str
 
     def as_json(self) -> dict[str, Any]:
-        """The same as plain JSON values, the features' fields among the others."""
+        """The identity as plain JSON values, with the fields of ``features`` among them."""
         own = {name: value for name, value in vars(self).items() if name != "features"}
         return own | self.features.as_json()
 
     @classmethod
     def parse(cls, values: dict[str, Any]) -> Identity:
-        """What a file says; what files of before lack has the meaning that it had then.
+        """Parses JSON values; fields that old files lack have their old meaning.
 
         Raises:
-            ValueError, TypeError, KeyError, OverflowError, InputError: it says nothing that can
-                be asked.
+            ValueError, TypeError, KeyError, OverflowError, InputError: they are no identity.
         """
         words: dict[str, Any] = {
             "output": "",
@@ -74,25 +72,25 @@ class Identity:
         if not indices or not _are(indices, (int,)) or not _are(words.values(), (str,)):
             raise TypeError("a field is of the wrong type")
         if not all(0 <= index < 2**63 for index in indices):
-            raise ValueError("an index is no place in the data")
+            raise ValueError("an index is out of range")
         return cls(**words, indices=indices, features=InputSpecification.parse(values))
 
     def difference(self, other: Identity) -> str:
-        """In what two identities differ, for a message; empty where they are equal."""
+        """The fields in which two identities differ, for a message; empty if they are equal."""
         mine, others = self.as_json(), other.as_json()
         names = [name for name in mine | others if mine.get(name) != others.get(name)]
-        return ", ".join(_SAID.get(name, name) for name in names)
+        return ", ".join(_NAMES_IN_MESSAGES.get(name, name) for name in names)
 
 
 _NAMES: Final = frozenset({field.name for field in fields(Identity)} - {"features"})
-_SAID: Final = {
+_NAMES_IN_MESSAGES: Final = {
     "model_sha256": "the model",
     "output": "the output",
     "inputs_sha256": "the inputs or labels",
     "options": "the options",
     "version": "the version of onnx-lippa",
 }
-"""What fields are called in messages; the others have names that say it."""
+"""Names of fields in messages, where they differ from the fields' own."""
 
 
 def digest_inputs(inputs: InputRows, labels: Integers | None) -> str:
@@ -112,8 +110,8 @@ def digest_inputs(inputs: InputRows, labels: Integers | None) -> str:
     return digest.hexdigest()
 
 
-def state_options(*options: object, minimize: bool = False) -> str:
-    """Options as text that is the same for equal options and for no others.
+def describe_options(*options: object, minimize: bool = False) -> str:
+    """Options as text, which is equal for equal options only.
 
     Args:
         options: methods and budgets.
@@ -136,31 +134,31 @@ def _plain(value: object) -> object:
 
 
 def _are(values: Iterable[object], kinds: tuple[type, ...]) -> bool:
-    """Whether all values are of some types; true and false are no numbers."""
+    """Whether all values have some types; booleans are no numbers."""
     return all(isinstance(value, kinds) and not isinstance(value, bool) for value in values)
 
 
 RUN: Final = "run.json"
 CURVE: Final = "curve.json"
 LIST: Final = "list.json"
-"""What tells the folders of runs, curves and lists from each other."""
+"""The files that identify the folders of runs, curves and lists."""
 
 
 @dataclass(frozen=True)
-class Place:
+class FileLocation:
     """Where a file was when the run began.
 
     Attributes:
-        path: its path; empty where it lies in the run's folder, under a name of its own.
-        beside: its path from the run's folder; empty where there is none, or none is known.
+        path: its absolute path; empty if it is in the run's folder.
+        beside: its path relative to the run's folder; empty if there is none, or none is known.
     """
 
     path: str
     beside: str = ""
 
     @classmethod
-    def seen_from(cls, folder: Path, path: Path) -> Place:
-        """The place of a file, as a run in some folder remembers it."""
+    def seen_from(cls, folder: Path, path: Path) -> FileLocation:
+        """The location of a file, for a run in some folder."""
         whole = path.resolve()
         try:
             return cls(str(whole), os.path.relpath(whole, folder.resolve()))
@@ -168,7 +166,7 @@ class Place:
             return cls(str(whole))
 
     def candidates(self, folder: Path) -> list[Path]:
-        """Where the file may be now, the likeliest first."""
+        """Paths at which the file may be now, the likeliest first."""
         paths = [Path(self.path)]
         if self.beside:
             paths.append(folder / self.beside)
@@ -176,33 +174,32 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Sealed:
-    """Checksums of a folder's texts, as they were written at the end of a run or an interrupt.
+class Checksums:
+    """Checksums of a folder's files at the end of a run, or at an interrupt.
 
-    They are of what the texts say, not of how: blanks, and fields that have their defaults, may
-    come and go.
+    They are those of the values: formatting, and fields that have their defaults, do not count.
 
     Attributes:
         results: one for each record of ``results.jsonl``.
-        summary: that of ``summary.json``, but for the places of model and data.
+        summary: that of ``summary.json``, without the paths of model and data.
     """
 
     results: tuple[int, ...]
     summary: int
 
     def as_json(self) -> dict[str, str]:
-        """The same as hexadecimal text."""
+        """The checksums as hexadecimal text."""
         return {
             "results": "".join(f"{check:08x}" for check in self.results),
             "summary": f"{self.summary:08x}",
         }
 
     @classmethod
-    def parse(cls, values: dict[str, str]) -> Sealed:
-        """What a file says.
+    def parse(cls, values: dict[str, str]) -> Checksums:
+        """Parses JSON values.
 
         Raises:
-            ValueError, TypeError, KeyError: no checksums.
+            ValueError, TypeError, KeyError: they are no checksums.
         """
         text = values["results"]
         if len(text) % 8:
@@ -213,32 +210,31 @@ class Sealed:
 
 @dataclass(frozen=True)
 class RunFile:
-    """What ``run.json`` holds.
+    """The content of ``run.json``.
 
     Attributes:
         identity: the identity of the run.
         model: where the model was.
         data: where the data was.
-        data_file_sha256: digest of the data file, in folders of before inputs were digested.
-        sealed: checksums of the other files; None in a run that has not ended, and in folders of
-            before there were any.
-        intact: whether the file is as it was written, as far as it can tell.
+        data_file_sha256: digest of the data file; in old folders only.
+        sealed: checksums of the other files; None in a run that has not ended, and in old folders.
+        intact: whether the file has its own checksum.
     """
 
     identity: Identity
-    model: Place
-    data: Place
+    model: FileLocation
+    data: FileLocation
     data_file_sha256: str = ""
-    sealed: Sealed | None = None
+    sealed: Checksums | None = None
     intact: bool = True
 
     @property
     def is_old(self) -> bool:
-        """Whether it was written before there were journals and checksums."""
+        """Whether it is from before there were journals and checksums."""
         return not self.identity.version
 
     def content(self) -> bytes:
-        """The file that holds it."""
+        """The bytes of the file."""
         values = self._claims() | {
             CHECK: checksum(self._claims()),
             "model": self.model.path,
@@ -249,16 +245,16 @@ class RunFile:
         return json.dumps(values, indent=1).encode()
 
     def _claims(self) -> dict[str, Any]:
-        """All but the places of files, which may be changed by hand: digests say what is right."""
+        """All but the paths of files, which may be changed by hand: digests identify the files."""
         sealed = None if self.sealed is None else self.sealed.as_json()
         return self.identity.as_json() | {"sealed": sealed}
 
     @classmethod
     def parse(cls, values: dict[str, Any]) -> RunFile:
-        """What the values of a file say.
+        """Parses JSON values.
 
         Raises:
-            ValueError, TypeError, KeyError, OverflowError, InputError: they are of no run.
+            ValueError, TypeError, KeyError, OverflowError, InputError: they are no run.
         """
         identity = Identity.parse(values)
         names = ("model", "data", "model_beside", "data_beside", "data_sha256")
@@ -270,26 +266,26 @@ class RunFile:
         sealed = values.get("sealed")
         run = cls(
             identity,
-            Place(words["model"], words["model_beside"]),
-            Place(words["data"], words["data_beside"]),
+            FileLocation(words["model"], words["model_beside"]),
+            FileLocation(words["data"], words["data_beside"]),
             words["data_sha256"],
-            None if sealed is None else Sealed.parse(sealed),
+            None if sealed is None else Checksums.parse(sealed),
         )
         is_older = run.is_old and CHECK not in values
         return replace(run, intact=is_older or values.get(CHECK) == checksum(run._claims()))
 
 
 def read_run(path: Path) -> RunFile:
-    """The ``run.json`` of a folder.
+    """Reads the ``run.json`` of a folder.
 
     Raises:
         InputError: the folder holds no run.
-        DamagedFolderError: the file that says it is damaged.
+        DamagedFolderError: the file is damaged.
     """
     file = path / RUN
     with _readable_run(path):
         content = file.read_bytes()
-    with reading(file, "give the --out folder of a run"):
+    with explain_read_errors(file, "give the --out folder of a run"):
         try:
             return RunFile.parse(json.loads(content))
         except InputError as error:

@@ -1,7 +1,7 @@
-"""The folder of a list of properties: every answer with what it belongs to.
+"""The folder of a list of instances.
 
-``list.json`` holds the instances, ``answers.jsonl`` is a journal with one line for each answer, and
-``results.csv`` and ``counterexamples`` are written from it, for readers.
+``list.json`` holds the instances. ``answers.jsonl`` is a journal with one line for each answer;
+``results.csv`` and ``counterexamples`` are written from it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from onnx_lippa.runs.files import (
     FolderLock,
     LineFile,
     checksum,
-    reading,
+    complete_lines,
+    explain_read_errors,
+    explain_write_errors,
     replace_file,
     seal_line,
     unseal_line,
-    whole_lines,
-    writing,
 )
-from onnx_lippa.runs.identity import CURVE, LIST, RUN, Place
+from onnx_lippa.runs.identity import CURVE, LIST, RUN, FileLocation
 from onnx_lippa.runs.instances import Instance, InstanceResult, write_results
 from onnx_lippa.spec import vnnlib
 
@@ -45,22 +45,22 @@ _AGAIN: Final = "answer the list again with another --out"
 
 @dataclass(frozen=True)
 class ListFile:
-    """What ``list.json`` holds.
+    """The content of ``list.json``.
 
     Attributes:
-        instances: the questions.
-        options: what is done with each, and the budgets, as text.
+        instances: the instances.
+        options: methods and seed, as text.
         version: version of the program.
-        base: what the paths of the list are relative to.
+        base: the folder that the paths of the list are relative to.
     """
 
     instances: tuple[Instance, ...]
     options: str
     version: str
-    base: Place
+    base: FileLocation
 
     def content(self) -> bytes:
-        """The file that holds it."""
+        """The bytes of the file."""
         values = self._claims() | {
             CHECK: checksum(self._claims()),
             "base": self.base.path,
@@ -77,17 +77,17 @@ class ListFile:
 
     @classmethod
     def parse(cls, content: bytes) -> ListFile:
-        """What a file says.
+        """Parses the content of a file.
 
         Raises:
-            ValueError, TypeError, KeyError: it is of no list, or was changed.
+            ValueError, TypeError, KeyError: it is no list, or was changed.
         """
         values = json.loads(content)
         instances = tuple(
             Instance(str(onnx), str(spec), _timeout(timeout))
             for onnx, spec, timeout in values["instances"]
         )
-        base = Place(str(values["base"]), str(values["base_beside"]))
+        base = FileLocation(str(values["base"]), str(values["base_beside"]))
         read = cls(instances, str(values["options"]), str(values["version"]), base)
         if values[CHECK] != checksum(read._claims()):
             raise ValueError("its checksum is another")
@@ -99,9 +99,9 @@ class Answered:
     """One line of ``answers.jsonl``.
 
     Attributes:
-        result: the answer.
-        options: those it was sought with.
-        version: version of the program that sought it.
+        result: the result of an instance.
+        options: the options of its list.
+        version: the version of the program.
     """
 
     result: InstanceResult
@@ -109,13 +109,13 @@ class Answered:
     version: str
 
     def line(self) -> bytes:
-        """The line that holds it."""
+        """The line."""
         values = self.result.as_json() | {"options": self.options, "version": self.version}
         return seal_line({"instance": None} | values)
 
     @classmethod
     def parse(cls, line: bytes) -> Answered:
-        """What a line holds.
+        """Parses a line.
 
         Raises:
             ValueError, TypeError, KeyError: it holds no answer.
@@ -134,12 +134,12 @@ def _timeout(value: float | None) -> float:
 
 @final
 class ListFolder:
-    """Writes the answers to a list as they come, and resumes those that are known.
+    """The folder of a list in progress. Opening it resumes a list that was interrupted.
 
     Args:
         path: the folder.
         listing: the list.
-        folder: what the paths of the list are relative to.
+        folder: the folder that the paths of the list are relative to.
 
     Raises:
         InputError: the folder cannot be written, is in use, or holds other results.
@@ -151,11 +151,11 @@ class ListFolder:
         self._names = name_counterexamples(listing.instances)
         self._left: list[int] = []
         self.known: list[InstanceResult] = []
-        with writing(path):
+        with explain_write_errors(path):
             (path / COUNTEREXAMPLES).mkdir(parents=True, exist_ok=True)
         self._lock = FolderLock(path)
         try:
-            self._take_up()
+            self._resume()
             replace_file(path / LIST, listing.content())
             self._lines = LineFile(path / ANSWERS)
             self._list()
@@ -166,21 +166,21 @@ class ListFolder:
     @property
     def left(self) -> list[Instance]:
         """The instances that are not answered yet."""
-        return [self._listing.instances[place] for place in self._left]
+        return [self._listing.instances[position] for position in self._left]
 
     def add(self, result: InstanceResult) -> InstanceResult:
         """Writes one answer.
 
         Returns:
-            The answer as it is listed: with a note where its counterexample cannot be written.
+            The answer as it is listed, with a note if its counterexample cannot be written.
 
         Raises:
             InputError: the answer cannot be written.
         """
-        place = next(p for p in self._left if self._listing.instances[p] == result.instance)
-        self._left.remove(place)
+        position = next(p for p in self._left if self._listing.instances[p] == result.instance)
+        self._left.remove(position)
         self.known.append(result)
-        listed = self._write_counterexample(place, result)
+        listed = self._write_counterexample(position, result)
         self.known[-1] = listed
         self._lines.append(Answered(listed, self._listing.options, self._listing.version).line())
         if time.monotonic() - self._listed > _LISTED_EVERY:
@@ -189,7 +189,7 @@ class ListFolder:
         return listed
 
     def close(self) -> None:
-        """Writes ``results.csv`` and lets others in.
+        """Writes ``results.csv`` and unlocks the folder.
 
         Raises:
             InputError: it cannot be written.
@@ -205,18 +205,18 @@ class ListFolder:
         write_results(self.path / RESULTS, self.known)
         self._listed = time.monotonic()
 
-    def _write_counterexample(self, place: int, result: InstanceResult) -> InstanceResult:
+    def _write_counterexample(self, position: int, result: InstanceResult) -> InstanceResult:
         if not result.counterexample:
             return result
-        path = self.path / COUNTEREXAMPLES / self._names[place]
+        path = self.path / COUNTEREXAMPLES / self._names[position]
         try:
             replace_file(path, result.counterexample.encode() + b"\n")
         except InputError as error:
             return replace(result, note=f"{result.note}; {error}".removeprefix("; "))
         return result
 
-    def _take_up(self) -> None:
-        """Takes the answers over that belong to the same bytes, options and version."""
+    def _resume(self) -> None:
+        """Reads the answers to the same files, with the same options and version."""
         if not (self.path / LIST).exists():
             for name in (RESULTS, ANSWERS, RUN, CURVE):
                 if (self.path / name).exists():
@@ -232,22 +232,22 @@ class ListFolder:
             raise InputError(f"{self.path} holds results of other instances: give another --out")
         known = match_answers(self._listing, answered)
         current = _Digests(self._base)
-        for place in range(len(self._listing.instances)):
-            result = known.get(place)
+        for position in range(len(self._listing.instances)):
+            result = known.get(position)
             if result is not None and current.fit(result):
-                self.known.append(self._write_counterexample(place, result))
+                self.known.append(self._write_counterexample(position, result))
             else:
-                self._left.append(place)
+                self._left.append(position)
         path = self.path / ANSWERS
-        with writing(path):
+        with explain_write_errors(path):
             content = path.read_bytes() if path.exists() else b""
             if not content.endswith(b"\n") and content:
-                # A last line that was cut short must not meet the next one.
+                # A line that was cut short must not run into the next one.
                 replace_file(path, content[: content.rfind(b"\n") + 1])
 
 
 def match_answers(listing: ListFile, answered: Sequence[Answered]) -> dict[int, InstanceResult]:
-    """The last answers to the instances of a list, with its options and version, by place."""
+    """The last answers to the instances of a list, with its options and version, by position."""
     free: dict[Instance, list[InstanceResult]] = {}
     for one in answered:
         if (one.options, one.version) == (listing.options, listing.version):
@@ -255,31 +255,31 @@ def match_answers(listing: ListFile, answered: Sequence[Answered]) -> dict[int, 
     counts = Counter(listing.instances)
     last = {instance: results[-counts[instance] :] for instance, results in free.items()}
     found = {}
-    for place, instance in enumerate(listing.instances):
+    for position, instance in enumerate(listing.instances):
         if last.get(instance):
-            found[place] = last[instance].pop(0)
+            found[position] = last[instance].pop(0)
     return found
 
 
 def read_list(path: Path) -> ListFile:
-    """The list of a folder.
+    """Reads the list of a folder.
 
     Raises:
-        DamagedFolderError: the file that says it is damaged.
+        DamagedFolderError: its file is damaged.
     """
-    with reading(path / LIST, _AGAIN):
+    with explain_read_errors(path / LIST, _AGAIN):
         return ListFile.parse((path / LIST).read_bytes())
 
 
 def read_answers(path: Path) -> list[Answered]:
-    """The answers in a folder, without a last one that was cut short.
+    """Reads the answers in a folder, without a last one that was cut short.
 
     Raises:
         DamagedFolderError: a line is damaged.
     """
     file = path / ANSWERS
-    with reading(file, _AGAIN):
-        lines = whole_lines(file.read_bytes()) if file.exists() else []
+    with explain_read_errors(file, _AGAIN):
+        lines = complete_lines(file.read_bytes()) if file.exists() else []
         answered = []
         for number, line in enumerate(lines, start=1):
             try:
@@ -292,7 +292,7 @@ def read_answers(path: Path) -> list[Answered]:
 
 
 def name_counterexamples(instances: Sequence[Instance]) -> list[str]:
-    """A file name for the counterexample of each instance, all different on any disk."""
+    """File names for the counterexamples, different even where case does not count."""
     plain = [
         f"{Path(one.onnx).stem}_{Path(one.vnnlib).name.split('.vnnlib')[0]}"[:_LONGEST_NAME]
         for one in instances
@@ -310,20 +310,20 @@ def name_counterexamples(instances: Sequence[Instance]) -> list[str]:
 
 @dataclass
 class _Digests:
-    """Digests of the files of a list as they are now, each computed once.
+    """Digests of the present files of a list, each computed once.
 
     Attributes:
-        folder: what paths are relative to.
+        folder: the folder that paths are relative to.
     """
 
     folder: Path
     _known: dict[tuple[str, bool], str] = field(default_factory=dict)
 
     def fit(self, result: InstanceResult) -> bool:
-        """Whether an answer is of the model and the property that lie there now.
+        """Whether an answer belongs to the present model and property.
 
-        One to a property that could not be read stands while that is so; one to a model that
-        could not be read is sought again.
+        An answer to an unreadable property stands while it is unreadable; an instance whose model
+        could not be read is answered again.
         """
         instance = result.instance
         if self._of(instance.vnnlib, False) != result.property_sha256:

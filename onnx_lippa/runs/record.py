@@ -1,4 +1,4 @@
-"""One line of ``results.jsonl``: an outcome beside what the data says of its input."""
+"""The record of one input: a line of ``results.jsonl``, and with its witness of the journal."""
 
 from __future__ import annotations
 
@@ -18,26 +18,33 @@ import numpy as np
 from onnx_lippa.arrays import Floats
 from onnx_lippa.ending import Ending, Reason
 from onnx_lippa.errors import DamagedFolderError
-from onnx_lippa.runs.files import LineFile, checksum, reading, seal_line, unseal_line, whole_lines
+from onnx_lippa.runs.files import (
+    LineFile,
+    checksum,
+    complete_lines,
+    explain_read_errors,
+    seal_line,
+    unseal_line,
+)
 from onnx_lippa.witness import Effort, FoundBy, ProvedBy, Result, Verdict, Witness
 
 
 @dataclass(frozen=True)
 class Record:
-    """One result; null in the file where there is nothing to say.
+    """The result of one input, with its label and prediction, as it is written.
 
     Attributes:
-        index: place of the input in the data.
+        index: index of the input in the data.
         label: its class.
-        prediction: class the model gives the clean input.
-        verdict: what is known.
-        target: class the witness was sought for.
-        distance: distance of the witness; 0 where the clean input is misclassified.
+        prediction: class that the model gives the clean input.
+        verdict: the verdict.
+        target: class of the witness; None without one.
+        distance: distance of the witness; 0 where the clean input is misclassified, else None.
         effort: the work spent; its fields stand beside the others in the file, those of
-            :data:`JOINED` only where they are not 0.
+            :data:`LATER_COUNTS` only where they are not 0.
         found_by: which part of the attack found the witness.
-        best_margin: the least margin met.
-        bound: proven lower bound of the margin.
+        best_margin: the least margin of any point evaluated; None without one.
+        bound: proven lower bound of the margin; None without one.
         proved_by: which method proved an input robust.
         reason: why an input is unknown, where there is more to say, as a sentence.
         ending: the kind of that reason; not in the file where there is none.
@@ -63,50 +70,48 @@ class Record:
     distance_proved_by: ProvedBy = ProvedBy.NOTHING
 
     @classmethod
-    def of(cls, outcome: Result, label: int, prediction: int) -> Record:
-        """The record of an outcome."""
-        distance = 0.0 if outcome.verdict is Verdict.MISCLASSIFIED else None
-        if outcome.witness is not None:
-            distance = outcome.witness.distance
+    def of(cls, result: Result, label: int, prediction: int) -> Record:
+        """The record of a result."""
+        distance = 0.0 if result.verdict is Verdict.MISCLASSIFIED else None
+        if result.witness is not None:
+            distance = result.witness.distance
         return cls(
-            index=outcome.index,
+            index=result.index,
             label=label,
             prediction=prediction,
-            verdict=outcome.verdict,
-            target=outcome.target if outcome.target >= 0 else None,
+            verdict=result.verdict,
+            target=result.target if result.target >= 0 else None,
             distance=distance,
-            effort=outcome.effort,
-            found_by=outcome.found_by,
-            best_margin=outcome.best_margin if math.isfinite(outcome.best_margin) else None,
-            bound=outcome.bound if math.isfinite(outcome.bound) else None,
-            proved_by=outcome.proved_by,
-            reason=str(outcome.reason or ""),
-            ending=Ending.UNRECORDED if outcome.reason is None else outcome.reason.ending,
-            distance_bound=outcome.distance_bound
-            if math.isfinite(outcome.distance_bound)
-            else None,
-            distance_proved_by=outcome.distance_proved_by,
+            effort=result.effort,
+            found_by=result.found_by,
+            best_margin=_finite(result.best_margin),
+            bound=_finite(result.bound),
+            proved_by=result.proved_by,
+            reason=str(result.reason or ""),
+            ending=Ending.UNRECORDED if result.reason is None else result.reason.ending,
+            distance_bound=_finite(result.distance_bound),
+            distance_proved_by=result.distance_proved_by,
         )
 
     @classmethod
     def parse(cls, line: bytes) -> Record:
-        """The record that a line holds.
+        """Parses a line.
 
         Raises:
-            ValueError: it holds none.
+            ValueError: the line holds no record.
         """
         return cls.of_json(json.loads(line))
 
     @classmethod
     def of_json(cls, values: object) -> Record:
-        """The record that plain JSON values hold.
+        """The record in plain JSON values.
 
         Raises:
-            ValueError: they hold none.
+            ValueError: the values are no record.
         """
         if not isinstance(values, dict):
             raise ValueError("not an object")
-        values = _SINCE_PROOFS | _LEFT_OUT | dict.fromkeys(JOINED, 0) | values
+        values = _SINCE_PROOFS | _LEFT_OUT | dict.fromkeys(LATER_COUNTS, 0) | values
         for name, kinds in _KINDS.items():
             if name not in values or not _is_one(values[name], kinds):
                 raise ValueError(f"'{name}' is missing or of the wrong type")
@@ -125,21 +130,21 @@ class Record:
         return cls(**fields)
 
     def line(self) -> str:
-        """The line that holds the record."""
+        """The line of the record."""
         return json.dumps(self.as_json(), allow_nan=False) + "\n"
 
     def checksum(self) -> int:
-        """A checksum of what the record says."""
+        """A checksum of the record's values."""
         return checksum(self.as_json())
 
     def as_json(self) -> dict[str, Any]:
-        """The same as plain JSON values."""
+        """The record as plain JSON values."""
         values = {k: v.value if isinstance(v, Enum) else v for k, v in vars(self).items()}
         values |= effort_as_json(values.pop("effort"))
         return {k: v for k, v in values.items() if _LEFT_OUT.get(k, ...) != v}
 
-    def outcome(self, witness: Witness | None) -> Result:
-        """The outcome again, with the witness that is stored elsewhere."""
+    def result(self, witness: Witness | None) -> Result:
+        """The result again, with the witness, which is stored elsewhere."""
         return Result(
             index=self.index,
             verdict=self.verdict,
@@ -156,15 +161,19 @@ class Record:
         )
 
 
-JOINED: Final = ("gradients", "lps", "mips", "gradient_seconds", "mip_seconds")
-"""Fields of an effort that files written before they were counted lack. They are left out where
-they are 0, so that such a file says the same, with the same checksum, when it is written again."""
+LATER_COUNTS: Final = ("gradients", "lps", "mips", "gradient_seconds", "mip_seconds")
+"""Fields of an effort that old files lack. They are left out where they are 0, so that an old
+record has the same checksum when it is written again."""
 _EFFORT: Final = tuple(field.name for field in fields(Effort))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def effort_as_json(effort: Effort) -> dict[str, Any]:
     """An effort as plain JSON values."""
-    return {name: v for name, v in vars(effort).items() if v or name not in JOINED}
+    return {name: v for name, v in vars(effort).items() if v or name not in LATER_COUNTS}
 
 
 _KINDS: Final[dict[str, tuple[type, ...]]] = {
@@ -195,7 +204,7 @@ _SINCE_PROOFS: Final[dict[str, Any]] = {
     "nodes": 0,
     "reason": "",
 }
-"""What lines written before there were proofs lack, and mean."""
+"""Values of fields that lines from before there were proofs lack."""
 _LEFT_OUT: Final[dict[str, Any]] = {
     "distance_bound": 0.0,
     "distance_proved_by": "nothing",
@@ -206,17 +215,17 @@ fields: the checksums of old lines remain."""
 
 
 def read_records(path: Path) -> list[Record]:
-    """The records of a results file; a last line cut short by a crash is left out.
+    """Reads a results file, without a last line that a crash cut short.
 
     Raises:
         DamagedFolderError: the file cannot be read, or a line of it is damaged.
     """
-    with reading(path, "run the attack again with another --out"):
-        return parse_records(path, whole_lines(path.read_bytes()))
+    with explain_read_errors(path, "run the attack again with another --out"):
+        return parse_records(path, complete_lines(path.read_bytes()))
 
 
 def parse_records(path: Path, lines: Sequence[bytes]) -> list[Record]:
-    """The records of some lines of a results file, from the first one on.
+    """Parses the first lines of a results file.
 
     Raises:
         DamagedFolderError: a line is damaged.
@@ -234,7 +243,7 @@ def parse_records(path: Path, lines: Sequence[bytes]) -> list[Record]:
 
 
 def _is_one(value: object, kinds: tuple[type, ...]) -> bool:
-    """Whether a value is of one of some types, and if it is a number, one that can be stored."""
+    """Whether a value has one of some types and, if it is a number, is finite."""
     if isinstance(value, bool) or not isinstance(value, kinds):
         return False
     if isinstance(value, int):
@@ -261,7 +270,7 @@ class Entry:
     witness: Witness | None
 
     def line(self) -> bytes:
-        """The line that holds the entry."""
+        """The line of the entry."""
         values: dict[str, Any] = {"record": self.record.as_json()}
         if self.witness is not None:
             values |= {
@@ -272,10 +281,10 @@ class Entry:
 
     @classmethod
     def parse(cls, line: bytes) -> Entry:
-        """The entry that a line holds.
+        """Parses a line.
 
         Raises:
-            ValueError, TypeError, KeyError: it holds none.
+            ValueError, TypeError, KeyError: the line is no entry.
         """
         values = unseal_line(line)
         record, witness = Record.of_json(values["record"]), None
@@ -289,7 +298,7 @@ class Entry:
 
 @final
 class Journal:
-    """Appends entries to the journal of a folder.
+    """The journal of a folder; entries are appended.
 
     Args:
         folder: the folder of the run.
@@ -319,16 +328,18 @@ class Journal:
 
 
 def read_journal(folder: Path) -> list[Entry] | None:
-    """The entries of a folder's journal, without a last one that was cut short; None without one.
+    """Reads a folder's journal, without a last entry that was cut short; None without a journal.
 
     Raises:
         DamagedFolderError: a line of it is damaged.
     """
     path = folder / JOURNAL
-    with reading(path, "remove it to go on without what it holds, or give another --out"):
+    with explain_read_errors(
+        path, "remove it to go on without what it holds, or give another --out"
+    ):
         if not path.exists():
             return None
-        lines = whole_lines(path.read_bytes())
+        lines = complete_lines(path.read_bytes())
         entries = []
         for number, line in enumerate(lines, start=1):
             try:

@@ -1,4 +1,4 @@
-"""``onnx_lippa.replay``: folders of runs, curves and lists, re-checked with the files they used."""
+"""``onnx_lippa.replay``: checks the folders of runs, curves and lists with the files they used."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from onnx_lippa.arrays import Floats, Integers
 from onnx_lippa.data import Data, Rows, open_data
 from onnx_lippa.errors import DamagedFolderError, FalseClaimError, InputError, LippaError
 from onnx_lippa.onnx_io import LoadLimits, Model, load
-from onnx_lippa.runs.claims import Replayed, check_run, read_ended
-from onnx_lippa.runs.curve import check_curve, radii_of
+from onnx_lippa.runs.claims import Replayed, check_run, read_finished
+from onnx_lippa.runs.curve import check_curve, list_radius_folders
 from onnx_lippa.runs.finding import Answer, parse_counterexample
 from onnx_lippa.runs.folder import DATA
 from onnx_lippa.runs.identity import LIST, RUN, RunFile, digest_inputs, read_run
@@ -31,7 +31,7 @@ from onnx_lippa.runs.instances_folder import (
 from onnx_lippa.spec import Property, build_inputs, vnnlib
 
 _COUNTS: Final = ("inputs", "adversarial", "misclassified", "robust", "requested", "lost")
-"""Fields that are summed over the radii of a curve."""
+"""Counts that are summed over the radii of a curve."""
 _CLOSE: Final = 1e-3
 """Relative difference of stated outputs from those of another version or processor."""
 
@@ -39,15 +39,15 @@ _CLOSE: Final = 1e-3
 def replay(
     path: str | Path, *, model: str | Path | None = None, limits: LoadLimits | None = None
 ) -> Replayed:
-    """Re-checks a run from its files alone, and raises at the first false claim.
+    """Checks the claims of a run from its files alone; raises at the first false one.
 
     A run that was interrupted or killed is checked as far as it got.
 
     Args:
-        path: the folder of a run, of a curve, or of a list of properties.
-        model: where the model is now, if it was moved. Where model, data and folder were moved
-            together they are found without it.
-        limits: what loading a model may take, as in :func:`load`.
+        path: the folder of a run, of a curve, or of a list of instances.
+        model: where the model is now, if it was moved. If model, data and folder were moved
+            together, they are found without it.
+        limits: memory and time for loading a model, as in :func:`load`.
 
     Raises:
         InputError: a file is missing, or not the one the run used.
@@ -61,9 +61,9 @@ def replay(
         if moved is not None:
             raise InputError(f"{folder} is of a list, which names its models: leave --model out")
         return _replay_list(folder, limits)
-    names = radii_of(folder)
+    names = list_radius_folders(folder)
     if not names:
-        read_run(folder)  # which says what is wrong
+        read_run(folder)  # raises
     parts = tuple((name, _check_run(folder / name, moved, limits)) for name in names)
     killed = check_curve(folder, names)
     counts = {name: sum(getattr(part, name) for _, part in parts) for name in _COUNTS}
@@ -90,7 +90,7 @@ def _check_run(folder: Path, moved: Path | None, limits: LoadLimits | None) -> R
 
 
 def _replay(folder: Path, run: RunFile, moved: Path | None, limits: LoadLimits | None) -> Replayed:
-    ended = read_ended(folder, run)
+    ended = read_finished(folder, run)
     loaded = _model_of(folder, run, moved, limits)
     inputs, labels = _inputs_of(folder, run, loaded)
     return check_run(folder, run, ended, loaded, inputs, labels)
@@ -103,7 +103,7 @@ def _damaged(folder: Path) -> DamagedFolderError:
 
 
 def _model_of(folder: Path, run: RunFile, moved: Path | None, limits: LoadLimits | None) -> Model:
-    """The model that a run used, where it lay or beside the folder: its digest decides."""
+    """The model of a run, at its old path or beside the folder; its digest identifies it."""
     identity, first = run.identity, None
     for path in run.model.candidates(folder) if moved is None else [moved]:
         try:
@@ -111,7 +111,7 @@ def _model_of(folder: Path, run: RunFile, moved: Path | None, limits: LoadLimits
         except LippaError as error:
             first = first or error
             continue
-        # Folders of before held the digest of the file without its external weights.
+        # Old folders hold the digest of the file without its external weights.
         digest = model.file.file_sha256 if run.is_old else model.file.sha256
         if digest == identity.model_sha256:
             return model
@@ -178,14 +178,14 @@ def file_sha256(path: Path) -> str:
 
 
 def _replay_list(folder: Path, limits: LoadLimits | None = None) -> Replayed:
-    """Checks every ``sat`` of a list; one that was interrupted or killed, as far as it got.
+    """Checks the answers of a list, as far as it got.
 
     Args:
         folder: its folder.
-        limits: what loading a model may take, as :func:`onnx_lippa.load` has it.
+        limits: memory and time for loading a model.
 
     Raises:
-        InputError: a model or a property is missing, or another one.
+        InputError: a model or a property is missing or has changed.
         DamagedFolderError: a file of the folder is damaged.
         FalseClaimError: the first claim that does not hold.
     """
@@ -213,7 +213,7 @@ def _replay_list(folder: Path, limits: LoadLimits | None = None) -> Replayed:
 
 
 def _check_table(folder: Path, answers: Sequence[InstanceResult]) -> None:
-    """Compares what ``results.csv`` says, which may be less after a kill, with the journal."""
+    """Compares ``results.csv``, which may be behind after a kill, with the journal."""
     if not (folder / RESULTS).exists():
         raise DamagedFolderError(f"{folder / RESULTS} is missing: run the same command again")
     try:
@@ -252,7 +252,7 @@ def _check_file(path: Path, result: InstanceResult) -> None:
 
 
 def _check_answer(result: InstanceResult, bases: Sequence[Path], limits: LoadLimits | None) -> None:
-    """Replays a counterexample: exactly, alone and in a batch."""
+    """Replays a counterexample, alone and in a batch, and evaluates the property exactly."""
     property, model = _read(result, bases, limits)
     x, y = parse_counterexample(result.counterexample)
     if x is None or y is None or (x.size, y.size) != (property.inputs, property.outputs):
@@ -263,14 +263,12 @@ def _check_answer(result: InstanceResult, bases: Sequence[Path], limits: LoadLim
     alone = model.runtime.forward_alone(point[None])[0]
     together = model.runtime.forward(np.stack([point, point]))[1]
     close = np.allclose(alone, y, rtol=_CLOSE, atol=_CLOSE * float(np.abs(y).max()))
-    if not close or not all(
-        _is_sought(property, model, point, found) for found in (alone, together)
-    ):
+    if not close or not all(_holds(property, model, point, found) for found in (alone, together)):
         raise FalseClaimError(f"{_named(result)}: its counterexample does not replay")
 
 
-def _is_sought(property: Property, model: Model, x: Floats, y: Floats) -> bool:
-    """Whether the formula holds exactly, for the floats or the numbers that they stand for."""
+def _holds(property: Property, model: Model, x: Floats, y: Floats) -> bool:
+    """Whether the formula holds exactly, for the floats or for the decimals they stand for."""
     if property.holds(x, y):
         return True
     exact_values = (
@@ -283,7 +281,7 @@ def _is_sought(property: Property, model: Model, x: Floats, y: Floats) -> bool:
 def _read(
     result: InstanceResult, bases: Sequence[Path], limits: LoadLimits | None
 ) -> tuple[Property, Model]:
-    """The property and the model of an answer, with the digests of the answer."""
+    """The property and the model of an answer, identified by their digests."""
     instance, first = result.instance, None
     for base in bases:
         spec, path = base / instance.vnnlib, base / instance.onnx
@@ -296,7 +294,7 @@ def _read(
             return Property.from_vnnlib(spec), model
         except LippaError as error:
             first = first or error
-    raise first or InputError(f"{_named(result)}: nothing says where its files are")
+    raise first or InputError(f"{_named(result)}: its files are not found")
 
 
 def _named(result: InstanceResult) -> str:

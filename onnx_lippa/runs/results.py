@@ -1,4 +1,4 @@
-"""The results of a run over many inputs, of a curve over several radii, and events on the way."""
+"""The results of a run, those of a curve, and the events on the way."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Results(Sequence[Result]):
 
     Attributes:
         per_input: (n,) the result of each input, in the order of their indices.
-        figures: the summary of the run, as ``summary.json`` holds it.
+        figures: the summary of the run, the content of ``summary.json``.
         inputs: the clean inputs and their labels.
         input_shape: shape of one input.
     """
@@ -68,7 +68,7 @@ class Results(Sequence[Result]):
 
     @property
     def indices(self) -> npt.NDArray[np.int64]:
-        """(n,) places of the inputs in the data."""
+        """(n,) indices of the inputs in the data."""
         return np.array([result.index for result in self.per_input], dtype=np.int64)
 
     @property
@@ -78,12 +78,12 @@ class Results(Sequence[Result]):
 
     @property
     def success(self) -> npt.NDArray[np.bool_]:
-        """(n,) whether the input is broken: misclassified as it is, or by a witness."""
+        """(n,) whether the input is broken: misclassified, or with a witness."""
         return np.isfinite(self.distances)
 
     @property
     def distances(self) -> Float64:
-        """(n,) distances of the witnesses, with ``scale`` those of the scaled inputs; 0 where the
+        """(n,) distances of the witnesses, of scaled inputs if there is a ``scale``; 0 where the
         clean input is misclassified, infinite where nothing was found."""
         found = [
             result.witness.distance
@@ -115,11 +115,11 @@ class Results(Sequence[Result]):
 
     @property
     def clean_error(self) -> float:
-        """Share of inputs that are misclassified as they are."""
+        """Share of inputs that are misclassified."""
         return self.figures.clean_error
 
     def records(self) -> list[Record]:
-        """One record for each input, as ``results.jsonl`` holds it."""
+        """The records of the inputs, the lines of ``results.jsonl``."""
         return [self.inputs.record(result) for result in self.per_input]
 
     def summary(self) -> str:
@@ -141,7 +141,7 @@ class Curve(Sequence[Results]):
     """The results at several radii, in the order in which these were given.
 
     Attributes:
-        per_radius: the results at each radius; an interrupted curve has those it began.
+        per_radius: the results at each radius; an interrupted curve has those that were begun.
     """
 
     per_radius: tuple[Results, ...]
@@ -187,7 +187,7 @@ class Curve(Sequence[Results]):
 
 
 class InterruptedRun(KeyboardInterrupt):
-    """A run was interrupted; what was done is in ``results``, and on disk where it has a folder.
+    """A run was interrupted; what is finished is in ``results``, and on disk if it has a folder.
 
     Attributes:
         results: the results of the inputs that were finished.
@@ -205,7 +205,7 @@ class Started:
     Attributes:
         specification: the specification of the run.
         inputs: number of inputs.
-        known: the results that need no work: resumed, or carried over from another radius.
+        known: results that need no work: resumed, or carried over from another radius.
     """
 
     specification: Specification

@@ -17,9 +17,15 @@ from typing import Final, final
 
 from onnx_lippa.method import Finished, InputEvent, Method
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.runs.curve import carry_over, folder_of, lock_curve, order_radii, write_curve
+from onnx_lippa.runs.curve import (
+    carry_over,
+    find_radius_folder,
+    open_curve,
+    order_radii,
+    write_curve,
+)
 from onnx_lippa.runs.folder import RunFolder
-from onnx_lippa.runs.identity import Identity, state_options
+from onnx_lippa.runs.identity import Identity, describe_options
 from onnx_lippa.runs.inputs import RunInputs
 from onnx_lippa.runs.results import (
     Curve,
@@ -110,9 +116,11 @@ def run_curve(
     def curve() -> Curve:
         return Curve(tuple(done[position] for position in sorted(done)))
 
-    with nullcontext() if out is None else lock_curve(out):
+    with nullcontext() if out is None else open_curve(out):
         for position in order_radii(radii, task.method.radius_order):
-            folder = None if out is None else folder_of(out, radii[position], names[position])
+            folder = (
+                None if out is None else find_radius_folder(out, radii[position], names[position])
+            )
             session = Session(share, specifications[position], folder, time.monotonic())
             known = {radii[other]: results.per_input for other, results in done.items()}
             try:
@@ -248,7 +256,7 @@ class Session:
             norm=specification.norm.name,
             features=specification.features,
             targets=str(specification.targets),
-            options=state_options(task.method, task.budget, minimize=specification.minimize),
+            options=describe_options(task.method, task.budget, minimize=specification.minimize),
             version=__version__,
         )
 

@@ -6,17 +6,18 @@ import math
 import platform
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from onnx_lippa.runs.record import effort_as_json
 from onnx_lippa.spec import InputSpecification, PerFeature
 from onnx_lippa.witness import Effort, FoundBy, ProvedBy, Result, Verdict, total_effort
 
 SCHEMA_VERSION: Final = 1
-_OF_BEFORE: Final = {
+Kind = TypeVar("Kind", FoundBy, ProvedBy)
+_OLD_DEFAULTS: Final = {
     "fixed": 0,
     "grid": 0.0,
     "nodes": 0,
@@ -25,26 +26,26 @@ _OF_BEFORE: Final = {
     "median_distance_bound": None,
     "proven_distances": 0,
 }
-"""What fields that older summaries lack mean there."""
+"""Values of fields that old summaries lack."""
 ROBUST_ERROR: Final = "robust error"
 CURVE_COLUMNS: Final = (
     "eps", "clean error", "robust error", "adversarial", "robust", "unknown", "seconds",
 )  # fmt: skip
 NORMS: Final = {"linf": "ℓ∞", "l1": "ℓ1", "l2": "ℓ2"}
-"""How the norms are written."""
+"""Symbols of the norms."""
 _FOUND_BY: Final = {
-    "gradient": "found by PGD",
-    "lp": "found by LPSteps",
-    "grid": "found by grid search",
-    "mip": "found by MIPs",
-    "search": "found by branch and bound",
-    "sampling": "found by random search",
+    FoundBy.GRADIENT: "found by PGD",
+    FoundBy.LP: "found by LPSteps",
+    FoundBy.GRID: "found by grid search",
+    FoundBy.MIP: "found by MIPs",
+    FoundBy.SEARCH: "found by branch and bound",
+    FoundBy.SAMPLING: "found by random search",
 }
 _PROVED_BY: Final = {
-    "interval": "by interval bounds",
-    "linear": "by linear bounds",
-    "mip": "by MIPs",
-    "complete": "by branch and bound",
+    ProvedBy.INTERVAL: "by interval bounds",
+    ProvedBy.LINEAR: "by linear bounds",
+    ProvedBy.MIP: "by MIPs",
+    ProvedBy.COMPLETE: "by branch and bound",
 }
 _PACKAGES: Final = ("onnx-lippa", "onnx", "onnxruntime", "ortools", "numpy", "scipy", "clarabel")
 
@@ -59,7 +60,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many inputs got each verdict."""
+    """Numbers of inputs with each verdict."""
 
     misclassified: int
     adversarial: int
@@ -68,45 +69,22 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Found:
-    """How many of the adversarial ones were found by gradients, and how many only by LPs, by a
-    search among the points of a grid, by mixed-integer programs, by a complete search, or by random
-    search."""
-
-    gradient: int
-    lp: int
-    grid: int
-    mip: int = 0
-    search: int = 0
-    sampling: int = 0
-
-
-@dataclass(frozen=True)
-class Proved:
-    """How many of the robust ones each method proved."""
-
-    interval: int
-    linear: int
-    mip: int
-    complete: int
-
-
-@dataclass(frozen=True)
 class RunFacts:
-    """What a summary repeats of the question.
+    """The options of a run, as its summary repeats them.
 
     Attributes:
         model: path of the model.
         model_sha256: digest of its file.
         data: path of the data, or how the inputs were drawn.
         norm: name of the norm.
-        features: radius and domain; of numbers for each feature the file repeats the range.
-        targets: which wrong classes counted.
-        method: the attack.
-        minimize: whether the distance was minimised.
+        features: radius, scale, domain, fixed features and grid; the file has the range of values
+            that differ among features.
+        targets: which wrong classes count.
+        method: title of the method.
+        minimize: whether the distance is minimised.
         requested: number of inputs of the run; more than ``inputs`` after an interrupt.
-        seed: seed.
-        workers: processes used.
+        seed: random seed.
+        workers: number of worker processes.
     """
 
     model: str
@@ -124,27 +102,27 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class Summary:
-    """What ``summary.json`` holds; errors are fractions of 1, times in seconds.
+    """The content of ``summary.json``; errors are fractions of 1, times in seconds.
 
     Attributes:
-        facts: the question; its fields stand beside the others in the file.
-        inputs: number of inputs with a verdict.
-        clean_error: share of inputs that are misclassified as they are.
-        robust_error: bounds on the share of inputs that some allowed input breaks.
-        counts: inputs by verdict.
-        found_by: adversarial ones by what found them.
-        proved_by: robust ones by what proved them.
-        median_distance: median distance of the adversarial ones, None without any.
-        seconds: wall time of the whole run.
-        seconds_per_broken: mean time of an adversarial input, None without any.
-        seconds_per_unbroken: mean time of an unknown input, None without any.
-        seconds_per_proven: mean time of a robust input, None without any.
-        effort: the work spent on all inputs, summed over workers; its fields stand beside the
-            others in the file, but for its seconds.
-        median_distance_bound: median lower bound of the minimal distortion of the adversarial
-            ones, None where no lower bounds were computed.
-        proven_distances: number of adversarial ones whose lower bound is proven.
-        versions: versions of the packages used.
+        facts: the options; their fields stand beside the others in the file.
+        inputs: number of inputs with a result.
+        clean_error: share of inputs that are misclassified.
+        robust_error: bounds of the share of inputs that can be broken.
+        counts: number of inputs with each verdict.
+        found_by: number of adversarial inputs that each method found.
+        proved_by: number of robust inputs that each method proved.
+        median_distance: median distance of adversarial inputs; None without any.
+        seconds: wall time of the run.
+        seconds_per_broken: mean time of an adversarial input; None without any.
+        seconds_per_unbroken: mean time of an unknown input; None without any.
+        seconds_per_proven: mean time of a robust input; None without any.
+        effort: the work on all inputs, summed over workers; its fields but for the seconds stand
+            beside the others in the file.
+        median_distance_bound: median lower bound of the minimal distortion of adversarial inputs;
+            None without any.
+        proven_distances: number of adversarial inputs whose lower bound is proven.
+        versions: versions of Python and packages.
     """
 
     facts: RunFacts
@@ -152,8 +130,8 @@ class Summary:
     clean_error: float
     robust_error: Interval
     counts: Counts
-    found_by: Found
-    proved_by: Proved
+    found_by: Mapping[FoundBy, int]
+    proved_by: Mapping[ProvedBy, int]
     median_distance: float | None
     seconds: float
     seconds_per_broken: float | None
@@ -165,11 +143,14 @@ class Summary:
     versions: dict[str, str]
 
     def as_json(self) -> dict[str, Any]:
-        """The same as plain JSON values, the question's fields first; null for an infinity.
+        """The summary as plain JSON values, the options first; null is an infinity.
 
         A ball of radius 1 in the scale of each feature has that scale as its eps.
         """
-        figures = asdict(self)
+        figures = asdict(self) | {
+            "found_by": {by.value: count for by, count in self.found_by.items()},
+            "proved_by": {by.value: count for by, count in self.proved_by.items()},
+        }
         facts = figures.pop("facts")
         del figures["effort"]
         figures = effort_as_json(self.effort) | figures
@@ -179,75 +160,56 @@ class Summary:
         return {"schema_version": SCHEMA_VERSION} | facts | figures
 
 
-def summarise(facts: RunFacts, outcomes: Sequence[Result], seconds: float) -> Summary:
-    """The summary of a run, finished or not."""
-    verdicts = Counter(outcome.verdict for outcome in outcomes)
-    broken = [o for o in outcomes if o.verdict is Verdict.ADVERSARIAL]
-    total = max(1, len(outcomes))
-    wrong = verdicts[Verdict.MISCLASSIFIED]
-    proven = verdicts[Verdict.ROBUST]
+def summarise(facts: RunFacts, results: Sequence[Result], seconds: float) -> Summary:
+    """Computes the summary of a run, finished or not."""
+    by_verdict: dict[Verdict, list[Result]] = {verdict: [] for verdict in Verdict}
+    for result in results:
+        by_verdict[result.verdict].append(result)
+    broken, robust = by_verdict[Verdict.ADVERSARIAL], by_verdict[Verdict.ROBUST]
+    unknown, wrong = by_verdict[Verdict.UNKNOWN], len(by_verdict[Verdict.MISCLASSIFIED])
+    total = max(1, len(results))
     return Summary(
         facts=facts,
-        inputs=len(outcomes),
+        inputs=len(results),
         clean_error=wrong / total,
-        robust_error=Interval((wrong + len(broken)) / total, (total - proven) / total),
-        counts=Counts(wrong, len(broken), proven, verdicts[Verdict.UNKNOWN]),
-        found_by=Found(
-            *(
-                sum(o.found_by is by for o in broken)
-                for by in (
-                    FoundBy.GRADIENT,
-                    FoundBy.LP,
-                    FoundBy.GRID,
-                    FoundBy.MIP,
-                    FoundBy.SEARCH,
-                    FoundBy.SAMPLING,
-                )
-            )
-        ),
-        proved_by=Proved(
-            *(
-                sum(o.proved_by is by for o in outcomes if o.verdict is Verdict.ROBUST)
-                for by in (ProvedBy.INTERVAL, ProvedBy.LINEAR, ProvedBy.MIP, ProvedBy.COMPLETE)
-            )
-        ),
-        median_distance=_median(o.witness.distance for o in broken if o.witness is not None),
+        robust_error=Interval((wrong + len(broken)) / total, (total - len(robust)) / total),
+        counts=Counts(wrong, len(broken), len(robust), len(unknown)),
+        found_by=_count(_FOUND_BY, (result.found_by for result in broken)),
+        proved_by=_count(_PROVED_BY, (result.proved_by for result in robust)),
+        median_distance=_median(r.witness.distance for r in broken if r.witness is not None),
         seconds=seconds,
-        seconds_per_broken=_mean(o.effort.seconds for o in broken),
-        seconds_per_unbroken=_mean(
-            o.effort.seconds for o in outcomes if o.verdict is Verdict.UNKNOWN
-        ),
-        seconds_per_proven=_mean(o.effort.seconds for o in outcomes if o.verdict is Verdict.ROBUST),
-        effort=total_effort(o.effort for o in outcomes),
-        median_distance_bound=_median(o.distance_bound for o in broken if o.distance_bound > 0),
-        proven_distances=sum(o.distance_proved_by is ProvedBy.COMPLETE for o in broken),
+        seconds_per_broken=_mean_seconds(broken),
+        seconds_per_unbroken=_mean_seconds(unknown),
+        seconds_per_proven=_mean_seconds(robust),
+        effort=total_effort(result.effort for result in results),
+        median_distance_bound=_median(r.distance_bound for r in broken if r.distance_bound > 0),
+        proven_distances=sum(r.distance_proved_by is ProvedBy.COMPLETE for r in broken),
         versions=versions(),
     )
 
 
 def complete(values: dict[str, Any]) -> dict[str, Any]:
-    """What a summary file says, in full: files of before there were proofs, masks or grids lack
-    some of it.
+    """The values of a summary file, with those that old files lack.
 
     Raises:
-        KeyError, TypeError: it says nothing of what was found.
+        KeyError, TypeError: they are no summary.
     """
-    full = _OF_BEFORE | values
+    full = _OLD_DEFAULTS | values
     found_by = {"grid": 0, "mip": 0, "search": 0} | full["found_by"]
-    if "sampling" not in found_by:  # was not counted, but found the rest
+    if "sampling" not in found_by:  # not counted in old files; it found the rest
         found_by["sampling"] = full["counts"]["adversarial"] - sum(found_by.values())
     return full | {"found_by": found_by}
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages an answer depends on."""
+    """Versions of Python and of the packages that results depend on."""
     return {"python": platform.python_version()} | {
         name: metadata.version(name) for name in _PACKAGES
     }
 
 
 def _brief(value: PerFeature | None) -> float | dict[str, float | None] | None:
-    """A number, or the range of one number per feature; null for an infinity."""
+    """A number, or the range of one number per feature; None for an infinity."""
     if isinstance(value, tuple):
         return {"lower": _finite(min(value)), "upper": _finite(max(value))}
     return None if value is None else _finite(value)
@@ -257,18 +219,22 @@ def _finite(value: float) -> float | None:
     return None if math.isinf(value) else value
 
 
+def _count(kinds: Iterable[Kind], values: Iterable[Kind]) -> dict[Kind, int]:
+    counted = Counter(values)
+    return {kind: counted[kind] for kind in kinds}
+
+
 def _median(values: Iterable[float]) -> float | None:
     known = list(values)
     return statistics.median(known) if known else None
 
 
-def _mean(values: Iterable[float]) -> float | None:
-    known = list(values)
-    return statistics.fmean(known) if known else None
+def _mean_seconds(results: Sequence[Result]) -> float | None:
+    return statistics.fmean(r.effort.seconds for r in results) if results else None
 
 
 def summary_title(facts: RunFacts) -> str:
-    """The method, what it looked for, and where."""
+    """The title of the table: the method, its aim and its ball."""
     method, eps = facts.method, facts.features.eps
     if method == "audit":
         what = "audit: robust error"
@@ -287,7 +253,7 @@ def summary_title(facts: RunFacts) -> str:
 
 
 def summary_rows(summary: Summary) -> Iterator[tuple[str, str]]:
-    """The figures of a run as rows of a table; the main one begins with :data:`ROBUST_ERROR`."""
+    """The rows of the table of figures; one begins with :data:`ROBUST_ERROR`."""
     counts, facts = summary.counts, summary.facts
     yield "clean error", f"{summary.clean_error:.2%}"
     if facts.features.eps is not None:
@@ -295,14 +261,14 @@ def summary_rows(summary: Summary) -> Iterator[tuple[str, str]]:
     yield "inputs", f"{summary.inputs} of {facts.requested}"
     yield "  misclassified", str(counts.misclassified)
     yield "  adversarial, replayed", str(counts.adversarial)
-    for by, count in asdict(summary.found_by).items():
+    for by, count in summary.found_by.items():
         if count:
             yield f"    {_FOUND_BY[by]}", str(count)
     if counts.robust or facts.method.split()[0] in ("certify", "audit"):
         yield "  robust, proven", str(counts.robust)
-    for by, count in asdict(summary.proved_by).items():
+    for proved_by, count in summary.proved_by.items():
         if count:
-            yield f"    {_PROVED_BY[by]}", str(count)
+            yield f"    {_PROVED_BY[proved_by]}", str(count)
     yield "  unknown", str(counts.unknown)
     yield from _distance_rows(summary)
     for verdict, seconds in (
@@ -354,7 +320,7 @@ def curve_title(summaries: Sequence[Summary]) -> str:
 
 
 def curve_rows(summaries: Sequence[Summary]) -> Iterator[tuple[str, ...]]:
-    """The figures of a curve as rows of a table, under :data:`CURVE_COLUMNS`."""
+    """The rows of the table of a curve, under :data:`CURVE_COLUMNS`."""
     for summary in summaries:
         counts = summary.counts
         yield (

@@ -15,7 +15,7 @@ from onnx_lippa.ending import OUT_OF_TIME, Reason
 from onnx_lippa.errors import ContradictionError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import ProofMethod
-from onnx_lippa.runs.contradiction import contradict
+from onnx_lippa.runs.contradiction import contradicts
 from onnx_lippa.runs.falsify import falsify, problem_of
 from onnx_lippa.runs.finding import Answer, Finding, FindingListener, ignore
 from onnx_lippa.spec import FARTHEST, Problem, Property
@@ -144,7 +144,7 @@ class _Proof:
             outputs = np.concatenate([outputs, x])
         for case in np.flatnonzero(self._proven).tolist():
             problem = self._problem(case)
-            if problem.stated.is_in_box(x.astype(np.float64)) and contradict(
+            if problem.stated.is_in_box(x.astype(np.float64)) and contradicts(
                 x, outputs, float(self._bounds[case]), problem.unsafe, self._model
             ):
                 raise ContradictionError(

@@ -44,7 +44,7 @@ def killed(tmp_path_factory):
         from onnx_lippa.runs.folder import RunFolder
 
         stop_after(patch, 6)
-        patch.setattr(RunFolder, "close", lambda self, summary: self._let_go())
+        patch.setattr(RunFolder, "close", lambda self, summary: self._release_files())
         assert command("attack", folder / "net.onnx", *WORDS[2:], "--out", folder / "run").code
     assert {path.name for path in (folder / "run").iterdir()} == {
         "run.json", "results.jsonl", "journal.jsonl", "data.npz"

@@ -20,7 +20,7 @@ def test_a_line_holds_the_reason_as_a_sentence_and_as_an_ending(reason):
     values = json.loads(line)
     assert values["reason"] == ("" if reason is None else reason.sentence)
     assert values.get("ending") == (None if reason is None else reason.ending.value)
-    assert Record.parse(line).outcome(None) == result
+    assert Record.parse(line).result(None) == result
 
 
 def test_a_line_of_before_there_were_endings_keeps_its_checksum():
@@ -28,7 +28,7 @@ def test_a_line_of_before_there_were_endings_keeps_its_checksum():
     del values["ending"]
     record = Record.of_json(values)
     assert record.as_json() == values
-    assert record.outcome(None).reason == Reason(Ending.UNRECORDED, LOOSE.sentence)
+    assert record.result(None).reason == Reason(Ending.UNRECORDED, LOOSE.sentence)
 
 
 def test_an_ending_that_does_not_exist_is_damage():

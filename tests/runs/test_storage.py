@@ -15,12 +15,12 @@ from onnx_lippa.errors import DamagedFolderError, InputError
 from onnx_lippa.runs.files import (
     FolderLock,
     LineFile,
-    reading,
+    complete_lines,
+    explain_read_errors,
     replace_file,
     replace_with,
     seal_line,
     unseal_line,
-    whole_lines,
 )
 from tests.support.commands import opened
 
@@ -99,8 +99,8 @@ def test_half_a_line_is_taken_back(tmp_path):
 
 def test_lines_end_in_newlines_only():
     """Other separators of text, which damage can make, do not split them."""
-    assert whole_lines(b"a\x0bb\x85\r\nc\x1c") == [b"a\x0bb\x85\r\n"]
-    assert whole_lines(b"") == []
+    assert complete_lines(b"a\x0bb\x85\r\nc\x1c") == [b"a\x0bb\x85\r\n"]
+    assert complete_lines(b"") == []
 
 
 @pytest.mark.parametrize("place", range(0, 40, 3))
@@ -117,7 +117,10 @@ def test_a_sealed_line_is_itself_or_nothing(place):
 
 @pytest.mark.parametrize("error", [ValueError("x"), OverflowError(), RecursionError(), KeyError(1)])
 def test_whatever_a_parser_raises_is_one_refusal(tmp_path, error):
-    with pytest.raises(DamagedFolderError, match="missing or damaged"), reading(tmp_path, "do so"):
+    with (
+        pytest.raises(DamagedFolderError, match="missing or damaged"),
+        explain_read_errors(tmp_path, "do so"),
+    ):
         raise error
 
 
