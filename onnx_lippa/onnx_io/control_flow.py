@@ -84,7 +84,7 @@ class UnrolledNode(Node[Value]):
 
     def join(self, values: Sequence[Value], axis: int, along_new: bool = True) -> Constant:
         """Constants along a new axis, or along one of theirs."""
-        arrays = [_array(value, "what it joins") for value in values]
+        arrays = [_array(value, "a tensor that it joins") for value in values]
         if not arrays:
             raise Unsupported("it joins an empty sequence")
         if sum(array.nbytes for array in arrays) > self.limits.constant:
@@ -92,7 +92,9 @@ class UnrolledNode(Node[Value]):
         try:
             return Constant((np.stack if along_new else np.concatenate)(arrays, axis))
         except ValueError as error:
-            raise Unsupported("the shapes of what it joins do not fit together") from error
+            raise Unsupported(
+                "the shapes of the tensors that it joins do not fit together"
+            ) from error
 
 
 def _branch(node: UnrolledNode) -> list[Value]:
@@ -123,7 +125,7 @@ def _scan(node: UnrolledNode) -> list[Value]:
     if not 0 < count <= len(node.operands):
         raise Unsupported("its attribute num_scan_inputs does not fit its inputs")
     carried, given = list(node.operands[:-count]), node.operands[-count:]
-    sources = [_array(value, "what it scans") for value in given]
+    sources = [_array(value, "its scanned input") for value in given]
     axes = node.integers("scan_input_axes", (0,) * count)
     backwards = node.integers("scan_input_directions", (0,) * count)
     outputs = len(body.output) - len(carried)
@@ -132,10 +134,10 @@ def _scan(node: UnrolledNode) -> list[Value]:
     try:
         moved = [np.moveaxis(source, axis, 0) for source, axis in zip(sources, axes, strict=True)]
     except ValueError as error:
-        raise Unsupported("its axes are outside what it scans") from error
+        raise Unsupported("its axes are outside its scanned inputs") from error
     moved = [part[::-1] if back else part for part, back in zip(moved, backwards, strict=True)]
     if len({len(part) for part in moved}) != 1:
-        raise Unsupported("what it scans has several lengths")
+        raise Unsupported("its scanned inputs have several lengths")
     collected: list[list[Value]] = []
     for entries in zip(*moved, strict=True):
         results = node.bind(body, [*carried, *(Constant(np.asarray(entry)) for entry in entries)])
@@ -210,7 +212,7 @@ def _concatenate(node: UnrolledNode) -> list[Value]:
 
 
 def _split(node: UnrolledNode) -> list[Value]:
-    array, sizes = _array(node.tensor(0), "what it splits"), node.tensor(1)
+    array, sizes = _array(node.tensor(0), "the tensor that it splits"), node.tensor(1)
     given = None if sizes is None else Constant(_array(sizes, "the sizes of its parts"))
     axis = node.axis(array.ndim)
     extent = array.shape[axis]

@@ -87,7 +87,7 @@ def fold(
     results = run_once(model.SerializeToString(), fed)
     for value in results:
         if not isinstance(value, np.ndarray):
-            raise Unsupported("what it computes is not a tensor")
+            raise Unsupported("its output is not a tensor")
     return results
 
 

@@ -1,6 +1,6 @@
 """How a node sees its operands: as samples without a batch axis, or with all axes of the graph.
 
-A graph is read as what it does to a batch of one. There the batch axis has extent 1, so a node
+A graph is read by its action on a batch of one. There the batch axis has extent 1, so a node
 that leaves it alone is given samples without it, and a node that names it is given the tensor
 with all axes of the graph.
 """

@@ -31,7 +31,7 @@ def read_tensor(tensor: onnx.TensorProto) -> AnyArray:
     dims = list(tensor.dims)
     if min(dims, default=1) < 0 or len(dims) > MOST_AXES:
         shown = dims if len(dims) <= MOST_AXES else f"of {len(dims)} axes"
-        raise Unsupported(f"its shape {shown} is none that a tensor can have: export again")
+        raise Unsupported(f"no tensor can have its shape {shown}: export again")
     try:
         return numpy_helper.to_array(tensor)
     except (ValueError, TypeError, KeyError, RuntimeError, MemoryError) as error:

@@ -1,6 +1,6 @@
 """From an ONNX graph to a network: folds constants, and leaves out nothing silently.
 
-The graph is read as what it does to a batch of one sample, whatever batch it takes: the network's
+The graph is read by its action on a batch of one sample, whatever batch it takes: the network's
 own layers work on any number of samples, and how many the graph itself takes at once is for
 :mod:`onnx_lippa.onnx_io.validation` to determine.
 """

@@ -114,7 +114,7 @@ def _sample_shape(value: onnx.ValueInfoProto) -> tuple[Batch, Shape]:
     axes = list(tensor.shape.dim)
     if len(axes) > MOST_AXES:
         raise ModelError(
-            f"the input '{value.name}' has {len(axes)} axes, of which {MOST_AXES} are supported: "
+            f"the input '{value.name}' has {len(axes)} axes; at most {MOST_AXES} are supported: "
             "export the model with fewer"
         )
     described = [

@@ -94,7 +94,7 @@ class SizeLimits:
     def require_elements(self, shape: Sequence[int], what: str = "its output") -> None:
         """Raises Unsupported where one sample of a tensor would be too large."""
         if len(shape) > MOST_AXES:
-            raise Unsupported(f"{what} has {len(shape)} axes, of which {MOST_AXES} are supported")
+            raise Unsupported(f"{what} has {len(shape)} axes; at most {MOST_AXES} are supported")
         if size(tuple(shape)) > self.elements:
             raise Unsupported(
                 f"{what} of shape {_shown(shape)} is too large: {self.elements:,} elements of "
@@ -230,7 +230,7 @@ def _outputs(model: onnx.ModelProto, constants: Sequence[AnyArray | None]) -> tu
     try:
         inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     except Exception as error:  # its exceptions share no base class
-        raise Unsupported("the shape of what it computes cannot be told: export again") from error
+        raise Unsupported("the shape of its output cannot be inferred: export again") from error
     found = {value.name: value.type for value in (*inferred.graph.output,)}
     total, needed = 0, 0
     for name in node.output:
@@ -242,7 +242,7 @@ def _outputs(model: onnx.ModelProto, constants: Sequence[AnyArray | None]) -> tu
         ]
         if not tensor.HasField("shape") or min(extents, default=0) < 0:
             raise Unsupported(
-                "the shape of what it computes depends on more than shapes: export the model with "
+                "the shape of its output depends on more than shapes: export the model with "
                 "its constants computed"
             )
         if len(extents) > MOST_AXES:

@@ -214,8 +214,8 @@ def _import(path: Path, output: str | None, limits: SizeLimits) -> Model:
     declared = read_interface(file, output)
     # ONNX Runtime is shown nothing that has not been imported.
     network = import_network(file, declared, limits)
-    roomy = replace(declared, rows=rows_at_once(network))
-    interface = determine_batch(file, roomy, network.work)
+    interface = replace(declared, rows=rows_at_once(network))
+    interface = determine_batch(file, interface, network.work)
     return Model(file, interface, network, limits=limits)
 
 

@@ -199,11 +199,11 @@ class ExternalData:
         if not any(real.is_relative_to(home) for home in self._homes):
             raise ValueError(f"'{location}' is a link that leads out of the model's folder")
         if not stat.S_ISREG(real.stat().st_mode):
-            raise ValueError(f"'{location}' is no file")
+            raise ValueError(f"'{location}' is not a regular file")
         return real
 
 
 def _natural_number(text: str, what: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise ValueError(f"its {what} is no number")
+        raise ValueError(f"its {what} is not a number")
     return int(text)

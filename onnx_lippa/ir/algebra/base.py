@@ -64,7 +64,7 @@ def repeated_axes(source: Shape, shape: Shape) -> tuple[int, ...]:
 
 
 def place_numbers(shape: Shape, axis: int) -> AnyArray:
-    """The numbers 0, 1, ... along one axis of samples of this shape, ready to broadcast; int32."""
+    """The numbers 0, 1, ... along one axis of samples of this shape; int32."""
     return np.arange(shape[axis], dtype=np.int32).reshape(-1, *(1,) * (len(shape) - axis - 1))
 
 

@@ -13,7 +13,7 @@ from onnx_lippa.ir.algebra.convolution import convolve, convolve_transposed
 
 
 class NumpyAlgebra(Algebra[AnyArray]):
-    """Evaluates in one floating-point type (float64 unless told otherwise)."""
+    """Evaluates in one floating-point type (by default float64)."""
 
     def __init__(self, dtype: type[np.floating] = np.float64) -> None:
         self._dtype = np.dtype(dtype)

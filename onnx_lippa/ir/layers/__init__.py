@@ -1,4 +1,4 @@
-"""The layers of a network: few kinds of map, of which every operator is made.
+"""The layers of a network: few kinds of map, from which every operator is built.
 
 A layer states its mathematics over an :class:`~onnx_lippa.ir.algebra.Algebra`; nothing here knows
 ONNX. An operator's converter, in :mod:`onnx_lippa.onnx_io.operators`, makes layers of a node.

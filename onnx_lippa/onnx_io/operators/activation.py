@@ -103,7 +103,7 @@ def convert_shrink(node: NodeView) -> Conversion:
     if not threshold == bias >= 0:
         raise Unsupported("it jumps where its bias is not its lambd, or is negative")
     shape = node.computed().shape
-    node.limits.require_elements((2, *shape), "what it subtracts")
+    node.limits.require_elements((2, *shape), "its pair of terms")
     both = Stack([shape], [(0, 1.0), (0, -1.0)], shape)
     signs = np.array([1.0, -1.0]).reshape(2, *(1 for _ in shape))
     return Conversion(
@@ -127,7 +127,9 @@ def convert_extreme(node: NodeView) -> Conversion:
     if len(operands.positions) == 1:
         layers += operands.expand()
     else:
-        node.limits.require_elements((len(operands.positions), *operands.shape), "what it compares")
+        node.limits.require_elements(
+            (len(operands.positions), *operands.shape), "the stack of its inputs"
+        )
         sign = 1.0 if is_max else -1.0
         parts = [(index, sign) for index in range(len(operands.positions))]
         stack = Stack(operands.sources, parts, operands.shape)

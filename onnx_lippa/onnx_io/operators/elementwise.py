@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.elementwise import ScaleShift, WeightedSum
 from onnx_lippa.ir.network import OutputActivation
@@ -18,36 +16,24 @@ from onnx_lippa.onnx_io.operators.comparison import multiply_by_truth
 from onnx_lippa.onnx_io.operators.registry import converts
 
 
-def _add(node: NodeView, weights: Sequence[float], constant: Float64 | None = None) -> Conversion:
-    """The weighted sum of the computed operands, plus a constant."""
-    operands = broadcast_operands(node)
-    return operands.convert(WeightedSum(operands.sources, weights, constant))
-
-
 @converts("Add", since=7)
+@converts("Sub", since=7)
 def convert_add(node: NodeView) -> Conversion:
-    """``x + c``, ``c + x`` or ``x + y``."""
+    """At most one of the two tensors constant."""
+    weights = (1.0, 1.0 if node.op == "Add" else -1.0)
     if len(node.only_computed()) == 2:
-        return _add(node, (1.0, 1.0))
+        operands = broadcast_operands(node)
+        return operands.convert(WeightedSum(operands.sources, weights))
     position, x, constant = node.computed_and_constant("summand")
     frame, shift = broadcast_constant(x, constant)
-    return frame.convert(ScaleShift(frame.source, shift=shift), position=position)
-
-
-@converts("Sub", since=7)
-def convert_sub(node: NodeView) -> Conversion:
-    """``x - c``, ``c - x`` or ``x - y``."""
-    if len(node.only_computed()) == 2:
-        return _add(node, (1.0, -1.0))
-    position, x, given = node.computed_and_constant("constant")
-    frame, constant = broadcast_constant(x, given)
-    if position == 0:
-        return frame.convert(ScaleShift(frame.source, shift=-constant))
-    if x.output_activation is OutputActivation.SIGMOID and np.all(constant == 1.0):
+    if weights[position] == 1.0:
+        shifted = ScaleShift(frame.source, shift=weights[1 - position] * shift)
+        return frame.convert(shifted, position=position)
+    if x.output_activation is OutputActivation.SIGMOID and np.all(shift == 1.0):
         # 1 - sigmoid(x) = sigmoid(-x): the other score of a classifier with two classes.
-        negated = frame.convert(ScaleShift(frame.source, -1.0), position=1)
+        negated = frame.convert(ScaleShift(frame.source, -1.0), position=position)
         return replace(negated, output_activation=OutputActivation.SIGMOID)
-    return frame.convert(ScaleShift(frame.source, -1.0, constant), position=1)
+    return frame.convert(ScaleShift(frame.source, -1.0, shift), position=position)
 
 
 @converts("Sum", since=6)

@@ -110,8 +110,8 @@ def convert_gather_nd(node: NodeView) -> Conversion:
     )
     if not fits or indices.shape[:shared] != source[:shared]:
         raise Unsupported(
-            f"its indices of shape {indices.shape} do not fit a tensor of shape {source} of which "
-            f"they share {shared} axes"
+            f"its indices of shape {indices.shape} do not fit a tensor of shape {source}, with "
+            f"which they share {shared} axes"
         )
     positions = _slice_positions(source, indices, shared)
     return frame.convert(*pick(source, shared + indices.shape[-1], positions))

@@ -90,17 +90,11 @@ def _read_reduction(node: NodeView) -> Reduction:
 
 
 @converts("ReduceSum")
-def convert_reduce_sum(node: NodeView) -> Conversion:
-    """The sum over constant axes."""
-    reduction = _read_reduction(node)
-    return reduction.convert(*reduction.total())
-
-
 @converts("ReduceMean")
-def convert_reduce_mean(node: NodeView) -> Conversion:
-    """The mean over constant axes."""
+def convert_reduce_sum(node: NodeView) -> Conversion:
+    """Over constant axes."""
     reduction = _read_reduction(node)
-    return reduction.convert(*reduction.mean())
+    return reduction.convert(*(reduction.total() if node.op == "ReduceSum" else reduction.mean()))
 
 
 @converts("ReduceL1")
@@ -111,14 +105,10 @@ def convert_reduce_l1(node: NodeView) -> Conversion:
 
 
 @converts("ReduceMax")
-def convert_reduce_max(node: NodeView) -> Conversion:
-    """The largest entry over constant axes."""
-    reduction = _read_reduction(node)
-    return reduction.convert(*reduction.largest())
-
-
 @converts("ReduceMin")
-def convert_reduce_min(node: NodeView) -> Conversion:
-    """The smallest entry over constant axes."""
+def convert_reduce_max(node: NodeView) -> Conversion:
+    """Over constant axes."""
     reduction = _read_reduction(node)
-    return reduction.convert(*reduction.smallest())
+    return reduction.convert(
+        *(reduction.largest() if node.op == "ReduceMax" else reduction.smallest())
+    )

@@ -14,14 +14,14 @@ _CONVERTERS: Final[dict[str, dict[int, Converter]]] = {}
 """For every operator its converters, by the opset each holds from."""
 _REFUSALS: Final = {
     "it is a curve, not piecewise linear: train and export with Relu, LeakyRelu, Clip, "
-    "HardSigmoid or their like in its place": (
+    "HardSigmoid or similar operators instead": (
         "Acos Acosh Asin Asinh Atan Atanh Celu Cos Cosh Elu Erf Exp Gelu Log Mish Pow Reciprocal "
         "Selu Sin Sinh Softplus Softsign Sqrt Swish Tan Tanh"
     ),
     "it is quadratic between its kinks, not piecewise linear: train and export with HardSigmoid, "
-    "Clip or Relu in its place": "HardSwish",
-    "it divides by a root or a sum of what it is given, which is not piecewise linear: train and "
-    "export with BatchNormalization in its place": (
+    "Clip or Relu instead": "HardSwish",
+    "it divides by a root or a sum of its input, which is not piecewise linear: train and "
+    "export with BatchNormalization instead": (
         "GroupNormalization InstanceNormalization LRN LayerNormalization LpNormalization "
         "MeanVarianceNormalization RMSNormalization"
     ),

@@ -29,13 +29,6 @@ _SHORT_AXIS: Final = 256
 """Up to this extent, runtimes multiply by a matrix faster than they gather entries."""
 
 
-@converts("Resize", since=10)
-def convert_resize_of_scales(node: NodeView) -> Conversion:
-    """Constant scales and a mode."""
-    axes = scale_axes(node.computed().graph_shape, _scales(node.constant(1, "scales")))
-    return resample(node, Sampling(node.text("mode", "nearest")), axes)
-
-
 @converts("Resize", since=11)
 def convert_resize(node: NodeView) -> Conversion:
     """Constant scales or sizes, of some axes only where these are named (from opset 18 on)."""
@@ -103,12 +96,12 @@ def _size_axes(shape: Shape, wanted: Mapping[int, int], policy: str) -> list[Axi
 
 def _optional_nonempty(node: NodeView, position: int, meaning: str) -> Constant | None:
     """A constant input; an empty one counts as absent."""
-    known = node.optional(position, meaning)
-    return None if known is None or known.value.size == 0 else known
+    given = node.optional(position, meaning)
+    return None if given is None or given.value.size == 0 else given
 
 
-def _scales(known: Constant) -> Float32:
-    return known.weight.ravel().astype(np.float32)
+def _scales(given: Constant) -> Float32:
+    return given.weight.ravel().astype(np.float32)
 
 
 def _require_count(count: int, wanted: int, meaning: str) -> None:
@@ -117,11 +110,12 @@ def _require_count(count: int, wanted: int, meaning: str) -> None:
 
 
 @converts("Upsample", since=7)
+@converts("Resize", since=10)
 def convert_upsample(node: NodeView) -> Conversion:
-    """Constant scales of at least 1."""
+    """Constant scales and a mode; Upsample takes scales of at least 1."""
     given = node.optional(1, "scales")
     scales = np.array(node.numbers("scales", 1.0), np.float32) if given is None else _scales(given)
-    if np.any(scales < 1):
+    if node.op == "Upsample" and np.any(scales < 1):
         raise Unsupported(f"its scales {scales.tolist()} are below 1")
     axes = scale_axes(node.computed().graph_shape, scales)
     return resample(node, Sampling(node.text("mode", "nearest")), axes)
