@@ -171,4 +171,4 @@ class LpMethod(AttackMethod):
             raise InputError(f"there is no LP engine '{self.engine}': choose one of {names}")
         solver, one = make_solver(self.solver or norm.solver), np.ones(1)
         step = norm.epigraph(0 * one, -one, one) if minimize else norm.ball(0 * one, 0.5, -one, one)
-        solver.open(Program.over(step, step.cost, step.rows))
+        solver.open(Program.over(step, step.rows))

@@ -13,7 +13,7 @@ of the whole network, and subtracted. So is M times the least normal number for 
 may underflow.
 
 Between piecewise-linear layers a network is affine whatever its input, so that part of the
-substitution is done once for all input sets (:func:`expand`).
+substitution is done once for all input sets (:meth:`Crown.expand`).
 """
 
 from __future__ import annotations
@@ -82,28 +82,6 @@ def vector_jacobian_product(step: Step, u: Float64, into: dict[int, Float64]) ->
     if offset is None:
         return np.zeros(len(u))
     return u.reshape(len(u), -1) @ np.broadcast_to(offset, layer.shape).ravel()
-
-
-def expand(
-    network: Network, start: int, seeds: Float64, deadline: float = NEVER
-) -> AffineFunctions:
-    """Substitutes affine layers into linear functions (functions, *shape) of a value.
-
-    Raises:
-        OutOfTimeError: the deadline has passed.
-    """
-    open_, parts = {start: seeds}, {}
-    constant = np.zeros(len(seeds))
-    for index in range(start, -1, -1):
-        u = open_.pop(index, None)
-        if u is None:
-            continue
-        require_time(deadline)
-        if index == 0 or not isinstance(network.steps[index - 1].layer, AffineLayer):
-            parts[index] = u
-        else:
-            constant += vector_jacobian_product(network.steps[index - 1], u, open_)
-    return AffineFunctions(start, seeds, parts, constant)
 
 
 def is_exact_in_intervals(network: Network, index: int) -> bool:
@@ -224,12 +202,23 @@ class Crown:
         self._spans = self._spans + sizes.sum(axis=1)
 
     def expand(self, start: int, seeds: Float64) -> AffineFunctions:
-        """The functions with coefficients (functions, *shape) of a value.
+        """Substitutes affine layers into functions of a value, (functions, *shape) coefficients.
 
         Raises:
             OutOfTimeError: the deadline has passed.
         """
-        return expand(self._network, start, seeds, self._deadline)
+        open_: dict[int, Float64] = {start: seeds}
+        parts, constant = dict[int, Float64](), np.zeros(len(seeds))
+        for index in range(start, -1, -1):
+            u = open_.pop(index, None)
+            if u is None:
+                continue
+            require_time(self._deadline)
+            if index == 0 or not isinstance(self._network.steps[index - 1].layer, AffineLayer):
+                parts[index] = u
+            else:
+                constant += vector_jacobian_product(self._network.steps[index - 1], u, open_)
+        return AffineFunctions(start, seeds, parts, constant)
 
     def lower(
         self, functions: AffineFunctions, rows: Pairs, sizes: Float64, sign: float = 1.0

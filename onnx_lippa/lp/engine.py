@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, final
 
 import numpy as np
 
@@ -43,33 +43,41 @@ class Optimum:
         return self.ending is Ending.OPTIMAL
 
 
-def add_epigraph(
-    embedding: Embedding, functions: Float64, constants: Float64
-) -> tuple[Embedding, Rows]:
-    """``min τ`` with every function at most τ: the embedding with τ behind, and these rows.
+class EngineSession(ABC):
+    """LPSteps for one input set. A step starts from what the one before it left.
 
     Args:
-        embedding: the variables v; their cost is replaced.
-        functions: (m, variables) coefficients of v.
-        constants: (m,) constants.
+        inputs: the input set.
     """
-    tau = np.full(1, np.inf)
-    wide = embedding.add_variables(-tau, tau)
-    cost = np.append(np.zeros(embedding.count), 1.0)
-    rows = np.hstack([functions, -np.ones((len(functions), 1))])
-    return replace(wide, cost=cost), Rows.at_most(rows, -constants)
 
+    def __init__(self, inputs: InputSet) -> None:
+        self._inputs = inputs
 
-class EngineSession(ABC):
-    """LPSteps for one input set. A step starts from what the one before it left."""
-
-    @abstractmethod
+    @final
     def least_margin(
         self, region: LinearRegion, disjunct: Conjunction, time_limit: float = np.inf
     ) -> Optimum:
         """Margin mode: ``min max_i (A_i f(x) - b_i)`` over region, ball and box."""
+        q, functions = self._inputs, self._functions(region, disjunct)
+        if len(functions) == 1:
+            optimum = self._closed_form(region, disjunct, functions[0])
+            if optimum is not None:
+                return optimum
+        embedding = self._embed(region, q.norm.ball(q.center, q.eps, q.lower, q.upper))
+        over_v = functions @ embedding.matrix
+        if len(functions) == 1:
+            program = replace(embedding, cost=over_v[0])
+            return self._solve(region, disjunct, program, None, time_limit)
+        # min τ with every margin at most τ: τ is one more variable, with cost 1.
+        tau = np.full(1, np.inf)
+        lifted = replace(
+            embedding.add_variables(-tau, tau), cost=np.append(np.zeros(embedding.count), 1.0)
+        )
+        below = np.hstack([over_v, -np.ones((len(over_v), 1))])
+        rows = Rows.at_most(below, -self._at_center(region, disjunct))
+        return self._solve(region, disjunct, lifted, rows, time_limit)
 
-    @abstractmethod
+    @final
     def least_distance(
         self,
         region: LinearRegion,
@@ -78,6 +86,44 @@ class EngineSession(ABC):
         time_limit: float = np.inf,
     ) -> Optimum:
         """Distance mode: ``min ||x - center||`` over region and box with margin <= -margin."""
+        q = self._inputs
+        embedding = self._embed(region, q.norm.epigraph(q.center, q.lower, q.upper))
+        unsafe = Rows.at_most(
+            self._functions(region, disjunct) @ embedding.matrix,
+            -margin - self._at_center(region, disjunct),
+        )
+        return self._solve(region, disjunct, embedding, unsafe, time_limit)
+
+    @abstractmethod
+    def _functions(self, region: LinearRegion, disjunct: Conjunction) -> Float64:
+        """Coefficients (rows, features) of the disjunct's rows, for the features of `_embed`."""
+
+    @abstractmethod
+    def _at_center(self, region: LinearRegion, disjunct: Conjunction) -> Float64:
+        """(rows,) the values of these functions at the centre."""
+
+    def _closed_form(
+        self, region: LinearRegion, disjunct: Conjunction, cost: Float64
+    ) -> Optimum | None:
+        """The optimum of a single function, where it has a closed form."""
+        del region, disjunct, cost
+        return None
+
+    def _embed(self, region: LinearRegion, embedding: Embedding) -> Embedding:
+        """The embedding of all features of the program, the inputs first."""
+        del region
+        return embedding
+
+    @abstractmethod
+    def _solve(
+        self,
+        region: LinearRegion,
+        disjunct: Conjunction,
+        embedding: Embedding,
+        extra: Rows | None,
+        time_limit: float,
+    ) -> Optimum:
+        """The least cost of an embedding over the region and further rows, None for a margin."""
 
 
 class RegionEngine(ABC):

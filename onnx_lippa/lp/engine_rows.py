@@ -16,9 +16,10 @@ from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Integers
 from onnx_lippa.ending import Ending
-from onnx_lippa.lp.engine import EngineSession, Optimum, RegionEngine, add_epigraph
+from onnx_lippa.lp.engine import EngineSession, Optimum, RegionEngine
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.region import LinearRegion
+from onnx_lippa.lp.solver import Solver
 from onnx_lippa.spec import Conjunction, Embedding, InputSet, Rows
 
 _ROUNDS = 200
@@ -39,55 +40,44 @@ class RowsEngine(RegionEngine):
 
     @override
     def begin(self, inputs: InputSet) -> EngineSession:
-        return _RowsSession(self, inputs)
+        return _RowsSession(self.solver, inputs)
 
 
 @final
 class _RowsSession(EngineSession):
-    def __init__(self, engine: RowsEngine, inputs: InputSet) -> None:
-        self._engine, self._inputs = engine, inputs
+    def __init__(self, solver: Solver, inputs: InputSet) -> None:
+        super().__init__(inputs)
+        self._solver = solver
         self._binding: Integers = np.zeros(0, dtype=np.int64)
 
     @override
-    def least_margin(
-        self, region: LinearRegion, disjunct: Conjunction, time_limit: float = np.inf
-    ) -> Optimum:
-        q = self._inputs
-        margins = _AffineMargins(region, disjunct, q.center)
-        if margins.count == 1:
-            corner = q.norm.minimize_linear(margins.rows[0], q.center, q.eps, q.lower, q.upper)
-            evaluation = region.evaluate(corner[None])
-            if not _violated(evaluation.slacks[0]).size:
-                # The optimum over the ball lies in the region.
-                margin = float(disjunct.margins(evaluation.outputs)[0])
-                return Optimum(Ending.OPTIMAL, corner, margin, q.length(corner))
-        embedding = q.norm.ball(q.center, q.eps, q.lower, q.upper)
-        if margins.count == 1:
-            cost = margins.rows[0] @ embedding.matrix
-            return self._solve(region, disjunct, embedding, cost, None, time_limit)
-        lifted, below = add_epigraph(embedding, margins.rows @ embedding.matrix, margins.at_center)
-        return self._solve(region, disjunct, lifted, lifted.cost, below, time_limit)
+    def _functions(self, region: LinearRegion, disjunct: Conjunction) -> Float64:
+        return region.gradient(disjunct.matrix)
 
     @override
-    def least_distance(
-        self,
-        region: LinearRegion,
-        disjunct: Conjunction,
-        margin: float,
-        time_limit: float = np.inf,
-    ) -> Optimum:
-        q = self._inputs
-        embedding = q.norm.epigraph(q.center, q.lower, q.upper)
-        margins = _AffineMargins(region, disjunct, q.center)
-        unsafe = Rows.at_most(margins.rows @ embedding.matrix, -margin - margins.at_center)
-        return self._solve(region, disjunct, embedding, embedding.cost, unsafe, time_limit)
+    def _at_center(self, region: LinearRegion, disjunct: Conjunction) -> Float64:
+        outputs = region.evaluate(self._inputs.center[None]).outputs[0]
+        return disjunct.matrix @ outputs - disjunct.bound
 
+    @override
+    def _closed_form(
+        self, region: LinearRegion, disjunct: Conjunction, cost: Float64
+    ) -> Optimum | None:
+        q = self._inputs
+        corner = q.norm.minimize_linear(cost, q.center, q.eps, q.lower, q.upper)
+        evaluation = region.evaluate(corner[None])
+        if _violated(evaluation.slacks[0]).size:
+            return None
+        # The optimum over the ball lies in the region.
+        margin = float(disjunct.margins(evaluation.outputs)[0])
+        return Optimum(Ending.OPTIMAL, corner, margin, q.length(corner))
+
+    @override
     def _solve(
         self,
         region: LinearRegion,
         disjunct: Conjunction,
         embedding: Embedding,
-        cost: Float64,
         extra: Rows | None,
         time_limit: float,
     ) -> Optimum:
@@ -99,7 +89,7 @@ class _RowsSession(EngineSession):
         if first.size:
             present[first] = True
             rows = rows.append(_face_rows(region, first, embedding, q.center))
-        session = self._engine.solver.open(Program.over(embedding, cost, rows))
+        session = self._solver.open(Program.over(embedding, rows))
         for solves in range(1, _ROUNDS + 1):
             solution = session.solve(deadline - time.monotonic())
             if solution.ending is not Ending.OPTIMAL:
@@ -120,16 +110,6 @@ class _RowsSession(EngineSession):
             if time.monotonic() > deadline:
                 break
         return Optimum(Ending.OUT_OF_TIME, np.zeros(0), rows=int(present.sum()), solves=solves)
-
-
-class _AffineMargins:
-    """``A f(x) - b`` in a region as ``rows @ (x - center) + at_center``."""
-
-    def __init__(self, region: LinearRegion, disjunct: Conjunction, center: Float64) -> None:
-        self.rows = region.gradient(disjunct.matrix)
-        self.count = len(self.rows)
-        outputs = region.evaluate(center[None]).outputs[0] if self.count else np.zeros(0)
-        self.at_center: Float64 = disjunct.matrix @ outputs - disjunct.bound
 
 
 def _violated(slacks: Float64) -> Integers:

@@ -19,7 +19,7 @@ from onnx_lippa.arrays import Float64, size
 from onnx_lippa.ending import Ending
 from onnx_lippa.ir.layers import AffineLayer, PiecewiseLayer
 from onnx_lippa.ir.network import Network
-from onnx_lippa.lp.engine import EngineSession, Optimum, RegionEngine, add_epigraph
+from onnx_lippa.lp.engine import EngineSession, Optimum, RegionEngine
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.region import LinearRegion
 from onnx_lippa.lp.solver import Session, Solver
@@ -67,43 +67,23 @@ class StackedEngine(RegionEngine):
 @final
 class _StackedSession(EngineSession):
     def __init__(self, engine: StackedEngine, inputs: InputSet) -> None:
-        self._engine, self._inputs = engine, inputs
-        self._margin: Session | None = None
+        super().__init__(inputs)
+        self._engine = engine
+        self._session: Session | None = None
+        """The program of a single margin, which all regions share."""
 
     @override
-    def least_margin(
-        self, region: LinearRegion, disjunct: Conjunction, time_limit: float = np.inf
-    ) -> Optimum:
-        q = self._inputs
-        embedding = self._embed(region, q.norm.ball(q.center, q.eps, q.lower, q.upper))
-        margins, at_zero = self._margins(disjunct, embedding)
-        if len(margins) == 1:
-            cost = margins[0]
-            if self._margin is None:
-                self._margin = self._open(embedding, cost, None)
-            else:
-                self._margin.change_bounds(embedding.lower, embedding.upper)
-                self._margin.change_cost(cost)
-            return self._optimum(self._margin, region, disjunct, embedding, time_limit)
-        # Several rows: in a program of its own.
-        lifted, below = add_epigraph(embedding, margins, at_zero)
-        session = self._open(lifted, lifted.cost, below)
-        return self._optimum(session, region, disjunct, lifted, time_limit)
+    def _functions(self, region: LinearRegion, disjunct: Conjunction) -> Float64:
+        return disjunct.matrix @ self._engine.stack.outputs.matrix
 
     @override
-    def least_distance(
-        self,
-        region: LinearRegion,
-        disjunct: Conjunction,
-        margin: float,
-        time_limit: float = np.inf,
-    ) -> Optimum:
-        q = self._inputs
-        embedding = self._embed(region, q.norm.epigraph(q.center, q.lower, q.upper))
-        margins, at_zero = self._margins(disjunct, embedding)
-        session = self._open(embedding, embedding.cost, Rows.at_most(margins, -margin - at_zero))
-        return self._optimum(session, region, disjunct, embedding, time_limit)
+    def _at_center(self, region: LinearRegion, disjunct: Conjunction) -> Float64:
+        on_x = self._functions(region, disjunct)[:, : self._inputs.size]
+        constant = disjunct.matrix @ self._engine.stack.outputs.offset - disjunct.bound
+        result: Float64 = constant + on_x @ self._inputs.center
+        return result
 
+    @override
     def _embed(self, region: LinearRegion, embedding: Embedding) -> Embedding:
         """The embedding of [x, a], with the auxiliaries between their bounds under the pattern."""
         states, bounds = iter(region.pattern.states), [(np.zeros(0), np.zeros(0))]
@@ -113,14 +93,33 @@ class _StackedSession(EngineSession):
         lower, upper = (np.concatenate(side) for side in zip(*bounds, strict=True))
         return embedding.add_features(lower, upper)
 
-    def _margins(self, disjunct: Conjunction, embedding: Embedding) -> tuple[Float64, Float64]:
-        """Coefficients of the variables in the margins, and the margins where these are 0."""
-        outputs, d = self._engine.stack.outputs, self._inputs.size
-        weights = disjunct.matrix @ outputs.matrix
-        constant = disjunct.matrix @ outputs.offset - disjunct.bound
-        return weights @ embedding.matrix, constant + weights[:, :d] @ embedding.offset[:d]
+    @override
+    def _solve(
+        self,
+        region: LinearRegion,
+        disjunct: Conjunction,
+        embedding: Embedding,
+        extra: Rows | None,
+        time_limit: float,
+    ) -> Optimum:
+        if extra is not None:
+            session = self._open(embedding, extra)
+        elif self._session is None:
+            session = self._session = self._open(embedding, None)
+        else:
+            session = self._session
+            session.change_bounds(embedding.lower, embedding.upper)
+            session.change_cost(embedding.cost)
+        solution = session.solve(time_limit)
+        if solution.ending is not Ending.OPTIMAL:
+            return Optimum(solution.ending, np.zeros(0), rows=region.faces, solves=1)
+        x = embedding.at(solution.values)[: self._inputs.size]
+        margin = float(disjunct.margins(region.evaluate(x[None]).outputs)[0])
+        return Optimum(
+            Ending.OPTIMAL, x, margin, self._inputs.length(x), rows=region.faces, solves=1
+        )
 
-    def _open(self, embedding: Embedding, cost: Float64, extra: Rows | None) -> Session:
+    def _open(self, embedding: Embedding, extra: Rows | None) -> Session:
         """Opens the program of an embedding of [x, a], whose last variable may be τ."""
         stack = self._engine.stack
         right = stack.right - stack.equations @ embedding.offset
@@ -128,23 +127,7 @@ class _StackedSession(EngineSession):
         rows = rows.append(embedding.rows)
         if extra is not None:
             rows = rows.append(extra)
-        return self._engine.solver.open(Program.over(embedding, cost, rows))
-
-    def _optimum(
-        self,
-        session: Session,
-        region: LinearRegion,
-        disjunct: Conjunction,
-        embedding: Embedding,
-        time_limit: float,
-    ) -> Optimum:
-        solution = session.solve(time_limit)
-        if solution.ending is not Ending.OPTIMAL:
-            return Optimum(solution.ending, np.zeros(0), rows=region.faces, solves=1)
-        x = embedding.at(solution.values)[: self._inputs.size]
-        margin = float(disjunct.margins(region.evaluate(x[None]).outputs)[0])
-        distance = self._inputs.length(x)
-        return Optimum(Ending.OPTIMAL, x, margin, distance, region.faces, 1)
+        return self._engine.solver.open(Program.over(embedding, rows))
 
 
 def _build_stack(network: Network) -> _Stack:

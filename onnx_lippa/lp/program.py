@@ -34,16 +34,10 @@ class Program:
     integers: npt.NDArray[np.bool_] | None = None
 
     @classmethod
-    def over(cls, embedding: Embedding, cost: Float64, rows: Rows) -> Program:
-        """The least of a linear cost, and of the quadratic cost of an embedding, over the latter.
-
-        Args:
-            embedding: the variables, with their bounds and ball.
-            cost: (variables,) the linear part of the objective.
-            rows: all constraints, those of the embedding among them.
-        """
+    def over(cls, embedding: Embedding, rows: Rows) -> Program:
+        """The least cost of an embedding under all these rows, its own among them."""
         e = embedding
-        return cls(cost, e.lower, e.upper, rows, e.quadratic_cost, e.ball)
+        return cls(e.cost, e.lower, e.upper, rows, e.quadratic_cost, e.ball)
 
     @property
     def variables(self) -> int:

@@ -71,7 +71,7 @@ def nearest(
         sp.csr_array(rows @ embedding.matrix), -sides - rows @ embedding.offset,
         np.full(len(rows), np.inf),
     )  # fmt: skip
-    program = Program.over(embedding, embedding.cost, embedding.rows.append(asked))
+    program = Program.over(embedding, embedding.rows.append(asked))
     found = make_solver("glop" if norm != "l2" else "clarabel").open(program).solve()
     if found.ending is not Ending.OPTIMAL:
         return np.inf

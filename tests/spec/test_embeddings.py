@@ -59,7 +59,7 @@ def solved(
     embedding: Embedding, cost: Float64, quadratic_cost: Float64 | None, extra: Rows | None = None
 ) -> Solution:
     rows = embedding.rows if extra is None else embedding.rows.append(extra)
-    program = Program.over(replace(embedding, quadratic_cost=quadratic_cost), cost, rows)
+    program = Program.over(replace(embedding, cost=cost, quadratic_cost=quadratic_cost), rows)
     solution = make_solver("glop" if program.is_linear else "clarabel").open(program).solve()
     assert solution.ending is Ending.OPTIMAL
     return solution

@@ -1,4 +1,7 @@
-"""The declarations of a VNN-LIB text: variables (1.0) or tensors (2.0)."""
+"""The declarations of a VNN-LIB text: variables (1.0) or tensors (2.0).
+
+A declaration or a name that cannot be used raises an :class:`InputError`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+
+import numpy as np
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec.vnnlib.tokens import quote
@@ -23,11 +28,7 @@ class Variables:
         self.keys: dict[str, int] = {}
 
     def declare(self, name: str, sort: str) -> None:
-        """Adds a declaration.
-
-        Raises:
-            InputError: a name that is not X_i or Y_j or has been declared, or another sort.
-        """
+        """Adds a variable; its name must be X_i or Y_j and new, its sort Real."""
         if _NAME.fullmatch(name) is None:
             raise InputError(
                 f"the name {quote(name)} is neither an input X_0, X_1, ... nor an output Y_0, "
@@ -46,11 +47,7 @@ class Variables:
         self.keys[name] = index if name[0] == "X" else -1 - index
 
     def key(self, name: str) -> int:
-        """The key of a variable.
-
-        Raises:
-            InputError: it is not declared.
-        """
+        """The key of a declared variable."""
         key = self.keys.get(name)
         if key is not None:
             return key
@@ -63,11 +60,7 @@ class Variables:
         )
 
     def counts(self) -> tuple[int, int]:
-        """The number of inputs and of outputs.
-
-        Raises:
-            InputError: none of either, or a gap in their numbers.
-        """
+        """The number of inputs and of outputs, at least one of each and numbered without gaps."""
         inputs = sorted(key for key in self.keys.values() if key >= 0)
         outputs = sorted(-1 - key for key in self.keys.values() if key < 0)
         return _count(inputs, "X", "input"), _count(outputs, "Y", "output")
@@ -119,11 +112,7 @@ class Tensors:
         return bool(self._networks)
 
     def network(self, words: Sequence[object]) -> None:
-        """Ends the declaration of a network.
-
-        Raises:
-            InputError: it is not the only one, has no name, or lacks the input or the output.
-        """
+        """Ends the declaration of the only network, which has a name, an input and an output."""
         self._networks += 1
         if self._networks > 1:
             raise InputError("a second network is declared: only properties of one are supported")
@@ -136,11 +125,7 @@ class Tensors:
                 )
 
     def declare(self, operator: str, words: Sequence[object]) -> None:
-        """Adds a tensor of the network.
-
-        Raises:
-            InputError: a second tensor of its kind, a hidden one, or a faulty declaration.
-        """
+        """Adds the input or the output tensor of the network."""
         if operator == "declare-hidden":
             raise InputError("a hidden tensor is declared: only inputs and outputs are supported")
         parts = [word for word in words if isinstance(word, str)]
@@ -169,17 +154,13 @@ class Tensors:
         self._tensors[name] = tensor
 
     def key(self, word: str) -> int:
-        """The key of an element: i for the i-th input, -1 - j for the j-th output.
-
-        Raises:
-            InputError: its tensor is not declared, or has no such element.
-        """
+        """The key of an element: i for the i-th input, -1 - j for the j-th output."""
         known = self._keys.get(word)
         if known is None:
-            known = self._keys[word] = self._found(word)
+            known = self._keys[word] = self._find_key(word)
         return known
 
-    def _found(self, word: str) -> int:
+    def _find_key(self, word: str) -> int:
         match = _ELEMENT.fullmatch(word)
         tensor = self._tensors.get(match["name"]) if match else None
         if match is None or tensor is None:
@@ -195,9 +176,7 @@ class Tensors:
                 f"{quote(word)} is not an element of {tensor.name}, whose shape is [{shape}]: "
                 "give one index for every axis, counted from 0"
             )
-        flat = 0
-        for index, extent in zip(indices, tensor.shape, strict=True):
-            flat = flat * extent + index
+        flat = int(np.ravel_multi_index(indices, tensor.shape)) if indices else 0
         return flat if tensor.is_input else -1 - flat
 
     def counts(self) -> tuple[int, int]:

@@ -1,4 +1,7 @@
-"""Linear expressions with exact coefficients, comparisons and connectives of an assertion."""
+"""Linear expressions with exact coefficients, comparisons and connectives of an assertion.
+
+An assertion that is not linear, not well-formed or too large raises an :class:`InputError`.
+"""
 
 from __future__ import annotations
 
@@ -73,22 +76,14 @@ def mirror(comparison: Comparison) -> Comparison:
 
 
 def check_length(value: Fraction) -> Fraction:
-    """The number, if it is not too long.
-
-    Raises:
-        InputError: it is.
-    """
+    """The number; an InputError if it is too long."""
     if value.numerator.bit_length() + value.denominator.bit_length() > MAX_BITS:
         raise InputError(f"arithmetic makes a number of more than {MAX_BITS} bits: simplify it")
     return value
 
 
 def number(word: str) -> Fraction | None:
-    """The exact number that a word is, or None.
-
-    Raises:
-        InputError: a word longer than :data:`MAX_DIGITS`, or so large an exponent.
-    """
+    """The exact number that a word is, or None; an InputError if it has too many digits."""
     if len(word) > MAX_DIGITS:
         raise InputError(f"{quote(word)} has more than {MAX_DIGITS} characters: shorten it")
     match = NUMBER.fullmatch(word)
@@ -137,11 +132,7 @@ class Terms:
         return difference.at_most_zero(strict, line)
 
     def linear(self, value: Value, operator: str) -> Linear:
-        """The expression of a value; the caller may change it.
-
-        Raises:
-            InputError: a word that is no number and not declared, or a formula.
-        """
+        """The expression of a value, which must not be a formula; the caller may change it."""
         if isinstance(value, Linear):
             return value
         if not isinstance(value, str):
@@ -155,11 +146,7 @@ class Terms:
         return Linear(terms={self._key(value): ONE})
 
     def arithmetic(self, operator: str, values: Sequence[Value]) -> Linear:
-        """Applies an operator.
-
-        Raises:
-            InputError: it has no arguments, or is not linear, or divides by 0.
-        """
+        """Applies an operator to at least one value; the result must be linear."""
         least = 2 if operator == "/" else 1
         if len(values) < least:
             raise InputError(f"{operator} has {len(values)} arguments: give it {least} at least")
@@ -262,11 +249,7 @@ class Assertions:
         self._made = 0
 
     def formula(self, value: Value, operator: str, negated: bool = False) -> Formula:
-        """The formula of a value; only ``true`` and ``false`` are still to be negated.
-
-        Raises:
-            InputError: it is a number or an unknown word.
-        """
+        """The formula of a value; only ``true`` and ``false`` are still to be negated."""
         if isinstance(value, Comparison | And | Or):
             return value
         if isinstance(value, Linear):
@@ -276,11 +259,7 @@ class Assertions:
         return And(()) if (value == "true") != negated else Or(())
 
     def connective(self, operator: str, values: Sequence[Value], negated: bool) -> Formula:
-        """Applies a connective to formulas in negation normal form.
-
-        Raises:
-            InputError: the number of arguments is wrong, or one is not a formula.
-        """
+        """Applies a connective to formulas in negation normal form."""
         wanted = _ARGUMENTS.get(operator, max(len(values), 1))
         if len(values) != wanted:
             raise InputError(
@@ -297,11 +276,7 @@ class Assertions:
     def comparison(
         self, operator: str, values: Sequence[Value], negated: bool, line: int
     ) -> Formula:
-        """A comparison; for more than two values, of all neighbours.
-
-        Raises:
-            InputError: there are fewer than two values, or one is not linear.
-        """
+        """A comparison; for more than two values, of all neighbours."""
         if len(values) < 2:
             raise InputError(
                 f"{operator} compares at least two values but has {len(values)}: add another"
