@@ -30,6 +30,14 @@ def engine_of(name: str, network: Network, norm: str) -> RegionEngine:
     return make_engine(name, network, make_solver(SOLVER[norm]))
 
 
+CASES = {
+    "seed": st.integers(0, 10**6),
+    "kind": st.sampled_from(KINDS),
+    "norm": st.sampled_from(sorted(SOLVER)),
+    "engine": st.sampled_from(ENGINES),
+}
+
+
 def cases_of(
     seed: int, kind: str, norm: str, rows: int
 ) -> tuple[Network, np.random.Generator, InputSet]:
@@ -39,13 +47,7 @@ def cases_of(
 
 
 @DERANDOMIZED
-@given(
-    seed=st.integers(0, 10**6),
-    kind=st.sampled_from(KINDS),
-    norm=st.sampled_from(sorted(SOLVER)),
-    engine=st.sampled_from(ENGINES),
-    rows=st.integers(1, 3),
-)
+@given(**CASES, rows=st.integers(1, 3))
 def test_no_point_of_the_region_has_a_smaller_margin(
     seed: int, kind: str, norm: str, engine: str, rows: int
 ) -> None:
@@ -68,13 +70,7 @@ def test_no_point_of_the_region_has_a_smaller_margin(
 
 
 @DERANDOMIZED
-@given(
-    seed=st.integers(0, 10**6),
-    kind=st.sampled_from(KINDS),
-    norm=st.sampled_from(sorted(SOLVER)),
-    engine=st.sampled_from(ENGINES),
-    rows=st.integers(1, 2),
-)
+@given(**CASES, rows=st.integers(1, 2))
 def test_no_unsafe_point_of_the_region_is_nearer(
     seed: int, kind: str, norm: str, engine: str, rows: int
 ) -> None:

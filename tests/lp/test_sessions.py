@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
 from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp import ENGINE_NAMES, make_engine
-from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.region import LinearRegion
-from onnx_lippa.lp.solver import Session, Solution, Solver
-from onnx_lippa.lp.solvers.table import make_single, make_solver
+from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.spec import InputSet, get_norm
+from tests.support.faults import Fake, StubSolver
 from tests.support.networks import family, mlp
 from tests.support.regions import random_disjunct, random_inputs, region_queries
 
@@ -124,34 +121,11 @@ def test_without_time_there_is_no_optimum(engine: str, mode: str) -> None:
     assert session.least_margin(case.region, case.disjunct).found
 
 
-class Slow(Solver):
-    """GLOP, that overruns every time limit."""
-
-    name = "slow"
-
-    def takes(self, program: Program) -> bool:
-        return program.is_linear
-
-    def open(self, program: Program) -> Session:
-        return SlowSession(program, self)
-
-
-class SlowSession(Session):
-    def __init__(self, program: Program, owner: Slow) -> None:
-        super().__init__(program)
-        self.owner = owner
-
-    def solve(self, time_limit: float = float("inf"), *_: object, **__: object) -> Solution:
-        time.sleep(0.02)
-        self.owner.counts.solves += 1
-        return make_single("glop").open(self.program).solve()
-
-
 def test_rows_engine_stops_between_rounds_and_counts_its_solves() -> None:
     network = mlp(24, (6, 60, 60, 3))
     generator = np.random.default_rng(84)
     inputs = random_inputs(generator, "linf", 6, False).with_eps(0.5)
-    solver = Slow()
+    solver = Fake(seconds=0.02, linear_only=True)  # overruns every time limit
     session = make_engine("rows", network, solver).begin(inputs)
     (case,) = region_queries(generator, network, inputs, 1)
     optimum = session.least_margin(case.region, case.disjunct, time_limit=0.01)
@@ -162,30 +136,13 @@ def test_rows_engine_stops_between_rounds_and_counts_its_solves() -> None:
     assert unlimited.solves == solver.counts.solves - 1 > 1
 
 
-class Failing(Solver):
-    """Never finishes a solve."""
-
-    name = "failing"
-
-    def takes(self, program: Program) -> bool:
-        return True
-
-    def open(self, program: Program) -> Session:
-        return FailingSession(program)
-
-
-class FailingSession(Session):
-    def solve(self, time_limit: float = float("inf"), *_: object, **__: object) -> Solution:
-        return Solution(Ending.FAILED, np.zeros(0), np.nan, "on purpose")
-
-
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("rows", [1, 2])
 def test_a_solvers_failure_is_no_optimum(engine: str, rows: int) -> None:
     network = mlp(25, (4, 30, 30, 3))
     generator = np.random.default_rng(85)
     inputs = random_inputs(generator, "linf", 4, False).with_eps(0.5)
-    session = make_engine(engine, network, Failing()).begin(inputs)
+    session = make_engine(engine, network, StubSolver(Ending.FAILED)).begin(inputs)
     (case,) = region_queries(generator, network, inputs, 1, rows)
     for optimum in (
         session.least_margin(case.region, case.disjunct),

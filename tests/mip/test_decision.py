@@ -9,14 +9,13 @@ import pytest
 
 from onnx_lippa.ending import OUT_OF_TIME, Ending
 from onnx_lippa.errors import InputError
-from onnx_lippa.lp.program import Program
-from onnx_lippa.lp.solver import NO_LIMITS, Session, Solution, SolveLimits, Solver
 from onnx_lippa.mip.decision import MipSettings, decide
 from onnx_lippa.mip.distortion import bound_distortion
 from onnx_lippa.mip.formulation import BigM
 from onnx_lippa.spec import Conjunction
 from onnx_lippa.spec.norms.l1 import L1
 from onnx_lippa.spec.norms.l2 import L2
+from tests.support.faults import StubSolver
 from tests.support.mip import least_distance, least_margin, random_disjunct, random_system
 
 WAYS = pytest.mark.parametrize(
@@ -152,39 +151,10 @@ def test_limits_leave_it_unknown() -> None:
     assert no_time.reason == OUT_OF_TIME
 
 
-class Failing(Solver):
-    """Fails, or says what it is told to."""
-
-    name = "failing"
-
-    def __init__(self, ending: Ending) -> None:
-        super().__init__()
-        self.ending = ending
-
-    def takes(self, program: Program) -> bool:
-        return True
-
-    def open(self, program: Program) -> Session:
-        return FailingSession(program, self.ending)
-
-
-class FailingSession(Session):
-    def __init__(self, program: Program, ending: Ending) -> None:
-        super().__init__(program)
-        self.ending = ending
-
-    def solve(
-        self,
-        time_limit: float = float("inf"),
-        warm_start: np.ndarray | None = None,
-        limits: SolveLimits = NO_LIMITS,
-    ) -> Solution:
-        bound = np.inf if self.ending is Ending.INFEASIBLE else -np.inf
-        return Solution(self.ending, np.zeros(0), np.nan, "on purpose", bound)
-
-
 def test_a_failure_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("onnx_lippa.mip.decision.make_mip_solver", lambda _: Failing(Ending.FAILED))
+    monkeypatch.setattr(
+        "onnx_lippa.mip.decision.make_mip_solver", lambda _: StubSolver(Ending.FAILED)
+    )
     generator = np.random.default_rng(78)
     reduced, _ = random_system(generator)
     disjunct = random_disjunct(generator, 1)

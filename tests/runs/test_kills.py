@@ -26,6 +26,15 @@ def kill(process) -> None:
     process.communicate()
 
 
+def killed(out, count: int, after: int) -> tuple[object, ...]:
+    """A command on some inputs, killed once so many results are listed."""
+    words = (*QUESTION, "--first", count, *SLOW, "--out", out)
+    process = spawned(*words)
+    wait_for(lambda: lines(out) >= after, process)
+    kill(process)
+    return words
+
+
 def stored(out) -> tuple[int, set[int]]:
     """Results that the journal holds, and adversarial ones among those that are listed."""
     held = []
@@ -37,9 +46,7 @@ def stored(out) -> tuple[int, set[int]]:
 
 def test_killed_and_continued(tmp_path):
     out = tmp_path / "run"
-    process = spawned(*QUESTION, "--first", "12", *SLOW, "--out", out)
-    wait_for(lambda: lines(out) >= 3, process)
-    kill(process)
+    words = killed(out, 12, 3)
     held, lost = stored(out)
     assert held >= 3
     assert lost == set()
@@ -49,7 +56,7 @@ def test_killed_and_continued(tmp_path):
     assert (ended.code, ended.err) == (0, "")
     assert f"unfinished: the run has not ended, or was killed; {held} of 12" in ended.out
     before = read_records(out / "results.jsonl")
-    ended = command(*QUESTION, "--first", "12", *SLOW, "--out", out)
+    ended = command(*words)
     assert (ended.code, ended.err) == (0, "")
     assert read_records(out / "results.jsonl")[: len(before)] == before, "none is sought again"
     confirmed = replay(out)
@@ -67,9 +74,7 @@ def test_killed_before_the_first_result(tmp_path):
 
 def test_another_command_is_refused_after_a_kill(tmp_path):
     out = tmp_path / "run"
-    process = spawned(*QUESTION, "--first", "12", *SLOW, "--out", out)
-    wait_for(lambda: lines(out) >= 1, process)
-    kill(process)
+    killed(out, 12, 1)
     ended = command(*QUESTION, "--first", "11", *SLOW, "--out", out)
     assert ended.code == 2
     assert "another run" in ended.said
@@ -93,9 +98,7 @@ def test_two_runs_at_once(tmp_path):
 def test_a_witness_in_every_line(tmp_path):
     """What a kill at any byte of the journal leaves, is taken up and replays."""
     out = tmp_path / "run"
-    process = spawned(*QUESTION, "--first", "12", *SLOW, "--out", out)
-    wait_for(lambda: lines(out) >= 5, process)
-    kill(process)
+    words = killed(out, 12, 5)
     journal, results = (out / "journal.jsonl").read_bytes(), (out / "results.jsonl").read_bytes()
     generator = np.random.default_rng(0)
     for _ in range(20):
@@ -106,7 +109,7 @@ def test_a_witness_in_every_line(tmp_path):
         listed = results.splitlines(keepends=True)[: max(0, whole - int(generator.integers(2)))]
         (out / "results.jsonl").write_bytes(b"".join(listed))
         assert replay(out).inputs == whole
-    assert command(*QUESTION, "--first", "12", *SLOW, "--out", out).code == 0
+    assert command(*words).code == 0
     assert replay(out).is_finished
 
 

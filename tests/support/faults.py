@@ -55,7 +55,7 @@ class StubSession(Session):
     def solve(self, time_limit: float = math.inf, *_: object, **__: object) -> Solution:
         self._solver.asked += 1
         if self._solver.ending is not Ending.OPTIMAL:
-            return Solution(self._solver.ending, np.zeros(0), math.nan, "stub")
+            return Solution(self._solver.ending, np.zeros(0), math.nan, "on purpose")
         return Solution(Ending.OPTIMAL, self._solver.values(self.program), 0.0)
 
 
