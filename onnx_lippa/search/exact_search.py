@@ -22,7 +22,7 @@ from onnx_lippa.ir.pattern import ACTIVE, INACTIVE, UNDECIDED
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.search.base import Limits, Search, count_programs
-from onnx_lippa.search.exact_system import AffineSum, ExactSystem, Side, build_margin_row
+from onnx_lippa.search.exact_system import AffineSum, ExactSystem, Range, build_margin_row
 from onnx_lippa.search.refutation import Row, proves_contradiction
 from onnx_lippa.spec import Conjunction, Rows
 from onnx_lippa.witness import Effort, Offer
@@ -103,7 +103,7 @@ class ExactSearch(Search):
 
     def _accept(self, point: Float64) -> bool:
         """Offers a point, if there is one."""
-        return point.size > 0 and self._offer(point[: self._system.inputs])
+        return point.size > 0 and self._offer(point[: len(self._system.inputs)])
 
     def _offer_elsewhere(self, rows: Sequence[Row], limits: Limits) -> bool:
         """Offers candidates of other depths; True where one is accepted."""
@@ -118,7 +118,7 @@ class ExactSearch(Search):
     ) -> tuple[Float64, float, Float64]:
         """The deepest point, minus its depth, and multipliers; empty where the solve fails."""
         self._nodes += 1
-        n = self._system.variables
+        n = len(self._system.inputs) + len(self._system.units)
         try:
             stated = np.array([self._in_floats(row) for row in rows])
         except OverflowError:  # beyond float64
@@ -143,7 +143,7 @@ class ExactSearch(Search):
         known = self._known.get(id(row))
         if known is not None:
             return known[1]
-        n = self._system.variables
+        n = len(self._system.inputs) + len(self._system.units)
         values = np.zeros(n + 4)
         for variable, value in row.left.terms.items():
             values[variable] = float(value)
@@ -160,17 +160,14 @@ class _Relations:
     """The rows of signs, and their violation by a point."""
 
     def __init__(self, system: ExactSystem) -> None:
-        self._system, d = system, system.inputs
-        ranges = zip(system.lower, system.upper, system.is_open, strict=True)
-        self._box = [
-            row
-            for i, (low, high, (above, below)) in enumerate(ranges)
-            for row in _between(AffineSum({i: _ONE}), low, high, above, below)
-        ]
-        bounds = zip(system.units, system.unit_lower, system.unit_upper, strict=True)
+        self._units, self._inputs = system.units, len(system.inputs)
+        self._box: list[Row] = []
+        for i, within in enumerate(system.inputs):
+            self._box += _between(AffineSum({i: _ONE}), within)
+        bounds = enumerate(zip(system.units, system.unit_ranges, strict=True), start=self._inputs)
         self._by_sign = [
-            _relate(AffineSum({d + u: _ONE}), z_hat, low, high)
-            for u, (z_hat, low, high) in enumerate(bounds)
+            _relate(AffineSum({variable: _ONE}), z_hat, within)
+            for variable, (z_hat, within) in bounds
         ]
 
     def rows(self, signs: States) -> list[Row]:
@@ -202,29 +199,29 @@ class _Relations:
         z_hat = np.array(
             [
                 float(one.constant) + sum(float(c) * point[v] for v, c in one.terms.items())
-                for one in self._system.units
+                for one in self._units
             ]
         )
-        return z_hat, point[self._system.inputs :]
+        return z_hat, point[self._inputs :]
 
 
-def _between(x: AffineSum, low: Side, high: Side, above: bool, below: bool) -> list[Row]:
+def _between(x: AffineSum, within: Range) -> list[Row]:
     """``low <= x <= high``, each side strict or not."""
-    rows = []
-    if low is not None:
-        rows.append(Row(-x + low, is_strict=above))
-    if high is not None:
-        rows.append(Row(x - high, is_strict=below))
+    rows, (above, below) = [], within.is_open
+    if within.low is not None:
+        rows.append(Row(-x + within.low, is_strict=above))
+    if within.high is not None:
+        rows.append(Row(x - within.high, is_strict=below))
     return rows
 
 
-def _relate(z: AffineSum, z_hat: AffineSum, low: Side, high: Side) -> dict[int, list[Row]]:
+def _relate(z: AffineSum, z_hat: AffineSum, within: Range) -> dict[int, list[Row]]:
     """The rows of a unit by its sign.
 
     Undecided: ``z >= 0``, ``z >= ẑ`` and the upper line that the bounds of ẑ allow. With one bound
     infinite that is the limit of the chord: ``z <= ẑ - l``, or ``z <= u``.
     """
-    relaxed = [Row(-z), Row(z_hat - z)]
+    relaxed, low, high = [Row(-z), Row(z_hat - z)], within.low, within.high
     if low is not None and high is not None:
         relaxed.append(Row(z - (z_hat - low) * (high / (high - low))))
     elif low is not None:

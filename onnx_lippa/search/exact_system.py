@@ -3,8 +3,8 @@
     ẑ_u = sum of coefficients times (x, earlier z) + constant,     z_u = max(ẑ_u, 0)
 
 Weights are floats, so every number is rational, and nothing here is rounded. Kinks and maxima are
-stated by ReLUs, as in ``bounds/reduced/build.py``. Margins at single
-points and constant margins are exact for networks of any size.
+stated by ReLUs, as in ``bounds/reduced/build.py``. Margins at single points and constant margins
+are exact for networks of any size.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from onnx_lippa.spec import Conjunction, StatedSet
 Side: TypeAlias = Fraction | None
 """A bound; None means unbounded."""
 
-MOST_VARIABLES: Final = 128
+_MOST_VARIABLES: Final = 128
 """Inputs that vary and ReLUs together."""
-MOST_INPUTS: Final = 1000
+_MOST_INPUTS: Final = 1000
 """All inputs."""
 _MOST_TERMS: Final = 200_000
 """Terms of all values together."""
@@ -74,33 +74,29 @@ class AffineSum:
 
 
 @dataclass(frozen=True)
+class Range:
+    """Bounds of a number, and whether each of them is excluded."""
+
+    low: Side
+    high: Side
+    is_open: tuple[bool, bool] = (False, False)
+
+
+@dataclass(frozen=True)
 class ExactSystem:
-    """A network over a stated box.
+    """A network over a stated box. Its variables are the inputs, then the ReLUs.
 
     Attributes:
-        inputs: number d of inputs.
-        lower: (d,) their lower bounds.
-        upper: (d,) their upper bounds.
-        is_open: (d,) whether each excludes its lower and its upper bound.
+        inputs: (d,) their ranges.
         units: ẑ of every ReLU.
-        unit_lower: proven lower bounds of ẑ.
-        unit_upper: proven upper bounds of ẑ.
+        unit_ranges: proven bounds of ẑ.
         outputs: the outputs.
     """
 
-    inputs: int
-    lower: Sequence[Side]
-    upper: Sequence[Side]
-    is_open: Sequence[tuple[bool, bool]]
+    inputs: Sequence[Range]
     units: Sequence[AffineSum]
-    unit_lower: Sequence[Side]
-    unit_upper: Sequence[Side]
+    unit_ranges: Sequence[Range]
     outputs: Sequence[AffineSum]
-
-    @property
-    def variables(self) -> int:
-        """Number of inputs and ReLUs."""
-        return self.inputs + len(self.units)
 
 
 def build_exact_system(network: Network, stated: StatedSet, deadline: float) -> ExactSystem:
@@ -113,7 +109,7 @@ def build_exact_system(network: Network, stated: StatedSet, deadline: float) -> 
         OutOfTimeError: the deadline has passed.
     """
     builder = _Builder(network, stated, deadline)
-    values = [builder.inputs()]
+    values = [[AffineSum({i: _ONE}) for i in range(network.input_size)]]
     for step in network.steps:
         layer, operands = step.layer, [values[i] for i in step.inputs]
         if isinstance(layer, AffineLayer):
@@ -124,7 +120,7 @@ def build_exact_system(network: Network, stated: StatedSet, deadline: float) -> 
             values.append(builder.add_maximum(layer, operands[0]))
         else:
             raise NotExactError("it has a layer that no ReLUs state")
-    return builder.build(values[-1])
+    return ExactSystem(builder.inputs, builder.units, builder.unit_ranges, values[-1])
 
 
 class _Builder:
@@ -132,24 +128,19 @@ class _Builder:
 
     def __init__(self, network: Network, stated: StatedSet, deadline: float) -> None:
         self._deadline, self._terms = deadline, 0
-        self._count = count = network.input_size
-        self._lower, self._upper = _box(stated)
-        sides = [np.zeros(count, bool) if one is None else one for one in stated.is_open]
-        self._open = [(bool(low), bool(high)) for low, high in zip(*sides, strict=True)]
-        self._units: list[AffineSum] = []
-        self._least, self._most = list(self._lower), list(self._upper)
-        self._unit_bounds: list[tuple[Side, Side]] = []
+        self.inputs = _box(stated)
+        self.units: list[AffineSum] = []
+        self.unit_ranges: list[Range] = []
+        self._ranges = list(self.inputs)
+        """Those of all variables."""
         layers = [step.layer for step in network.steps]
         kinks = sum(size(one.shape) for one in layers if isinstance(one, PiecewiseLayer))
-        varying = sum(a is None or a != b for a, b in zip(self._lower, self._upper, strict=True))
-        if varying + kinks > MOST_VARIABLES or count > MOST_INPUTS:
+        varying = sum(one.low is None or one.low != one.high for one in self.inputs)
+        if varying + kinks > _MOST_VARIABLES or len(self.inputs) > _MOST_INPUTS:
             raise NotExactError(
-                f"its {varying} inputs and {kinks} units are more than the {MOST_VARIABLES} that "
+                f"its {varying} inputs and {kinks} units are more than the {_MOST_VARIABLES} that "
                 "rational arithmetic is used for"
             )
-
-    def inputs(self) -> list[AffineSum]:
-        return [AffineSum({i: _ONE}) for i in range(self._count)]
 
     def add_affine(
         self, layer: AffineLayer, operands: Sequence[list[AffineSum]]
@@ -191,18 +182,17 @@ class _Builder:
         return made
 
     def _relu(self, x: AffineSum) -> AffineSum:
-        lower, upper = _extreme(x, self._least, self._most), _extreme(x, self._most, self._least)
-        if lower is not None and lower >= 0:
+        within = _bound(x, self._ranges)
+        if within.low is not None and within.low >= 0:
             return x
-        if upper is not None and upper <= 0:
+        if within.high is not None and within.high <= 0:
             return AffineSum({})
-        if len(self._units) >= MOST_VARIABLES:
-            raise NotExactError(f"it takes more than {MOST_VARIABLES} inputs and ReLUs")
-        self._units.append(x)
-        self._unit_bounds.append((lower, upper))
-        self._least.append(_ZERO)
-        self._most.append(upper)
-        return AffineSum({self._count + len(self._units) - 1: _ONE})
+        if len(self.units) >= _MOST_VARIABLES:
+            raise NotExactError(f"it takes more than {_MOST_VARIABLES} inputs and ReLUs")
+        self.units.append(x)
+        self.unit_ranges.append(within)
+        self._ranges.append(Range(_ZERO, within.high))
+        return AffineSum({len(self._ranges) - 1: _ONE})
 
     def _check_size(self, x: AffineSum) -> AffineSum:
         self._terms += 1 + len(x.terms)
@@ -210,13 +200,6 @@ class _Builder:
             raise NotExactError(f"its values have more than {_MOST_TERMS} terms")
         require_time(self._deadline)
         return x
-
-    def build(self, outputs: list[AffineSum]) -> ExactSystem:
-        return ExactSystem(
-            self._count, self._lower, self._upper, self._open, self._units,
-            [low for low, _ in self._unit_bounds], [high for _, high in self._unit_bounds],
-            outputs,
-        )  # fmt: skip
 
 
 def combine(parts: Sequence[tuple[Fraction, AffineSum]]) -> AffineSum:
@@ -239,35 +222,36 @@ def build_margin_row(system: ExactSystem, row: Float64, bound: float) -> AffineS
     return combine(parts) - Fraction(float(bound))
 
 
-def _extreme(x: AffineSum, least: Sequence[Side], most: Sequence[Side]) -> Side:
-    """The least value of a sum; the largest where the two bounds are swapped."""
-    total = x.constant
+def _bound(x: AffineSum, ranges: Sequence[Range]) -> Range:
+    """The range of a sum of variables."""
+    low: Side = x.constant
+    high: Side = x.constant
     for variable, coefficient in x.terms.items():
-        bound = least[variable] if coefficient > 0 else most[variable]
-        if bound is None:
-            return None
-        total += coefficient * bound
-    return total
+        least, most = ranges[variable].low, ranges[variable].high
+        if coefficient < 0:
+            least, most = most, least
+        low = None if low is None or least is None else low + coefficient * least
+        high = None if high is None or most is None else high + coefficient * most
+    return Range(low, high)
 
 
-def _box(stated: StatedSet) -> tuple[list[Side], list[Side]]:
+def _box(stated: StatedSet) -> list[Range]:
     """The exact range of each feature."""
-    lower = [_side(float(bound)) for bound in stated.lower]
-    upper = [_side(float(bound)) for bound in stated.upper]
-    if not np.isfinite(stated.eps):
-        return lower, upper
-    widths = stated.norm.unit_radii(stated.size).tolist()
-    for i, (center, width) in enumerate(zip(stated.center.tolist(), widths, strict=True)):
+    radii, ranges = np.full(stated.size, np.inf), []
+    if np.isfinite(stated.eps):
+        radii = stated.norm.unit_radii(stated.size)
+    sides = [np.zeros(stated.size, bool) if one is None else one for one in stated.is_open]
+    columns = stated.lower, stated.upper, stated.center, radii, *sides
+    for lower, upper, center, width, *is_open in zip(
+        *(column.tolist() for column in columns), strict=True
+    ):
+        low, high = (Fraction(end) if np.isfinite(end) else None for end in (lower, upper))
         if np.isfinite(width):
             middle, far = Fraction(center), Fraction(stated.eps) * Fraction(width)
-            low, high = lower[i], upper[i]
-            lower[i] = middle - far if low is None else max(low, middle - far)
-            upper[i] = middle + far if high is None else min(high, middle + far)
-    return lower, upper
-
-
-def _side(bound: float) -> Side:
-    return Fraction(bound) if np.isfinite(bound) else None
+            low = middle - far if low is None else max(low, middle - far)
+            high = middle + far if high is None else min(high, middle + far)
+        ranges.append(Range(low, high, (is_open[0], is_open[1])))
+    return ranges
 
 
 def compute_margins(
