@@ -62,17 +62,16 @@ class Frontier:
     """
 
     def __init__(self, units: int, memory: float, rows: int = 1) -> None:
-        self._most = max(_FIRST_ROOM, int(memory / (8 * 2 + 4 * rows + 13 * units)))
+        fields = [
+            ("disjunct", np.int64), ("bound", np.float64),
+            ("lower", np.float32, (units,)), ("upper", np.float32, (units,)),
+            ("signs", np.int8, (units,)),
+            ("alpha", np.float16, (units,)), ("beta", np.float16, (units,)),
+            ("weights", np.float32, (rows,)),
+        ]  # fmt: skip
+        self._stored = np.zeros(0, fields)
+        self._most = max(_FIRST_ROOM, int(memory / self._stored.itemsize))
         self._open = np.zeros(0, np.int64)
-        self._room = 0
-        self._arrays: list[np.ndarray] = [
-            np.zeros(0, np.int64),
-            np.zeros(0),
-            *(np.zeros((0, units), np.float32) for _ in range(2)),
-            np.zeros((0, units), np.int8),
-            *(np.zeros((0, units), np.float16) for _ in range(2)),
-            np.ones((0, rows), np.float32),
-        ]
 
     @property
     def count(self) -> int:
@@ -87,7 +86,7 @@ class Frontier:
     @property
     def least(self) -> ProvenBounds:
         """The least bound of an open node; infinite without any."""
-        return ProvenBounds(self._arrays[1][self._open]).least
+        return ProvenBounds(self._stored["bound"][self._open]).least
 
     def add(self, nodes: Nodes) -> None:
         """Adds open nodes.
@@ -95,26 +94,22 @@ class Frontier:
         Raises:
             MemoryError: there is no room left for them.
         """
-        slots = self._slots(nodes.count)
-        infinite = np.float32(np.inf)
+        slots, stored = self._slots(nodes.count), self._stored
+        infinite, multipliers = np.float32(np.inf), nodes.multipliers
         low, high = nodes.lower.astype(np.float32), nodes.upper.astype(np.float32)
-        values = (
-            nodes.disjunct,
-            nodes.proven.bounds,
-            np.where(low > nodes.lower, np.nextafter(low, -infinite), low),
-            np.where(high < nodes.upper, np.nextafter(high, infinite), high),
-            nodes.signs,
-            nodes.multipliers.alpha,
-            np.minimum(nodes.multipliers.beta, _LARGEST_BETA),
-            1.0 if nodes.multipliers.weights is None else nodes.multipliers.weights,
-        )
-        for array, value in zip(self._arrays, values, strict=True):
-            array[slots] = value
+        stored["disjunct"][slots] = nodes.disjunct
+        stored["bound"][slots] = nodes.proven.bounds
+        stored["lower"][slots] = np.where(low > nodes.lower, np.nextafter(low, -infinite), low)
+        stored["upper"][slots] = np.where(high < nodes.upper, np.nextafter(high, infinite), high)
+        stored["signs"][slots] = nodes.signs
+        stored["alpha"][slots] = multipliers.alpha
+        stored["beta"][slots] = np.minimum(multipliers.beta, _LARGEST_BETA)
+        stored["weights"][slots] = 1.0 if multipliers.weights is None else multipliers.weights
         self._open = np.concatenate([self._open, slots])
 
     def pop(self, count: int, worst_first: bool = True) -> Nodes:
         """Removes the nodes with the least bounds, or with the largest, and returns them."""
-        bounds = self._arrays[1][self._open]
+        bounds = self._stored["bound"][self._open]
         order = bounds if worst_first else -bounds
         if count < order.size:
             chosen = np.argpartition(order, count - 1)[:count]
@@ -126,26 +121,24 @@ class Frontier:
         kept = np.ones(self._open.size, bool)
         kept[chosen] = False
         self._open = self._open[kept]
-        disjunct, bound, lower, upper, signs, alpha, beta, weights = (
-            array[slots] for array in self._arrays
-        )
+        taken = self._stored[slots]
+        alpha, beta = (taken[name].astype(np.float32) for name in ("alpha", "beta"))
         return Nodes(
-            disjunct, ProvenBounds(bound),
-            lower.astype(np.float64), upper.astype(np.float64), signs,
-            Multipliers(alpha.astype(np.float32), beta.astype(np.float32), weights),
+            taken["disjunct"], ProvenBounds(taken["bound"]), taken["lower"].astype(np.float64),
+            taken["upper"].astype(np.float64), taken["signs"],
+            Multipliers(alpha, beta, taken["weights"]),
         )  # fmt: skip
 
     def _slots(self, count: int) -> Integers:
         needed = self.count + count
         if needed > self._most:
             raise MemoryError("there is no room for more nodes")
-        if needed > self._room:
-            room = min(self._most, max(2 * self._room, needed, _FIRST_ROOM))
-            for place, array in enumerate(self._arrays):
-                more = np.zeros((room, *array.shape[1:]), array.dtype)
-                more[: len(array)] = array
-                self._arrays[place] = more
-            self._room = room
-        taken = np.zeros(self._room, bool)
+        room = len(self._stored)
+        if needed > room:
+            room = min(self._most, max(2 * room, needed, _FIRST_ROOM))
+            more = np.zeros(room, self._stored.dtype)
+            more[: len(self._stored)] = self._stored
+            self._stored = more
+        taken = np.zeros(room, bool)
         taken[self._open] = True
         return np.flatnonzero(~taken)[:count]
