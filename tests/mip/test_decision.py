@@ -38,9 +38,9 @@ def moved(disjunct: Conjunction, by: float) -> Conjunction:
 @pytest.mark.parametrize("seed", range(3))
 def test_decisions(settings: MipSettings, seed: int) -> None:
     generator = np.random.default_rng([seed, 70])
-    reduced, question = random_system(generator, norm=L1() if seed == 2 else None)
+    reduced, inputs = random_system(generator, norm=L1() if seed == 2 else None)
     given = random_disjunct(generator, 1 + seed % 2)
-    least = least_margin(reduced, given, question)
+    least = least_margin(reduced, given, inputs)
     for wanted in (-0.05, 0.05, 0.5):
         disjunct = moved(given, wanted - least)
         answer = decide(reduced, [disjunct], settings)
@@ -50,7 +50,7 @@ def test_decisions(settings: MipSettings, seed: int) -> None:
             margin = disjunct.margins(reduced.forward(answer.x[None]))[0]
             assert answer.margin == pytest.approx(float(margin), abs=1e-12)
             assert margin < 0
-            assert question.distance(answer.x) <= question.eps + 1e-6
+            assert inputs.distance(answer.x) <= inputs.eps + 1e-6
             assert answer.bound <= wanted + 1e-6
         else:
             assert answer.ending is Ending.PROVEN
@@ -61,9 +61,9 @@ def test_decisions(settings: MipSettings, seed: int) -> None:
 
 def test_one_unsafe_disjunct_is_enough() -> None:
     generator = np.random.default_rng(71)
-    reduced, question = random_system(generator)
+    reduced, inputs = random_system(generator)
     given = [random_disjunct(generator, rows) for rows in (1, 2, 1)]
-    leasts = [least_margin(reduced, disjunct, question) for disjunct in given]
+    leasts = [least_margin(reduced, disjunct, inputs) for disjunct in given]
     safe = [moved(d, s - least) for d, s, least in zip(given, (0.4, 0.1, 0.3), leasts, strict=True)]
     answer = decide(reduced, safe, MipSettings())
     assert answer.ending is Ending.PROVEN
@@ -76,9 +76,9 @@ def test_one_unsafe_disjunct_is_enough() -> None:
 def test_a_margin_of_zero_is_unknown() -> None:
     """Within the solver's tolerances neither is true."""
     generator = np.random.default_rng(72)
-    reduced, question = random_system(generator)
+    reduced, inputs = random_system(generator)
     given = random_disjunct(generator, 1)
-    disjunct = moved(given, 1e-9 - least_margin(reduced, given, question))
+    disjunct = moved(given, 1e-9 - least_margin(reduced, given, inputs))
     answer = decide(reduced, [disjunct], MipSettings())
     assert answer.ending is not Ending.PROVEN
     if answer.reason is not None:
@@ -99,9 +99,9 @@ def test_a_start_that_is_unsafe_is_the_answer() -> None:
 
 def test_a_replay_has_the_last_word() -> None:
     generator = np.random.default_rng(74)
-    reduced, question = random_system(generator)
+    reduced, inputs = random_system(generator)
     given = random_disjunct(generator, 1)
-    disjunct = moved(given, -0.2 - least_margin(reduced, given, question))
+    disjunct = moved(given, -0.2 - least_margin(reduced, given, inputs))
     seen: list[np.ndarray] = []
 
     def refuses(x: np.ndarray) -> bool:
@@ -112,7 +112,7 @@ def test_a_replay_has_the_last_word() -> None:
     assert answer.reason is not None
     assert "replay refused" in str(answer.reason)
     assert seen
-    assert all(x.shape == (question.size,) for x in seen)
+    assert all(x.shape == (inputs.size,) for x in seen)
     # The last one offered is the least margin there is.
     margin = disjunct.margins(reduced.forward(reduced.restrict(seen[-1][None])))[0]
     assert margin == pytest.approx(-0.2, abs=1e-4)
@@ -130,22 +130,22 @@ def test_without_rows_every_output_is_unsafe() -> None:
 
 def test_a_round_ball_is_unknown_with_a_reason() -> None:
     generator = np.random.default_rng(76)
-    reduced, question = random_system(generator, norm=L2())
+    reduced, inputs = random_system(generator, norm=L2())
     answer = decide(reduced, [random_disjunct(generator, 1)], MipSettings())
     assert answer.reason is not None
     assert "round" in str(answer.reason)
-    distortion = bound_distortion(reduced, [random_disjunct(generator, 1)], question, MipSettings())
+    distortion = bound_distortion(reduced, [random_disjunct(generator, 1)], inputs, MipSettings())
     assert (distortion.lower, distortion.upper) == (0.0, np.inf)
     assert "round" in str(distortion.reason)
 
 
 def test_limits_leave_it_unknown() -> None:
     generator = np.random.default_rng(77)
-    reduced, question = random_system(generator, d=6, blocks=(14, 14), eps=1.0)
+    reduced, inputs = random_system(generator, d=6, blocks=(14, 14), eps=1.0)
     given = random_disjunct(generator, 1)
     safe = moved(given, 1e3)
     assert decide(reduced, [safe], MipSettings(time_limit=0.0)).reason is not None
-    no_time = bound_distortion(reduced, [given], question, MipSettings(time_limit=0.0))
+    no_time = bound_distortion(reduced, [given], inputs, MipSettings(time_limit=0.0))
     assert no_time.lower == 0.0
     assert no_time.upper == np.inf
     assert no_time.reason == OUT_OF_TIME
@@ -174,16 +174,16 @@ def test_unknown_solvers_are_refused() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_least_distortion(norm: L1 | None, seed: int) -> None:
     generator = np.random.default_rng([seed, 81])
-    reduced, question = random_system(generator, blocks=(3, 2), norm=norm)
+    reduced, inputs = random_system(generator, blocks=(3, 2), norm=norm)
     disjuncts = [random_disjunct(generator, rows, shift=0.5) for rows in (1, 2, 1)]
-    least = min(least_distance(reduced, disjunct, question) for disjunct in disjuncts)
+    least = min(least_distance(reduced, disjunct, inputs) for disjunct in disjuncts)
     for settings in (MipSettings(cuts=9), MipSettings(solver="highs")):
-        found = bound_distortion(reduced, disjuncts, question, settings)
+        found = bound_distortion(reduced, disjuncts, inputs, settings)
         assert found.reason is None
-        if least > question.eps:
+        if least > inputs.eps:
             assert found.lower == np.inf
             continue
         assert found.lower == pytest.approx(least, abs=1e-5)
         assert found.upper == pytest.approx(least, abs=1e-5)
-        again = bound_distortion(reduced, disjuncts, question, settings, start=found.x)
+        again = bound_distortion(reduced, disjuncts, inputs, settings, start=found.x)
         assert again.lower == pytest.approx(least, abs=1e-5)

@@ -68,9 +68,9 @@ def assert_minimum(stated: Formulation, least: float, warm_start: np.ndarray | N
 @pytest.mark.parametrize("seed", range(4))
 def test_every_way_to_state_it_has_the_optimum_over_all_patterns(seed: int, rows: int) -> None:
     generator = np.random.default_rng([seed, 50])
-    reduced, question = random_system(generator, blocks=((3, 3), (5,), (2, 2, 2), (4, 1))[seed])
+    reduced, inputs = random_system(generator, blocks=((3, 3), (5,), (2, 2, 2), (4, 1))[seed])
     disjunct = random_disjunct(generator, rows)
-    least = least_margin(reduced, disjunct, question)
+    least = least_margin(reduced, disjunct, inputs)
     for big_m in BigM:
         for cuts in (0, 3, 1000):
             assert_minimum(build_margin_program(reduced, disjunct, None, big_m, cuts), least)
@@ -87,42 +87,42 @@ def test_every_way_to_state_it_has_the_optimum_over_all_patterns(seed: int, rows
 def test_balls_of_other_norms(norm: Norm, rows: int) -> None:
     generator = np.random.default_rng([rows, 51])
     for _ in range(3):
-        reduced, question = random_system(generator, blocks=(3, 1), norm=norm, eps=0.6)
+        reduced, inputs = random_system(generator, blocks=(3, 1), norm=norm, eps=0.6)
         disjunct = random_disjunct(generator, rows)
         stated = build_margin_program(reduced, disjunct)
         solution = solved(stated)
         if isinstance(norm, WeightedNorm):
-            points = question.sample(generator, 3000)
+            points = inputs.sample(generator, 3000)
             sampled = disjunct.margins(reduced.forward(reduced.restrict(points))).min()
             assert solution.objective + stated.constant <= sampled + 1e-6
             x = stated.x(solution.values)
-            assert question.distance(reduced.embed(x[None])[0]) <= question.eps + 1e-5
+            assert inputs.distance(reduced.embed(x[None])[0]) <= inputs.eps + 1e-5
             assert stated.margin(x) == pytest.approx(solution.objective + stated.constant, abs=1e-4)
         else:
-            assert_minimum(stated, least_margin(reduced, disjunct, question))
+            assert_minimum(stated, least_margin(reduced, disjunct, inputs))
 
 
 def test_a_round_ball_is_refused() -> None:
     generator = np.random.default_rng(52)
-    reduced, question = random_system(generator, norm=L2())
+    reduced, inputs = random_system(generator, norm=L2())
     with pytest.raises(NoProgramError, match="round"):
         build_margin_program(reduced, random_disjunct(generator, 1))
     with pytest.raises(NoProgramError, match="round"):
-        build_distance_program(reduced, random_disjunct(generator, 1), question)
+        build_distance_program(reduced, random_disjunct(generator, 1), inputs)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_partial_patterns(seed: int) -> None:
     """Of a point's pattern, as a neighbourhood search has it, and of any other."""
     generator = np.random.default_rng([seed, 53])
-    reduced, question = random_system(generator, blocks=(3, 2, 1))
+    reduced, inputs = random_system(generator, blocks=(3, 2, 1))
     disjunct = random_disjunct(generator, 1 + seed % 2)
     x = generator.uniform(reduced.lower, reduced.upper)
     of_point = read_signs(reduced.pre_activations(x[None])[0])
     for share in (0.0, 0.4, 1.0):
         fixed = np.where(generator.uniform(size=reduced.units) < share, UNDECIDED, of_point)
         stated = build_margin_program(reduced, disjunct, fixed, cuts=4)
-        least = least_margin(reduced, disjunct, question, fixed)
+        least = least_margin(reduced, disjunct, inputs, fixed)
         assert least <= stated.margin(x) + 1e-7
         assert_minimum(stated, least, stated.start(x))
         free = int(np.count_nonzero(fixed == UNDECIDED))
@@ -130,7 +130,7 @@ def test_partial_patterns(seed: int) -> None:
     anything = generator.integers(-1, 2, reduced.units).astype(np.int8)
     assert_minimum(
         build_margin_program(reduced, disjunct, anything),
-        least_margin(reduced, disjunct, question, anything),
+        least_margin(reduced, disjunct, inputs, anything),
     )
 
 
@@ -147,8 +147,8 @@ def test_the_start_is_feasible_and_has_the_margin_of_its_point() -> None:
     generator = np.random.default_rng(55)
     for norm in (LInf(), L1()):
         for rows in (1, 2):
-            reduced, question = random_system(generator, norm=norm)
-            x = reduced.restrict(question.sample(generator, 1))[0]
+            reduced, inputs = random_system(generator, norm=norm)
+            x = reduced.restrict(inputs.sample(generator, 1))[0]
             stated = build_margin_program(reduced, random_disjunct(generator, rows), cuts=100)
             start = stated.start(x)
             assert_feasible(stated, start)
@@ -172,13 +172,13 @@ def assert_feasible(stated: Formulation, values: np.ndarray) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_least_distance(norm: Norm, seed: int) -> None:
     generator = np.random.default_rng([seed, 56])
-    reduced, question = random_system(generator, blocks=(3, 2), norm=norm)
+    reduced, inputs = random_system(generator, blocks=(3, 2), norm=norm)
     disjunct = random_disjunct(generator, 1 + seed % 2, shift=1.0)
     for big_m in BigM:
-        stated = build_distance_program(reduced, disjunct, question, big_m=big_m, cuts=5)
+        stated = build_distance_program(reduced, disjunct, inputs, big_m=big_m, cuts=5)
         solution = solved(stated)
-        least = least_distance(reduced, disjunct, question)
-        if least > question.eps + 1e-6:
+        least = least_distance(reduced, disjunct, inputs)
+        if least > inputs.eps + 1e-6:
             assert solution.ending is Ending.INFEASIBLE
         else:
             assert solution.objective == pytest.approx(least, abs=1e-5)
@@ -187,19 +187,19 @@ def test_the_least_distance(norm: Norm, seed: int) -> None:
 
 def test_fewer_distances_are_cut_off_by_a_margin() -> None:
     generator = np.random.default_rng(57)
-    reduced, question = random_system(generator, blocks=(3, 2))
+    reduced, inputs = random_system(generator, blocks=(3, 2))
     disjunct = random_disjunct(generator, 1)
     low = build_margin_program(reduced, disjunct)
     least = solved(low).objective + low.constant
     middle = low.margin(reduced.domain.middle)
     wanted = -(0.3 * least + 0.7 * middle)  # a margin strictly between
     below = replace(disjunct, bound=disjunct.bound - wanted)
-    stated = build_distance_program(reduced, below, question)
+    stated = build_distance_program(reduced, below, inputs)
     solution = solved(stated)
     assert low.margin(stated.x(solution.values)) <= -wanted + 1e-4
     assert solution.objective > 0
     beyond = replace(disjunct, bound=disjunct.bound + least - 0.01)
-    too_much = build_distance_program(reduced, beyond, question)
+    too_much = build_distance_program(reduced, beyond, inputs)
     assert solved(too_much).ending is Ending.INFEASIBLE
 
 

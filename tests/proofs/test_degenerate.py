@@ -1,4 +1,4 @@
-"""Questions with nothing left to branch on: no undecided unit, no feature that varies, ties."""
+"""Problems with nothing left to branch on: no undecided unit, no feature that varies, ties."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def proven(model: Model, x: np.ndarray, label: int, norm: str, **features: Any) 
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("hidden", [0, 1, 3])
-@pytest.mark.parametrize("question", ["ball", "point", "fixed", "one feature"])
-def test_every_input_ends_with_an_answer_or_a_reason(question, hidden, norm):
+@pytest.mark.parametrize("kind", ["ball", "point", "fixed", "one feature"])
+def test_every_input_ends_with_an_answer_or_a_reason(kind, hidden, norm):
     for seed in range(4):
         generator = np.random.default_rng(seed)
         d, sizes = 4, [4, *([hidden] if hidden else []), 3]
@@ -42,10 +42,10 @@ def test_every_input_ends_with_an_answer_or_a_reason(question, hidden, norm):
             "point": {"eps": 0.0},
             "fixed": {"eps": 0.3, "fixed": range(d)},
             "one feature": {"eps": 0.3, "fixed": range(1, d)},
-        }[question]
+        }[kind]
         outcome = proven(model, x, label_of(model, x), norm, **features)
         assert outcome.verdict is not Verdict.UNKNOWN or outcome.reason
-        if question in ("point", "fixed"):
+        if kind in ("point", "fixed"):
             assert outcome.verdict is Verdict.ROBUST
 
 

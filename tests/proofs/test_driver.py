@@ -41,8 +41,8 @@ PROVED_BY = {
 }
 
 
-def verdicts(model, asked, method, time_limit=60.0):
-    found = method.solve(model, asked, Budget(time_limit))
+def verdicts(model, problems, method, time_limit=60.0):
+    found = method.solve(model, problems, Budget(time_limit))
     return {outcome.index: outcome for outcome in found}
 
 
@@ -51,10 +51,10 @@ def verdicts(model, asked, method, time_limit=60.0):
 def test_verdicts_and_their_evidence(method, norm):
     model, x, y = digits()
     eps = {"linf": 0.05, "l1": 0.8, "l2": 0.25}[norm]
-    asked = problems_of(model, x, y, range(12), eps, norm)
-    found = verdicts(model, asked, method, time_limit=5.0)
+    problems = problems_of(model, x, y, range(12), eps, norm)
+    found = verdicts(model, problems, method, time_limit=5.0)
     assert sorted(found) == list(range(12))
-    for problem in asked:
+    for problem in problems:
         outcome = found[problem.index]
         if outcome.verdict is Verdict.ROBUST:
             assert outcome.bound > 0
@@ -76,8 +76,8 @@ def test_verdicts_and_their_evidence(method, norm):
 
 def test_complete_methods_agree_and_decide_all():
     model, x, y = digits()
-    asked = problems_of(model, x, y, range(10, 22))
-    sides = [{i: o.verdict for i, o in verdicts(model, asked, m).items()} for m in COMPLETE]
+    problems = problems_of(model, x, y, range(10, 22))
+    sides = [{i: o.verdict for i, o in verdicts(model, problems, m).items()} for m in COMPLETE]
     assert sides[0] == sides[1]
     assert Verdict.UNKNOWN not in sides[0].values()
     assert {Verdict.ROBUST, Verdict.ADVERSARIAL} <= set(sides[0].values())
@@ -85,11 +85,11 @@ def test_complete_methods_agree_and_decide_all():
 
 def test_no_attack_breaks_what_is_proven():
     model, x, y = digits()
-    asked = problems_of(model, x, y, range(60), 0.07)
-    found = verdicts(model, asked, BranchAndBound())
+    problems = problems_of(model, x, y, range(60), 0.07)
+    found = verdicts(model, problems, BranchAndBound())
     broken = {
         outcome.index
-        for outcome in Lippa(restarts=2).solve(model, asked, Budget())
+        for outcome in Lippa(restarts=2).solve(model, problems, Budget())
         if outcome.witness is not None
     }
     robust = {i for i, outcome in found.items() if outcome.verdict is Verdict.ROBUST}
@@ -99,9 +99,9 @@ def test_no_attack_breaks_what_is_proven():
 
 def test_an_outcome_does_not_depend_on_its_batch():
     model, x, y = digits()
-    asked = problems_of(model, x, y, range(10))
-    together = verdicts(model, asked, BranchAndBound())
-    for problem in asked:
+    problems = problems_of(model, x, y, range(10))
+    together = verdicts(model, problems, BranchAndBound())
+    for problem in problems:
         alone = verdicts(model, [problem], BranchAndBound())[problem.index]
         other = together[problem.index]
         assert (alone.verdict, alone.bound, alone.effort.nodes) == (
@@ -111,11 +111,11 @@ def test_an_outcome_does_not_depend_on_its_batch():
 
 def test_limits_leave_inputs_unknown_with_a_reason():
     model, x, y = digits()
-    asked = problems_of(model, x, y, range(20), 0.08)
-    found = verdicts(model, asked, BranchAndBound(node_limit=1))
+    problems = problems_of(model, x, y, range(20), 0.08)
+    found = verdicts(model, problems, BranchAndBound(node_limit=1))
     reasons = {o.reason for o in found.values() if o.verdict is Verdict.UNKNOWN}
     assert reasons == {OUT_OF_NODES}
-    found = verdicts(model, asked, BranchAndBound(), time_limit=1e-6)
+    found = verdicts(model, problems, BranchAndBound(), time_limit=1e-6)
     assert all(o.verdict is not Verdict.ROBUST for o in found.values())
 
 
@@ -162,8 +162,8 @@ def test_proofs_of_properties_hold_for_the_bounds_as_stated():
     """0.1 is no float32: the proof is for the real interval, which is a little wider."""
     assert {float(np.float32(value)) for value in (0.1, 0.3)}.isdisjoint({0.1, 0.3})
     low, high = np.array([0.1]), np.array([0.3])
-    asked = Property.build(low, high, [(np.array([[1.0]]), np.array([0.05]))])
-    inputs, claim = build_inputs(asked, asked.cases[0], np.dtype(np.float32))
+    wanted = Property.build(low, high, [(np.array([[1.0]]), np.array([0.05]))])
+    inputs, claim = build_inputs(wanted, wanted.cases[0], np.dtype(np.float32))
     wide = claim.stated
     assert inputs.lower[0] > 0.1 and inputs.upper[0] < 0.3
     assert (wide.lower[0], wide.upper[0]) == (0.1, 0.3)
@@ -216,10 +216,10 @@ def test_what_does_not_fit_is_bounded_by_lines(monkeypatch):
         raise TooLargeError("its reduced network is too large")
 
     model, x, y = digits()
-    asked = problems_of(model, x, y, range(6), 0.02)
-    by_lines = verdicts(model, asked, LinearBounds())
+    problems = problems_of(model, x, y, range(6), 0.02)
+    by_lines = verdicts(model, problems, LinearBounds())
     monkeypatch.setattr("onnx_lippa.proofs.branch_and_bound.reduce_network", too_large)
-    found = verdicts(model, asked, BranchAndBound())
+    found = verdicts(model, problems, BranchAndBound())
     assert {i: o.verdict for i, o in found.items()} == {i: o.verdict for i, o in by_lines.items()}
     for outcome in found.values():
         if outcome.verdict is Verdict.ROBUST:

@@ -67,11 +67,11 @@ def nearest(
         x.astype(np.float32), get_norm(norm)
     )
     embedding = measured.norm.epigraph(x, np.zeros(x.size), np.ones(x.size))
-    asked = Rows(
+    unsafe = Rows(
         sp.csr_array(rows @ embedding.matrix), -sides - rows @ embedding.offset,
         np.full(len(rows), np.inf),
     )  # fmt: skip
-    program = Program.over(embedding, embedding.rows.append(asked))
+    program = Program.over(embedding, embedding.rows.append(unsafe))
     found = make_solver("glop" if norm != "l2" else "clarabel").open(program).solve()
     if found.ending is not Ending.OPTIMAL:
         return np.inf

@@ -36,8 +36,8 @@ def y_at_least(number):
 def test_an_invented_bound_proves_nothing(tmp_path, method, lower, upper):
     """y = relu(x) reaches every number, far beyond any box that a search looks at."""
     for threshold in (1000, 1e6, 1e30):
-        asked = Property.build([lower], [upper], y_at_least(threshold))
-        found = onnx_lippa.verify(relu(tmp_path), asked, timeout=4, method=method)
+        wanted = Property.build([lower], [upper], y_at_least(threshold))
+        found = onnx_lippa.verify(relu(tmp_path), wanted, timeout=4, method=method)
         assert found.answer is not Answer.UNSAT
 
 
@@ -47,11 +47,11 @@ def test_an_interval_narrower_than_a_float_is_proven_as_a_whole(tmp_path, method
     bias = np.float32(-1e8) * np.float32(0.1)
     nodes = [node("Mul", "x w", "h"), node("Add", "h b", "y")]
     model = load_model(graph_model(nodes, (1,), {"w": np.float32([1e8]), "b": np.float32([bias])}))
-    asked = Property.build([0.1], [0.100000002], y_at_least(10000000.1999 + float(bias)))
-    inputs, claim = build_inputs(asked, asked.cases[0], np.dtype(np.float32))
+    wanted = Property.build([0.1], [0.100000002], y_at_least(10000000.1999 + float(bias)))
+    inputs, claim = build_inputs(wanted, wanted.cases[0], np.dtype(np.float32))
     assert inputs.lower[0] == inputs.upper[0]
     assert (claim.stated.lower[0], claim.stated.upper[0]) == (0.1, 0.100000002)
-    found = onnx_lippa.verify(model, asked, timeout=4, method=method)
+    found = onnx_lippa.verify(model, wanted, timeout=4, method=method)
     assert found.answer is not Answer.UNSAT
     beyond = Property.build([0.1], [0.100000002], y_at_least(10000000.2001 + float(bias)))
     found = onnx_lippa.verify(model, beyond, timeout=4, method=method)
@@ -59,8 +59,8 @@ def test_an_interval_narrower_than_a_float_is_proven_as_a_whole(tmp_path, method
 
 
 def test_a_float_that_stands_for_a_bound_is_covered_beside_the_bound():
-    asked = Property.build([0.3], [0.3], y_at_least(0))
-    inputs, claim = build_inputs(asked, asked.cases[0], np.dtype(np.float32))
+    wanted = Property.build([0.3], [0.3], y_at_least(0))
+    inputs, claim = build_inputs(wanted, wanted.cases[0], np.dtype(np.float32))
     assert inputs.lower[0] == inputs.upper[0] == float(np.float32(0.3)) > 0.3
     assert claim.exact_values == {0: Fraction(0.3)}
     assert (claim.stated.lower[0], claim.stated.upper[0]) == (0.3, float(np.float32(0.3)))
@@ -70,8 +70,8 @@ def test_all_of_a_box_is_in_its_ball():
     generator = np.random.default_rng(0)
     for _ in range(200):
         low, high = np.sort(generator.normal(size=(2, 3)) * 10.0 ** generator.integers(-6, 6), 0)
-        asked = Property.build(low, high, [([[1.0]], [0.0])])
-        inputs, claim = build_inputs(asked, asked.cases[0], np.dtype(np.float32))
+        wanted = Property.build(low, high, [([[1.0]], [0.0])])
+        inputs, claim = build_inputs(wanted, wanted.cases[0], np.dtype(np.float32))
         for corner in (inputs.lower, inputs.upper):
             assert inputs.contains(corner)
             assert claim.stated.is_in_box(corner)
@@ -82,8 +82,8 @@ def test_contradictory_bounds_and_rows_are_unsat(tmp_path):
     bounds = And((Comparison(((0, -ONE),), (), -ONE), Comparison(((0, ONE),), (), ONE, True)))
     rows = And((Comparison((), ((0, -ONE),), -ONE), Comparison((), ((0, ONE),), Fraction(0))))
     box = (Comparison(((0, -ONE),), (), ONE), Comparison(((0, ONE),), (), ONE))
-    asked = Property.from_formula(bounds, 1, 1)
-    for found in (onnx_lippa.verify(path, asked), onnx_lippa.falsify(path, asked)):
+    wanted = Property.from_formula(bounds, 1, 1)
+    for found in (onnx_lippa.verify(path, wanted), onnx_lippa.falsify(path, wanted)):
         assert found.answer is Answer.UNSAT
         assert "X_0 must be at least 1.0 and less than 1.0" in found.note
     found = onnx_lippa.verify(path, Property.from_formula(And((*box, rows)), 1, 1))
@@ -95,16 +95,16 @@ def test_rows_cover_what_is_stated_in_spite_of_rounding():
     for number in ("0.1", "0.3", "-0.7", "1e-30", "3.991125645861615"):
         for sign in (1, -1):
             row = Comparison((), ((0, Fraction(sign)),), Fraction(number))
-            asked = Property.from_formula(row, 1, 1)
-            (disjunct,) = asked.cases[0].unsafe.disjuncts
+            wanted = Property.from_formula(row, 1, 1)
+            (disjunct,) = wanted.cases[0].unsafe.disjuncts
             assert Fraction(disjunct.bound[0]) >= Fraction(number)
             assert disjunct.bound[0] <= np.nextafter(float(number), np.inf)
 
 
 def test_decimal_coefficients_are_scaled_to_numbers_that_float64_has():
     terms = tuple((j, Fraction(c)) for j, c in enumerate(("0.1", "-0.3", "0.7")))
-    asked = Property.from_formula(Comparison((), terms, Fraction("0.2")), 1, 3)
-    (disjunct,) = asked.cases[0].unsafe.disjuncts
+    wanted = Property.from_formula(Comparison((), terms, Fraction("0.2")), 1, 3)
+    (disjunct,) = wanted.cases[0].unsafe.disjuncts
     scale = Fraction(disjunct.matrix[0, 0]) / Fraction("0.1")
     assert [Fraction(c) for c in disjunct.matrix[0]] == [scale * c for _, c in terms]
     assert Fraction(disjunct.bound[0]) >= scale * Fraction("0.2")
@@ -133,10 +133,10 @@ def sums_of_ors(count):
 
 @pytest.mark.parametrize("method", ["auto", "linear"])
 def test_a_formula_multiplied_out_is_refuted_row_by_row(tmp_path, method):
-    asked = Property.from_formula(sums_of_ors(12), 1, 1)
-    assert len(asked.cases[0].unsafe.disjuncts) == 4096
+    wanted = Property.from_formula(sums_of_ors(12), 1, 1)
+    assert len(wanted.cases[0].unsafe.disjuncts) == 4096
     model = load_model(graph_model([node("Relu", "x", "y")], (1,)))
-    problem = problem_of(model, asked, 0)
+    problem = problem_of(model, wanted, 0)
     (outcome,) = make_proof(method).solve(model, [problem], Budget(60.0))
     assert outcome.verdict is Verdict.ROBUST
     assert outcome.effort.nodes == 0

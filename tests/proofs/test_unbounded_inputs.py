@@ -51,11 +51,11 @@ def check(seeds, missing: float, method: ProofMethod) -> Counter[str]:
         network, wanted = drawn(seed, missing)
         outcome, least = proven(network.model(), wanted, method), least_margin(network, wanted)
         truth = "tie" if abs(least) <= CLEAR else "sat" if least < 0 else "unsat"
-        said = {Verdict.ROBUST: "unsat", Verdict.ADVERSARIAL: "sat"}.get(outcome.verdict, "open")
-        counted[f"{truth} {said}"] += 1
+        answer = {Verdict.ROBUST: "unsat", Verdict.ADVERSARIAL: "sat"}.get(outcome.verdict, "open")
+        counted[f"{truth} {answer}"] += 1
         if truth != "tie":
-            assert said in {truth, "open"}, seed
-        elif said == "unsat":
+            assert answer in {truth, "open"}, seed
+        elif answer == "unsat":
             assert wanted.strict, seed
     return counted
 

@@ -1,4 +1,4 @@
-"""Both searches against brute force over all patterns."""
+"""All searches against brute force over all patterns."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_memory_is_a_limit():
 
 @pytest.mark.parametrize("seed", range(30))
 def test_dual_bounds_hold_at_every_step_of_the_ascent(seed):
-    """Bounds are below sampled values, rise with ascent, and domain the linear program's."""
+    """Bounds are below sampled values, rise with ascent, and reach the linear program's."""
     generator = np.random.default_rng(seed)
     reduced = random_system(generator, 3, (4, 3, 2))
     disjuncts = disjuncts_of(generator, 3, (1, 1, 1), 0.0)
@@ -199,7 +199,7 @@ def test_a_child_begins_no_worse_than_its_parent(seed):
 
 
 def test_leaves_are_closed_without_programs():
-    """A safe question whose tree goes down to leaves: an ascent closes them."""
+    """A safe problem whose tree goes down to leaves: an ascent closes them."""
     generator = np.random.default_rng(3)
     solved = nodes = 0
     for _ in range(10):

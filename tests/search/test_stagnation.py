@@ -1,6 +1,6 @@
-"""Questions on which trees once stopped to get better, with the figures of then.
+"""Problems whose trees once stopped to improve, with the figures of then.
 
-Both need networks of the paper, beside the project; without them nothing is tested.
+Both need networks of the paper beside the project.
 """
 
 from __future__ import annotations

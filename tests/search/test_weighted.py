@@ -71,14 +71,13 @@ def search(reduced, disjuncts, kind=SignSearch):
 
 def largest_gap(reduced: ReducedNetwork, d: int, delta: float) -> float:
     """The largest difference of outputs, by a linear program for each pattern."""
-    asked = lipschitz(d, delta, 0.0)
-    wide = replace(asked, bound=asked.bound + np.where(np.arange(len(asked.bound)) == 0, 9.0, 0))
+    disjunct = lipschitz(d, delta, 0.0)
     low, high = 0.0, 3.0
     for _ in range(10):
         middle = (low + high) / 2
-        bound = asked.bound.copy()
+        bound = disjunct.bound.copy()
         bound[0] = -middle
-        there = least_margin(reduced, replace(wide, bound=bound)) <= 1e-9
+        there = least_margin(reduced, replace(disjunct, bound=bound)) <= 1e-9
         low, high = (middle, high) if there else (low, middle)
     return low
 
@@ -209,8 +208,8 @@ def test_bounds_of_differences_hold_wherever_the_relations_hold(seed):
     moved[:, 0] = np.clip(x[:, 0] + generator.choice([-delta, delta, 0.0], 4000), 0, 1)
     both = np.concatenate([x, moved], axis=1)
     e, z_hat = 2 * both - 1, reduced.pre_activations(both)
-    z, said = np.maximum(z_hat, 0), differences.rows
-    values = e @ said.on_input.T + z @ said.on_units.T + said.offset
+    z, rows = np.maximum(z_hat, 0), differences.rows
+    values = e @ rows.on_input.T + z @ rows.on_units.T + rows.offset
     assert values.max() <= 1e-9
     one, other = differences.pairs.T
     apart = z_hat[:, one] - z_hat[:, other]
@@ -237,9 +236,9 @@ def test_equations_of_outputs_and_of_inputs_are_refuted():
         unit_upper=reduced.unit_upper + 2 * np.abs(reduced.offset) + 2,
     )
     rows = np.array([[1.0, -1, 0, 0], [-1.0, 1, 0, 0], [0, 0, 1.0, -1]])
-    asked = Conjunction(rows, np.array([0.0, 0.0, -0.1]), strict=False)
+    disjunct = Conjunction(rows, np.array([0.0, 0.0, -0.1]), strict=False)
     for kind in (SignSearch, ProgramSearch):
-        assert search(reduced, [asked], kind).ending is Ending.PROVEN
+        assert search(reduced, [disjunct], kind).ending is Ending.PROVEN
 
 
 def test_two_runs_of_a_monotone_network_take_few_programs():
@@ -254,7 +253,7 @@ def test_two_runs_of_a_monotone_network_take_few_programs():
     rows = np.zeros((3, 6))
     rows[0, :2] = -1.0, 1.0
     rows[1, [2, 4]] = rows[2, [3, 5]] = 1.0, -1.0
-    asked = Conjunction(rows, np.array([-0.001, 0.0, 0.0]), strict=False)
-    found = search(reduced, [asked], ProgramSearch)
+    disjunct = Conjunction(rows, np.array([-0.001, 0.0, 0.0]), strict=False)
+    found = search(reduced, [disjunct], ProgramSearch)
     assert found.ending is Ending.PROVEN
     assert found.effort.nodes <= 20
