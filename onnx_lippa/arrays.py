@@ -6,6 +6,7 @@ Sizes used in docstrings throughout: ``n`` rows of a batch, ``d`` input features
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Final, Protocol, Self, TypeAlias
@@ -14,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 FLOAT32: Final = np.dtype(np.float32)
-"""What most models take."""
+"""The type of inputs of most models."""
 
 Float64: TypeAlias = npt.NDArray[np.float64]
 """Exact arithmetic: weights, regions, linear programs."""
 
 Float32: TypeAlias = npt.NDArray[np.float32]
-"""What models take and witnesses are stored in."""
+"""Inputs of models, and witnesses as they are stored."""
 
 Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 """Either of the two, where a function works in the precision it is given."""
@@ -35,7 +36,7 @@ Shape: TypeAlias = tuple[int, ...]
 
 
 class InputRows(Protocol):
-    """Inputs (n, d): an array of floats, or anything that gives some of its rows as one."""
+    """Inputs (n, d): an array of floats, or an object whose rows are read as one."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -85,7 +86,4 @@ class Batch:
 
 def size(shape: Shape) -> int:
     """Number of elements of one sample of this shape."""
-    product = 1
-    for extent in shape:
-        product *= extent
-    return product
+    return math.prod(shape)

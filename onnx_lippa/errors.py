@@ -121,7 +121,7 @@ class InternalError(LippaError):
 
 
 def unexpected(error: BaseException) -> LippaError:
-    """The error to raise, or to tell, for an exception that is none of ours."""
+    """The error to raise or to report for an exception of another library."""
     if isinstance(error, LippaError):
         return error
     if isinstance(error, MemoryError):

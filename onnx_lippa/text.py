@@ -48,7 +48,7 @@ def listed(names: Sequence[str], most: int = 10) -> str:
 
 
 def _shortened(text: str, most: int) -> str:
-    """The beginning and the end of what is longer."""
+    """The text, or its beginning and its end where it is longer."""
     if len(text) <= most:
         return text
     end = most // 3

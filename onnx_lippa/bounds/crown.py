@@ -114,7 +114,7 @@ def rounding_share(network: Network) -> float:
 AT_ONCE: Final = 2.0**25
 """Bytes of the rows substituted at once, few enough for most of them to stay in caches."""
 LARGEST: Final = 2.0**31
-"""Bytes that one row, or what is kept of one input, may take."""
+"""Most bytes of one row, or of the bounds of one input."""
 _LOST: Final = 4 * float(np.finfo(np.float64).tiny) / EPSILON
 """Error of a product that underflows, relative to a share of rounding, with room."""
 _COPIES: Final = 16
@@ -147,13 +147,13 @@ class Pairs:
         return int(self.owner.size)
 
     def chunks(self, most: int) -> Iterator[tuple[slice, Pairs]]:
-        """Consecutive rows, at most ``most`` at a time, and where they are."""
+        """Consecutive rows, at most ``most`` at a time, with their slice."""
         for start in range(0, self.count, most):
             part = slice(start, min(start + most, self.count))
             yield part, Pairs(self.function[part], self.owner[part])
 
     def groups(self) -> Iterator[tuple[int, slice]]:
-        """Each input set, and where its rows are."""
+        """Each input set with the slice of its rows."""
         ends = np.flatnonzero(np.diff(self.owner)) + 1
         starts = [0, *ends.tolist(), self.count]
         for start, end in itertools.pairwise(starts):
@@ -191,13 +191,7 @@ class Crown:
         self.rows_at_once = max(1, int(AT_ONCE / row))
 
     def set_relaxation(self, index: int, relaxation: LinearRelaxation, sizes: Float64) -> None:
-        """Sets the relaxation of a piecewise-linear layer.
-
-        Args:
-            index: index of its output.
-            relaxation: its relaxation.
-            sizes: (n, units) sizes of its operand.
-        """
+        """Sets the relaxation of a layer whose output has an index, and its operand's sizes."""
         self._relaxations[index], self._sizes[index] = relaxation, sizes
         self._spans = self._spans + sizes.sum(axis=1)
 

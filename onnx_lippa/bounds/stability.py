@@ -34,7 +34,7 @@ _INPUTS_AT_ONCE: Final = 32
 
 @dataclass(frozen=True)
 class ProvenUnits:
-    """What bounds prove of the units of a network over one input set.
+    """The units of a network over one input set, as far as bounds prove.
 
     Attributes:
         active: units always above their kink.
@@ -51,7 +51,7 @@ class ProvenUnits:
 
 @dataclass(frozen=True)
 class SampledUnits:
-    """What sampled points of one input set show.
+    """The units of a network, as sampled points of one input set show them.
 
     Attributes:
         points: number of points, the clean input among them.
@@ -70,8 +70,8 @@ class Stability:
 
     Attributes:
         index: index of the clean input in the data.
-        proven: what bounds prove.
-        sampled: what points show.
+        proven: the units by bounds.
+        sampled: the units by points.
     """
 
     index: int
@@ -115,7 +115,7 @@ def measure_stability(
 
 
 def count_proven(network: Network, bounds: Bounds, row: int) -> ProvenUnits:
-    """What bounds prove for one input set, given by its row."""
+    """Counts the units by bounds of one input set, given by its row."""
     layers = [step.layer for step in network.steps if isinstance(step.layer, PiecewiseLayer)]
     active, inactive, decided, unstable = 0, 0, 0, 0
     for number, layer in enumerate(layers):

@@ -131,8 +131,8 @@ def open_file(path: Path, kind: str, remedy: str) -> Iterator[BinaryIO]:
 
     Args:
         path: the file.
-        kind: what the file should be, such as "a NumPy .npy file".
-        remedy: what to do if it is not, as an imperative.
+        kind: the kind of file expected, such as "a NumPy .npy file".
+        remedy: the advice where it is another, as an imperative.
 
     Raises:
         InputError: a file that cannot be opened, or that the caller could not read.

@@ -26,7 +26,7 @@ class Solution:
         values: the variables at the optimum, or at the incumbent of a mixed-integer program that
             reached a limit; empty without either.
         objective: the cost there (NaN without values).
-        detail: the solver's own words where it FAILED.
+        detail: the solver's message where it FAILED.
         bound: the solver's lower bound of the cost: the objective of a linear program, at most
             that of a mixed-integer one; inf where INFEASIBLE, -inf where unknown.
         nodes: nodes of a mixed-integer program's branch and bound.
@@ -46,7 +46,7 @@ class Solution:
 
 @dataclass
 class SolverCounts:
-    """What a solver has done so far. The counts only grow.
+    """The work of a solver so far; the counts only grow.
 
     Attributes:
         solves: programs solved (each re-solve after a change counts).
@@ -127,7 +127,7 @@ class Solver(ABC):
 
     Attributes:
         name: the name in the table of solvers.
-        counts: what it has done.
+        counts: its work so far.
     """
 
     name: str

@@ -34,7 +34,7 @@ class InputSpecification:
         upper: upper bounds of the domain.
         eps: radius of the ball; None where the distance is minimised.
         fixed: features that keep their clean values, regardless of bounds and grid.
-        grid: step of which a feature takes integer multiples only; 0 for any value.
+        grid: step; a feature takes integer multiples of it only, any value where it is 0.
         scale: scale of each feature, at least 0, in which distances are measured; None for 1.
     """
 

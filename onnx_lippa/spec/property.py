@@ -78,7 +78,7 @@ class Property:
     Attributes:
         inputs: number d of inputs.
         outputs: number k of outputs.
-        cases: the boxes, of which an input must be in one; none if the formula is a contradiction.
+        cases: the boxes; an input must lie in one of them. Empty if the formula is a contradiction.
         joint: whether rows are over ``[y; x]``, the outputs followed by the inputs, because some
             comparison has several inputs; otherwise they are over the outputs alone.
         formula: the exact formula.

@@ -20,7 +20,7 @@ from onnx_lippa.ir.layers.reshape import Reshape
 from onnx_lippa.ir.network import Network
 from tests.support.networks import chain, network
 
-WAYS = (Tightening(), Tightening(steps=5), Tightening(linear=False, fold=False))
+WAYS = (Tightening(), Tightening(steps=5), Tightening(linear=False, eliminate=False))
 
 
 def cancelling(

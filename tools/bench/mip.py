@@ -37,7 +37,9 @@ class Variant:
 
 
 VARIANTS = (
-    Variant("naive: one M, intervals, all units", Tightening(linear=False, fold=False), BigM.ONE),
+    Variant(
+        "naive: one M, intervals, all units", Tightening(linear=False, eliminate=False), BigM.ONE
+    ),
     Variant("stable ReLUs, bounds of each unit", Tightening(steps=10), BigM.OF_EACH_UNIT),
     Variant("the same, warm-started", Tightening(steps=10), BigM.OF_EACH_UNIT, warm=True),
     Variant("the same, with 200 implications", Tightening(steps=10), BigM.OF_EACH_UNIT, 200),

@@ -211,18 +211,18 @@ class Ascent:
         a, b = alpha.copy(), beta.copy()
         moments = [np.zeros_like(a) for _ in range(4)]
         scale = np.abs(objectives.on_units).max(axis=1, keepdims=True, initial=0.0)
-        weighing = None if rows is None or weights is None else _Weighing(rows, weights)
+        weight_ascent = None if rows is None or weights is None else _WeightAscent(rows, weights)
         for step in range(steps + 1):
-            if weighing is not None and step > 0:
-                objectives = weighing.objectives()
+            if weight_ascent is not None and step > 0:
+                objectives = weight_ascent.objectives()
             left = back_substitute(self._units, objectives, relaxed, a, b)
             least, points = self._units.domain.optima(left.rows)
             value = least + left.constant
             better = np.flatnonzero((value > best[alive]) & (value < np.inf))
             won = alive[better]
             best[won], alpha[won], beta[won] = value[better], a[better], b[better]
-            if weighing is not None:
-                weighing.keep(won, better)
+            if weight_ascent is not None:
+                weight_ascent.keep(won, better)
             if step == steps or time.monotonic() > self._deadline:
                 return
             z_hat, z = evaluate_relaxation(self._units, relaxed, a, left, points)
@@ -235,9 +235,9 @@ class Ascent:
                     a, b, moments = a[kept], b[kept], [part[kept] for part in moments]
                     objectives, relaxed = objectives.take(kept), relaxed.take(kept)
                     left = left.take(kept)
-                    if weighing is not None:
+                    if weight_ascent is not None:
                         points, z = points[kept], z[kept]
-                        weighing.narrow(kept)
+                        weight_ascent.narrow(kept)
             above = np.maximum(left.coefficients, 0)
             by_alpha = np.where(relaxed.signs == UNDECIDED, above * z_hat, 0)
             by_beta = -relaxed.signs * z_hat
@@ -246,12 +246,12 @@ class Ascent:
             np.clip(a, 0, 1, out=a)
             b += _BETA_STEP * length * scale * _adam(moments[2], moments[3], by_beta, step)
             np.maximum(b, 0, out=b)
-            if weighing is not None:
-                weighing.advance(points, z, step, length)
+            if weight_ascent is not None:
+                weight_ascent.advance(points, z, step, length)
 
 
 @final
-class _Weighing:
+class _WeightAscent:
     """The weights of the rows of conjunctions during an ascent.
 
     Args:

@@ -54,10 +54,10 @@ def reduce_layer(
     """A piecewise-linear layer on expressions.
 
     Args:
-        folding: the reduced network so far.
+        reduction: the reduced network so far.
         layer: the layer.
         operand: expressions of its input, shaped.
-        first: index of its first scalar unit in the network.
+        first: number of its first scalar unit in the network.
 
     Raises:
         NoRelaxationError: a layer of another kind.

@@ -61,14 +61,14 @@ class Tightening:
     Attributes:
         linear: by the dual bound of the units before; else by interval arithmetic alone.
         steps: steps of dual ascent for each unit that the first bounds leave unstable.
-        fold: whether stable units are eliminated; else all are kept, as in a naive MIP.
+        eliminate: whether stable units are eliminated; else all are kept, as in a naive MIP.
         memory: bytes that the expressions of one value may take.
         deadline: ``time.monotonic()`` after which no step is begun.
     """
 
     linear: bool = True
     steps: int = 0
-    fold: bool = True
+    eliminate: bool = True
     memory: float = 1.5e9
     deadline: float = np.inf
 
@@ -147,7 +147,7 @@ class Reduction:
             np.isfinite(expressions.error), expressions.error, 0.0
         )
         nothing, whole = undecided & (upper <= least), undecided & (lower >= -least)
-        if self._tightening.fold:
+        if self._tightening.eliminate:
             unstable = undecided & ~nothing & ~whole
         else:
             unstable, nothing = np.ones(lower.size, bool), np.zeros(lower.size, bool)

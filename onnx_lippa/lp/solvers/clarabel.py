@@ -26,10 +26,10 @@ _ENDINGS = {
 }
 
 _ACCURACY = 1e-8
-"""What an optimum must reach. With a ball constraint, more is not reached reliably."""
+"""Tolerance of an optimum. With a ball constraint, a finer one is not reached reliably."""
 _FINE_GAP, _FINE_FEASIBILITY = 1e-12, 1e-10
-"""What a program without a ball constraint is solved to. A distance is the root of twice its
-objective, so an error of 1e-8 there would be one of 1e-4 in a small distance."""
+"""Tolerances without a ball constraint. A distance is the root of twice its objective, so an error
+of 1e-8 there would be one of 1e-4 in a small distance."""
 
 
 @final

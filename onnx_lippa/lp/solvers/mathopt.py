@@ -82,7 +82,7 @@ class Backend:
         takes_quadratic: whether a diagonal quadratic cost is allowed.
         takes_integers: whether variables may have to be integers.
         verbose: whether it prints warnings unless its messages are taken from it.
-        requirement: what is missing where it cannot be opened; empty if it comes with OR-Tools.
+        requirement: why it may not be there; empty if it comes with OR-Tools.
     """
 
     name: str
@@ -242,7 +242,7 @@ def _failed(detail: str) -> Solution:
 
 
 def _set_limits(parameters: parameters_pb2.SolveParametersProto, limits: SolveLimits) -> None:
-    """Adds what concerns mixed-integer programs alone."""
+    """Sets the gap and the limits of a mixed-integer program."""
     parameters.absolute_gap_tolerance = parameters.relative_gap_tolerance = _GAP
     if limits.solutions is not None:
         parameters.solution_limit = limits.solutions

@@ -85,7 +85,7 @@ def magnitudes(x: Float64, center: Float64, scale: Float64 | None = None) -> Mag
     Args:
         x: (d,) finite numbers.
         center: (d,) finite numbers.
-        scale: (d,) positive numbers, of which infinite ones make a magnitude 0; None for 1.
+        scale: (d,) positive numbers; an infinite one makes the magnitude 0; None for 1.
     """
     moved = x != center if scale is None else (x != center) & np.isfinite(scale)
     ends, powers = _whole(np.stack([x[moved], center[moved]]))

@@ -136,7 +136,7 @@ class _Parser:
             raise InputError(f"{self._source}: {problem}") from problem
         if not self._asserted:
             raise InputError(
-                f"{self._source} asserts nothing: add (assert ...) with what is sought"
+                f"{self._source} asserts nothing: add (assert ...) with the formula that is sought"
             )
         return Query(And(tuple(self._asserted)), inputs, outputs)
 

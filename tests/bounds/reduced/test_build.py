@@ -23,8 +23,8 @@ WAYS = (
     Tightening(),
     Tightening(steps=8),
     Tightening(linear=False),
-    Tightening(linear=False, fold=False),
-    Tightening(fold=False),
+    Tightening(linear=False, eliminate=False),
+    Tightening(eliminate=False),
 )
 
 
@@ -41,7 +41,7 @@ def check(network, inputs: InputSet, tightening: Tightening, seed: int) -> None:
         room = 1e-9 * (1 + np.abs(z_hat).max(initial=0.0))
         assert np.all(z_hat >= reduced.unit_lower - room)
         assert np.all(z_hat <= reduced.unit_upper + room)
-    if tightening.fold:
+    if tightening.eliminate:
         assert np.all(reduced.unit_lower < 0)
         assert np.all(reduced.unit_upper > 0)
     for first, end in zip(reduced.starts, reduced.starts[1:], strict=False):
