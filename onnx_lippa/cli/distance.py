@@ -7,6 +7,7 @@ from typing import Annotated
 
 from onnx_lippa.cli.options import BALL, METHOD, Arguments, ModelPath, option, spread
 from onnx_lippa.cli.run import run_command
+from onnx_lippa.cli.tables import distance_table
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.solvers.table import MIP_SOLVER_NAMES
 from onnx_lippa.runs.distances import Distance
@@ -39,4 +40,5 @@ def distance(
     """
     if arguments.eps is not None and "," in arguments.eps:
         raise InputError(f"--eps {arguments.eps} is a list: give one largest distance, or none")
-    run_command(arguments, Distance(solver=solver), time_limit, minimize=True)
+    method = Distance(solver=solver)
+    run_command(arguments, method, time_limit, minimize=True, per_input=distance_table)

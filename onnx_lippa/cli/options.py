@@ -126,7 +126,7 @@ class Inputs(Interface):
 
 @dataclass(frozen=True, kw_only=True)
 class BallInputs(Inputs):
-    """The same where a model is required and there is one radius, not a curve over several."""
+    """The inputs of a command that needs a model and takes one radius, not a curve."""
 
     model: ModelPath = field()  # required, where Inputs has a default
     eps: Annotated[
@@ -141,7 +141,7 @@ class BallInputs(Inputs):
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments(Inputs):
-    """What the commands that give verdicts have in common."""
+    """The common arguments of the commands that give verdicts."""
 
     targets: Annotated[
         str, option(BALL, "Classes that count as adversarial: all, runner-up, or a list (3,5).")

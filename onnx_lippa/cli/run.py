@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Callable
 
 import typer
 from rich.console import Console
@@ -15,7 +16,6 @@ from onnx_lippa.cli.tables import (
     SHOWN,
     LiveProgress,
     curve_table,
-    distance_table,
     model_line,
     summary_table,
 )
@@ -23,9 +23,8 @@ from onnx_lippa.cli.terminal import console
 from onnx_lippa.errors import InputError
 from onnx_lippa.method import Method
 from onnx_lippa.onnx_io import load
-from onnx_lippa.runs.distances import Distance
 from onnx_lippa.runs.inputs import read_inputs
-from onnx_lippa.runs.results import InterruptedRun
+from onnx_lippa.runs.results import InterruptedRun, Results
 from onnx_lippa.runs.session import Task, run, run_curve
 from onnx_lippa.runs.workers import count_workers
 from onnx_lippa.spec import Specification, Targets, get_norm
@@ -38,6 +37,7 @@ def run_command(
     time_limit: float = math.inf,
     *,
     minimize: bool = False,
+    per_input: Callable[[Results], Table] | None = None,
 ) -> None:
     """Runs at one radius or at each of several, and prints the results.
 
@@ -46,9 +46,10 @@ def run_command(
         method: what is done with the inputs.
         time_limit: seconds for each input.
         minimize: whether the nearest adversarial example is sought.
+        per_input: makes a table with a row for each of the first inputs; None prints no such table.
 
     Raises:
-        LippaError: anything that cannot be used.
+        LippaError: something that cannot be used.
     """
     started, budget = time.monotonic(), Budget(time_limit, arguments.seed)
     if arguments.model is None:
@@ -89,8 +90,8 @@ def run_command(
     try:
         if len(radii) == 1:
             results = run(task, specifications[0], out)
-            if isinstance(method, Distance):
-                print_first(terminal, distance_table(results), len(results), "--out DIR")
+            if per_input is not None:
+                print_first(terminal, per_input(results), len(results), "--out DIR")
             terminal.print(summary_table(results.figures))
             printed: object = results.figures.as_json()
         else:

@@ -39,7 +39,7 @@ _PROVED_BY: Final = {
     ProvedBy.COMPLETE: "branch and bound",
     ProvedBy.MIP: "MIP solver's word",
 }
-"""What a lower bound of a distance rests on."""
+"""What proves a lower bound of a distance."""
 
 
 def model_line(model: Model) -> str:
@@ -54,11 +54,10 @@ def model_line(model: Model) -> str:
 
 @final
 class LiveProgress:
-    """Listens to runs: a progress bar with the stage, the inputs done, bounds of the robust error,
-    and times.
+    """A listener that shows a progress bar: stage, finished inputs, robust error, and times.
 
     Attributes:
-        results: those of the last run that has ended, or was cut short.
+        results: the results of the last run, finished or interrupted.
     """
 
     def __init__(self, console: Console) -> None:
