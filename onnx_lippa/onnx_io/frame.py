@@ -60,6 +60,14 @@ def normalize_axes(axes: Sequence[int], rank: int) -> tuple[int, ...]:
     return normal
 
 
+def broadcast_shapes(*shapes: Shape) -> Shape | None:
+    """The shape that these broadcast to, or None."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        return None
+
+
 def frame_axes(x: Computed, axes: Sequence[int]) -> Frame:
     """The frame of a node that works on these axes of the graph.
 
@@ -101,12 +109,10 @@ def broadcast_constant(x: Computed, constant: Constant) -> tuple[Frame, Float64]
             wide = (*(1,) * missing, *frame.source)
             before = (*frame.before, Reshape(frame.source, wide))
             frame = replace(frame, before=before, source=wide)
-    try:
-        np.broadcast_shapes(value.shape, frame.source)
-    except ValueError as error:
+    if broadcast_shapes(value.shape, frame.source) is None:
         raise Unsupported(
             f"a constant of shape {constant.value.shape} does not broadcast to samples {x.shape}"
-        ) from error
+        )
     return frame, value
 
 
@@ -167,11 +173,9 @@ def broadcast_operands(node: NodeView) -> Broadcast:
     """
     tensors = [node.tensor(position) for position in range(len(node.operands))]
     shapes = [tensor.graph_shape for tensor in tensors]
-    try:
-        whole = np.broadcast_shapes(*shapes)
-    except ValueError as error:
-        listed = " and ".join(map(str, shapes))
-        raise Unsupported(f"tensors of shapes {listed} do not broadcast") from error
+    whole = broadcast_shapes(*shapes)
+    if whole is None:
+        raise Unsupported(f"tensors of shapes {' and '.join(map(str, shapes))} do not broadcast")
     node.limits.require_elements(whole)
     positions = node.only_computed()
     computed = [node.computed(position) for position in positions]

@@ -17,6 +17,10 @@ from onnx_lippa.onnx_io.reader import ModelFile
 from onnx_lippa.onnx_io.runtime import Runtime, open_runtime
 from onnx_lippa.spec import InputSpecification
 
+_DEPENDS_ON_BATCH: Final = (
+    "the model gives other outputs for {} inputs at once than for each alone: its outputs depend "
+    "on the size of the batch, so export it with batch size 1"
+)
 _TRIED: Final = 7
 """Samples of the first batch: a number that is seldom the extent of another axis."""
 _GROSS: Final = 0.1
@@ -81,15 +85,11 @@ def determine_batch(file: ModelFile, interface: Interface, work: int) -> Interfa
             continue  # outside the model's range
         if not _difference(together, samples, expected) <= _BATCH_ROUNDING:
             return alone
-    if is_small:
-        count = min(interface.rows, max(_TRIED, _MOST_WORK // max(1, work)))
-        again = np.arange(count) % _TRIED
-        # The samples of the first range again, which the model accepts.
-        samples = np.random.default_rng(0).uniform(size=(_TRIED, size(interface.sample_shape)))
-        expected = apart.forward(samples)
-        if not _fits_large_batches(together, samples[again], expected[again]):
-            return alone
-    return interface
+        if is_small and place == 0:
+            count = min(interface.rows, max(_TRIED, _MOST_WORK // max(1, work)))
+            again = np.arange(count) % _TRIED
+            large = samples[again], expected[again]
+    return interface if not is_small or _fits_large_batches(together, *large) else alone
 
 
 def _fits_large_batches(runtime: Runtime, samples: Floats, expected: Floats) -> bool:
@@ -100,10 +100,7 @@ def _fits_large_batches(runtime: Runtime, samples: Floats, expected: Floats) -> 
     """
     difference = _difference(runtime, samples, expected)
     if _GROSS < difference < np.inf:
-        raise ModelError(
-            f"the model gives other outputs for {len(samples)} inputs at once than for each alone: "
-            "its outputs depend on the size of the batch, so export it with batch size 1"
-        )
+        raise ModelError(_DEPENDS_ON_BATCH.format(len(samples)))
     return difference <= _BATCH_ROUNDING
 
 
@@ -175,10 +172,7 @@ def check_agreement(
     if not agreed and interface.batch_is_free:
         alone = np.concatenate([runtime.forward(point[None]) for point in points])
         if _beyond_rounding(alone, exact[-1], rounded[-1]) is None:
-            raise ModelError(
-                f"the model gives other outputs for {len(points)} inputs at once than for each "
-                "alone: its outputs depend on the size of the batch, so export it with batch size 1"
-            )
+            raise ModelError(_DEPENDS_ON_BATCH.format(len(points)))
     if found is not None:
         raise ModelMismatchError(
             f"{found}: this is a fault of onnx-lippa, please report it with the model"

@@ -22,7 +22,8 @@ _Index: TypeAlias = tuple[int | slice | EllipsisType, ...]
 def convolve(x: AnyArray, weight: AnyArray, geometry: ConvGeometry) -> AnyArray:
     """Cross-correlation of (n, channels, *extents) with (maps, channels/groups, *kernel)."""
     if any(before or after for before, after in geometry.pads):
-        x = np.pad(x, ((0, 0), (0, 0), *geometry.pads))
+        zero = np.zeros(1, x.dtype)  # of Python integers for these
+        x = np.pad(x, ((0, 0), (0, 0), *geometry.pads), constant_values=zero)
     places = geometry.without_pads().output_extents(x.shape[2:])
     if _is_depthwise(weight, geometry):
         return _convolve_depthwise(x, weight, geometry, places)

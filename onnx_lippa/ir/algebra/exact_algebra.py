@@ -17,7 +17,6 @@ from typing_extensions import override
 
 from onnx_lippa.arrays import AnyArray, Float64, Integers, Shape
 from onnx_lippa.ir.algebra.base import Algebra, ConvGeometry
-from onnx_lippa.ir.algebra.convolution import convolve
 from onnx_lippa.ir.algebra.numpy_algebra import NumpyAlgebra
 
 _PRODUCTS: Final = 4_000_000
@@ -77,7 +76,7 @@ class ExactAlgebra(Algebra[Exact]):
     """
 
     def __init__(self, products: int = _PRODUCTS) -> None:
-        self._at, self._left = _Objects(), products
+        self._at, self._left = NumpyAlgebra(np.object_), products  # arrays of Python integers
 
     def _spend(self, products: int) -> None:
         self._left -= products
@@ -194,21 +193,3 @@ class ExactAlgebra(Algebra[Exact]):
     @override
     def mask(self, condition: Exact, x: Exact) -> Exact:
         return Exact(np.where(condition.whole.astype(bool), x.whole, 0), x.exponent)
-
-
-@final
-class _Objects(NumpyAlgebra):
-    """The same operations on arrays of Python integers."""
-
-    def __init__(self) -> None:
-        self._dtype = np.dtype(object)
-
-    @override
-    def conv(self, x: AnyArray, weight: Float64, geometry: ConvGeometry) -> AnyArray:
-        """Zeros that NumPy pads with would be machine integers."""
-        extents = x.shape[2:]
-        inner = [slice(b, b + e) for e, (b, _) in zip(extents, geometry.pads, strict=True)]
-        wide = [e + b + a for e, (b, a) in zip(extents, geometry.pads, strict=True)]
-        padded = np.zeros((*x.shape[:2], *wide), dtype=object)
-        padded[(slice(None), slice(None), *inner)] = x
-        return convolve(padded, weight, geometry.without_pads())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import final
 
 import numpy as np
 from typing_extensions import override
@@ -12,10 +13,11 @@ from onnx_lippa.ir.algebra.base import Algebra, ConvGeometry, place_numbers, rep
 from onnx_lippa.ir.algebra.convolution import convolve, convolve_transposed
 
 
+@final
 class NumpyAlgebra(Algebra[AnyArray]):
-    """Evaluates in one floating-point type (by default float64)."""
+    """Evaluates in one type of numbers: a floating-point type, or Python integers as objects."""
 
-    def __init__(self, dtype: type[np.floating] = np.float64) -> None:
+    def __init__(self, dtype: type[np.floating | np.object_] = np.float64) -> None:
         self._dtype = np.dtype(dtype)
 
     def _constant(self, constant: Float64) -> AnyArray:

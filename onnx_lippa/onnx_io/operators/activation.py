@@ -22,7 +22,7 @@ from onnx_lippa.ir.layers.concat import Stack
 from onnx_lippa.ir.layers.elementwise import ScaleShift
 from onnx_lippa.ir.layers.reduce_max import ReduceMax
 from onnx_lippa.ir.layers.reshape import ReduceSum, Reshape
-from onnx_lippa.onnx_io.frame import broadcast_constant, broadcast_operands
+from onnx_lippa.onnx_io.frame import broadcast_constant, broadcast_operands, broadcast_shapes
 from onnx_lippa.onnx_io.node import Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
 
@@ -47,7 +47,7 @@ def convert_prelu(node: NodeView) -> Conversion:
     """A constant slope of any sign that broadcasts to x."""
     x, slope = node.computed(), node.constant(1, "slope")
     frame, value = broadcast_constant(x, slope)
-    if np.broadcast_shapes(frame.source, value.shape) != frame.source:
+    if broadcast_shapes(frame.source, value.shape) != frame.source:
         raise Unsupported(
             f"its slope of shape {slope.value.shape} does not fit samples of shape {x.shape}"
         )

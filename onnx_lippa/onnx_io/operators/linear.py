@@ -12,7 +12,7 @@ from onnx_lippa.ir.layers.base import Layer
 from onnx_lippa.ir.layers.elementwise import ScaleShift
 from onnx_lippa.ir.layers.linear_map import AxisLinearMap, LeftLinearMap, LinearMap
 from onnx_lippa.ir.layers.reshape import Reshape, Transpose
-from onnx_lippa.onnx_io.frame import Frame, frame_axes, frame_whole, without_batch
+from onnx_lippa.onnx_io.frame import Frame, broadcast_shapes, frame_axes, frame_whole, without_batch
 from onnx_lippa.onnx_io.node import Computed, Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
 
@@ -55,11 +55,7 @@ def convert_gemm(node: NodeView) -> Conversion:
 
 
 def _require_summand_fits(bias: Float64 | None, shape: Shape) -> None:
-    try:
-        fits = bias is None or np.broadcast_shapes(bias.shape, shape) == shape
-    except ValueError:
-        fits = False
-    if not fits:
+    if bias is not None and broadcast_shapes(bias.shape, shape) != shape:
         raise Unsupported(f"its summand C does not fit {shape[-1]} outputs")
 
 
@@ -122,12 +118,7 @@ def _left_product(source: Shape, weight: Float64) -> list[Layer]:
 
 
 def _require_fits(source: Shape, weight: Float64, fits: bool) -> None:
-    front = weight.shape[:-2] if weight.ndim > 2 else ()
-    try:
-        np.broadcast_shapes(source[:-2], front)
-    except ValueError:
-        fits = False
-    if not fits:
+    if not fits or broadcast_shapes(source[:-2], weight.shape[:-2]) is None:
         raise Unsupported(
             f"its matrix of shape {weight.shape} does not fit samples of shape {source}"
         )

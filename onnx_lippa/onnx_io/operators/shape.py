@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from onnx_lippa.arrays import Shape, size
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.reshape import Expand, Reshape, Transpose, repeat
-from onnx_lippa.onnx_io.frame import frame_axes, frame_whole, normalize_axes, reshape_to
+from onnx_lippa.onnx_io.frame import (
+    broadcast_shapes,
+    frame_axes,
+    frame_whole,
+    normalize_axes,
+    reshape_to,
+)
 from onnx_lippa.onnx_io.node import Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
 
@@ -93,12 +97,11 @@ def convert_expand(node: NodeView) -> Conversion:
     wanted = node.constant(1, "shape").integers
     if min(wanted, default=1) < 1:
         raise Unsupported(f"its shape {list(wanted)} has extents below 1")
-    try:
-        shape = np.broadcast_shapes(x.graph_shape, wanted)
-    except ValueError as error:
+    shape = broadcast_shapes(x.graph_shape, wanted)
+    if shape is None:
         raise Unsupported(
             f"its shape {list(wanted)} does not fit a tensor of shape {x.graph_shape}"
-        ) from error
+        )
     source = (1,) * (len(shape) - x.rank) + x.graph_shape
     batched = len(shape) > 1 and shape[0] == 1
     if batched:
