@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from onnx_lippa.ending import OUT_OF_TIME
 from onnx_lippa.onnx_io import Runtime, load
 from onnx_lippa.spec import Conjunction, InputSet, Norm, UnsafeSet, get_norm
 from onnx_lippa.witness import (
@@ -285,6 +286,6 @@ def test_a_result_in_one_line():
     assert repr(proven) == (
         "Result(input 0 is robust; margin of at least 0.5, proved by linear; 0 s)"
     )
-    assert repr(Result(1, Verdict.UNKNOWN, reason="its time was used up")) == (
+    assert repr(Result(1, Verdict.UNKNOWN, reason=OUT_OF_TIME)) == (
         "Result(input 1 is unknown; its time was used up; 0 s)"
     )

@@ -56,7 +56,7 @@ def _asked(
     except Exception as error:  # noqa: BLE001  # whatever it is, it is a crash
         return Trial(KIND, seed, Ending.CRASHED, f"{note}: {error!r}")
     verdict = found.verdict
-    note = f"{note}: {verdict.value} {found.reason}"
+    note = f"{note}: {verdict.value} {found.reason or ''}"
     if verdict is Verdict.ROBUST and eps > strict * (1 + 1e-7) + 1e-9:
         return Trial(KIND, seed, Ending.FALSE, note)
     if verdict is Verdict.ADVERSARIAL and eps < exact * (1 - 1e-5) - 1e-7:

@@ -94,7 +94,7 @@ def _answered(
         found = onnx_lippa.verify(file_of(layers, folder), path, timeout=SECONDS, method=method)
     except Exception as error:  # noqa: BLE001  # whatever it is, it is a crash
         return Trial(KIND, seed, Ending.CRASHED, f"{note}: {error!r}")
-    note = f"{note}: {found.answer.value} {found.reason}"
+    note = f"{note}: {found.answer.value} {found.reason or ''}"
     if found.answer is Answer.SAT and truth < -NEAR:
         return Trial(KIND, seed, Ending.FALSE, note)
     if found.answer is Answer.UNSAT and truth > NEAR:
