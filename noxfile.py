@@ -1,4 +1,4 @@
-"""All checks of the project. ``.ci/run`` runs every one of them, people those they need.
+"""All checks of the project. ``.ci/run`` runs every one; developers run the ones they need.
 
 ``nox`` runs the quick ones, ``nox -l`` lists all, and ``nox -s tests -- tests/lp -k knapsack``
 hands arguments on to pytest. Each session has an environment of its own. In one that has
@@ -17,7 +17,7 @@ nox.options.sessions = ["lint", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
 THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-"""Two test processes on two cores: with several threads each, they wait for each other."""
+"""Two test processes share two cores; with several threads each, they would wait for each other."""
 FROM_SDIST = (
     "tests/test_layout.py",
     "tests/data",
@@ -25,7 +25,7 @@ FROM_SDIST = (
     "tests/lp",
     "tests/test_witness.py",
 )
-"""The part of the tests that is run from the source distribution."""
+"""The tests that are run from the source distribution."""
 
 
 @nox.session
@@ -47,21 +47,21 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """The tests that the quick ones leave out."""
+    """The tests marked slow."""
     session.install(".[test]")
     session.run("pytest", "-m", "slow", *session.posargs, env=THREADS)
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """The lines of the package that the quick tests run. Counting takes two thirds more time."""
+    """The coverage of the package by the quick tests. Counting lines takes two thirds more time."""
     session.install(".[coverage]")
     session.run("pytest", "--cov", "--cov-report=term:skip-covered", *session.posargs, env=THREADS)
 
 
 @nox.session
 def distribution(session: nox.Session) -> None:
-    """The source distribution, unpacked and installed: its command, and a part of its tests."""
+    """The source distribution, unpacked and installed: its commands, and some of its tests."""
     session.install("build")
     folder = Path(session.create_tmp()).resolve()
     shutil.rmtree(folder)

@@ -1,7 +1,7 @@
 """Attacks: values whose schedules of stages report to the state of each input.
 
-A stage offers candidates; the state of the input checks them and decides. A new attack is a new
-stage, and a line in :mod:`onnx_lippa.attacks.schedule`.
+A stage offers candidates; the state of the input checks them and decides. Methods are in
+:mod:`onnx_lippa.attacks.methods`, and :mod:`onnx_lippa.attacks.schedule` orders their stages.
 """
 
 from onnx_lippa.attacks.base import AttackMethod, LpMethod

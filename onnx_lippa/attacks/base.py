@@ -82,7 +82,7 @@ class AttackMethod(SingleStage):
         return 0
 
     def limit(self, restarts: int, lp_steps: int | None = None) -> Self:
-        """The same method with at most so many restarts, and LPSteps of Algorithm 1."""
+        """The same method with a limit on restarts and on LPSteps of Algorithm 1."""
         del lp_steps
         return replace(self, restarts=min(self.rounds, restarts))
 

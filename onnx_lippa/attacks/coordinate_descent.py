@@ -16,7 +16,7 @@ from onnx_lippa.spec import Conjunction, Grid, InputSet
 
 _MOST_MOVES: Final = 512
 _MOST_NUMBERS: Final = 1 << 22
-"""Moves tried from one point, the most promising by the gradient, and numbers in all of them."""
+"""Moves tried from one point, the most promising by the gradient, and their numbers in all."""
 _LARGEST_MOVE: Final = 16
 """A feature moves by 1, 2, 4, ... steps, up to 2 to this power."""
 _SHARES: Final = 64

@@ -84,12 +84,12 @@ class Incumbent:
 
 
 def choose_free_neurons(ways: Sequence[FreeNeurons], at: Incumbent, size: int) -> Integers:
-    """Chooses at most so many units, in ascending order.
+    """Chooses free neurons and returns their units, in ascending order.
 
     Args:
         ways: the first one chooses, the next one fills up what it leaves, and so on.
         at: where the search is.
-        size: how many units.
+        size: units at most.
     """
     chosen = np.zeros(at.reduced.units, bool)
     for way in ways:

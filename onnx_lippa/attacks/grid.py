@@ -27,9 +27,9 @@ _COUNTING: Final = 1e-6
 """Rounding of a quotient of a bound and a step."""
 _FEW_FEATURES: Final = 128
 _NEAR: Final = 0.3
-"""The points of the grid are among those of PGD runs, so of many features only end points that are
-unsafe themselves count. With as few as these, a start costs next to nothing: the clean input is one
-as well, and so are end points whose margin is below this share of the clean one."""
+"""With many features, only end points that are unsafe are starts. Up to this number of features a
+start costs next to nothing: end points whose margin is below this share of the clean one are starts
+as well, and so is the clean input."""
 _SHRINKS: Final = (0.8, 0.95, 0.99)
 """Radii tried when minimising, as shares of the best distance; then the one just below it, unless
 some features take any value, so that there is no next smaller distance."""
@@ -43,7 +43,7 @@ _STEPS: Final = 60
 @final
 @dataclass(frozen=True)
 class GridEnumeration(AttackStage):
-    """Evaluates every allowed input, so that whatever there is to be found is found.
+    """Evaluates every allowed input, which decides the question.
 
     Attributes:
         most: inputs with more grid points are left out.
@@ -144,8 +144,8 @@ class GridSearch(AttackStage):
     the steps are large. When minimising, the search goes on in ever smaller balls.
 
     Attributes:
-        round: the round of PGD runs whose end points count; None for all of them. In round 0 a
-            clean input of few features is a start as well, towards the nearest disjuncts.
+        round: the round of PGD runs whose end points count; None for all of them. In round 0
+            the clean input is a start as well where features are few, for the nearest disjuncts.
     """
 
     round: int | None

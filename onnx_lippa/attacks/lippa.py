@@ -42,7 +42,7 @@ _CROSSED: Final = 3
 _GRADIENT_STEPS: Final = 50
 """Steps of a GSStep before it gives up (the paper's number)."""
 _FRUITLESS: Final = 16
-"""Random starts in a row without a new region after which there seems to be none."""
+"""Random starts in a row without a new region after which Algorithm 1 ends."""
 _STALL: Final = 3
 """LPSteps without a better margin after which Algorithm 1 restarts."""
 _IMPROVEMENT: Final = 1e-9

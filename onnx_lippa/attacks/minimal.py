@@ -34,11 +34,11 @@ _MARGINS: Final = (2e-6, 2e-5, 2e-4)
 _CROSSING: Final = 0.05
 """How far a step across a face goes, as a share of the distance."""
 _POINTS: Final = 256
-"""Points drawn from the ball of the best distance, and as many around the best witness."""
+"""Points drawn from the ball of the best distance, and the same number around the best witness."""
 _NARROWEST: Final = 1e-6
 """The smallest neighbourhood of the witness, as a share of the ball."""
 _PATIENCE: Final = 3
-"""Draws in a row without a region that could be nearer, after which there seems to be none."""
+"""Draws in a row without a region that could be nearer, after which the search ends."""
 
 
 @final

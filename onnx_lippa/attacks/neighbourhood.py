@@ -32,7 +32,7 @@ from onnx_lippa.state import Work, timed
 from onnx_lippa.witness import Effort, FoundBy
 
 _GAIN: Final = 0.01
-"""Improvements below this share of the margin are none: another way may do better."""
+"""Improvements below this share of the margin do not count: the next way may do better."""
 _SECONDS: Final = 10.0
 _NODES: Final = 1000
 """Limits of one solve. The nodes are what ends it as a rule, since the same seed is to give the

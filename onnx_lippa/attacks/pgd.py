@@ -42,7 +42,7 @@ class Balls:
         eps: (n,) radii.
         lower: (n, d) lower bounds of the domains, which differ where features are fixed.
         upper: (n, d) upper bounds.
-        norm: the norm of all of them.
+        norm: their norm.
     """
 
     center: Floats
@@ -64,7 +64,7 @@ class Balls:
         return cls(center, radii.astype(dtype), lower, upper, inputs[0].norm)
 
     def take(self, kept: Integers) -> Balls:
-        """Some of them."""
+        """Some of the balls."""
         center, eps, lower, upper = (
             values[kept] for values in (self.center, self.eps, self.lower, self.upper)
         )

@@ -25,17 +25,17 @@ _STARTS: Final = (Start.DIVERSE, Start.FAR, Start.OTHER)
 """Starts of the restarts, in turn."""
 _NEAR: Final = 0.3
 _NEARER: Final = 0.12
-"""Relative margins below which an input gets the second and third restart, and more of them
+"""Relative margins below which an input gets the second and third restart, and later ones
 (docs/performance.md)."""
 _COPIES: Final = 8
 """PGD runs on each disjunct in a restart on a property."""
 _FEW_POINTS: Final = 1024
-"""Points of random search before anything else; fewer of a large network."""
+"""Points of random search at the start; fewer for a large network."""
 _FIRST_POINTS: Final = 8192
 _FIRST_SECONDS: Final = 0.5
 _ALL_POINTS: Final = 1 << 21
 _ALL_SECONDS: Final = 5.0
-"""The same in a box: before anything else, and when PGD has failed."""
+"""The same in a box: at the start, and when PGD has failed."""
 _SEARCHES: Final = 6
 _SEARCH_STEPS: Final = 40
 """Local searches from region to region, and the LPSteps of each, the first time."""
@@ -49,7 +49,7 @@ _CHEAP_REGIONS: Final = 400
 given."""
 _FEW_ON_GRID: Final = 1 << 14
 _ALL_ON_GRID: Final = 1 << 20
-"""Points of a grid that are all evaluated: before anything else, and when all else is done."""
+"""Grid points up to which all are evaluated: at the start, and at the end."""
 
 
 def make_schedule(

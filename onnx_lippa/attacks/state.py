@@ -77,8 +77,8 @@ class AttackState:
         clean_margins: (disjuncts,) margins at the clean input.
         engine: LP engine.
         seed: seed of the run.
-        end_points: the best end points, least margin first. Optima of LPSteps are none of them:
-            PGD runs start from end points, so LPs add to what they find and never change it.
+        end_points: the best end points, least margin first. Optima of LPSteps are not among
+            them: PGD runs start from end points, so LPs never change what gradients find.
         last_round: the best end points of the last round of PGD runs, least margin first.
         visited: (pattern key, disjunct) of the regions solved.
         settled_distance: the distance that grid search could not improve.
@@ -105,7 +105,7 @@ class AttackState:
 
     @property
     def disjuncts(self) -> Sequence[Conjunction]:
-        """The unsafe outputs, of which one must be met."""
+        """The disjuncts of the unsafe outputs."""
         return self.state.problem.unsafe.disjuncts
 
     @cached_property
@@ -251,7 +251,7 @@ def batch_size(network: Network, most: int) -> int:
 
 
 def is_cheap(network: Network) -> bool:
-    """Whether evaluations cost next to nothing beside what surrounds them."""
+    """Whether an evaluation costs less than the Python code around it."""
     return evaluation_cost(network) <= _CHEAP
 
 
