@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from onnx_lippa.arrays import Floats, Integers
-from onnx_lippa.data import Data, Rows, open_data
+from onnx_lippa.arrays import Floats
 from onnx_lippa.errors import DamagedFolderError, FalseClaimError, InputError, LippaError
 from onnx_lippa.onnx_io import LoadLimits, Model, load
 from onnx_lippa.runs.claims import Replayed, check_run, read_finished
+from onnx_lippa.runs.clean_inputs import find_inputs
 from onnx_lippa.runs.curve import check_curve, list_radius_folders
 from onnx_lippa.runs.finding import Answer, parse_counterexample
-from onnx_lippa.runs.folder import DATA
-from onnx_lippa.runs.identity import LIST, RUN, RunFile, digest_inputs, read_run
+from onnx_lippa.runs.identity import LIST, RUN, RunFile, read_run
 from onnx_lippa.runs.instances import InstanceResult, read_results
 from onnx_lippa.runs.instances_folder import (
     ANSWERS,
@@ -92,7 +90,10 @@ def _check_run(folder: Path, moved: Path | None, limits: LoadLimits | None) -> R
 def _replay(folder: Path, run: RunFile, moved: Path | None, limits: LoadLimits | None) -> Replayed:
     ended = read_finished(folder, run)
     loaded = _model_of(folder, run, moved, limits)
-    inputs, labels = _inputs_of(folder, run, loaded)
+    shape, dtype = loaded.network.input_shape, loaded.interface.dtype
+    inputs, labels = find_inputs(folder, run, shape, dtype)
+    if labels is None:
+        labels = loaded.runtime.forward(inputs).argmax(axis=1)
     return check_run(folder, run, ended, loaded, inputs, labels)
 
 
@@ -120,61 +121,6 @@ def _model_of(folder: Path, run: RunFile, moved: Path | None, limits: LoadLimits
             "with --model"
         )
     raise first or InputError(f"{folder} names no model: give it with --model")
-
-
-def _inputs_of(folder: Path, run: RunFile, model: Model) -> tuple[Rows, Integers]:
-    """The clean inputs of a run and their labels, in the order of its indices."""
-    if not run.data.path:
-        try:
-            return _chosen(folder / DATA, run, model)
-        except InputError as error:
-            raise DamagedFolderError(
-                f"{folder / DATA} is missing or damaged ({error}): run the attack again with "
-                "another --out"
-            ) from error
-    first: LippaError | None = None
-    for path in run.data.candidates(folder):
-        try:
-            return _chosen(path, run, model)
-        except LippaError as error:
-            first = first or error
-    raise first or InputError(f"{folder} names no data")
-
-
-def _chosen(source: Path, run: RunFile, model: Model) -> tuple[Rows, Integers]:
-    if run.data_file_sha256 and file_sha256(source) != run.data_file_sha256:
-        raise InputError(f"{source} is not the data this run used (its SHA-256 differs)")
-    needed = max(run.identity.indices, default=0) + 1
-    data = open_data(source, model.network.input_shape, model.interface.dtype, max(1, needed))
-    _require_held(data, run, source)
-    chosen = np.array(run.identity.indices, dtype=np.int64)
-    inputs = data.inputs.take(chosen)
-    given = None if data.labels is None else data.labels[chosen]
-    digest = run.identity.inputs_sha256
-    if digest and digest_inputs(inputs, given) != digest:
-        raise InputError(
-            f"{source} is not the data this run used (the SHA-256 of its inputs and labels differs)"
-        )
-    return inputs, model.runtime.forward(inputs).argmax(axis=1) if given is None else given
-
-
-def _require_held(data: Data, run: RunFile, source: Path) -> None:
-    for index in run.identity.indices:
-        if not 0 <= index < len(data.inputs):
-            raise FalseClaimError(f"the run names input {index}, which {source} does not hold")
-
-
-def file_sha256(path: Path) -> str:
-    """Digest of a file.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _replay_list(folder: Path, limits: LoadLimits | None = None) -> Replayed:

@@ -1,0 +1,98 @@
+"""A run with its results, from memory or from its folder, for reports and comparisons."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+from zipfile import ZipFile
+
+import numpy as np
+
+from onnx_lippa.arrays import Floats, Shape
+from onnx_lippa.data.npy import read_header
+from onnx_lippa.errors import InputError, LippaError
+from onnx_lippa.runs.clean_inputs import find_inputs
+from onnx_lippa.runs.files import explain_read_errors
+from onnx_lippa.runs.folder import ADVERSARIALS, AGAIN, SUMMARY, read_stored_results
+from onnx_lippa.runs.identity import read_run
+from onnx_lippa.runs.record import Record
+from onnx_lippa.runs.results import Results
+from onnx_lippa.runs.summary import complete
+from onnx_lippa.witness import Witness
+
+
+@final
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that has ended, or was interrupted.
+
+    Attributes:
+        name: name of its folder; empty for results in memory.
+        figures: the values of ``summary.json``.
+        records: the records, in the order of their indices.
+        witnesses: the witnesses by index.
+        clean: (n, *input_shape) the clean inputs of the records; None if their data is not found.
+        input_shape: shape of one input.
+    """
+
+    name: str
+    figures: Mapping[str, Any]
+    records: tuple[Record, ...]
+    witnesses: Mapping[int, Witness]
+    clean: Floats | None
+    input_shape: Shape
+
+    @classmethod
+    def of(cls, results: Results) -> FinishedRun:
+        """The run of some results in memory."""
+        clean = results.inputs.rows(results.indices)
+        return cls(
+            "",
+            results.figures.as_json(),
+            tuple(results.records()),
+            {one.index: one.witness for one in results if one.witness is not None},
+            clean.reshape(len(clean), *results.input_shape),
+            results.input_shape,
+        )
+
+    @classmethod
+    def read(cls, folder: str | Path) -> FinishedRun:
+        """Reads a run from its folder. Its claims are not checked; a replay does that.
+
+        Raises:
+            InputError: the folder holds no run, or one that has not ended.
+            DamagedFolderError: a file is damaged.
+        """
+        folder = Path(folder)
+        run = read_run(folder)
+        if not (folder / SUMMARY).exists() or not (folder / ADVERSARIALS).exists():
+            raise InputError(f"{folder} holds a run that has not ended: run its command again")
+        with explain_read_errors(folder / SUMMARY, AGAIN):
+            figures = complete(json.loads((folder / SUMMARY).read_bytes()))
+        input_shape, dtype = _read_input_type(folder / ADVERSARIALS)
+        stored = read_stored_results(folder, run, input_shape)
+        records = tuple(stored.records[index] for index in sorted(stored.records))
+        rows = {index: row for row, index in enumerate(run.identity.indices)}
+        try:
+            inputs, _ = find_inputs(folder, run, input_shape, dtype)
+            wanted = np.array([rows[record.index] for record in records], dtype=np.int64)
+            clean = inputs[wanted].reshape(len(records), *input_shape)
+        except LippaError:
+            clean = None
+        return cls(folder.name, figures, records, stored.witnesses, clean, input_shape)
+
+
+def _read_input_type(path: Path) -> tuple[Shape, np.dtype[np.floating[Any]]]:
+    """Shape of one input, and the type of the model."""
+    with (
+        explain_read_errors(path, AGAIN),
+        ZipFile(path) as archive,
+        archive.open("inputs.npy") as member,
+    ):
+        header = read_header(member)
+    if header.dtype == np.float64:
+        return header.shape[1:], np.dtype(np.float64)
+    return header.shape[1:], np.dtype(np.float32)
