@@ -131,6 +131,14 @@ def unexpected(error: BaseException) -> LippaError:
     )
 
 
+def unopenable(path: object, problem: Exception) -> InputError:
+    """The error of a file that the system does not open."""
+    reason = problem.strerror if isinstance(problem, OSError) else None
+    return InputError(
+        f"{path} cannot be opened ({reason or problem}): check its path and its permissions"
+    )
+
+
 def describe(error: BaseException) -> str:
     """An exception's kind and message on one line."""
     kind, message = type(error).__name__, " ".join(str(error).split())

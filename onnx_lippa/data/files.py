@@ -18,7 +18,7 @@ import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import AnyArray, Shape, size
-from onnx_lippa.errors import InputError
+from onnx_lippa.errors import InputError, unopenable
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def require_file(path: Path) -> None:
             return
         is_folder, exists = path.is_dir(), path.exists()
     except OSError as problem:
-        raise _unopenable(path, problem) from problem
+        raise unopenable(path, problem) from problem
     if is_folder:
         raise InputError(f"{path} is a folder: give the data file in it")
     if exists:
@@ -140,7 +140,7 @@ def open_file(path: Path, kind: str, remedy: str) -> Iterator[BinaryIO]:
     try:
         stream = path.open("rb")
     except (OSError, ValueError) as problem:
-        raise _unopenable(path, problem) from problem
+        raise unopenable(path, problem) from problem
     with stream, warnings.catch_warnings():
         # Old or damaged headers make NumPy and Python warn; the outcome is checked anyway.
         warnings.simplefilter("ignore")
@@ -219,10 +219,3 @@ def first_entries(shape: Shape, dtype: np.dtype[np.generic], most: int | None) -
     if most is None or not shape or not size(shape) or not is_large(shape, dtype):
         return shape
     return (min(shape[0], -(-most // size(shape[1:]))), *shape[1:])
-
-
-def _unopenable(path: Path, problem: Exception) -> InputError:
-    reason = problem.strerror if isinstance(problem, OSError) else None
-    return InputError(
-        f"{path} cannot be opened ({reason or problem}): check its path and its permissions"
-    )

@@ -45,15 +45,17 @@ class LinearRegion:
         self.network = network
         self.pattern = pattern
         self._algebra = NumpyAlgebra()
-        self._piecewise = [
-            (index, step.inputs[0], step.layer)
-            for index, step in enumerate(network.steps)
-            if isinstance(step.layer, PiecewiseLayer)
-        ]
-        self._states: list[np.ndarray | None] = [None] * len(network.steps)
-        for (index, _, _), state in zip(self._piecewise, pattern.states, strict=True):
-            self._states[index] = state.astype(np.bool_) if state.dtype == np.int8 else state
-        sizes = [size(layer.constraints_shape) for _, _, layer in self._piecewise]
+        self._piecewise: list[tuple[int, PiecewiseLayer, np.ndarray]] = []
+        self._states: list[np.ndarray | None] = []
+        remaining = iter(pattern.states)
+        for step in network.steps:
+            state = None
+            if isinstance(step.layer, PiecewiseLayer):
+                state = next(remaining)
+                state = state.astype(np.bool_) if state.dtype == np.int8 else state
+                self._piecewise.append((step.inputs[0], step.layer, state))
+            self._states.append(state)
+        sizes = [size(layer.constraints_shape) for _, layer, _ in self._piecewise]
         self._first_face = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
     @classmethod
@@ -91,15 +93,12 @@ class LinearRegion:
         """Rows a_j (m, d) of some faces: vector-Jacobian products with the layers before them."""
         rows = np.empty((len(faces), self.network.input_size))
         owner = np.searchsorted(self._first_face, faces, side="right") - 1
-        for number, (index, source, layer) in enumerate(self._piecewise):
+        for number, (source, layer, state) in enumerate(self._piecewise):
             mine = np.flatnonzero(owner == number)
             if mine.size == 0:
                 continue
             units = np.zeros((mine.size, size(layer.constraints_shape)))
             units[np.arange(mine.size), faces[mine] - self._first_face[number]] = 1.0
-            state = self._states[index]
-            if state is None:
-                continue
             seed = layer.constraints_transpose(
                 self._algebra, state, units.reshape(mine.size, *layer.constraints_shape)
             )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from onnx_lippa.clock import NEVER, require_time
-from onnx_lippa.errors import InputError
+from onnx_lippa.errors import InputError, unopenable
 from onnx_lippa.spec.vnnlib.parser import Query, parse
 
 MAX_BYTES: Final = 200_000_000
@@ -67,10 +67,7 @@ def _content(path: Path, deadline: float = NEVER) -> bytes:
             f"{path} is a gzip file that is damaged or incomplete: fetch or write it again"
         ) from problem
     except (OSError, ValueError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else None
-        raise InputError(
-            f"{path} cannot be opened ({reason or problem}): check its path and its permissions"
-        ) from problem
+        raise unopenable(path, problem) from problem
 
 
 def _read_limited(path: Path, stream: BinaryIO, deadline: float) -> bytes:
