@@ -40,12 +40,12 @@ from .proofs import BranchAndBound as BranchAndBound
 from .proofs import Intervals as Intervals
 from .proofs import LinearBounds as LinearBounds
 from .proofs import Mip as Mip
-from .runs.answering import InterruptedList as InterruptedList
-from .runs.answering import InterruptedSearch as InterruptedSearch
 from .runs.audit import Audit as Audit
-from .runs.finding import Answer as Answer
-from .runs.finding import Finding as Finding
-from .runs.instances import InstanceResult as InstanceResult
+from .runs.properties.answering import InterruptedList as InterruptedList
+from .runs.properties.answering import InterruptedSearch as InterruptedSearch
+from .runs.properties.finding import Answer as Answer
+from .runs.properties.finding import Finding as Finding
+from .runs.properties.instances import InstanceResult as InstanceResult
 from .runs.replay import replay as replay
 from .runs.results import Curve as Curve
 from .runs.results import Ended as Ended

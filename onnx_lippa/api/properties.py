@@ -10,10 +10,10 @@ from pathlib import Path
 from onnx_lippa.api.options import AttackName, EngineName, ModelOrPath, ProofName, SolverName
 from onnx_lippa.attacks import AttackMethod, Lippa, make_attack
 from onnx_lippa.proofs import ProofMethod, make_proof
-from onnx_lippa.runs.answering import InterruptedList, answer_list, answer_property
-from onnx_lippa.runs.decider import Decider
-from onnx_lippa.runs.finding import Finding, FindingListener, ignore
-from onnx_lippa.runs.instances import InstanceResult, read_instances
+from onnx_lippa.runs.properties.answering import InterruptedList, answer_list, answer_property
+from onnx_lippa.runs.properties.decider import Decider
+from onnx_lippa.runs.properties.finding import Finding, FindingListener, ignore
+from onnx_lippa.runs.properties.instances import InstanceResult, read_instances
 from onnx_lippa.runs.workers import count_workers
 from onnx_lippa.spec import Property
 from onnx_lippa.state import Budget

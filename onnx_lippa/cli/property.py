@@ -27,11 +27,16 @@ from onnx_lippa.cli.options import Arguments, Properties
 from onnx_lippa.cli.terminal import console, echo
 from onnx_lippa.errors import InputError
 from onnx_lippa.proofs import ProofMethod
-from onnx_lippa.runs.answering import answer_list, answer_property
-from onnx_lippa.runs.decider import Decider
-from onnx_lippa.runs.finding import Answer, Finding, counterexample_text, write_counterexample
-from onnx_lippa.runs.instances import InstanceResult, read_instances
-from onnx_lippa.runs.instances_folder import RESULTS
+from onnx_lippa.runs.properties.answering import answer_list, answer_property
+from onnx_lippa.runs.properties.decider import Decider
+from onnx_lippa.runs.properties.finding import (
+    Answer,
+    Finding,
+    counterexample_text,
+    write_counterexample,
+)
+from onnx_lippa.runs.properties.folder import RESULTS
+from onnx_lippa.runs.properties.instances import InstanceResult, read_instances
 from onnx_lippa.runs.workers import count_workers
 from onnx_lippa.state import Budget
 

@@ -12,13 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from onnx_lippa.cli.options import Arguments, features_from, radii_from, values_from
-from onnx_lippa.cli.tables import (
-    SHOWN,
-    LiveProgress,
-    curve_table,
-    model_line,
-    summary_table,
-)
+from onnx_lippa.cli.tables import SHOWN, LiveProgress, curve_table, model_line, summary_table
 from onnx_lippa.cli.terminal import console
 from onnx_lippa.errors import InputError
 from onnx_lippa.method import Method

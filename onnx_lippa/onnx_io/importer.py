@@ -20,13 +20,7 @@ from onnx_lippa.errors import ModelError, NodeProblem, Unsupported, UnsupportedM
 from onnx_lippa.ir.layers.reshape import Reshape, merge_reshapes
 from onnx_lippa.ir.network import Network, OutputActivation
 from onnx_lippa.ir.passes import Step
-from onnx_lippa.onnx_io.control_flow import (
-    UnrolledNode,
-    Value,
-    is_unrolled,
-    require_tensor,
-    unroll,
-)
+from onnx_lippa.onnx_io.control_flow import UnrolledNode, Value, is_unrolled, require_tensor, unroll
 from onnx_lippa.onnx_io.folding import fold, is_constant, require_finite
 from onnx_lippa.onnx_io.graph import (
     STANDARD,

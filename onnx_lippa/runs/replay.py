@@ -14,10 +14,9 @@ from onnx_lippa.onnx_io import LoadLimits, Model, load
 from onnx_lippa.runs.claims import Replayed, check_run, read_finished
 from onnx_lippa.runs.clean_inputs import find_inputs
 from onnx_lippa.runs.curve import check_curve, list_radius_folders
-from onnx_lippa.runs.finding import Answer, parse_counterexample
 from onnx_lippa.runs.identity import LIST, RUN, RunFile, read_run
-from onnx_lippa.runs.instances import InstanceResult, read_results
-from onnx_lippa.runs.instances_folder import (
+from onnx_lippa.runs.properties.finding import Answer, parse_counterexample
+from onnx_lippa.runs.properties.folder import (
     ANSWERS,
     COUNTEREXAMPLES,
     RESULTS,
@@ -26,6 +25,7 @@ from onnx_lippa.runs.instances_folder import (
     read_answers,
     read_list,
 )
+from onnx_lippa.runs.properties.instances import InstanceResult, read_results
 from onnx_lippa.spec import Property, build_inputs, vnnlib
 
 _COUNTS: Final = ("inputs", "adversarial", "misclassified", "robust", "requested", "lost")

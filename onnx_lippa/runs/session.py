@@ -27,15 +27,7 @@ from onnx_lippa.runs.curve import (
 from onnx_lippa.runs.folder import RunFolder
 from onnx_lippa.runs.identity import Identity, describe_options
 from onnx_lippa.runs.inputs import RunInputs
-from onnx_lippa.runs.results import (
-    Curve,
-    Ended,
-    Event,
-    InterruptedRun,
-    Listener,
-    Results,
-    Started,
-)
+from onnx_lippa.runs.results import Curve, Ended, Event, InterruptedRun, Listener, Results, Started
 from onnx_lippa.runs.summary import RunFacts, summarise
 from onnx_lippa.runs.workers import Workers
 from onnx_lippa.spec import Specification

@@ -24,12 +24,7 @@ from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.clock import require_time
 from onnx_lippa.ending import TIE, Ending, Reason
 from onnx_lippa.ir.pattern import UNDECIDED
-from onnx_lippa.search.base import (
-    Candidates,
-    Limits,
-    ReducedSearch,
-    express_margins,
-)
+from onnx_lippa.search.base import Candidates, Limits, ReducedSearch, express_margins
 from onnx_lippa.spec import Conjunction
 from onnx_lippa.witness import Offer
 

@@ -6,11 +6,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa.bounds.pre_activations import BoundsMethod
-from onnx_lippa.bounds.stability import (
-    count_sampled,
-    measure_stability,
-    points_within,
-)
+from onnx_lippa.bounds.stability import count_sampled, measure_stability, points_within
 from onnx_lippa.ir.layers.activation import Relu
 from onnx_lippa.spec import InputSet, LInf
 from tests.support.bounds import NORMS, networks, random_sets

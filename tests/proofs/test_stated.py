@@ -12,7 +12,7 @@ import onnx_lippa
 from onnx_lippa import Answer, Property
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.proofs import make_proof
-from onnx_lippa.runs.falsify import problem_of
+from onnx_lippa.runs.properties.falsify import problem_of
 from onnx_lippa.spec import build_inputs
 from onnx_lippa.spec.formula import And, Comparison, Or
 from onnx_lippa.state import Budget

@@ -20,7 +20,7 @@ from onnx_lippa.proofs import (
     Mip,
     ProofMethod,
 )
-from onnx_lippa.runs.falsify import problem_of
+from onnx_lippa.runs.properties.falsify import problem_of
 from onnx_lippa.spec import FARTHEST
 from onnx_lippa.spec.formula import And, Comparison
 from onnx_lippa.state import Budget

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa import Answer, InputError, InterruptedSearch, Property, falsify, replay, verify
-from onnx_lippa.runs.decider import Decider
+from onnx_lippa.runs.properties.decider import Decider
 from tests.support.commands import command
 from tests.support.graphs import graph_model, node, saved
 from tests.support.vnnlib import SAT, UNSAT

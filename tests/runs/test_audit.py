@@ -19,7 +19,7 @@ from onnx_lippa.proofs import BranchAndBound, LinearBounds, ProofMethod
 from onnx_lippa.runs.audit import Audit
 from onnx_lippa.runs.contradiction import merge_results
 from onnx_lippa.runs.curve import carry_over, order_radii
-from onnx_lippa.runs.finding import Answer
+from onnx_lippa.runs.properties.finding import Answer
 from onnx_lippa.runs.workers import Workers
 from onnx_lippa.spec import Property, get_norm
 from onnx_lippa.state import Budget
@@ -314,7 +314,7 @@ def test_from_python():
 
 def test_a_lying_proof_of_a_case_is_caught(tmp_path, monkeypatch):
     """One of two cases is proven wrongly; the thorough search finds its counterexample."""
-    verify_module = importlib.import_module("onnx_lippa.runs.verify")
+    verify_module = importlib.import_module("onnx_lippa.runs.properties.verify")
     path = mlp_file(tmp_path, (2, 12, 2))
     declared = "".join(f"(declare-const {name} Real)" for name in ("X_0", "X_1", "Y_0", "Y_1"))
     either = " ".join(

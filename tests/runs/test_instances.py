@@ -7,10 +7,10 @@ import os
 import pytest
 
 from onnx_lippa.errors import InputError
-from onnx_lippa.runs import instances as instances_module
-from onnx_lippa.runs.answering import answer_list
-from onnx_lippa.runs.decider import Decider
-from onnx_lippa.runs.instances import Instance, read_instances
+from onnx_lippa.runs.properties import instances as instances_module
+from onnx_lippa.runs.properties.answering import answer_list
+from onnx_lippa.runs.properties.decider import Decider
+from onnx_lippa.runs.properties.instances import Instance, read_instances
 from onnx_lippa.state import Budget
 from tests.support.faults import FaultyMethod
 from tests.support.graphs import graph_model, node, saved

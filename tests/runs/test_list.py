@@ -11,7 +11,7 @@ import pytest
 
 from onnx_lippa import FalseClaimError, InputError, InterruptedList, Lippa, answer_instances, replay
 from onnx_lippa.errors import DamagedFolderError
-from onnx_lippa.runs import answering
+from onnx_lippa.runs.properties import answering
 from tests.support.commands import command, contents
 from tests.support.graphs import graph_model, node, saved
 
@@ -272,8 +272,8 @@ def test_a_counterexample_that_cannot_be_written(files, tmp_path):
     """The answer stands, with a note."""
     out = tmp_path / "out"
     (out / "counterexamples").mkdir(parents=True)
-    from onnx_lippa.runs.instances import read_instances
-    from onnx_lippa.runs.instances_folder import name_counterexamples
+    from onnx_lippa.runs.properties.folder import name_counterexamples
+    from onnx_lippa.runs.properties.instances import read_instances
 
     for name in name_counterexamples(read_instances(files)):
         (out / "counterexamples" / name).mkdir()

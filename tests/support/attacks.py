@@ -19,13 +19,7 @@ from onnx_lippa.attacks import make_attack
 from onnx_lippa.method import Finished, Method
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.runs.workers import Workers
-from onnx_lippa.spec import (
-    InputSpecification,
-    ProblemSet,
-    Specification,
-    Targets,
-    get_norm,
-)
+from onnx_lippa.spec import InputSpecification, ProblemSet, Specification, Targets, get_norm
 from onnx_lippa.state import Budget
 from onnx_lippa.witness import Result, Verdict
 from tests.support.graphs import graph_model, node, saved

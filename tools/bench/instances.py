@@ -8,7 +8,7 @@ import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from onnx_lippa.runs.instances import read_results
+from onnx_lippa.runs.properties.instances import read_results
 from tools.bench.common import header, read_instances, row
 
 

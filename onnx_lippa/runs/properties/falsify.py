@@ -15,7 +15,7 @@ from onnx_lippa.attacks import AttackMethod, sample_boxes
 from onnx_lippa.errors import InputError
 from onnx_lippa.ir.network import OutputActivation
 from onnx_lippa.onnx_io import LoadLimits, Model, load
-from onnx_lippa.runs.finding import Answer, Finding, FindingListener, ignore
+from onnx_lippa.runs.properties.finding import Answer, Finding, FindingListener, ignore
 from onnx_lippa.spec import (
     SEARCH_DISTANCES,
     Conjunction,

@@ -15,10 +15,10 @@ from onnx_lippa.ending import Ending, Reason
 from onnx_lippa.errors import ModelError
 from onnx_lippa.onnx_io import LoadLimits, Model
 from onnx_lippa.proofs import ProofMethod
-from onnx_lippa.runs.falsify import falsify, load_for
-from onnx_lippa.runs.finding import Answer, Finding, FindingListener, ignore
 from onnx_lippa.runs.identity import describe_options
-from onnx_lippa.runs.verify import verify
+from onnx_lippa.runs.properties.falsify import falsify, load_for
+from onnx_lippa.runs.properties.finding import Answer, Finding, FindingListener, ignore
+from onnx_lippa.runs.properties.verify import verify
 from onnx_lippa.spec import Property
 from onnx_lippa.state import Budget
 

@@ -31,7 +31,7 @@ from onnx_lippa.runs.files import (
     unseal_line,
 )
 from onnx_lippa.runs.identity import CURVE, LIST, RUN, FileLocation
-from onnx_lippa.runs.instances import Instance, InstanceResult, write_results
+from onnx_lippa.runs.properties.instances import Instance, InstanceResult, write_results
 from onnx_lippa.spec import vnnlib
 
 ANSWERS: Final = "answers.jsonl"

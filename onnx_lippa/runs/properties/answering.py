@@ -14,8 +14,10 @@ import numpy as np
 from onnx_lippa.ending import Ending, Reason
 from onnx_lippa.errors import InputError, LippaError, unexpected
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.runs.decider import ANSWERING, Decider, Step
-from onnx_lippa.runs.finding import (
+from onnx_lippa.runs.identity import FileLocation
+from onnx_lippa.runs.processes import Died, Replied, WorkerPool
+from onnx_lippa.runs.properties.decider import ANSWERING, Decider, Step
+from onnx_lippa.runs.properties.finding import (
     Answer,
     Finding,
     FindingListener,
@@ -23,10 +25,8 @@ from onnx_lippa.runs.finding import (
     ignore,
     parse_counterexample,
 )
-from onnx_lippa.runs.identity import FileLocation
-from onnx_lippa.runs.instances import Instance, InstanceResult
-from onnx_lippa.runs.instances_folder import ListFile, ListFolder
-from onnx_lippa.runs.processes import Died, Replied, WorkerPool
+from onnx_lippa.runs.properties.folder import ListFile, ListFolder
+from onnx_lippa.runs.properties.instances import Instance, InstanceResult
 from onnx_lippa.runs.workers import kill_after
 from onnx_lippa.spec import Property
 from onnx_lippa.version import __version__

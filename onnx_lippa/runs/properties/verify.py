@@ -16,8 +16,8 @@ from onnx_lippa.errors import ContradictionError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs import ProofMethod
 from onnx_lippa.runs.contradiction import contradicts
-from onnx_lippa.runs.falsify import falsify, problem_of
-from onnx_lippa.runs.finding import Answer, Finding, FindingListener, ignore
+from onnx_lippa.runs.properties.falsify import falsify, problem_of
+from onnx_lippa.runs.properties.finding import Answer, Finding, FindingListener, ignore
 from onnx_lippa.spec import FARTHEST, Problem, Property
 from onnx_lippa.state import Budget
 from onnx_lippa.witness import Effort, Result, Verdict
