@@ -16,7 +16,7 @@ from typing_extensions import override
 from onnx_lippa.arrays import FLOAT32, AnyArray, Float64, Integers, Shape
 from onnx_lippa.errors import InputError
 from onnx_lippa.ir.algebra import Algebra, ConvGeometry
-from onnx_lippa.ir.algebra.base import place_numbers, repeated_axes
+from onnx_lippa.ir.algebra.base import broadcast_axes, place_numbers
 from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.passes import forward_pass, read_states, transpose_pass
 from onnx_lippa.onnx_io.rewrites import SubPixel, straight_pieces, straight_run, sub_pixel
@@ -44,14 +44,8 @@ def gradient_model(network: Network, dtype: np.dtype[np.floating] = FLOAT32) -> 
     if pulled is None:
         pulled = algebra.scale("x", np.array(0.0))
     logits = values[-1] if network.output_shape == (k,) else algebra.reshape(values[-1], (k,))
-    algebra.name_output(logits, "logits")
-    algebra.name_output(pulled, "gradient")
-    return _model(
-        algebra,
-        "value_and_gradient",
-        {"x": ["batch", *shape], "v": ["batch", k]},
-        {"logits": ["batch", k], "gradient": ["batch", *shape]},
-    )
+    outputs = {"logits": (logits, (k,)), "gradient": (pulled, shape)}
+    return algebra.model("value_and_gradient", {"x": shape, "v": (k,)}, outputs)
 
 
 def value_model(network: Network, dtype: np.dtype[np.floating] = FLOAT32) -> onnx.ModelProto:
@@ -59,29 +53,7 @@ def value_model(network: Network, dtype: np.dtype[np.floating] = FLOAT32) -> onn
     algebra = GraphAlgebra(dtype)
     k = network.output_size
     logits = algebra.reshape(forward_pass(algebra, network.steps, "x")[-1], (k,))
-    algebra.name_output(logits, "logits")
-    inputs: dict[str, list[str | int]] = {"x": ["batch", *network.input_shape]}
-    return _model(algebra, "value", inputs, {"logits": ["batch", k]})
-
-
-def _model(
-    algebra: GraphAlgebra,
-    name: str,
-    inputs: Mapping[str, Sequence[str | int]],
-    outputs: Mapping[str, Sequence[str | int]],
-) -> onnx.ModelProto:
-    """The model of a graph with these inputs and outputs and their shapes."""
-    taken, given = (
-        [helper.make_tensor_value_info(n, algebra.element, list(s)) for n, s in tensors.items()]
-        for tensors in (inputs, outputs)
-    )
-    graph = helper.make_graph(algebra.nodes, name, taken, given, algebra.initializers)
-    return helper.make_model(
-        graph,
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=_IR_VERSION,
-        producer_name="onnx-lippa",
-    )
+    return algebra.model("value", {"x": network.input_shape}, {"logits": (logits, (k,))})
 
 
 def write_gradient(network: Network, path: Path) -> None:
@@ -230,7 +202,7 @@ class GraphAlgebra(Algebra[str]):
 
     @override
     def sum_to(self, u: str, source: Shape, shape: Shape) -> str:
-        axes = repeated_axes(source, shape)
+        axes = broadcast_axes(source, shape)
         total = self._node("ReduceSum", u, self._integer(axes), keepdims=1) if axes else u
         return self.reshape(total, shape)
 
@@ -268,9 +240,29 @@ class GraphAlgebra(Algebra[str]):
         # A product is twice as fast as Where with a broadcast zero.
         return self._node("Mul", x, self._node("Cast", condition, to=self.element))
 
-    def name_output(self, value: str, name: str) -> None:
-        """Gives a value the name of a graph output."""
-        self.nodes.append(helper.make_node("Identity", [value], [name]))
+    def model(
+        self, name: str, inputs: Mapping[str, Shape], outputs: Mapping[str, tuple[str, Shape]]
+    ) -> onnx.ModelProto:
+        """The model of a graph.
+
+        Args:
+            name: its name.
+            inputs: names and sample shapes of its inputs.
+            outputs: names of its outputs, each with its value and sample shape.
+        """
+        for output, (value, _) in outputs.items():
+            self.nodes.append(helper.make_node("Identity", [value], [output]))
+        shapes = {output: shape for output, (_, shape) in outputs.items()}
+        taken, given = (
+            [helper.make_tensor_value_info(n, self.element, ["batch", *s]) for n, s in part.items()]
+            for part in (inputs, shapes)
+        )
+        return helper.make_model(
+            helper.make_graph(self.nodes, name, taken, given, self.initializers),
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=_IR_VERSION,
+            producer_name="onnx-lippa",
+        )
 
     def _zeros_around(self, x: str, axis: int, rank: int, before: int, after: int) -> str:
         """Zeros before and behind the entries of one axis of samples of this rank."""

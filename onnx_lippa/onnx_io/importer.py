@@ -138,7 +138,12 @@ class _Builder:
     def _fold(self, node: onnx.NodeProto, operands: tuple[Operand, ...]) -> None:
         """Evaluates a node that depends at most on the shape of the input."""
         ir_version = self.model.proto.ir_version
-        constants = [_constant(operand, self.interface.dtype) for operand in operands]
+        constants: list[AnyArray | None] = []
+        for operand in operands:
+            if isinstance(operand, Computed):  # zeros of its shape and type stand for it
+                constants.append(np.zeros(operand.graph_shape, self.interface.dtype))
+            else:
+                constants.append(None if operand is None else operand.value)
         folded = fold(node, constants, self.model.opset, ir_version, self.budget)
         names = [output for output in node.output if output]
         self.operands.update(
@@ -305,10 +310,10 @@ def import_network(
         builder.add(node)
     output = builder.operands.get(interface.output_name)
     said = None
-    if isinstance(output, Computed) and output.holds is not None:
+    if not isinstance(output, Computed):
+        said = None if builder.problems else "it does not depend on the input"
+    elif output.holds is not None:
         said = "it is the truth of a comparison: export the model with the scores as its output"
-    elif not builder.problems and not isinstance(output, Computed):
-        said = "it does not depend on the input"
     if said is not None:
         builder.problems.append(NodeProblem(interface.output_name, "output", said))
     if builder.problems or not isinstance(output, Computed):
@@ -344,15 +349,6 @@ def _prune(steps: list[Step], output: Computed, interface: Interface, skipped: i
         output_activation,
         tuple(notes),
     )
-
-
-def _constant(operand: Operand, dtype: np.dtype[np.floating]) -> AnyArray | None:
-    """An operand for folding; zeros of its shape and type for a computed one."""
-    if isinstance(operand, Constant):
-        return operand.value
-    if isinstance(operand, Computed):
-        return np.zeros(operand.graph_shape, dtype)
-    return None
 
 
 def _why_not(op: str, opset: int) -> str:

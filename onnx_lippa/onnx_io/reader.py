@@ -35,16 +35,14 @@ class ModelFile:
         sha256: digest of all bytes that were loaded: the file's, and those of external tensors.
         file_sha256: digest of the file alone.
         proto: the model, external data included.
-        packed: whether the file is gzipped, so that ONNX Runtime cannot read it by itself.
         opset: version of the standard operator set it uses.
     """
 
     path: Path
     sha256: str
+    file_sha256: str
     proto: onnx.ModelProto
     opset: int
-    packed: bool = False
-    file_sha256: str = ""
 
 
 def read_model(path: Path) -> ModelFile:
@@ -85,14 +83,7 @@ def read_model(path: Path) -> ModelFile:
             f"{path} states version {min(versions)} of the standard operators (its opset), and "
             "they begin at 1: export it again"
         )
-    return ModelFile(
-        path,
-        digest.hexdigest(),
-        proto,
-        max(versions, default=1),
-        stored[:2] == _GZIP,
-        file_sha256,
-    )
+    return ModelFile(path, digest.hexdigest(), file_sha256, proto, max(versions, default=1))
 
 
 def _external_tensors(message: Message) -> Iterator[onnx.TensorProto]:

@@ -5,10 +5,9 @@ import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
 
 from onnx_lippa.ir.algebra import NumpyAlgebra
-from onnx_lippa.onnx_io.compiler import OPSET, GraphAlgebra
+from onnx_lippa.onnx_io.compiler import GraphAlgebra
 from onnx_lippa.onnx_io.rewrites import StraightRun, straight_pieces, straight_run
 
 
@@ -94,14 +93,7 @@ def test_both_algebras_take_the_same(indices, axis):
     x = np.random.default_rng(len(indices)).normal(size=(3, *shape)).astype(np.float32)
     taken = NumpyAlgebra(np.float32).take(x, axis, tuple(shape), np.array(indices))
     algebra = GraphAlgebra()
-    algebra.name_output(algebra.take("x", axis, tuple(shape), np.array(indices)), "y")
-    graph = helper.make_graph(
-        algebra.nodes,
-        "take",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", *shape])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-        algebra.initializers,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    value = algebra.take("x", axis, tuple(shape), np.array(indices))
+    model = algebra.model("take", {"x": tuple(shape)}, {"y": (value, taken.shape[1:])})
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     np.testing.assert_array_equal(session.run(None, {"x": x})[0], taken)

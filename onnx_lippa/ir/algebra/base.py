@@ -57,8 +57,8 @@ class ConvGeometry:
         return replace(self, pads=((0, 0),) * len(self.kernel))
 
 
-def repeated_axes(source: Shape, shape: Shape) -> tuple[int, ...]:
-    """The axes of batches of samples ``source`` along which they repeat samples ``shape``."""
+def broadcast_axes(source: Shape, shape: Shape) -> tuple[int, ...]:
+    """The axes, batch included, along which samples ``shape`` are broadcast to ``source``."""
     padded = (1,) * (len(source) - len(shape)) + shape
     return tuple(i + 1 for i, (s, t) in enumerate(zip(source, padded, strict=True)) if t == 1 != s)
 

@@ -9,7 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import AnyArray, Float64, Integers, Shape
-from onnx_lippa.ir.algebra.base import Algebra, ConvGeometry, place_numbers, repeated_axes
+from onnx_lippa.ir.algebra.base import Algebra, ConvGeometry, broadcast_axes, place_numbers
 from onnx_lippa.ir.algebra.convolution import convolve, convolve_transposed
 
 
@@ -78,7 +78,7 @@ class NumpyAlgebra(Algebra[AnyArray]):
 
     @override
     def sum_to(self, u: AnyArray, source: Shape, shape: Shape) -> AnyArray:
-        axes = repeated_axes(source, shape)
+        axes = broadcast_axes(source, shape)
         total = u.sum(axis=axes, keepdims=True) if axes else u
         return total.reshape(u.shape[0], *shape)
 

@@ -33,7 +33,7 @@ class Layer(ABC):
 
     Attributes:
         shape: shape of the output for one sample.
-        weights: the constants that training found, None for an absent one.
+        weights: its trained constants; None for an absent one.
     """
 
     def __init__(self, shape: Shape, *weights: Float64 | None) -> None:

@@ -78,11 +78,6 @@ def converters() -> dict[str, dict[int, Converter]]:
     return {op: dict(sorted(versions.items())) for op, versions in sorted(_CONVERTERS.items())}
 
 
-def supported_ops() -> tuple[str, ...]:
-    """Names of all operators with a converter, sorted."""
-    return tuple(sorted(_CONVERTERS))
-
-
 def why_refused(op: str) -> str:
     """Why an operator without a converter is not supported, and what to do about it."""
     reasons = (reason for reason, ops in refusals().items() if op in ops)
