@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import ClassVar, Final
 
 import numpy as np
@@ -109,7 +110,7 @@ class SubstitutedUnits:
         offset = reduced.offset.copy()
         z, z_offset = np.zeros((units, d + free.size)), np.zeros(units)
         z[free, d + np.arange(free.size)] = 1.0
-        for first, end in zip(reduced.starts, reduced.starts[1:], strict=False):
+        for first, end in pairwise(reduced.starts):
             if first > 0:
                 weights = reduced.on_units[first:end, :first]
                 z_hat[first:end] += weights @ z[:first]

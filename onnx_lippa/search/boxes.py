@@ -135,7 +135,7 @@ class BoxSearch(ReducedSearch):
         self._nodes += boxes.count
         middle, radius = (boxes.low + boxes.high) / 2, (boxes.high - boxes.low) / 2
         reached = Boxes(middle, radius)
-        signs = self._tighten(boxes, reached)
+        signs = self._refine(boxes, reached)
         feature, points = boxes.feature.copy(), middle.copy()
         best = ProvenBounds.vacuous(boxes.count)
         for disjunct in np.unique(boxes.disjunct).tolist():
@@ -165,7 +165,7 @@ class BoxSearch(ReducedSearch):
         self._found = self._candidates.accept(np.tile(boxes.disjunct[kept], 2), tried)
         return replace(boxes, proven=best, feature=feature).take(kept)
 
-    def _tighten(self, boxes: _Boxes, reached: Boxes) -> States:
+    def _refine(self, boxes: _Boxes, reached: Boxes) -> States:
         """Bounds the unstable units of each box anew, in place, block by block.
 
         Returns:

@@ -76,7 +76,7 @@ class Differences:
         rows = known.take(np.arange(relations.count, known.count))
         return cls(rows, *(np.concatenate(part) for part in zip(*found, strict=True)))
 
-    def tighten(self, lower: Float64, upper: Float64, signs: States) -> None:
+    def refine(self, lower: Float64, upper: Float64, signs: States) -> None:
         """Tightens bounds and states (n, units) by the other unit of each pair, in place."""
         for (a, b), low, high in zip(self.pairs.tolist(), self.low, self.high, strict=True):
             for unit, from_, down, up in ((b, a, high, low), (a, b, -low, -high)):

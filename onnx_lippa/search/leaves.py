@@ -52,11 +52,6 @@ class LeafAnswer:
     x: Float64 | None
     margin: float = np.nan
 
-    @property
-    def bound(self) -> float:
-        """The bound as a number."""
-        return self.proven.value
-
 
 def split_signs(signs: States) -> tuple[Integers, Integers, Integers]:
     """The active, the inactive and the undecided units."""

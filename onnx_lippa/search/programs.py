@@ -126,7 +126,7 @@ class ProgramSearch(ReducedSearch):
                 signs[unit] = sign
                 side = lower if sign > 0 else upper
                 side[unit] = max(side[unit], 0.0) if sign > 0 else min(side[unit], 0.0)
-                differences.tighten(lower[None], upper[None], signs[None])
+                differences.refine(lower[None], upper[None], signs[None])
                 if np.all(lower <= upper):
                     self._bound(task, lower, upper, signs, bound, open_, limits)
         return None

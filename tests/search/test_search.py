@@ -123,8 +123,8 @@ def test_dual_bounds_hold_at_every_step_of_the_ascent(seed):
     signs = decide_signs(reduced.unit_lower, reduced.unit_upper)
     for disjunct, bound in zip(disjuncts, bounds[2], strict=True):
         answer = Leaves(reduced).decide(disjunct, reduced.unit_lower, reduced.unit_upper, signs)
-        assert bound <= answer.bound + 1e-6
-        assert bound >= answer.bound - 0.3 * (1 + abs(answer.bound))
+        assert bound <= answer.proven.value + 1e-6
+        assert bound >= answer.proven.value - 0.3 * (1 + abs(answer.proven.value))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -159,8 +159,8 @@ def test_a_leaf_that_is_empty_is_proven_to_be():
         signs = np.where(np.array(pattern) == 1, 1, -1).astype(np.int8)
         answer = Leaves(reduced).decide(disjunct, reduced.unit_lower, reduced.unit_upper, signs)
         if tuple(bool(p) for p in pattern) in met:
-            assert np.isfinite(answer.bound)
-        elif answer.bound == np.inf:
+            assert np.isfinite(answer.proven.value)
+        elif answer.proven.value == np.inf:
             empty += 1
     assert empty > 0
 

@@ -113,9 +113,9 @@ def test_weighted_sums_bound_the_margin_as_the_linear_program_does(seed):
     margins = found.bounds
     signs = decide_signs(reduced.unit_lower, reduced.unit_upper)
     for number, disjunct in enumerate(disjuncts):
-        exact = (
-            Leaves(reduced).decide(disjunct, reduced.unit_lower, reduced.unit_upper, signs).bound
-        )
+        leaves = Leaves(reduced)
+        answer = leaves.decide(disjunct, reduced.unit_lower, reduced.unit_upper, signs)
+        exact = answer.proven.value
         assert margins[number] <= exact + 1e-6
         assert margins[number] >= exact - 0.6 * (1 + abs(exact))
     x = generator.uniform(reduced.lower, reduced.upper, (3000, 3))
@@ -219,7 +219,7 @@ def test_bounds_of_differences_hold_wherever_the_relations_hold(seed):
     unknown = generator.random(z_hat.shape) < 0.5
     lower[unknown], upper[unknown] = -9.0, 9.0
     signs = np.zeros(z_hat.shape, np.int8)
-    differences.tighten(lower, upper, signs)
+    differences.refine(lower, upper, signs)
     assert np.all((lower <= z_hat + 1e-9) & (z_hat <= upper + 1e-9))
     assert (upper[unknown] < 9.0).mean() > 0.3
 

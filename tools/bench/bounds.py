@@ -65,6 +65,6 @@ def relaxation_proves(model: Model, problem: Problem) -> bool:
     lower, upper, leaves = reduced.unit_lower, reduced.unit_upper, Leaves(reduced)
     signs = decide_signs(lower, upper)
     return all(
-        leaves.decide(disjunct, lower, upper, signs).bound > 0
+        leaves.decide(disjunct, lower, upper, signs).proven.value > 0
         for disjunct in problem.unsafe.disjuncts
     )
