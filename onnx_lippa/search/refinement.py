@@ -79,11 +79,6 @@ class Refinement:
         self._sees = reduced.on_units != 0
         see_through(reduced.on_units, reduced.starts, self._sees)
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether there is only one block, and so nothing to refine."""
-        return not self._blocks
-
     def run(
         self,
         split: Integers,

@@ -20,7 +20,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Float64
 from onnx_lippa.clock import require_time
-from onnx_lippa.search.exact_system import AffineSum
+from onnx_lippa.search.exact_system import AffineSum, combine
 
 _SHARES: Final = (1e-7, 1e-10, 1e-4)
 """Shares of the largest multiplier below which others are tried as 0."""
@@ -76,18 +76,12 @@ def proves_contradiction(rows: Sequence[Row], multipliers: Float64, deadline: fl
 
 def _check(rows: Sequence[Row], multipliers: Sequence[Fraction]) -> bool:
     """Whether multipliers prove it, wherever they come from."""
-    total: dict[int, Fraction] = {}
-    constant, strict = _ZERO, False
-    for row, multiplier in zip(rows, multipliers, strict=True):
-        if multiplier < 0 and not row.is_equality:
-            return False
-        constant += multiplier * row.left.constant
-        strict |= row.is_strict and multiplier > 0
-        for variable, coefficient in row.left.terms.items():
-            total[variable] = total.get(variable, _ZERO) + multiplier * coefficient
-    if any(total.values()):
+    pairs = list(zip(multipliers, rows, strict=True))
+    if any(multiplier < 0 and not row.is_equality for multiplier, row in pairs):
         return False
-    return constant > 0 or (constant == 0 and strict)
+    total = combine([(multiplier, row.left) for multiplier, row in pairs])
+    strict = any(multiplier > 0 and row.is_strict for multiplier, row in pairs)
+    return not total.terms and (total.constant > 0 or (total.constant == 0 and strict))
 
 
 def _solve(rows: Sequence[Row], near: Float64, deadline: float) -> list[Fraction] | None:

@@ -189,8 +189,6 @@ class SignSearch(ReducedSearch):
 
     def _refine(self, children: Nodes, split: Integers, worth: np.ndarray) -> None:
         """Bounds later units anew in the children whose split affects them; in place."""
-        if self._refiner.is_idle:
-            return
         affected = np.flatnonzero(split < self._reduced.starts[-2])
         lower, upper = children.lower[affected], children.upper[affected]
         signs = children.signs[affected]
