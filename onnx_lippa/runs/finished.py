@@ -15,9 +15,10 @@ from onnx_lippa.arrays import Floats, Shape
 from onnx_lippa.data.npy import read_header
 from onnx_lippa.errors import InputError, LippaError
 from onnx_lippa.runs.clean_inputs import find_inputs
+from onnx_lippa.runs.curve import list_radius_folders
 from onnx_lippa.runs.files import explain_read_errors
 from onnx_lippa.runs.folder import ADVERSARIALS, AGAIN, SUMMARY, read_stored_results
-from onnx_lippa.runs.identity import read_run
+from onnx_lippa.runs.identity import RUN, Identity, read_run
 from onnx_lippa.runs.record import Record
 from onnx_lippa.runs.results import Results
 from onnx_lippa.runs.summary import complete
@@ -31,19 +32,24 @@ class FinishedRun:
 
     Attributes:
         name: name of its folder; empty for results in memory.
+        identity: everything that can change its results.
         figures: the values of ``summary.json``.
         records: the records, in the order of their indices.
         witnesses: the witnesses by index.
         clean: (n, *input_shape) the clean inputs of the records; None if their data is not found.
         input_shape: shape of one input.
+        are_labelled: whether the data has labels, or the model's own predictions are taken; None
+            if the data is not found.
     """
 
     name: str
+    identity: Identity
     figures: Mapping[str, Any]
     records: tuple[Record, ...]
     witnesses: Mapping[int, Witness]
     clean: Floats | None
     input_shape: Shape
+    are_labelled: bool | None = None
 
     @classmethod
     def of(cls, results: Results) -> FinishedRun:
@@ -51,11 +57,13 @@ class FinishedRun:
         clean = results.inputs.rows(results.indices)
         return cls(
             "",
+            results.identity,
             results.figures.as_json(),
             tuple(results.records()),
             {one.index: one.witness for one in results if one.witness is not None},
             clean.reshape(len(clean), *results.input_shape),
             results.input_shape,
+            results.inputs.are_labelled,
         )
 
     @classmethod
@@ -77,12 +85,35 @@ class FinishedRun:
         records = tuple(stored.records[index] for index in sorted(stored.records))
         rows = {index: row for row, index in enumerate(run.identity.indices)}
         try:
-            inputs, _ = find_inputs(folder, run, input_shape, dtype)
+            inputs, labels = find_inputs(folder, run, input_shape, dtype)
             wanted = np.array([rows[record.index] for record in records], dtype=np.int64)
             clean = inputs[wanted].reshape(len(records), *input_shape)
+            are_labelled = labels is not None
         except LippaError:
-            clean = None
-        return cls(folder.name, figures, records, stored.witnesses, clean, input_shape)
+            clean, are_labelled = None, None
+        return cls(
+            folder.resolve().name,
+            run.identity,
+            figures,
+            records,
+            stored.witnesses,
+            clean,
+            input_shape,
+            are_labelled,
+        )
+
+
+def read_runs(folder: str | Path) -> tuple[FinishedRun, ...]:
+    """The run of a folder, or those of a curve, by ascending radius.
+
+    Raises:
+        InputError: the folder holds no run, or one that has not ended.
+        DamagedFolderError: a file is damaged.
+    """
+    folder = Path(folder)
+    names = () if (folder / RUN).exists() else list_radius_folders(folder)
+    runs = [FinishedRun.read(folder / name) for name in names] or [FinishedRun.read(folder)]
+    return tuple(sorted(runs, key=lambda run: run.identity.features.eps or 0.0))
 
 
 def _read_input_type(path: Path) -> tuple[Shape, np.dtype[np.floating[Any]]]:

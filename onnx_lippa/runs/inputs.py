@@ -155,7 +155,10 @@ def read_inputs(
         check_labels(labels, outputs.shape[1])
     known = None if read.labels is None else labels
     digest = digest_inputs(inputs, known)
-    return RunInputs(chosen, inputs, labels, outputs, str(path), path.resolve(), digest, note)
+    return RunInputs(
+        chosen, inputs, labels, outputs, str(path), path.resolve(), digest, note,
+        are_labelled=known is not None,
+    )  # fmt: skip
 
 
 def _listed(indices: str) -> Integers:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.method import Finished, Improved
+from onnx_lippa.runs.identity import Identity
 from onnx_lippa.runs.inputs import RunInputs
 from onnx_lippa.runs.record import Record
 from onnx_lippa.runs.summary import Summary, curve_text, summary_text
@@ -34,12 +35,14 @@ class Results(Sequence[Result]):
         figures: the summary of the run, the content of ``summary.json``.
         inputs: the clean inputs and their labels.
         input_shape: shape of one input.
+        identity: everything that can change the results.
     """
 
     per_input: tuple[Result, ...]
     figures: Summary
     inputs: RunInputs
     input_shape: tuple[int, ...]
+    identity: Identity
 
     def __len__(self) -> int:
         return len(self.per_input)

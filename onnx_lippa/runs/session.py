@@ -232,6 +232,7 @@ class Session:
             summarise(facts, finished, seconds),
             task.inputs,
             task.model.network.input_shape,
+            self._identity(),
         )
 
     def _open(self, out: Path) -> RunFolder:

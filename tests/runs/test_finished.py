@@ -9,7 +9,7 @@ import pytest
 
 from onnx_lippa import InputError, attack
 from onnx_lippa.errors import DamagedFolderError
-from onnx_lippa.runs.finished import FinishedRun
+from onnx_lippa.runs.finished import FinishedRun, read_runs
 from tests.support.attacks import DIGITS, DIGITS_DATA, digits
 from tests.support.commands import FEW, command
 
@@ -24,6 +24,8 @@ def test_a_folder_holds_what_memory_did(tmp_path, labelled):
     assert (known.name, read.name) == ("", "run")
     assert read.records == known.records
     assert read.input_shape == known.input_shape
+    assert read.identity == known.identity
+    assert read.are_labelled == known.are_labelled == labelled
     assert dict(read.figures) == json.loads(json.dumps(known.figures))
     np.testing.assert_array_equal(read.clean, known.clean)
     assert read.witnesses.keys() == known.witnesses.keys()
@@ -40,8 +42,10 @@ def test_data_that_is_gone(tmp_path):
     assert [record.index for record in read.records] == [2, 5]
     assert read.clean is not None
     np.testing.assert_array_equal(read.clean[1].ravel(), digits()[1][5].ravel())
+    assert read.are_labelled
     data.unlink()
     assert FinishedRun.read(out).clean is None
+    assert FinishedRun.read(out).are_labelled is None
 
 
 def test_runs_that_cannot_be_read(tmp_path):
@@ -56,3 +60,13 @@ def test_runs_that_cannot_be_read(tmp_path):
     (out / "summary.json").unlink()
     with pytest.raises(InputError, match="has not ended"):
         FinishedRun.read(out)
+
+
+def test_the_runs_of_a_curve_come_by_radius(tmp_path):
+    _, x, y = digits()
+    attack(DIGITS, x[:2], y[:2], eps=[0.1, 0.05], restarts=1, out=tmp_path / "curve")
+    runs = read_runs(tmp_path / "curve")
+    assert [run.identity.features.eps for run in runs] == [0.05, 0.1]
+    assert read_runs(tmp_path / "curve" / runs[0].name)[0].records == runs[0].records
+    with pytest.raises(InputError, match="holds no run"):
+        read_runs(tmp_path)

@@ -1,0 +1,1 @@
+"""Reports of finished runs, for people and for other programs: one file a format."""
