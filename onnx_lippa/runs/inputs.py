@@ -42,6 +42,7 @@ class RunInputs:
         sha256: digest of inputs and labels, as they are used.
         note: what the user should know about them, or empty.
         are_labelled: whether the labels are given, and not the model's own predictions.
+        groups: (n,) the name of the group that each belongs to; None without groups.
     """
 
     indices: Integers
@@ -53,6 +54,7 @@ class RunInputs:
     sha256: str
     note: str = ""
     are_labelled: bool = True
+    groups: tuple[str, ...] | None = None
 
     @cached_property
     def predictions(self) -> Integers:
@@ -85,7 +87,9 @@ class RunInputs:
     def record(self, result: Result) -> Record:
         """A result beside the label and the prediction of its input."""
         position = self._positions[result.index]
-        return Record.of(result, int(self.labels[position]), int(self.predictions[position]))
+        group = "" if self.groups is None else self.groups[position]
+        label, prediction = int(self.labels[position]), int(self.predictions[position])
+        return Record.of(result, label, prediction, group)
 
 
 def take_arrays(

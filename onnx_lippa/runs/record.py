@@ -51,6 +51,7 @@ class Record:
         distance_bound: lower bound of the distance of every adversarial input, where the method
             ``distance`` computed one; None where the domain holds no adversarial input.
         distance_proved_by: which method proved it.
+        group: the group of inputs it belongs to; empty, and not in the file, where there is none.
     """
 
     index: int
@@ -68,9 +69,10 @@ class Record:
     ending: Ending = Ending.UNRECORDED
     distance_bound: float | None = 0.0
     distance_proved_by: ProvedBy = ProvedBy.NOTHING
+    group: str = ""
 
     @classmethod
-    def of(cls, result: Result, label: int, prediction: int) -> Record:
+    def of(cls, result: Result, label: int, prediction: int, group: str = "") -> Record:
         """The record of a result."""
         distance = 0.0 if result.verdict is Verdict.MISCLASSIFIED else None
         if result.witness is not None:
@@ -91,6 +93,7 @@ class Record:
             ending=Ending.UNRECORDED if result.reason is None else result.reason.ending,
             distance_bound=_finite(result.distance_bound),
             distance_proved_by=result.distance_proved_by,
+            group=group,
         )
 
     @classmethod
@@ -191,6 +194,7 @@ _KINDS: Final[dict[str, tuple[type, ...]]] = {
     "ending": (str,),
     "distance_bound": (int, float, NoneType),
     "distance_proved_by": (str,),
+    "group": (str,),
 } | {
     field.name: (int,) if isinstance(field.default, int) else (int, float)
     for field in fields(Effort)
@@ -209,6 +213,7 @@ _LEFT_OUT: Final[dict[str, Any]] = {
     "distance_bound": 0.0,
     "distance_proved_by": "nothing",
     "ending": "unrecorded",
+    "group": "",
 }
 """Fields that lines lack where they have these values, as all lines did before there were such
 fields: the checksums of old lines remain."""

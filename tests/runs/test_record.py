@@ -35,3 +35,11 @@ def test_an_ending_that_does_not_exist_is_damage():
     values = Record.of(Result(3, Verdict.UNKNOWN, reason=LOOSE), 1, 1).as_json()
     with pytest.raises(ValueError, match="tired"):
         Record.of_json(values | {"ending": "tired"})
+
+
+def test_a_line_names_the_group_only_where_there_is_one():
+    result = Result(3, Verdict.UNKNOWN)
+    grouped = Record.of(result, 1, 1, "north")
+    assert json.loads(grouped.line())["group"] == "north"
+    assert Record.parse(grouped.line().encode()) == grouped
+    assert "group" not in Record.of(result, 1, 1).as_json()
