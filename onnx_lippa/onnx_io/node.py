@@ -206,7 +206,11 @@ class NodeView(Node[Operand]):
         return tuple(i for i, operand in enumerate(self.operands) if isinstance(operand, Computed))
 
     def computed_and_constant(self, meaning: str) -> tuple[int, Computed, Constant]:
-        """The position of the computed one of the first two inputs, that input, and the other."""
+        """The factors of a product, one of the first two inputs computed and one constant.
+
+        Returns:
+            The position of the computed one, that input, and the other.
+        """
         positions = [position for position in self.only_computed() if position < 2]
         if len(positions) != 1:
             raise Unsupported("the product of two computed tensors is not piecewise linear")

@@ -1,4 +1,4 @@
-"""Elementwise piecewise-linear operators: Relu and its relatives, Abs, Clip, Shrink, Max, Min."""
+"""Activations: Relu and its relatives, Abs, Clip, Shrink, Max, Min; Softmax, Sigmoid as outputs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from onnx_lippa.arrays import Shape
+from onnx_lippa.arrays import Shape, size
 from onnx_lippa.errors import Unsupported
 from onnx_lippa.ir.layers.activation import (
     Abs,
@@ -22,6 +22,7 @@ from onnx_lippa.ir.layers.concat import Stack
 from onnx_lippa.ir.layers.elementwise import ScaleShift
 from onnx_lippa.ir.layers.reduce_max import ReduceMax
 from onnx_lippa.ir.layers.reshape import ReduceSum, Reshape
+from onnx_lippa.ir.network import OutputActivation
 from onnx_lippa.onnx_io.frame import broadcast_constant, broadcast_operands, broadcast_shapes
 from onnx_lippa.onnx_io.node import Conversion, NodeView
 from onnx_lippa.onnx_io.operators.registry import converts
@@ -140,3 +141,23 @@ def convert_extreme(node: NodeView) -> Conversion:
         bound = reduce(np.maximum if is_max else np.minimum, operands.constants.values())
         layers.append((MaxWithConstant if is_max else MinWithConstant)(operands.shape, bound))
     return operands.convert(*layers)
+
+
+@converts("Sigmoid")
+def convert_sigmoid(node: NodeView) -> Conversion:
+    """Dropped: it keeps the order of the scores."""
+    node.computed()
+    return Conversion((), output_activation=OutputActivation.SIGMOID)
+
+
+@converts("Softmax")
+@converts("LogSoftmax")
+def convert_softmax(node: NodeView) -> Conversion:
+    """Dropped: it keeps the order of the classes."""
+    x = node.computed()
+    axis = node.axis(x.rank, default=1 if node.opset < 13 else -1)
+    # Before opset 13 it is over the axis and all axes after it.
+    reduced = x.graph_shape[axis:] if node.opset < 13 else x.graph_shape[axis : axis + 1]
+    if size(reduced) != size(x.shape) or (x.batched and axis == 0):
+        raise Unsupported(f"over axis {axis} of samples of shape {x.shape}, not over all scores")
+    return Conversion((), output_activation=OutputActivation(node.op))

@@ -16,7 +16,14 @@ def convert_conv(node: NodeView) -> Conversion:
     """Conv in one to three dimensions."""
     x, weight, bias, groups = _read_weights(node, transposed=False)
     kernel, extents = weight.shape[2:], x.shape[1:]
-    geometry = _read_geometry(node, kernel, extents, groups)
+    strides, dilations = read_steps(node, kernel)
+    mode = node.text("auto_pad", "NOTSET")
+    if mode.startswith("SAME") and max(dilations) > 1:
+        raise Unsupported(
+            f"ONNX Runtime does not take dilations with auto_pad {mode}: export explicit pads"
+        )
+    pads = resolve_pads(node, kernel, extents, strides)
+    geometry = ConvGeometry(kernel, strides, dilations, pads, groups)
     if min(geometry.output_extents(extents)) < 1:
         raise Unsupported(f"its kernel {kernel} is larger than the padded input {extents}")
     return Conversion((Conv(x.shape, weight, bias, geometry),))
@@ -92,24 +99,6 @@ def _transposed_geometry(
             f"{list(strides)} would take to {list(x.shape[1:])}"
         )
     return geometry, tuple(extents)
-
-
-def _read_geometry(
-    node: NodeView, kernel: tuple[int, ...], extents: tuple[int, ...], groups: int = 1
-) -> ConvGeometry:
-    """Strides, dilations and pads of a convolution, ``auto_pad`` resolved for these extents.
-
-    Raises:
-        Unsupported: an attribute of the wrong length or sign.
-    """
-    strides, dilations = read_steps(node, kernel)
-    mode = node.text("auto_pad", "NOTSET")
-    if mode.startswith("SAME") and max(dilations) > 1:
-        raise Unsupported(
-            f"ONNX Runtime does not take dilations with auto_pad {mode}: export explicit pads"
-        )
-    pads = resolve_pads(node, kernel, extents, strides)
-    return ConvGeometry(kernel, strides, dilations, pads, groups)
 
 
 def read_steps(node: NodeView, kernel: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -43,32 +43,12 @@ class Axis:
     end: np.float32 = _ONE
 
 
-def _half_pixel(place: Float32, axis: Axis) -> Float32:
-    return (place + _HALF) / axis.scale - _HALF
-
-
-def _pytorch_half_pixel(place: Float32, axis: Axis) -> Float32:
-    return _half_pixel(place, axis) if axis.places > 1 else place
-
-
 def _half_pixel_symmetric(place: Float32, axis: Axis) -> Float32:
     extent = np.float32(axis.extent)
     adjustment = np.float32(axis.places) / (axis.scale * extent)
     offset = float(extent / _TWO * (_ONE - adjustment))
     exact = offset + (place.astype(np.float64) + 0.5) / float(axis.scale) - 0.5
     return exact.astype(np.float32)
-
-
-def _tf_half_pixel_for_nn(place: Float32, axis: Axis) -> Float32:
-    return (place + _HALF) / axis.scale
-
-
-def _asymmetric(place: Float32, axis: Axis) -> Float32:
-    return place / axis.scale
-
-
-def _align_corners(place: Float32, axis: Axis) -> Float32:
-    return place * np.float32(axis.extent - 1) / np.float32(max(axis.places - 1, 1))
 
 
 def _tf_crop_and_resize(place: Float32, axis: Axis) -> Float32:
@@ -79,15 +59,22 @@ def _tf_crop_and_resize(place: Float32, axis: Axis) -> Float32:
     return axis.start * last + offset
 
 
+def _half_pixel(place: Float32, axis: Axis) -> Float32:
+    return (place + _HALF) / axis.scale - _HALF
+
+
 _MAPS: Final[dict[str, Callable[[Float32, Axis], Float32]]] = {
     "half_pixel": _half_pixel,
-    "pytorch_half_pixel": _pytorch_half_pixel,
+    "pytorch_half_pixel": lambda i, axis: _half_pixel(i, axis) if axis.places > 1 else i,
     "half_pixel_symmetric": _half_pixel_symmetric,
-    "tf_half_pixel_for_nn": _tf_half_pixel_for_nn,
-    "asymmetric": _asymmetric,
-    "align_corners": _align_corners,
+    "tf_half_pixel_for_nn": lambda i, axis: (i + _HALF) / axis.scale,
+    "asymmetric": lambda i, axis: i / axis.scale,
+    "align_corners": lambda i, axis: (
+        i * np.float32(axis.extent - 1) / np.float32(max(axis.places - 1, 1))
+    ),
     CROPPING: _tf_crop_and_resize,
 }
+"""For every ONNX name the map from places i to coordinates in the input."""
 
 
 @dataclass(frozen=True)
