@@ -40,7 +40,7 @@ from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.passes import Step
 
 _ALGEBRA: Final = NumpyAlgebra()
-_SINGLE: Final = (Reshape, Transpose, Gather, ScaleShift)
+_ELEMENTWISE: Final = (Reshape, Transpose, Gather, ScaleShift)
 """Layers each of whose outputs depends on one input."""
 
 
@@ -94,7 +94,7 @@ def is_exact_in_intervals(network: Network, index: int) -> bool:
         step = network.steps[index - 1]
         if not isinstance(step.layer, AffineLayer) or len(step.inputs) != 1:
             return False
-        sums += not isinstance(step.layer, _SINGLE)
+        sums += not isinstance(step.layer, _ELEMENTWISE)
         (index,) = step.inputs
     return sums <= 1
 
@@ -115,7 +115,7 @@ AT_ONCE: Final = 2.0**25
 """Bytes of the rows substituted at once, few enough for most of them to stay in caches."""
 LARGEST: Final = 2.0**31
 """Most bytes of one row, or of the bounds of one input."""
-_LOST: Final = 4 * float(np.finfo(np.float64).tiny) / EPSILON
+_UNDERFLOW: Final = 4 * float(np.finfo(np.float64).tiny) / EPSILON
 """Error of a product that underflows, relative to a share of rounding, with room."""
 _COPIES: Final = 16
 """Numbers held while a row passes a layer, relative to the largest value."""
@@ -256,7 +256,7 @@ class Crown:
                 a = _coefficients(0, functions, rows.function[part], sign, pulled.get(0), part)
                 least[part] = self._sets.domains[owner].least_over_inputs(a.reshape(len(a), -1))
         bounds: Float64 = total + least
-        lost = _LOST * self._share * (self._spans[rows.owner] + own_sizes)
+        lost = _UNDERFLOW * self._share * (self._spans[rows.owner] + own_sizes)
         rounding = self._share * sizes + 4 * EPSILON * (np.abs(total) + np.abs(least))
         return bounds - (rounding + lost)
 

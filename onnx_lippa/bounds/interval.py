@@ -31,7 +31,7 @@ from onnx_lippa.ir.layers.activation import Activation
 from onnx_lippa.ir.layers.reduce_max import ReduceMax
 from onnx_lippa.ir.layers.select import Select
 
-_FEW: Final = 4
+_EXTRA_OPERATIONS: Final = 4
 """Operations beside the sum itself."""
 
 
@@ -216,7 +216,7 @@ def _linear(
 
 def _share(terms: int) -> float:
     """Relative rounding of a sum of so many terms."""
-    return (terms + _FEW) * EPSILON
+    return (terms + _EXTRA_OPERATIONS) * EPSILON
 
 
 def _outward(x: Interval) -> Interval:

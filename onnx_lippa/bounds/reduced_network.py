@@ -24,7 +24,7 @@ from onnx_lippa.arrays import Float64, Integers
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.proven import EPSILON, ROOM, UNDERFLOW
 
-_FEW: Final = 8
+_EXTRA_OPERATIONS: Final = 8
 """Operations of a sum beside its products."""
 
 
@@ -119,7 +119,8 @@ class ReducedNetwork:
             (n, d), (n, units), (n,), and bounds (n,) of the error for any input.
         """
         sizes = self.sizes(self.outputs_on_input, self.outputs_on_units, self.outputs_offset)
-        error = np.abs(matrix) @ (self.output_error + (matrix.shape[1] + _FEW) * EPSILON * sizes)
+        rounding = (matrix.shape[1] + _EXTRA_OPERATIONS) * EPSILON * sizes
+        error = np.abs(matrix) @ (self.output_error + rounding)
         return (
             matrix @ self.outputs_on_input, matrix @ self.outputs_on_units,
             matrix @ self.outputs_offset, error * ROOM + UNDERFLOW,

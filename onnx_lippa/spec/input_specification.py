@@ -19,7 +19,7 @@ from onnx_lippa.spec.norms.weighted import WeightedNorm
 PerFeature: TypeAlias = float | tuple[float, ...]
 """One number for all features, or one for each."""
 
-_TOO_FINE: Final = 1e-9
+_TOLERANCE: Final = 1e-9
 """Tolerance for the rounding of a quotient of a bound and a step."""
 
 
@@ -147,7 +147,7 @@ class InputSpecification:
         moving = self.moving(d)
         steps = np.where(moving, _array("grid", self.grid, d), 0.0)
         with np.errstate(all="ignore"):
-            first, last = np.ceil(lower / steps - _TOO_FINE), np.floor(upper / steps + _TOO_FINE)
+            first, last = np.ceil(lower / steps - _TOLERANCE), np.floor(upper / steps + _TOLERANCE)
         empty = np.flatnonzero((steps > 0) & (first > last))
         if empty.size:
             i = int(empty[0])

@@ -12,7 +12,7 @@ import numpy as np
 from onnx_lippa.arrays import AnyArray, Float64, Floats, Integers
 from onnx_lippa.errors import InputError
 
-_FEW: Final = 2048
+_FEW_DISJUNCTS: Final = 2048
 """Beyond this number, disjuncts come from an expanded formula and share few rows."""
 _NUMBERS_AT_ONCE: Final = 1 << 23
 
@@ -123,7 +123,7 @@ class UnsafeSet:
 
     def margins(self, outputs: Floats) -> Float64:
         """Margins (n, disjuncts) of outputs (n, k)."""
-        if len(self.disjuncts) > _FEW and any(len(one.bound) for one in self.disjuncts):
+        if len(self.disjuncts) > _FEW_DISJUNCTS and any(len(one.bound) for one in self.disjuncts):
             return self._shared.margins(outputs)
         columns = [disjunct.margins(outputs) for disjunct in self.disjuncts]
         return np.stack(columns, axis=1) if columns else np.zeros((len(outputs), 0))

@@ -20,7 +20,7 @@ SEARCH_DISTANCES: Final = (10.0, 1e3, 1e6, 1e12)
 """How far an input without a bound is searched, in multiples of 1 plus its other bound."""
 FARTHEST: Final = np.inf
 """Nearly to the largest numbers of the type."""
-_MOST: Final = 0.25
+_LARGEST_SHARE: Final = 0.25
 """Largest search distance, as a share of the type's largest number."""
 
 
@@ -135,7 +135,8 @@ def _bound_inputs(case: Case, distance: float, largest: float) -> tuple[Float64,
     has_lower, has_upper = np.isfinite(case.lower), np.isfinite(case.upper)
     low, high = np.where(has_lower, case.lower, 0.0), np.where(has_upper, case.upper, 0.0)
     with np.errstate(over="ignore"):
-        far = np.minimum(distance * (1.0 + np.maximum(np.abs(low), np.abs(high))), _MOST * largest)
+        far = distance * (1.0 + np.maximum(np.abs(low), np.abs(high)))
+        far = np.minimum(far, _LARGEST_SHARE * largest)
         return (
             np.where(has_lower, low, np.minimum(low, high) - far),
             np.where(has_upper, high, np.maximum(low, high) + far),

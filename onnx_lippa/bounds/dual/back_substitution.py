@@ -28,7 +28,7 @@ from onnx_lippa.arrays import AnyArray, Batch, Floats, Integers, States
 from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from onnx_lippa.ir.pattern import UNDECIDED
 
-_FEW: Final = 8
+_INTERCEPT_ROUNDINGS: Final = 8
 """Roundings of an intercept, with room."""
 
 
@@ -67,7 +67,7 @@ class ReluRelaxation(Batch):
                 low, high = np.where(slope == 0, 0, low), np.where(slope == 1, 0, high)
             # Whatever the slope, the line is above both ends.
             height = np.maximum(slope * low, (1 - slope) * high)
-            height *= 1 + _FEW * float(info.eps)
+            height *= 1 + _INTERCEPT_ROUNDINGS * float(info.eps)
             height += 4 * info.tiny
         height *= unstable
         kind = lower.dtype

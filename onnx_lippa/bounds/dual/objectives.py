@@ -24,7 +24,7 @@ from onnx_lippa.bounds.reduced_network import ReducedNetwork
 
 _MOST_SHARE: Final = 0.01
 """Sums of larger relative error are not bounded."""
-_FEW: Final = 8
+_UNIT_ROUNDINGS: Final = 8
 """Roundings of a unit's own multiplier: casts, products and lines."""
 
 
@@ -119,11 +119,11 @@ class Units:
         """Rounding of a back-substitution in the type of these units."""
         info, count = np.finfo(self.offset.dtype), self.starts[-1]
         unit = float(info.eps) / 2
-        share = (count + len(self.starts) + _FEW) * unit
+        share = (count + len(self.starts) + _UNIT_ROUNDINGS) * unit
         if share > _MOST_SHARE:
             share = np.inf
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            each = share * self.sizes + _FEW * unit * self.most + self.error
+            each = share * self.sizes + _UNIT_ROUNDINGS * unit * self.most + self.error
             rounded = each.astype(info.dtype)
             up = np.nextafter(rounded, info.dtype.type(np.inf))
             reached = self.sizes.sum() + self.most.sum() + self.span
@@ -254,7 +254,7 @@ def over_unit_box(
     """
     scaled = on_input * domain.radius
     sizes = np.abs(offset) + np.abs(on_input) @ (np.abs(domain.middle) + domain.radius)
-    share = (on_input.shape[1] + _FEW) * EPSILON
+    share = (on_input.shape[1] + _UNIT_ROUNDINGS) * EPSILON
     lost = float(np.finfo(np.float64).tiny) * (2 * on_input.shape[1] + 2)
     moved = offset + on_input @ domain.middle
     return scaled, moved, error + ROOM * share * sizes + lost
@@ -282,9 +282,9 @@ def _sizes(on_input: Floats, on_units: Floats, offset: Floats, most: Float64) ->
     return ROOM * total
 
 
-_TOGETHER: Final = 64
+_LEAST_ROWS: Final = 64
 """Least number of objectives of a group, to be worth the calls."""
-_WORTH: Final = 0.4
+_LARGEST_WORK: Final = 0.4
 """Largest share of the work of one call that groups may take."""
 
 
@@ -318,14 +318,14 @@ def group_objectives(units: Units, objectives: Objectives) -> list[Group]:
     if units.domain.ball is not None or objectives.count == 0 or not units.starts[-1]:
         return []
     seen = objectives.on_units != 0
-    if seen.mean() > _WORTH:
+    if seen.mean() > _LARGEST_WORK:
         return []
     see_through(units.on_units, units.starts, seen)
-    if seen.mean() > _WORTH:
+    if seen.mean() > _LARGEST_WORK:
         return []
     groups = [_make_group(units, objectives, seen, rows) for rows in _collect_rows(seen)]
     whole = Group(*(np.arange(n) for n in (*seen.shape, units.on_input.shape[1])))
-    return groups if sum(group.work for group in groups) < _WORTH * whole.work else []
+    return groups if sum(group.work for group in groups) < _LARGEST_WORK * whole.work else []
 
 
 def see_through(on_units: Floats, starts: Sequence[int], seen: np.ndarray) -> None:
@@ -349,7 +349,7 @@ def _collect_rows(seen: np.ndarray) -> Iterator[Integers]:
     )
     rows, first = np.argsort(of_row.ravel(), kind="stable"), 0
     for end in np.cumsum(count):
-        if end - first >= _TOGETHER or end == rows.size:
+        if end - first >= _LEAST_ROWS or end == rows.size:
             yield rows[first:end]
             first = int(end)
 

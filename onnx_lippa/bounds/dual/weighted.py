@@ -22,9 +22,9 @@ from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.bounds.dual.objectives import Objectives
 from onnx_lippa.bounds.proven import EPSILON, UNDERFLOW, ProvenBounds
 
-_ROUGH: Final = 64
+_UNEQUAL: Final = 64
 """Rows of an objective that differ by more than this factor are scaled."""
-_FEW: Final = 4
+_FEW_ROWS: Final = 4
 """Up to this many times the rows of one conjunction are evaluated all at once."""
 
 
@@ -165,7 +165,7 @@ class WeightedRows:
 
     def values(self, points: Floats, z: Floats) -> Floats:
         """(n, r) the scaled rows at points e (n, d) with units z (n, units)."""
-        if self.rows.count <= _FEW * self.members.shape[1]:
+        if self.rows.count <= _FEW_ROWS * self.members.shape[1]:
             whole = points @ self.rows.on_input.T + z @ self.rows.on_units.T + self.rows.offset
             few: Floats = np.take_along_axis(whole, self.members, axis=1)
             return few
@@ -221,4 +221,4 @@ def _scales(spans: Float64, objective: np.ndarray) -> Float64:
     if not (largest > 0 and np.isfinite(spans).all()):
         return np.ones(spans.size)
     scales: Float64 = np.exp2(np.round(np.log2(np.where(spans > 0, spans / largest, 1.0))))
-    return scales if least < largest / _ROUGH else np.where(objective, 1.0, scales)
+    return scales if least < largest / _UNEQUAL else np.where(objective, 1.0, scales)

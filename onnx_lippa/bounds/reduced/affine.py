@@ -140,7 +140,7 @@ class AffineExpressions:
         return cls(*(np.concatenate(each, axis=-1) for each in zip(*wide, strict=True)))
 
 
-_FEW: Final = 6
+_EXTRA_OPERATIONS: Final = 6
 """Operations beside the sum itself, on sizes and errors too."""
 
 
@@ -253,6 +253,6 @@ def _sum_terms(weight: Float64, terms: int, operate: Callable[[Float64], Float64
 
 def _add_rounding(pair: Float64, terms: int) -> Float64:
     """Adds the rounding of sums of so many terms, on the pair itself too."""
-    share = (terms + _FEW) * EPSILON
+    share = (terms + _EXTRA_OPERATIONS) * EPSILON
     sizes, errors = pair[0] * (1 + share), pair[1] * (1 + share)
     return np.stack([sizes, errors + share * sizes + UNDERFLOW])

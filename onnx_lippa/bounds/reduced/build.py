@@ -36,9 +36,9 @@ from onnx_lippa.ir.layers.reshape import Reshape
 from onnx_lippa.ir.layers.select import Select
 from onnx_lippa.ir.network import Network
 
-_MEET: Final = 1e-7
+_NEGLIGIBLE_JUMP: Final = 1e-7
 """A jump of at most this share of the branches' sizes counts as an error of a kink."""
-_SMALL: Final = 0.5
+_SMALL_JUMP: Final = 0.5
 """A jump whose bounds are narrower than this share of the branches' stands beside a kink."""
 
 
@@ -156,10 +156,10 @@ def _blend_branches(
     least, most = np.minimum(least, 0.0), np.maximum(most, 0.0)
     jump = np.maximum(most, -least)
     sizes = np.maximum(a.size, b.size)
-    meet = np.isfinite(sizes) & (jump <= _MEET * sizes)
+    meet = np.isfinite(sizes) & (jump <= _NEGLIGIBLE_JUMP * sizes)
     (a_low, a_high), (b_low, b_high) = (reduction.bounds(part) for part in (a, b))
     low, high = np.minimum(a_low, b_low), np.maximum(a_high, b_high)
-    near = meet | (np.isfinite(jump) & (most - least < _SMALL * (high - low)))
+    near = meet | (np.isfinite(jump) & (most - least < _SMALL_JUMP * (high - low)))
     kinked = np.flatnonzero(near)
     z = b
     if kinked.size:

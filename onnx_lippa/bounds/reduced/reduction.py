@@ -36,9 +36,10 @@ _PRODUCTS: Final = 1e10
 """Multiplications in one step of an ascent, about a second of work."""
 _ROWS: Final = 1024
 """Pre-activations bounded at once."""
-_OF_ERROR: Final = 2.0
+_ERROR_FACTOR: Final = 2.0
 _FLOOR: Final = 1e-200
-"""A pre-activation that passes 0 by at most this many times its error does so by rounding."""
+"""A pre-activation that passes 0 by at most this many times its error, plus this floor, does so by
+rounding."""
 _BYTES_AT_ONCE: Final = 2.0**26
 """Bytes of coefficients that a layer maps between two looks at the clock."""
 _ALGEBRA: Final = RoundingAlgebra()
@@ -143,7 +144,7 @@ class Reduction:
         lower, upper = self.bounds(expressions)
         undecided = (lower < 0) & (upper > 0)  # bounds are never NaN
         # Undecided by rounding alone: 0 or the expression, up to an error.
-        least = _FLOOR + _OF_ERROR * np.where(
+        least = _FLOOR + _ERROR_FACTOR * np.where(
             np.isfinite(expressions.error), expressions.error, 0.0
         )
         nothing, whole = undecided & (upper <= least), undecided & (lower >= -least)

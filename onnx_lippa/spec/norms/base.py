@@ -16,7 +16,7 @@ from onnx_lippa.spec.norms.exact import Magnitudes, Ratio, magnitudes
 Projector: TypeAlias = Callable[[Floats], Floats]
 
 _ROUNDING: Final = 2.0**-52
-_OTHER_STEPS: Final = 16
+_EXTRA_OPERATIONS: Final = 16
 """A length of d features has a relative error of at most (d / 2 + 6) * 2**-53: differences,
 quotients by the scale, squares, their sum, its root. Twice that is allowed for."""
 _SMALL: Final = 1e-140
@@ -61,7 +61,7 @@ class Norm(ABC):
         if _SMALL <= eps <= _LARGE:
             with np.errstate(over="ignore"):  # beyond float64 it is outside
                 length = float(self.lengths(divide_by_scale(x - center, scale)[None])[0])
-            slack = (x.size + _OTHER_STEPS) * _ROUNDING
+            slack = (x.size + _EXTRA_OPERATIONS) * _ROUNDING
             if not eps * (1.0 - slack) <= length <= eps * (1.0 + slack):
                 return length < eps
         return self.measure(magnitudes(x, center, scale)).at_most(eps, self.power)

@@ -14,7 +14,7 @@ from onnx_lippa.spec.norms.base import Norm, Projector
 from onnx_lippa.spec.norms.embedding import Embedding, Rows
 from onnx_lippa.spec.norms.exact import Magnitudes, Ratio
 
-_BEYOND = 7
+_EXTRA_BISECTIONS = 7
 """Bisections of the projection's threshold beyond the bits of its type."""
 
 
@@ -48,7 +48,7 @@ class L1(Norm):
             magnitude = np.abs(raw)
             room = np.where(raw > 0, (upper - center)[outside], (center - lower)[outside])
             low, high = np.zeros(len(raw), dtype=x.dtype), magnitude.max(axis=1)
-            for _ in range(np.finfo(x.dtype).nmant + _BEYOND):
+            for _ in range(np.finfo(x.dtype).nmant + _EXTRA_BISECTIONS):
                 middle = (low + high) / 2
                 spent = np.clip(magnitude - middle[:, None], 0, room).sum(axis=1)
                 inside = spent <= eps[outside]

@@ -15,9 +15,9 @@ from onnx_lippa.spec.norms.base import Norm, Projector, divide_by_scale
 from onnx_lippa.spec.norms.embedding import Embedding
 from onnx_lippa.spec.norms.exact import Magnitudes, Ratio
 
-_MOST: Final = 1e15
+_LARGEST_DISPLACEMENT: Final = 1e15
 """Scaled displacements are clipped to this; its square is finite in float32."""
-_LARGEST: Final = 1e30
+_LARGEST_SCALE: Final = 1e30
 """Larger scales are searched as this one, so that steps are finite in float32."""
 
 
@@ -63,7 +63,7 @@ class WeightedNorm(Norm):
 
     @override
     def projector(self, center: Floats, eps: Floats, lower: Floats, upper: Floats) -> Projector:
-        scale = np.minimum(self._safe, _LARGEST).astype(center.dtype)
+        scale = np.minimum(self._safe, _LARGEST_SCALE).astype(center.dtype)
         # A small scale may round to 0 in float32.
         fixed = (self.scale == 0) | (scale == 0)
         scale = np.where(fixed, np.ones_like(scale), scale)
@@ -74,14 +74,14 @@ class WeightedNorm(Norm):
 
         def project(x: Floats) -> Floats:
             with np.errstate(over="ignore"):
-                z = np.clip((x - center) / scale, -_MOST, _MOST)
+                z = np.clip((x - center) / scale, -_LARGEST_DISPLACEMENT, _LARGEST_DISPLACEMENT)
             return np.clip(center + scale * inner(z), low, high)
 
         return project
 
     @override
     def steepest_descent(self, gradient: Floats) -> Floats:
-        scale = np.minimum(self.scale, _LARGEST)
+        scale = np.minimum(self.scale, _LARGEST_SCALE)
         # Only the direction of the gradient matters, so it is kept in range.
         shares = (scale / max(scale.max(initial=0.0), np.finfo(np.float64).tiny)).astype(
             gradient.dtype
