@@ -113,17 +113,17 @@ def test_small_networks_against_every_pattern(tmp_path, norm, seeds):
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_bracketing_alone_comes_near(norm):
-    """Walks from inside shrinking balls, without any LP, end near what LPs find."""
+    """PGD runs in shrinking balls, without any LP, end near what LPs find."""
     model, x, y = digits()
-    walked = attack(model, x[:12], y[:12], norm=norm, method="pgd")
+    by_gradients = attack(model, x[:12], y[:12], norm=norm, method="pgd")
     solved = attack(model, x[:12], y[:12], norm=norm)
-    assert walked.success.all()
-    assert np.median(walked.distances / solved.distances) <= 1.01
+    assert by_gradients.success.all()
+    assert np.median(by_gradients.distances / solved.distances) <= 1.01
 
 
 def test_sparse_steps_leave_features_at_a_bound():
-    """An ℓ1 walk that keeps pushing what cannot move came six times as far."""
+    """ℓ1 steps along features at a bound ended six times as far."""
     model, x, y = digits()
-    walked = attack(model, x[:6], y[:6], norm="l1", method="pgd")
+    by_gradients = attack(model, x[:6], y[:6], norm="l1", method="pgd")
     solved = attack(model, x[:6], y[:6], norm="l1")
-    assert np.median(walked.distances / solved.distances) <= 1.1
+    assert np.median(by_gradients.distances / solved.distances) <= 1.1

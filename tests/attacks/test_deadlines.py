@@ -36,8 +36,8 @@ def test_an_evaluation_of_many_rows_stops_at_its_deadline():
 
 def test_pgd_keeps_what_it_has_when_time_is_up():
     model, batch = rows()
-    walked = run_pgd(
+    found = run_pgd(
         model.gradient, batch, MomentumPgd(), 20, lambda *_: False, time.monotonic() - 1
     )
-    assert walked.best.shape == batch.start.shape
-    assert walked.gradients.sum() < 2 * ROWS
+    assert found.best.shape == batch.start.shape
+    assert found.gradients.sum() < 2 * ROWS

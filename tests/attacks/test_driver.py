@@ -1,4 +1,4 @@
-"""What the driver and its books promise, whatever stages, solvers and judges do."""
+"""What holds of an attack whatever its solvers and checks do."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def batch_of(model: Model, problem: Problem) -> AttackBatch:
 
 @pytest.mark.parametrize("norm", ["linf", "l1"])
 def test_all_units_free_is_brute_force(tmp_path, monkeypatch, norm):
-    """Without walks and LPSteps, from the clean input alone."""
+    """Without PGD runs and LPSteps, from the clean input alone."""
     monkeypatch.setattr(neighbourhood._Search, "_run_pgd", lambda search: False)
     broken = 0
     for seed in SEEDS:
@@ -103,7 +103,7 @@ def test_a_witness_within_the_neighbourhood_is_found(tmp_path, monkeypatch):
 
 
 def test_a_small_set_moves_on(tmp_path):
-    """With few units at a time, and walks between, it gets nearly everywhere in small networks."""
+    """Few units at a time, with PGD runs between, nearly always reach the least margin."""
     missed = 0
     for seed in SEEDS:
         model, problem = case(tmp_path, seed)

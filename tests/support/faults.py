@@ -1,4 +1,4 @@
-"""Solvers, judges and runtimes that misbehave."""
+"""Solvers, methods and runtimes that misbehave."""
 
 from __future__ import annotations
 

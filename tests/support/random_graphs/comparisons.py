@@ -38,12 +38,12 @@ def extreme_by_where(draft: Draft, x: Tensor) -> str:
 def chosen_by_where(draft: Draft, x: Tensor) -> str:
     """One of two tensors that need not meet where the choice changes."""
     draft.need(draft.opset >= 9)
-    judge = draft.mate(x, lambda t: broadcast(draft, x, t), itself=0.3)
+    condition = draft.mate(x, lambda t: broadcast(draft, x, t), itself=0.3)
     other: Tensor | str = draft.mate(x, lambda t: broadcast(draft, x, t))
     if draft.chance(0.3):
         other = draft.constant(draft.normal(*draft.broadcasting(x.shape)))
-    bound = draft.constant(draft.normal(*draft.broadcasting(judge.shape), scale=0.5))
-    return draft.add("Where", [_truth(draft, judge, bound), *draft.shuffled([x, other])])
+    bound = draft.constant(draft.normal(*draft.broadcasting(condition.shape), scale=0.5))
+    return draft.add("Where", [_truth(draft, condition, bound), *draft.shuffled([x, other])])
 
 
 def masked_by_truth(draft: Draft, x: Tensor) -> str:
