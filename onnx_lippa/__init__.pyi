@@ -3,6 +3,7 @@
 from . import arrays as arrays
 from . import attacks as attacks
 from . import bounds as bounds
+from . import compat as compat
 from . import data as data
 from . import errors as errors
 from . import ir as ir

@@ -73,6 +73,10 @@ ONLY_IN = {
     "clarabel": "lp",
     "typer": "cli",
     "rich": "cli",
+    "art": "compat",
+    "eagerpy": "compat",
+    "foolbox": "compat",
+    "torch": "compat",
     "multiprocessing": "runs",
     "concurrent": "runs",
 }
@@ -88,7 +92,7 @@ ALLOWED = {
     "onnx_lippa",
     *sys.stdlib_module_names,
 }
-"""Besides the standard library; PyTorch and its kin are not among them."""
+"""Besides the standard library; PyTorch and its kin are extras of ``compat`` alone."""
 
 
 def named(path: Path) -> str:

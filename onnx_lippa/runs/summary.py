@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from onnx_lippa.runs.record import effort_as_json
 from onnx_lippa.spec import InputSpecification, PerFeature
+from onnx_lippa.version import __version__
 from onnx_lippa.witness import Effort, FoundBy, ProvedBy, Result, Verdict, total_effort
 
 SCHEMA_VERSION: Final = 1
@@ -47,7 +48,7 @@ _PROVED_BY: Final = {
     ProvedBy.MIP: "by MIPs",
     ProvedBy.COMPLETE: "by branch and bound",
 }
-_PACKAGES: Final = ("onnx-lippa", "onnx", "onnxruntime", "ortools", "numpy", "scipy", "clarabel")
+_PACKAGES: Final = ("onnx", "onnxruntime", "ortools", "numpy", "scipy", "clarabel")
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ def complete(values: dict[str, Any]) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that results depend on."""
-    return {"python": platform.python_version()} | {
+    return {"python": platform.python_version(), "onnx-lippa": __version__} | {
         name: metadata.version(name) for name in _PACKAGES
     }
 

@@ -1,0 +1,88 @@
+"""Adversarial examples that other libraries found, replayed by the rules of this one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from onnx_lippa.api.options import (
+    Fixed,
+    ModelOrPath,
+    NormName,
+    Radius,
+    RunOptions,
+    TargetsName,
+    open_model,
+    specify,
+)
+from onnx_lippa.data.convert import as_rows, to_floats
+from onnx_lippa.data.files import Stored
+from onnx_lippa.errors import InputError
+from onnx_lippa.runs.inputs import take_arrays
+from onnx_lippa.spec import Norm
+from onnx_lippa.witness import Witness, check_candidate
+
+
+def check_adversarials(
+    model: ModelOrPath,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike | None,
+    adversarials: npt.ArrayLike,
+    *,
+    eps: Radius | None = None,
+    scale: npt.ArrayLike | None = None,
+    norm: NormName | float | Norm = "linf",
+    targets: TargetsName | Sequence[int] = "all",
+    lower: npt.ArrayLike = 0.0,
+    upper: npt.ArrayLike = 1.0,
+    fixed: Fixed = None,
+    grid: npt.ArrayLike = 0.0,
+) -> tuple[Witness | None, ...]:
+    """Replays arrays that another attack made, as this package replays its own.
+
+    Each is first moved to the nearest allowed point where it is none: attacks that round to float32
+    often leave the ball by its last digit. ONNX Runtime decides then, alone and in a batch, with no
+    tolerance.
+
+    Args:
+        model: a model from :func:`onnx_lippa.load`, or the path of one.
+        x: clean inputs, as in :func:`onnx_lippa.attack`.
+        y: labels, as in :func:`onnx_lippa.attack`.
+        adversarials: one array for each input, in the same form as the inputs.
+        eps: radius of the ball; None for any distance.
+        scale: scale of each feature, as in :func:`onnx_lippa.attack`.
+        norm: norm of the ball.
+        targets: classes that count as adversarial.
+        lower: lower bound of the domain.
+        upper: upper bound of the domain.
+        fixed: features that keep their clean values.
+        grid: step between the values of a feature.
+
+    Returns:
+        For each input the witness that its array is, or None. A clean input that is misclassified
+        is a witness of itself where its array is equal to it.
+
+    Raises:
+        InputError: an argument that cannot be used, with the reason.
+        ModelError: a model that cannot be used (where a path is given).
+    """
+    options = RunOptions(
+        scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed, grid=grid
+    )
+    model = open_model(model, options)
+    specification = specify(model, eps, options, minimize=eps is None)
+    inputs = take_arrays(model, x, y, specification.features)
+    shape, dtype = model.network.input_shape, model.interface.dtype
+    stored = Stored(np.asarray(adversarials), "adversarials")
+    candidates = to_floats(as_rows(stored, shape), stored.where, dtype)
+    if len(candidates) != len(inputs.indices):
+        raise InputError(
+            f"there are {len(inputs.indices)} inputs and {len(candidates)} adversarial examples: "
+            "give one for each input"
+        )
+    return tuple(
+        check_candidate(model.runtime, np.asarray(row), problem.inputs, problem.unsafe)
+        for row, problem in zip(candidates, inputs.problems(specification), strict=True)
+    )
