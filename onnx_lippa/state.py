@@ -21,7 +21,7 @@ import numpy as np
 from onnx_lippa.arrays import Floats
 from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.clock import NEVER
-from onnx_lippa.ending import Reason
+from onnx_lippa.ending import OUT_OF_TIME, Reason
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.spec import InputSet, Problem, StatedSet
@@ -163,13 +163,15 @@ class InputState:
 
     def result(self) -> Result:
         """The result so far."""
-        verdict = Verdict.UNKNOWN
+        verdict, reason = Verdict.UNKNOWN, self.reason
         if self.is_misclassified:
             verdict = Verdict.MISCLASSIFIED
         elif self.witness is not None:
             verdict = Verdict.ADVERSARIAL
         elif self.is_robust:
             verdict = Verdict.ROBUST
+        elif reason is None and self.seconds_left <= 0:
+            reason = OUT_OF_TIME
         return Result(
             index=self.problem.index,
             verdict=verdict,
@@ -180,7 +182,7 @@ class InputState:
             bound=self.bound,
             proved_by=self.proved_by,
             effort=self.effort,
-            reason=self.reason if verdict is Verdict.UNKNOWN else None,
+            reason=reason if verdict is Verdict.UNKNOWN else None,
         )
 
     def _raise_bound(self, bound: float, proved_by: ProvedBy) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from onnx_lippa import Verdict, state
 from onnx_lippa.attacks import Lippa, Pgd, base
-from onnx_lippa.ending import Ending
+from onnx_lippa.ending import OUT_OF_TIME, Ending
 from onnx_lippa.onnx_io import load
 from onnx_lippa.spec import Conjunction, InputSet, LInf, Problem, UnsafeSet
 from onnx_lippa.state import Budget
@@ -76,8 +76,9 @@ def test_time_limit_holds(norm, eps):
     started = time.monotonic()
     outcomes = outcomes_of(model, x, y, [2], norm, eps, budget=Budget(0.2), **endless)
     assert time.monotonic() - started < 5.0
-    for outcome in outcomes:
-        assert outcome.verdict in (Verdict.UNKNOWN, Verdict.ADVERSARIAL)
+    (outcome,) = outcomes
+    assert outcome.verdict in (Verdict.UNKNOWN, Verdict.ADVERSARIAL)
+    assert (outcome.reason is OUT_OF_TIME) == (outcome.verdict is Verdict.UNKNOWN)
 
 
 @pytest.mark.parametrize(("norm", "limit"), [("linf", 1e10), ("l1", 1e300), ("l2", 1e15)])
