@@ -60,6 +60,7 @@ PUBLIC = [
     "gradient",
     "inspect",
     "load",
+    "load_example",
     "minimal_distortion",
     "regions",
     "replay",

@@ -64,6 +64,8 @@ COMMANDS: Final = (
 
 _DEBUG: Final = "ONNX_LIPPA_DEBUG"
 """Environment variable that shows the traceback of an internal error."""
+_COMPLETE: Final = "_ONNX_LIPPA_COMPLETE"
+"""Environment variable with which a shell asks for completions."""
 _INTERRUPTED: Final = 130
 _NO_READER: Final = 141
 """A shell's code for a process that writes to a closed pipe."""
@@ -79,17 +81,27 @@ def application(words: Sequence[str]) -> typer.Typer:
         "Runtime; 5 a damaged folder of results; 70 an internal error; 71 no worker processes or "
         "no memory; 128 + N ended by signal N (130: Ctrl-C).",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
     )
     app.callback()(_common)
-    named = next((word for word in words if not word.startswith("-")), None)
+    named = next((word for word in _typed(words) if not word.startswith("-")), None)
     for command in COMMANDS:
         if command.name == named:
             app.command()(command.function())
         else:
             app.command(command.name, help=command.help)(_listed)
     return app
+
+
+def _typed(words: Sequence[str]) -> Sequence[str]:
+    """The arguments; those on the line that a shell wants completed, where it asks.
+
+    A shell hands the line over in the environment, and no arguments.
+    """
+    if _COMPLETE not in os.environ:
+        return words
+    line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS", "")
+    return line.split()[1:]
 
 
 def _print_version(wanted: bool) -> None:

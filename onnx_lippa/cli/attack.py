@@ -88,5 +88,6 @@ def attack(
         )
         return
     properties.require_none()
+    arguments = arguments.with_example()
     limit = math.inf if time_limit is None else time_limit
     run_command(arguments, chosen, limit, minimize=minimize or arguments.eps is None)

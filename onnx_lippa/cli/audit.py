@@ -51,6 +51,7 @@ def audit(
         answer(arguments, properties, attack, BranchAndBound(), others)
         return
     properties.require_none()
+    arguments = arguments.with_example()
     if arguments.eps is None:
         raise InputError("there is no --eps: give the radius to audit")
     chosen = Audit(attack, budget=math.inf if budget is None else budget)

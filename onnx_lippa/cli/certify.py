@@ -46,6 +46,7 @@ def certify(
         answer(arguments, properties, Lippa(), wanted, {"time_limit": time_limit})
         return
     properties.require_none()
+    arguments = arguments.with_example()
     if arguments.eps is None:
         raise InputError("there is no --eps: give the radius within which to prove")
     run_command(arguments, wanted, 60.0 if time_limit is None else time_limit)

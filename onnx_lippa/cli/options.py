@@ -1,4 +1,4 @@
-"""The options that commands share, in groups, and how values of options are read.
+"""The options that commands share, in groups.
 
 A group is a frozen dataclass with one field per option. A command takes groups as parameters, and
 :func:`spread` shows their fields to Typer as if each was a parameter of the command.
@@ -6,29 +6,20 @@ A group is a frozen dataclass with one field per option. A command takes groups 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from functools import wraps
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeAlias, get_args, get_type_hints
-from zipfile import ZipFile, is_zipfile
+from typing import Annotated, Any, Final, Self, TypeAlias, get_args, get_type_hints
 
-import numpy as np
-import numpy.typing as npt
 import typer
 from typer.models import OptionInfo
 
-from onnx_lippa.arrays import AnyArray
-from onnx_lippa.data.files import open_file, require_file
-from onnx_lippa.data.npy import read_npy
-from onnx_lippa.data.npz import read_member
+from onnx_lippa.data.example import EXAMPLE_EPS, EXAMPLE_MODEL
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import LoadLimits
 from onnx_lippa.onnx_io.limits import DEFAULT_MEMORY
-from onnx_lippa.spec import InputSpecification
-from onnx_lippa.text import listed
 
 BALL: Final = "Specification"
 METHOD: Final = "Method"
@@ -39,8 +30,6 @@ MODEL: Final = "Model"
 PANELS: Final = (BALL, METHOD, PROPERTY, INPUTS, RUN, MODEL)
 """The panels of a help text, in its order."""
 
-_FRACTION: Final = re.compile(r"\s*([^/\s]+)\s*/\s*([^/\s]+)\s*")
-_SUFFIXES: Final = (".npy", ".npz")
 
 ModelPath: TypeAlias = Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX model.")]
 
@@ -165,6 +154,28 @@ class Arguments(Inputs):
     as_json: Annotated[
         bool, option(RUN, "Print the summary as JSON and nothing else.", "--json")
     ] = False
+    example: Annotated[
+        bool,
+        option(
+            INPUTS,
+            f"Use the model and data that are part of onnx-lippa; --eps is {EXAMPLE_EPS} if not "
+            "given.",
+            "--example",
+        ),
+    ] = False
+
+    def with_example(self) -> Self:
+        """The arguments with the model, data and radius of the example where it is asked for.
+
+        Raises:
+            InputError: a model is given too.
+        """
+        if not self.example:
+            return self
+        if self.model is not None:
+            raise InputError("MODEL and --example exclude each other: leave one of them out")
+        eps = EXAMPLE_EPS if self.eps is None else self.eps
+        return replace(self, model=EXAMPLE_MODEL, eps=eps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,108 +295,3 @@ def _place(parameter: Parameter) -> int:
     """Arguments come first, then options by their panels."""
     infos = [one for one in get_args(parameter.annotation) if isinstance(one, OptionInfo)]
     return 1 + PANELS.index(infos[0].rich_help_panel) if infos else 0
-
-
-def features_from(inputs: Inputs, d: int, eps: str | None, grid: str = "0") -> InputSpecification:
-    """The inputs allowed around any clean input, as the options state them.
-
-    Args:
-        inputs: the options.
-        d: number of features.
-        eps: the radius, one of the list that the option may hold.
-        grid: the step of the grid.
-
-    Raises:
-        InputError: an option that is not understood, or does not fit the model.
-    """
-    return InputSpecification.build(
-        d,
-        lower=values_from("--lower", inputs.lower),
-        upper=values_from("--upper", inputs.upper),
-        eps=None if eps is None else values_from("--eps", eps),
-        fixed=None if inputs.fixed is None else fixed_from(inputs.fixed),
-        grid=values_from("--grid", grid),
-        scale=None if inputs.scale is None else values_from("--scale", inputs.scale),
-    )
-
-
-def radii_from(eps: str | None) -> list[str | None]:
-    """The radii of a list like 0.05,0.1; a single radius, or None, gives a list of one.
-
-    Raises:
-        InputError: a list that holds anything but different numbers.
-    """
-    if eps is None or "," not in eps:
-        return [eps]
-    radii: list[str | None] = [part.strip() for part in eps.split(",")]
-    numbers = [_number(part or "") for part in radii]
-    if None in numbers or len(set(numbers)) != len(numbers):
-        raise InputError(
-            f"--eps {eps!r} is not understood: give different numbers or fractions, as in "
-            "0.05,0.1 or 4/255,8/255"
-        )
-    return radii
-
-
-def values_from(option: str, text: str) -> npt.ArrayLike:
-    """A number, a fraction like 1/255, or the array of a file.
-
-    Raises:
-        InputError: none of these.
-    """
-    number = _number(text)
-    if number is not None:
-        return number
-    if Path(text).suffix.lower() not in _SUFFIXES:
-        raise InputError(
-            f"{option} {text!r} is not understood: give a number, a fraction like 1/255, or a "
-            ".npy or .npz file with one number for each feature"
-        )
-    return _array(option, Path(text))
-
-
-def fixed_from(text: str) -> list[int] | AnyArray:
-    """A list of features like 0,3,7, or the mask of a file.
-
-    Raises:
-        InputError: neither.
-    """
-    if Path(text).suffix.lower() in _SUFFIXES:
-        mask = _array("--fixed", Path(text))
-        if mask.dtype.kind not in "biuf" or not np.all((mask == 0) | (mask == 1)):
-            raise InputError(f"--fixed {text} is no mask: store one 0 or 1 for each feature")
-        return mask.astype(np.bool_)
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError as error:
-        raise InputError(
-            f"--fixed {text!r} is not understood: give a list of features like 0,3,7, or a .npy "
-            "or .npz file with a mask"
-        ) from error
-
-
-def _number(text: str) -> float | None:
-    """The number or fraction in a text; None if it is neither."""
-    fraction = _FRACTION.fullmatch(text)
-    try:
-        if fraction is not None:
-            return float(fraction[1]) / float(fraction[2])
-        return float(text)
-    except (ValueError, ZeroDivisionError):
-        return None
-
-
-def _array(option: str, path: Path) -> AnyArray:
-    """The one array of a file."""
-    require_file(path)
-    remedy = "write it again with numpy.save as one array of numbers"
-    with open_file(path, "an array of NumPy", remedy) as stream:
-        if not is_zipfile(stream):
-            stream.seek(0)
-            return read_npy(stream, path)
-        with ZipFile(stream) as archive:
-            found = archive.infolist()
-            if len(found) == 1:
-                return read_member(archive, found[0], path, str(path)).values
-        names = listed([one.filename.removesuffix(".npy") for one in found])
-    raise InputError(f"{option} {path} must hold one array, but holds {names}: store just one")

@@ -21,14 +21,13 @@ from onnx_lippa.cli.options import (
     METHOD,
     RUN,
     BallInputs,
-    features_from,
     option,
     spread,
-    values_from,
 )
 from onnx_lippa.cli.run import print_first
 from onnx_lippa.cli.tables import SHOWN, model_line
 from onnx_lippa.cli.terminal import console
+from onnx_lippa.cli.values import features_from, values_from
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import load
 from onnx_lippa.runs.files import replace_file

@@ -11,9 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from onnx_lippa.cli.options import Arguments, features_from, radii_from, values_from
+from onnx_lippa.cli.options import Arguments
 from onnx_lippa.cli.tables import SHOWN, LiveProgress, curve_table, model_line, summary_table
 from onnx_lippa.cli.terminal import console
+from onnx_lippa.cli.values import features_from, radii_from, values_from
 from onnx_lippa.errors import InputError
 from onnx_lippa.method import Method
 from onnx_lippa.onnx_io import load
@@ -47,7 +48,7 @@ def run_command(
     """
     started, budget = time.monotonic(), Budget(time_limit, arguments.seed)
     if arguments.model is None:
-        raise InputError("there is no MODEL: give the path of an ONNX file")
+        raise InputError("there is no MODEL: give the path of an ONNX file, or --example")
     terminal = console(quiet=arguments.quiet or arguments.as_json)
     radii = radii_from(arguments.eps)
     norm, targets = get_norm(arguments.norm), Targets.parse(arguments.targets)

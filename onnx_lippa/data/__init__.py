@@ -2,6 +2,7 @@
 
 from onnx_lippa.data.convert import check_domain, check_inputs, check_labels, convert_arrays
 from onnx_lippa.data.data import Data, open_data
+from onnx_lippa.data.example import load_example
 from onnx_lippa.data.files import Format, Stored, StoredData
 from onnx_lippa.data.rows import Rows
 
@@ -15,5 +16,6 @@ __all__ = [
     "check_inputs",
     "check_labels",
     "convert_arrays",
+    "load_example",
     "open_data",
 ]
