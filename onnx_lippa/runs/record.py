@@ -114,7 +114,7 @@ class Record:
         """
         if not isinstance(values, dict):
             raise ValueError("not an object")
-        values = _SINCE_PROOFS | _LEFT_OUT | dict.fromkeys(LATER_COUNTS, 0) | values
+        values = _SINCE_PROOFS | LEFT_OUT | dict.fromkeys(LATER_COUNTS, 0) | values
         for name, kinds in _KINDS.items():
             if name not in values or not _is_one(values[name], kinds):
                 raise ValueError(f"'{name}' is missing or of the wrong type")
@@ -144,7 +144,7 @@ class Record:
         """The record as plain JSON values."""
         values = {k: v.value if isinstance(v, Enum) else v for k, v in vars(self).items()}
         values |= effort_as_json(values.pop("effort"))
-        return {k: v for k, v in values.items() if _LEFT_OUT.get(k, ...) != v}
+        return {k: v for k, v in values.items() if LEFT_OUT.get(k, ...) != v}
 
     def result(self, witness: Witness | None) -> Result:
         """The result again, with the witness, which is stored elsewhere."""
@@ -209,7 +209,7 @@ _SINCE_PROOFS: Final[dict[str, Any]] = {
     "reason": "",
 }
 """Values of fields that lines from before there were proofs lack."""
-_LEFT_OUT: Final[dict[str, Any]] = {
+LEFT_OUT: Final[dict[str, Any]] = {
     "distance_bound": 0.0,
     "distance_proved_by": "nothing",
     "ending": "unrecorded",
