@@ -13,6 +13,9 @@ from . import proofs as proofs
 from . import spec as spec
 from . import witness as witness
 from .api.distances import minimal_distortion as minimal_distortion
+from .api.gates import check as check
+from .api.gates import diff as diff
+from .api.gates import write_reports as write_reports
 from .api.models import gradient as gradient
 from .api.models import regions as regions
 from .api.properties import answer_instances as answer_instances
@@ -27,11 +30,15 @@ from .attacks import Pgd as Pgd
 from .data.example import load_example as load_example
 from .errors import ContradictionError as ContradictionError
 from .errors import FalseClaimError as FalseClaimError
+from .errors import GateError as GateError
 from .errors import InputError as InputError
 from .errors import LippaError as LippaError
 from .errors import ModelError as ModelError
 from .errors import ModelMismatchError as ModelMismatchError
 from .errors import UnsupportedModelError as UnsupportedModelError
+from .gates.comparison import Change as Change
+from .gates.comparison import Comparison as Comparison
+from .gates.outcome import Check as Check
 from .method import Finished as Finished
 from .method import Improved as Improved
 from .onnx_io import LoadLimits as LoadLimits

@@ -108,6 +108,26 @@ class ContradictionError(LippaError):
     exit_code: ClassVar[int] = 1
 
 
+class GateError(LippaError):
+    """A finished run that does not meet a condition that it was held against.
+
+    Attributes:
+        sentences: one for each condition that is not met.
+    """
+
+    exit_code: ClassVar[int] = 4
+
+    def __init__(self, sentences: tuple[str, ...]) -> None:
+        self.sentences = sentences
+        super().__init__("\n".join(sentences))
+
+    def __reduce__(self) -> tuple[type[GateError], tuple[tuple[str, ...]]]:
+        return type(self), (self.sentences,)
+
+    def _cleaned(self, message: str) -> str:
+        return printable_lines(message)
+
+
 class WorkerError(LippaError):
     """Worker processes that cannot be started, or memory that is used up."""
 

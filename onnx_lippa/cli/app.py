@@ -50,6 +50,8 @@ COMMANDS: Final = (
         "audit", "Attack and prove, cheapest first: the robust error as an interval that narrows."
     ),
     Command("distance", "Bound the minimal distortion of each input, from above and below."),
+    Command("check", "Hold a finished run against conditions, and write reports of it."),
+    Command("diff", "Compare two runs input by input: what got worse, and what got better."),
     Command("replay", "Check every claim of a run again, from the files of its folder alone."),
     Command("inspect", "List the layers of a model, and everything in it that is not supported."),
     Command(
@@ -78,8 +80,9 @@ def application(words: Sequence[str]) -> typer.Typer:
         help="Attack piecewise-linear ONNX networks with linear programs, and prove them robust.",
         epilog="Exit codes: 0 finished; 1 a false claim in a replay, or a witness and a proof for "
         "one input; 2 bad arguments or data; 3 a model that is unsupported or differs from ONNX "
-        "Runtime; 5 a damaged folder of results; 70 an internal error; 71 no worker processes or "
-        "no memory; 128 + N ended by signal N (130: Ctrl-C).",
+        "Runtime; 4 a gate failed, or a run got worse; 5 a damaged folder of results; 70 an "
+        "internal error; 71 no worker processes or no memory; 128 + N ended by signal N (130: "
+        "Ctrl-C).",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from onnx_lippa.attacks import make_attack
+from onnx_lippa.cli.gates import GateOptions
 from onnx_lippa.cli.options import METHOD, Arguments, Properties, option, spread
 from onnx_lippa.cli.property import answer
 from onnx_lippa.cli.run import run_command
@@ -60,6 +61,7 @@ class MethodOptions:
 def attack(
     arguments: Arguments,
     properties: Properties,
+    gates: GateOptions,
     method: MethodOptions,
     minimize: Annotated[
         bool,
@@ -83,11 +85,10 @@ def attack(
         lp_steps=method.lp_steps, engine=method.engine, solver=method.solver,
     )  # fmt: skip
     if properties.are_given:
-        answer(
-            arguments, properties, chosen, None, {"time_limit": time_limit, "minimize": minimize}
-        )
+        others = {**gates.given, "time_limit": time_limit, "minimize": minimize}
+        answer(arguments, properties, chosen, None, others)
         return
     properties.require_none()
     arguments = arguments.with_example()
     limit = math.inf if time_limit is None else time_limit
-    run_command(arguments, chosen, limit, minimize=minimize or arguments.eps is None)
+    run_command(arguments, gates, chosen, limit, minimize=minimize or arguments.eps is None)

@@ -6,6 +6,7 @@ import math
 from typing import Annotated
 
 from onnx_lippa.attacks import make_attack
+from onnx_lippa.cli.gates import GateOptions
 from onnx_lippa.cli.options import METHOD, Arguments, Properties, option, spread
 from onnx_lippa.cli.property import answer
 from onnx_lippa.cli.run import run_command
@@ -18,6 +19,7 @@ from onnx_lippa.runs.audit import Audit
 def audit(
     arguments: Arguments,
     properties: Properties,
+    gates: GateOptions,
     budget: Annotated[
         float | None,
         option(
@@ -47,7 +49,7 @@ def audit(
     """
     attack = make_attack(method)
     if properties.are_given:
-        others = {"time_limit": time_limit, "budget": budget}
+        others = {**gates.given, "time_limit": time_limit, "budget": budget}
         answer(arguments, properties, attack, BranchAndBound(), others)
         return
     properties.require_none()
@@ -55,4 +57,4 @@ def audit(
     if arguments.eps is None:
         raise InputError("there is no --eps: give the radius to audit")
     chosen = Audit(attack, budget=math.inf if budget is None else budget)
-    run_command(arguments, chosen, 60.0 if time_limit is None else time_limit)
+    run_command(arguments, gates, chosen, 60.0 if time_limit is None else time_limit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from onnx_lippa.attacks import Lippa
+from onnx_lippa.cli.gates import GateOptions
 from onnx_lippa.cli.options import METHOD, Arguments, Properties, option, spread
 from onnx_lippa.cli.property import answer
 from onnx_lippa.cli.run import run_command
@@ -17,6 +18,7 @@ from onnx_lippa.proofs import make_proof
 def certify(
     arguments: Arguments,
     properties: Properties,
+    gates: GateOptions,
     method: Annotated[
         str,
         option(
@@ -43,10 +45,10 @@ def certify(
     """
     wanted = make_proof(method, solver)
     if properties.are_given:
-        answer(arguments, properties, Lippa(), wanted, {"time_limit": time_limit})
+        answer(arguments, properties, Lippa(), wanted, {**gates.given, "time_limit": time_limit})
         return
     properties.require_none()
     arguments = arguments.with_example()
     if arguments.eps is None:
         raise InputError("there is no --eps: give the radius within which to prove")
-    run_command(arguments, wanted, 60.0 if time_limit is None else time_limit)
+    run_command(arguments, gates, wanted, 60.0 if time_limit is None else time_limit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
+from onnx_lippa.cli.gates import GateOptions
 from onnx_lippa.cli.options import BALL, METHOD, Arguments, ModelPath, option, spread
 from onnx_lippa.cli.run import run_command
 from onnx_lippa.cli.tables import distance_table
@@ -28,6 +29,7 @@ class DistanceArguments(Arguments):
 @spread
 def distance(
     arguments: DistanceArguments,
+    gates: GateOptions,
     time_limit: Annotated[
         float,
         option(METHOD, "Time limit of MIP and branch and bound per input, in seconds."),
@@ -41,4 +43,4 @@ def distance(
     if arguments.eps is not None and "," in arguments.eps:
         raise InputError(f"--eps {arguments.eps} is a list: give one largest distance, or none")
     method = Distance(solver=solver)
-    run_command(arguments, method, time_limit, minimize=True, per_input=distance_table)
+    run_command(arguments, gates, method, time_limit, minimize=True, per_input=distance_table)

@@ -27,7 +27,8 @@ PROPERTY: Final = "VNN-LIB properties"
 INPUTS: Final = "Inputs"
 RUN: Final = "Run"
 MODEL: Final = "Model"
-PANELS: Final = (BALL, METHOD, PROPERTY, INPUTS, RUN, MODEL)
+GATES: Final = "Gates and reports"
+PANELS: Final = (BALL, METHOD, PROPERTY, INPUTS, RUN, GATES, MODEL)
 """The panels of a help text, in its order."""
 
 

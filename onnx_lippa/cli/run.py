@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable
 
-import typer
 from rich.console import Console
 from rich.table import Table
 
+from onnx_lippa.cli.gates import GateOptions
 from onnx_lippa.cli.options import Arguments
 from onnx_lippa.cli.tables import SHOWN, LiveProgress, curve_table, model_line, summary_table
 from onnx_lippa.cli.terminal import console
@@ -18,6 +17,7 @@ from onnx_lippa.cli.values import features_from, radii_from, values_from
 from onnx_lippa.errors import InputError
 from onnx_lippa.method import Method
 from onnx_lippa.onnx_io import load
+from onnx_lippa.runs.finished import RunSource
 from onnx_lippa.runs.inputs import read_inputs
 from onnx_lippa.runs.results import InterruptedRun, Results
 from onnx_lippa.runs.session import Task, run, run_curve
@@ -28,6 +28,7 @@ from onnx_lippa.state import Budget
 
 def run_command(
     arguments: Arguments,
+    gates: GateOptions,
     method: Method,
     time_limit: float = math.inf,
     *,
@@ -38,6 +39,7 @@ def run_command(
 
     Args:
         arguments: the common arguments.
+        gates: conditions on the run, and files of reports.
         method: what is done with the inputs.
         time_limit: seconds for each input.
         minimize: whether the nearest adversarial example is sought.
@@ -45,11 +47,13 @@ def run_command(
 
     Raises:
         LippaError: something that cannot be used.
+        typer.Exit: a gate failed.
     """
     started, budget = time.monotonic(), Budget(time_limit, arguments.seed)
     if arguments.model is None:
         raise InputError("there is no MODEL: give the path of an ONNX file, or --example")
     terminal = console(quiet=arguments.quiet or arguments.as_json)
+    wanted = gates.read()
     radii = radii_from(arguments.eps)
     norm, targets = get_norm(arguments.norm), Targets.parse(arguments.targets)
     low = values_from("--lower", arguments.lower)
@@ -71,6 +75,7 @@ def run_command(
         )
         for eps in radii
     ]  # fmt: skip
+    wanted.gates.require_radii([one.features.eps for one in specifications])
     terminal.print(model_line(loaded), highlight=False, soft_wrap=True)
     for note in loaded.network.notes:
         terminal.print(f"note: {note}", highlight=False, soft_wrap=True)
@@ -84,21 +89,23 @@ def run_command(
     task = Task(loaded, inputs, method, budget, workers, (progress.hear,), started)
     try:
         if len(radii) == 1:
-            results = run(task, specifications[0], out)
+            source: RunSource
+            source = results = run(task, specifications[0], out)
             if per_input is not None:
                 print_first(terminal, per_input(results), len(results), "--out DIR")
             terminal.print(summary_table(results.figures))
-            printed: object = results.figures.as_json()
+            printed = results.figures.as_json()
         else:
-            curve = run_curve(task, specifications, out, [str(eps) for eps in radii])
+            source = curve = run_curve(task, specifications, out, [str(eps) for eps in radii])
             terminal.print(curve_table([one.figures for one in curve]))
             printed = {"curve": [one.figures.as_json() for one in curve]}
-    except InterruptedRun:
+    except InterruptedRun as interrupt:
         done = 0 if progress.results is None else len(progress.results)
         kept = "" if out is None else ", kept on disk: the same command continues"
         console(stderr=True, soft_wrap=True).print(
             f"interrupted: {done} of {len(inputs.indices)} inputs are done{kept}", highlight=False
         )
+        wanted.report(interrupt.results, out)
         raise
     except InputError:
         if len(radii) == 1 and progress.results is not None:
@@ -108,8 +115,7 @@ def run_command(
     if out is not None:
         check = f"check with: onnx-lippa replay {out}"
         terminal.print(f"written to {out}; {check}", highlight=False, soft_wrap=True)
-    if arguments.as_json:
-        typer.echo(json.dumps(printed, indent=2))
+    wanted.end(source, printed if arguments.as_json else None, out)
 
 
 def print_first(terminal: Console, table: Table, count: int, option: str) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, TypeAlias, final
 from zipfile import ZipFile
 
 import numpy as np
@@ -20,7 +20,7 @@ from onnx_lippa.runs.files import explain_read_errors
 from onnx_lippa.runs.folder import ADVERSARIALS, AGAIN, SUMMARY, read_stored_results
 from onnx_lippa.runs.identity import RUN, Identity, read_run
 from onnx_lippa.runs.record import Record
-from onnx_lippa.runs.results import Results
+from onnx_lippa.runs.results import Curve, Results
 from onnx_lippa.runs.summary import complete
 from onnx_lippa.witness import Witness
 
@@ -40,6 +40,7 @@ class FinishedRun:
         input_shape: shape of one input.
         are_labelled: whether the data has labels, or the model's own predictions are taken; None
             if the data is not found.
+        groups: the group of each record; None where the inputs have none.
     """
 
     name: str
@@ -50,6 +51,7 @@ class FinishedRun:
     clean: Floats | None
     input_shape: Shape
     are_labelled: bool | None = None
+    groups: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, results: Results) -> FinishedRun:
@@ -114,6 +116,25 @@ def read_runs(folder: str | Path) -> tuple[FinishedRun, ...]:
     names = () if (folder / RUN).exists() else list_radius_folders(folder)
     runs = [FinishedRun.read(folder / name) for name in names] or [FinishedRun.read(folder)]
     return tuple(sorted(runs, key=lambda run: run.identity.features.eps or 0.0))
+
+
+RunSource: TypeAlias = Results | Curve | str | Path
+"""Where finished runs are: results in memory, or the folder of a run or of a curve."""
+
+
+def take_runs(source: RunSource) -> tuple[FinishedRun, ...]:
+    """The run of a source, or those of a curve, by ascending radius.
+
+    Raises:
+        InputError: a folder holds no run, or one that has not ended.
+        DamagedFolderError: a file is damaged.
+    """
+    if isinstance(source, Results):
+        return (FinishedRun.of(source),)
+    if isinstance(source, Curve):
+        runs = [FinishedRun.of(results) for results in source]
+        return tuple(sorted(runs, key=lambda run: run.identity.features.eps or 0.0))
+    return read_runs(source)
 
 
 def _read_input_type(path: Path) -> tuple[Shape, np.dtype[np.floating[Any]]]:

@@ -1,0 +1,106 @@
+"""``onnx_lippa.check``, ``diff`` and ``write_reports``: what a pipeline does with finished runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from onnx_lippa.errors import InputError
+from onnx_lippa.gates.comparison import Comparison, compare
+from onnx_lippa.gates.gates import Gates
+from onnx_lippa.gates.outcome import Check
+from onnx_lippa.reports import table
+from onnx_lippa.runs.finished import RunSource, take_runs
+
+
+def check(
+    run: RunSource,
+    *,
+    fail_over: Sequence[str] | str = (),
+    fail_under: Sequence[str] | str = (),
+    fail_on_unknown: bool = False,
+    against: RunSource | None = None,
+    groups: Sequence[str] | None = None,
+) -> Check:
+    """Holds a run against conditions, as the options ``--fail-over`` etc. do.
+
+    A condition is ``[EPS:]QUANTITY[.lower|.upper][@GROUP]=LIMIT``; ``docs/gates.md`` lists the
+    quantities. A run passes where that is certain: ``fail_over`` looks at the upper bound of a
+    quantity and ``fail_under`` at the lower one, unless the condition names a bound.
+
+    Args:
+        run: results, a curve, or the folder of either. A curve is checked at each radius.
+        fail_over: conditions that fail where a quantity is over its limit, such as
+            ``"robust_error=0.10"``.
+        fail_under: conditions that fail where a quantity is under its limit, such as
+            ``"distance.q10=0.02"``.
+        fail_on_unknown: whether an unknown input fails.
+        against: an earlier run that must not be better, input by input (see :func:`diff`).
+        groups: name of the group of each input of the data, which a condition names after ``@``;
+            ``@*`` means each group by itself.
+
+    Returns:
+        The outcomes: ``passed`` says whether all conditions are met, ``failures`` which are not,
+        and ``require()`` raises :class:`GateError` for these.
+
+    Raises:
+        InputError: a condition that is not understood, or has no meaning for this run.
+        DamagedFolderError: a folder is damaged.
+    """
+    old = () if against is None else take_runs(against)
+    gates = Gates.build(fail_over, fail_under, fail_on_unknown, old)
+    runs = take_runs(run)
+    if groups is not None:
+        names = [str(group) for group in groups]
+        for one in runs:
+            if max(one.identity.indices) >= len(names):
+                raise InputError(
+                    f"there are {len(names)} groups, and the data has at least "
+                    f"{max(one.identity.indices) + 1} inputs: give a name for each input"
+                )
+        runs = tuple(
+            replace(one, groups=tuple(names[record.index] for record in one.records))
+            for one in runs
+        )
+    return gates.check(runs)
+
+
+def diff(old: RunSource, new: RunSource) -> Comparison:
+    """Compares two runs of one specification, input by input, as ``onnx-lippa diff`` does.
+
+    An input is worse if its verdict is (robust, unknown, adversarial, misclassified is the order),
+    if it has no result any more, or, where both runs minimise distances, if its witness is nearer
+    or less is proven by more than 1 %. What was known of the same model file still holds.
+
+    Args:
+        old: results, a curve, or the folder of either.
+        new: the same of the run that is held against it.
+
+    Returns:
+        The changes, one for each input and radius; ``worse`` and ``better`` select some, and
+        ``summary()`` reads like the command.
+
+    Raises:
+        InputError: the runs differ in what was asked, or have no input in common.
+        DamagedFolderError: a folder is damaged.
+    """
+    return compare(take_runs(old), take_runs(new))
+
+
+def write_reports(
+    run: RunSource, formats: Mapping[str, str | Path], check: Check | None = None
+) -> None:
+    """Writes reports of a run, as ``--format junit=FILE`` does.
+
+    Args:
+        run: results, a curve, or the folder of either.
+        formats: the file of each format: ``{"junit": "results.xml", "sarif": "results.sarif"}``.
+        check: what :func:`check` found, which decides what counts as a failure; None counts every
+            broken input.
+
+    Raises:
+        InputError: an unknown format, or a file that cannot be written.
+        DamagedFolderError: a folder is damaged.
+    """
+    table.write_reports(take_runs(run), formats, check)

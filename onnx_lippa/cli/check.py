@@ -1,0 +1,36 @@
+"""``onnx-lippa check``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from onnx_lippa.cli.gates import GateOptions, end
+from onnx_lippa.cli.options import RUN, option, spread
+from onnx_lippa.cli.terminal import echo
+
+
+@spread
+def check(
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The --out folder of a run or of a curve.")
+    ],
+    gates: GateOptions,
+    quiet: Annotated[bool, option(RUN, "Print nothing but failed gates.", "--quiet")] = False,
+    as_json: Annotated[bool, option(RUN, "Print the outcomes as JSON.", "--json")] = False,
+) -> None:
+    """Hold a finished run against conditions, and write reports of it.
+
+    Exits with code 4 if a condition is not met.
+    """
+    found = gates.read().check(folder, folder)
+    if as_json:
+        typer.echo(json.dumps([one.as_json() for one in found.outcomes], indent=2))
+    elif not quiet:
+        for outcome in found.outcomes:
+            if outcome.passed:
+                echo(f"passed: {outcome.sentence}")
+    end(found)

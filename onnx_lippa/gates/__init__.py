@@ -1,0 +1,1 @@
+"""Gates: conditions that a finished run must meet, and the comparison of two runs."""

@@ -1,0 +1,78 @@
+"""What reports say of runs and inputs, whatever their format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from onnx_lippa.gates.outcome import Check
+from onnx_lippa.runs.finished import FinishedRun
+from onnx_lippa.runs.record import Record
+from onnx_lippa.runs.summary import NORMS
+from onnx_lippa.text import printable
+from onnx_lippa.witness import Verdict
+
+BROKEN = (Verdict.MISCLASSIFIED, Verdict.ADVERSARIAL)
+"""The verdicts of inputs that count as errors."""
+
+
+def model_name(run: FinishedRun) -> str:
+    """The name of the model's file."""
+    return printable(Path(str(run.figures["model"])).name)
+
+
+def method_name(run: FinishedRun) -> str:
+    """What was done, in one word or two: ``audit``, ``attack (lippa)``."""
+    method = printable(run.figures["method"])
+    if method in ("audit", "distance"):
+        return method
+    kind, _, rest = method.partition(" ")
+    return f"certify ({rest})" if kind == "certify" else f"attack ({method})"
+
+
+def ball_name(run: FinishedRun) -> str:
+    """The ball: ``ℓ∞ distance 0.05``."""
+    eps = run.identity.features.eps
+    norm = NORMS.get(run.identity.norm, run.identity.norm)
+    scaled = "" if run.identity.features.scale is None else ", scaled by feature"
+    return f"{norm} distance{'' if eps is None else f' {eps:g}'}{scaled}"
+
+
+def describe_run(run: FinishedRun) -> str:
+    """What was done to which model, on one line."""
+    where = "in" if run.identity.features.eps is None else "within"
+    return f"{method_name(run)} of {model_name(run)} {where} {ball_name(run)}"
+
+
+def describe_error(run: FinishedRun) -> str:
+    """The robust error as an interval."""
+    error = run.figures["robust_error"]
+    lower, upper = error["lower"], error["upper"]
+    return f"{lower:.2%}" if lower == upper else f"{lower:.2%} to {upper:.2%}"
+
+
+def describe_record(record: Record) -> str:
+    """What is known of an input, as a sentence without its index."""
+    if record.verdict is Verdict.ADVERSARIAL:
+        distance = "" if record.distance is None else f" at distance {record.distance:.6g}"
+        return (
+            f"adversarial: class {record.label} becomes {record.target}{distance}, found by "
+            f"{record.found_by.value}, replayed"
+        )
+    if record.verdict is Verdict.MISCLASSIFIED:
+        return f"misclassified: class {record.label} is predicted as {record.prediction}"
+    if record.verdict is Verdict.ROBUST:
+        return f"robust: proven by {record.proved_by.value}"
+    reason = f" ({printable(record.reason)})" if record.reason else ""
+    return f"unknown: neither broken nor proven{reason}"
+
+
+def is_failure(record: Record, place: int, check: Check) -> bool:
+    """Whether an input fails: gates decide where there are any, else its verdict."""
+    if not check.outcomes:
+        return record.verdict in BROKEN
+    return any(one.place == place and record.index in one.inputs for one in check.failures)
+
+
+def replay_hint(run: FinishedRun) -> str:
+    """How to check the witnesses; empty for results in memory."""
+    return f"onnx-lippa replay {run.name}" if run.name else ""
