@@ -146,7 +146,8 @@ def test_diff(weeks):
     assert worse.code == 4
     assert worse.out.splitlines() == [
         "2 inputs, another model: 1 worse, 1 same",
-        "worse: input 1 at eps 0.1: robust, now adversarial at distance 0.0902591 (class 1 becomes 0)",
+        "worse: input 1 at eps 0.1: robust, now adversarial at distance 0.0902591 (class 1 becomes "
+        "0)",
     ]
     assert worse.err == ""
     better = command("diff", weeks / "new", weeks / "old", "--json")

@@ -9,6 +9,7 @@ import pytest
 from onnx_lippa import GateError, InputError
 from onnx_lippa.gates.gates import Gates
 from onnx_lippa.gates.quantities import QUANTITIES, get_quantity
+from tests.support.paths import ROOT
 from tests.support.runs import made_record, made_run
 
 RUN = made_run("MAARRRRRUU")  # robust error 30% to 50%, clean error 10%
@@ -227,3 +228,9 @@ def test_names():
     assert get_quantity("distance.q2.5").name == "distance.q2.5"
     with pytest.raises(InputError, match="robust_error, clean_error"):
         get_quantity("nothing")
+
+
+def test_the_documentation_lists_every_quantity():
+    page = (ROOT / "docs" / "gates.md").read_text(encoding="utf-8")
+    for name in (*QUANTITIES, "distance.median"):
+        assert f"`{name}`" in page
