@@ -79,6 +79,7 @@ ONLY_IN = {
     "google": "onnx_io",
     "ortools": "lp",
     "clarabel": "lp",
+    "pytest": "pytest_plugin.py",
     "typer": "cli",
     "rich": "cli",
     "art": "compat",

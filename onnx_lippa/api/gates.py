@@ -11,7 +11,7 @@ from onnx_lippa.gates.comparison import Comparison, compare
 from onnx_lippa.gates.gates import Gates
 from onnx_lippa.gates.outcome import Check
 from onnx_lippa.reports import table
-from onnx_lippa.runs.finished import RunSource, take_runs
+from onnx_lippa.runs.finished import FinishedRun, RunSource, take_runs
 
 
 def check(
@@ -38,7 +38,7 @@ def check(
         fail_on_unknown: whether an unknown input fails.
         against: an earlier run that must not be better, input by input (see :func:`diff`).
         groups: name of the group of each input of the data, which a condition names after ``@``;
-            ``@*`` means each group by itself.
+            ``@*`` means each group by itself. None takes the groups of the data.
 
     Returns:
         The outcomes: ``passed`` says whether all conditions are met, ``failures`` which are not,
@@ -53,17 +53,19 @@ def check(
     runs = take_runs(run)
     if groups is not None:
         names = [str(group) for group in groups]
-        for one in runs:
-            if max(one.identity.indices) >= len(names):
-                raise InputError(
-                    f"there are {len(names)} groups, and the data has at least "
-                    f"{max(one.identity.indices) + 1} inputs: give a name for each input"
-                )
-        runs = tuple(
-            replace(one, groups=tuple(names[record.index] for record in one.records))
-            for one in runs
-        )
+        runs = tuple(_regroup(one, names) for one in runs)
     return gates.check(runs)
+
+
+def _regroup(run: FinishedRun, groups: Sequence[str]) -> FinishedRun:
+    last = max(run.identity.indices)
+    if last >= len(groups):
+        raise InputError(
+            f"there are {len(groups)} groups, and the data has at least {last + 1} inputs: give a "
+            "name for each input"
+        )
+    records = tuple(replace(record, group=groups[record.index]) for record in run.records)
+    return replace(run, records=records)
 
 
 def diff(old: RunSource, new: RunSource) -> Comparison:

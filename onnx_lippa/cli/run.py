@@ -75,7 +75,6 @@ def run_command(
         )
         for eps in radii
     ]  # fmt: skip
-    wanted.gates.require_radii([one.features.eps for one in specifications])
     terminal.print(model_line(loaded), highlight=False, soft_wrap=True)
     for note in loaded.network.notes:
         terminal.print(f"note: {note}", highlight=False, soft_wrap=True)
@@ -83,6 +82,7 @@ def run_command(
     inputs = read_inputs(
         loaded, arguments.data, arguments.first, arguments.indices, features, arguments.seed
     )
+    wanted.gates.require([one.features.eps for one in specifications], inputs.groups)
     if inputs.note:
         terminal.print(inputs.note, highlight=False, soft_wrap=True)
     out, progress = arguments.out, LiveProgress(terminal)

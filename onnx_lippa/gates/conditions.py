@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, final
@@ -195,15 +195,22 @@ def _split_groups(
         raise InputError(f"the run has no result, so {condition} has no meaning: run it again")
     if not wanted:
         return [("", run.records)]
-    if run.groups is None:
+    members: dict[str, list[Record]] = {}
+    for record in run.records:
+        members.setdefault(record.group, []).append(record)
+    require_group(wanted, members, condition)
+    names = sorted(filter(None, members)) if wanted == ANY_GROUP else [wanted]
+    return [(name, tuple(members[name])) for name in names]
+
+
+def require_group(wanted: str, known: Iterable[str], condition: str) -> None:
+    """Raises InputError if a condition names a group that no input belongs to."""
+    names = sorted(set(known) - {""})
+    if not wanted or wanted in names or (wanted == ANY_GROUP and names):
+        return
+    if not names:
         raise InputError(
             f"{condition} names a group, and the inputs have none: give groups, or leave out "
             f"@{wanted}"
         )
-    members: dict[str, list[Record]] = {}
-    for group, record in zip(run.groups, run.records, strict=True):
-        members.setdefault(group, []).append(record)
-    names = sorted(members) if wanted == ANY_GROUP else [wanted]
-    if wanted != ANY_GROUP and wanted not in members:
-        raise InputError(f"there is no group '{wanted}': give one of {listed(sorted(members))}")
-    return [(name, tuple(members[name])) for name in names]
+    raise InputError(f"there is no group '{wanted}': give one of {listed(names)}")

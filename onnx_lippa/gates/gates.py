@@ -8,7 +8,7 @@ from typing import Final, final
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.gates.comparison import compare
-from onnx_lippa.gates.conditions import Condition, Side
+from onnx_lippa.gates.conditions import Condition, Side, require_group
 from onnx_lippa.gates.outcome import Check, GateOutcome
 from onnx_lippa.runs.finished import FinishedRun
 from onnx_lippa.witness import Verdict
@@ -65,7 +65,7 @@ class Gates:
         """
         if not self.are_given:
             return Check(())
-        self.require_radii([run.identity.features.eps for run in runs])
+        self._require_radii([run.identity.features.eps for run in runs])
         outcomes: list[GateOutcome] = []
         for place, run in enumerate(runs):
             own = [one for gate in self.conditions for one in gate.check(run, place)]
@@ -83,12 +83,22 @@ class Gates:
             outcomes += _check_against(self.against, runs)
         return Check(tuple(outcomes))
 
-    def require_radii(self, radii: Sequence[float | None]) -> None:
-        """Looks whether the conditions have a meaning at these radii, before or after a run.
+    def require(self, radii: Sequence[float | None], groups: Sequence[str] | None) -> None:
+        """Looks before a run whether the conditions have a meaning for it.
+
+        Args:
+            radii: its radii.
+            groups: the group of each input; None where they have none.
 
         Raises:
-            InputError: one has none.
+            InputError: a condition has none.
         """
+        self._require_radii(radii)
+        for condition in self.conditions:
+            require_group(condition.group, groups or (), str(condition))
+
+    def _require_radii(self, radii: Sequence[float | None]) -> None:
+        """Raises InputError for a condition that has no meaning at these radii."""
         for condition in self.conditions:
             if condition.eps is not None and condition.eps not in radii:
                 raise InputError(

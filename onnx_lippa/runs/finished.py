@@ -40,7 +40,6 @@ class FinishedRun:
         input_shape: shape of one input.
         are_labelled: whether the data has labels, or the model's own predictions are taken; None
             if the data is not found.
-        groups: the group of each record; None where the inputs have none.
     """
 
     name: str
@@ -51,7 +50,6 @@ class FinishedRun:
     clean: Floats | None
     input_shape: Shape
     are_labelled: bool | None = None
-    groups: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, results: Results) -> FinishedRun:

@@ -57,6 +57,9 @@ def made_run(
     """A run with a verdict for each letter: M, A, R, U."""
     if records is None:
         records = [made_record(index, letter) for index, letter in enumerate(letters)]
+    if groups is not None:
+        pairs = zip(records, groups, strict=True)
+        records = [replace(record, group=group) for record, group in pairs]
     n = len(records)
     counts = {verdict.value: sum(one.verdict is verdict for one in records) for verdict in Verdict}
     wrong, broken = counts["misclassified"], counts["adversarial"]
@@ -87,5 +90,4 @@ def made_run(
     clean = np.array([[float(one.index), 0.5] for one in records], dtype=np.float32)
     return FinishedRun(
         name, identity, figures, tuple(records), {}, clean, (2,),
-        groups=None if groups is None else tuple(groups),
     )  # fmt: skip
