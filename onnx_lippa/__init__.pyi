@@ -28,6 +28,7 @@ from .attacks import Lippa as Lippa
 from .attacks import LippaMip as LippaMip
 from .attacks import Pgd as Pgd
 from .data.example import load_example as load_example
+from .data import DataOptions as DataOptions
 from .errors import ContradictionError as ContradictionError
 from .errors import FalseClaimError as FalseClaimError
 from .errors import GateError as GateError
@@ -43,6 +44,7 @@ from .method import Finished as Finished
 from .method import Improved as Improved
 from .onnx_io import LoadLimits as LoadLimits
 from .onnx_io import Model as Model
+from .onnx_io import Preprocess as Preprocess
 from .onnx_io import inspect as inspect
 from .onnx_io import load as load
 from .proofs import BranchAndBound as BranchAndBound

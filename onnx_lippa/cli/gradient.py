@@ -8,6 +8,7 @@ from typing import Annotated
 from onnx_lippa.api.models import gradient as write
 from onnx_lippa.cli.options import RUN, Interface, ModelPath, option, spread
 from onnx_lippa.cli.terminal import echo
+from onnx_lippa.cli.values import preprocess_from
 from onnx_lippa.onnx_io import load
 
 
@@ -24,7 +25,10 @@ def gradient(
     ] = None,
 ) -> None:
     """Write the gradient as an ONNX graph: inputs x and v, outputs logits and J(x)ᵀ v."""
-    loaded = load(model, output=interface.output, limits=interface.limits)
+    loaded = load(
+        model, output=interface.output, limits=interface.limits,
+        preprocess=preprocess_from(interface.preprocess),
+    )  # fmt: skip
     target = write(loaded, out)
     shape = ", ".join(map(str, loaded.network.input_shape))
     k = loaded.network.output_size

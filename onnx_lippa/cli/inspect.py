@@ -9,6 +9,7 @@ from rich.table import Table
 from onnx_lippa.arrays import Shape, size
 from onnx_lippa.cli.options import Interface, ModelPath, spread
 from onnx_lippa.cli.terminal import console
+from onnx_lippa.cli.values import preprocess_from
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.network import Network
 from onnx_lippa.onnx_io import inspect as inspect_model
@@ -23,7 +24,8 @@ _LONGEST_NAME: Final = 80
 def inspect(model: ModelPath, interface: Interface) -> None:
     """List the layers of a model, and everything in it that is not supported."""
     limits, output = interface.limits, interface.output
-    found = inspect_model(model, output=output, limits=limits)
+    preprocess = preprocess_from(interface.preprocess)
+    found = inspect_model(model, output=output, limits=limits, preprocess=preprocess)
     terminal = console()
     batch = found.interface.batch.value
     terminal.print(
@@ -38,7 +40,7 @@ def inspect(model: ModelPath, interface: Interface) -> None:
         terminal.print(_layers(found.network))
         for note in found.network.notes:
             terminal.print(f"note: {note}", highlight=False)
-    load(model, output=output, limits=limits)
+    load(model, output=output, limits=limits, preprocess=preprocess)
     terminal.print("agrees with ONNX Runtime on random points of [0, 1]")
 
 

@@ -17,6 +17,7 @@ import typer
 from typer.models import OptionInfo
 
 from onnx_lippa.data.example import EXAMPLE_EPS, EXAMPLE_MODEL
+from onnx_lippa.data import DataOptions
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import LoadLimits
 from onnx_lippa.onnx_io.limits import DEFAULT_MEMORY
@@ -69,6 +70,15 @@ class Interface(Loading):
     """How a model is loaded, and which of its outputs is used."""
 
     output: Annotated[str | None, option(MODEL, "Output to use, if the model has several.")] = None
+    preprocess: Annotated[
+        str | None,
+        option(
+            MODEL,
+            "Done to the inputs before the model takes them: imagenet, or parts such as "
+            "'mean=0.5 std=0.25 scale=255 layout=NHWC channels=BGR'; eps stays in the space of "
+            "the inputs.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,20 +93,43 @@ class Inputs(Interface):
         Path | None,
         typer.Argument(
             metavar="DATA",
-            help="Inputs and labels (.npz, .npy or IDX). Default: the .npz with the model's name; "
-            "if there is none, random inputs from the domain.",
+            help="Inputs and labels: a folder of images, or .npz, .npy, .csv, .parquet, .arrow or "
+            "IDX. Default: the .npz with the model's name; if there is none, random inputs from "
+            "the domain.",
         ),
     ] = None
     first: Annotated[int | None, option(INPUTS, "Only the first N inputs.")] = None
     indices: Annotated[str | None, option(INPUTS, "Only the inputs at these indices: 0,5,7.")] = (
         None
     )
+    label: Annotated[
+        str | None, option(INPUTS, "Column with the labels. Default: label, y, target or class.")
+    ] = None
+    groups: Annotated[
+        str | None, option(INPUTS, "Column with the group of each input, for figures per group.")
+    ] = None
+    features: Annotated[
+        str | None,
+        option(INPUTS, "Columns that are features, or their names: age,income. Default: all."),
+    ] = None
+    categorical: Annotated[
+        str | None,
+        option(INPUTS, "Columns of text that are features and keep their values: city,trade."),
+    ] = None
+    classes: Annotated[
+        str | None,
+        option(INPUTS, "Names of the classes, by number: cat,dog. Default: the model's, or sorted."),
+    ] = None
+    resize: Annotated[
+        bool,
+        option(INPUTS, "Resize images to the size that the model takes.", "--resize"),
+    ] = False
     eps: Annotated[
         str | None,
         option(
             BALL,
             "Radius of the ball: a number, a fraction (8/255), a list (0.05,0.1) for a curve over "
-            "radii, or a .npy file with one radius per feature.",
+            "radii, radii by feature ('income=0.1,*=0.02'), or a .npy file with one per feature.",
         ),
     ] = None
     scale: Annotated[
@@ -108,10 +141,34 @@ class Inputs(Interface):
     upper: Annotated[str, option(BALL, "Upper bound of the domain: a number or .npy file.")] = "1"
     fixed: Annotated[
         str | None,
-        option(BALL, "Features that keep their clean values: a list (0,3,7) or a mask (.npy)."),
+        option(
+            BALL, "Features that keep their clean values: a list (0,3,7 or age,sex) or a mask (.npy)."
+        ),
+    ] = None
+    only_up: Annotated[
+        str | None, option(BALL, "Features that may only rise, as with --fixed.")
+    ] = None
+    only_down: Annotated[
+        str | None, option(BALL, "Features that may only fall, as with --fixed.")
     ] = None
     seed: Annotated[int, option(RUN, "Random seed.")] = 0
     quiet: Annotated[bool, option(RUN, "Print nothing but errors.", "--quiet")] = False
+
+    @property
+    def data_options(self) -> DataOptions:
+        """How the data is read.
+
+        Raises:
+            InputError: a name is given twice.
+        """
+        return DataOptions(
+            label=self.label, groups=self.groups, categorical=_names(self.categorical) or (),
+            resize=self.resize, classes=_names(self.classes), features=_names(self.features),
+        )  # fmt: skip
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(","))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,8 +180,8 @@ class BallInputs(Inputs):
         str | None,
         option(
             BALL,
-            "Radius of the ball: a number, a fraction (8/255), or a .npy file with one radius per "
-            "feature.",
+            "Radius of the ball: a number, a fraction (8/255), radii by feature "
+            "('income=0.1,*=0.02'), or a .npy file with one per feature.",
         ),
     ] = None
 
@@ -140,8 +197,8 @@ class Arguments(Inputs):
         str,
         option(
             BALL,
-            "Step between the values of a feature (1/255; 0: continuous), or a .npy file with one "
-            "step per feature.",
+            "Step between the values of a feature (1/255; 0: continuous), steps by feature "
+            "('rooms=1'), or a .npy file with one per feature.",
         ),
     ] = "0"
     workers: Annotated[

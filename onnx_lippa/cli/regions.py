@@ -27,11 +27,11 @@ from onnx_lippa.cli.options import (
 from onnx_lippa.cli.run import print_first
 from onnx_lippa.cli.tables import SHOWN, model_line
 from onnx_lippa.cli.terminal import console
-from onnx_lippa.cli.values import features_from, values_from
+from onnx_lippa.cli.values import bounds_from, features_from, preprocess_from
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import load
 from onnx_lippa.runs.files import replace_file
-from onnx_lippa.runs.inputs import read_inputs
+from onnx_lippa.runs.inputs import open_inputs
 from onnx_lippa.runs.summary import NORMS
 from onnx_lippa.spec import get_norm
 
@@ -70,17 +70,22 @@ def regions(
     if out is not None and not out.parent.is_dir():
         raise InputError(f"cannot write {out}: there is no folder {out.parent}")
     wanted, method = get_norm(inputs.norm), bounds_named(bounds)
+    low, high = bounds_from(inputs)
     loaded = load(
         inputs.model,
         output=inputs.output,
-        lower=values_from("--lower", inputs.lower),
-        upper=values_from("--upper", inputs.upper),
+        lower=low,
+        upper=high,
         limits=inputs.limits,
+        preprocess=preprocess_from(inputs.preprocess),
     )
     network = loaded.network
-    features = features_from(inputs, network.input_size, inputs.eps)
+    opened = open_inputs(
+        loaded, inputs.data, inputs.first, inputs.indices, inputs.seed, inputs.data_options
+    )
+    features = features_from(inputs, opened, inputs.eps)
     terminal.print(model_line(loaded), highlight=False, soft_wrap=True)
-    chosen = read_inputs(loaded, inputs.data, inputs.first, inputs.indices, features, inputs.seed)
+    chosen = opened.check(features)
     if chosen.note:
         terminal.print(chosen.note, highlight=False, soft_wrap=True)
     sets = [features.input_set(x, wanted) for x in chosen.inputs[:]]

@@ -13,12 +13,12 @@ from onnx_lippa.cli.gates import GateOptions
 from onnx_lippa.cli.options import Arguments
 from onnx_lippa.cli.tables import SHOWN, LiveProgress, curve_table, model_line, summary_table
 from onnx_lippa.cli.terminal import console
-from onnx_lippa.cli.values import features_from, radii_from, values_from
+from onnx_lippa.cli.values import bounds_from, features_from, preprocess_from, radii_from
 from onnx_lippa.errors import InputError
 from onnx_lippa.method import Method
 from onnx_lippa.onnx_io import load
 from onnx_lippa.runs.finished import RunSource
-from onnx_lippa.runs.inputs import read_inputs
+from onnx_lippa.runs.inputs import open_inputs
 from onnx_lippa.runs.results import InterruptedRun, Results
 from onnx_lippa.runs.session import Task, run, run_curve
 from onnx_lippa.runs.workers import count_workers
@@ -56,21 +56,26 @@ def run_command(
     wanted = gates.read()
     radii = radii_from(arguments.eps)
     norm, targets = get_norm(arguments.norm), Targets.parse(arguments.targets)
-    low = values_from("--lower", arguments.lower)
-    high = values_from("--upper", arguments.upper)
+    low, high = bounds_from(arguments)
+    preprocess = preprocess_from(arguments.preprocess)
     loaded = load(
         arguments.model,
         output=arguments.output,
         lower=low,
         upper=high,
         limits=arguments.limits,
+        preprocess=preprocess,
     )
     loaded.require_classes()
     workers = count_workers(arguments.workers)
+    opened = open_inputs(
+        loaded, arguments.data, arguments.first, arguments.indices, arguments.seed,
+        arguments.data_options,
+    )  # fmt: skip
     specifications = [
         Specification(
             norm,
-            features_from(arguments, loaded.network.input_size, eps, arguments.grid),
+            features_from(arguments, opened, eps, arguments.grid),
             targets, minimize,
         )
         for eps in radii
@@ -78,10 +83,7 @@ def run_command(
     terminal.print(model_line(loaded), highlight=False, soft_wrap=True)
     for note in loaded.network.notes:
         terminal.print(f"note: {note}", highlight=False, soft_wrap=True)
-    features = specifications[0].features
-    inputs = read_inputs(
-        loaded, arguments.data, arguments.first, arguments.indices, features, arguments.seed
-    )
+    inputs = opened.check(specifications[0].features)
     wanted.gates.require([one.features.eps for one in specifications], inputs.groups)
     if inputs.note:
         terminal.print(inputs.note, highlight=False, soft_wrap=True)

@@ -1,14 +1,15 @@
-"""How values of options are read: numbers, fractions, lists, and files of arrays."""
+"""Values of options: numbers, fractions, numbers by the names of features, lists and files."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from zipfile import ZipFile, is_zipfile
 
 import numpy as np
-import numpy.typing as npt
 
 from onnx_lippa.arrays import AnyArray
 from onnx_lippa.cli.options import Inputs
@@ -16,34 +17,45 @@ from onnx_lippa.data.files import open_file, require_file
 from onnx_lippa.data.npy import read_npy
 from onnx_lippa.data.npz import read_member
 from onnx_lippa.errors import InputError
+from onnx_lippa.onnx_io import Preprocess
+from onnx_lippa.onnx_io.preprocess import NAMED
+from onnx_lippa.runs.inputs import OpenedInputs
 from onnx_lippa.spec import InputSpecification
+from onnx_lippa.spec.input_specification import Amounts
 from onnx_lippa.text import listed
 
 _FRACTION: Final = re.compile(r"\s*([^/\s]+)\s*/\s*([^/\s]+)\s*")
 _SUFFIXES: Final = (".npy", ".npz")
 
 
-def features_from(inputs: Inputs, d: int, eps: str | None, grid: str = "0") -> InputSpecification:
+def features_from(
+    inputs: Inputs, opened: OpenedInputs, eps: str | None, grid: str = "0"
+) -> InputSpecification:
     """The inputs allowed around any clean input, as the options state them.
 
     Args:
         inputs: the options.
-        d: number of features.
+        opened: the clean inputs, which know the names of features.
         eps: the radius, one of the list that the option may hold.
         grid: the step of the grid.
 
     Raises:
         InputError: an option that is not understood, or does not fit the model.
     """
-    return InputSpecification.build(
+    names, d = opened.features, opened.model.network.input_size
+    specification = InputSpecification.build(
         d,
         lower=values_from("--lower", inputs.lower),
         upper=values_from("--upper", inputs.upper),
         eps=None if eps is None else values_from("--eps", eps),
-        fixed=None if inputs.fixed is None else fixed_from(inputs.fixed),
+        fixed=_chosen("--fixed", inputs.fixed),
+        only_up=_chosen("--only-up", inputs.only_up),
+        only_down=_chosen("--only-down", inputs.only_down),
+        names=names,
         grid=values_from("--grid", grid),
         scale=None if inputs.scale is None else values_from("--scale", inputs.scale),
     )
+    return opened.hold_categorical(specification)
 
 
 def radii_from(eps: str | None) -> list[str | None]:
@@ -52,7 +64,7 @@ def radii_from(eps: str | None) -> list[str | None]:
     Raises:
         InputError: a list that holds anything but different numbers.
     """
-    if eps is None or "," not in eps:
+    if eps is None or "," not in eps or "=" in eps:
         return [eps]
     radii: list[str | None] = [part.strip() for part in eps.split(",")]
     numbers = [_number(part or "") for part in radii]
@@ -64,8 +76,8 @@ def radii_from(eps: str | None) -> list[str | None]:
     return radii
 
 
-def values_from(option: str, text: str) -> npt.ArrayLike:
-    """A number, a fraction like 1/255, or the array of a file.
+def values_from(option: str, text: str) -> Amounts:
+    """A number, a fraction like 1/255, numbers by name, or the array of a file.
 
     Raises:
         InputError: none of these.
@@ -73,32 +85,116 @@ def values_from(option: str, text: str) -> npt.ArrayLike:
     number = _number(text)
     if number is not None:
         return number
+    if "=" in text:
+        return _by_name(option, text)
     if Path(text).suffix.lower() not in _SUFFIXES:
         raise InputError(
-            f"{option} {text!r} is not understood: give a number, a fraction like 1/255, or a "
-            ".npy or .npz file with one number for each feature"
+            f"{option} {text!r} is not understood: give a number, a fraction like 1/255, numbers "
+            "by feature like age=1,*=0, or a .npy or .npz file with one number for each feature"
         )
     return _array(option, Path(text))
 
 
-def fixed_from(text: str) -> list[int] | AnyArray:
-    """A list of features like 0,3,7, or the mask of a file.
+def bounds_from(inputs: Inputs) -> tuple[Amounts, Amounts]:
+    """Bounds of the domain from which the points of a model's check are drawn.
+
+    Where bounds are given by the names of features, which are not known before the model is
+    loaded, all of them bound each feature of the check.
+    """
+    bounds: list[Amounts] = []
+    for option, text, rest, reduce in (
+        ("--lower", inputs.lower, 0.0, min), ("--upper", inputs.upper, 1.0, max),
+    ):  # fmt: skip
+        value = values_from(option, text)
+        if isinstance(value, Mapping):
+            value = reduce(rest, *value.values()) if "*" not in value else reduce(value.values())
+        bounds.append(value)
+    return bounds[0], bounds[1]
+
+
+def _by_name(option: str, text: str) -> dict[str, float]:
+    """Numbers by the names of features, like income=0.1,*=0.02."""
+    numbers = {}
+    for part in text.split(","):
+        name, _, value = part.rpartition("=")
+        number = _number(value)
+        if not name.strip() or number is None:
+            raise InputError(
+                f"{option} {text!r} is not understood at {part.strip()!r}: give numbers by "
+                "feature, as in income=0.1,*=0.02"
+            )
+        if name.strip() in numbers:
+            raise InputError(f"{option} names {name.strip()!r} twice: give each feature once")
+        numbers[name.strip()] = number
+    return numbers
+
+
+def preprocess_from(text: str | None) -> Preprocess | None:
+    """A preprocessing by name, in parts like mean=0.5 std=0.25, or a name and parts.
+
+    Raises:
+        InputError: it is not understood.
+    """
+    if text is None:
+        return None
+    words, parts = text.replace(";", " ").split(), {}
+    base = Preprocess()
+    if words and words[0] in NAMED:
+        base = NAMED[words.pop(0)]
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or name in parts or name not in _PARTS:
+            raise InputError(
+                f"--preprocess {text!r} is not understood at {word!r}: give {', '.join(NAMED)}, or "
+                f"parts as in 'mean=0.5 std=0.25'; the parts are {', '.join(_PARTS)}"
+            )
+        parts[name] = _part(text, name, value)
+    return replace(base, **parts)
+
+
+_PARTS: Final = ("mean", "std", "scale", "layout", "channels")
+
+
+def _part(text: str, name: str, value: str) -> Any:  # noqa: ANN401
+    if name in ("layout", "channels"):
+        return value.upper()
+    if Path(value).suffix.lower() in _SUFFIXES:
+        return tuple(_array("--preprocess", Path(value)).astype(np.float64).ravel().tolist())
+    numbers = [_number(part) for part in value.split(",")]
+    known = [number for number in numbers if number is not None]
+    if len(known) < len(numbers):
+        raise InputError(
+            f"--preprocess {text!r}: {name} is {value!r}; give numbers with commas between them, "
+            "or a .npy file"
+        )
+    return known[0] if len(known) == 1 else tuple(known)
+
+
+def _chosen(option: str, text: str | None) -> Sequence[int] | Sequence[str] | AnyArray | None:
+    return None if text is None else fixed_from(text, option)
+
+
+def fixed_from(text: str, option: str = "--fixed") -> list[int] | list[str] | AnyArray:
+    """A list of features like 0,3,7 or age,sex, or the mask of a file.
 
     Raises:
         InputError: neither.
     """
     if Path(text).suffix.lower() in _SUFFIXES:
-        mask = _array("--fixed", Path(text))
+        mask = _array(option, Path(text))
         if mask.dtype.kind not in "biuf" or not np.all((mask == 0) | (mask == 1)):
-            raise InputError(f"--fixed {text} is no mask: store one 0 or 1 for each feature")
+            raise InputError(f"{option} {text} is no mask: store one 0 or 1 for each feature")
         return mask.astype(np.bool_)
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError as error:
+    parts = [part.strip() for part in text.split(",")]
+    if "" in parts:
         raise InputError(
-            f"--fixed {text!r} is not understood: give a list of features like 0,3,7, or a .npy "
-            "or .npz file with a mask"
-        ) from error
+            f"{option} {text!r} is not understood: give a list of features like 0,3,7 or age,sex, "
+            "or a .npy or .npz file with a mask"
+        )
+    try:
+        return [int(part) for part in parts]
+    except ValueError:
+        return parts
 
 
 def _number(text: str) -> float | None:

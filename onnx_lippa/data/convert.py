@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from onnx_lippa.arrays import FLOAT32, AnyArray, Float64, Floats, InputRows, Integers, Shape, size
 from onnx_lippa.data.files import Stored
+from onnx_lippa.data.labels import require_numbers
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec import Grid, InputSpecification
 
@@ -114,90 +115,8 @@ def to_floats(
     return converted
 
 
-def to_labels(stored: Stored, inputs: int) -> Integers:
-    """Converts labels to class numbers (n,).
-
-    Args:
-        stored: the labels, of shape (n,) or (n, 1), or () for a single input.
-        inputs: number n of inputs.
-
-    Raises:
-        InputError: another shape or number of labels, or labels that are not whole numbers.
-    """
-    values, where = stored.values, stored.where
-    require_numbers(values, where)
-    if values.ndim == 2 and values.shape[1] > 1:
-        raise InputError(
-            f"the labels in {where} have shape {values.shape}, like one-hot rows: give class "
-            "numbers instead, as from numpy.argmax(labels, axis=1)"
-        )
-    if values.ndim > 1 and values.shape != (len(values), 1):
-        raise InputError(
-            f"the labels in {where} have shape {values.shape}: give one class number per input, "
-            f"as an array of shape ({inputs},)"
-        )
-    if values.size != inputs:
-        raise InputError(
-            f"the labels in {where} number {values.size}, but there are {inputs} inputs: give "
-            "one label per input"
-        )
-    labels = values.reshape(-1)
-    with np.errstate(all="ignore"):
-        number = labels.astype(np.float64)
-        whole = (number == np.rint(number)) & (np.abs(number) < 2.0**63)
-    if not whole.all():
-        index = int(np.argmin(whole))
-        raise InputError(
-            f"label {labels[index]} of input {index} in {where} is not a class number: give whole "
-            "numbers from 0"
-        )
-    return labels.astype(np.int64)
-
-
-def require_numbers(values: AnyArray, where: str) -> None:
-    """Checks that an array holds real numbers or booleans.
-
-    Raises:
-        InputError: text, dates, complex numbers, records.
-    """
-    if values.dtype.kind not in "biuf":
-        raise InputError(
-            f"{where} holds values of type {values.dtype}: store real numbers, such as uint8 or "
-            "float32"
-        )
-
-
 _BLOCK: Final = 1024
 """Inputs checked at once, to save memory."""
-
-
-def convert_arrays(
-    x: npt.ArrayLike,
-    y: npt.ArrayLike | None,
-    sample_shape: Shape,
-    dtype: np.dtype[np.floating] = FLOAT32,
-) -> tuple[Floats, Integers | None]:
-    """Arrays from Python as inputs (n, d) and labels (n,), by the rules of data files.
-
-    Args:
-        x: the inputs, of any type and shape that :func:`as_rows` accepts.
-        y: their labels, or None.
-        sample_shape: shape of one sample of the model.
-        dtype: the type of the model.
-
-    Raises:
-        InputError: they do not fit the model, or are not numbers.
-    """
-    rows = as_rows(Stored(_as_array(x, "x"), "x"), sample_shape)
-    labels = None if y is None else to_labels(Stored(_as_array(y, "y"), "y"), len(rows))
-    return to_floats(rows, "x", dtype), labels
-
-
-def _as_array(values: npt.ArrayLike, where: str) -> AnyArray:
-    try:
-        return np.asarray(values)
-    except ValueError as error:
-        raise InputError(f"{where} is ragged: give an array of numbers") from error
 
 
 def check_domain(inputs: InputRows, lower: Float64 | float, upper: Float64 | float) -> None:

@@ -11,13 +11,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import BinaryIO, ClassVar, Final, Protocol
 
 import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import AnyArray, Shape, size
+from onnx_lippa.data.options import DEFAULT_OPTIONS, DataOptions
 from onnx_lippa.errors import InputError, unopenable
 
 
@@ -43,10 +46,43 @@ class Stored:
 
 @dataclass(frozen=True)
 class StoredData:
-    """Inputs and labels before conversion."""
+    """The content of a data file before conversion.
+
+    Attributes:
+        inputs: the inputs.
+        labels: their labels, numbers or names; None without any.
+        groups: the group of each; None without groups.
+        features: names of the features; empty where the file has none.
+        categorical: features that stand for categories.
+        note: what the user should know, or empty.
+    """
 
     inputs: Stored
     labels: Stored | None
+    groups: Stored | None = None
+    features: tuple[str, ...] = ()
+    categorical: tuple[int, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted of a data file.
+
+    Attributes:
+        shape: shape of one sample of the model.
+        options: how the file is read.
+        first: how many of the inputs are needed; None for all.
+    """
+
+    shape: Shape
+    options: DataOptions = DEFAULT_OPTIONS
+    first: int | None = None
+
+    @property
+    def most(self) -> int | None:
+        """How many of the inputs' numbers are needed; None for all."""
+        return None if self.first is None else self.first * size(self.shape)
 
 
 class Format(ABC):
@@ -60,13 +96,12 @@ class Format(ABC):
         """Whether a file's name is of this format."""
 
     @abstractmethod
-    def read(self, path: Path, most: int | None = None) -> StoredData:
+    def read(self, path: Path, request: Request) -> StoredData:
         """Reads the arrays of a file and its companions, without unpickling.
 
         Args:
             path: the file with the inputs.
-            most: how many of the inputs' numbers are needed; None for all. Only large arrays are
-                cut.
+            request: what is needed of it. Only large arrays are cut.
 
         Raises:
             InputError: a file that cannot be read, that lacks the inputs, or that would take too
@@ -83,13 +118,39 @@ class FormatWithCompanions(Format):
 
     @abstractmethod
     def read_array(self, path: Path, most: int | None = None) -> Stored:
-        """Reads one file; the arguments are as in :meth:`read`."""
+        """Reads one file, of which so many numbers are needed; None for all."""
 
     @override
-    def read(self, path: Path, most: int | None = None) -> StoredData:
-        inputs = self.read_array(path, most)
+    def read(self, path: Path, request: Request) -> StoredData:
+        require_no_columns(path, request.options)
+        inputs = self.read_array(path, request.most)
         found = [one for one in self.companions(path) if one.is_file()]
         return StoredData(inputs, self.read_array(found[0]) if found else None)
+
+
+def require_no_columns(path: Path, options: DataOptions) -> None:
+    """Raises InputError for options that name columns, where a file has none."""
+    for name, value in (
+        ("--label", options.label),
+        ("--groups", options.group_column),
+        ("--categorical", ",".join(options.categorical)),
+    ):
+        if value:
+            raise InputError(f"{name} {value}: {path} has no columns; leave {name} out")
+
+
+def require_extra(module: str, extra: str, path: Path) -> ModuleType:
+    """Imports a module of an optional dependency.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise InputError(
+            f"{path} needs a package that is not installed: pip install 'onnx-lippa[{extra}]'"
+        ) from error
 
 
 LARGE: Final = 1 << 26

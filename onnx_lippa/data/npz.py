@@ -12,6 +12,7 @@ from typing_extensions import override
 from onnx_lippa.arrays import AnyArray
 from onnx_lippa.data.files import (
     Format,
+    Request,
     Stored,
     StoredData,
     Stream,
@@ -20,12 +21,15 @@ from onnx_lippa.data.files import (
     open_file,
     read_values,
 )
+from onnx_lippa.data.labels import as_names
 from onnx_lippa.data.npy import read_header, read_npy
 from onnx_lippa.errors import InputError
 from onnx_lippa.text import listed
 
 INPUT_KEYS: Final = ("images", "x", "inputs")
 LABEL_KEYS: Final = ("labels", "y")
+GROUP_KEY: Final = "groups"
+FEATURE_KEY: Final = "features"
 _LENGTHS: Final = 26
 """Offset of the lengths of name and extra field in the header of a member."""
 _AT_ONCE: Final = 1 << 20
@@ -34,7 +38,8 @@ _AT_ONCE: Final = 1 << 20
 class Npz(Format):
     """``numpy.savez`` archives: inputs ``images``, ``x`` or ``inputs``, labels ``labels`` or ``y``.
 
-    The first of these names that occurs counts.
+    The first of these names that occurs counts. ``groups`` are the groups of the inputs, and
+    ``features`` the names of the features.
     """
 
     naming: ClassVar[str] = ".npz"
@@ -44,14 +49,30 @@ class Npz(Format):
         return path.suffix.lower() == ".npz"
 
     @override
-    def read(self, path: Path, most: int | None = None) -> StoredData:
+    def read(self, path: Path, request: Request) -> StoredData:
+        options = request.options
         remedy = "write it again with numpy.savez as arrays of numbers"
         with open_file(path, "a NumPy .npz file", remedy) as stream, ZipFile(stream) as archive:
             members = {name.removesuffix(".npy"): name for name in archive.namelist()}
-            inputs = _first(archive, path, members, INPUT_KEYS, most)
+            inputs = _first(archive, path, members, INPUT_KEYS, request.most)
             if inputs is None:
                 raise InputError(_no_inputs(path, list(members)))
-            return StoredData(inputs, _first(archive, path, members, LABEL_KEYS))
+            for name, wanted in (("--label", options.label), ("--groups", options.group_column)):
+                if wanted is not None and wanted not in members:
+                    raise InputError(
+                        f"{name} {wanted!r}: {path} holds only the arrays {listed(list(members))}"
+                    )
+            if options.categorical:
+                raise InputError(f"--categorical: {path} has no columns; leave --categorical out")
+            labels = LABEL_KEYS if options.label is None else (options.label,)
+            groups = options.group_column or GROUP_KEY
+            names = _first(archive, path, members, (FEATURE_KEY,))
+            return StoredData(
+                inputs,
+                _first(archive, path, members, labels),
+                _first(archive, path, members, (groups,)),
+                () if names is None else tuple(as_names(names)),
+            )
 
 
 def _first(

@@ -36,6 +36,7 @@ class ModelFile:
         file_sha256: digest of the file alone.
         proto: the model, external data included.
         opset: version of the standard operator set it uses.
+        is_composed: whether ``proto`` has a preprocessing in front of what the file holds.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class ModelFile:
     file_sha256: str
     proto: onnx.ModelProto
     opset: int
+    is_composed: bool = False
 
 
 def read_model(path: Path) -> ModelFile:

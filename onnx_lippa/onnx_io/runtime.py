@@ -229,6 +229,11 @@ def open_runtime(file: ModelFile, interface: Interface, threads: int = 1) -> Run
     opened = needed_part(file.proto, interface.output_name)
     if opened.ByteSize() <= _MOST_BYTES:
         return Runtime(opened.SerializeToString(), interface, threads)
+    if file.is_composed:
+        raise ModelError(
+            f"{file.path} has more than 2 GB of weights, and no room for a preprocessing: export "
+            "the model with it"
+        )
     if opened is not file.proto:
         raise ModelError(
             f"{file.path} has more than 2 GB of weights and parts that '{interface.output_name}' "

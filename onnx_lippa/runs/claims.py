@@ -343,6 +343,7 @@ def _check_summary(
         seconds = stored["seconds"]
     for name in ("model_sha256", "norm", "features", "targets"):
         facts[name] = getattr(run.identity, name)
+    facts["preprocess"] = str(run.identity.preprocess or "")
     facts["requested"] = len(run.identity.indices)
     results = [record.result(witnesses.get(record.index)) for record in records]
     expected = summarise(RunFacts(**facts), results, seconds).as_json()

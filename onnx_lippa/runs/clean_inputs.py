@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from onnx_lippa.arrays import Integers, Shape
 from onnx_lippa.data import Data, Rows, open_data
+from onnx_lippa.data.options import DEFAULT_OPTIONS
 from onnx_lippa.errors import DamagedFolderError, FalseClaimError, InputError, LippaError
 from onnx_lippa.runs.folder import DATA
 from onnx_lippa.runs.identity import RunFile, digest_inputs
@@ -35,7 +37,8 @@ def find_inputs(
     """
     if not run.data.path:
         try:
-            return _read(folder / DATA, run, shape, dtype)
+            own = replace(run, reading=DEFAULT_OPTIONS)  # its labels are numbers
+            return _read(folder / DATA, own, shape, dtype)
         except InputError as error:
             raise DamagedFolderError(
                 f"{folder / DATA} is missing or damaged ({error}): run the attack again with "
@@ -56,7 +59,7 @@ def _read(
     if run.data_file_sha256 and file_sha256(source) != run.data_file_sha256:
         raise InputError(f"{source} is not the data this run used (its SHA-256 differs)")
     needed = max(run.identity.indices, default=0) + 1
-    data = open_data(source, shape, dtype, max(1, needed))
+    data = open_data(source, shape, dtype, max(1, needed), run.reading)
     _require_indices(data, run, source)
     chosen = np.array(run.identity.indices, dtype=np.int64)
     inputs = data.inputs.take(chosen)

@@ -199,19 +199,21 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
         self._lock = FolderLock(path)
         try:
-            self._run = self._begin(identity, model, inputs.path)
+            self._run = self._begin(identity, model, inputs)
             if inputs.path is None:
                 self._save_data()
         except BaseException:
             self._release_files()
             raise
 
-    def _begin(self, identity: Identity, model: Path, data: Path | None) -> RunFile:
+    def _begin(self, identity: Identity, model: Path, inputs: RunInputs) -> RunFile:
         """Reads the folder and writes the first files of the run."""
+        data = inputs.path
         run = RunFile(
             identity,
             FileLocation.seen_from(self.path, model),
             FileLocation("") if data is None else FileLocation.seen_from(self.path, data),
+            reading=inputs.reading,
         )
         with explain_write_errors(self.path):
             started = (self.path / RUN).exists()

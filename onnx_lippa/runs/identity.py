@@ -15,7 +15,9 @@ from typing import Any, Final
 import numpy as np
 
 from onnx_lippa.arrays import InputRows, Integers
+from onnx_lippa.data.options import DEFAULT_OPTIONS, DataOptions
 from onnx_lippa.errors import InputError
+from onnx_lippa.onnx_io import Preprocess
 from onnx_lippa.runs.files import CHECK, checksum, explain_read_errors
 from onnx_lippa.spec import InputSpecification
 
@@ -38,6 +40,7 @@ class Identity:
         targets: which wrong classes count.
         options: method and budgets, as text.
         version: version of the program; empty in old folders.
+        preprocess: the preprocessing in front of the model; None without one.
     """
 
     model_sha256: str
@@ -49,10 +52,13 @@ class Identity:
     targets: str
     options: str
     version: str
+    preprocess: Preprocess | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The identity as plain JSON values, with the fields of ``features`` among them."""
-        own = {name: value for name, value in vars(self).items() if name != "features"}
+        own = {name: value for name, value in vars(self).items() if name not in _VALUES}
+        if self.preprocess is not None:
+            own["preprocess"] = self.preprocess.as_json()
         return own | self.features.as_json()
 
     @classmethod
@@ -73,7 +79,11 @@ class Identity:
             raise TypeError("a field is of the wrong type")
         if not all(0 <= index < 2**63 for index in indices):
             raise ValueError("an index is out of range")
-        return cls(**words, indices=indices, features=InputSpecification.parse(values))
+        stated = values.get("preprocess")
+        return cls(
+            **words, indices=indices, features=InputSpecification.parse(values),
+            preprocess=None if stated is None else Preprocess.parse(stated),
+        )  # fmt: skip
 
     def difference(self, other: Identity) -> str:
         """The fields in which two identities differ, for a message; empty if they are equal."""
@@ -82,12 +92,15 @@ class Identity:
         return ", ".join(_NAMES_IN_MESSAGES.get(name, name) for name in names)
 
 
-_NAMES: Final = frozenset({field.name for field in fields(Identity)} - {"features"})
+_VALUES: Final = frozenset({"features", "preprocess"})
+"""Fields that are values with JSON of their own."""
+_NAMES: Final = frozenset({field.name for field in fields(Identity)} - _VALUES)
 _NAMES_IN_MESSAGES: Final = {
     "model_sha256": "the model",
     "output": "the output",
     "inputs_sha256": "the inputs or labels",
     "options": "the options",
+    "preprocess": "the preprocessing",
     "version": "the version of onnx-lippa",
 }
 """Names of fields in messages, where they differ from the fields' own."""
@@ -219,6 +232,8 @@ class RunFile:
         data_file_sha256: digest of the data file; in old folders only.
         sealed: checksums of the other files; None in a run that has not ended, and in old folders.
         intact: whether the file has its own checksum.
+        reading: how the data was read, with the names of classes and features. It is no part of
+            the identity, which has the digest of what was read.
     """
 
     identity: Identity
@@ -227,6 +242,7 @@ class RunFile:
     data_file_sha256: str = ""
     sealed: Checksums | None = None
     intact: bool = True
+    reading: DataOptions = DEFAULT_OPTIONS
 
     @property
     def is_old(self) -> bool:
@@ -242,6 +258,8 @@ class RunFile:
             "data": self.data.path,
             "data_beside": self.data.beside,
         }
+        if self.reading.as_json():
+            values["reading"] = self.reading.as_json()
         return json.dumps(values, indent=1).encode()
 
     def _claims(self) -> dict[str, Any]:
@@ -270,6 +288,7 @@ class RunFile:
             FileLocation(words["data"], words["data_beside"]),
             words["data_sha256"],
             None if sealed is None else Checksums.parse(sealed),
+            reading=DataOptions.parse(values.get("reading", {})),
         )
         is_older = run.is_old and CHECK not in values
         return replace(run, intact=is_older or values.get(CHECK) == checksum(run._claims()))

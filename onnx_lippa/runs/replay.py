@@ -108,7 +108,10 @@ def _model_of(folder: Path, run: RunFile, moved: Path | None, limits: LoadLimits
     identity, first = run.identity, None
     for path in run.model.candidates(folder) if moved is None else [moved]:
         try:
-            model = load(path, output=identity.output or None, check=False, limits=limits)
+            model = load(
+                path, output=identity.output or None, check=False, limits=limits,
+                preprocess=identity.preprocess,
+            )  # fmt: skip
         except LippaError as error:
             first = first or error
             continue

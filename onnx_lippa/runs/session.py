@@ -225,6 +225,7 @@ class Session:
             requested=len(task.inputs.indices),
             seed=task.budget.seed,
             workers=task.workers,
+            preprocess=str(task.model.preprocess or ""),
         )
         seconds = time.monotonic() - self._started
         return Results(
@@ -251,6 +252,7 @@ class Session:
             targets=str(specification.targets),
             options=describe_options(task.method, task.budget, minimize=specification.minimize),
             version=__version__,
+            preprocess=task.model.preprocess,
         )
 
 

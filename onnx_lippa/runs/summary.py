@@ -19,6 +19,7 @@ from onnx_lippa.witness import Effort, FoundBy, ProvedBy, Result, Verdict, total
 SCHEMA_VERSION: Final = 1
 Kind = TypeVar("Kind", FoundBy, ProvedBy)
 _OLD_DEFAULTS: Final = {
+    "preprocess": "",
     "fixed": 0,
     "grid": 0.0,
     "nodes": 0,
@@ -28,6 +29,8 @@ _OLD_DEFAULTS: Final = {
     "proven_distances": 0,
 }
 """Values of fields that old summaries lack."""
+_COUNTED: Final = frozenset({"fixed", "only_up", "only_down"})
+"""Lists of features; the file has their lengths."""
 ROBUST_ERROR: Final = "robust error"
 CURVE_COLUMNS: Final = (
     "eps", "clean error", "robust error", "adversarial", "robust", "unknown", "seconds",
@@ -86,6 +89,7 @@ class RunFacts:
         requested: number of inputs of the run; more than ``inputs`` after an interrupt.
         seed: random seed.
         workers: number of worker processes.
+        preprocess: the preprocessing in front of the model; empty, and not in the file, without one.
     """
 
     model: str
@@ -99,6 +103,7 @@ class RunFacts:
     requested: int
     seed: int
     workers: int
+    preprocess: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,8 +161,10 @@ class Summary:
         del figures["effort"]
         figures = effort_as_json(self.effort) | figures
         del facts["features"]
+        if not self.facts.preprocess:
+            del facts["preprocess"]
         for name, value in self.facts.features.as_json().items():
-            facts[name] = len(value) if name == "fixed" else _brief(value)
+            facts[name] = len(value) if name in _COUNTED else _brief(value)
         return {"schema_version": SCHEMA_VERSION} | facts | figures
 
 
@@ -259,6 +266,8 @@ def summary_rows(summary: Summary) -> Iterator[tuple[str, str]]:
     yield "clean error", f"{summary.clean_error:.2%}"
     if facts.features.eps is not None:
         yield _robust_error_row(summary)
+    if facts.preprocess:
+        yield "preprocessing", facts.preprocess
     yield "inputs", f"{summary.inputs} of {facts.requested}"
     yield "  misclassified", str(counts.misclassified)
     yield "  adversarial, replayed", str(counts.adversarial)

@@ -12,12 +12,17 @@ import numpy.typing as npt
 
 from onnx_lippa.arrays import AnyArray, Float64, Floats
 from onnx_lippa.errors import InputError
+from onnx_lippa.spec.feature_names import find_features, spread_by_name
 from onnx_lippa.spec.input_set import Grid, InputSet, round_down, round_up
 from onnx_lippa.spec.norms.base import Norm
 from onnx_lippa.spec.norms.weighted import WeightedNorm
 
 PerFeature: TypeAlias = float | tuple[float, ...]
 """One number for all features, or one for each."""
+Amounts: TypeAlias = npt.ArrayLike | Mapping[str, float]
+"""A number, one for each feature, or numbers by the names of features."""
+FeatureChoice: TypeAlias = Sequence[int] | Sequence[str] | AnyArray | None
+"""Features: a boolean mask, or a list of indices or names."""
 
 _TOLERANCE: Final = 1e-9
 """Tolerance for the rounding of a quotient of a bound and a step."""
@@ -36,6 +41,8 @@ class InputSpecification:
         fixed: features that keep their clean values, regardless of bounds and grid.
         grid: step; a feature takes integer multiples of it only, any value where it is 0.
         scale: scale of each feature, at least 0, in which distances are measured; None for 1.
+        only_up: features that keep their clean values or have larger ones.
+        only_down: features that keep their clean values or have smaller ones.
     """
 
     lower: PerFeature = 0.0
@@ -44,6 +51,8 @@ class InputSpecification:
     fixed: tuple[int, ...] = ()
     grid: PerFeature = 0.0
     scale: tuple[float, ...] | None = None
+    only_up: tuple[int, ...] = ()
+    only_down: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         _check_domain(self.lower, self.upper)
@@ -51,10 +60,17 @@ class InputSpecification:
             if value is not None:
                 _check_sizes(name, value)
         _check_sizes("the step of the grid", self.grid, ", 0 where any value will do")
-        if len(set(self.fixed)) < len(self.fixed) or min(self.fixed, default=0) < 0:
+        for name, chosen in _CHOICES.items():
+            features = getattr(self, chosen)
+            if len(set(features)) < len(features) or min(features, default=0) < 0:
+                raise InputError(
+                    f"{name} name one twice, or a negative one: give different features from 0, "
+                    "or a boolean mask"
+                )
+        both = set(self.only_up) & set(self.only_down)
+        if both:
             raise InputError(
-                "the fixed features name one twice, or a negative one: give different features "
-                "from 0, or a boolean mask"
+                f"feature {min(both)} may neither rise nor fall: name it among the fixed ones"
             )
 
     @classmethod
@@ -62,30 +78,43 @@ class InputSpecification:
         cls,
         d: int,
         *,
-        lower: npt.ArrayLike = 0.0,
-        upper: npt.ArrayLike = 1.0,
-        eps: npt.ArrayLike | None = None,
-        fixed: Sequence[int] | AnyArray | None = None,
-        grid: npt.ArrayLike = 0.0,
-        scale: npt.ArrayLike | None = None,
+        lower: Amounts = 0.0,
+        upper: Amounts = 1.0,
+        eps: Amounts | None = None,
+        fixed: FeatureChoice = None,
+        grid: Amounts = 0.0,
+        scale: Amounts | None = None,
+        only_up: FeatureChoice = None,
+        only_down: FeatureChoice = None,
+        names: Sequence[str] = (),
     ) -> InputSpecification:
         """From a user's numbers and arrays, checked against a model of d features.
 
         Args:
             d: number of features.
-            lower: a number, or an array of any shape with one for each feature.
+            lower: a number, an array of any shape with one for each feature, or numbers by the
+                names of features. So are all others.
             upper: the same.
             eps: a number. An array of one radius for each feature stands for a scale, with
                 eps = 1.
-            fixed: a boolean mask, or the indices of features.
+            fixed: a boolean mask, or the indices or names of features.
             grid: a step, or an array with one for each feature.
             scale: an array with one number for each feature, or a number for all.
+            only_up: features that may only rise, as ``fixed``.
+            only_down: features that may only fall.
+            names: (d,) names of the features; empty without names.
 
         Raises:
             InputError: one of them cannot be used, with the reason.
         """
-        radius = None if eps is None else per_feature("eps", eps)
-        each = None if scale is None else per_feature("scale", scale)
+        amounts = {
+            name: by_name(name, value, d, names)
+            for name, value in (
+                ("lower", lower), ("upper", upper), ("eps", eps), ("grid", grid), ("scale", scale),
+            )
+            if value is not None
+        }  # fmt: skip
+        radius, each = amounts.get("eps"), amounts.get("scale")
         if isinstance(radius, tuple):
             _check_count("eps", radius, d)
             _check_sizes("eps", radius)
@@ -96,12 +125,14 @@ class InputSpecification:
                 )
             radius, each = 1.0, radius
         specification = cls(
-            per_feature("lower", lower),
-            per_feature("upper", upper),
+            amounts["lower"],
+            amounts["upper"],
             radius,
-            () if fixed is None else _indices(fixed, d),
-            per_feature("grid", grid),
+            _indices("fixed", fixed, d, names),
+            amounts["grid"],
             (each,) * d if isinstance(each, float) else each,
+            _indices("only_up", only_up, d, names),
+            _indices("only_down", only_down, d, names),
         )
         specification.check(d)
         return specification
@@ -113,11 +144,13 @@ class InputSpecification:
         Raises:
             ValueError, TypeError, KeyError, InputError: they are no specification.
         """
-        values = {"fixed": [], "grid": 0.0, "scale": None, **values}
+        values = {
+            "fixed": [], "grid": 0.0, "scale": None, "only_up": [], "only_down": [], **values
+        }  # fmt: skip
         fields = {name: values[name] for name in JSON_FIELDS}
         for name, value in fields.items():
             numbers = value if isinstance(value, list) else [value]
-            kinds = {int} if name == "fixed" else {int, float}
+            kinds = {int} if name in _CHOICES.values() else {int, float}
             optional = value is None and name in {"eps", "scale"}
             if not optional and not {type(one) for one in numbers} <= kinds:
                 raise TypeError(f"{name} is of the wrong type")
@@ -138,7 +171,7 @@ class InputSpecification:
         values = {name: getattr(self, name) for name in JSON_FIELDS}
         if self.scale is not None and self.eps == 1.0:
             values |= {"eps": self.scale, "scale": None}
-        return {name: value for name, value in values.items() if name != "scale" or value}
+        return {name: value for name, value in values.items() if name not in _LATER or value}
 
     def check(self, d: int) -> None:
         """Raises InputError unless it fits a model of d features."""
@@ -169,6 +202,12 @@ class InputSpecification:
             )
         moving = np.ones(d, dtype=np.bool_)
         moving[list(self.fixed)] = False
+        for chosen in (self.only_up, self.only_down):
+            if any(feature >= d for feature in chosen):
+                raise InputError(
+                    f"the directions name feature {max(chosen)}, but the model takes {d} features: "
+                    f"give features from 0 to {d - 1}"
+                )
         return moving if self.scale is None else moving & (_array("scale", self.scale, d) > 0)
 
     def grid_of(self, d: int) -> Grid | None:
@@ -206,6 +245,8 @@ class InputSpecification:
         center = x.astype(np.float64).ravel()
         d, moving = center.size, self.moving(center.size)
         lower, upper = self.box(d)
+        for bound, chosen in ((lower, self.only_up), (upper, self.only_down)):
+            bound[list(chosen)] = center[list(chosen)]
         eps = math.inf if self.eps is None else self.eps
         if self.scale is not None:
             norm = WeightedNorm(norm, np.where(moving, _array("scale", self.scale, d), 0.0))
@@ -218,7 +259,36 @@ class InputSpecification:
         )  # fmt: skip
 
 
-JSON_FIELDS: Final = ("lower", "upper", "eps", "fixed", "grid", "scale")
+JSON_FIELDS: Final = (
+    "lower", "upper", "eps", "fixed", "grid", "scale", "only_up", "only_down",
+)  # fmt: skip
+_LATER: Final = frozenset({"scale", "only_up", "only_down"})
+"""Fields that old folders lack; they are left out where they are empty."""
+_CHOICES: Final = {
+    "the fixed features": "fixed",
+    "the features that only rise": "only_up",
+    "the features that only fall": "only_down",
+}
+"""Fields that list features, by their names in messages."""
+_REST: Final = {"lower": 0.0, "upper": 1.0, "eps": 0.0, "grid": 0.0, "scale": 1.0}
+"""What holds for features that are not named."""
+
+
+def by_name(option: str, value: Amounts, d: int, names: Sequence[str]) -> PerFeature:
+    """A user's number, array, or numbers by the names of features.
+
+    Raises:
+        InputError: it holds no numbers, or names that are no features.
+    """
+    if not isinstance(value, Mapping):
+        return per_feature(option, value)
+    numbers: dict[str, float] = {}
+    for name, one in value.items():
+        number = per_feature(f"{option} of {name}", one)
+        if not isinstance(number, float):
+            raise InputError(f"{option} of {name} holds {len(number)} numbers: give one")
+        numbers[str(name)] = number
+    return tuple(spread_by_name(option, numbers, names, d, _REST[option]))
 
 
 def per_feature(name: str, value: npt.ArrayLike) -> PerFeature:
@@ -240,21 +310,35 @@ def per_feature(name: str, value: npt.ArrayLike) -> PerFeature:
     return tuple(array.astype(np.float64).ravel().tolist())
 
 
-def _indices(fixed: Sequence[int] | AnyArray, d: int) -> tuple[int, ...]:
-    array = np.asarray(fixed)
+def _indices(option: str, chosen: FeatureChoice, d: int, names: Sequence[str]) -> tuple[int, ...]:
+    if chosen is None:
+        return ()
+    if isinstance(chosen, str):
+        chosen = [chosen]
+    if any(isinstance(one, str) for one in chosen):
+        found = (_find(option, one, names) for one in chosen)
+        return tuple(dict.fromkeys(feature for one in found for feature in one))
+    array = np.asarray(chosen)
     if array.dtype == np.bool_:
         if array.size != d:
             raise InputError(
-                f"the mask of fixed features holds {array.size} values, but the model takes {d} "
+                f"the mask of {option} features holds {array.size} values, but the model takes {d} "
                 f"features: give {d}"
             )
         return tuple(np.flatnonzero(array).tolist())
     if array.size and (array.dtype.kind not in "iu" or array.ndim != 1):
         raise InputError(
-            f"the fixed features have type {array.dtype} and shape {array.shape}: give a list of "
-            "whole numbers, or a boolean mask"
+            f"the {option} features have type {array.dtype} and shape {array.shape}: give a list "
+            "of whole numbers or names, or a boolean mask"
         )
     return tuple(int(feature) for feature in array)
+
+
+def _find(option: str, one: object, names: Sequence[str]) -> list[int]:
+    """The features of a name, or of a number that is no name."""
+    if isinstance(one, str) and (one in names or not one.isdigit()):
+        return find_features(option, one, names)
+    return [int(str(one))]
 
 
 def _array(name: str, value: PerFeature, d: int) -> Float64:

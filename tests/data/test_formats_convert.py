@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from onnx_lippa.data.convert import to_floats, to_labels
+from onnx_lippa.data.convert import to_floats
 from onnx_lippa.data.files import Stored
+from onnx_lippa.data.labels import to_labels
 from onnx_lippa.errors import InputError
 
 
