@@ -27,8 +27,8 @@ from .api.runs import certify as certify
 from .attacks import Lippa as Lippa
 from .attacks import LippaMip as LippaMip
 from .attacks import Pgd as Pgd
-from .data.example import load_example as load_example
 from .data import DataOptions as DataOptions
+from .data.example import load_example as load_example
 from .errors import ContradictionError as ContradictionError
 from .errors import FalseClaimError as FalseClaimError
 from .errors import GateError as GateError

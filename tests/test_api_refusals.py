@@ -51,12 +51,12 @@ def test_options_refused(option, says):
     [
         ([0, 1], "number 2, but there are 3 inputs"),
         ([0, 1, 2, 3], "number 4, but there are 3 inputs"),
-        (np.eye(10)[:3], "labels"),
+        (1 - np.eye(10)[:3], "one-hot"),
         ([0, 1, 10], "not a class"),
         ([0, -1, 2], "not a class"),
         ([0, 1.5, 2], "whole|integer|class number"),
         ([0.0, np.nan, 2.0], "whole|integer|class number"),
-        (["a", "b", "c"], "type|number"),
+        (["a", "b", "c"], "3 classes, but the model has 10"),
     ],
 )
 def test_labels_refused(labels, says):

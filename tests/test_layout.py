@@ -95,6 +95,7 @@ ONLY_IN = {
 """Each of these is imported by one package only."""
 ALLOWED = {
     *ONLY_IN,
+    "PIL",
     "lazy_loader",
     "numpy",
     "pandas",

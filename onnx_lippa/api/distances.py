@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from onnx_lippa.api.options import (
     Fixed,
+    Inputs,
     MipSolverName,
     ModelOrPath,
     NormName,
@@ -18,26 +19,33 @@ from onnx_lippa.api.options import (
     TargetsName,
     run_arrays_once,
 )
+from onnx_lippa.data.options import DEFAULT_OPTIONS, DataOptions
 from onnx_lippa.errors import InputError
+from onnx_lippa.onnx_io import Preprocess
 from onnx_lippa.runs.distances import Distance
 from onnx_lippa.runs.results import Listener, Results
 from onnx_lippa.spec import Norm
+from onnx_lippa.spec.feature_names import Amounts
 from onnx_lippa.state import Budget
 
 
 def minimal_distortion(
     model: ModelOrPath,
-    x: npt.ArrayLike,
+    x: Inputs,
     y: npt.ArrayLike | None = None,
     *,
     eps: Radius | None = None,
-    scale: npt.ArrayLike | None = None,
+    scale: Amounts | None = None,
     norm: NormName | float | Norm = "linf",
     targets: TargetsName | Sequence[int] = "all",
-    lower: npt.ArrayLike = 0.0,
-    upper: npt.ArrayLike = 1.0,
+    lower: Amounts = 0.0,
+    upper: Amounts = 1.0,
     fixed: Fixed = None,
-    grid: npt.ArrayLike = 0.0,
+    only_up: Fixed = None,
+    only_down: Fixed = None,
+    grid: Amounts = 0.0,
+    data_options: DataOptions = DEFAULT_OPTIONS,
+    preprocess: Preprocess | str | None = None,
     solver: MipSolverName = "scip",
     time_limit: float = 60.0,
     seed: int = 0,
@@ -62,8 +70,12 @@ def minimal_distortion(
         lower: lower bound of the domain.
         upper: upper bound of the domain.
         fixed: features that keep their clean values, as in :func:`attack`.
+        only_up: features that may only rise, as in :func:`attack`.
+        only_down: features that may only fall.
         grid: step between the values of a feature, as in :func:`attack`. Lower bounds are for all
             values between the steps.
+        data_options: how data is read, as in :func:`attack`.
+        preprocess: what becomes of an input before the model takes it, as in :func:`load`.
         solver: MIP solver: ``"scip"``, ``"highs"`` or ``"gurobi"``.
         time_limit: seconds of MIP and branch and bound per input; then its bounds may differ.
         seed: random seed.
@@ -82,11 +94,12 @@ def minimal_distortion(
         ModelError: a model that cannot be used (where a path is given).
         InterruptedRun: a KeyboardInterrupt, with the results of the inputs that were finished.
     """
-    if eps is not None and np.ndim(eps) > 0:
+    if not (eps is None or isinstance(eps, Mapping)) and np.ndim(eps) > 0:
         raise InputError("eps is a list: give one largest distance, or None")
     options = RunOptions(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
-        grid=grid, workers=workers, out=out, on_event=on_event,
+        only_up=only_up, only_down=only_down, grid=grid, data_options=data_options,
+        preprocess=preprocess, workers=workers, out=out, on_event=on_event,
     )  # fmt: skip
     method, budget = Distance(solver=solver), Budget(time_limit, seed)
     return run_arrays_once(model, x, y, eps, method, budget, options, minimize=True)

@@ -5,29 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from onnx_lippa.api.options import Fixed, ModelOrPath, NormName
+from onnx_lippa.api.options import Fixed, Inputs, ModelOrPath, NormName, load_with
 from onnx_lippa.bounds.pre_activations import BoundsMethod
 from onnx_lippa.bounds.stability import Stability, measure_stability
+from onnx_lippa.data.options import DEFAULT_OPTIONS, DataOptions
 from onnx_lippa.errors import InputError
-from onnx_lippa.onnx_io import Model, load, write_gradient
-from onnx_lippa.runs.inputs import take_arrays
+from onnx_lippa.onnx_io import Preprocess, write_gradient
+from onnx_lippa.runs.inputs import open_arrays
 from onnx_lippa.spec import InputSpecification, Norm, get_norm
+from onnx_lippa.spec.feature_names import Amounts
 
 
 def regions(
     model: ModelOrPath,
-    x: npt.ArrayLike,
+    x: Inputs,
     *,
-    eps: npt.ArrayLike,
+    eps: Amounts,
     norm: NormName | float | Norm = "linf",
     bounds: Literal["linear", "interval"] = "linear",
     samples: int = 1000,
-    lower: npt.ArrayLike = 0.0,
-    upper: npt.ArrayLike = 1.0,
+    lower: Amounts = 0.0,
+    upper: Amounts = 1.0,
     fixed: Fixed = None,
+    only_up: Fixed = None,
+    only_down: Fixed = None,
+    data_options: DataOptions = DEFAULT_OPTIONS,
+    preprocess: Preprocess | str | None = None,
     seed: int = 0,
 ) -> tuple[Stability, ...]:
     """Counts stable units and linear regions around each input.
@@ -44,6 +49,10 @@ def regions(
         lower: lower bound of the domain.
         upper: upper bound of the domain.
         fixed: features that keep their clean values, as in :func:`attack`.
+        only_up: features that may only rise, as in :func:`attack`.
+        only_down: features that may only fall.
+        data_options: how data is read, as in :func:`attack`.
+        preprocess: what becomes of an input before the model takes it, as in :func:`load`.
         seed: random seed.
 
     Raises:
@@ -54,10 +63,14 @@ def regions(
         if value < 0:
             raise InputError(f"{name} is {value}: give at least 0")
     method, wanted = bounds_named(bounds), get_norm(norm)
-    model = model if isinstance(model, Model) else load(model, lower=lower, upper=upper)
-    size = model.network.input_size
-    features = InputSpecification.build(size, lower=lower, upper=upper, eps=eps, fixed=fixed)
-    inputs = take_arrays(model, x, None, features)
+    model = load_with(model, preprocess, lower, upper)
+    opened = open_arrays(model, x, None, data_options)
+    built = InputSpecification.build(
+        model.network.input_size, lower=lower, upper=upper, eps=eps, fixed=fixed, only_up=only_up,
+        only_down=only_down, names=opened.features,
+    )  # fmt: skip
+    features = opened.hold_categorical(built)
+    inputs = opened.check(features)
     sets = [features.input_set(row, wanted) for row in inputs.inputs[:]]
     with threadpool_limits(limits=1):  # BLAS rounds alike on any number of cores
         return tuple(
@@ -65,12 +78,19 @@ def regions(
         )
 
 
-def gradient(model: ModelOrPath, out: str | Path | None = None) -> Path:
+def gradient(
+    model: ModelOrPath,
+    out: str | Path | None = None,
+    *,
+    preprocess: Preprocess | str | None = None,
+) -> Path:
     """Writes the gradient as an ONNX graph: inputs x and v, outputs logits and J(x)ᵀ v.
 
     Args:
         model: a model from :func:`load`, or the path of one.
         out: the file to write; None is ``MODEL.grad.onnx`` beside the model.
+        preprocess: what becomes of an input before the model takes it, as in :func:`load`; the
+            graph holds it.
 
     Returns:
         The file that was written.
@@ -79,7 +99,7 @@ def gradient(model: ModelOrPath, out: str | Path | None = None) -> Path:
         InputError: the file is the model itself, or cannot be written.
         ModelError: a model that cannot be used (where a path is given).
     """
-    model = model if isinstance(model, Model) else load(model)
+    model = load_with(model, preprocess, 0.0, 1.0)
     path = model.file.path
     target = path.with_suffix(".grad.onnx") if out is None else Path(out)
     if target.exists() and target.samefile(path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict
 
@@ -12,24 +12,28 @@ import numpy.typing as npt
 
 from onnx_lippa.arrays import AnyArray
 from onnx_lippa.attacks import AttackMethod
+from onnx_lippa.data import DataOptions
 from onnx_lippa.errors import InputError
 from onnx_lippa.method import Method
-from onnx_lippa.onnx_io import Model, load
+from onnx_lippa.onnx_io import Model, Preprocess, load
 from onnx_lippa.proofs import ProofMethod
-from onnx_lippa.runs.inputs import take_arrays
+from onnx_lippa.runs.inputs import OpenedInputs, open_arrays
 from onnx_lippa.runs.results import Curve, Listener, Results
 from onnx_lippa.runs.session import Task, run, run_curve
 from onnx_lippa.runs.workers import count_workers
 from onnx_lippa.spec import InputSpecification, Norm, Specification, Targets, get_norm
-from onnx_lippa.spec.input_specification import per_feature
+from onnx_lippa.spec.feature_names import Amounts, FeatureChoice, per_feature
 from onnx_lippa.state import Budget
 
 ModelOrPath: TypeAlias = Model | str | Path
 """A model from :func:`onnx_lippa.load`, or the path of one."""
-Radius: TypeAlias = float | np.floating[Any]
+Radius: TypeAlias = float | np.floating[Any] | Mapping[str, float]
+"""A radius, or radii by the names of features."""
 Radii: TypeAlias = Sequence[float] | AnyArray
 """Several radii: a curve."""
-Fixed: TypeAlias = Sequence[int] | AnyArray | None
+Fixed: TypeAlias = FeatureChoice
+Inputs: TypeAlias = npt.ArrayLike | Iterable[Any] | Path
+"""Inputs: arrays, the path of a data file, or an iterable of pairs (x, y)."""
 NormName: TypeAlias = Literal["linf", "l1", "l2"]
 TargetsName: TypeAlias = Literal["all", "runner-up"]
 AttackName: TypeAlias = Literal["lippa", "lippa+mip", "pgd"]
@@ -42,13 +46,17 @@ MipSolverName: TypeAlias = Literal["scip", "highs", "gurobi"]
 class RunOptions(TypedDict, total=False):
     """The common arguments of :func:`attack`, :func:`certify` and :func:`audit`."""
 
-    scale: npt.ArrayLike | None
+    scale: Amounts | None
     norm: NormName | float | Norm
     targets: TargetsName | Sequence[int]
-    lower: npt.ArrayLike
-    upper: npt.ArrayLike
+    lower: Amounts
+    upper: Amounts
     fixed: Fixed
-    grid: npt.ArrayLike
+    only_up: Fixed
+    only_down: Fixed
+    grid: Amounts
+    data_options: DataOptions
+    preprocess: Preprocess | str | None
     time_limit: float
     workers: int | None
     out: str | Path | None
@@ -85,7 +93,7 @@ class AuditOptions(RunOptions, total=False):
 
 def run_arrays(
     model: ModelOrPath,
-    x: npt.ArrayLike,
+    x: Inputs,
     y: npt.ArrayLike | None,
     eps: Radius | Radii | None,
     method: Method,
@@ -119,7 +127,7 @@ def run_arrays(
 
 def run_arrays_once(
     model: ModelOrPath,
-    x: npt.ArrayLike,
+    x: Inputs,
     y: npt.ArrayLike | None,
     eps: Radius | None,
     method: Method,
@@ -135,7 +143,7 @@ def run_arrays_once(
 
 def _make_task(
     model: ModelOrPath,
-    x: npt.ArrayLike,
+    x: Inputs,
     y: npt.ArrayLike | None,
     radii: Sequence[Radius | None],
     method: Method,
@@ -145,8 +153,9 @@ def _make_task(
 ) -> tuple[Task, list[Specification], Path | None]:
     started = time.monotonic()
     model = open_model(model, options)
-    specifications = [specify(model, one, options, minimize) for one in radii]
-    inputs = take_arrays(model, x, y, specifications[0].features)
+    opened = open_arrays(model, x, y, options["data_options"])
+    specifications = [specify(model, one, options, minimize, opened) for one in radii]
+    inputs = opened.check(specifications[0].features)
     heard, out = options["on_event"], options["out"]
     workers = count_workers(options["workers"])
     listeners = () if heard is None else (heard,)
@@ -154,14 +163,14 @@ def _make_task(
     return task, specifications, None if out is None else Path(out)
 
 
-def read_radii(eps: Radius | Radii | None) -> tuple[list[float | None], bool]:
+def read_radii(eps: Radius | Radii | None) -> tuple[list[Radius | None], bool]:
     """The radii that a caller gives, and whether they are a curve.
 
     Raises:
         InputError: they are no different numbers.
     """
-    if eps is None:
-        return [None], False
+    if eps is None or isinstance(eps, Mapping):
+        return [eps], False
     values = per_feature("eps", eps)
     if isinstance(values, float):
         return [values], False
@@ -176,15 +185,34 @@ def read_radii(eps: Radius | Radii | None) -> tuple[list[float | None], bool]:
 def open_model(model: ModelOrPath, options: RunOptions) -> Model:
     """The model, a classifier, loaded where a path is given."""
     lower, upper = options["lower"], options["upper"]
-    model = model if isinstance(model, Model) else load(model, lower=lower, upper=upper)
+    model = load_with(model, options["preprocess"], lower, upper)
     model.require_classes()
     return model
 
 
+def load_with(
+    model: ModelOrPath, preprocess: Preprocess | str | None, lower: Amounts, upper: Amounts
+) -> Model:
+    """The model, loaded where a path is given.
+
+    Raises:
+        InputError: a preprocessing is given for a model that is loaded already.
+    """
+    if not isinstance(model, Model):
+        return load(model, lower=lower, upper=upper, preprocess=preprocess)
+    if preprocess is not None and model.preprocess != Preprocess.of(preprocess):
+        raise InputError("the model is loaded already: give the preprocessing to load")
+    return model
+
+
 def specify(
-    model: Model, eps: Radius | None, options: RunOptions, minimize: bool = False
+    model: Model,
+    eps: Radius | None,
+    options: RunOptions,
+    minimize: bool = False,
+    opened: OpenedInputs | None = None,
 ) -> Specification:
-    """The specification at one radius.
+    """The specification at one radius; opened inputs know the names of features.
 
     Raises:
         InputError: an argument that cannot be used.
@@ -192,7 +220,11 @@ def specify(
     features = InputSpecification.build(
         model.network.input_size, lower=options["lower"], upper=options["upper"], eps=eps,
         fixed=options["fixed"], grid=options["grid"], scale=options["scale"],
+        only_up=options["only_up"], only_down=options["only_down"],
+        names=() if opened is None else opened.features,
     )  # fmt: skip
+    if opened is not None:
+        features = opened.hold_categorical(features)
     targets = options["targets"]
     return Specification(
         get_norm(options["norm"]),

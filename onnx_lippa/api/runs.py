@@ -16,6 +16,7 @@ from onnx_lippa.api.options import (
     CertifyOptions,
     EngineName,
     Fixed,
+    Inputs,
     MipSolverName,
     ModelOrPath,
     NormName,
@@ -28,37 +29,44 @@ from onnx_lippa.api.options import (
     run_arrays,
 )
 from onnx_lippa.attacks import AttackMethod, make_attack
+from onnx_lippa.data.options import DEFAULT_OPTIONS, DataOptions
+from onnx_lippa.onnx_io import Preprocess
 from onnx_lippa.proofs import ProofMethod, make_proof
 from onnx_lippa.runs.audit import Audit
 from onnx_lippa.runs.results import Curve, Listener, Results
 from onnx_lippa.spec import Norm
+from onnx_lippa.spec.feature_names import Amounts
 from onnx_lippa.state import Budget
 
 
 @overload
 def attack(
-    model: ModelOrPath, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
+    model: ModelOrPath, x: Inputs, y: npt.ArrayLike | None = None, *,
     eps: Radii, **options: Unpack[AttackOptions],
 ) -> Curve: ...  # fmt: skip
 @overload
 def attack(
-    model: ModelOrPath, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
+    model: ModelOrPath, x: Inputs, y: npt.ArrayLike | None = None, *,
     eps: Radius | None = None, **options: Unpack[AttackOptions],
 ) -> Results: ...  # fmt: skip
 def attack(
     model: ModelOrPath,
-    x: npt.ArrayLike,
+    x: Inputs,
     y: npt.ArrayLike | None = None,
     *,
     eps: Radius | Radii | None = None,
-    scale: npt.ArrayLike | None = None,
+    scale: Amounts | None = None,
     norm: NormName | float | Norm = "linf",
     minimize: bool | None = None,
     targets: TargetsName | Sequence[int] = "all",
-    lower: npt.ArrayLike = 0.0,
-    upper: npt.ArrayLike = 1.0,
+    lower: Amounts = 0.0,
+    upper: Amounts = 1.0,
     fixed: Fixed = None,
-    grid: npt.ArrayLike = 0.0,
+    only_up: Fixed = None,
+    only_down: Fixed = None,
+    grid: Amounts = 0.0,
+    data_options: DataOptions = DEFAULT_OPTIONS,
+    preprocess: Preprocess | str | None = None,
     method: AttackName | AttackMethod = "lippa",
     restarts: int | None = None,
     gradient_steps: int = 60,
@@ -76,22 +84,31 @@ def attack(
     Args:
         model: a model from :func:`load`, or the path of one.
         x: (n, *input_shape) inputs or a single one, inside the domain: floats, or bytes as
-            fractions of 255; flat, or with axes of extent 1 added or left out.
-        y: (n,) or (n, 1) labels; None takes the model's own predictions.
+            fractions of 255; flat, or with axes of extent 1 added or left out. Or the path of a
+            data file, or an iterable of pairs (x, y), such as a data loader.
+        y: (n,) or (n, 1) labels, class numbers or names, or one-hot rows; None takes the model's
+            own predictions.
         eps: radius of the ball; None minimises the distance. A list of radii gives a curve, with
-            what is known at one radius carried over to the others.
+            what is known at one radius carried over to the others. Radii by the names of features,
+            ``{"income": 0.1, "*": 0.02}``, are a scale with eps=1; features that are not named do
+            not move.
         scale: scale of each feature, in which distances are measured: the ball is
             ``||(x' - x) / scale|| <= eps``. Radii for each feature are a scale with eps=1.
         norm: norm of the ball: ``"linf"``, ``"l1"``, ``"l2"``, or ``np.inf``, 1, 2.
         minimize: whether to minimise the distance of the adversarial example; None means only
             where eps is None.
         targets: classes that count as adversarial: ``"all"``, ``"runner-up"``, or a list of them.
-        lower: lower bound of the domain: a number, or an array with one per feature.
+        lower: lower bound of the domain: a number, an array with one per feature, or numbers by
+            the names of features, as for eps.
         upper: upper bound of the domain.
-        fixed: features that keep their clean values: a boolean mask or a list, counted in the
-            flattened input. Domain and grid do not apply to them.
+        fixed: features that keep their clean values: a boolean mask, or a list of names or of
+            numbers counted in the flattened input. Domain and grid do not apply to them.
+        only_up: features that may only rise, as ``fixed``.
+        only_down: features that may only fall.
         grid: step between the values of a feature, such as 1/255 or 1; 0 where it is continuous; a
-            number, or an array with one per feature.
+            number, an array with one per feature, or numbers by the names of features.
+        data_options: how data is read: columns, groups, and names of classes and features.
+        preprocess: what becomes of an input before the model takes it, as in :func:`load`.
         method: ``"pgd"`` (gradients only), ``"lippa"`` (adds linear programs) or ``"lippa+mip"``
             (adds large neighbourhood search by MIPs). A value such as ``Lippa(lp_steps=8)``
             holds its options. Options that the method does not have are refused.
@@ -125,7 +142,8 @@ def attack(
     )  # fmt: skip
     options = RunOptions(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
-        grid=grid, workers=workers, out=out, on_event=on_event,
+        only_up=only_up, only_down=only_down, grid=grid, data_options=data_options,
+        preprocess=preprocess, workers=workers, out=out, on_event=on_event,
     )  # fmt: skip
     nearest = eps is None if minimize is None else minimize
     budget = Budget(time_limit, seed)
@@ -134,27 +152,31 @@ def attack(
 
 @overload
 def certify(
-    model: ModelOrPath, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
+    model: ModelOrPath, x: Inputs, y: npt.ArrayLike | None = None, *,
     eps: Radii, **options: Unpack[CertifyOptions],
 ) -> Curve: ...  # fmt: skip
 @overload
 def certify(
-    model: ModelOrPath, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
+    model: ModelOrPath, x: Inputs, y: npt.ArrayLike | None = None, *,
     eps: Radius, **options: Unpack[CertifyOptions],
 ) -> Results: ...  # fmt: skip
 def certify(
     model: ModelOrPath,
-    x: npt.ArrayLike,
+    x: Inputs,
     y: npt.ArrayLike | None = None,
     *,
     eps: Radius | Radii,
-    scale: npt.ArrayLike | None = None,
+    scale: Amounts | None = None,
     norm: NormName | float | Norm = "linf",
     targets: TargetsName | Sequence[int] = "all",
-    lower: npt.ArrayLike = 0.0,
-    upper: npt.ArrayLike = 1.0,
+    lower: Amounts = 0.0,
+    upper: Amounts = 1.0,
     fixed: Fixed = None,
-    grid: npt.ArrayLike = 0.0,
+    only_up: Fixed = None,
+    only_down: Fixed = None,
+    grid: Amounts = 0.0,
+    data_options: DataOptions = DEFAULT_OPTIONS,
+    preprocess: Preprocess | str | None = None,
     method: ProofName | ProofMethod = "auto",
     solver: MipSolverName = "scip",
     time_limit: float = 60.0,
@@ -177,7 +199,11 @@ def certify(
         lower: lower bound of the domain.
         upper: upper bound of the domain.
         fixed: features that keep their clean values, as in :func:`attack`.
+        only_up: features that may only rise, as in :func:`attack`.
+        only_down: features that may only fall.
         grid: step between the values of a feature. A proof covers all values between the steps.
+        data_options: how data is read, as in :func:`attack`.
+        preprocess: what becomes of an input before the model takes it, as in :func:`load`.
         method: ``"auto"``, ``"interval"``, ``"linear"``, ``"mip"`` or ``"complete"``.
         solver: solver of ``"mip"``: ``"scip"``, ``"highs"`` or ``"gurobi"``.
         time_limit: seconds per input; then it stays unknown.
@@ -196,34 +222,39 @@ def certify(
     chosen, budget = make_proof(method, solver), Budget(time_limit)
     options = RunOptions(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
-        grid=grid, workers=workers, out=out, on_event=on_event,
+        only_up=only_up, only_down=only_down, grid=grid, data_options=data_options,
+        preprocess=preprocess, workers=workers, out=out, on_event=on_event,
     )  # fmt: skip
     return run_arrays(model, x, y, eps, chosen, budget, options)
 
 
 @overload
 def audit(
-    model: ModelOrPath, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
+    model: ModelOrPath, x: Inputs, y: npt.ArrayLike | None = None, *,
     eps: Radii, **options: Unpack[AuditOptions],
 ) -> Curve: ...  # fmt: skip
 @overload
 def audit(
-    model: ModelOrPath, x: npt.ArrayLike, y: npt.ArrayLike | None = None, *,
+    model: ModelOrPath, x: Inputs, y: npt.ArrayLike | None = None, *,
     eps: Radius, **options: Unpack[AuditOptions],
 ) -> Results: ...  # fmt: skip
 def audit(
     model: ModelOrPath,
-    x: npt.ArrayLike,
+    x: Inputs,
     y: npt.ArrayLike | None = None,
     *,
     eps: Radius | Radii,
-    scale: npt.ArrayLike | None = None,
+    scale: Amounts | None = None,
     norm: NormName | float | Norm = "linf",
     targets: TargetsName | Sequence[int] = "all",
-    lower: npt.ArrayLike = 0.0,
-    upper: npt.ArrayLike = 1.0,
+    lower: Amounts = 0.0,
+    upper: Amounts = 1.0,
     fixed: Fixed = None,
-    grid: npt.ArrayLike = 0.0,
+    only_up: Fixed = None,
+    only_down: Fixed = None,
+    grid: Amounts = 0.0,
+    data_options: DataOptions = DEFAULT_OPTIONS,
+    preprocess: Preprocess | str | None = None,
     method: AttackName | AttackMethod = "lippa",
     budget: float = math.inf,
     time_limit: float = 60.0,
@@ -247,7 +278,11 @@ def audit(
         lower: lower bound of the domain.
         upper: upper bound of the domain.
         fixed: features that keep their clean values, as in :func:`attack`.
+        only_up: features that may only rise, as in :func:`attack`.
+        only_down: features that may only fall.
         grid: step between the values of a feature, as in :func:`attack`.
+        data_options: how data is read, as in :func:`attack`.
+        preprocess: what becomes of an input before the model takes it, as in :func:`load`.
         method: the attack, as in :func:`attack`; with ``"lippa"`` the MIPs of ``"lippa+mip"`` are
             used where branch and bound stalls.
         budget: seconds for the audit; those of a curve are shared by its radii.
@@ -269,6 +304,7 @@ def audit(
     chosen = Audit(make_attack(method), budget=budget)
     options = RunOptions(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
-        grid=grid, workers=workers, out=out, on_event=on_event,
+        only_up=only_up, only_down=only_down, grid=grid, data_options=data_options,
+        preprocess=preprocess, workers=workers, out=out, on_event=on_event,
     )  # fmt: skip
     return run_arrays(model, x, y, eps, chosen, Budget(time_limit, seed), options)

@@ -16,8 +16,8 @@ from typing import Annotated, Any, Final, Self, TypeAlias, get_args, get_type_hi
 import typer
 from typer.models import OptionInfo
 
-from onnx_lippa.data.example import EXAMPLE_EPS, EXAMPLE_MODEL
 from onnx_lippa.data import DataOptions
+from onnx_lippa.data.example import EXAMPLE_EPS, EXAMPLE_MODEL
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import LoadLimits
 from onnx_lippa.onnx_io.limits import DEFAULT_MEMORY
@@ -118,7 +118,7 @@ class Inputs(Interface):
     ] = None
     classes: Annotated[
         str | None,
-        option(INPUTS, "Names of the classes, by number: cat,dog. Default: the model's, or sorted."),
+        option(INPUTS, "Names of the classes in order: cat,dog. Default: the model's, or sorted."),
     ] = None
     resize: Annotated[
         bool,
@@ -142,7 +142,8 @@ class Inputs(Interface):
     fixed: Annotated[
         str | None,
         option(
-            BALL, "Features that keep their clean values: a list (0,3,7 or age,sex) or a mask (.npy)."
+            BALL,
+            "Features that keep their clean values: a list (0,3,7 or age,sex) or a mask (.npy).",
         ),
     ] = None
     only_up: Annotated[

@@ -27,7 +27,7 @@ from onnx_lippa.cli.options import (
 from onnx_lippa.cli.run import print_first
 from onnx_lippa.cli.tables import SHOWN, model_line
 from onnx_lippa.cli.terminal import console
-from onnx_lippa.cli.values import bounds_from, features_from, preprocess_from
+from onnx_lippa.cli.values import features_from, preprocess_from, values_from
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import load
 from onnx_lippa.runs.files import replace_file
@@ -70,16 +70,14 @@ def regions(
     if out is not None and not out.parent.is_dir():
         raise InputError(f"cannot write {out}: there is no folder {out.parent}")
     wanted, method = get_norm(inputs.norm), bounds_named(bounds)
-    low, high = bounds_from(inputs)
     loaded = load(
         inputs.model,
         output=inputs.output,
-        lower=low,
-        upper=high,
+        lower=values_from("--lower", inputs.lower),
+        upper=values_from("--upper", inputs.upper),
         limits=inputs.limits,
         preprocess=preprocess_from(inputs.preprocess),
     )
-    network = loaded.network
     opened = open_inputs(
         loaded, inputs.data, inputs.first, inputs.indices, inputs.seed, inputs.data_options
     )

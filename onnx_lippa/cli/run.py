@@ -13,7 +13,7 @@ from onnx_lippa.cli.gates import GateOptions
 from onnx_lippa.cli.options import Arguments
 from onnx_lippa.cli.tables import SHOWN, LiveProgress, curve_table, model_line, summary_table
 from onnx_lippa.cli.terminal import console
-from onnx_lippa.cli.values import bounds_from, features_from, preprocess_from, radii_from
+from onnx_lippa.cli.values import features_from, preprocess_from, radii_from, values_from
 from onnx_lippa.errors import InputError
 from onnx_lippa.method import Method
 from onnx_lippa.onnx_io import load
@@ -56,13 +56,12 @@ def run_command(
     wanted = gates.read()
     radii = radii_from(arguments.eps)
     norm, targets = get_norm(arguments.norm), Targets.parse(arguments.targets)
-    low, high = bounds_from(arguments)
     preprocess = preprocess_from(arguments.preprocess)
     loaded = load(
         arguments.model,
         output=arguments.output,
-        lower=low,
-        upper=high,
+        lower=values_from("--lower", arguments.lower),
+        upper=values_from("--upper", arguments.upper),
         limits=arguments.limits,
         preprocess=preprocess,
     )

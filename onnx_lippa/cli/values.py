@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,7 @@ from onnx_lippa.onnx_io import Preprocess
 from onnx_lippa.onnx_io.preprocess import NAMED
 from onnx_lippa.runs.inputs import OpenedInputs
 from onnx_lippa.spec import InputSpecification
-from onnx_lippa.spec.input_specification import Amounts
+from onnx_lippa.spec.feature_names import Amounts
 from onnx_lippa.text import listed
 
 _FRACTION: Final = re.compile(r"\s*([^/\s]+)\s*/\s*([^/\s]+)\s*")
@@ -93,23 +93,6 @@ def values_from(option: str, text: str) -> Amounts:
             "by feature like age=1,*=0, or a .npy or .npz file with one number for each feature"
         )
     return _array(option, Path(text))
-
-
-def bounds_from(inputs: Inputs) -> tuple[Amounts, Amounts]:
-    """Bounds of the domain from which the points of a model's check are drawn.
-
-    Where bounds are given by the names of features, which are not known before the model is
-    loaded, all of them bound each feature of the check.
-    """
-    bounds: list[Amounts] = []
-    for option, text, rest, reduce in (
-        ("--lower", inputs.lower, 0.0, min), ("--upper", inputs.upper, 1.0, max),
-    ):  # fmt: skip
-        value = values_from(option, text)
-        if isinstance(value, Mapping):
-            value = reduce(rest, *value.values()) if "*" not in value else reduce(value.values())
-        bounds.append(value)
-    return bounds[0], bounds[1]
 
 
 def _by_name(option: str, text: str) -> dict[str, float]:

@@ -29,7 +29,7 @@ class Csv(TableFormat):
 
     @override
     def accepts(self, path: Path) -> bool:
-        return path.suffix.lower() in _SUFFIXES and not path.is_dir()
+        return path.suffix.lower() in _SUFFIXES
 
     @override
     def open(self, path: Path) -> Table:

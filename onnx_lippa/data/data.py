@@ -12,7 +12,7 @@ from onnx_lippa.arrays import FLOAT32, Integers, Shape, size
 from onnx_lippa.data.arrow import Arrow, Parquet
 from onnx_lippa.data.convert import as_rows
 from onnx_lippa.data.csv import Csv
-from onnx_lippa.data.files import Format, Request, Stored, require_file
+from onnx_lippa.data.files import Format, Request, Stored, is_folder, require_file
 from onnx_lippa.data.idx import Idx
 from onnx_lippa.data.images import ImageFolder, ImageList
 from onnx_lippa.data.labels import Labels, as_names, to_labels
@@ -81,7 +81,7 @@ def open_data(
     Raises:
         InputError: a file that cannot be read, or that does not fit the model.
     """
-    if not path.is_dir():
+    if not is_folder(path):
         require_file(path)
     reader, width = format_of(path), size(sample_shape)
     stored = reader.read(path, Request(sample_shape, options, first))

@@ -167,6 +167,14 @@ class Stream(Protocol):
         """Reads at most so many bytes."""
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder; not where no file can have its name."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def require_file(path: Path) -> None:
     """Checks that a file exists.
 

@@ -19,6 +19,7 @@ from onnx_lippa.data.files import (
     Request,
     Stored,
     StoredData,
+    is_folder,
     open_file,
     require_extra,
     require_no_columns,
@@ -44,7 +45,7 @@ class ImageFolder(Format):
 
     @override
     def accepts(self, path: Path) -> bool:
-        return path.is_dir()
+        return is_folder(path)
 
     @override
     def read(self, path: Path, request: Request) -> StoredData:
@@ -76,7 +77,7 @@ class ImageList(Format):
 
     @override
     def accepts(self, path: Path) -> bool:
-        if path.suffix.lower() != ".csv" or not path.is_file():
+        if path.suffix.lower() != ".csv":
             return False
         try:
             return _PATH in CsvTable(path).names

@@ -29,6 +29,7 @@ from onnx_lippa.onnx_io.runtime import (
 from onnx_lippa.onnx_io.trial import run_in_child
 from onnx_lippa.onnx_io.validation import check_agreement, determine_batch
 from onnx_lippa.spec import InputSpecification
+from onnx_lippa.spec.feature_names import Amounts, bound_all
 
 
 @dataclass(frozen=True)
@@ -177,8 +178,8 @@ def load(
     path: str | Path,
     *,
     output: str | None = None,
-    lower: npt.ArrayLike = 0.0,
-    upper: npt.ArrayLike = 1.0,
+    lower: Amounts = 0.0,
+    upper: Amounts = 1.0,
     threads: int = 1,
     check: bool = True,
     limits: LoadLimits | None = None,
@@ -190,8 +191,8 @@ def load(
         path: the ONNX file, or one compressed with gzip.
         output: name of the output (or of any tensor in the graph) to attack; needed only where
             the model has several outputs that could hold scores.
-        lower: lower end of the domain from which the points of the check are drawn, or an array
-            with one for each feature.
+        lower: lower end of the domain from which the points of the check are drawn, an array
+            with one for each feature, or ends by the names of features.
         upper: upper end of that domain.
         threads: threads ONNX Runtime may use.
         check: whether to compare the import with ONNX Runtime (a worker process that loads a
@@ -209,7 +210,7 @@ def load(
         UnsupportedModelError: it has parts that are not supported; all are listed.
         ModelMismatchError: the import differs from ONNX Runtime.
     """
-    domain = (lower, upper) if check else None
+    domain = bound_all(lower, upper) if check else None
     wanted = Preprocess.of(preprocess)
     if limits is not None:
         attempt = partial(_attempt, Path(path), output, domain, limits, wanted)

@@ -91,7 +91,9 @@ class Preprocess:
     def as_json(self) -> dict[str, Any]:
         """Its parts as plain JSON values; defaults are left out."""
         parts = {one.name: getattr(self, one.name) for one in fields(self)}
-        changed = {one.name: parts[one.name] for one in fields(self) if parts[one.name] != one.default}
+        changed = {
+            one.name: parts[one.name] for one in fields(self) if parts[one.name] != one.default
+        }
         return {name: list(v) if isinstance(v, tuple) else v for name, v in changed.items()}
 
     @classmethod
@@ -145,7 +147,8 @@ def compose(file: ModelFile, interface: Interface, preprocess: Preprocess) -> Mo
     proto.CopyFrom(file.proto)
     given = next(value for value in proto.graph.input if value.name == interface.input_name)
     given.name = f"{_PREFIX}input"
-    for extent, axis in zip(reversed(stated), reversed(given.type.tensor_type.shape.dim)):
+    axes = given.type.tensor_type.shape.dim
+    for extent, axis in zip(stated, list(axes)[len(axes) - len(stated) :], strict=True):
         axis.dim_value = extent
     rest = list(proto.graph.node)
     del proto.graph.node[:]
@@ -204,8 +207,8 @@ def _channel_axis(shape: Shape, wanted: Preprocess, count: int | None) -> int:
     needed = "channels" if count is None else f"{count} channels"
     needed = "3 channels" if wanted.channels != "RGB" else needed
     raise InputError(
-        f"the preprocessing ({wanted}) needs {needed}, and the model takes samples of shape {shape}: "
-        "leave out what does not fit it"
+        f"the preprocessing ({wanted}) needs {needed}, and the model takes samples of shape "
+        f"{shape}: leave out what does not fit it"
     )
 
 
@@ -220,4 +223,3 @@ def _spread(op: str, numbers: AnyArray, shape: Shape, axis: int) -> AnyArray:
         f"{name} of the preprocessing holds {numbers.size} numbers, and the model takes samples of "
         f"shape {shape}: give one number, one for each channel, or one for each feature"
     )
-

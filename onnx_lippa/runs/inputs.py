@@ -20,6 +20,7 @@ from onnx_lippa.onnx_io import Model
 from onnx_lippa.runs.identity import digest_inputs
 from onnx_lippa.runs.record import Record
 from onnx_lippa.spec import InputSpecification, ProblemSet, Specification
+from onnx_lippa.text import listed as list_names
 from onnx_lippa.witness import Result
 
 _log: Final = logging.getLogger("onnx_lippa")
@@ -167,6 +168,7 @@ def open_arrays(
     shape, dtype = model.network.input_shape, model.interface.dtype
     classes = model.classes if options.classes is None else options.classes
     taken, given = convert_arrays(x, y, shape, dtype, classes)
+    _require_classes(model, None if given is None else given.classes)
     inputs = taken.copy()  # the results show them, whatever becomes of the caller's array
     groups = None
     if options.groups is not None:
@@ -245,6 +247,7 @@ def open_inputs(
     needed = first if listed is None else max(0, int(listed.max())) + 1
     options = _with_names_of_model(model, options)
     read = open_data(path, model.network.input_shape, model.interface.dtype, needed, options)
+    _require_classes(model, read.classes)
     chosen = _chosen(read.count, first, indices, listed)
     inputs = read.inputs.take(chosen)
     names = _feature_names(model, options, read.features)
@@ -287,6 +290,16 @@ def _with_names_of_model(model: Model, options: DataOptions) -> DataOptions:
     if options.features is None and model.feature_names:
         options = replace(options, features=model.feature_names)
     return options
+
+
+def _require_classes(model: Model, classes: Sequence[str] | None) -> None:
+    """Raises InputError where there is not one name for each class of the model."""
+    k = model.network.output_size
+    if classes is not None and len(classes) != k:
+        raise InputError(
+            f"there are names of {len(classes)} classes, but the model has {k} (named are "
+            f"{list_names(list(classes))}): name them all, in the order of its outputs (--classes)"
+        )
 
 
 def _feature_names(model: Model, options: DataOptions, of_data: tuple[str, ...]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from onnx_lippa.witness import Effort, FoundBy, ProvedBy, Result, Verdict, total
 
 SCHEMA_VERSION: Final = 1
 Kind = TypeVar("Kind", FoundBy, ProvedBy)
-_OLD_DEFAULTS: Final = {
+_OLD_DEFAULTS: Final[dict[str, Any]] = {
     "preprocess": "",
     "fixed": 0,
     "grid": 0.0,
@@ -89,7 +89,8 @@ class RunFacts:
         requested: number of inputs of the run; more than ``inputs`` after an interrupt.
         seed: random seed.
         workers: number of worker processes.
-        preprocess: the preprocessing in front of the model; empty, and not in the file, without one.
+        preprocess: the preprocessing in front of the model; empty, and not in the file, where
+            there is none.
     """
 
     model: str

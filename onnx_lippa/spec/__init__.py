@@ -1,8 +1,9 @@
 """Specifications: which inputs are allowed, and which outputs are unsafe."""
 
+from onnx_lippa.spec.feature_names import PerFeature
 from onnx_lippa.spec.formula import And, Comparison, Formula, Or
 from onnx_lippa.spec.input_set import Grid, InputSet, StatedSet
-from onnx_lippa.spec.input_specification import InputSpecification, PerFeature
+from onnx_lippa.spec.input_specification import InputSpecification
 from onnx_lippa.spec.norms import L1, L2, LInf, Norm, WeightedNorm, get_norm
 from onnx_lippa.spec.norms.embedding import BallConstraint, Embedding, Rows
 from onnx_lippa.spec.output_set import Conjunction, UnsafeSet

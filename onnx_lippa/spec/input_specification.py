@@ -5,24 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from onnx_lippa.arrays import AnyArray, Float64, Floats
+from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.errors import InputError
-from onnx_lippa.spec.feature_names import find_features, spread_by_name
+from onnx_lippa.spec.feature_names import (
+    Amounts,
+    FeatureChoice,
+    PerFeature,
+    by_name,
+    choose_features,
+)
 from onnx_lippa.spec.input_set import Grid, InputSet, round_down, round_up
 from onnx_lippa.spec.norms.base import Norm
 from onnx_lippa.spec.norms.weighted import WeightedNorm
-
-PerFeature: TypeAlias = float | tuple[float, ...]
-"""One number for all features, or one for each."""
-Amounts: TypeAlias = npt.ArrayLike | Mapping[str, float]
-"""A number, one for each feature, or numbers by the names of features."""
-FeatureChoice: TypeAlias = Sequence[int] | Sequence[str] | AnyArray | None
-"""Features: a boolean mask, or a list of indices or names."""
 
 _TOLERANCE: Final = 1e-9
 """Tolerance for the rounding of a quotient of a bound and a step."""
@@ -128,11 +127,11 @@ class InputSpecification:
             amounts["lower"],
             amounts["upper"],
             radius,
-            _indices("fixed", fixed, d, names),
+            choose_features("fixed", fixed, d, names),
             amounts["grid"],
             (each,) * d if isinstance(each, float) else each,
-            _indices("only_up", only_up, d, names),
-            _indices("only_down", only_down, d, names),
+            choose_features("only_up", only_up, d, names),
+            choose_features("only_down", only_down, d, names),
         )
         specification.check(d)
         return specification
@@ -270,75 +269,6 @@ _CHOICES: Final = {
     "the features that only fall": "only_down",
 }
 """Fields that list features, by their names in messages."""
-_REST: Final = {"lower": 0.0, "upper": 1.0, "eps": 0.0, "grid": 0.0, "scale": 1.0}
-"""What holds for features that are not named."""
-
-
-def by_name(option: str, value: Amounts, d: int, names: Sequence[str]) -> PerFeature:
-    """A user's number, array, or numbers by the names of features.
-
-    Raises:
-        InputError: it holds no numbers, or names that are no features.
-    """
-    if not isinstance(value, Mapping):
-        return per_feature(option, value)
-    numbers: dict[str, float] = {}
-    for name, one in value.items():
-        number = per_feature(f"{option} of {name}", one)
-        if not isinstance(number, float):
-            raise InputError(f"{option} of {name} holds {len(number)} numbers: give one")
-        numbers[str(name)] = number
-    return tuple(spread_by_name(option, numbers, names, d, _REST[option]))
-
-
-def per_feature(name: str, value: npt.ArrayLike) -> PerFeature:
-    """A user's number or array as a number or a tuple.
-
-    Raises:
-        InputError: it holds no numbers.
-    """
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise InputError(f"{name} is ragged: give one number for each feature") from error
-    if array.dtype.kind not in "iuf":
-        raise InputError(
-            f"{name} holds values of type {array.dtype}: give a number, or one for each feature"
-        )
-    if array.ndim == 0:
-        return float(array)
-    return tuple(array.astype(np.float64).ravel().tolist())
-
-
-def _indices(option: str, chosen: FeatureChoice, d: int, names: Sequence[str]) -> tuple[int, ...]:
-    if chosen is None:
-        return ()
-    if isinstance(chosen, str):
-        chosen = [chosen]
-    if any(isinstance(one, str) for one in chosen):
-        found = (_find(option, one, names) for one in chosen)
-        return tuple(dict.fromkeys(feature for one in found for feature in one))
-    array = np.asarray(chosen)
-    if array.dtype == np.bool_:
-        if array.size != d:
-            raise InputError(
-                f"the mask of {option} features holds {array.size} values, but the model takes {d} "
-                f"features: give {d}"
-            )
-        return tuple(np.flatnonzero(array).tolist())
-    if array.size and (array.dtype.kind not in "iu" or array.ndim != 1):
-        raise InputError(
-            f"the {option} features have type {array.dtype} and shape {array.shape}: give a list "
-            "of whole numbers or names, or a boolean mask"
-        )
-    return tuple(int(feature) for feature in array)
-
-
-def _find(option: str, one: object, names: Sequence[str]) -> list[int]:
-    """The features of a name, or of a number that is no name."""
-    if isinstance(one, str) and (one in names or not one.isdigit()):
-        return find_features(option, one, names)
-    return [int(str(one))]
 
 
 def _array(name: str, value: PerFeature, d: int) -> Float64:

@@ -201,7 +201,7 @@ DATA = {
     "label negative": (labels(-1), "label -1"),
     "label not whole": (labels(2.5), "label 2.5"),
     "fewer labels": (arrays(x=good()[0], y=good()[1][:3]), "labels"),
-    "one-hot labels": (arrays(x=good()[0], y=np.eye(10)[good()[1]]), "one-hot"),
+    "one-hot labels": (arrays(x=good()[0], y=1 - np.eye(10)[good()[1]]), "one-hot"),
     "no inputs": (arrays(x=np.zeros((0, 64), np.float32), y=np.zeros(0, int)), "no inputs"),
     "other names": (arrays(pictures=good()[0]), "'images', 'x' or 'inputs'"),
     "other shape": (arrays(x=np.zeros((6, 63), np.float32)), "(6, 63)"),

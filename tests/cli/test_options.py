@@ -237,7 +237,7 @@ def test_bad_files(tmp_path, name):
         (("--fixed", "0,0"), "twice"),
         (("--fixed", "-1"), "negative"),
         (("--fixed", ""), "--fixed '' is not understood: give a list of features like 0,3,7"),
-        (("--fixed", "0-3"), "--fixed '0-3' is not understood"),
+        (("--fixed", "0,,3"), "--fixed '0,,3' is not understood"),
         (("--lower", "low"), "--lower 'low' is not understood"),
     ],
 )
@@ -256,7 +256,7 @@ CALLS = {
     "certify": onnx_lippa.certify,
     "distance": onnx_lippa.minimal_distortion,
 }
-ONLY_IN_PYTHON = {"x", "y", "on_event"}
+ONLY_IN_PYTHON = {"x", "y", "on_event", "data_options"}
 OTHERWISE = {"model", "workers", "lower", "upper", "grid", "minimize", "time_limit", "budget"}
 """Stated otherwise on the command line: as text, or None where a property has another default."""
 

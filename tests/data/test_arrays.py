@@ -24,15 +24,15 @@ def test_labels_in_a_column(y):
     inputs, labels = convert_arrays(np.zeros((2, 5)), y, (5,), np.dtype(np.float64))
     assert inputs.dtype == np.float64
     assert labels is not None
-    assert labels.dtype == np.int64
-    assert labels.tolist() == [3, 1]
+    assert labels.numbers.dtype == np.int64
+    assert labels.numbers.tolist() == [3, 1]
 
 
 def test_a_single_input_and_its_label():
     inputs, labels = convert_arrays([0.25, 0.5], 1, (2,))
     assert inputs.tolist() == [[0.25, 0.5]]
     assert labels is not None
-    assert labels.tolist() == [1]
+    assert labels.numbers.tolist() == [1]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_single_input_and_its_label():
         (np.zeros((1, 2), complex), None, "x holds values of type"),
         ([[0.0, np.nan]], None, "input 0 in x holds nan at feature 1"),
         (np.zeros((2, 2)), [0], "labels in y number 1"),
-        (np.zeros((2, 2)), np.eye(2), "one-hot"),
+        (np.zeros((2, 2)), np.ones((2, 2)), "one-hot"),
         (np.zeros((2, 2)), [0, 0.5], "not a class number"),
     ],
 )

@@ -38,8 +38,9 @@ def test_what_is_not_a_real_number_is_refused(dtype):
     values = np.zeros((2, 1), dtype=dtype)
     with pytest.raises(InputError, match=r"a holds values of type .*: store real numbers"):
         to_floats(values, "a")
-    with pytest.raises(InputError, match="store real numbers"):
-        to_labels(Stored(values, "a"), 2)
+    if values.dtype.kind not in "US":  # names
+        with pytest.raises(InputError, match="store real numbers"):
+            to_labels(Stored(values, "a"), 2)
 
 
 @pytest.mark.parametrize(
@@ -53,24 +54,26 @@ def test_what_is_not_a_real_number_is_refused(dtype):
     ],
 )
 def test_labels(values):
-    labels = to_labels(Stored(values, "a"), 3)
+    labels = to_labels(Stored(values, "a"), 3).numbers
     assert labels.dtype == np.dtype(np.int64) and labels.tolist() == [1, 0, 2]
 
 
 def test_the_label_of_a_single_input_may_be_a_scalar():
-    assert to_labels(Stored(np.array(7), "a"), 1).tolist() == [7]
-    assert to_labels(Stored(np.array([True]), "a"), 1).tolist() == [1]
+    assert to_labels(Stored(np.array(7), "a"), 1).numbers.tolist() == [7]
+    assert to_labels(Stored(np.array([True]), "a"), 1).numbers.tolist() == [1]
 
 
 @pytest.mark.parametrize("inputs", [1, 3, 10])
-def test_one_hot_labels_are_refused(inputs):
-    with pytest.raises(InputError, match=r"one-hot rows: give class numbers"):
-        to_labels(Stored(np.eye(10)[:inputs], "a"), inputs)
+def test_one_hot_labels_are_class_numbers(inputs):
+    hot = np.eye(10)[:inputs]
+    assert to_labels(Stored(hot, "a"), inputs).numbers.tolist() == list(range(inputs))
+    with pytest.raises(InputError, match=r"rows that are not one-hot: give class numbers"):
+        to_labels(Stored(hot + hot[:, ::-1], "a"), inputs)
 
 
 @pytest.mark.parametrize("shape", [(3, 1, 1), (2, 0), (3, 2, 1)])
 def test_labels_of_another_shape_are_refused(shape):
-    with pytest.raises(InputError, match="give one class number per input"):
+    with pytest.raises(InputError, match="give one class number or name per input"):
         to_labels(Stored(np.zeros(shape), "a"), 3)
 
 

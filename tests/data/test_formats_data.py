@@ -32,11 +32,12 @@ def test_folders(tmp_path, name):
     assert "is a folder" in refusal(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a", "a.png", "a.npy.gz", "npz"])
+@pytest.mark.parametrize("name", ["a.txt", "a", "a.png", "a.npy.gz", "npz"])
 def test_unknown_names_say_what_is_known(tmp_path, name):
     (tmp_path / name).touch()
     message = refusal(tmp_path / name)
-    assert ".npz, .npy, IDX (with idx or ubyte in the name)" in message
+    for naming in (".npz, .npy, .csv, .parquet, .arrow", "IDX (with idx or ubyte in the name)"):
+        assert naming in message
 
 
 @pytest.mark.parametrize("name", ["a.npz", "a.npy", "a.idx"])
