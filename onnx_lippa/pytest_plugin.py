@@ -16,11 +16,13 @@ import pytest
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from onnx_lippa.api.options import AttackName, Fixed, NormName, TargetsName
+    from onnx_lippa.api.options import AttackName, Fixed, Inputs, NormName, Radius, TargetsName
     from onnx_lippa.attacks import AttackMethod
-    from onnx_lippa.onnx_io import Model
+    from onnx_lippa.data.options import DataOptions
+    from onnx_lippa.onnx_io import Model, Preprocess
     from onnx_lippa.runs.results import Results
     from onnx_lippa.spec import Norm
+    from onnx_lippa.spec.feature_names import Amounts
 
 _NAMED: Final = 10
 """Broken inputs that a failure names."""
@@ -40,19 +42,22 @@ class RobustnessFixture:
     def assert_robust(
         self,
         model: Model | str | Path,
-        data: str | Path | npt.ArrayLike | tuple[npt.ArrayLike, npt.ArrayLike],
+        data: Inputs | tuple[npt.ArrayLike, npt.ArrayLike],
         *,
-        eps: float,
+        eps: Radius,
         at_most: float = 0.0,
         proven: bool = True,
-        first: int | None = None,
-        scale: npt.ArrayLike | None = None,
+        scale: Amounts | None = None,
         norm: NormName | float | Norm = "linf",
         targets: TargetsName | Sequence[int] = "all",
-        lower: npt.ArrayLike = 0.0,
-        upper: npt.ArrayLike = 1.0,
+        lower: Amounts = 0.0,
+        upper: Amounts = 1.0,
         fixed: Fixed = None,
-        grid: npt.ArrayLike = 0.0,
+        only_up: Fixed = None,
+        only_down: Fixed = None,
+        grid: Amounts = 0.0,
+        data_options: DataOptions | None = None,
+        preprocess: Preprocess | str | None = None,
         method: AttackName | AttackMethod = "lippa",
         budget: float = math.inf,
         time_limit: float = 60.0,
@@ -64,19 +69,22 @@ class RobustnessFixture:
 
         Args:
             model: a model from :func:`onnx_lippa.load`, or the path of one.
-            data: a data file, inputs, or a pair of inputs and labels.
-            eps: radius of the ball.
+            data: the path of a data file, inputs, or a pair of inputs and labels.
+            eps: radius of the ball, as in :func:`onnx_lippa.audit`.
             at_most: the largest robust error that passes, a share of the inputs.
             proven: whether the upper end of the robust error is held against it, so that unknown
                 inputs count as broken. False attacks only, and an attack proves nothing.
-            first: only the first inputs of the data; None for all.
-            scale: scale of each feature, as in :func:`onnx_lippa.audit`.
+            scale: scale of each feature.
             norm: norm of the ball.
             targets: classes that count as adversarial.
             lower: lower bound of the domain.
             upper: upper bound of the domain.
             fixed: features that keep their clean values.
+            only_up: features that may grow only.
+            only_down: features that may shrink only.
             grid: step between the values of a feature.
+            data_options: how data is read: columns, names, ``DataOptions(first=100)``.
+            preprocess: the preprocessing in front of the model.
             method: the attack.
             budget: seconds for the whole audit; an attack has none.
             time_limit: seconds per input.
@@ -96,23 +104,25 @@ class RobustnessFixture:
         __tracebackhide__ = True
         import onnx_lippa  # noqa: PLC0415 - pytest starts without solvers and runtime
 
-        loaded = model if isinstance(model, onnx_lippa.Model) else onnx_lippa.load(model)
-        x, y = _read(loaded, data, first)
+        x, y = data if isinstance(data, tuple) else (data, None)
         folder = self._factory.mktemp("onnx-lippa") / "run" if out is None else Path(out)
         common: dict[str, Any] = {
             "eps": eps, "scale": scale, "norm": norm, "targets": targets, "lower": lower,
-            "upper": upper, "fixed": fixed, "grid": grid, "method": method,
-            "time_limit": time_limit, "seed": seed, "workers": workers, "out": folder,
+            "upper": upper, "fixed": fixed, "only_up": only_up, "only_down": only_down,
+            "grid": grid, "preprocess": preprocess, "method": method, "time_limit": time_limit,
+            "seed": seed, "workers": workers, "out": folder,
         }  # fmt: skip
+        if data_options is not None:
+            common["data_options"] = data_options
         results: Results
         if proven:
-            results = onnx_lippa.audit(loaded, x, y, budget=budget, **common)
+            results = onnx_lippa.audit(model, x, y, budget=budget, **common)
         else:
-            results = onnx_lippa.attack(loaded, x, y, **common)
+            results = onnx_lippa.attack(model, x, y, **common)
         end = "" if proven else ".lower"
         check = onnx_lippa.check(results, fail_over=f"robust_error{end}={at_most!r}")
         if not check.passed:
-            message = _describe(results, loaded, check.failures[0].sentence, folder)
+            message = _describe(results, check.failures[0].sentence, folder)
             raise AssertionError(message)
         return results
 
@@ -123,24 +133,7 @@ def onnx_lippa(tmp_path_factory: pytest.TempPathFactory) -> RobustnessFixture:
     return RobustnessFixture(tmp_path_factory)
 
 
-def _read(
-    model: Model,
-    data: str | Path | npt.ArrayLike | tuple[npt.ArrayLike, npt.ArrayLike],
-    first: int | None,
-) -> tuple[Any, Any]:
-    """Inputs and labels; the latter are None where there are none."""
-    from onnx_lippa.data import open_data  # noqa: PLC0415
-
-    if isinstance(data, (str, Path)):
-        shape, dtype = model.network.input_shape, model.interface.dtype
-        read = open_data(Path(data), shape, dtype, first)
-        labels = None if read.labels is None else read.labels[:first]
-        return read.inputs[:first], labels
-    x, y = data if isinstance(data, tuple) else (data, None)
-    return (x, y) if first is None else (x[:first], None if y is None else y[:first])
-
-
-def _describe(results: Results, model: Model, sentence: str, folder: Path) -> str:
+def _describe(results: Results, sentence: str, folder: Path) -> str:
     """The message of a failure."""
     from onnx_lippa.reports.wording import BROKEN, describe_record  # noqa: PLC0415
     from onnx_lippa.text import printable  # noqa: PLC0415
@@ -149,7 +142,7 @@ def _describe(results: Results, model: Model, sentence: str, folder: Path) -> st
     records = sorted(results.records(), key=lambda one: (one.distance or 0.0, one.index))
     broken = [record for record in records if record.verdict in BROKEN]
     lines = [
-        f"{printable(model.file.path.name)}: {sentence}",
+        f"{printable(Path(results.figures.facts.model).name)}: {sentence}",
         f"{len(broken)} of {len(records)} inputs are broken"
         + (", the nearest first:" if broken else ""),
     ]

@@ -23,7 +23,9 @@ def run(pytester: pytest.Pytester, body: str) -> pytest.RunResult:
     """Runs a test that has the body."""
     indented = "\n".join(f"    {line}" for line in body.splitlines())
     pytester.makepyfile(
-        f"import numpy as np\nMODEL, DATA = {str(DIGITS)!r}, {str(DIGITS_DATA)!r}\n"
+        "import numpy as np\nfrom onnx_lippa import DataOptions\n"
+        "SIX = {'data_options': DataOptions(first=6)}\n"
+        f"MODEL, DATA = {str(DIGITS)!r}, {str(DIGITS_DATA)!r}\n"
         f"def test_model(onnx_lippa):\n{indented}\n"
     )
     installed = {entry.value for entry in entry_points(group="pytest11")}
@@ -37,22 +39,22 @@ def test_it_is_registered():
 
 
 def test_a_robust_model_passes(pytester):
-    body = """results = onnx_lippa.assert_robust(MODEL, DATA, eps=0.05, at_most=0.4, first=6)
+    body = """results = onnx_lippa.assert_robust(MODEL, DATA, eps=0.05, at_most=0.4, **SIX)
 assert results.robust_error == (1 / 3, 1 / 3)
 with np.load(DATA) as data:
     x, y = data["x"][:6], data["y"][:6]
 onnx_lippa.assert_robust(MODEL, (x, y), eps=0.05, at_most=1 / 3)
 onnx_lippa.assert_robust(MODEL, x, eps=0.001)
-onnx_lippa.assert_robust(MODEL, (x, y), eps=0.05, at_most=0.4, proven=False, first=3)"""
+onnx_lippa.assert_robust(MODEL, (x[:3], y[:3]), eps=0.05, at_most=0.4, proven=False)"""
     run(pytester, body).assert_outcomes(passed=1)
 
 
 def test_a_failure_says_which_inputs_how_near_and_where_the_witness_is(pytester):
-    result = run(pytester, "onnx_lippa.assert_robust(MODEL, DATA, eps=0.05, at_most=0.1, first=6)")
+    result = run(pytester, "onnx_lippa.assert_robust(MODEL, DATA, eps=0.05, at_most=0.1, **SIX)")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            ">*assert_robust(MODEL, DATA, eps=0.05, at_most=0.1, first=6)",
+            ">*assert_robust(MODEL, DATA, eps=0.05, at_most=0.1, **SIX)",
             "E*AssertionError: digits_mlp.onnx: robust_error is 33.33%, over 10.00% by 23.33 perc*",
             "E*2 of 6 inputs are broken, the nearest first:",
             "E*input ?: adversarial: class ? becomes ? at distance 0.0*, found by *, replayed",
@@ -68,8 +70,8 @@ def test_a_failure_says_which_inputs_how_near_and_where_the_witness_is(pytester)
 
 
 def test_unknown_inputs_count_where_a_proof_is_wanted(pytester):
-    body = """onnx_lippa.assert_robust(MODEL, DATA, eps=0.01, at_most=0.5, first=3, proven=False)
-onnx_lippa.assert_robust(MODEL, DATA, eps=0.05, at_most=0.1, first=3, budget=1e-9)"""
+    body = """onnx_lippa.assert_robust(MODEL, DATA, eps=0.01, at_most=0.5, **SIX, proven=False)
+onnx_lippa.assert_robust(MODEL, DATA, eps=0.05, at_most=0.1, **SIX, budget=1e-9)"""
     result = run(pytester, body)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["E*are unknown, which proves nothing; the first:"])

@@ -288,7 +288,7 @@ def _require_same_question(old: FinishedRun, new: FinishedRun) -> None:
         "minimize": (old.figures["minimize"], new.figures["minimize"]),
     }
     was, now = theirs.features.as_json(), mine.features.as_json()
-    pairs |= {name: (was[name], now[name]) for name in was}
+    pairs |= {name: (was.get(name), now.get(name)) for name in was | now}
     for name, (before, after) in pairs.items():
         if before != after:
             raise InputError(

@@ -89,6 +89,23 @@ def test_python_says_the_same(audited, tmp_path):
     assert (suite.failures, gates.failures) == (0, 0)
 
 
+def test_groups_of_the_data(tmp_path):
+    with np.load(DIGITS_DATA) as data:
+        x, y = data["x"][:6], data["y"][:6]
+    groups = np.array(["a", "b", "a", "b", "b", "b"])
+    np.savez(tmp_path / "d.npz", x=x, y=y, groups=groups)
+    words = ("audit", DIGITS, tmp_path / "d.npz", "--eps", "0.05", "--groups", "groups", "--quiet")
+    out = tmp_path / "run"
+    ended = command(*words, "--fail-over", "robust_error@*=0.3", "--out", out)
+    assert ended.code == 4
+    assert ended.err == (
+        "gate failed: robust_error of a is 50.00%, over 30.00% by 20.00 percentage points\n"
+    )
+    again = command("check", out, "--fail-over", "robust_error@a=0.3", "--fail-over", "robust@b=9")
+    assert (again.code, again.err) == (4, ended.err)
+    assert_refused(command(*words, "--fail-over", "robust_error@c=0.3"), 2, "'a', 'b'")
+
+
 def test_a_curve_is_checked_at_each_radius(tmp_path):
     words = ("attack", DIGITS, DIGITS_DATA, "--eps", "0.02,0.08", "--first", "6", *FEW)
     gate = ("--fail-over", "robust_error.lower=0.4")
