@@ -1,0 +1,186 @@
+"""Every command and every line of Python in the documentation runs as it is written.
+
+The blocks of a page run in order, in one folder and one namespace, as a reader would run them. The
+folder has what pages take for granted (:func:`prepare`). A command ends with code 0, or with the
+code that a comment behind it states: ``# exit code 4``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+import warnings
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.main import get_command
+
+import onnx_lippa
+from tests.support.commands import command
+from tests.support.graphs import graph_model, node
+from tests.support.paths import ROOT
+
+PAGES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in [
+        ROOT / "README.md",
+        ROOT / "models" / "README.md",
+        *(ROOT / "docs").rglob("*.md"),
+    ]
+)
+ELSEWHERE = {
+    r"pip install|python3 -m venv": "the first lines of .ci/run, and nox -s wheel",
+    r"docker ": "tests/docs/test_dockerfile.py, step by step",
+}
+"""Commands that are run by something else, and by what."""
+OPTIONAL = {"art": "art", "torch_module": "torch", "foolbox_model": "foolbox"}
+"""Words of blocks that need a package that is not part of the tests' environment."""
+BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, its text, and the line of the page where it begins."""
+
+    language: str
+    text: str
+    line: int
+
+
+def blocks(page: str) -> list[Block]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return [
+        Block(found[1], found[2], text.count("\n", 0, found.start()) + 2)
+        for found in BLOCK.finditer(text)
+    ]
+
+
+def commands(block: Block) -> list[str]:
+    """The commands of a block of shell, without those that run elsewhere."""
+    lines = block.text.replace("\\\n", " ").splitlines()
+    return [
+        line
+        for line in lines
+        if line.strip() and not any(re.search(known, line) for known in ELSEWHERE)
+    ]
+
+
+RUN = [page for page in PAGES if blocks(page)]
+
+
+def prepare(folder: Path) -> None:
+    """What the pages take for granted: a model with data, a table, a property, and their names."""
+    model, x, y = onnx_lippa.load_example()
+    pixels = np.round(x[:3] * 255).astype(np.uint8)
+    (folder / "model.onnx").write_bytes(model.read_bytes())
+    np.savez(folder / "data.npz", x=pixels, y=y[:3])
+    for name, value in (("scale", 0.02), ("lower", 0.0), ("upper", 1.0)):
+        np.save(folder / f"{name}.npy", np.full(64, value))
+    lines = [f"(declare-const X_{i} Real)" for i in range(64)]
+    lines += [f"(declare-const Y_{i} Real)" for i in range(10)]
+    lines += [f"(assert (and (>= X_{i} 0) (<= X_{i} 0.1)))" for i in range(64)]
+    (folder / "spec.vnnlib").write_text("\n".join([*lines, "(assert (>= Y_0 100))"]))
+    (folder / "instances.csv").write_text("model.onnx,spec.vnnlib,10\n")
+    table(folder)
+    for name in ("models", "docs", "examples"):
+        (folder / name).symlink_to(ROOT / name)
+
+
+def table(folder: Path) -> None:
+    """A small model of four columns, with rows."""
+    generator = np.random.default_rng(0)
+    weights = generator.normal(size=(4, 8)).astype(np.float32) / np.array([[50], [6], [2], [1]])
+    model = graph_model(
+        [node("MatMul", "x a", "h"), node("Relu", "h", "r"), node("MatMul", "r b")],
+        (4,),
+        {"a": weights.astype(np.float32), "b": generator.normal(size=(8, 2)).astype(np.float32)},
+    )
+    (folder / "table.onnx").write_bytes(model.SerializeToString())
+    low, high = np.array([18, 1, 0, 0]), np.array([99, 12, 4, 1])
+    rows = np.round(generator.uniform(low, high, size=(6, 4))).astype(np.float32)
+    np.savez(folder / "table.npz", x=rows, y=np.zeros(6, np.int64))
+
+
+def expected_code(line: str) -> int:
+    found = re.search(r"# exit code (\d+)", line)
+    return int(found[1]) if found else 0
+
+
+def run_shell(line: str) -> None:
+    words = shlex.split(line, comments=True)
+    if words[0] == "onnx-lippa" and not {">", "|", "&&"} & set(words):
+        ended = command(*words[1:])
+        assert ended.code == expected_code(line), f"{line}\n{ended.out}\n{ended.err}"
+        return
+    Path("onnx-lippa").write_text(f'#!/bin/sh\nexec {sys.executable} -m onnx_lippa "$@"\n')
+    Path("onnx-lippa").chmod(0o755)
+    paths = os.pathsep.join([str(Path.cwd()), str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", line],
+        env=os.environ | {"PATH": paths, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == expected_code(line), f"{line}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", RUN)
+def test_the_page_runs_as_it_is_written(tmp_path, monkeypatch, page):
+    monkeypatch.chdir(tmp_path)
+    prepare(tmp_path)
+    names = {"onnx_lippa": onnx_lippa, "np": np, "__name__": "page"}
+    data = np.load("data.npz")
+    names |= {"model": onnx_lippa.load("model.onnx"), "x": data["x"], "y": data["y"]}
+    for block in blocks(page):
+        if block.language == "sh":
+            for line in commands(block):
+                run_shell(line)
+            continue
+        missing = [
+            package
+            for word, package in OPTIONAL.items()
+            if re.search(rf"\b{word}\b", block.text) and find_spec(package) is None
+        ]
+        if missing or ("art_classifier" in block.text and "art_classifier" not in names):
+            continue  # the examples' session has these packages
+        code = compile("\n" * (block.line - 1) + block.text, str(ROOT / page), "exec")
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            if any(re.search(rf"\b{word}\b", block.text) for word in OPTIONAL):
+                warnings.simplefilter("ignore")
+            exec(code, names)
+
+
+@pytest.mark.parametrize("page", RUN)
+def test_commands_on_the_page_are_understood(monkeypatch, page):
+    """Quick: no option is unknown and no argument is missing; nothing runs."""
+    from onnx_lippa.cli import app
+
+    for block in blocks(page):
+        if block.language == "python":
+            compile(block.text, page, "exec")
+            continue
+        for line in commands(block):
+            words = shlex.split(line, comments=True)
+            if words[0] != "onnx-lippa" or words[1].startswith("-"):
+                continue
+            words = words[1 : next((i for i, w in enumerate(words) if w in "|>&&"), len(words))]
+            one = next((one for one in app.COMMANDS if one.name == words[0]), None)
+            assert one is not None, line
+            cli = get_command(app.application(words))
+            context = cli.make_context("onnx-lippa", [*words], resilient_parsing=True)
+            found = cli.get_command(context, words[0])
+            with contextlib.suppress(SystemExit):
+                found.make_context(words[0], words[1:])
+
+
+def test_the_pages_are_found():
+    assert {"README.md", "docs/index.md", "docs/tutorial.md"} <= set(RUN)
+    assert sum(len(commands(one)) for page in RUN for one in blocks(page)) > 40
