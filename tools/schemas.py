@@ -10,18 +10,20 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Final, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
+from onnx_lippa.data import DataOptions
+from onnx_lippa.onnx_io import Preprocess
 from onnx_lippa.runs.files import CHECK
 from onnx_lippa.runs.identity import Checksums, Identity
 from onnx_lippa.runs.record import LATER_COUNTS, LEFT_OUT, Record
-from onnx_lippa.runs.summary import SCHEMA_VERSION, RunFacts, Summary
-from onnx_lippa.spec.input_specification import JSON_FIELDS, InputSpecification
+from onnx_lippa.runs.summary import COUNTED, SCHEMA_VERSION, RunFacts, Summary
+from onnx_lippa.spec.input_specification import JSON_FIELDS, LATER_FIELDS, InputSpecification
 from onnx_lippa.witness import Effort, FoundBy, ProvedBy
 
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "schemas"
@@ -49,12 +51,18 @@ Schema = dict[str, Any]
 def of_type(kind: Any) -> Schema:  # noqa: PLR0911 - one for each kind of type
     """The schema of a type."""
     origin, inner = get_origin(kind), get_args(kind)
+    if kind is object:
+        return {}
     if kind in _PLAIN:
         return {"type": _PLAIN[kind]}
     if origin in (Union, UnionType):
         return {"anyOf": [of_type(one) for one in inner]}
     if origin is tuple:
         return {"type": "array", "items": of_type(inner[0])}
+    if origin is Sequence:
+        return {"type": "array", "items": of_type(inner[0])}
+    if origin is Literal:
+        return {"enum": list(inner)}
     if origin in (dict, Mapping) and inner[0] is str:
         return {"type": "object", "additionalProperties": of_type(inner[1])}
     if origin is Mapping:
@@ -106,7 +114,10 @@ def summary() -> Schema:
         name: {"anyOf": [{"type": "number"}, {"type": "null"}, _RANGE]} | said.get(name, {})
         for name in JSON_FIELDS
     }
-    features["fixed"] = {"type": "integer", "description": "number of features that do not move"}
+    features |= {
+        name: {"type": "integer", "description": f"number of {said[name]['description']}"}
+        for name in COUNTED
+    }
     properties = (
         {"schema_version": {"const": SCHEMA_VERSION}}
         | of_fields(RunFacts, "features")
@@ -114,7 +125,7 @@ def summary() -> Schema:
         | of_fields(Effort)
         | of_fields(Summary, "facts", "effort")
     )
-    return of_object(properties, *LATER_COUNTS, "scale")
+    return of_object(properties, *LATER_COUNTS, *LATER_FIELDS, "preprocess")
 
 
 def run() -> Schema:
@@ -125,15 +136,26 @@ def run() -> Schema:
     # A ball of radius 1 is written as an eps for each feature.
     features["eps"]["anyOf"].append({"type": "array", "items": {"type": "number"}})
     return of_object(
-        of_fields(Identity, "features")
+        of_fields(Identity, "features", "preprocess")
         | features
         | {
+            "preprocess": _given(Preprocess),
+            "reading": _given(DataOptions, "first", "indices"),
             "sealed": {"anyOf": [_sealed(), {"type": "null"}]},
             CHECK: {"type": "integer", "description": "checksum of all but the paths"},
         }
         | {name: {"type": "string", "description": text} for name, text in _PATHS.items()},
-        "scale",
+        *LATER_FIELDS,
+        "preprocess",
+        "reading",
     )
+
+
+def _given(kind: Any, *without: str) -> Schema:
+    """A value of which only the fields that are not defaults are written."""
+    properties = of_fields(kind, *without)
+    said = (inspect.getdoc(kind) or "").partition("\n")[0]
+    return of_object(properties, *properties) | {"description": said}
 
 
 def _sealed() -> Schema:

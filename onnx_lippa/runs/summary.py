@@ -29,7 +29,7 @@ _OLD_DEFAULTS: Final[dict[str, Any]] = {
     "proven_distances": 0,
 }
 """Values of fields that old summaries lack."""
-_COUNTED: Final = frozenset({"fixed", "only_up", "only_down"})
+COUNTED: Final = frozenset({"fixed", "only_up", "only_down"})
 """Lists of features; the file has their lengths."""
 ROBUST_ERROR: Final = "robust error"
 CURVE_COLUMNS: Final = (
@@ -165,7 +165,7 @@ class Summary:
         if not self.facts.preprocess:
             del facts["preprocess"]
         for name, value in self.facts.features.as_json().items():
-            facts[name] = len(value) if name in _COUNTED else _brief(value)
+            facts[name] = len(value) if name in COUNTED else _brief(value)
         return {"schema_version": SCHEMA_VERSION} | facts | figures
 
 

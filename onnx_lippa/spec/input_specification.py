@@ -170,7 +170,7 @@ class InputSpecification:
         values = {name: getattr(self, name) for name in JSON_FIELDS}
         if self.scale is not None and self.eps == 1.0:
             values |= {"eps": self.scale, "scale": None}
-        return {name: value for name, value in values.items() if name not in _LATER or value}
+        return {name: value for name, value in values.items() if name not in LATER_FIELDS or value}
 
     def check(self, d: int) -> None:
         """Raises InputError unless it fits a model of d features."""
@@ -261,7 +261,7 @@ class InputSpecification:
 JSON_FIELDS: Final = (
     "lower", "upper", "eps", "fixed", "grid", "scale", "only_up", "only_down",
 )  # fmt: skip
-_LATER: Final = frozenset({"scale", "only_up", "only_down"})
+LATER_FIELDS: Final = frozenset({"scale", "only_up", "only_down"})
 """Fields that old folders lack; they are left out where they are empty."""
 _CHOICES: Final = {
     "the fixed features": "fixed",

@@ -28,6 +28,16 @@ RUNS = {
     "grid": lambda out: onnx_lippa.attack(
         EXAMPLE, X[:3], Y[:3], eps=0.1, grid=1 / 16, targets=[1, 2], out=out
     ),
+    "directions and preprocessing": lambda out: onnx_lippa.audit(
+        EXAMPLE,
+        X[:3],
+        Y[:3],
+        eps=0.02,
+        only_up=[1],
+        only_down=[2],
+        out=out,
+        preprocess=onnx_lippa.Preprocess(mean=0.1, std=0.5),
+    ),
     "distance": lambda out: onnx_lippa.minimal_distortion(
         EXAMPLE, X[:1], Y[:1], time_limit=3, out=out
     ),
