@@ -185,7 +185,7 @@ def read_radii(eps: Radius | Radii | None) -> tuple[list[Radius | None], bool]:
 def open_model(model: ModelOrPath, options: RunOptions) -> Model:
     """The model, a classifier, loaded where a path is given."""
     lower, upper = options["lower"], options["upper"]
-    model = load_with(model, options["preprocess"], lower, upper)
+    model = load_with(model, options.get("preprocess"), lower, upper)
     model.require_classes()
     return model
 
@@ -220,7 +220,7 @@ def specify(
     features = InputSpecification.build(
         model.network.input_size, lower=options["lower"], upper=options["upper"], eps=eps,
         fixed=options["fixed"], grid=options["grid"], scale=options["scale"],
-        only_up=options["only_up"], only_down=options["only_down"],
+        only_up=options.get("only_up"), only_down=options.get("only_down"),
         names=() if opened is None else opened.features,
     )  # fmt: skip
     if opened is not None:

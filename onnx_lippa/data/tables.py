@@ -89,28 +89,29 @@ def read_table(table: Table, path: Path, request: Request) -> StoredData:
             f"{path} holds inputs that take {8 * rows * d / 1e9:,.3g} GB of memory, and at most "
             f"{MOST_BYTES / 1e9:g} GB are read: take fewer inputs with --first"
         )
-    numeric = [name for name in roles.features if name not in categorical]
-    found, _ = table.columns(numeric, rows)
-    parts: list[AnyArray] = []
+    coded = {name: _codes(kept[name]) for name in categorical}
+    one_hot = d != len(roles.features)
     names: list[str] = []
     held: list[int] = []
-    one_hot = d != len(roles.features)
     for name in roles.features:
-        if name not in categorical:
-            parts.append(_numbers(found[name], name, path)[:, None])
-            names.append(name)
-            continue
-        codes, values = _codes(kept[name])
-        width = len(values) if one_hot else 1
-        held += range(len(names), len(names) + width)
-        names += [f"{name}={value}" for value in values] if one_hot else [name]
-        parts.append(np.eye(width)[codes[:rows]] if one_hot else codes[:rows, None].astype(float))
+        values = coded[name][1] if one_hot and name in coded else None
+        width = 1 if values is None else len(values)
+        held += range(len(names), len(names) + width) if name in coded else ()
+        names += [name] if values is None else [f"{name}={value}" for value in values]
     if len(names) != d:
         raise InputError(
             f"{path} gives {len(names)} features ({listed(names)}), but the model takes {d}: name "
             "the columns to take with --features, those of labels and groups with --label and "
             "--groups"
         )
+    found, _ = table.columns([name for name in roles.features if name not in coded], rows)
+    parts = []
+    for name in roles.features:
+        if name not in coded:
+            parts.append(_numbers(found[name], name, path)[:, None])
+            continue
+        codes, values = coded[name]
+        parts.append(np.eye(len(values))[codes[:rows]] if one_hot else codes[:rows, None])
     inputs = np.concatenate([part.astype(np.float64) for part in parts], axis=1)
     listing = listed([name for name in roles.features if name in categorical])
     return StoredData(
@@ -148,7 +149,8 @@ def _roles(names: Sequence[str], options: DataOptions, d: int, path: Path) -> _R
                 )
     if label is None:
         usual = [name for name in names if name.lower() in LABEL_COLUMNS]
-        label = usual[0] if len(usual) == 1 and len(names) > d else None
+        has_room = len(names) > d or len(options.categorical) > 0
+        label = usual[0] if len(usual) == 1 and has_room else None
     left = tuple(name for name in names if name != label)
     apart = tuple(name for name in left if name != groups)
     chosen = left if len(left) == d else apart

@@ -26,7 +26,8 @@ ChannelOrder: TypeAlias = Literal["RGB", "BGR"]
 _LAYOUTS: Final[dict[str, int]] = {"NCHW": 0, "NHWC": 2}
 """The axis of the channels in a sample."""
 _ORDERS: Final = ("RGB", "BGR")
-_MOST_CHANNELS: Final = 4
+_CHANNELS: Final = (1, 3, 4)
+"""Numbers of channels by which the axis of the channels is known."""
 _COLOURS: Final = 3
 _FIRST_OPSET: Final = 7
 """The operator set from which Mul, Sub and Div broadcast as NumPy does."""
@@ -201,7 +202,7 @@ def _channel_axis(shape: Shape, wanted: Preprocess, count: int | None) -> int:
     """
     if len(shape) == _COLOURS:
         for axis in (0, 2):
-            fits = shape[axis] <= _MOST_CHANNELS if count is None else shape[axis] == count
+            fits = shape[axis] in _CHANNELS if count is None else shape[axis] == count
             if fits and (wanted.channels == "RGB" or shape[axis] == _COLOURS):
                 return axis
     needed = "channels" if count is None else f"{count} channels"

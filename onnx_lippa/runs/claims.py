@@ -36,7 +36,8 @@ from onnx_lippa.witness import FoundBy, ProvedBy, Verdict, Witness, check_stored
 
 _NOT_CHECKED: Final = ("versions",)
 """Fields of a summary that neither options nor results determine."""
-_FACTS: Final = tuple(field.name for field in fields(RunFacts) if field.name != "features")
+_OF_IDENTITY: Final = frozenset({"features", "preprocess"})
+_FACTS: Final = tuple(one.name for one in fields(RunFacts) if one.name not in _OF_IDENTITY)
 """Options that a summary holds unchanged."""
 
 

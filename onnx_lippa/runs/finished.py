@@ -13,6 +13,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Floats, Shape
 from onnx_lippa.data.npy import read_header
+from onnx_lippa.data.options import DataOptions
 from onnx_lippa.errors import InputError, LippaError
 from onnx_lippa.runs.clean_inputs import find_inputs
 from onnx_lippa.runs.curve import list_radius_folders
@@ -40,6 +41,8 @@ class FinishedRun:
         input_shape: shape of one input.
         are_labelled: whether the data has labels, or the model's own predictions are taken; None
             if the data is not found.
+        classes: names of the classes, by number; None without names.
+        features: (d,) names of the features; empty without names.
     """
 
     name: str
@@ -50,6 +53,8 @@ class FinishedRun:
     clean: Floats | None
     input_shape: Shape
     are_labelled: bool | None = None
+    classes: tuple[str, ...] | None = None
+    features: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, results: Results) -> FinishedRun:
@@ -64,6 +69,7 @@ class FinishedRun:
             clean.reshape(len(clean), *results.input_shape),
             results.input_shape,
             results.inputs.are_labelled,
+            *_names(results.inputs.reading),
         )
 
     @classmethod
@@ -100,7 +106,14 @@ class FinishedRun:
             clean,
             input_shape,
             are_labelled,
+            *_names(run.reading),
         )
+
+
+def _names(reading: DataOptions) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """Names of classes and features."""
+    classes = None if reading.classes is None else tuple(reading.classes)
+    return classes, tuple(reading.features or ())
 
 
 def read_runs(folder: str | Path) -> tuple[FinishedRun, ...]:

@@ -18,8 +18,7 @@ from onnx_lippa.witness import Effort, FoundBy, ProvedBy, Result, Verdict, total
 
 SCHEMA_VERSION: Final = 1
 Kind = TypeVar("Kind", FoundBy, ProvedBy)
-_OLD_DEFAULTS: Final[dict[str, Any]] = {
-    "preprocess": "",
+_OLD_DEFAULTS: Final = {
     "fixed": 0,
     "grid": 0.0,
     "nodes": 0,
