@@ -149,8 +149,11 @@ class Condition:
         other = bounds.lower if over else bounds.upper
         if (other > self.limit) if over else (other < self.limit):
             return ""
-        unknown = sum(record.verdict is Verdict.UNKNOWN for record in records)
-        why = f"; {unknown} unknown" if self.quantity.unit is Unit.SHARE else ""
+        why = ""
+        if self.quantity.unit is Unit.SHARE:
+            why = f"; {sum(record.verdict is Verdict.UNKNOWN for record in records)} unknown"
+            if all(record.verdict is not Verdict.ROBUST for record in records):
+                why += f"; nothing was proven: audit, or limit {self.quantity.name}.lower"
         word = "at least" if over else "at most"
         return f" (and {word} {self.quantity.show(other)}{why})"
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
+import subprocess
 
 import junitparser
 import numpy as np
@@ -216,6 +218,33 @@ def test_reports_after_an_interrupt_or_a_kill_and_a_resume(tmp_path, kind):
     weak = sum(record["verdict"] != "robust" for record in records)
     assert len(json.loads((tmp_path / "sarif").read_bytes())["runs"][0]["results"]) == weak
     assert "| inputs | 200 of 200 |" in (tmp_path / "markdown").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_kills_at_any_moment_lose_no_case(tmp_path):
+    """The files are whole at every moment, and hold every input in the end."""
+    out, generator = tmp_path / "run", np.random.default_rng(0)
+    words = ("certify", DIGITS, DIGITS_DATA, "--eps", "0.05", "--first", "200", "--out", out,
+             "--workers", "1", "--quiet", *reports(tmp_path))  # fmt: skip
+    kills = 0
+    while kills < 12:
+        process = spawned(*words)
+        try:
+            process.communicate(timeout=float(generator.uniform(1.0, 4.0)))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            kills += 1
+        if (tmp_path / "junit").exists():
+            assert len(next(iter(junitparser.JUnitXml.fromfile(str(tmp_path / "junit"))))) == 200
+            if (tmp_path / "sarif").exists():
+                assert json.loads((tmp_path / "sarif").read_bytes())["runs"]
+            for name in ("junit", "sarif", "markdown"):
+                (tmp_path / name).unlink(missing_ok=True)
+            shutil.rmtree(out)
+    assert command(*words).code == 0
+    (suite,) = junitparser.JUnitXml.fromfile(str(tmp_path / "junit"))
+    assert len({case.name for case in suite}) == 200
 
 
 @pytest.mark.slow

@@ -78,6 +78,14 @@ def test_under(condition, said):
     assert outcome.sentence == said
 
 
+def test_an_attack_proves_nothing():
+    outcome = checked(made_run("AUUU"), fail_over="robust_error=0.5")
+    assert outcome.sentence == (
+        "robust_error is at most 100.00%, over 50.00% by 50.00 percentage points (and at least "
+        "25.00%; 3 unknown; nothing was proven: audit, or limit robust_error.lower)"
+    )
+
+
 def test_distances_lie_between_what_is_proven_and_what_is_found():
     """A robust input is proven up to the radius, and a bound of the method counts."""
     records = [
