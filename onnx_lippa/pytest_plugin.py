@@ -139,6 +139,7 @@ def _describe(results: Results, sentence: str, folder: Path) -> str:
     from onnx_lippa.text import printable  # noqa: PLC0415
     from onnx_lippa.witness import Verdict  # noqa: PLC0415
 
+    classes = results.inputs.reading.classes
     records = sorted(results.records(), key=lambda one: (one.distance or 0.0, one.index))
     broken = [record for record in records if record.verdict in BROKEN]
     lines = [
@@ -146,13 +147,13 @@ def _describe(results: Results, sentence: str, folder: Path) -> str:
         f"{len(broken)} of {len(records)} inputs are broken"
         + (", the nearest first:" if broken else ""),
     ]
-    lines += [f"  input {one.index}: {describe_record(one)}" for one in broken[:_NAMED]]
+    lines += [f"  input {one.index}: {describe_record(one, classes)}" for one in broken[:_NAMED]]
     if len(broken) > _NAMED:
         lines.append(f"  ... and {len(broken) - _NAMED} more")
     unknown = [record for record in records if record.verdict is Verdict.UNKNOWN]
     if unknown:
         lines.append(f"{len(unknown)} are unknown, which proves nothing; the first:")
-        lines += [f"  input {one.index}: {describe_record(one)}" for one in unknown[:3]]
+        lines += [f"  input {one.index}: {describe_record(one, classes)}" for one in unknown[:3]]
     lines.append(f"witnesses: {folder / 'adversarials.npz'}")
     lines.append(f"check them: onnx-lippa replay {folder}")
     return "\n".join(lines)

@@ -12,7 +12,7 @@ import numpy as np
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.runs.finished import FinishedRun
-from onnx_lippa.runs.record import Record
+from onnx_lippa.runs.record import Record, name_class
 from onnx_lippa.witness import Verdict
 
 NEARER: Final = 0.01
@@ -195,7 +195,7 @@ def _compare_run(old: FinishedRun, new: FinishedRun, place: int) -> Iterator[Inp
             said = f"input {index}{_at(eps)}: {record.verdict.value}"
             yield InputChange(Change.ADDED, None, record, said, eps, place)
             continue
-        change, said = _judge(earlier, record, same_model, minimised)
+        change, said = _judge(earlier, record, same_model, minimised, new.classes)
         said = f"input {index}{_at(eps)}: {said}"
         yield InputChange(change, earlier, record, said, eps, place)
     compared = {partners[index] for index in seen if index in partners}
@@ -207,8 +207,14 @@ def _compare_run(old: FinishedRun, new: FinishedRun, place: int) -> Iterator[Inp
             yield InputChange(Change.REMOVED, record, None, said, eps, place)
 
 
-def _judge(old: Record, new: Record, same_model: bool, minimised: bool) -> tuple[Change, str]:
-    said = f"{old.verdict.value}, now {_describe(new)}"
+def _judge(
+    old: Record,
+    new: Record,
+    same_model: bool,
+    minimised: bool,
+    classes: Sequence[str] | None,
+) -> tuple[Change, str]:
+    said = f"{old.verdict.value}, now {_describe(new, classes)}"
     if old.verdict is not new.verdict:
         if same_model and new.verdict is Verdict.UNKNOWN:
             return Change.SAME, f"{said}; what was known of the same model holds"
@@ -235,14 +241,15 @@ def _judge_distances(old: Record, new: Record, same_model: bool) -> tuple[Change
     return Change.SAME, old.verdict.value
 
 
-def _describe(record: Record) -> str:
+def _describe(record: Record, classes: Sequence[str] | None) -> str:
+    label = name_class(classes, record.label)
     if record.verdict is Verdict.ADVERSARIAL and record.distance is not None:
         return (
-            f"adversarial at distance {record.distance:.6g} (class {record.label} becomes "
-            f"{record.target})"
+            f"adversarial at distance {record.distance:.6g} (class {label} becomes "
+            f"{name_class(classes, record.target)})"
         )
     if record.verdict is Verdict.MISCLASSIFIED:
-        return f"misclassified (class {record.label} as {record.prediction})"
+        return f"misclassified (class {label} as {name_class(classes, record.prediction)})"
     if record.verdict is Verdict.UNKNOWN and record.reason:
         return f"unknown ({record.reason})"
     return record.verdict.value

@@ -24,7 +24,7 @@ from onnx_lippa.reports.wording import (
     replay_hint,
 )
 from onnx_lippa.runs.finished import FinishedRun
-from onnx_lippa.runs.record import Record
+from onnx_lippa.runs.record import Record, name_class
 from onnx_lippa.text import printable
 from onnx_lippa.version import __version__
 from onnx_lippa.witness import Verdict
@@ -81,9 +81,9 @@ def _properties(run: FinishedRun) -> dict[str, str]:
 def _add_input(
     suite: ElementTree.Element, run: FinishedRun, record: Record, place: int, check: Check
 ) -> None:
-    name = f"input {record.index} (class {record.label})"
+    name = f"input {record.index} (class {name_class(run.classes, record.label)})"
     case = _add_case(suite, name, f"onnx_lippa.{Path(model_name(run)).stem}", record.effort.seconds)
-    said = describe_record(record)
+    said = describe_record(record, run.classes)
     if is_failure(record, place, check):
         details = [f"input {record.index}: {said}"]
         details += [

@@ -114,13 +114,13 @@ def _list_inputs(run: FinishedRun) -> Iterator[str]:
     yield _summarise(len(broken), "broken input")
     yield "</summary>"
     yield ""
-    yield from _table(("input", "verdict"), map(_input_row, broken[:_LISTED]))
+    yield from _table(("input", "verdict"), (_input_row(run, one) for one in broken[:_LISTED]))
     yield "</details>"
     yield ""
 
 
-def _input_row(record: Record) -> tuple[str, str]:
-    return str(record.index), describe_record(record)
+def _input_row(run: FinishedRun, record: Record) -> tuple[str, str]:
+    return str(record.index), describe_record(record, run.classes)
 
 
 def _summarise(count: int, what: str) -> str:

@@ -87,7 +87,9 @@ def _make_result(
 ) -> dict[str, Any]:
     record = run.records[row]
     made = _point(
-        record.verdict.value, f"input {record.index} is {describe_record(record)}", location
+        record.verdict.value,
+        f"input {record.index} is {describe_record(record, run.classes)}",
+        location,
     )
     if is_failure(record, place, check):
         made |= {"kind": "fail", "level": "error"}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from onnx_lippa.gates.outcome import Check
 from onnx_lippa.runs.finished import FinishedRun
-from onnx_lippa.runs.record import Record
+from onnx_lippa.runs.record import Record, name_class
 from onnx_lippa.runs.summary import NORMS
 from onnx_lippa.text import printable
 from onnx_lippa.witness import Verdict
@@ -50,16 +51,24 @@ def describe_error(run: FinishedRun) -> str:
     return f"{lower:.2%}" if lower == upper else f"{lower:.2%} to {upper:.2%}"
 
 
-def describe_record(record: Record) -> str:
-    """What is known of an input, as a sentence without its index."""
+def describe_record(record: Record, classes: Sequence[str] | None = None) -> str:
+    """What is known of an input, as a sentence without its index.
+
+    Args:
+        record: its record.
+        classes: names of the classes, by number; None without names.
+    """
+    label = name_class(classes, record.label)
     if record.verdict is Verdict.ADVERSARIAL:
         distance = "" if record.distance is None else f" at distance {record.distance:.6g}"
         return (
-            f"adversarial: class {record.label} becomes {record.target}{distance}, found by "
-            f"{record.found_by.value}, replayed"
+            f"adversarial: class {label} becomes {name_class(classes, record.target)}{distance}, "
+            f"found by {record.found_by.value}, replayed"
         )
     if record.verdict is Verdict.MISCLASSIFIED:
-        return f"misclassified: class {record.label} is predicted as {record.prediction}"
+        return (
+            f"misclassified: class {label} is predicted as {name_class(classes, record.prediction)}"
+        )
     if record.verdict is Verdict.ROBUST:
         return f"robust: proven by {record.proved_by.value}"
     reason = f" ({printable(record.reason)})" if record.reason else ""

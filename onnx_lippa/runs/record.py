@@ -26,6 +26,7 @@ from onnx_lippa.runs.files import (
     seal_line,
     unseal_line,
 )
+from onnx_lippa.text import printable
 from onnx_lippa.witness import Effort, FoundBy, ProvedBy, Result, Verdict, Witness
 
 
@@ -162,6 +163,13 @@ class Record:
             distance_bound=math.inf if self.distance_bound is None else self.distance_bound,
             distance_proved_by=self.distance_proved_by,
         )
+
+
+def name_class(classes: Sequence[str] | None, number: int | None) -> str:
+    """The name of a class, or its number where classes have no names."""
+    if classes is None or number is None or not 0 <= number < len(classes):
+        return str(number)
+    return printable(classes[number])
 
 
 LATER_COUNTS: Final = ("gradients", "lps", "mips", "gradient_seconds", "mip_seconds")

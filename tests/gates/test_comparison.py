@@ -129,6 +129,12 @@ def test_curves_are_compared_at_each_radius():
     assert [one.passed for one in check.outcomes] == [False, True]
 
 
+def test_classes_have_their_names():
+    new = replace(made_run("A", model=OTHER), classes=("cat", "dog"))
+    (found,) = compare([made_run("R")], [new])
+    assert found.sentence.endswith("(class cat becomes dog)")
+
+
 def test_what_is_said():
     old = made_run("RRUM" + "R" * 30, name="last-week")
     new = made_run("RARA" + "A" * 30, model=OTHER)

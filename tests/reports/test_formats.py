@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import distribution
 from pathlib import Path
@@ -116,6 +117,15 @@ def test_a_curve_is_a_suite_for_each_radius():
     ]
     failed = [[bool(case.is_failure) for case in suite] for suite in suites]
     assert failed == [[False, False], [True, True], [True]]
+
+
+def test_classes_have_their_names():
+    run = replace(RUN, classes=("cat", "dog", "a|b"))
+    assert "input 1 (class dog)" in cases(rendered("junit", [run]))
+    for name in FORMATS:
+        text = rendered(name, [run]).decode()
+        assert "class cat is predicted as dog" in text
+        assert "class dog becomes a" in text
 
 
 # SARIF
