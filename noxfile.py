@@ -60,12 +60,63 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session
-def distribution(session: nox.Session) -> None:
-    """The source distribution, unpacked and installed: its commands, and some of its tests."""
+def docs(session: nox.Session) -> None:
+    """The documentation site, in build/site; a warning is an error."""
+    session.install(".[docs]")
+    session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """The examples, and the classifiers of other libraries, with these libraries."""
+    session.install(".[examples,test]")
+    tests = ("tests/docs", "tests/compat")
+    session.run("pytest", "-m", "slow or not slow", *(session.posargs or tests), env=THREADS)
+
+
+@nox.session(python=["3.11", "3.12", "3.13", "3.14"])
+def wheel(session: nox.Session) -> None:
+    """The wheel alone, in an empty environment: the first commands work without the clone."""
+    folder = build(session, "--wheel")
+    (path,) = folder.glob("*.whl")
+    session.install(path)
+    session.chdir(folder)  # away from the sources
+    session.run("onnx-lippa", "--version")
+    for command in ("attack", "certify", "audit"):
+        out = str(folder / command)
+        session.run("onnx-lippa", command, "--example", "--first", "20", "--quiet", "--out", out)
+        session.run("onnx-lippa", "replay", out)
+
+
+@nox.session
+def slim(session: nox.Session) -> None:
+    """A base install of less than 400 MB, without what OR-Tools names and nothing here imports."""
+    session.install("--no-compile", ".")
+    session.run("python", "-m", "pip", "uninstall", "--quiet", "--yes", "pandas", "python-dateutil")
+    session.chdir(session.create_tmp())
+    code = "import shutil, sysconfig; print(sysconfig.get_paths()['purelib'])"
+    site = Path(str(session.run("python", "-c", code, silent=True)).split()[-1])
+    own = [path for path in site.rglob("*") if path.is_file() and "pip" not in path.parts]
+    size = sum(path.stat().st_size for path in own) / 1e6
+    session.log(f"{size:.0f} MB")
+    if size > 400:
+        session.error("a base install is larger than 400 MB: see docs/dependencies.md")
+    session.run("onnx-lippa", "audit", "--example", "--first", "20")
+
+
+def build(session: nox.Session, kind: str) -> Path:
+    """Builds a distribution of this kind; returns its folder."""
     session.install("build")
     folder = Path(session.create_tmp()).resolve()
     shutil.rmtree(folder)
-    session.run("python", "-m", "build", "--sdist", "--outdir", str(folder), ".", silent=True)
+    session.run("python", "-m", "build", kind, "--outdir", str(folder), ".", silent=True)
+    return folder
+
+
+@nox.session
+def distribution(session: nox.Session) -> None:
+    """The source distribution, unpacked and installed: its commands, and some of its tests."""
+    folder = build(session, "--sdist")
     (archive,) = folder.glob("*.tar.gz")
     with tarfile.open(archive) as file:
         file.extractall(folder, filter="data")

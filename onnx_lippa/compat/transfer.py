@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from onnx_lippa.api.options import (
     Fixed,
+    Inputs,
     ModelOrPath,
     NormName,
     Radius,
@@ -17,28 +18,36 @@ from onnx_lippa.api.options import (
     open_model,
     specify,
 )
+from onnx_lippa.data import DataOptions
 from onnx_lippa.data.convert import as_rows, to_floats
 from onnx_lippa.data.files import Stored
+from onnx_lippa.data.options import DEFAULT_OPTIONS
 from onnx_lippa.errors import InputError
-from onnx_lippa.runs.inputs import take_arrays
+from onnx_lippa.onnx_io import Preprocess
+from onnx_lippa.runs.inputs import open_arrays
 from onnx_lippa.spec import Norm
+from onnx_lippa.spec.feature_names import Amounts
 from onnx_lippa.witness import Witness, check_candidate
 
 
 def check_adversarials(
     model: ModelOrPath,
-    x: npt.ArrayLike,
+    x: Inputs,
     y: npt.ArrayLike | None,
     adversarials: npt.ArrayLike,
     *,
     eps: Radius | None = None,
-    scale: npt.ArrayLike | None = None,
+    scale: Amounts | None = None,
     norm: NormName | float | Norm = "linf",
     targets: TargetsName | Sequence[int] = "all",
-    lower: npt.ArrayLike = 0.0,
-    upper: npt.ArrayLike = 1.0,
+    lower: Amounts = 0.0,
+    upper: Amounts = 1.0,
     fixed: Fixed = None,
-    grid: npt.ArrayLike = 0.0,
+    only_up: Fixed = None,
+    only_down: Fixed = None,
+    grid: Amounts = 0.0,
+    data_options: DataOptions = DEFAULT_OPTIONS,
+    preprocess: Preprocess | str | None = None,
 ) -> tuple[Witness | None, ...]:
     """Replays arrays that another attack made, as this package replays its own.
 
@@ -58,7 +67,11 @@ def check_adversarials(
         lower: lower bound of the domain.
         upper: upper bound of the domain.
         fixed: features that keep their clean values.
+        only_up: features that may only rise.
+        only_down: features that may only fall.
         grid: step between the values of a feature.
+        data_options: how data is read, as in :func:`onnx_lippa.attack`.
+        preprocess: what becomes of an input before the model takes it.
 
     Returns:
         For each input the witness that its array is, or None. A clean input that is misclassified
@@ -69,11 +82,13 @@ def check_adversarials(
         ModelError: a model that cannot be used (where a path is given).
     """
     options = RunOptions(
-        scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed, grid=grid
-    )
+        scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
+        only_up=only_up, only_down=only_down, grid=grid, preprocess=preprocess,
+    )  # fmt: skip
     model = open_model(model, options)
-    specification = specify(model, eps, options, minimize=eps is None)
-    inputs = take_arrays(model, x, y, specification.features)
+    opened = open_arrays(model, x, y, data_options)
+    specification = specify(model, eps, options, eps is None, opened)
+    inputs = opened.check(specification.features)
     shape, dtype = model.network.input_shape, model.interface.dtype
     stored = Stored(np.asarray(adversarials), "adversarials")
     candidates = to_floats(as_rows(stored, shape), stored.where, dtype)

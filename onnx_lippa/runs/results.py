@@ -15,7 +15,7 @@ from onnx_lippa.method import Finished, Improved
 from onnx_lippa.runs.identity import Identity
 from onnx_lippa.runs.inputs import RunInputs
 from onnx_lippa.runs.record import Record
-from onnx_lippa.runs.summary import Summary, curve_text, summary_text
+from onnx_lippa.runs.summary import Summary, curve_text, summary_html, summary_text
 from onnx_lippa.spec import Specification
 from onnx_lippa.witness import Effort, Result, Verdict
 
@@ -68,6 +68,10 @@ class Results(Sequence[Result]):
             f"{counts.misclassified} misclassified, {counts.adversarial} adversarial, "
             f"{counts.robust} robust, {counts.unknown} unknown)"
         )
+
+    def _repr_html_(self) -> str:
+        """The table of figures, for notebooks."""
+        return summary_html(self.figures)
 
     @property
     def indices(self) -> npt.NDArray[np.int64]:

@@ -8,6 +8,7 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from html import escape
 from importlib import metadata
 from typing import Any, Final, TypeVar
 
@@ -354,6 +355,16 @@ def summary_text(summary: Summary) -> str:
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     lines = [f"{name:<{widths[0]}}  {value:>{widths[1]}}" for name, value in rows]
     return "\n".join([summary_title(summary.facts), *lines])
+
+
+def summary_html(summary: Summary) -> str:
+    """The figures of a run as a table in HTML; names are padded by their depth."""
+    rows = "".join(
+        f'<tr><td style="text-align:left;padding-left:{len(name) - len(name.lstrip()) + 1}ch">'
+        f'{escape(name.strip())}</td><td style="text-align:right">{escape(value)}</td></tr>'
+        for name, value in summary_rows(summary)
+    )
+    return f"<table><caption>{escape(summary_title(summary.facts))}</caption>{rows}</table>"
 
 
 def curve_text(summaries: Sequence[Summary]) -> str:
