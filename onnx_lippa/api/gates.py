@@ -11,7 +11,7 @@ from onnx_lippa.gates.comparison import Comparison, compare
 from onnx_lippa.gates.gates import Gates
 from onnx_lippa.gates.outcome import Check
 from onnx_lippa.reports import table
-from onnx_lippa.runs.finished import FinishedRun, RunSource, take_runs
+from onnx_lippa.runs.finished import FinishedRun, RunSource, take_baseline, take_runs
 
 
 def check(
@@ -48,7 +48,7 @@ def check(
         InputError: a condition that is not understood, or has no meaning for this run.
         DamagedFolderError: a folder is damaged.
     """
-    old = () if against is None else take_runs(against)
+    old = () if against is None else take_baseline(against)
     gates = Gates.build(fail_over, fail_under, fail_on_unknown, old)
     runs = take_runs(run)
     if groups is not None:
@@ -87,7 +87,7 @@ def diff(old: RunSource, new: RunSource) -> Comparison:
         InputError: the runs differ in what was asked, or have no input in common.
         DamagedFolderError: a folder is damaged.
     """
-    return compare(take_runs(old), take_runs(new))
+    return compare(take_baseline(old), take_baseline(new))
 
 
 def write_reports(

@@ -11,6 +11,7 @@ import typer
 from onnx_lippa.cli.gates import GateOptions, end
 from onnx_lippa.cli.options import RUN, option, spread
 from onnx_lippa.cli.terminal import echo
+from onnx_lippa.errors import InputError
 
 
 @spread
@@ -26,7 +27,13 @@ def check(
 
     Exits with code 4 if a condition is not met.
     """
-    found = gates.read().check(folder, folder)
+    wanted = gates.read()
+    if not wanted.gates.are_given and not wanted.formats:
+        raise InputError(
+            "there is nothing to check: give a condition such as --fail-over robust_error=0.10, or "
+            "a report with --format"
+        )
+    found = wanted.check(folder, folder)
     if as_json:
         typer.echo(json.dumps([one.as_json() for one in found.outcomes], indent=2))
     elif not quiet:

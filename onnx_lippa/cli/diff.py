@@ -12,7 +12,7 @@ from onnx_lippa.cli.options import RUN, option, spread
 from onnx_lippa.cli.terminal import echo
 from onnx_lippa.errors import GateError
 from onnx_lippa.gates.comparison import compare
-from onnx_lippa.runs.finished import read_runs
+from onnx_lippa.runs.finished import take_baseline
 
 
 @spread
@@ -30,7 +30,7 @@ def diff(
 
     Exits with code 0 where nothing got worse, and with code 4 otherwise.
     """
-    found = compare(read_runs(old), read_runs(new))
+    found = compare(take_baseline(old), take_baseline(new))
     if as_json:
         typer.echo(json.dumps(found.as_json(), indent=2))
     elif not quiet:

@@ -16,7 +16,7 @@ from onnx_lippa.errors import GateError
 from onnx_lippa.gates.gates import Gates
 from onnx_lippa.gates.outcome import Check
 from onnx_lippa.reports.table import FORMATS, parse_formats, write_reports
-from onnx_lippa.runs.finished import FinishedRun, RunSource, read_runs, take_runs
+from onnx_lippa.runs.finished import FinishedRun, RunSource, take_baseline, take_runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class GateOptions:
             InputError: a condition or format that is not understood, or a folder without a run.
             DamagedFolderError: the folder of the earlier run is damaged.
         """
-        old = () if self.against is None else read_runs(self.against)
+        old = () if self.against is None else take_baseline(self.against)
         gates = Gates.build(self.fail_over or (), self.fail_under or (), self.fail_on_unknown, old)
         return GatesAndReports(gates, parse_formats(self.format or ()))
 

@@ -172,9 +172,9 @@ def compare(old: Sequence[FinishedRun], new: Sequence[FinishedRun]) -> Compariso
     for place, run in enumerate(new):
         before = by_radius.get(run.identity.features.eps)
         if before is None:
-            known = ", ".join(_show_radius(eps) for eps in by_radius)
+            known = ", ".join(show_radius(eps) for eps in by_radius)
             raise InputError(
-                f"the runs differ in eps, {_show_radius(run.identity.features.eps)} and {known}: "
+                f"the runs differ in eps, {show_radius(run.identity.features.eps)} and {known}: "
                 "compare runs of the same radius"
             )
         changes += _compare_run(before, run, place)
@@ -312,5 +312,6 @@ def _at(eps: float | None) -> str:
     return "" if eps is None else f" at eps {eps:g}"
 
 
-def _show_radius(eps: float | None) -> str:
+def show_radius(eps: float | None) -> str:
+    """A radius as a person reads it."""
     return "none" if eps is None else f"{eps:g}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, final
 
 from onnx_lippa.errors import InputError
-from onnx_lippa.gates.comparison import compare
+from onnx_lippa.gates.comparison import compare, show_radius
 from onnx_lippa.gates.conditions import Condition, Side, require_group
 from onnx_lippa.gates.outcome import Check, GateOutcome
 from onnx_lippa.runs.finished import FinishedRun
@@ -75,12 +75,15 @@ class Gates:
             if missing > 0:
                 said = f"{missing} of {run.figures['requested']} inputs have no result"
                 own.append(GateOutcome("every input has a result", False, said, place))
-            if len(runs) > 1:
-                where = f"at eps {run.identity.features.eps:g}: "
-                own = [replace(one, sentence=where + one.sentence) for one in own]
             outcomes += own
         if self.against:
             outcomes += _check_against(self.against, runs)
+        if len(runs) > 1:
+            radii = [show_radius(run.identity.features.eps) for run in runs]
+            outcomes = [
+                replace(one, sentence=f"at eps {radii[one.place]}: {one.sentence}")
+                for one in outcomes
+            ]
         return Check(tuple(outcomes))
 
     def require(self, radii: Sequence[float | None], groups: Sequence[str] | None) -> None:
@@ -110,8 +113,8 @@ class Gates:
         for eps in radii if known else ():
             if eps not in known:
                 raise InputError(
-                    f"{self.against[0].name} has no run at the radius {eps}, but at "
-                    f"{', '.join(map(str, known))}: give an earlier run of the same radius"
+                    f"{self.against[0].name} has no run at the radius {show_radius(eps)}, but at "
+                    f"{', '.join(map(show_radius, known))}: give an earlier run of the same radius"
                 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias, final
 from zipfile import ZipFile
@@ -146,6 +146,14 @@ def take_runs(source: RunSource) -> tuple[FinishedRun, ...]:
         runs = [FinishedRun.of(results) for results in source]
         return tuple(sorted(runs, key=lambda run: run.identity.features.eps or 0.0))
     return read_runs(source)
+
+
+def take_baseline(source: RunSource) -> tuple[FinishedRun, ...]:
+    """The same, with the name of the folder itself: those of a curve are named by their radii."""
+    runs = take_runs(source)
+    if not isinstance(source, str | Path):
+        return runs
+    return tuple(replace(run, name=Path(source).resolve().name) for run in runs)
 
 
 def _read_input_type(path: Path) -> tuple[Shape, np.dtype[np.floating[Any]]]:

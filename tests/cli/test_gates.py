@@ -70,7 +70,7 @@ def test_a_folder_is_checked_as_its_run_was(audited, tmp_path):
     assert ended.out == "passed: clean_error is 0.00%, not over 50.00%\n"
     assert f"onnx-lippa replay {audited}" in (tmp_path / "markdown").read_text(encoding="utf-8")
     assert command("check", audited, "--fail-over", "robust_error=0.4", "--quiet").code == 0
-    assert command("check", audited).code == 0
+    assert_refused(command("check", audited), 2, "nothing to check")
 
 
 def test_python_says_the_same(audited, tmp_path):
@@ -118,6 +118,11 @@ def test_a_curve_is_checked_at_each_radius(tmp_path):
     again = command("check", tmp_path / "curve", *gate)
     assert (again.code, again.err) == (4, ended.err)
     assert command("check", tmp_path / "curve", "--fail-over", "0.02:adversarial=2").code == 0
+    same = command("check", tmp_path / "curve", "--against", tmp_path / "curve")
+    assert same.code == 0
+    assert same.out.splitlines() == [
+        f"passed: at eps {eps}: none of 6 inputs is worse than in curve" for eps in (0.02, 0.08)
+    ]
 
 
 @pytest.mark.parametrize(

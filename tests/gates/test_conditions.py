@@ -5,8 +5,11 @@ from __future__ import annotations
 import pickle
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from onnx_lippa import GateError, InputError
+from onnx_lippa.gates.conditions import Condition, Side
 from onnx_lippa.gates.gates import Gates
 from onnx_lippa.gates.quantities import QUANTITIES, get_quantity
 from tests.support.paths import ROOT
@@ -218,6 +221,17 @@ def test_refused(text):
         Gates.build(fail_over=text)
     assert len(str(caught.value).splitlines()) == 1
     assert "give" in str(caught.value)
+
+
+@given(st.text(alphabet="robust_e:.@=%/019 lowerdistancq*\n", max_size=30))
+def test_any_text_is_a_condition_or_refused(text):
+    try:
+        condition = Condition.parse(text, Side.OVER)
+    except InputError:
+        return
+    shown = str(condition)
+    assert condition.quantity.name in shown
+    assert shown.isprintable()
 
 
 def test_without_a_radius_there_is_no_robust_error():
