@@ -101,6 +101,7 @@ ALLOWED = {
     "pandas",
     "scipy",
     "threadpoolctl",
+    "tomli_w",
     "typing_extensions",
     "onnx_lippa",
     *sys.stdlib_module_names,

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, Self, TypeAlias, get_args, get_type_hi
 import typer
 from typer.models import OptionInfo
 
+from onnx_lippa.cli.config import apply_config, remember
 from onnx_lippa.data import DataOptions
 from onnx_lippa.data.example import EXAMPLE_EPS, EXAMPLE_MODEL
 from onnx_lippa.errors import InputError
@@ -213,6 +214,15 @@ class Arguments(Inputs):
     as_json: Annotated[
         bool, option(RUN, "Print the summary as JSON and nothing else.", "--json")
     ] = False
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="TOML file with options; those of the command line win (docs/configuration.md).",
+            rich_help_panel=RUN,
+            callback=apply_config,
+            is_eager=True,
+        ),
+    ] = None
     example: Annotated[
         bool,
         option(
@@ -296,7 +306,7 @@ class Properties:
 
 
 _WITH_INSTANCES: Final = frozenset(
-    {"load_memory", "load_time", "seed", "quiet", "workers", "out", "as_json"}
+    {"load_memory", "load_time", "seed", "quiet", "workers", "out", "as_json", "config"}
 )
 _WITH_PROPERTY: Final = _WITH_INSTANCES | {"model", "output"}
 """Fields of the common arguments that have a meaning for lists of instances, and for a property."""
@@ -326,6 +336,7 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def call(**given: object) -> None:
+        remember(command.__name__, given)
         built = {
             name: kind(**{one.name: given.pop(one.name) for one in fields(kind)})
             for name, kind in groups.items()

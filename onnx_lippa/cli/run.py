@@ -9,6 +9,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
+from onnx_lippa.cli.config import effective
 from onnx_lippa.cli.gates import GateOptions
 from onnx_lippa.cli.options import Arguments
 from onnx_lippa.cli.tables import SHOWN, LiveProgress, curve_table, model_line, summary_table
@@ -87,7 +88,8 @@ def run_command(
     if inputs.note:
         terminal.print(inputs.note, highlight=False, soft_wrap=True)
     out, progress = arguments.out, LiveProgress(terminal)
-    task = Task(loaded, inputs, method, budget, workers, (progress.hear,), started)
+    options = effective(arguments.model, inputs.path)
+    task = Task(loaded, inputs, method, budget, workers, (progress.hear,), started, options)
     try:
         if len(radii) == 1:
             source: RunSource

@@ -77,14 +77,15 @@ def radii_from(eps: str | None) -> list[str | None]:
 
 
 def values_from(option: str, text: str) -> Amounts:
-    """A number, a fraction like 1/255, numbers by name, or the array of a file.
+    """A number, a fraction like 1/255, a list of such, numbers by name, or the array of a file.
 
     Raises:
         InputError: none of these.
     """
-    number = _number(text)
-    if number is not None:
-        return number
+    numbers = [_number(part) for part in text.split(",")]
+    known = [number for number in numbers if number is not None]
+    if len(known) == len(numbers):
+        return known[0] if len(known) == 1 else known
     if "=" in text:
         return _by_name(option, text)
     if Path(text).suffix.lower() not in _SUFFIXES:

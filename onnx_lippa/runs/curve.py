@@ -12,6 +12,7 @@ from typing import Any
 from onnx_lippa.errors import FalseClaimError, InputError, LippaError
 from onnx_lippa.method import RadiusOrder
 from onnx_lippa.onnx_io import Model
+from onnx_lippa.runs.configuration import CONFIG, Configuration, is_written_by_us
 from onnx_lippa.runs.files import (
     FolderLock,
     explain_read_errors,
@@ -93,8 +94,8 @@ def write_curve(folder: Path, summaries: Sequence[Summary]) -> None:
     replace_file(folder / CURVE, text.encode())
 
 
-def open_curve(folder: Path) -> FolderLock:
-    """Makes the folder of a curve and locks it.
+def open_curve(folder: Path, configuration: Configuration) -> FolderLock:
+    """Makes the folder of a curve, locks it, and writes its ``config.toml``.
 
     Raises:
         InputError: it cannot be written, is in use, or holds something else.
@@ -106,7 +107,15 @@ def open_curve(folder: Path) -> FolderLock:
             raise InputError(
                 f"{folder} holds a {name} that is not of this curve: give another --out"
             )
-    return FolderLock(folder)
+    if not is_written_by_us(folder / CONFIG):
+        raise InputError(f"{folder} holds a {CONFIG} that is not of this curve: give another --out")
+    lock = FolderLock(folder)
+    try:
+        replace_file(folder / CONFIG, configuration.content())
+    except BaseException:
+        lock.release()
+        raise
+    return lock
 
 
 def find_radius_folder(folder: Path, eps: float, name: str) -> Path:

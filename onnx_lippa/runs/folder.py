@@ -14,6 +14,7 @@ import numpy as np
 from onnx_lippa.arrays import AnyArray, Floats, Integers, Shape, size
 from onnx_lippa.data.npz import read_member
 from onnx_lippa.errors import DamagedFolderError, InputError
+from onnx_lippa.runs.configuration import CONFIG, Configuration
 from onnx_lippa.runs.files import (
     FolderLock,
     LineFile,
@@ -180,6 +181,7 @@ class RunFolder:
         model: path of the model.
         inputs: the clean inputs; those that are in no file are stored in the folder.
         sample_shape: shape of one input, in which adversarial inputs are stored.
+        configuration: the options of the run, for its ``config.toml``; None writes none.
 
     Raises:
         InputError: the folder cannot be written, is in use, or holds another run.
@@ -187,7 +189,13 @@ class RunFolder:
     """
 
     def __init__(
-        self, path: Path, identity: Identity, model: Path, inputs: RunInputs, sample_shape: Shape
+        self,
+        path: Path,
+        identity: Identity,
+        model: Path,
+        inputs: RunInputs,
+        sample_shape: Shape,
+        configuration: Configuration | None = None,
     ) -> None:
         self.path, self._inputs, self._shape = path, inputs, sample_shape
         self._finished: dict[int, Result] = {}
@@ -202,6 +210,8 @@ class RunFolder:
             self._run = self._begin(identity, model, inputs)
             if inputs.path is None:
                 self._save_data()
+            if configuration is not None:
+                replace_file(path / CONFIG, configuration.content())
         except BaseException:
             self._release_files()
             raise
@@ -231,7 +241,7 @@ class RunFolder:
                 )
             run = self._resume(known, run)
         else:
-            for name in (RESULTS, SUMMARY, ADVERSARIALS, DATA, JOURNAL, CURVE, LIST):
+            for name in (RESULTS, SUMMARY, ADVERSARIALS, DATA, JOURNAL, CONFIG, CURVE, LIST):
                 if (self.path / name).exists():
                     raise InputError(
                         f"{self.path} holds a {name} that is not of this run: give another --out"

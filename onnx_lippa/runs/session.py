@@ -17,6 +17,7 @@ from typing import Final, final
 
 from onnx_lippa.method import Finished, InputEvent, Method
 from onnx_lippa.onnx_io import Model
+from onnx_lippa.runs.configuration import Configuration, describe_run
 from onnx_lippa.runs.curve import (
     carry_over,
     find_radius_folder,
@@ -50,6 +51,8 @@ class Task:
         workers: number of worker processes.
         listeners: they are told the events.
         started: ``time.monotonic()`` from which the time of the first run counts.
+        configuration: the options as they were given, for ``config.toml``; None states those that
+            amount to the same.
     """
 
     model: Model
@@ -59,11 +62,21 @@ class Task:
     workers: int
     listeners: tuple[Listener, ...]
     started: float
+    configuration: Configuration | None = None
 
     def tell(self, event: Event) -> None:
         """Tells an event to all listeners."""
         for listener in self.listeners:
             listener(event)
+
+    def describe(self, specifications: Sequence[Specification]) -> Configuration:
+        """The configuration of a run at the radii of these specifications."""
+        if self.configuration is not None:
+            return self.configuration
+        return describe_run(
+            self.model.file.path, self.inputs, self.method, self.budget, specifications[0],
+            [one.features.eps for one in specifications], self.workers,
+        )  # fmt: skip
 
 
 def run(task: Task, specification: Specification, out: Path | None) -> Results:
@@ -79,7 +92,8 @@ def run(task: Task, specification: Specification, out: Path | None) -> Results:
         InterruptedRun: a KeyboardInterrupt, with the results so far.
     """
     _check(task, specification)
-    return Session(task, specification, out, task.started).run()
+    described = replace(task, configuration=task.describe([specification]))
+    return Session(described, specification, out, task.started).run()
 
 
 def run_curve(
@@ -87,6 +101,7 @@ def run_curve(
     specifications: Sequence[Specification],
     out: Path | None,
     names: Sequence[str],
+    share: Method | None = None,
 ) -> Curve:
     """Runs at several radii, verdicts carried over from one to another.
 
@@ -95,6 +110,7 @@ def run_curve(
         specifications: one for each radius.
         out: the folder of the curve; None keeps nothing.
         names: the radii, as they name new folders in it.
+        share: what is done at one radius; None divides the method of the task among them.
 
     Raises:
         InputError: a folder cannot be used, or cannot be written any more.
@@ -102,18 +118,21 @@ def run_curve(
     """
     _check(task, specifications[0])
     radii = [float(str(one.features.eps)) for one in specifications]
-    share = replace(task, method=task.method.divide(len(radii)))
+    described = task.describe(specifications)
+    method = task.method.divide(len(radii)) if share is None else share
     done: dict[int, Results] = {}
 
     def curve() -> Curve:
         return Curve(tuple(done[position] for position in sorted(done)))
 
-    with nullcontext() if out is None else open_curve(out):
+    with nullcontext() if out is None else open_curve(out, described):
         for position in order_radii(radii, task.method.radius_order):
             folder = (
                 None if out is None else find_radius_folder(out, radii[position], names[position])
             )
-            session = Session(share, specifications[position], folder, time.monotonic())
+            at_radius = described.at_radius(radii[position], method)
+            part = replace(task, method=method, configuration=at_radius)
+            session = Session(part, specifications[position], folder, time.monotonic())
             known = {radii[other]: results.per_input for other, results in done.items()}
             try:
                 done[position] = session.run(known)
@@ -238,7 +257,10 @@ class Session:
 
     def _open(self, out: Path) -> RunFolder:
         model, inputs = self._task.model, self._task.inputs
-        return RunFolder(out, self._identity(), model.file.path, inputs, model.network.input_shape)
+        return RunFolder(
+            out, self._identity(), model.file.path, inputs, model.network.input_shape,
+            self._task.configuration,
+        )  # fmt: skip
 
     def _identity(self) -> Identity:
         task, specification = self._task, self._specification

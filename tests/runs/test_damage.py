@@ -47,7 +47,7 @@ def killed(tmp_path_factory):
         patch.setattr(RunFolder, "close", lambda self, summary: self._release_files())
         assert command("attack", folder / "net.onnx", *WORDS[2:], "--out", folder / "run").code
     assert {path.name for path in (folder / "run").iterdir()} == {
-        "run.json", "results.jsonl", "journal.jsonl", "data.npz"
+        "run.json", "results.jsonl", "journal.jsonl", "data.npz", "config.toml"
     }  # fmt: skip
     return folder
 

@@ -47,7 +47,7 @@ def records(finished_run):
 
 def test_files(finished_run):
     names = {path.name for path in (finished_run / "run").iterdir()}
-    assert names == {"summary.json", "results.jsonl", "adversarials.npz", "run.json"}
+    assert names == {"summary.json", "results.jsonl", "adversarials.npz", "run.json", "config.toml"}
 
 
 def test_summary(finished_run, summary):

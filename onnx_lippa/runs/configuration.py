@@ -1,0 +1,150 @@
+"""The effective configuration of a run, which is written into its folder as ``config.toml``.
+
+It has the names and values of the options of a command, so that ``--config`` reads it back. It is
+no part of the identity of a run: replays and resumed runs do not read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Final, TypeAlias, final
+
+import tomli_w
+
+from onnx_lippa.attacks import AttackMethod
+from onnx_lippa.method import Method
+from onnx_lippa.proofs import ProofMethod
+from onnx_lippa.runs.audit import Audit
+from onnx_lippa.runs.distances import Distance
+from onnx_lippa.runs.files import explain_write_errors
+from onnx_lippa.runs.identity import describe_options
+from onnx_lippa.runs.inputs import RunInputs
+from onnx_lippa.spec import PerFeature, Specification
+from onnx_lippa.state import Budget
+from onnx_lippa.version import __version__
+
+CONFIG: Final = "config.toml"
+OptionValue: TypeAlias = str | int | float | bool | list[int] | list[float] | list[str]
+
+_Options: TypeAlias = dict[str, OptionValue | None]
+_HEADING: Final = "The effective configuration of this run"
+_METHOD_OPTIONS: Final = ("restarts", "gradient_steps", "lp_steps", "engine", "solver")
+"""Fields of methods that are options of their commands."""
+
+
+@final
+@dataclass(frozen=True)
+class Configuration:
+    """The options of a run.
+
+    Attributes:
+        command: the command that takes them: attack, certify, audit or distance.
+        options: values by the names of the options, such as ``lp-steps``; ``model`` and ``data``
+            are the arguments.
+        notes: what no option says.
+    """
+
+    command: str
+    options: Mapping[str, OptionValue]
+    notes: tuple[str, ...] = field(default=())
+
+    def at_radius(self, eps: float, method: Method) -> Configuration:
+        """The configuration of a curve at one of its radii.
+
+        Args:
+            eps: the radius.
+            method: the method there, with its share of a budget.
+        """
+        options = dict(self.options) | {"eps": eps}
+        if isinstance(method, Audit) and "budget" in options:
+            options["budget"] = method.budget
+        return replace(self, options=options)
+
+    def content(self) -> bytes:
+        """The bytes of the file."""
+        heading = [
+            f"{_HEADING}, written by onnx-lippa {__version__}.",
+            f"onnx-lippa {self.command} --config {CONFIG} --out NEW takes it again.",
+            *self.notes,
+        ]
+        comments = "".join(f"# {' '.join(line.split())}\n" for line in heading)
+        return (comments + "\n" + tomli_w.dumps({self.command: dict(self.options)})).encode()
+
+
+def is_written_by_us(path: Path) -> bool:
+    """Whether there is no such file, or one that a run has written and may replace."""
+    with explain_write_errors(path):
+        if not path.exists():
+            return True
+        with path.open("rb") as file:
+            return file.readline().startswith(f"# {_HEADING}".encode())
+
+
+def describe_run(
+    model: Path,
+    inputs: RunInputs,
+    method: Method,
+    budget: Budget,
+    specification: Specification,
+    radii: list[float | None],
+    workers: int,
+) -> Configuration:
+    """The configuration of a run that was not started by a command.
+
+    Args:
+        model: path of the model.
+        inputs: the clean inputs; those of no file lie in the run's folder.
+        method: what is done with them.
+        budget: seconds for each of them, and the seed.
+        specification: the specification at the first radius.
+        radii: all radii.
+        workers: number of worker processes.
+    """
+    command, chosen, value = _name(method)
+    features, data = specification.features, inputs.path
+    options: dict[str, OptionValue | None] = {
+        "model": str(model.resolve()),
+        "data": "data.npz" if data is None else str(data),
+        "eps": [one for one in radii if one is not None] if len(radii) > 1 else radii[0],
+        "scale": None if features.scale is None else _plain(features.scale),
+        "norm": specification.norm.name,
+        "lower": _plain(features.lower),
+        "upper": _plain(features.upper),
+        "fixed": list(features.fixed) or None,
+        "targets": str(specification.targets),
+        "grid": _plain(features.grid),
+        "minimize": specification.minimize if command == "attack" else None,
+        **chosen,
+        "time-limit": budget.time_limit,
+        "seed": budget.seed,
+        "workers": workers,
+    }
+    notes = () if value is None else (f"Its method was made in Python: {describe_options(value)}",)
+    return Configuration(command, {k: v for k, v in options.items() if v is not None}, notes)
+
+
+def _name(method: Method) -> tuple[str, _Options, Method | None]:
+    """Command and options of a method, and the method itself if these do not say all of it."""
+    if isinstance(method, Audit):
+        limited: _Options = {} if method.budget == float("inf") else {"budget": method.budget}
+        options: _Options = {"method": method.attack.name, **limited}
+        is_said = method == Audit(type(method.attack)(), budget=method.budget)
+        return "audit", options, None if is_said else method
+    if isinstance(method, Distance):
+        is_said = method == Distance(solver=method.solver)
+        return "distance", {"solver": method.solver}, None if is_said else method
+    command = "attack" if isinstance(method, AttackMethod) else "certify"
+    known: dict[str, Any] = {
+        one.name: getattr(method, one.name)
+        for one in fields(method)  # type: ignore[arg-type] # methods are dataclasses
+        if one.name in _METHOD_OPTIONS
+    }
+    is_said = isinstance(method, AttackMethod | ProofMethod) and method == type(method)(**known)
+    options = {"method": method.name} | {k.replace("_", "-"): v for k, v in known.items()}
+    return command, options, None if is_said else method
+
+
+def _plain(values: PerFeature) -> float | list[float]:
+    return list(values) if isinstance(values, tuple) else values
