@@ -32,9 +32,13 @@ CONFIGURED: Final = ("attack", "certify", "audit", "distance")
 _NOT_IN_FILES: Final = ("config", "help")
 _NOT_IN_RUNS: Final = (*_NOT_IN_FILES, "out", "quiet", "json", "log-json", "format")
 """Options that change nothing about a run, or are another's in the next one."""
-_NUMBERS: Final = ("eps", "scale", "lower", "upper", "fixed", "targets", "grid", "indices")
-"""Options of text that may be a number in a file, or a list of numbers."""
-_ARRAYS: Final = ("eps", "scale", "lower", "upper", "fixed", "grid")
+_AMOUNTS: Final = ("eps", "scale", "lower", "upper", "grid")
+"""Options of text that may be a number in a file, a list of numbers, or a table by feature."""
+_CHOICES: Final = ("fixed", "only-up", "only-down", "targets", "indices")
+"""Options of text that may be a number in a file, or a list of numbers or names."""
+_NAMES: Final = ("features", "categorical", "classes")
+"""Options of text that may be a list of names in a file."""
+_ARRAYS: Final = (*_AMOUNTS, "fixed", "only-up", "only-down")
 """Options of text that may name a file with an array."""
 _ARRAY_FILES: Final = (".npy", ".npz")
 _HEADER: Final = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?")
@@ -64,9 +68,15 @@ class ConfigOption:
         """The JSON schema of its values."""
         kinds = {bool: "boolean", int: "integer", float: "number", str: "string", Path: "string"}
         values: dict[str, Any] = {"type": kinds[self.kind]}
-        if self.name in _NUMBERS:
-            number = {"type": "number"}
-            values = {"anyOf": [values, number, {"type": "array", "items": number, "minItems": 1}]}
+        number, text = {"type": "number"}, {"type": "string"}
+        many = {"type": "array", "minItems": 1}
+        if self.name in _AMOUNTS:
+            table = {"type": "object", "additionalProperties": number, "minProperties": 1}
+            values = {"anyOf": [text, number, many | {"items": number}, table]}
+        elif self.name in _CHOICES:
+            values = {"anyOf": [text, number, many | {"items": number}, many | {"items": text}]}
+        elif self.name in _NAMES:
+            values = {"anyOf": [text, many | {"items": text}]}
         elif self.repeats:
             values = {"anyOf": [values, {"type": "array", "items": values}]}
         default = {} if self.default is None else {"default": self.default}
@@ -80,11 +90,25 @@ class ConfigOption:
         """
         if isinstance(value, list) and self.repeats:
             return [self._take_one(one, folder) for one in value]
-        numbers = value if isinstance(value, list) else [value]
-        if self.name in _NUMBERS and numbers and all(map(_is_number, numbers)):
-            return ",".join(str(one) for one in numbers)
+        joined = self._join(value)
+        if joined is not None:
+            return joined
         taken = self._take_one(value, folder)
         return [taken] if self.repeats else taken
+
+    def _join(self, value: object) -> str | None:
+        """Numbers and names as the text of the command line; None for other values."""
+        parts = value if isinstance(value, list) else [value]
+        is_list = bool(parts) and isinstance(value, list)
+        numbers, names = all(map(_is_number, parts)), all(isinstance(one, str) for one in parts)
+        if parts and numbers and self.name in (*_AMOUNTS, *_CHOICES):
+            return ",".join(str(one) for one in parts)
+        if is_list and names and self.name in (*_CHOICES, *_NAMES):
+            return ",".join(map(str, parts))
+        if self.name in _AMOUNTS and isinstance(value, dict) and value:
+            by_name = [f"{name}={one}" for name, one in value.items() if _is_number(one)]
+            return ",".join(by_name) if len(by_name) == len(value) else None
+        return None
 
     def _take_one(self, value: object, folder: Path) -> object:
         fits = isinstance(value, bool) == (self.kind is bool)
@@ -98,8 +122,12 @@ class ConfigOption:
         return str(folder / str(value)) if is_file else value
 
     def _wanted(self) -> str:
-        if self.name in _NUMBERS:
-            return "a number, a list of numbers, or text"
+        if self.name in _AMOUNTS:
+            return "a number, a list of numbers, numbers by feature, or text"
+        if self.name in _CHOICES:
+            return "a number, a list of numbers or names, or text"
+        if self.name in _NAMES:
+            return "text, or a list of names"
         kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "text",
                  Path: "text with a path"}  # fmt: skip
         return f"{kinds[self.kind]}, or a list of such" if self.repeats else kinds[self.kind]
@@ -272,7 +300,7 @@ def _plain(option: ConfigOption, value: object) -> OptionValue:
     text = str(value)
     if option.name in _ARRAYS and Path(text).suffix.lower() in _ARRAY_FILES:
         return str(Path(text).resolve())
-    if option.name in _NUMBERS:
+    if option.name in (*_AMOUNTS, *_CHOICES):
         with suppress(ValueError):
             numbers = [float(part) for part in text.split(",")]
             whole = [int(one) for one in numbers if one.is_integer()]

@@ -14,7 +14,9 @@ from typing import Any, Final, TypeAlias, final
 import tomli_w
 
 from onnx_lippa.attacks import AttackMethod
+from onnx_lippa.data.options import DEFAULT_OPTIONS
 from onnx_lippa.method import Method
+from onnx_lippa.onnx_io import Preprocess
 from onnx_lippa.proofs import ProofMethod
 from onnx_lippa.runs.audit import Audit
 from onnx_lippa.runs.distances import Distance
@@ -90,6 +92,7 @@ def describe_run(
     specification: Specification,
     radii: list[float | None],
     workers: int,
+    preprocess: Preprocess | None,
 ) -> Configuration:
     """The configuration of a run that was not started by a command.
 
@@ -101,9 +104,12 @@ def describe_run(
         specification: the specification at the first radius.
         radii: all radii.
         workers: number of worker processes.
+        preprocess: the preprocessing in front of the model.
     """
     command, chosen, value = _name(method)
     features, data = specification.features, inputs.path
+    reading = DEFAULT_OPTIONS if data is None else inputs.reading
+    column = reading.groups if isinstance(reading.groups, str) else None
     options: dict[str, OptionValue | None] = {
         "model": str(model.resolve()),
         "data": "data.npz" if data is None else str(data),
@@ -113,11 +119,22 @@ def describe_run(
         "lower": _plain(features.lower),
         "upper": _plain(features.upper),
         "fixed": list(features.fixed) or None,
+        "only-up": list(features.only_up) or None,
+        "only-down": list(features.only_down) or None,
         "targets": str(specification.targets),
         "grid": _plain(features.grid),
         "minimize": specification.minimize if command == "attack" else None,
         **chosen,
         "time-limit": budget.time_limit,
+        "first": reading.first,
+        "indices": None if reading.indices is None else list(reading.indices),
+        "label": reading.label,
+        "groups": column,
+        "features": list(reading.features or ()) or None,
+        "categorical": list(reading.categorical) or None,
+        "classes": list(reading.classes or ()) or None,
+        "resize": reading.resize or None,
+        "preprocess": None if preprocess is None else _text_of(preprocess),
         "seed": budget.seed,
         "workers": workers,
     }
@@ -144,6 +161,17 @@ def _name(method: Method) -> tuple[str, _Options, Method | None]:
     is_said = isinstance(method, AttackMethod | ProofMethod) and method == type(method)(**known)
     options = {"method": method.name} | {k.replace("_", "-"): v for k, v in known.items()}
     return command, options, None if is_said else method
+
+
+def _text_of(preprocess: Preprocess) -> str:
+    """A preprocessing as the option takes it."""
+    parts = []
+    for one in fields(preprocess):
+        value = getattr(preprocess, one.name)
+        if value != one.default:
+            shown = ",".join(map(repr, value)) if isinstance(value, tuple) else str(value)
+            parts.append(f"{one.name}={shown}")
+    return " ".join(parts) or "scale=1"
 
 
 def _plain(values: PerFeature) -> float | list[float]:

@@ -75,7 +75,7 @@ class Task:
             return self.configuration
         return describe_run(
             self.model.file.path, self.inputs, self.method, self.budget, specifications[0],
-            [one.features.eps for one in specifications], self.workers,
+            [one.features.eps for one in specifications], self.workers, self.model.preprocess,
         )  # fmt: skip
 
 

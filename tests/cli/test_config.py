@@ -88,6 +88,27 @@ def test_values_of_features_are_a_list_or_a_file_beside(folder):
     assert written == [scale.tolist()] * 2
 
 
+def test_features_by_name(folder):
+    """In a table, and lists of names; as on the command line."""
+    names = [f"pixel{i}" for i in range(64)]
+    (folder / "names.toml").write_text(
+        f"features = {json.dumps(names)}\nfixed = ['pixel3', 'pixel9']\n"
+        "eps = {pixel1 = 0.5, '*' = 0.25}\nmodel = 'model.onnx'\nfirst = 2\n"
+    )
+    words = ("--fixed", "pixel3,pixel9", "--eps", "pixel1=0.5,*=0.25", "--first", 2, "--features")
+    runs = (
+        ("attack", "--config", folder / "names.toml"),
+        ("attack", folder / "model.onnx", *words, ",".join(names)),
+    )
+    found = []
+    for number, run in enumerate(runs):
+        ended = command(*run, *FEW, "--out", folder / str(number), "--quiet")
+        assert (ended.code, ended.err) == (0, "")
+        found.append(json.loads((folder / str(number) / "run.json").read_text()))
+    assert found[0]["fixed"] == found[1]["fixed"] == [3, 9]
+    assert found[0]["eps"] == found[1]["eps"]
+
+
 REFUSED = {
     "unknown": ("fist = 3", "line 1: 'fist' is no option of any command: write first"),
     "underscore": ("[attack]\nlp_steps = 3", "line 2: 'lp_steps' in [attack] is no option of "
@@ -103,7 +124,8 @@ REFUSED = {
     "no truth": ("seed = true", "'seed' is true: give a whole number"),
     "text": ("norm = 2", "'norm' is 2: give text"),
     "path": ("model = 1", "'model' is 1: give text with a path"),
-    "numbers": ("eps = ['a']", "'eps' is ['a']: give a number, a list of numbers, or text"),
+    "numbers": ("eps = ['a']", "'eps' is ['a']: give a number, a list of numbers, "
+                "numbers by feature, or text"),
     "TOML": ("eps = 0.1\nnorm =", "is no TOML: "),
     "value": ("norm = 'l7'", "there is no norm 'l7'"),
 }  # fmt: skip
