@@ -1,4 +1,4 @@
-"""Writes docs/config.schema.json, the JSON schema of ``--config``, from the commands' options.
+"""Writes docs/schemas/config.schema.json, the JSON schema of ``--config``, from the commands' options.
 
 Run ``python tools/config_schema.py`` after an option was added or changed. With ``--check`` it
 writes nothing and fails where the file is out of date; a test calls it so.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from onnx_lippa.cli.config import schema
 
-TARGET = Path(__file__).parents[1] / "docs" / "config.schema.json"
+TARGET = Path(__file__).parents[1] / "docs" / "schemas" / "config.schema.json"
 
 
 def main() -> None:

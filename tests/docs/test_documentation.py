@@ -14,6 +14,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -43,7 +44,7 @@ ELSEWHERE = {
 """Commands that are run by something else, and by what."""
 OPTIONAL = {"art": "art", "torch_module": "torch", "foolbox_model": "foolbox"}
 """Words of blocks that need a package that is not part of the tests' environment."""
-BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(sh|python|toml)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,10 @@ def test_the_page_runs_as_it_is_written(tmp_path, monkeypatch, page):
             for line in commands(block):
                 run_shell(line)
             continue
+        if block.language == "toml":  # a comment on its first line names the file
+            name, _, text = block.text.partition("\n")
+            Path(name.removeprefix("# ")).write_text(text)
+            continue
         missing = [
             package
             for word, package in OPTIONAL.items()
@@ -166,6 +171,9 @@ def test_commands_on_the_page_are_understood(page):
     for block in blocks(page):
         if block.language == "python":
             compile(block.text, page, "exec")
+            continue
+        if block.language == "toml":
+            tomllib.loads(block.text)
             continue
         for line in commands(block):
             words = shlex.split(line, comments=True)[1:]
