@@ -1,4 +1,4 @@
-"""Writes docs/schemas/config.schema.json, the JSON schema of ``--config``, from the commands' options.
+"""Writes docs/schemas/config.schema.json, the JSON schema of ``--config``, from the options.
 
 Run ``python tools/config_schema.py`` after an option was added or changed. With ``--check`` it
 writes nothing and fails where the file is out of date; a test calls it so.

@@ -256,7 +256,8 @@ def _show(value: object) -> str:
 
 def apply_config(context: typer.Context, path: Path | None) -> Path | None:
     """A callback of Typer: makes what the file states the defaults of the command's options."""
-    if path is not None and context.info_name is not None:
+    completes = context.resilient_parsing
+    if path is not None and context.info_name is not None and not completes:
         context.default_map = read_config(path, context.info_name)
     return path
 
