@@ -24,6 +24,7 @@ from onnx_lippa.runs.identity import Checksums, Identity
 from onnx_lippa.runs.record import LATER_COUNTS, LEFT_OUT, Record
 from onnx_lippa.runs.summary import COUNTED, SCHEMA_VERSION, RunFacts, Summary
 from onnx_lippa.spec.input_specification import JSON_FIELDS, LATER_FIELDS, InputSpecification
+from onnx_lippa.spec.relations import Relations
 from onnx_lippa.witness import Effort, FoundBy, ProvedBy
 
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "schemas"
@@ -109,7 +110,7 @@ def record() -> Schema:
 
 def summary() -> Schema:
     """The content of ``summary.json``."""
-    said = descriptions(InputSpecification)
+    said = descriptions(InputSpecification) | descriptions(Relations)
     features: dict[str, Schema] = {
         name: {"anyOf": [{"type": "number"}, {"type": "null"}, _RANGE]} | said.get(name, {})
         for name in JSON_FIELDS
@@ -125,7 +126,8 @@ def summary() -> Schema:
         | of_fields(Effort)
         | of_fields(Summary, "facts", "effort")
     )
-    return of_object(properties, *LATER_COUNTS, *LATER_FIELDS, "preprocess")
+    later = (*LATER_FIELDS, *(one.name for one in fields(Relations)))
+    return of_object(properties, *LATER_COUNTS, *later, "preprocess")
 
 
 def run() -> Schema:
@@ -138,6 +140,7 @@ def run() -> Schema:
     return of_object(
         of_fields(Identity, "features", "preprocess")
         | features
+        | of_fields(Relations)
         | {
             "preprocess": _given(Preprocess),
             "reading": _given(DataOptions, "first", "indices"),
@@ -146,6 +149,7 @@ def run() -> Schema:
         }
         | {name: {"type": "string", "description": text} for name, text in _PATHS.items()},
         *LATER_FIELDS,
+        *(one.name for one in fields(Relations)),
         "preprocess",
         "reading",
     )

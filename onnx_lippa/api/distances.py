@@ -14,6 +14,7 @@ from onnx_lippa.api.options import (
     MipSolverName,
     ModelOrPath,
     NormName,
+    OneHot,
     Radius,
     RunOptions,
     TargetsName,
@@ -43,6 +44,8 @@ def minimal_distortion(
     fixed: Fixed = None,
     only_up: Fixed = None,
     only_down: Fixed = None,
+    one_hot: OneHot = (),
+    relations: Sequence[str] = (),
     grid: Amounts = 0.0,
     data_options: DataOptions = DEFAULT_OPTIONS,
     preprocess: Preprocess | str | None = None,
@@ -72,6 +75,11 @@ def minimal_distortion(
         fixed: features that keep their clean values, as in :func:`attack`.
         only_up: features that may only rise, as in :func:`attack`.
         only_down: features that may only fall.
+        one_hot: groups of features of which one is 1 and the others are 0, by the stem of their
+            names (``"city"`` for ``city=Ulm``), a pattern, or one by one. Proofs cover all values
+            between.
+        relations: linear equations that inputs keep, as ``"total = a + 2 * b"``. Attacks move
+            their points onto them, and proofs cover the other points too.
         grid: step between the values of a feature, as in :func:`attack`. Lower bounds are for all
             values between the steps.
         data_options: how data is read, as in :func:`attack`.
@@ -98,7 +106,8 @@ def minimal_distortion(
         raise InputError("eps is a list: give one largest distance, or None")
     options = RunOptions(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
-        only_up=only_up, only_down=only_down, grid=grid, data_options=data_options,
+        only_up=only_up, only_down=only_down, one_hot=one_hot,
+        relations=relations, grid=grid, data_options=data_options,
         preprocess=preprocess, workers=workers, out=out, on_event=on_event,
     )  # fmt: skip
     method, budget = Distance(solver=solver), Budget(time_limit, seed)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from threadpoolctl import threadpool_limits
 
-from onnx_lippa.api.options import Fixed, Inputs, ModelOrPath, NormName, load_with
+from onnx_lippa.api.options import Fixed, Inputs, ModelOrPath, NormName, OneHot, load_with
 from onnx_lippa.bounds.pre_activations import BoundsMethod
 from onnx_lippa.bounds.stability import Stability, measure_stability
 from onnx_lippa.data.options import DEFAULT_OPTIONS, DataOptions
@@ -31,6 +32,8 @@ def regions(
     fixed: Fixed = None,
     only_up: Fixed = None,
     only_down: Fixed = None,
+    one_hot: OneHot = (),
+    relations: Sequence[str] = (),
     data_options: DataOptions = DEFAULT_OPTIONS,
     preprocess: Preprocess | str | None = None,
     seed: int = 0,
@@ -51,6 +54,11 @@ def regions(
         fixed: features that keep their clean values, as in :func:`attack`.
         only_up: features that may only rise, as in :func:`attack`.
         only_down: features that may only fall.
+        one_hot: groups of features of which one is 1 and the others are 0, by the stem of their
+            names (``"city"`` for ``city=Ulm``), a pattern, or one by one. Proofs cover all values
+            between.
+        relations: linear equations that inputs keep, as ``"total = a + 2 * b"``. Attacks move
+            their points onto them, and proofs cover the other points too.
         data_options: how data is read, as in :func:`attack`.
         preprocess: what becomes of an input before the model takes it, as in :func:`load`.
         seed: random seed.
@@ -67,7 +75,7 @@ def regions(
     opened = open_arrays(model, x, None, data_options)
     built = InputSpecification.build(
         model.network.input_size, lower=lower, upper=upper, eps=eps, fixed=fixed, only_up=only_up,
-        only_down=only_down, names=opened.features,
+        only_down=only_down, one_hot=one_hot, relations=relations, names=opened.features,
     )  # fmt: skip
     features = opened.hold_categorical(built)
     inputs = opened.check(features)

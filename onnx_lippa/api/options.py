@@ -32,6 +32,8 @@ Radius: TypeAlias = float | np.floating[Any] | Mapping[str, float]
 Radii: TypeAlias = Sequence[float] | AnyArray
 """Several radii: a curve."""
 Fixed: TypeAlias = FeatureChoice
+OneHot: TypeAlias = Sequence[str | Sequence[str] | Sequence[int]]
+"""Groups of features: by the stem of their names, by a pattern, or one by one."""
 Inputs: TypeAlias = npt.ArrayLike | Iterable[Any] | Path
 """Inputs: arrays, the path of a data file, or an iterable of pairs (x, y)."""
 NormName: TypeAlias = Literal["linf", "l1", "l2"]
@@ -54,6 +56,8 @@ class RunOptions(TypedDict, total=False):
     fixed: Fixed
     only_up: Fixed
     only_down: Fixed
+    one_hot: OneHot
+    relations: Sequence[str]
     grid: Amounts
     data_options: DataOptions
     preprocess: Preprocess | str | None
@@ -221,6 +225,7 @@ def specify(
         model.network.input_size, lower=options["lower"], upper=options["upper"], eps=eps,
         fixed=options["fixed"], grid=options["grid"], scale=options["scale"],
         only_up=options.get("only_up"), only_down=options.get("only_down"),
+        one_hot=options.get("one_hot", ()), relations=options.get("relations", ()),
         names=() if opened is None else opened.features,
     )  # fmt: skip
     if opened is not None:

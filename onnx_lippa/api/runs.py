@@ -20,6 +20,7 @@ from onnx_lippa.api.options import (
     MipSolverName,
     ModelOrPath,
     NormName,
+    OneHot,
     ProofName,
     Radii,
     Radius,
@@ -64,6 +65,8 @@ def attack(
     fixed: Fixed = None,
     only_up: Fixed = None,
     only_down: Fixed = None,
+    one_hot: OneHot = (),
+    relations: Sequence[str] = (),
     grid: Amounts = 0.0,
     data_options: DataOptions = DEFAULT_OPTIONS,
     preprocess: Preprocess | str | None = None,
@@ -105,6 +108,11 @@ def attack(
             numbers counted in the flattened input. Domain and grid do not apply to them.
         only_up: features that may only rise, as ``fixed``.
         only_down: features that may only fall.
+        one_hot: groups of features of which one is 1 and the others are 0, by the stem of their
+            names (``"city"`` for ``city=Ulm``), a pattern, or one by one. Proofs cover all values
+            between.
+        relations: linear equations that inputs keep, as ``"total = a + 2 * b"``. Attacks move
+            their points onto them, and proofs cover the other points too.
         grid: step between the values of a feature, such as 1/255 or 1; 0 where it is continuous; a
             number, an array with one per feature, or numbers by the names of features.
         data_options: how data is read: columns, groups, and names of classes and features.
@@ -142,7 +150,8 @@ def attack(
     )  # fmt: skip
     options = RunOptions(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
-        only_up=only_up, only_down=only_down, grid=grid, data_options=data_options,
+        only_up=only_up, only_down=only_down, one_hot=one_hot,
+        relations=relations, grid=grid, data_options=data_options,
         preprocess=preprocess, workers=workers, out=out, on_event=on_event,
     )  # fmt: skip
     nearest = eps is None if minimize is None else minimize
@@ -174,6 +183,8 @@ def certify(
     fixed: Fixed = None,
     only_up: Fixed = None,
     only_down: Fixed = None,
+    one_hot: OneHot = (),
+    relations: Sequence[str] = (),
     grid: Amounts = 0.0,
     data_options: DataOptions = DEFAULT_OPTIONS,
     preprocess: Preprocess | str | None = None,
@@ -201,6 +212,11 @@ def certify(
         fixed: features that keep their clean values, as in :func:`attack`.
         only_up: features that may only rise, as in :func:`attack`.
         only_down: features that may only fall.
+        one_hot: groups of features of which one is 1 and the others are 0, by the stem of their
+            names (``"city"`` for ``city=Ulm``), a pattern, or one by one. Proofs cover all values
+            between.
+        relations: linear equations that inputs keep, as ``"total = a + 2 * b"``. Attacks move
+            their points onto them, and proofs cover the other points too.
         grid: step between the values of a feature. A proof covers all values between the steps.
         data_options: how data is read, as in :func:`attack`.
         preprocess: what becomes of an input before the model takes it, as in :func:`load`.
@@ -222,7 +238,8 @@ def certify(
     chosen, budget = make_proof(method, solver), Budget(time_limit)
     options = RunOptions(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
-        only_up=only_up, only_down=only_down, grid=grid, data_options=data_options,
+        only_up=only_up, only_down=only_down, one_hot=one_hot,
+        relations=relations, grid=grid, data_options=data_options,
         preprocess=preprocess, workers=workers, out=out, on_event=on_event,
     )  # fmt: skip
     return run_arrays(model, x, y, eps, chosen, budget, options)
@@ -252,6 +269,8 @@ def audit(
     fixed: Fixed = None,
     only_up: Fixed = None,
     only_down: Fixed = None,
+    one_hot: OneHot = (),
+    relations: Sequence[str] = (),
     grid: Amounts = 0.0,
     data_options: DataOptions = DEFAULT_OPTIONS,
     preprocess: Preprocess | str | None = None,
@@ -280,6 +299,11 @@ def audit(
         fixed: features that keep their clean values, as in :func:`attack`.
         only_up: features that may only rise, as in :func:`attack`.
         only_down: features that may only fall.
+        one_hot: groups of features of which one is 1 and the others are 0, by the stem of their
+            names (``"city"`` for ``city=Ulm``), a pattern, or one by one. Proofs cover all values
+            between.
+        relations: linear equations that inputs keep, as ``"total = a + 2 * b"``. Attacks move
+            their points onto them, and proofs cover the other points too.
         grid: step between the values of a feature, as in :func:`attack`.
         data_options: how data is read, as in :func:`attack`.
         preprocess: what becomes of an input before the model takes it, as in :func:`load`.
@@ -304,7 +328,8 @@ def audit(
     chosen = Audit(make_attack(method), budget=budget)
     options = RunOptions(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
-        only_up=only_up, only_down=only_down, grid=grid, data_options=data_options,
+        only_up=only_up, only_down=only_down, one_hot=one_hot,
+        relations=relations, grid=grid, data_options=data_options,
         preprocess=preprocess, workers=workers, out=out, on_event=on_event,
     )  # fmt: skip
     return run_arrays(model, x, y, eps, chosen, Budget(time_limit, seed), options)

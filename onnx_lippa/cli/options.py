@@ -153,6 +153,14 @@ class Inputs(Interface):
     only_down: Annotated[
         str | None, option(BALL, "Features that may only fall, as with --fixed.")
     ] = None
+    one_hot: Annotated[
+        str | None,
+        option(BALL, "Groups of features of which one is 1, the others 0: city,trade, or pay_*."),
+    ] = None
+    relations: Annotated[
+        str | None,
+        option(BALL, "Equations that inputs keep, with ; between them: 'total = a + 2 * b'."),
+    ] = None
     seed: Annotated[int, option(RUN, "Random seed.")] = 0
     quiet: Annotated[bool, option(RUN, "Print nothing but errors.", "--quiet")] = False
 

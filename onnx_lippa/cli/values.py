@@ -51,6 +51,8 @@ def features_from(
         fixed=_chosen("--fixed", inputs.fixed),
         only_up=_chosen("--only-up", inputs.only_up),
         only_down=_chosen("--only-down", inputs.only_down),
+        one_hot=() if inputs.one_hot is None else [p.strip() for p in inputs.one_hot.split(",")],
+        relations=_equations(inputs.relations),
         names=names,
         grid=values_from("--grid", grid),
         scale=None if inputs.scale is None else values_from("--scale", inputs.scale),
@@ -152,6 +154,10 @@ def _part(text: str, name: str, value: str) -> Any:  # noqa: ANN401
             "or a .npy file"
         )
     return known[0] if len(known) == 1 else tuple(known)
+
+
+def _equations(text: str | None) -> list[str]:
+    return [] if text is None else [part.strip() for part in text.split(";") if part.strip()]
 
 
 def _chosen(option: str, text: str | None) -> Sequence[int] | Sequence[str] | AnyArray | None:

@@ -13,6 +13,7 @@ from onnx_lippa.data.files import Stored
 from onnx_lippa.data.labels import require_numbers
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec import Grid, InputSpecification
+from onnx_lippa.spec.relations import NO_RELATIONS
 
 _MOST_CHANNELS: Final = 4
 
@@ -186,12 +187,18 @@ def check_inputs(inputs: InputRows, features: InputSpecification) -> None:
     """Checks clean inputs (n, d) against domain and grid, except for features that do not move.
 
     Raises:
-        InputError: an input outside the domain or off the grid.
+        InputError: an input outside the domain or off the grid, or that misses a relation.
     """
     check_domain(inputs, *features.checked_box(inputs.shape[1]))
     grid = features.grid_of(inputs.shape[1])
     if grid is not None:
         check_grid(inputs, grid)
+    for index in range(len(inputs)) if features.relations != NO_RELATIONS else ():
+        fault = features.relations.fault(inputs[index])
+        if fault is not None:
+            raise InputError(
+                f"input {index} does not meet a relation: {fault}; repair the data or the relation"
+            )
 
 
 def check_labels(labels: Integers, classes: int) -> None:

@@ -112,8 +112,10 @@ class OpenedInputs:
     _check: Callable[[InputSpecification], RunInputs]
 
     def hold_categorical(self, specification: InputSpecification) -> InputSpecification:
-        """The specification in which features that stand for categories are fixed."""
-        fixed = tuple(dict.fromkeys((*specification.fixed, *self.categorical)))
+        """The specification in which categories are fixed, but for one-hot groups."""
+        free = set(specification.relations.features)
+        held = (feature for feature in self.categorical if feature not in free)
+        fixed = tuple(dict.fromkeys((*specification.fixed, *held)))
         return replace(specification, fixed=fixed)
 
     def check(self, specification: InputSpecification) -> RunInputs:

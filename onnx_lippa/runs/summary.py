@@ -29,7 +29,7 @@ _OLD_DEFAULTS: Final = {
     "proven_distances": 0,
 }
 """Values of fields that old summaries lack."""
-COUNTED: Final = frozenset({"fixed", "only_up", "only_down"})
+COUNTED: Final = frozenset({"fixed", "only_up", "only_down", "one_hot", "equations"})
 """Lists of features; the file has their lengths."""
 ROBUST_ERROR: Final = "robust error"
 CURVE_COLUMNS: Final = (

@@ -13,6 +13,7 @@ import numpy as np
 
 from onnx_lippa.arrays import FLOAT32, AnyArray, Float64, Floats, Integers
 from onnx_lippa.spec.norms.base import Norm
+from onnx_lippa.spec.relations import Relations
 
 _LARGEST_DENOMINATOR: Final = 1_000_000
 _COUNTABLE: Final = 2.0**52
@@ -145,10 +146,12 @@ class InputSet(_BallInBox):
         upper: (d,) upper bounds of the domain.
         dtype: the type of the model, float32 or float64.
         grid: the values that features may take, or None for any.
+        relations: relations between features, or None.
     """
 
     dtype: np.dtype[np.floating] = FLOAT32
     grid: Grid | None = None
+    relations: Relations | None = None
 
     @property
     def free_features(self) -> int:
@@ -193,7 +196,8 @@ class InputSet(_BallInBox):
         exact = x.astype(np.float64).ravel()
         inside_box = bool(np.all(exact >= self.lower) and np.all(exact <= self.upper))
         on_grid = self.grid is None or self.grid.contains(exact, self.dtype)
-        return inside_box and on_grid and self.norm.within(exact, self.center, self.eps)
+        related = self.relations is None or self.relations.hold(exact, self.dtype)
+        return inside_box and on_grid and related and self.norm.within(exact, self.center, self.eps)
 
     def length(self, x: Float64) -> float:
         """The distance of a point (d,) up to rounding."""
@@ -250,13 +254,17 @@ class InputSet(_BallInBox):
 
     def _stored(self, x: Float64) -> Floats:
         with np.errstate(over="ignore"):  # beyond the type it is infinite
-            return (x if self.grid is None else self.grid.nearest(x)).astype(self.dtype)
+            stored = (x if self.grid is None else self.grid.nearest(x)).astype(self.dtype)
+        return self._related(stored)
 
     def _in_box(self, x: Float64) -> Floats:
         lower, upper = round_up(self.lower, self.dtype), round_down(self.upper, self.dtype)
         if self.grid is not None:
             x = self._snapped(self.grid, x)
-        return np.clip(x.astype(self.dtype), lower, upper)
+        return self._related(np.clip(x.astype(self.dtype), lower, upper))
+
+    def _related(self, x: Floats) -> Floats:
+        return x if self.relations is None else self.relations.move_onto(x, self.center)
 
     def _snapped(self, grid: Grid, x: Float64) -> Float64:
         """The nearest grid point whose features satisfy their own bounds; x is inside."""

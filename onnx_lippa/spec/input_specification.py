@@ -22,6 +22,7 @@ from onnx_lippa.spec.feature_names import (
 from onnx_lippa.spec.input_set import Grid, InputSet, round_down, round_up
 from onnx_lippa.spec.norms.base import Norm
 from onnx_lippa.spec.norms.weighted import WeightedNorm
+from onnx_lippa.spec.relations import NO_RELATIONS, Relations
 
 _TOLERANCE: Final = 1e-9
 """Tolerance for the rounding of a quotient of a bound and a step."""
@@ -42,6 +43,7 @@ class InputSpecification:
         scale: scale of each feature, at least 0, in which distances are measured; None for 1.
         only_up: features that keep their clean values or have larger ones.
         only_down: features that keep their clean values or have smaller ones.
+        relations: relations between features that every allowed input keeps.
     """
 
     lower: PerFeature = 0.0
@@ -52,6 +54,7 @@ class InputSpecification:
     scale: tuple[float, ...] | None = None
     only_up: tuple[int, ...] = ()
     only_down: tuple[int, ...] = ()
+    relations: Relations = NO_RELATIONS
 
     def __post_init__(self) -> None:
         _check_domain(self.lower, self.upper)
@@ -85,6 +88,8 @@ class InputSpecification:
         scale: Amounts | None = None,
         only_up: FeatureChoice = None,
         only_down: FeatureChoice = None,
+        one_hot: Sequence[str | Sequence[str] | Sequence[int]] = (),
+        relations: Sequence[str] = (),
         names: Sequence[str] = (),
     ) -> InputSpecification:
         """From a user's numbers and arrays, checked against a model of d features.
@@ -101,6 +106,8 @@ class InputSpecification:
             scale: an array with one number for each feature, or a number for all.
             only_up: features that may only rise, as ``fixed``.
             only_down: features that may only fall.
+            one_hot: groups of features, of which one is 1 and the others are 0.
+            relations: linear equations, as ``"total = a + 2 * b"``.
             names: (d,) names of the features; empty without names.
 
         Raises:
@@ -132,6 +139,7 @@ class InputSpecification:
             (each,) * d if isinstance(each, float) else each,
             choose_features("only_up", only_up, d, names),
             choose_features("only_down", only_down, d, names),
+            Relations.build(one_hot, relations, d, names),
         )
         specification.check(d)
         return specification
@@ -160,7 +168,7 @@ class InputSpecification:
             if fields["scale"] is not None:
                 raise ValueError("eps and scale both have a number for each feature")
             fields |= {"eps": 1.0, "scale": fields["eps"]}
-        return cls(**fields)
+        return cls(**fields, relations=Relations.parse(values))
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values. A ball of radius 1 is written as an eps for each feature.
@@ -170,7 +178,8 @@ class InputSpecification:
         values = {name: getattr(self, name) for name in JSON_FIELDS}
         if self.scale is not None and self.eps == 1.0:
             values |= {"eps": self.scale, "scale": None}
-        return {name: value for name, value in values.items() if name not in LATER_FIELDS or value}
+        kept = {name: value for name, value in values.items() if name not in LATER_FIELDS or value}
+        return kept | self.relations.as_json()
 
     def check(self, d: int) -> None:
         """Raises InputError unless it fits a model of d features."""
@@ -210,8 +219,10 @@ class InputSpecification:
         return moving if self.scale is None else moving & (_array("scale", self.scale, d) > 0)
 
     def grid_of(self, d: int) -> Grid | None:
-        """The grid of the features that move, or None."""
-        steps = np.where(self.moving(d), _array("grid", self.grid, d), 0.0)
+        """The grid of the features that move, or None; one-hot features take whole numbers."""
+        steps = _array("grid", self.grid, d)
+        steps[self.relations.features] = 1.0
+        steps = np.where(self.moving(d), steps, 0.0)
         return Grid(steps) if np.any(steps > 0) else None
 
     def checked_box(self, d: int) -> tuple[Float64, Float64]:
@@ -234,6 +245,8 @@ class InputSpecification:
             points = np.where(bounded, points, generator.standard_normal((count, d)))
         # Neither rounding nor snapping may leave the domain.
         points = np.clip(points, lower, upper)
+        if self.relations != NO_RELATIONS:
+            raise InputError("relations between features need inputs that meet them: give DATA")
         grid = self.grid_of(d)
         if grid is not None:
             points = grid.within(points, lower, upper, dtype)
@@ -254,7 +267,7 @@ class InputSpecification:
             norm = WeightedNorm(norm, moving.astype(np.float64))
         return InputSet(
             center, norm, eps, np.where(moving, lower, center), np.where(moving, upper, center),
-            x.dtype, self.grid_of(d),
+            x.dtype, self.grid_of(d), None if self.relations == NO_RELATIONS else self.relations,
         )  # fmt: skip
 
 

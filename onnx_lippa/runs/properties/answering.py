@@ -107,6 +107,10 @@ def _answer_kept(
     """The answer to one property that its folder has, or gets."""
     if isinstance(property, Property):
         raise InputError("out needs a property that a replay can read: give the path of its file")
+    if isinstance(network, Model) and network.preprocess is not None:
+        raise InputError(
+            "a folder of answers names the model's file alone: give no preprocessing, or no out"
+        )
     path = network.file.path if isinstance(network, Model) else network
     instance = Instance(str(path), str(property), decider.budget.time_limit)
     base, started = Path.cwd(), time.monotonic()
