@@ -91,6 +91,7 @@ def prepare(folder: Path) -> None:
     (folder / "spec.vnnlib").write_text("\n".join([*lines, "(assert (>= Y_0 100))"]))
     (folder / "instances.csv").write_text("model.onnx,spec.vnnlib,10\n")
     table(folder)
+    people(folder)
     for name in ("models", "docs", "examples"):
         (folder / name).symlink_to(ROOT / name)
 
@@ -108,6 +109,31 @@ def table(folder: Path) -> None:
     low, high = np.array([18, 1, 0, 0]), np.array([99, 12, 4, 1])
     rows = np.round(generator.uniform(low, high, size=(6, 4))).astype(np.float32)
     np.savez(folder / "table.npz", x=rows, y=np.zeros(6, np.int64))
+
+
+def people(folder: Path) -> None:
+    """A table with a text column, and images in two folders, each with a model."""
+    from PIL import Image
+
+    generator = np.random.default_rng(0)
+    for name, shape, width in (("people", (3,), 3), ("photos", (3, 8, 8), 192)):
+        weights = generator.normal(size=(width, 8)).astype(np.float32) / np.float32(width**0.5)
+        nodes = [
+            node("Flatten", "x", "f"), node("MatMul", "f a", "h"), node("Relu", "h", "r"),
+            node("MatMul", "r b", "y"),
+        ]  # fmt: skip
+        constants = {"a": weights, "b": generator.normal(size=(8, 2)).astype(np.float32)}
+        model = graph_model(nodes, shape, constants)
+        (folder / f"{name}.onnx").write_bytes(model.SerializeToString())
+    rows = [f"0.{i},0.{9 - i},0.{i % 3},{'fm'[i % 2]},{('no', 'yes')[i % 2]}" for i in range(6)]
+    (folder / "people.csv").write_text("\n".join(["age,income,rooms,sex,loan", *rows]) + "\n")
+    np.save(folder / "mean.npy", np.array([0.3, 0.6, 0.1]))
+    np.save(folder / "std.npy", np.array([0.2, 0.2, 0.1]))
+    for place in range(4):
+        home = folder / "photos" / ("cat", "dog")[place % 2]
+        home.mkdir(parents=True, exist_ok=True)
+        pixels = generator.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(home / f"{place}.png")
 
 
 def expected_code(line: str) -> int:
