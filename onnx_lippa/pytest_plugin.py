@@ -16,7 +16,15 @@ import pytest
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from onnx_lippa.api.options import AttackName, Fixed, Inputs, NormName, Radius, TargetsName
+    from onnx_lippa.api.options import (
+        AttackName,
+        Fixed,
+        Inputs,
+        NormName,
+        OneHot,
+        Radius,
+        TargetsName,
+    )
     from onnx_lippa.attacks import AttackMethod
     from onnx_lippa.data.options import DataOptions
     from onnx_lippa.onnx_io import Model, Preprocess
@@ -55,6 +63,8 @@ class RobustnessFixture:
         fixed: Fixed = None,
         only_up: Fixed = None,
         only_down: Fixed = None,
+        one_hot: OneHot = (),
+        relations: Sequence[str] = (),
         grid: Amounts = 0.0,
         data_options: DataOptions | None = None,
         preprocess: Preprocess | str | None = None,
@@ -82,6 +92,8 @@ class RobustnessFixture:
             fixed: features that keep their clean values.
             only_up: features that may grow only.
             only_down: features that may shrink only.
+            one_hot: groups of features of which one is 1, as in :func:`onnx_lippa.audit`.
+            relations: equations that inputs keep.
             grid: step between the values of a feature.
             data_options: how data is read: columns, names, ``DataOptions(first=100)``.
             preprocess: the preprocessing in front of the model.
@@ -109,6 +121,7 @@ class RobustnessFixture:
         common: dict[str, Any] = {
             "eps": eps, "scale": scale, "norm": norm, "targets": targets, "lower": lower,
             "upper": upper, "fixed": fixed, "only_up": only_up, "only_down": only_down,
+            "one_hot": one_hot, "relations": relations,
             "grid": grid, "preprocess": preprocess, "method": method, "time_limit": time_limit,
             "seed": seed, "workers": workers, "out": folder,
         }  # fmt: skip

@@ -36,7 +36,7 @@ _AMOUNTS: Final = ("eps", "scale", "lower", "upper", "grid")
 """Options of text that may be a number in a file, a list of numbers, or a table by feature."""
 _CHOICES: Final = ("fixed", "only-up", "only-down", "targets", "indices")
 """Options of text that may be a number in a file, or a list of numbers or names."""
-_NAMES: Final = ("features", "categorical", "classes")
+_NAMES: Final = ("features", "categorical", "classes", "one-hot")
 """Options of text that may be a list of names in a file."""
 _ARRAYS: Final = (*_AMOUNTS, "fixed", "only-up", "only-down")
 """Options of text that may name a file with an array."""

@@ -12,6 +12,7 @@ from onnx_lippa.api.options import (
     Inputs,
     ModelOrPath,
     NormName,
+    OneHot,
     Radius,
     RunOptions,
     TargetsName,
@@ -45,6 +46,8 @@ def check_adversarials(
     fixed: Fixed = None,
     only_up: Fixed = None,
     only_down: Fixed = None,
+    one_hot: OneHot = (),
+    relations: Sequence[str] = (),
     grid: Amounts = 0.0,
     data_options: DataOptions = DEFAULT_OPTIONS,
     preprocess: Preprocess | str | None = None,
@@ -69,6 +72,8 @@ def check_adversarials(
         fixed: features that keep their clean values.
         only_up: features that may only rise.
         only_down: features that may only fall.
+        one_hot: groups of features of which one is 1, as in :func:`onnx_lippa.attack`.
+        relations: equations that inputs keep.
         grid: step between the values of a feature.
         data_options: how data is read, as in :func:`onnx_lippa.attack`.
         preprocess: what becomes of an input before the model takes it.
@@ -83,7 +88,8 @@ def check_adversarials(
     """
     options = RunOptions(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
-        only_up=only_up, only_down=only_down, grid=grid, preprocess=preprocess,
+        only_up=only_up, only_down=only_down, one_hot=one_hot, relations=relations, grid=grid,
+        preprocess=preprocess,
     )  # fmt: skip
     model = open_model(model, options)
     opened = open_arrays(model, x, y, data_options)
