@@ -21,6 +21,8 @@ from .api.models import regions as regions
 from .api.properties import answer_instances as answer_instances
 from .api.properties import falsify as falsify
 from .api.properties import verify as verify
+from .api.reports import export as export
+from .api.reports import report as report
 from .api.runs import attack as attack
 from .api.runs import audit as audit
 from .api.runs import certify as certify

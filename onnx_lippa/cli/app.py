@@ -53,6 +53,8 @@ COMMANDS: Final = (
     Command("check", "Hold a finished run against conditions, and write reports of it."),
     Command("diff", "Compare two runs input by input: what got worse, and what got better."),
     Command("replay", "Check every claim of a run again, from the files of its folder alone."),
+    Command("report", "Write one HTML page about one run, or about several side by side."),
+    Command("export", "Write the adversarial inputs of a run as PNG files."),
     Command("inspect", "List the layers of a model, and everything in it that is not supported."),
     Command(
         "gradient",

@@ -15,6 +15,7 @@ from typing import Final
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.gates.outcome import Check
+from onnx_lippa.reports.extra import require_report_extra
 from onnx_lippa.runs.files import explain_write_errors, replace_file
 from onnx_lippa.runs.finished import FinishedRun
 
@@ -26,10 +27,12 @@ class Format:
     Attributes:
         name: its name on the command line, and that of its module.
         help: what it is for.
+        needs_extra: whether it needs the extra ``onnx-lippa[report]``.
     """
 
     name: str
     help: str
+    needs_extra: bool = False
 
     def render(self, runs: Sequence[FinishedRun], check: Check) -> bytes:
         """The content of the file."""
@@ -44,6 +47,7 @@ FORMATS: Final = {
         Format("junit", "a test case for each input, for the test pages of CI systems"),
         Format("sarif", "a finding for each broken input, for code scanning"),
         Format("markdown", "a summary for job pages and comments"),
+        Format("html", "the page of onnx-lippa report", needs_extra=True),
     )
 }
 
@@ -52,7 +56,8 @@ def parse_formats(texts: Sequence[str]) -> dict[str, Path]:
     """The files that are wanted, by format, from texts like ``junit=results.xml``.
 
     Raises:
-        InputError: an unknown format, one that is given twice, or a file that cannot be written.
+        InputError: an unknown format, one that is given twice, a library that is missing, or a file
+            that cannot be written.
     """
     wanted: dict[str, Path] = {}
     for text in texts:
@@ -64,6 +69,8 @@ def parse_formats(texts: Sequence[str]) -> dict[str, Path]:
             )
         if name in wanted:
             raise InputError(f"--format {name} is given twice: give one file")
+        if FORMATS[name].needs_extra:
+            require_report_extra(f"--format {name}")
         wanted[name] = Path(file)
     for path in wanted.values():
         _require_place(path)

@@ -13,7 +13,7 @@ import numpy as np
 
 from onnx_lippa.arrays import Floats, Shape
 from onnx_lippa.data.npy import read_header
-from onnx_lippa.data.options import DataOptions
+from onnx_lippa.data.options import DEFAULT_OPTIONS, DataOptions
 from onnx_lippa.errors import InputError, LippaError
 from onnx_lippa.runs.clean_inputs import find_inputs
 from onnx_lippa.runs.curve import list_radius_folders
@@ -43,6 +43,7 @@ class FinishedRun:
             if the data is not found.
         classes: names of the classes, by number; None without names.
         features: (d,) names of the features; empty without names.
+        reading: how the data was read.
     """
 
     name: str
@@ -55,6 +56,7 @@ class FinishedRun:
     are_labelled: bool | None = None
     classes: tuple[str, ...] | None = None
     features: tuple[str, ...] = ()
+    reading: DataOptions = DEFAULT_OPTIONS
 
     @classmethod
     def of(cls, results: Results) -> FinishedRun:
@@ -70,6 +72,7 @@ class FinishedRun:
             results.input_shape,
             results.inputs.are_labelled,
             *_names(results.inputs.reading),
+            results.inputs.reading,
         )
 
     @classmethod
@@ -107,6 +110,7 @@ class FinishedRun:
             input_shape,
             are_labelled,
             *_names(run.reading),
+            run.reading,
         )
 
 

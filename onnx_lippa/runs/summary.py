@@ -37,7 +37,7 @@ CURVE_COLUMNS: Final = (
 )  # fmt: skip
 NORMS: Final = {"linf": "ℓ∞", "l1": "ℓ1", "l2": "ℓ2"}
 """Symbols of the norms."""
-_FOUND_BY: Final = {
+FOUND_BY: Final = {
     FoundBy.GRADIENT: "found by PGD",
     FoundBy.LP: "found by LPSteps",
     FoundBy.GRID: "found by grid search",
@@ -45,7 +45,7 @@ _FOUND_BY: Final = {
     FoundBy.SEARCH: "found by branch and bound",
     FoundBy.SAMPLING: "found by random search",
 }
-_PROVED_BY: Final = {
+PROVED_BY: Final = {
     ProvedBy.INTERVAL: "by interval bounds",
     ProvedBy.LINEAR: "by linear bounds",
     ProvedBy.MIP: "by MIPs",
@@ -183,8 +183,8 @@ def summarise(facts: RunFacts, results: Sequence[Result], seconds: float) -> Sum
         clean_error=wrong / total,
         robust_error=Interval((wrong + len(broken)) / total, (total - len(robust)) / total),
         counts=Counts(wrong, len(broken), len(robust), len(unknown)),
-        found_by=_count(_FOUND_BY, (result.found_by for result in broken)),
-        proved_by=_count(_PROVED_BY, (result.proved_by for result in robust)),
+        found_by=_count(FOUND_BY, (result.found_by for result in broken)),
+        proved_by=_count(PROVED_BY, (result.proved_by for result in robust)),
         median_distance=_median(r.witness.distance for r in broken if r.witness is not None),
         seconds=seconds,
         seconds_per_broken=_mean_seconds(broken),
@@ -274,12 +274,12 @@ def summary_rows(summary: Summary) -> Iterator[tuple[str, str]]:
     yield "  adversarial, replayed", str(counts.adversarial)
     for by, count in summary.found_by.items():
         if count:
-            yield f"    {_FOUND_BY[by]}", str(count)
+            yield f"    {FOUND_BY[by]}", str(count)
     if counts.robust or facts.method.split()[0] in ("certify", "audit"):
         yield "  robust, proven", str(counts.robust)
     for proved_by, count in summary.proved_by.items():
         if count:
-            yield f"    {_PROVED_BY[proved_by]}", str(count)
+            yield f"    {PROVED_BY[proved_by]}", str(count)
     yield "  unknown", str(counts.unknown)
     yield from _distance_rows(summary)
     for verdict, seconds in (

@@ -233,7 +233,7 @@ def test_names_cannot_write_markdown():
     [
         (["junit"], "FORMAT=FILE"),
         (["junit="], "FORMAT=FILE"),
-        (["xml=a"], "junit, sarif, markdown"),
+        (["xml=a"], "junit, sarif, markdown, html"),
         (["junit=a", "junit=b"], "given twice"),
     ],
 )

@@ -26,6 +26,7 @@ def test_a_folder_holds_what_memory_did(tmp_path, labelled):
     assert read.input_shape == known.input_shape
     assert read.identity == known.identity
     assert read.are_labelled == known.are_labelled == labelled
+    assert read.reading == known.reading
     assert dict(read.figures) == json.loads(json.dumps(known.figures))
     np.testing.assert_array_equal(read.clean, known.clean)
     assert read.witnesses.keys() == known.witnesses.keys()

@@ -11,6 +11,7 @@ import numpy as np
 from onnx_lippa.runs.finished import FinishedRun
 from onnx_lippa.runs.identity import Identity
 from onnx_lippa.runs.record import Record
+from onnx_lippa.runs.summary import FOUND_BY, PROVED_BY
 from onnx_lippa.spec import InputSpecification
 from onnx_lippa.witness import Effort, FoundBy, ProvedBy, Verdict
 
@@ -74,6 +75,9 @@ def made_run(
         "minimize": minimize,
         "requested": n if requested is None else requested,
         "seed": 0,
+        "workers": 1,
+        "found_by": {by.value: 0 for by in FOUND_BY} | {"lp": broken},
+        "proved_by": {by.value: 0 for by in PROVED_BY} | {"complete": counts["robust"]},
         "inputs": n,
         "clean_error": wrong / max(1, n),
         "robust_error": {"lower": lower, "upper": upper},

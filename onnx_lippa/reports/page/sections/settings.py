@@ -1,0 +1,222 @@
+"""Settings, versions and digests of a run, and the commands that repeat and check it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from onnx_lippa.reports.page.reported import ReportedRun
+from onnx_lippa.spec import PerFeature
+
+_OPTION: Final = re.compile(r"(\w+)=([^,;()]+)")
+_METHODS: Final = {"Lippa": "lippa", "LippaMip": "lippa+mip", "Pgd": "pgd"}
+_PROOFS: Final = {
+    "Intervals": "interval",
+    "LinearBounds": "linear",
+    "BranchAndBound": "complete",
+    "Mip": "mip",
+}
+_CHOICES: Final = ("fixed", "only_up", "only_down")
+"""Options that list features."""
+_FLAGS: Final = {
+    "attack": ("restarts", "gradient_steps", "lp_steps", "engine", "solver", "time_limit", "seed"),
+    "audit": ("budget", "time_limit", "seed"),
+    "certify": ("solver", "time_limit"),
+    "distance": ("solver", "time_limit", "seed"),
+}
+"""The options of each command that the options of a run state."""
+_NO_LIMIT: Final = frozenset({"None", "inf"})
+
+
+def list_settings(run: ReportedRun) -> tuple[tuple[str, str], ...]:
+    """Names and values of what was asked, in the order of the table."""
+    figures, identity = run.figures, run.run.identity
+    features = identity.features
+    shape = "×".join(map(str, run.run.input_shape))
+    rows = [
+        ("model", str(figures["model"])),
+        ("output", identity.output),
+        ("data", str(figures["data"])),
+        ("inputs", f"{figures['requested']}, of shape {shape}"),
+        ("method", identity.options),
+        ("norm", f"{run.norm} ({identity.norm})"),
+        ("eps", "minimised, without a radius" if run.eps is None else f"{run.eps!r}"),
+        ("domain", f"{_range(features.lower)} to {_range(features.upper)}"),
+        ("scale", "" if features.scale is None else _range(features.scale)),
+        ("grid", _range(features.grid) if features.grid else ""),
+        ("fixed features", ", ".join(map(run.feature_name, features.fixed))),
+        ("features that only rise", ", ".join(map(run.feature_name, features.only_up))),
+        ("features that only fall", ", ".join(map(run.feature_name, features.only_down))),
+        ("targets", identity.targets),
+        ("classes", ", ".join(run.run.classes or ())),
+        ("images", "resized to that of the model" if run.run.reading.resize else ""),
+        ("preprocessing", str(figures.get("preprocess", ""))),
+        ("seed", str(figures["seed"])),
+        ("workers", str(figures["workers"])),
+    ]
+    return tuple((name, value) for name, value in rows if value)
+
+
+def list_digests(run: ReportedRun) -> tuple[tuple[str, str], ...]:
+    """SHA-256 of the model and of the inputs."""
+    identity = run.run.identity
+    rows = (
+        ("model", identity.model_sha256),
+        ("inputs and labels, as they are used", identity.inputs_sha256),
+    )
+    return tuple(row for row in rows if row[1])
+
+
+def list_versions(run: ReportedRun) -> tuple[tuple[str, str], ...]:
+    """Versions of the packages that the results depend on."""
+    return tuple((str(name), str(version)) for name, version in run.figures["versions"].items())
+
+
+def write_repeat_command(run: ReportedRun) -> str:
+    """The command that repeats the run; for inputs in memory the Python call."""
+    verb, flags = _read_options(run)
+    identity, figures = run.run.identity, run.figures
+    features = identity.features
+    values = {"eps": None if run.eps is None else repr(run.eps), "norm": identity.norm,
+              "lower": features.lower, "upper": features.upper, "scale": features.scale,
+              "grid": features.grid, "fixed": features.fixed or None,
+              "only_up": features.only_up or None, "only_down": features.only_down or None,
+              "targets": identity.targets}  # fmt: skip
+    given: dict[str, object] = {
+        name: value
+        for name, value in values.items()
+        if value is not None and value != _DEFAULTS.get(name)
+    }
+    if str(figures["data"]).endswith("inputs in memory"):
+        return _write_call(run, verb, given, flags)
+    words = ["onnx-lippa", verb, str(figures["model"])]
+    drawn = "drawn from the domain" in str(figures["data"])
+    words += ["--first", str(figures["requested"])] if drawn else [str(figures["data"])]
+    if not drawn:
+        words += [*_choose_inputs(identity.indices), *_read_again(run)]
+    for name, value in given.items():
+        text = _array(run, name, value) if _is_array(name, value) else _list(value)
+        option = f"--{name.replace('_', '-')}"
+        words += [f"{option}={text}"] if text.startswith("-") else [option, text]
+    for name, value in flags.items():
+        words += [f"--{name.replace('_', '-')}", value]
+    if run.minimizes and run.eps is not None and verb == "attack":
+        words.append("--minimize")
+    return shlex.join(words)
+
+
+def write_replay_command(run: ReportedRun) -> str:
+    """The command that checks every claim again; empty for results in memory."""
+    return shlex.join(["onnx-lippa", "replay", run.folder]) if run.folder else ""
+
+
+_DEFAULTS: Final[dict[str, object]] = {
+    "norm": "linf",
+    "lower": 0.0,
+    "upper": 1.0,
+    "grid": 0.0,
+    "targets": "all",
+}
+
+
+def _read_options(run: ReportedRun) -> tuple[str, dict[str, str]]:
+    """The command of a run, and its options that differ from none."""
+    text = run.run.identity.options
+    kind = text.split(":", 1)[0]
+    found: dict[str, str] = dict(_OPTION.findall(text))
+    flags: dict[str, str] = {}
+    if kind in _PROOFS:
+        verb = "certify"
+        flags["method"] = _PROOFS[kind]
+    elif kind in ("Audit", "Distance"):
+        verb = kind.lower()
+        attack = found.get("attack", "Lippa")
+        if verb == "audit" and attack != "Lippa":
+            flags["method"] = _METHODS.get(attack, attack)
+    else:
+        verb = "attack"
+        flags["method"] = _METHODS.get(kind, kind)
+    for name in _FLAGS[verb]:
+        value = str(found.get(name, "None")).strip()
+        if value not in _NO_LIMIT:
+            flags[name] = value
+    return verb, flags
+
+
+def _write_call(
+    run: ReportedRun, verb: str, given: dict[str, object], flags: dict[str, str]
+) -> str:
+    name = "minimal_distortion" if verb == "distance" else verb
+    words = [repr(str(run.figures["model"])), "x", "y"]
+    for key, value in given.items():
+        if _is_array(key, value):
+            words.append(f"{key}={key}")
+        else:
+            is_text = key in ("norm", "targets")
+            words.append(f"{key}={value!r}" if is_text else f"{key}={_list(value, brackets=True)}")
+    for key, flag in flags.items():
+        is_text = key in ("method", "engine", "solver")
+        words.append(f"{key}={flag!r}" if is_text else f"{key}={flag}")
+    if run.minimizes and run.eps is not None and verb == "attack":
+        words.append("minimize=True")
+    return f"onnx_lippa.{name}({', '.join(words)})"
+
+
+def _choose_inputs(indices: tuple[int, ...]) -> Iterator[str]:
+    """The options that choose the inputs of a file."""
+    if indices == tuple(range(len(indices))):
+        yield from ("--first", str(len(indices)))
+    else:
+        yield from ("--indices", ",".join(map(str, indices)))
+
+
+def _read_again(run: ReportedRun) -> Iterator[str]:
+    """The options that say how the data is read."""
+    reading = run.run.reading
+    for name in ("label", "group_column", "features", "categorical", "classes"):
+        value = getattr(reading, name)
+        text = value if isinstance(value, str) else ",".join(value or ())
+        if text and (isinstance(value, str) or text.count(",") == len(value) - 1):
+            yield from (f"--{'groups' if name == 'group_column' else name}", text)
+    if reading.resize:
+        yield "--resize"
+    preprocess = run.run.identity.preprocess
+    if preprocess is not None:
+        parts = preprocess.as_json().items()
+        text = " ".join(f"{name}={_list(_frozen(value))}" for name, value in parts)
+        yield from ("--preprocess", text)
+
+
+def _frozen(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _is_array(name: str, value: object) -> bool:
+    return name not in _CHOICES and isinstance(value, tuple)
+
+
+def _array(run: ReportedRun, name: str, value: object) -> str:
+    """Numbers by the names of features, the commonest for all others; a file without names."""
+    names = run.run.features
+    if not names or not isinstance(value, tuple):
+        return f"{name}.npy"
+    (common, _), *_ = Counter(value).most_common(1)
+    listed = [f"{one}={v!r}" for one, v in zip(names, value, strict=True) if v != common]
+    return ",".join([*listed, f"*={common!r}"])
+
+
+def _list(value: object, *, brackets: bool = False) -> str:
+    if isinstance(value, tuple):
+        listed = ",".join(map(str, value))
+        return f"[{listed}]" if brackets else listed
+    return str(value)
+
+
+def _range(value: PerFeature) -> str:
+    """A number, or the range of one number per feature."""
+    if isinstance(value, tuple):
+        return f"[{min(value):g} … {max(value):g}]"
+    return f"{value:g}"
