@@ -60,6 +60,8 @@ from .runs.properties.finding import Answer as Answer
 from .runs.properties.finding import Finding as Finding
 from .runs.properties.instances import InstanceResult as InstanceResult
 from .runs.replay import replay as replay
+from .runs.rerun import Repeated as Repeated
+from .runs.rerun import rerun as rerun
 from .runs.results import Curve as Curve
 from .runs.results import Ended as Ended
 from .runs.results import InterruptedRun as InterruptedRun

@@ -53,6 +53,7 @@ PUBLIC = [
     "Pgd",
     "Preprocess",
     "Property",
+    "Repeated",
     "Result",
     "Results",
     "Started",
@@ -74,6 +75,7 @@ PUBLIC = [
     "regions",
     "replay",
     "report",
+    "rerun",
     "verify",
     "write_reports",
 ]

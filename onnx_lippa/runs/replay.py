@@ -89,7 +89,7 @@ def _check_run(folder: Path, moved: Path | None, limits: LoadLimits | None) -> R
 
 def _replay(folder: Path, run: RunFile, moved: Path | None, limits: LoadLimits | None) -> Replayed:
     ended = read_finished(folder, run)
-    loaded = _model_of(folder, run, moved, limits)
+    loaded = find_model(folder, run, moved, limits)
     shape, dtype = loaded.network.input_shape, loaded.interface.dtype
     inputs, labels = find_inputs(folder, run, shape, dtype)
     if labels is None:
@@ -103,7 +103,7 @@ def _damaged(folder: Path) -> DamagedFolderError:
     )
 
 
-def _model_of(folder: Path, run: RunFile, moved: Path | None, limits: LoadLimits | None) -> Model:
+def find_model(folder: Path, run: RunFile, moved: Path | None, limits: LoadLimits | None) -> Model:
     """The model of a run, at its old path or beside the folder; its digest identifies it."""
     identity, first = run.identity, None
     for path in run.model.candidates(folder) if moved is None else [moved]:

@@ -1,0 +1,50 @@
+"""``onnx-lippa rerun``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from onnx_lippa.cli.options import MODEL, RUN, Loading, option, spread
+from onnx_lippa.cli.tables import LiveProgress
+from onnx_lippa.cli.terminal import console, echo
+from onnx_lippa.errors import GateError
+from onnx_lippa.runs.rerun import rerun as repeat
+
+
+@spread
+def rerun(
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The --out folder of a run or a curve.")
+    ],
+    loading: Loading,
+    out: Annotated[
+        Path | None, option(RUN, "New folder for the repetition. Default: it is not kept.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        option(RUN, "Worker processes; results do not depend on them. Default: all cores."),
+    ] = None,
+    as_json: Annotated[
+        bool, option(RUN, "Print the comparison as JSON and nothing else.", "--json")
+    ] = False,
+    model: Annotated[Path | None, option(MODEL, "Path of the model, if it has moved.")] = None,
+) -> None:
+    """Repeat a run from its folder, and compare verdicts and witnesses.
+
+    Exit code 4 says that they differ.
+    """
+    progress = LiveProgress(console(quiet=as_json))
+    found = repeat(
+        folder, model=model, workers=workers, out=out, limits=loading.limits,
+        on_event=progress.hear,
+    )  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), indent=2))
+    else:
+        echo(found.summary())
+    if not found.is_identical:
+        raise typer.Exit(GateError.exit_code)
