@@ -8,9 +8,12 @@ import subprocess
 import sys
 import tomllib
 from importlib.metadata import entry_points
+from inspect import signature
 
 import pytest
 
+import onnx_lippa
+from onnx_lippa.pytest_plugin import RobustnessFixture
 from onnx_lippa.runs.replay import replay
 from tests.support.attacks import DIGITS, DIGITS_DATA
 from tests.support.paths import ROOT
@@ -36,6 +39,14 @@ def run(pytester: pytest.Pytester, body: str) -> pytest.RunResult:
 def test_it_is_registered():
     written = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert written["project"]["entry-points"]["pytest11"] == {"onnx_lippa": PLUGIN}
+
+
+def test_it_takes_what_audit_takes():
+    wanted = signature(onnx_lippa.audit).parameters
+    given = signature(RobustnessFixture.assert_robust).parameters
+    assert set(wanted) - set(given) == {"x", "y", "on_event"}
+    for name in set(wanted) & set(given) - {"data_options"}:
+        assert given[name].default == wanted[name].default, name
 
 
 def test_a_robust_model_passes(pytester):

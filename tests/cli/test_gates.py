@@ -150,6 +150,19 @@ def test_properties_have_no_gates(tmp_path):
         assert_refused(command(*words, "--format", "junit=a"), 2, "--format")
 
 
+def test_gates_of_a_configuration_file(tmp_path):
+    file = tmp_path / "gates.toml"
+    file.write_text(
+        f"model = {str(DIGITS)!r}\ndata = {str(DIGITS_DATA)!r}\neps = 0.05\nfirst = 6\n"
+        'quiet = true\nfail-over = ["robust_error.lower=0.1", "clean_error=0.5"]\n'
+        f'format = ["junit={tmp_path / "a.xml"}"]\n'
+    )
+    ended = command("audit", "--config", file)
+    assert (ended.code, ended.out, ended.err) == (4, "", LINE)
+    assert (tmp_path / "a.xml").exists()
+    assert command("audit", "--config", file, "--fail-over", "robust_error=0.5").code == 0
+
+
 # Two runs
 
 
