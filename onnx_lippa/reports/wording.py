@@ -8,7 +8,7 @@ from pathlib import Path
 from onnx_lippa.gates.outcome import Check
 from onnx_lippa.runs.finished import FinishedRun
 from onnx_lippa.runs.record import Record, name_class
-from onnx_lippa.runs.summary import NORMS
+from onnx_lippa.runs.summary import FOUND_BY, NORMS, PROVED_BY
 from onnx_lippa.text import printable
 from onnx_lippa.witness import Verdict
 
@@ -63,14 +63,14 @@ def describe_record(record: Record, classes: Sequence[str] | None = None) -> str
         distance = "" if record.distance is None else f" at distance {record.distance:.6g}"
         return (
             f"adversarial: class {label} becomes {name_class(classes, record.target)}{distance}, "
-            f"found by {record.found_by.value}, replayed"
+            f"{FOUND_BY.get(record.found_by, 'found')}, replayed"
         )
     if record.verdict is Verdict.MISCLASSIFIED:
         return (
             f"misclassified: class {label} is predicted as {name_class(classes, record.prediction)}"
         )
     if record.verdict is Verdict.ROBUST:
-        return f"robust: proven by {record.proved_by.value}"
+        return f"robust: proven {PROVED_BY.get(record.proved_by, '')}".rstrip()
     reason = f" ({printable(record.reason)})" if record.reason else ""
     return f"unknown: neither broken nor proven{reason}"
 
