@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -86,6 +86,7 @@ def check_run(
     model: Model,
     inputs: InputRows,
     labels: Integers,
+    groups: Sequence[str] | None = None,
 ) -> Replayed:
     """Checks every claim of a run. Witnesses are replayed alone, in a pair, and all in one batch.
 
@@ -98,6 +99,7 @@ def check_run(
         model: the model, freshly loaded.
         inputs: (n, d) the clean inputs, in the order of the run's indices.
         labels: (n,) their labels.
+        groups: (n,) their groups; None where the data has none.
 
     Raises:
         InputError: a file of the run is missing or damaged.
@@ -111,8 +113,12 @@ def check_run(
         records, lost = ended, 0
         stored = read_witnesses(path / ADVERSARIALS, model.network.input_shape)
         _check_that_claims_have_witnesses(records, stored)
+    rows = {index: row for row, index in enumerate(identity.indices)}
     for record in records:
         clean.check(record)
+        if groups is not None:
+            is_same = record.group in ("", groups[rows[record.index]])  # old records have none
+            _make_check(record.index)(is_same, "its group is not that of the data")
     witnesses = _witnesses(model, stored, records, clean, run.is_old)
     if ended is not None:
         summary = _check_summary(path / SUMMARY, run, records, witnesses)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,27 @@ def find_inputs(
         DamagedFolderError: inputs that are stored in the folder are damaged.
         FalseClaimError: the run names an input that the data does not have.
     """
+    found = find_data(folder, run, shape, dtype)
+    return found.inputs, found.labels
+
+
+@dataclass(frozen=True)
+class CleanData:
+    """The clean inputs of a run, in the order of its indices.
+
+    Attributes:
+        inputs: (n, d) the inputs.
+        labels: (n,) their labels; None where the data has no labels.
+        groups: (n,) their groups; None where the data has no groups.
+    """
+
+    inputs: Rows
+    labels: Integers | None
+    groups: tuple[str, ...] | None
+
+
+def find_data(folder: Path, run: RunFile, shape: Shape, dtype: np.dtype[np.floating]) -> CleanData:
+    """The same with groups; arguments and errors are those of :func:`find_inputs`."""
     if not run.data.path:
         try:
             own = replace(run, reading=DEFAULT_OPTIONS)  # its labels are numbers
@@ -53,9 +74,7 @@ def find_inputs(
     raise first or InputError(f"{folder} names no data")
 
 
-def _read(
-    source: Path, run: RunFile, shape: Shape, dtype: np.dtype[np.floating]
-) -> tuple[Rows, Integers | None]:
+def _read(source: Path, run: RunFile, shape: Shape, dtype: np.dtype[np.floating]) -> CleanData:
     if run.data_file_sha256 and file_sha256(source) != run.data_file_sha256:
         raise InputError(f"{source} is not the data this run used (its SHA-256 differs)")
     needed = max(run.identity.indices, default=0) + 1
@@ -69,7 +88,9 @@ def _read(
         raise InputError(
             f"{source} is not the data this run used (the SHA-256 of its inputs and labels differs)"
         )
-    return inputs, labels
+    groups = data.groups
+    chosen_groups = None if groups is None else tuple(groups[i] for i in chosen.tolist())
+    return CleanData(inputs, labels, chosen_groups)
 
 
 def _require_indices(data: Data, run: RunFile, source: Path) -> None:

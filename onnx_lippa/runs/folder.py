@@ -282,6 +282,8 @@ class RunFolder:
         arrays: dict[str, AnyArray] = {"inputs": rows.reshape(len(labels), *self._shape)}
         if self._inputs.are_labelled:
             arrays["labels"] = labels
+        if self._inputs.groups is not None:
+            arrays["groups"] = np.array(self._inputs.groups)
         _write_arrays(self.path / DATA, arrays)
 
     def close(self, summary: Summary) -> None:

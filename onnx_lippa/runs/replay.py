@@ -12,7 +12,7 @@ from onnx_lippa.arrays import Floats
 from onnx_lippa.errors import DamagedFolderError, FalseClaimError, InputError, LippaError
 from onnx_lippa.onnx_io import LoadLimits, Model, load
 from onnx_lippa.runs.claims import Replayed, check_run, read_finished
-from onnx_lippa.runs.clean_inputs import find_inputs
+from onnx_lippa.runs.clean_inputs import find_data
 from onnx_lippa.runs.curve import check_curve, list_radius_folders
 from onnx_lippa.runs.identity import LIST, RUN, RunFile, read_run
 from onnx_lippa.runs.properties.finding import Answer, parse_counterexample
@@ -91,10 +91,11 @@ def _replay(folder: Path, run: RunFile, moved: Path | None, limits: LoadLimits |
     ended = read_finished(folder, run)
     loaded = find_model(folder, run, moved, limits)
     shape, dtype = loaded.network.input_shape, loaded.interface.dtype
-    inputs, labels = find_inputs(folder, run, shape, dtype)
+    found = find_data(folder, run, shape, dtype)
+    inputs, labels = found.inputs, found.labels
     if labels is None:
         labels = loaded.runtime.forward(inputs).argmax(axis=1)
-    return check_run(folder, run, ended, loaded, inputs, labels)
+    return check_run(folder, run, ended, loaded, inputs, labels, found.groups)
 
 
 def _damaged(folder: Path) -> DamagedFolderError:

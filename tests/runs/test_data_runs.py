@@ -95,6 +95,17 @@ def test_other_data_under_the_same_name_is_refused(tmp_path, model):
     assert_refused(command("replay", out), 2, "the SHA-256 of its inputs and labels differs")
 
 
+def test_other_groups_are_a_false_claim(tmp_path, model):
+    """The column of groups is no input, so the digest of the inputs is the same."""
+    write_csv(tmp_path / "d.csv")
+    out = tmp_path / "run"
+    words = ("attack", model, tmp_path / "d.csv", "--groups", "sex", "--eps", "0.1", *FEW)
+    assert command(*words, "--out", out).code == 0
+    text = (tmp_path / "d.csv").read_text()
+    (tmp_path / "d.csv").write_text(text.replace("\nsouth", "\nnorth", 1))
+    assert_refused(command("replay", out), 1, "input 1: its group is not that of the data")
+
+
 def test_python_reads_files_and_iterables(tmp_path, model):
     write_csv(tmp_path / "d.csv")
     options = DataOptions(groups="sex", first=5)
