@@ -82,6 +82,18 @@ def test_columns_and_names_of_a_table_are_read_again(tmp_path):
     assert again.reading == run.reading
 
 
+def test_arrays_are_read_from_the_configuration(tmp_path):
+    np.save(tmp_path / "lower.npy", np.linspace(-1, 0, 64))
+    words = ("--first", 2, "--eps", "0.05", "--lower", tmp_path / "lower.npy", *FEW)
+    assert command("attack", DIGITS, DIGITS_DATA, *words, "--out", tmp_path / "r").code == 0
+    run = FinishedRun.read(tmp_path / "r")
+    stated = write_repeat_command(ReportedRun(1, "", str(tmp_path / "r"), run))
+    _, *repeated, last = shlex.split(stated)
+    assert last == "NEW"
+    assert command(*repeated, tmp_path / "s").code == 0
+    assert FinishedRun.read(tmp_path / "s").identity == run.identity
+
+
 def test_inputs_in_memory_are_called_again():
     _, x, y = digits()
     results = onnx_lippa.attack(

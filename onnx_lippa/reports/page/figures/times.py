@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from onnx_lippa.reports.page.pictures import COLOURS, NARROW, Picture, draw, finish
 from onnx_lippa.reports.page.reported import ReportedRun
@@ -32,6 +32,8 @@ def draw_times(run: ReportedRun) -> Picture | None:
                 f"the last after {seconds[-1]:.3g} s"
             )
         axes.set_xscale("log")
+        if max(ends) < 50 * min(ends):
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlim(min(ends) / 2, max(ends) * 2)

@@ -6,10 +6,13 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 from onnx_lippa.reports.page.reported import ReportedRun
+from onnx_lippa.runs.configuration import CONFIG
 from onnx_lippa.spec import PerFeature
+from onnx_lippa.spec.relations import Relations
 
 _OPTION: Final = re.compile(r"(\w+)=([^,;()]+)")
 _METHODS: Final = {"Lippa": "lippa", "LippaMip": "lippa+mip", "Pgd": "pgd"}
@@ -36,7 +39,7 @@ def list_settings(run: ReportedRun) -> tuple[tuple[str, str], ...]:
     figures, identity = run.figures, run.run.identity
     features = identity.features
     shape = "×".join(map(str, run.run.input_shape))
-    rows = [
+    rows = (
         ("model", str(figures["model"])),
         ("output", identity.output),
         ("data", str(figures["data"])),
@@ -50,13 +53,17 @@ def list_settings(run: ReportedRun) -> tuple[tuple[str, str], ...]:
         ("fixed features", ", ".join(map(run.feature_name, features.fixed))),
         ("features that only rise", ", ".join(map(run.feature_name, features.only_up))),
         ("features that only fall", ", ".join(map(run.feature_name, features.only_down))),
+        ("one-hot groups", "; ".join(", ".join(map(run.feature_name, group))
+                                     for group in features.relations.one_hot)),
+        ("relations", f"{len(features.relations.equations)} linear equations"
+         if features.relations.equations else ""),
         ("targets", identity.targets),
         ("classes", ", ".join(run.run.classes or ())),
         ("images", "resized to that of the model" if run.run.reading.resize else ""),
         ("preprocessing", str(figures.get("preprocess", ""))),
         ("seed", str(figures["seed"])),
         ("workers", str(figures["workers"])),
-    ]
+    )  # fmt: skip
     return tuple((name, value) for name, value in rows if value)
 
 
@@ -76,10 +83,17 @@ def list_versions(run: ReportedRun) -> tuple[tuple[str, str], ...]:
 
 
 def write_repeat_command(run: ReportedRun) -> str:
-    """The command that repeats the run; for inputs in memory the Python call."""
+    """The command that repeats the run; for inputs in memory the Python call.
+
+    Where options do not fit on a line, such as an array, it is the one that reads them from the
+    configuration in the run's folder.
+    """
     verb, flags = _read_options(run)
     identity, figures = run.run.identity, run.figures
     features = identity.features
+    config = Path(run.folder) / CONFIG
+    if run.folder and config.exists() and not _fits_a_line(run):
+        return shlex.join(["onnx-lippa", verb, "--config", str(config), "--out", "NEW"])
     values = {"eps": None if run.eps is None else repr(run.eps), "norm": identity.norm,
               "lower": features.lower, "upper": features.upper, "scale": features.scale,
               "grid": features.grid, "fixed": features.fixed or None,
@@ -106,6 +120,14 @@ def write_repeat_command(run: ReportedRun) -> str:
     if run.minimizes and run.eps is not None and verb == "attack":
         words.append("--minimize")
     return shlex.join(words)
+
+
+def _fits_a_line(run: ReportedRun) -> bool:
+    """Whether options say all of a run: no array without names, no relation."""
+    features = run.run.identity.features
+    arrays = (features.lower, features.upper, features.grid, features.scale)
+    has_array = any(isinstance(value, tuple) for value in arrays)
+    return not (has_array and not run.run.features) and features.relations == Relations()
 
 
 def write_replay_command(run: ReportedRun) -> str:

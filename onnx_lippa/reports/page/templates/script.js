@@ -33,10 +33,18 @@ for (const table of document.querySelectorAll("table.inputs")) {
     typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
 
   for (const head of table.tHead.rows[0].cells) {
-    const button = document.createElement("button");
-    button.type = "button";
+    // Not a <button>: Chromium leaves those out of a head that is repeated on each printed page.
+    const button = document.createElement("span");
+    button.role = "button";
+    button.tabIndex = 0;
     button.textContent = head.textContent;
     head.replaceChildren(button);
+    button.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" || event.key === " ") {
+        event.preventDefault();
+        button.click();
+      }
+    });
     button.addEventListener("click", () => {
       const column = head.cellIndex;
       const sign = head.ariaSort === "ascending" ? -1 : 1;
