@@ -53,8 +53,9 @@ def draw_confusion(run: ReportedRun) -> Picture | None:
         axes.set_xlabel("class of the adversarial example")
         axes.set_ylabel("true class")
         (label, other), count = max(pairs.items(), key=lambda one: (one[1], -one[0][0]))
+        often = "once" if count == 1 else f"{count} times"
         caption = (
-            f"Most often, {count} times, {run.class_name(label)} becomes {run.class_name(other)}. "
+            f"Most often, {often}, {run.class_name(label)} becomes {run.class_name(other)}. "
             "Misclassified inputs count with the class that the model gives them."
         )
         if len(weights) > _MOST:

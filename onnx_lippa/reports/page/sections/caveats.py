@@ -170,7 +170,10 @@ def _has_different_inputs(run: ReportedRun) -> Found:
     flat = clean.reshape(len(clean), -1)
     repeated = len(flat) - len(np.unique(flat, axis=0))
     if repeated:
-        return Level.CAUTION, f"{repeated} inputs occur more than once, and count each time."
+        return (
+            Level.CAUTION,
+            f"{_inputs(repeated)} copied from another one: repeated inputs count each time.",
+        )
     return _FINE, "No input occurs twice."
 
 
@@ -232,8 +235,8 @@ def _has_wide_margins(run: ReportedRun) -> Found:
     thin = sum(bound < _THIN for bound in bounds)
     if thin:
         return Level.CAUTION, (
-            f"{thin} proven margins are below {_THIN:g}. Proofs are in real arithmetic; a runtime "
-            "that rounds to float32 may answer such an input otherwise."
+            f"{thin} proven margin{'s are' if thin > 1 else ' is'} below {_THIN:g}. Proofs are in "
+            "real arithmetic; a runtime that rounds to float32 may answer such an input otherwise."
         )
     if not bounds:
         return _FINE, "There is no proof."
@@ -256,10 +259,14 @@ def _ran_smoothly(run: ReportedRun) -> Found:
                                                            Ending.FAILED)]  # fmt: skip
     if failed:
         return Level.PROBLEM, (
-            f"{len(failed)} inputs are unknown since a solver or a process failed on them, the "
+            f"{_inputs(len(failed))} unknown since a solver or a process failed on them, the "
             f"first of them input {failed[0].index}: {failed[0].reason}."
         )
     return _FINE, "No input ended in an error."
+
+
+def _inputs(count: int) -> str:
+    return "1 input is" if count == 1 else f"{count} inputs are"
 
 
 def _list(run: ReportedRun, labels: list[int]) -> str:
