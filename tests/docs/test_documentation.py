@@ -18,6 +18,7 @@ import tomllib
 import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
+from inspect import ismodule
 from pathlib import Path
 
 import numpy as np
@@ -216,3 +217,11 @@ def test_commands_on_the_page_are_understood(monkeypatch, page):
 def test_the_pages_are_found():
     assert {"README.md", "docs/index.md", "docs/tutorial.md"} <= set(RUN)
     assert sum(len(commands(one)) for page in RUN for one in blocks(page)) > 40
+
+
+def test_the_reference_has_every_public_name():
+    pages = "".join(path.read_text() for path in (ROOT / "docs" / "reference").glob("*.md"))
+    listed = set(re.findall(r"^::: (\S+)$", pages, flags=re.MULTILINE))
+    public = [getattr(onnx_lippa, name) for name in vars(onnx_lippa)["__all__"] if name[0] != "_"]
+    named = {f"{one.__module__}.{one.__qualname__}" for one in public if not ismodule(one)}
+    assert named <= listed, named - listed
