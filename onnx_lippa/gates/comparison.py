@@ -84,7 +84,7 @@ class Comparison(Sequence[InputChange]):
     Attributes:
         old: name of the old run.
         new: name of the new run.
-        same_model: whether both are of one model file.
+        same_model: whether both are of one model file, output and preprocessing.
         changes: one for each input and radius.
     """
 
@@ -178,7 +178,7 @@ def compare(old: Sequence[FinishedRun], new: Sequence[FinishedRun]) -> Compariso
                 "compare runs of the same radius"
             )
         changes += _compare_run(before, run, place)
-    same = all(a.identity.model_sha256 == b.identity.model_sha256 for a in old for b in new)
+    same = all(_is_same_model(a, b) for a in old for b in new)
     return Comparison(_name(old), _name(new), same, tuple(changes))
 
 
@@ -187,7 +187,7 @@ def _compare_run(old: FinishedRun, new: FinishedRun, place: int) -> Iterator[Inp
     eps, seen = new.identity.features.eps, {record.index: record for record in new.records}
     before = {record.index: record for record in old.records}
     partners = _match(old, new)
-    same_model = old.identity.model_sha256 == new.identity.model_sha256
+    same_model = _is_same_model(old, new)
     minimised = bool(old.figures["minimize"] and new.figures["minimize"])
     for index, record in seen.items():
         earlier = before.get(partners.get(index, -1))
@@ -205,6 +205,12 @@ def _compare_run(old: FinishedRun, new: FinishedRun, place: int) -> Iterator[Inp
                 f"input {index} of {_name([old])}{_at(eps)}: {record.verdict.value}, now no result"
             )
             yield InputChange(Change.REMOVED, record, None, said, eps, place)
+
+
+def _is_same_model(old: FinishedRun, new: FinishedRun) -> bool:
+    """Whether both runs are about the same function: file, output, and what is in front of it."""
+    a, b = old.identity, new.identity
+    return (a.model_sha256, a.output, a.preprocess) == (b.model_sha256, b.output, b.preprocess)
 
 
 def _judge(

@@ -10,6 +10,7 @@ import pytest
 from onnx_lippa import Change, InputError
 from onnx_lippa.gates.comparison import compare
 from onnx_lippa.gates.gates import Gates
+from onnx_lippa.onnx_io import Preprocess
 from onnx_lippa.spec import InputSpecification
 from tests.support.runs import made_record, made_run
 
@@ -39,6 +40,15 @@ def test_what_was_known_of_the_same_model_holds():
         (found,) = compare([made_run(pair[0])], [made_run(pair[1])])
         assert found.change is Change.WORSE
         assert "replay both" in found.sentence
+
+
+def test_another_preprocessing_is_another_model():
+    old, new = made_run("R"), made_run("U")
+    other = replace(new.identity, preprocess=Preprocess(mean=(0.5,)))
+    (found,) = compare([old], [replace(new, identity=other)])
+    assert found.change is Change.WORSE
+    other = replace(new.identity, output="another")
+    assert not compare([old], [replace(new, identity=other)]).same_model
 
 
 @pytest.mark.parametrize(
