@@ -54,6 +54,7 @@ from .proofs import Intervals as Intervals
 from .proofs import LinearBounds as LinearBounds
 from .proofs import Mip as Mip
 from .runs.audit import Audit as Audit
+from .runs.event_log import EventLog as EventLog
 from .runs.properties.answering import InterruptedList as InterruptedList
 from .runs.properties.answering import InterruptedSearch as InterruptedSearch
 from .runs.properties.finding import Answer as Answer

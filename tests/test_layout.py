@@ -30,6 +30,7 @@ PUBLIC = [
     "Curve",
     "DataOptions",
     "Ended",
+    "EventLog",
     "FalseClaimError",
     "Finding",
     "Finished",

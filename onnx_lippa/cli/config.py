@@ -115,6 +115,8 @@ class ConfigOption:
         if self.kind is float and fits and isinstance(value, int | float):
             return float(value)
         if self.kind is Path and isinstance(value, str):
+            if value == "-":
+                return value  # the standard output
             return str(folder / value)
         if not fits or not isinstance(value, self.kind):
             raise TypeError(self._wanted())

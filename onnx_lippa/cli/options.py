@@ -222,6 +222,10 @@ class Arguments(Inputs):
     as_json: Annotated[
         bool, option(RUN, "Print the summary as JSON and nothing else.", "--json")
     ] = False
+    log_json: Annotated[
+        Path | None,
+        option(RUN, "File for one JSON object per event of the run, as they come; - for stdout."),
+    ] = None
     config: Annotated[
         Path | None,
         typer.Option(

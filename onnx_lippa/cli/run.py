@@ -12,12 +12,14 @@ from rich.table import Table
 from onnx_lippa.cli.config import effective
 from onnx_lippa.cli.gates import GateOptions
 from onnx_lippa.cli.options import Arguments
-from onnx_lippa.cli.tables import SHOWN, LiveProgress, curve_table, model_line, summary_table
+from onnx_lippa.cli.progress import LiveProgress
+from onnx_lippa.cli.tables import SHOWN, curve_table, model_line, summary_table
 from onnx_lippa.cli.terminal import console
 from onnx_lippa.cli.values import features_from, preprocess_from, radii_from, values_from
 from onnx_lippa.errors import InputError
 from onnx_lippa.method import Method
 from onnx_lippa.onnx_io import load
+from onnx_lippa.runs.event_log import STDOUT, EventLog
 from onnx_lippa.runs.finished import RunSource
 from onnx_lippa.runs.inputs import open_inputs
 from onnx_lippa.runs.results import InterruptedRun, Results
@@ -53,7 +55,7 @@ def run_command(
     started, budget = time.monotonic(), Budget(time_limit, arguments.seed)
     if arguments.model is None:
         raise InputError("there is no MODEL: give the path of an ONNX file, or --example")
-    terminal = console(quiet=arguments.quiet or arguments.as_json)
+    terminal = _open_terminal(arguments)
     wanted = gates.read()
     radii = radii_from(arguments.eps)
     norm, targets = get_norm(arguments.norm), Targets.parse(arguments.targets)
@@ -89,7 +91,10 @@ def run_command(
         terminal.print(inputs.note, highlight=False, soft_wrap=True)
     out, progress = arguments.out, LiveProgress(terminal)
     options = effective(arguments.model, inputs.path)
-    task = Task(loaded, inputs, method, budget, workers, (progress.hear,), started, options)
+    task = Task(
+        loaded, inputs, method, budget, workers, (progress.hear, *_open_log(arguments)), started,
+        options,
+    )  # fmt: skip
     try:
         if len(radii) == 1:
             source: RunSource
@@ -119,6 +124,18 @@ def run_command(
         check = f"check with: onnx-lippa replay {out}"
         terminal.print(f"written to {out}; {check}", highlight=False, soft_wrap=True)
     wanted.end(source, printed if arguments.as_json else None, out)
+
+
+def _open_terminal(arguments: Arguments) -> Console:
+    """Where tables go; it is quiet where the standard output is for JSON."""
+    is_log = str(arguments.log_json) == STDOUT
+    if is_log and arguments.as_json:
+        raise InputError("--log-json - and --json exclude each other: write one of them to a file")
+    return console(quiet=arguments.quiet or arguments.as_json or is_log)
+
+
+def _open_log(arguments: Arguments) -> tuple[EventLog, ...]:
+    return () if arguments.log_json is None else (EventLog(arguments.log_json),)
 
 
 def print_first(terminal: Console, table: Table, count: int, option: str) -> None:

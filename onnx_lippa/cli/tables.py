@@ -1,27 +1,16 @@
-"""Tables and progress of a run on the terminal."""
+"""Tables of a run on the terminal."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final, final
+from typing import Final
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
-from onnx_lippa.method import Finished
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.runs.results import Ended, Event, Results, Started
+from onnx_lippa.runs.results import Results
 from onnx_lippa.runs.summary import (
     CURVE_COLUMNS,
     ROBUST_ERROR,
@@ -31,7 +20,7 @@ from onnx_lippa.runs.summary import (
     summary_rows,
     summary_title,
 )
-from onnx_lippa.witness import ProvedBy, Result, Verdict
+from onnx_lippa.witness import ProvedBy
 
 SHOWN: Final = 20
 """Inputs listed on the terminal."""
@@ -50,62 +39,6 @@ def model_line(model: Model) -> str:
         f"{model.file.path.name}: {len(network.steps)} layers, {network.units:,} ReLUs, "
         f"{network.parameters:,} parameters, input {shape}, {network.output_size} classes"
     )
-
-
-@final
-class LiveProgress:
-    """A listener that shows a progress bar: stage, finished inputs, robust error, and times.
-
-    Attributes:
-        results: the results of the last run, finished or interrupted.
-    """
-
-    def __init__(self, console: Console) -> None:
-        self._console, self._progress = console, Progress(disable=True)
-        self._broken, self._proven, self._total, self._has_radius = 0, 0, 1, True
-        self._task = TaskID(0)
-        self.results: Results | None = None
-
-    def hear(self, event: Event) -> None:
-        """Shows an event."""
-        if isinstance(event, Started):
-            self._start(event)
-        elif isinstance(event, Ended):
-            self._progress.stop()
-            self.results = event.results
-        else:
-            self._progress.update(self._task, description=event.stage.value)
-            if isinstance(event, Finished):
-                self._count(event.result)
-
-    def _start(self, event: Started) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[found]}", style="bold"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-            transient=True,
-        )
-        self._broken, self._proven, self._total = 0, 0, max(1, event.inputs)
-        self._task = self._progress.add_task("starting", total=event.inputs, found="")
-        self._has_radius = event.specification.features.eps is not None
-        self._progress.start()
-        for result in event.known:
-            self._count(result)
-
-    def _count(self, result: Result) -> None:
-        self._broken += result.verdict in (Verdict.ADVERSARIAL, Verdict.MISCLASSIFIED)
-        self._proven += result.verdict is Verdict.ROBUST
-        lower, upper = self._broken / self._total, 1.0 - self._proven / self._total
-        found = f"robust error [{lower:.1%}, {upper:.1%}]"
-        if not self._has_radius:
-            found = f"{self._broken} broken"
-        self._progress.update(self._task, advance=1, found=found)
 
 
 def summary_table(summary: Summary) -> Table:
