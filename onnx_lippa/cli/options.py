@@ -135,11 +135,18 @@ class Inputs(Interface):
     ] = None
     scale: Annotated[
         str | None,
-        option(BALL, "Scales that distances divide each feature by: a .npy file. Default: 1."),
+        option(
+            BALL,
+            "Scales that divide distances: by feature, or a .npy file. Default: 1.",
+        ),
     ] = None
     norm: Annotated[str, option(BALL, "Norm of the ball: linf, l1 or l2.")] = "linf"
-    lower: Annotated[str, option(BALL, "Lower bound of the domain: a number or .npy file.")] = "0"
-    upper: Annotated[str, option(BALL, "Upper bound of the domain: a number or .npy file.")] = "1"
+    lower: Annotated[
+        str, option(BALL, "Lower bound of the domain: a number or .npy file, or by feature.")
+    ] = "0"
+    upper: Annotated[
+        str, option(BALL, "Upper bound of the domain: a number or .npy file, or by feature.")
+    ] = "1"
     fixed: Annotated[
         str | None,
         option(

@@ -162,7 +162,7 @@ def _nodes(interface: Interface, wanted: Preprocess) -> tuple[list[onnx.NodeProt
     shape, stated = interface.sample_shape, interface.sample_shape
     operators: list[tuple[str, AnyArray | None, dict[str, Any]]] = []
     counts = {np.size(value) for value in (wanted.mean, wanted.std) if np.ndim(value)}
-    per_channel = next((n for n in counts if n != size(shape) or len(shape) == 3), None)
+    per_channel = next((n for n in counts if n != size(shape)), None)
     named = wanted.layout is not None or wanted.channels != "RGB"
     axis = _channel_axis(shape, wanted, per_channel) if named or per_channel else 0
     if wanted.layout is not None and _LAYOUTS[wanted.layout] != axis:

@@ -48,7 +48,7 @@ def find_features(option: str, name: str, names: Sequence[str]) -> list[int]:
     if not names and name != REST:
         raise InputError(
             f"{option} names the feature '{name}', but the features have no names: give them with "
-            "the data (the columns of a table, an array 'features'), or as features"
+            "the data (the columns of a table, an array 'features'), or with --features"
         )
     exact = [i for i, known in enumerate(names) if known == name]
     values = [i for i, known in enumerate(names) if known.startswith(f"{name}=")]

@@ -133,6 +133,17 @@ def test_features_of_a_table_are_standardised(tmp_path):
     np.testing.assert_allclose(model.runtime.forward(np.float32([[12, 28]])), [[5, -5]])
 
 
+def test_a_mean_of_each_pixel(tmp_path):
+    mean = np.random.default_rng(5).random((3, 2, 4))
+    path = saved(image_model(), tmp_path)
+    model = onnx_lippa.load(path, preprocess=Preprocess(mean=mean, std=[1, 2, 4]))
+    x = np.random.default_rng(6).random((3, 3, 2, 4), np.float32)
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    stated = ((x - mean) / np.array([1, 2, 4]).reshape(3, 1, 1)).astype(np.float32)
+    expected = session.run(None, {"x": stated})[0]
+    np.testing.assert_allclose(model.runtime.forward(x.reshape(3, -1)), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("parts", "says"),
     [
