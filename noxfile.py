@@ -69,7 +69,10 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def examples(session: nox.Session) -> None:
-    """The examples, and the classifiers of other libraries, with these libraries."""
+    """The examples, and the classifiers of other libraries, with these libraries.
+
+    PyTorch without CUDA is enough, where ``PIP_EXTRA_INDEX_URL`` names an index that has it.
+    """
     session.install(".[examples,test]")
     tests = ("tests/docs", "tests/compat")
     session.run("pytest", "-m", "slow or not slow", *(session.posargs or tests), env=THREADS)
