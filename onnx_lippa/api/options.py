@@ -32,7 +32,7 @@ Radius: TypeAlias = float | np.floating[Any] | Mapping[str, float]
 Radii: TypeAlias = Sequence[float] | AnyArray
 """Several radii: a curve."""
 Fixed: TypeAlias = FeatureChoice
-OneHot: TypeAlias = Sequence[str | Sequence[str] | Sequence[int]]
+OneHot: TypeAlias = Sequence[str | Sequence[str] | Sequence[int]] | None
 """Groups of features: by the stem of their names, by a pattern, or one by one."""
 Inputs: TypeAlias = npt.ArrayLike | Iterable[Any] | Path
 """Inputs: arrays, the path of a data file, or an iterable of pairs (x, y)."""
@@ -57,7 +57,7 @@ class RunOptions(TypedDict, total=False):
     only_up: Fixed
     only_down: Fixed
     one_hot: OneHot
-    relations: Sequence[str]
+    relations: Sequence[str] | None
     grid: Amounts
     data_options: DataOptions
     preprocess: Preprocess | str | None
@@ -225,7 +225,7 @@ def specify(
         model.network.input_size, lower=options["lower"], upper=options["upper"], eps=eps,
         fixed=options["fixed"], grid=options["grid"], scale=options["scale"],
         only_up=options.get("only_up"), only_down=options.get("only_down"),
-        one_hot=options.get("one_hot", ()), relations=options.get("relations", ()),
+        one_hot=options.get("one_hot"), relations=options.get("relations"),
         names=() if opened is None else opened.features,
     )  # fmt: skip
     if opened is not None:

@@ -88,8 +88,8 @@ class InputSpecification:
         scale: Amounts | None = None,
         only_up: FeatureChoice = None,
         only_down: FeatureChoice = None,
-        one_hot: Sequence[str | Sequence[str] | Sequence[int]] = (),
-        relations: Sequence[str] = (),
+        one_hot: Sequence[str | Sequence[str] | Sequence[int]] | None = None,
+        relations: Sequence[str] | None = None,
         names: Sequence[str] = (),
     ) -> InputSpecification:
         """From a user's numbers and arrays, checked against a model of d features.
@@ -139,7 +139,7 @@ class InputSpecification:
             (each,) * d if isinstance(each, float) else each,
             choose_features("only_up", only_up, d, names),
             choose_features("only_down", only_down, d, names),
-            Relations.build(one_hot, relations, d, names),
+            Relations.build(one_hot or (), relations or (), d, names),
         )
         specification.check(d)
         return specification
