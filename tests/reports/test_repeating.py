@@ -14,6 +14,7 @@ from onnx_lippa.reports.page.sections.settings import (
     list_settings,
     write_repeat_command,
     write_replay_command,
+    write_rerun_command,
 )
 from onnx_lippa.runs.finished import FinishedRun
 from tests.support.attacks import DIGITS, DIGITS_DATA, digits
@@ -59,7 +60,8 @@ def test_drawn_inputs_are_drawn_again(tmp_path):
     _, *repeated = shlex.split(write_repeat_command(reported))
     assert command(*repeated, "--out", tmp_path / "s").code == 0
     assert FinishedRun.read(tmp_path / "s").identity == run.identity
-    assert command(*shlex.split(write_replay_command(reported))[1:]).code == 0
+    for stated in (write_rerun_command(reported), write_replay_command(reported)):
+        assert command(*shlex.split(stated)[1:]).code == 0
 
 
 def test_columns_and_names_of_a_table_are_read_again(tmp_path):

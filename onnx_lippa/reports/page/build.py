@@ -30,6 +30,7 @@ from onnx_lippa.reports.page.sections.settings import (
     list_versions,
     write_repeat_command,
     write_replay_command,
+    write_rerun_command,
 )
 from onnx_lippa.reports.page.sections.shares import Share, split_by_class, split_by_group
 from onnx_lippa.reports.page.sections.side_by_side import ROWS, compare_runs
@@ -61,6 +62,7 @@ class RunSections:
     digests: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
     repeat: str
+    rerun: str
     replay: str
     figures: tuple[tuple[str, str], ...]
 
@@ -153,6 +155,7 @@ def _make_sections(run: ReportedRun) -> RunSections:
         digests=list_digests(run),
         versions=list_versions(run),
         repeat=write_repeat_command(run),
+        rerun=write_rerun_command(run),
         replay=write_replay_command(run),
         figures=tuple(list_figures(run.figures)),
     )

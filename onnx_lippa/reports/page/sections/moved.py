@@ -57,18 +57,25 @@ class Move:
 
 def find_moved_features(run: ReportedRun) -> tuple[MovedFeature, ...]:
     """The features that all witnesses together move most; none without clean inputs."""
-    found = (run.difference(one.index) for one in run.broken)
-    differences = [one.ravel() for one in found if one is not None]
-    if not differences:
-        return ()
-    moves = np.array(differences)
-    sizes = np.abs(moves)
-    means = sizes.mean(axis=0)
+    d = int(np.prod(run.run.input_shape))
+    total, most, up, down = np.zeros(d), np.zeros(d), np.zeros(d, int), np.zeros(d, int)
+    count = 0
+    for record in run.broken:
+        difference = run.difference(record.index)
+        if difference is None:
+            continue
+        moves = difference.ravel()
+        total += np.abs(moves)
+        most = np.maximum(most, np.abs(moves))
+        up += moves > 0
+        down += moves < 0
+        count += 1
+    means = total / max(1, count)
     chosen = np.argsort(-means, kind="stable")[:_MOST]
     return tuple(
         MovedFeature(
-            run.feature_name(int(feature)), float(means[feature]), float(sizes[:, feature].max()),
-            int(np.sum(moves[:, feature] > 0)), int(np.sum(moves[:, feature] < 0)),
+            run.feature_name(int(feature)), float(means[feature]), float(most[feature]),
+            int(up[feature]), int(down[feature]),
         )
         for feature in chosen
         if means[feature] > 0

@@ -130,6 +130,11 @@ def _fits_a_line(run: ReportedRun) -> bool:
     return not (has_array and not run.run.features) and features.relations == Relations()
 
 
+def write_rerun_command(run: ReportedRun) -> str:
+    """The command that repeats the run and compares; empty for results in memory."""
+    return shlex.join(["onnx-lippa", "rerun", run.folder]) if run.folder else ""
+
+
 def write_replay_command(run: ReportedRun) -> str:
     """The command that checks every claim again; empty for results in memory."""
     return shlex.join(["onnx-lippa", "replay", run.folder]) if run.folder else ""
