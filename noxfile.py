@@ -48,8 +48,8 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """The tests marked slow."""
-    session.install(".[test]")
+    """The tests marked slow, among them those of a Dask cluster."""
+    session.install(".[cluster,test]")
     session.run("pytest", "-m", "slow", *session.posargs, env=THREADS)
 
 

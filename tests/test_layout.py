@@ -99,6 +99,8 @@ ONLY_IN = {
     "torch": "compat",
     "multiprocessing": "runs",
     "concurrent": "runs",
+    "dask": "runs",
+    "distributed": "runs",
 }
 """Each of these is imported by one package only."""
 ALLOWED = {

@@ -53,6 +53,7 @@ def minimal_distortion(
     time_limit: float = 60.0,
     seed: int = 0,
     workers: int | None = None,
+    cluster: str | None = None,
     out: str | Path | None = None,
     on_event: Listener | None = None,
 ) -> Results:
@@ -88,6 +89,7 @@ def minimal_distortion(
         time_limit: seconds of MIP and branch and bound per input; then its bounds may differ.
         seed: random seed.
         workers: worker processes, as in :func:`attack`.
+        cluster: address of a Dask scheduler, as in :func:`attack`.
         out: folder for the results, as in :func:`attack`.
         on_event: is called with each event, as in :func:`attack`.
 
@@ -100,6 +102,7 @@ def minimal_distortion(
     Raises:
         InputError: an argument that cannot be used, with the reason.
         ModelError: a model that cannot be used (where a path is given).
+        WorkerError: worker processes or the cluster cannot be used.
         InterruptedRun: a KeyboardInterrupt, with the results of the inputs that were finished.
     """
     if not (eps is None or isinstance(eps, Mapping)) and np.ndim(eps) > 0:
@@ -108,7 +111,8 @@ def minimal_distortion(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
         only_up=only_up, only_down=only_down, one_hot=one_hot,
         relations=relations, grid=grid, data_options=data_options,
-        preprocess=preprocess, workers=workers, out=out, on_event=on_event,
+        preprocess=preprocess, workers=workers, cluster=cluster, out=out,
+        on_event=on_event,
     )  # fmt: skip
     method, budget = Distance(solver=solver), Budget(time_limit, seed)
     return run_arrays_once(model, x, y, eps, method, budget, options, minimize=True)

@@ -18,9 +18,9 @@ from onnx_lippa.method import Method
 from onnx_lippa.onnx_io import Model, Preprocess, load
 from onnx_lippa.proofs import ProofMethod
 from onnx_lippa.runs.inputs import OpenedInputs, open_arrays
+from onnx_lippa.runs.pools import WorkerChoice
 from onnx_lippa.runs.results import Curve, Listener, Results
 from onnx_lippa.runs.session import Task, run, run_curve
-from onnx_lippa.runs.workers import count_workers
 from onnx_lippa.spec import InputSpecification, Norm, Specification, Targets, get_norm
 from onnx_lippa.spec.feature_names import Amounts, FeatureChoice, per_feature
 from onnx_lippa.state import Budget
@@ -63,6 +63,7 @@ class RunOptions(TypedDict, total=False):
     preprocess: Preprocess | str | None
     time_limit: float
     workers: int | None
+    cluster: str | None
     out: str | Path | None
     on_event: Listener | None
 
@@ -161,7 +162,7 @@ def _make_task(
     specifications = [specify(model, one, options, minimize, opened) for one in radii]
     inputs = opened.check(specifications[0].features)
     heard, out = options["on_event"], options["out"]
-    workers = count_workers(options["workers"])
+    workers = WorkerChoice.of(options["workers"], options["cluster"])
     listeners = () if heard is None else (heard,)
     task = Task(model, inputs, method, budget, workers, listeners, started)
     return task, specifications, None if out is None else Path(out)

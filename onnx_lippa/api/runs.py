@@ -79,6 +79,7 @@ def attack(
     time_limit: float = math.inf,
     seed: int = 0,
     workers: int | None = None,
+    cluster: str | None = None,
     out: str | Path | None = None,
     on_event: Listener | None = None,
 ) -> Results | Curve:
@@ -131,6 +132,8 @@ def attack(
         time_limit: seconds per input.
         seed: random seed.
         workers: worker processes, by default one for each core; results do not depend on them.
+        cluster: address of a Dask scheduler whose workers do the work instead, such as
+            ``"tcp://10.0.0.1:8786"``.
         out: folder for the results, which the command line reads and writes too; the same call
             resumes an interrupted run.
         on_event: is called with each event: :class:`Started`, :class:`Improved`,
@@ -142,6 +145,7 @@ def attack(
     Raises:
         InputError: an argument that cannot be used, with the reason.
         ModelError: a model that cannot be used (where a path is given).
+        WorkerError: worker processes or the cluster cannot be used.
         InterruptedRun: a KeyboardInterrupt, with the results of the inputs that were finished.
     """
     chosen = make_attack(
@@ -152,7 +156,8 @@ def attack(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
         only_up=only_up, only_down=only_down, one_hot=one_hot,
         relations=relations, grid=grid, data_options=data_options,
-        preprocess=preprocess, workers=workers, out=out, on_event=on_event,
+        preprocess=preprocess, workers=workers, cluster=cluster, out=out,
+        on_event=on_event,
     )  # fmt: skip
     nearest = eps is None if minimize is None else minimize
     budget = Budget(time_limit, seed)
@@ -192,6 +197,7 @@ def certify(
     solver: MipSolverName = "scip",
     time_limit: float = 60.0,
     workers: int | None = None,
+    cluster: str | None = None,
     out: str | Path | None = None,
     on_event: Listener | None = None,
 ) -> Results | Curve:
@@ -224,6 +230,7 @@ def certify(
         solver: solver of ``"mip"``: ``"scip"``, ``"highs"`` or ``"gurobi"``.
         time_limit: seconds per input; then it stays unknown.
         workers: worker processes, as in :func:`attack`.
+        cluster: address of a Dask scheduler, as in :func:`attack`.
         out: folder for the results, as in :func:`attack`.
         on_event: is called with each event, as in :func:`attack`.
 
@@ -233,6 +240,7 @@ def certify(
     Raises:
         InputError: an argument that cannot be used, with the reason.
         ModelError: a model that cannot be used (where a path is given).
+        WorkerError: worker processes or the cluster cannot be used.
         InterruptedRun: a KeyboardInterrupt, with the results of the inputs that were finished.
     """
     chosen, budget = make_proof(method, solver), Budget(time_limit)
@@ -240,7 +248,8 @@ def certify(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
         only_up=only_up, only_down=only_down, one_hot=one_hot,
         relations=relations, grid=grid, data_options=data_options,
-        preprocess=preprocess, workers=workers, out=out, on_event=on_event,
+        preprocess=preprocess, workers=workers, cluster=cluster, out=out,
+        on_event=on_event,
     )  # fmt: skip
     return run_arrays(model, x, y, eps, chosen, budget, options)
 
@@ -279,6 +288,7 @@ def audit(
     time_limit: float = 60.0,
     seed: int = 0,
     workers: int | None = None,
+    cluster: str | None = None,
     out: str | Path | None = None,
     on_event: Listener | None = None,
 ) -> Results | Curve:
@@ -313,6 +323,7 @@ def audit(
         time_limit: seconds of branch and bound per input.
         seed: random seed.
         workers: worker processes, as in :func:`attack`.
+        cluster: address of a Dask scheduler, as in :func:`attack`.
         out: folder for the results, as in :func:`attack`.
         on_event: is called with each event, as in :func:`attack`.
 
@@ -323,6 +334,7 @@ def audit(
         InputError: an argument that cannot be used, with the reason.
         ModelError: a model that cannot be used (where a path is given).
         ContradictionError: a witness and a proof for one input, which is a bug.
+        WorkerError: worker processes or the cluster cannot be used.
         InterruptedRun: a KeyboardInterrupt, with the results of the inputs that were finished.
     """
     chosen = Audit(make_attack(method), budget=budget)
@@ -330,6 +342,7 @@ def audit(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
         only_up=only_up, only_down=only_down, one_hot=one_hot,
         relations=relations, grid=grid, data_options=data_options,
-        preprocess=preprocess, workers=workers, out=out, on_event=on_event,
+        preprocess=preprocess, workers=workers, cluster=cluster, out=out,
+        on_event=on_event,
     )  # fmt: skip
     return run_arrays(model, x, y, eps, chosen, Budget(time_limit, seed), options)

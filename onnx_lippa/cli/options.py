@@ -222,6 +222,12 @@ class Arguments(Inputs):
         int | None,
         option(RUN, "Worker processes; results do not depend on them. Default: all cores."),
     ] = None
+    cluster: Annotated[
+        str | None,
+        option(
+            RUN, "Address of a Dask scheduler, tcp://HOST:8786; its workers do the work instead."
+        ),
+    ] = None
     out: Annotated[
         Path | None,
         option(RUN, "Folder for the results; the same command resumes an interrupted run."),

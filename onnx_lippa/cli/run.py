@@ -22,9 +22,9 @@ from onnx_lippa.onnx_io import load
 from onnx_lippa.runs.event_log import STDOUT, EventLog
 from onnx_lippa.runs.finished import RunSource
 from onnx_lippa.runs.inputs import open_inputs
+from onnx_lippa.runs.pools import WorkerChoice
 from onnx_lippa.runs.results import InterruptedRun, Results
 from onnx_lippa.runs.session import Task, run, run_curve
-from onnx_lippa.runs.workers import count_workers
 from onnx_lippa.spec import Specification, Targets, get_norm
 from onnx_lippa.state import Budget
 
@@ -69,7 +69,7 @@ def run_command(
         preprocess=preprocess,
     )
     loaded.require_classes()
-    workers = count_workers(arguments.workers)
+    workers = WorkerChoice.of(arguments.workers, arguments.cluster)
     opened = open_inputs(
         loaded, arguments.data, arguments.first, arguments.indices, arguments.seed,
         arguments.data_options,

@@ -6,6 +6,7 @@ The only package that imports onnx and onnxruntime.
 from onnx_lippa.onnx_io.compiler import gradient_model, write_gradient
 from onnx_lippa.onnx_io.limits import LoadLimits
 from onnx_lippa.onnx_io.model import Model, ModelSource, inspect, load
+from onnx_lippa.onnx_io.packed import PackedModel
 from onnx_lippa.onnx_io.preprocess import Preprocess
 from onnx_lippa.onnx_io.reader import read_model
 from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime
@@ -15,6 +16,7 @@ __all__ = [
     "LoadLimits",
     "Model",
     "ModelSource",
+    "PackedModel",
     "Preprocess",
     "Runtime",
     "gradient_model",

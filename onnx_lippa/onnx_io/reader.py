@@ -55,13 +55,7 @@ def read_model(path: Path) -> ModelFile:
         ModelError: the file is no ONNX model, or its external data cannot be read.
     """
     stored = _read_bytes(path)
-    content = stored if stored[:2] != _GZIP else _unpack(stored, path)
-    try:
-        proto = onnx.load_model_from_string(content)
-    except (DecodeError, ValueError, TypeError) as error:
-        raise ModelError(
-            f"{path} is not an ONNX model, or it is truncated: export or copy it again"
-        ) from error
+    proto = _parse(stored, path)
     if not proto.graph.node and not proto.graph.output:
         raise ModelError(f"{path} holds no graph, so it is not an ONNX model: export it again")
     if not _names_are_text(proto.graph):
@@ -86,6 +80,40 @@ def read_model(path: Path) -> ModelFile:
             "they begin at 1: export it again"
         )
     return ModelFile(path, digest.hexdigest(), file_sha256, proto, max(versions, default=1))
+
+
+def read_files(path: Path) -> dict[str, bytes]:
+    """The bytes of a model's file and of its external weights, by names relative to its folder.
+
+    Raises:
+        InputError: there is no such file.
+        ModelError: it is no ONNX model, or external weights cannot be read.
+    """
+    stored = _read_bytes(path)
+    files, weights = {path.name: stored}, ExternalData(path)
+    for tensor in _external_tensors(_parse(stored, path)):
+        entries = {entry.key: entry.value for entry in tensor.external_data}
+        name = entries.get("location", "")
+        if name not in files:
+            try:
+                files[name] = weights.find(name).read_bytes()
+            except (OSError, ValueError, RuntimeError) as error:
+                raise ModelError(
+                    f"the external weights of {path} cannot be read ({first_line(error)}): put "
+                    "them back into the model's own folder"
+                ) from error
+    return files
+
+
+def _parse(stored: bytes, path: Path) -> onnx.ModelProto:
+    """The model that the bytes of a file hold, without external data."""
+    content = stored if stored[:2] != _GZIP else _unpack(stored, path)
+    try:
+        return onnx.load_model_from_string(content)
+    except (DecodeError, ValueError, TypeError) as error:
+        raise ModelError(
+            f"{path} is not an ONNX model, or it is truncated: export or copy it again"
+        ) from error
 
 
 def _external_tensors(message: Message) -> Iterator[onnx.TensorProto]:
@@ -160,7 +188,7 @@ class ExternalData:
             ValueError: the tensor refers to nothing that may be read; the message says why.
         """
         entries = {entry.key: entry.value for entry in tensor.external_data}
-        file = self._file(entries.get("location", ""))
+        file = self.find(entries.get("location", ""))
         offset = _natural_number(entries.get("offset", "0"), "offset")
         room = file.stat().st_size - offset
         length = _natural_number(entries.get("length", str(max(room, 0))), "length")
@@ -177,8 +205,13 @@ class ExternalData:
         tensor.data_location = onnx.TensorProto.DEFAULT
         del tensor.external_data[:]
 
-    def _file(self, location: str) -> Path:
-        """The file at a place that is stated in the model."""
+    def find(self, location: str) -> Path:
+        """The file at a place that is stated in the model.
+
+        Raises:
+            OSError: there is none.
+            ValueError: it may not be read.
+        """
         if not location or "\0" in location:
             raise ValueError("a tensor names no file")
         parts = (*PurePosixPath(location).parts, *PureWindowsPath(location).parts)

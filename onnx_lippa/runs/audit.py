@@ -30,7 +30,7 @@ from onnx_lippa.method import (
 )
 from onnx_lippa.proofs import BranchAndBound, LinearBounds
 from onnx_lippa.runs.contradiction import merge_results
-from onnx_lippa.runs.workers import kill_after
+from onnx_lippa.runs.rounds import kill_after
 from onnx_lippa.spec import Norm, ProblemSet
 from onnx_lippa.state import Budget
 from onnx_lippa.witness import Result, Verdict

@@ -23,6 +23,7 @@ from onnx_lippa.runs.distances import Distance
 from onnx_lippa.runs.files import explain_write_errors
 from onnx_lippa.runs.identity import describe_options
 from onnx_lippa.runs.inputs import RunInputs
+from onnx_lippa.runs.pools import WorkerChoice
 from onnx_lippa.spec import PerFeature, Specification
 from onnx_lippa.state import Budget
 from onnx_lippa.version import __version__
@@ -91,7 +92,7 @@ def describe_run(
     budget: Budget,
     specification: Specification,
     radii: list[float | None],
-    workers: int,
+    workers: WorkerChoice,
     preprocess: Preprocess | None,
 ) -> Configuration:
     """The configuration of a run that was not started by a command.
@@ -103,7 +104,7 @@ def describe_run(
         budget: seconds for each of them, and the seed.
         specification: the specification at the first radius.
         radii: all radii.
-        workers: number of worker processes.
+        workers: where the work is done.
         preprocess: the preprocessing in front of the model.
     """
     command, chosen, value = _name(method)
@@ -136,7 +137,8 @@ def describe_run(
         "resize": reading.resize or None,
         "preprocess": None if preprocess is None else _text_of(preprocess),
         "seed": budget.seed,
-        "workers": workers,
+        "workers": workers.count if workers.cluster is None else None,
+        "cluster": workers.cluster,
     }
     notes = () if value is None else (f"Its method was made in Python: {describe_options(value)}",)
     return Configuration(command, {k: v for k, v in options.items() if v is not None}, notes)

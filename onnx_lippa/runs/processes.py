@@ -15,9 +15,10 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -34,6 +35,8 @@ CONTEXT: Final = multiprocessing.get_context("spawn")
 _STARTS: Final = 3
 """Processes that may end in a row before one of them is ready."""
 _HOUR: Final = 3600.0
+_STARTING: Final = threading.Lock()
+"""Held while a process is started, since its parent is changed meanwhile."""
 _HAS_MASKS: Final = hasattr(signal, "pthread_sigmask")
 
 Task = TypeVar("Task")
@@ -63,11 +66,13 @@ class Died(Generic[Task]):
         task: the task.
         reason: how the process ended, as a phrase after "its process".
         overdue: whether the process was ended because the task took too long.
+        is_lost: whether its machine went away, and the task may have had no part in it.
     """
 
     task: Task
     reason: str
     overdue: bool
+    is_lost: bool = False
 
 
 Event: TypeAlias = Replied[Task, Reply] | Finished[Task] | Died[Task]
@@ -124,7 +129,7 @@ class WorkerPool(Generic[Task, Reply]):
         self._count, self._setup = count, pickle.dumps((begin, initials, work))
         self._allowance = allowance
         self._workers: list[_Worker[Task]] = []
-        self._failed_starts = 0
+        self._failed_starts, self._is_killed = 0, False
 
     def __enter__(self) -> WorkerPool[Task, Reply]:
         return self
@@ -194,9 +199,16 @@ class WorkerPool(Generic[Task, Reply]):
         for worker in workers:
             _release(worker)
 
+    def kill(self) -> None:
+        """Kills all processes, from any thread, and starts no more; a wait for them is an error."""
+        self._is_killed = True
+        for worker in list(self._workers):
+            with suppress(ValueError):  # it has just been released
+                worker.process.kill()
+
     def _start(self) -> _Worker[Task]:
         """A new process. An interrupt takes effect before or after its start, not during it."""
-        with defer_interrupts(), _blocked_termination(), _hidden_main():
+        with defer_interrupts(), _STARTING, _blocked_termination(), _hidden_main():
             ours, theirs = CONTEXT.Pipe()
             process = CONTEXT.Process(target=serve, args=(theirs,), name=NAME)
             if not self._workers:
@@ -214,6 +226,8 @@ class WorkerPool(Generic[Task, Reply]):
                 theirs.close()
             worker: _Worker[Task] = _Worker(process, ours, started=time.monotonic())
             self._workers.append(worker)
+            if self._is_killed:
+                process.kill()
         return worker
 
     def _send(self, worker: _Worker[Task]) -> None:
@@ -262,6 +276,8 @@ class WorkerPool(Generic[Task, Reply]):
         self._workers.remove(worker)
         code = _release(worker)
         reason = "did not end in time and was stopped" if overdue else _describe_exit(code)
+        if self._is_killed:
+            raise WorkerError("the run has ended")
         if not worker.is_ready and not overdue:
             self._failed_starts += 1
             if self._failed_starts >= _STARTS:

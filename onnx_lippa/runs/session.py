@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, final
 
-from onnx_lippa.method import Finished, InputEvent, Method
+from onnx_lippa.method import Finished, InputEvent, Method, Pool
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.runs.configuration import Configuration, describe_run
 from onnx_lippa.runs.curve import (
@@ -28,9 +28,9 @@ from onnx_lippa.runs.curve import (
 from onnx_lippa.runs.folder import RunFolder
 from onnx_lippa.runs.identity import Identity, describe_options
 from onnx_lippa.runs.inputs import RunInputs
+from onnx_lippa.runs.pools import WorkerChoice
 from onnx_lippa.runs.results import Curve, Ended, Event, InterruptedRun, Listener, Results, Started
 from onnx_lippa.runs.summary import RunFacts, summarise
-from onnx_lippa.runs.workers import Workers
 from onnx_lippa.spec import Specification
 from onnx_lippa.state import Budget
 from onnx_lippa.version import __version__
@@ -48,21 +48,31 @@ class Task:
         inputs: the clean inputs.
         method: what is done with them.
         budget: seconds for each of them, and the seed.
-        workers: number of worker processes.
+        workers: where the work is done.
         listeners: they are told the events.
         started: ``time.monotonic()`` from which the time of the first run counts.
         configuration: the options as they were given, for ``config.toml``; None states those that
             amount to the same.
+        pool: workers that are kept from one radius to the next; None opens some for each run.
     """
 
     model: Model
     inputs: RunInputs
     method: Method
     budget: Budget
-    workers: int
+    workers: WorkerChoice
     listeners: tuple[Listener, ...]
     started: float
     configuration: Configuration | None = None
+    pool: Pool | None = None
+
+    def open_pool(self) -> AbstractContextManager[Pool]:
+        """The workers of a run, to be used in a ``with``.
+
+        Raises:
+            WorkerError: they cannot be had.
+        """
+        return self.workers.open(self.model) if self.pool is None else nullcontext(self.pool)
 
     def tell(self, event: Event) -> None:
         """Tells an event to all listeners."""
@@ -125,7 +135,11 @@ def run_curve(
     def curve() -> Curve:
         return Curve(tuple(done[position] for position in sorted(done)))
 
-    with nullcontext() if out is None else open_curve(out, described):
+    with ExitStack() as stack:
+        if out is not None:
+            stack.enter_context(open_curve(out, described))
+        if task.workers.cluster is not None:
+            task = replace(task, pool=stack.enter_context(task.open_pool()))
         for position in order_radii(radii, task.method.radius_order):
             folder = (
                 None if out is None else find_radius_folder(out, radii[position], names[position])
@@ -163,6 +177,7 @@ class Session:
         self, task: Task, specification: Specification, out: Path | None, started: float
     ) -> None:
         self._task, self._specification, self._started = task, specification, started
+        self._workers = task.workers.count
         self._folder = None if out is None else self._open(out)
         self._finished: list[Result] = [] if self._folder is None else self._folder.finished
         if self._finished:
@@ -201,8 +216,10 @@ class Session:
         left = [index for index in task.inputs.indices.tolist() if index not in done]
         problems = task.inputs.problems(self._specification, left)
         if problems:
-            with Workers(task.model, task.workers) as workers:
-                yield from task.method.run(workers, problems, task.budget)
+            with task.open_pool() as pool:
+                for event in task.method.run(pool, problems, task.budget):
+                    self._workers = max(self._workers, pool.count)
+                    yield event
 
     def _carry_over(self, others: Mapping[float, Sequence[Result]]) -> None:
         task, done = self._task, {result.index for result in self._finished}
@@ -243,7 +260,7 @@ class Session:
             minimize=specification.minimize,
             requested=len(task.inputs.indices),
             seed=task.budget.seed,
-            workers=task.workers,
+            workers=self._workers,
             preprocess=str(task.model.preprocess or ""),
         )
         seconds = time.monotonic() - self._started

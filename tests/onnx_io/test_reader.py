@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from onnx_lippa.errors import InputError, ModelError
-from onnx_lippa.onnx_io import inspect, load
+from onnx_lippa.onnx_io import PackedModel, inspect, load
 from onnx_lippa.onnx_io.interface import read_interface
 from onnx_lippa.onnx_io.reader import read_model
 from tests.support.graphs import graph_model, load_model, node, normal, one_op, saved, with_batch
@@ -244,6 +244,27 @@ def test_external_weights_beside_the_snapshots_of_a_cache(tmp_path):
     (snapshot / "weights.bin").unlink()
     (snapshot / "weights.bin").symlink_to(tmp_path / "secret")
     assert_external_weights_are_refused(snapshot / "model.onnx")
+
+
+@pytest.mark.parametrize("location", ["weights.bin", "inner/weights.bin"])
+def test_a_packed_model_has_its_weights(tmp_path, location):
+    """And is the same model where it is unpacked, also of a hub's cache with links."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    (here / location).parent.mkdir(parents=True)
+    there.mkdir()
+    (here / "blob").write_bytes(weight_bytes())
+    (here / location).symlink_to(here / "blob")
+    model = load(saved(with_external_weights(location), here))
+    packed = PackedModel.of(model)
+    assert set(packed.files) == {model.file.path.name, location}
+    opened = packed.unpack(there).open()
+    assert opened.file.sha256 == model.file.sha256
+    assert opened.file.path.parent == there
+    x = normal(1, 3, 4)
+    np.testing.assert_array_equal(opened.network.forward(x), model.network.forward(x))
+    (here / location).unlink()
+    with pytest.raises(ModelError, match=r"external weights of .* cannot be read"):
+        PackedModel.of(model)
 
 
 @pytest.mark.parametrize("kind", ["device", "pipe", "folder"])

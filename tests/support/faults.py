@@ -67,6 +67,7 @@ class Untouchable:
 
 
 FAULTS = ("raise", "memory", "segfault", "kill", "exit", "hang", "hold")
+"""Besides these there is "parent", which takes a Dask worker down."""
 
 
 def fail(kind: str) -> None:
@@ -81,6 +82,9 @@ def fail(kind: str) -> None:
         ctypes.string_at(0)
     elif kind == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    elif kind == "parent":
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(3600)
     elif kind == "exit":
         os._exit(3)
     elif kind == "hang":

@@ -27,7 +27,7 @@ from onnx_lippa.runs.properties.finding import (
 )
 from onnx_lippa.runs.properties.folder import ListFile, ListFolder
 from onnx_lippa.runs.properties.instances import Instance, InstanceResult
-from onnx_lippa.runs.workers import kill_after
+from onnx_lippa.runs.rounds import kill_after
 from onnx_lippa.spec import Property
 from onnx_lippa.version import __version__
 from onnx_lippa.witness import Effort, FoundBy
