@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from distributed import LocalCluster
+from typing_extensions import override
 
 from onnx_lippa.attacks import Lippa, Pgd
-from onnx_lippa.method import Job, Pool, SingleStage, make_jobs
+from onnx_lippa.method import Job, Pool, RadiusOrder, SingleStage, Stage, make_jobs
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.runs.cluster.pool import Cluster
 from onnx_lippa.runs.workers import Workers
-from onnx_lippa.spec import InputSpecification, ProblemSet, Specification, Targets, get_norm
+from onnx_lippa.spec import (
+    InputSpecification,
+    Norm,
+    Problem,
+    ProblemSet,
+    Specification,
+    Targets,
+    get_norm,
+)
 from onnx_lippa.state import Budget
+from onnx_lippa.witness import Result, Verdict
 from tools.bench.common import header, row
 
 
@@ -30,8 +42,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace) -> None:
-    """Prints the table. The last rows are whole attacks, 25 inputs a job."""
-    header("where", "workers", "start, s", "small jobs per s", "ms per small job", "attack, s")
+    """Prints the table. The last column is a whole attack, 25 inputs a job."""
+    header(
+        "where", "workers", "start, s", "small jobs per s", "ms per small job",
+        "CPU ms per job in client and scheduler", "100 jobs that wait 0.2 s, s", "attack, s",
+    )  # fmt: skip
     model = load(options.model)
     for count in (1, 2):
         with Workers(model, count) as pool:
@@ -55,14 +70,47 @@ def measure(where: str, model: Model, pool: Pool, options: Namespace, start: flo
     """One row of the table."""
     small = problems(model, options, options.jobs)
     list(pool.run(jobs(small, Pgd(restarts=0), 1)))  # sessions are opened
-    count, began = pool.count, time.monotonic()
+    count, began, spent = pool.count, time.monotonic(), time.process_time()
     list(pool.run(jobs(small, Pgd(restarts=0), 1)))
     each = (time.monotonic() - began) / options.jobs
+    spent = (time.process_time() - spent) / options.jobs
+    began = time.monotonic()
+    list(pool.run(jobs(problems(model, options, 100), Wait(0.2), 1)))
+    waited = time.monotonic() - began
     real = problems(model, options, options.inputs)
     began = time.monotonic()
     list(pool.run(jobs(real, Lippa(), SingleStage.inputs_together)))
     whole = time.monotonic() - began
-    row(where, count, f"{start:.2f}", f"{1 / each:.0f}", f"{1000 * each:.1f}", f"{whole:.1f}")
+    row(
+        where,
+        count,
+        f"{start:.2f}",
+        f"{1 / each:.0f}",
+        f"{1000 * each:.1f}",
+        f"{1000 * spent:.1f}",
+        f"{waited:.1f}",
+        f"{whole:.1f}",
+    )
+
+
+@dataclass(frozen=True)
+class Wait(SingleStage):
+    """Takes its time, and no processor: what is left is the time between jobs."""
+
+    seconds: float
+    name: ClassVar[str] = "wait"
+    stage: ClassVar[Stage] = Stage.GRADIENTS
+    radius_order: ClassVar[RadiusOrder] = RadiusOrder.ASCENDING
+
+    @override
+    def check(self, norm: Norm, minimize: bool) -> None:
+        """Anything will do."""
+
+    @override
+    def solve(self, model: Model, problems: Sequence[Problem], budget: Budget) -> Iterator[Result]:
+        for problem in problems:
+            time.sleep(self.seconds)
+            yield Result(problem.index, Verdict.UNKNOWN)
 
 
 def jobs(problems: ProblemSet, method: SingleStage, together: int) -> Iterator[Job]:
