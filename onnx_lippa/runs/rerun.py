@@ -25,12 +25,12 @@ from onnx_lippa.runs.distances import Distance
 from onnx_lippa.runs.finished import FinishedRun
 from onnx_lippa.runs.identity import LIST, RUN, RunFile, describe_options, read_run
 from onnx_lippa.runs.inputs import RunInputs
+from onnx_lippa.runs.pools import WorkerChoice
 from onnx_lippa.runs.record import Record
 from onnx_lippa.runs.replay import find_model
 from onnx_lippa.runs.results import Listener, Results
 from onnx_lippa.runs.session import Task, run, run_curve
 from onnx_lippa.runs.summary import versions
-from onnx_lippa.runs.workers import count_workers
 from onnx_lippa.spec import Specification, Targets, get_norm
 from onnx_lippa.state import Budget
 from onnx_lippa.version import __version__
@@ -164,7 +164,9 @@ def rerun(
     inputs = _inputs_of(parts[0], files[0], loaded, olds[0].records)
     specifications = [_specification(file) for file in files]
     listeners = () if on_event is None else (on_event,)
-    task = Task(loaded, inputs, method, budget, count_workers(workers), listeners, time.monotonic())
+    task = Task(
+        loaded, inputs, method, budget, WorkerChoice.of(workers, None), listeners, time.monotonic()
+    )
     if names:
         radii = [name.removeprefix("eps-") for name in names]
         news: Sequence[Results] = run_curve(task, specifications, target, radii, method)
