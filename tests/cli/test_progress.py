@@ -36,6 +36,7 @@ def specification(eps: float | None = 0.1) -> Specification:
 def slow_run(eps: float | None, seconds: float, monkeypatch, capsys) -> list[str]:
     """The lines about a run of four inputs, of which one is known before."""
     monkeypatch.setattr(progress, "EVERY", 0.1)
+    results = onnx_lippa.attack(DIGITS, digits()[1][:1], eps=0.01)
     shown = progress.LiveProgress(console())
     known = (Result(0, Verdict.ROBUST),)
     shown.hear(onnx_lippa.Started(specification(eps), 4, known))
@@ -43,7 +44,7 @@ def slow_run(eps: float | None, seconds: float, monkeypatch, capsys) -> list[str
     time.sleep(seconds)
     shown.hear(Finished(Stage.SEARCH, Result(2, Verdict.ROBUST)))
     shown.hear(Finished(Stage.SEARCH, Result(3, Verdict.UNKNOWN)))
-    shown.hear(onnx_lippa.Ended(onnx_lippa.attack(DIGITS, digits()[1][:1], eps=0.01)))
+    shown.hear(onnx_lippa.Ended(results))
     captured = capsys.readouterr()
     assert captured.out == ""
     return captured.err.splitlines()
