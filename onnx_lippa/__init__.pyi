@@ -13,6 +13,8 @@ from . import proofs as proofs
 from . import spec as spec
 from . import witness as witness
 from .api.distances import minimal_distortion as minimal_distortion
+from .api.doctor import Diagnosis as Diagnosis
+from .api.doctor import doctor as doctor
 from .api.gates import check as check
 from .api.gates import diff as diff
 from .api.gates import write_reports as write_reports
