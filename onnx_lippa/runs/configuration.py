@@ -24,7 +24,7 @@ from onnx_lippa.runs.files import explain_write_errors
 from onnx_lippa.runs.identity import describe_options
 from onnx_lippa.runs.inputs import RunInputs
 from onnx_lippa.runs.pools import WorkerChoice
-from onnx_lippa.spec import PerFeature, Specification
+from onnx_lippa.spec import InputSpecification, PerFeature, Specification
 from onnx_lippa.state import Budget
 from onnx_lippa.version import __version__
 
@@ -140,7 +140,11 @@ def describe_run(
         "workers": workers.count if workers.cluster is None else None,
         "cluster": workers.cluster,
     }
-    notes = () if value is None else (f"Its method was made in Python: {describe_options(value)}",)
+    notes: tuple[str, ...] = (
+        () if value is None else (f"Its method was made in Python: {describe_options(value)}",)
+    )
+    if features.relations != InputSpecification().relations:
+        notes = (*notes, "Relations between features were given in Python: run.json has them.")
     return Configuration(command, {k: v for k, v in options.items() if v is not None}, notes)
 
 
