@@ -7,15 +7,17 @@ from typing import Annotated
 
 import typer
 
+from onnx_lippa.cli.options import RUN, option, spread
 from onnx_lippa.cli.terminal import echo
 from onnx_lippa.reports.export import write_images
 
 
+@spread
 def export(
     run: Annotated[
         Path, typer.Argument(metavar="RUN", help="The --out folder of a run or a curve.")
     ],
-    images: Annotated[Path, typer.Option(help="Folder for the adversarial images, as PNG files.")],
+    images: Annotated[Path, option(RUN, "Folder for the adversarial images, as PNG files.")],
 ) -> None:
     """Write the adversarial inputs of a run as PNG files."""
     written = write_images(run, images)

@@ -7,19 +7,19 @@ from typing import Annotated
 
 import typer
 
+from onnx_lippa.cli.options import RUN, option, spread
 from onnx_lippa.cli.terminal import echo
 from onnx_lippa.reports.html import write_report
 
 
+@spread
 def report(
     runs: Annotated[
         list[Path],
         typer.Argument(metavar="RUN...", help="The --out folders of runs or curves."),
     ],
-    out: Annotated[Path, typer.Option(help="The page.")] = Path("report.html"),
-    png: Annotated[
-        Path | None, typer.Option(help="Folder for the single figures as PNG files.")
-    ] = None,
+    out: Annotated[Path, option(RUN, "The page.")] = Path("report.html"),
+    png: Annotated[Path | None, option(RUN, "Folder for the single figures as PNG files.")] = None,
 ) -> None:
     """Write one HTML page about one run, or about several side by side.
 
