@@ -117,7 +117,7 @@ def summary() -> Schema:
     }
     features |= {
         name: {"type": "integer", "description": f"number of {said[name]['description']}"}
-        for name in COUNTED
+        for name in sorted(COUNTED)
     }
     properties = (
         {"schema_version": {"const": SCHEMA_VERSION}}
