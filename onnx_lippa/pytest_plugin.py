@@ -73,6 +73,7 @@ class RobustnessFixture:
         time_limit: float = 60.0,
         seed: int = 0,
         workers: int | None = None,
+        cluster: str | None = None,
         out: str | Path | None = None,
     ) -> Results:
         """Fails if the robust error of a model is over a limit.
@@ -102,6 +103,7 @@ class RobustnessFixture:
             time_limit: seconds per input.
             seed: random seed.
             workers: worker processes.
+            cluster: address of a Dask scheduler.
             out: folder for the results; None is a temporary folder of pytest.
 
         Returns:
@@ -123,7 +125,7 @@ class RobustnessFixture:
             "upper": upper, "fixed": fixed, "only_up": only_up, "only_down": only_down,
             "one_hot": one_hot, "relations": relations,
             "grid": grid, "preprocess": preprocess, "method": method, "time_limit": time_limit,
-            "seed": seed, "workers": workers, "out": folder,
+            "seed": seed, "workers": workers, "cluster": cluster, "out": folder,
         }  # fmt: skip
         if data_options is not None:
             common["data_options"] = data_options
