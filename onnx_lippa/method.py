@@ -176,7 +176,7 @@ def make_jobs(
 
 
 class Pool(ABC):
-    """Workers that have a model.
+    """Workers that have a model. Use it in a ``with``.
 
     Attributes:
         model: the model, loaded and checked.
@@ -185,6 +185,16 @@ class Pool(ABC):
 
     model: Model
     count: int
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends the workers, or leaves them."""
 
     @abstractmethod
     def expect(self, jobs: int, seconds: float) -> None:

@@ -76,11 +76,8 @@ def minimal_distortion(
         fixed: features that keep their clean values, as in :func:`attack`.
         only_up: features that may only rise, as in :func:`attack`.
         only_down: features that may only fall.
-        one_hot: groups of features of which one is 1 and the others are 0, by the stem of their
-            names (``"city"`` for ``city=Ulm``), a pattern, or one by one. Proofs cover all values
-            between.
-        relations: linear equations that inputs keep, as ``"total = a + 2 * b"``. Attacks move
-            their points onto them, and proofs cover the other points too.
+        one_hot: groups of one-hot features, as in :func:`attack`.
+        relations: linear equations that inputs keep, as in :func:`attack`.
         grid: step between the values of a feature, as in :func:`attack`. Lower bounds are for all
             values between the steps.
         data_options: how data is read, as in :func:`attack`.

@@ -54,11 +54,8 @@ def regions(
         fixed: features that keep their clean values, as in :func:`attack`.
         only_up: features that may only rise, as in :func:`attack`.
         only_down: features that may only fall.
-        one_hot: groups of features of which one is 1 and the others are 0, by the stem of their
-            names (``"city"`` for ``city=Ulm``), a pattern, or one by one. Proofs cover all values
-            between.
-        relations: linear equations that inputs keep, as ``"total = a + 2 * b"``. Attacks move
-            their points onto them, and proofs cover the other points too.
+        one_hot: groups of one-hot features, as in :func:`attack`.
+        relations: linear equations that inputs keep, as in :func:`attack`.
         data_options: how data is read, as in :func:`attack`.
         preprocess: what becomes of an input before the model takes it, as in :func:`load`.
         seed: random seed.

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any, Final, Generic, TypeAlias, TypeVar, cast, final
 
 from onnx_lippa.errors import WorkerError
@@ -134,13 +134,7 @@ class WorkerPool(Generic[Task, Reply]):
     def __enter__(self) -> WorkerPool[Task, Reply]:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Ends the processes."""
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator
-from types import TracebackType
 from typing import Final, final
 
 from threadpoolctl import threadpool_limits
@@ -57,15 +56,8 @@ class Workers(Pool):
         self.model, self.count = model, count
         self._processes: WorkerPool[Attempt, Result] | None = None
 
-    def __enter__(self) -> Workers:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    @override
+    def close(self) -> None:
         """Ends the processes."""
         if self._processes is not None:
             self._processes.close()

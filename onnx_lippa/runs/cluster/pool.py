@@ -17,7 +17,6 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Final, final
 
 import dask
@@ -60,6 +59,7 @@ class Cluster(Pool):
     def __init__(self, model: Model, address: str) -> None:
         self.model, self.count, self._address = model, 1, address
 
+    @override
     def __enter__(self) -> Cluster:
         """Connects to the scheduler, waits for a worker, and sends the model.
 
@@ -82,12 +82,8 @@ class Cluster(Pool):
         _log.info("%d workers of the cluster at %s", self.count, self._address)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    @override
+    def close(self) -> None:
         """Leaves the cluster, whose scheduler then ends what is left of the run."""
         self._client.close(timeout=_CONNECT_SECONDS)
 
