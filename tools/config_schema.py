@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from onnx_lippa.cli.config import schema
+from onnx_lippa.cli.arguments.config import schema
 
 TARGET = Path(__file__).parents[1] / "docs" / "schemas" / "config.schema.json"
 

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from onnx_lippa import __version__
 from onnx_lippa.cli.main import SignalHandler
-from onnx_lippa.cli.terminal import console
+from onnx_lippa.cli.output.terminal import console
 from onnx_lippa.errors import InternalError, unexpected
 
 
@@ -38,7 +38,7 @@ class Command:
     def function(self) -> Callable[..., None]:
         """Imports the command."""
         found: Callable[..., None] = getattr(
-            import_module(f"onnx_lippa.cli.{self.name}"), self.name
+            import_module(f"onnx_lippa.cli.commands.{self.name}"), self.name
         )
         return found
 

@@ -23,8 +23,8 @@ from rich.progress import (
 )
 
 from onnx_lippa.attacks import AttackMethod
-from onnx_lippa.cli.options import Arguments, Properties
-from onnx_lippa.cli.terminal import console, echo
+from onnx_lippa.cli.arguments.options import Arguments, Properties
+from onnx_lippa.cli.output.terminal import console, echo
 from onnx_lippa.errors import InputError
 from onnx_lippa.proofs import ProofMethod
 from onnx_lippa.runs.properties.answering import answer_list, answer_property

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from onnx_lippa.cli.config import effective
-from onnx_lippa.cli.gates import GateOptions
-from onnx_lippa.cli.options import Arguments
-from onnx_lippa.cli.progress import LiveProgress
-from onnx_lippa.cli.tables import SHOWN, curve_table, model_line, summary_table
-from onnx_lippa.cli.terminal import console
-from onnx_lippa.cli.values import features_from, preprocess_from, radii_from, values_from
+from onnx_lippa.cli.arguments.config import effective
+from onnx_lippa.cli.arguments.gates import GateOptions
+from onnx_lippa.cli.arguments.options import Arguments
+from onnx_lippa.cli.arguments.values import features_from, preprocess_from, radii_from, values_from
+from onnx_lippa.cli.output.progress import LiveProgress
+from onnx_lippa.cli.output.tables import SHOWN, curve_table, model_line, summary_table
+from onnx_lippa.cli.output.terminal import console
 from onnx_lippa.errors import InputError
 from onnx_lippa.method import Method
 from onnx_lippa.onnx_io import load

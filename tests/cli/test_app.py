@@ -72,7 +72,7 @@ def test_every_end_has_a_sentence_and_a_code(monkeypatch, error, code, said):
     def failing(**_):
         raise error
 
-    monkeypatch.setattr("onnx_lippa.cli.replay.replay_run", lambda *_, **__: failing())
+    monkeypatch.setattr("onnx_lippa.cli.commands.replay.replay_run", lambda *_, **__: failing())
     ended = command("replay", "somewhere")
     assert ended.code == code
     assert ended.said.startswith("error: ")

@@ -13,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import onnx_lippa
-from onnx_lippa.cli.config import CONFIGURED, options_of, schema
+from onnx_lippa.cli.arguments.config import CONFIGURED, options_of, schema
 from tests.support.attacks import DIGITS, DIGITS_DATA
 from tests.support.commands import FEW, assert_refused, command, contents
 from tests.support.paths import ROOT

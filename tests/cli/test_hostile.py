@@ -25,7 +25,7 @@ SERVER = """
 import json, os, resource, sys, time
 resource.setrlimit(resource.RLIMIT_AS, (8_000_000_000,) * 2)
 from onnx_lippa.cli import main
-import onnx_lippa.cli.inspect, onnx_lippa.cli.attack
+import onnx_lippa.cli.commands.inspect, onnx_lippa.cli.commands.attack
 for line in sys.stdin:
     words, out = json.loads(line)
     began = time.monotonic()

@@ -14,8 +14,8 @@ from typer.models import OptionInfo, ParameterInfo
 
 import onnx_lippa
 from onnx_lippa.cli.app import COMMANDS
-from onnx_lippa.cli.options import BALL, PANELS, RUN, option, spread
-from onnx_lippa.cli.values import fixed_from, values_from
+from onnx_lippa.cli.arguments.options import BALL, PANELS, RUN, option, spread
+from onnx_lippa.cli.arguments.values import fixed_from, values_from
 from onnx_lippa.errors import InputError
 from tests.support.attacks import DIGITS, DIGITS_DATA, mlp_file
 from tests.support.commands import FEW, assert_refused, command

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import onnx_lippa
-from onnx_lippa.cli import progress
-from onnx_lippa.cli.terminal import console
+from onnx_lippa.cli.output import progress
+from onnx_lippa.cli.output.terminal import console
 from onnx_lippa.method import Finished, Stage
 from onnx_lippa.spec import InputSpecification, Specification, Targets, get_norm
 from onnx_lippa.witness import Result, Verdict

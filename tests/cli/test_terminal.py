@@ -7,7 +7,7 @@ import re
 from rich.table import Table
 from rich.text import Text
 
-from onnx_lippa.cli.terminal import console, echo
+from onnx_lippa.cli.output.terminal import console, echo
 
 HOSTILE = "a\x1b[2J\x1b]0;title\x07\rb\x9b31m"
 

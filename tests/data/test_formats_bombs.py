@@ -15,7 +15,7 @@ import zlib
 import numpy as np
 import pytest
 
-from onnx_lippa.cli.values import values_from
+from onnx_lippa.cli.arguments.values import values_from
 from onnx_lippa.data import files, open_data
 from onnx_lippa.errors import DamagedFolderError, InputError
 from onnx_lippa.runs.folder import read_witnesses
@@ -31,7 +31,7 @@ READER = """
 import json, resource, sys, time
 import numpy as np
 from pathlib import Path
-from onnx_lippa.cli.values import values_from
+from onnx_lippa.cli.arguments.values import values_from
 from onnx_lippa.errors import DamagedFolderError, InputError
 from onnx_lippa.data import open_data
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -194,7 +194,8 @@ def test_the_page_runs_as_it_is_written(tmp_path, monkeypatch, page):
 @pytest.mark.parametrize("page", RUN)
 def test_commands_on_the_page_are_understood(monkeypatch, page):
     """Quick: no option is unknown and no argument is missing; nothing runs."""
-    from onnx_lippa.cli import app, config
+    from onnx_lippa.cli import app
+    from onnx_lippa.cli.arguments import config
 
     monkeypatch.setattr(config, "read_config", lambda path, command: {})  # of a run to come
     for block in blocks(page):

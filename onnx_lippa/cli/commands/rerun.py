@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from onnx_lippa.cli.options import MODEL, RUN, Loading, option, spread
-from onnx_lippa.cli.progress import LiveProgress
-from onnx_lippa.cli.terminal import console, echo
+from onnx_lippa.cli.arguments.options import MODEL, RUN, Loading, option, spread
+from onnx_lippa.cli.output.progress import LiveProgress
+from onnx_lippa.cli.output.terminal import console, echo
 from onnx_lippa.errors import GateError
 from onnx_lippa.runs.rerun import rerun as repeat
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Self, TypeAlias, get_args, get_type_hi
 import typer
 from typer.models import OptionInfo
 
-from onnx_lippa.cli.config import apply_config, remember
+from onnx_lippa.cli.arguments.config import apply_config, remember
 from onnx_lippa.data import DataOptions
 from onnx_lippa.data.example import EXAMPLE_EPS, EXAMPLE_MODEL
 from onnx_lippa.errors import InputError

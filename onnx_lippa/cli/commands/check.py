@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from onnx_lippa.cli.gates import GateOptions, end
-from onnx_lippa.cli.options import RUN, option, spread
-from onnx_lippa.cli.terminal import echo
+from onnx_lippa.cli.arguments.gates import GateOptions, end
+from onnx_lippa.cli.arguments.options import RUN, option, spread
+from onnx_lippa.cli.output.terminal import echo
 from onnx_lippa.errors import InputError
 
 

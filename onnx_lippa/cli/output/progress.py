@@ -18,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from onnx_lippa.cli.terminal import console as make_console
+from onnx_lippa.cli.output.terminal import console as make_console
 from onnx_lippa.runs.event_log import Tally
 from onnx_lippa.runs.results import Ended, Event, Results, Started
 

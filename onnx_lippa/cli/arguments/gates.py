@@ -10,8 +10,8 @@ from typing import Annotated, Any, final
 
 import typer
 
-from onnx_lippa.cli.options import GATES, option
-from onnx_lippa.cli.terminal import console
+from onnx_lippa.cli.arguments.options import GATES, option
+from onnx_lippa.cli.output.terminal import console
 from onnx_lippa.errors import GateError
 from onnx_lippa.gates.gates import Gates
 from onnx_lippa.gates.outcome import Check

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from onnx_lippa.cli.options import RUN, option, spread
-from onnx_lippa.cli.terminal import echo
+from onnx_lippa.cli.arguments.options import RUN, option, spread
+from onnx_lippa.cli.output.terminal import echo
 from onnx_lippa.reports.export import write_images
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from onnx_lippa.cli.gates import GateOptions
-from onnx_lippa.cli.options import BALL, METHOD, Arguments, ModelPath, option, spread
+from onnx_lippa.cli.arguments.gates import GateOptions
+from onnx_lippa.cli.arguments.options import BALL, METHOD, Arguments, ModelPath, option, spread
+from onnx_lippa.cli.output.tables import distance_table
 from onnx_lippa.cli.run import run_command
-from onnx_lippa.cli.tables import distance_table
 from onnx_lippa.errors import InputError
 from onnx_lippa.lp.solvers.table import MIP_SOLVER_NAMES
 from onnx_lippa.runs.distances import Distance

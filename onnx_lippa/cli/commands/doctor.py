@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from onnx_lippa.api.doctor import doctor as examine
-from onnx_lippa.cli.options import RUN, option, spread
-from onnx_lippa.cli.terminal import echo
+from onnx_lippa.cli.arguments.options import RUN, option, spread
+from onnx_lippa.cli.output.terminal import echo
 from onnx_lippa.errors import WorkerError
 
 

@@ -7,9 +7,9 @@ from typing import Final
 from rich.table import Table
 
 from onnx_lippa.arrays import Shape, size
-from onnx_lippa.cli.options import Interface, ModelPath, spread
-from onnx_lippa.cli.terminal import console
-from onnx_lippa.cli.values import preprocess_from
+from onnx_lippa.cli.arguments.options import Interface, ModelPath, spread
+from onnx_lippa.cli.arguments.values import preprocess_from
+from onnx_lippa.cli.output.terminal import console
 from onnx_lippa.ir.layers import PiecewiseLayer
 from onnx_lippa.ir.network import Network
 from onnx_lippa.onnx_io import inspect as inspect_model

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from onnx_lippa.attacks import make_attack
-from onnx_lippa.cli.gates import GateOptions
-from onnx_lippa.cli.options import METHOD, Arguments, Properties, option, spread
+from onnx_lippa.cli.arguments.gates import GateOptions
+from onnx_lippa.cli.arguments.options import METHOD, Arguments, Properties, option, spread
 from onnx_lippa.cli.property import answer
 from onnx_lippa.cli.run import run_command
 from onnx_lippa.lp import ENGINE_NAMES

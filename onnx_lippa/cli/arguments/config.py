@@ -138,7 +138,9 @@ class ConfigOption:
 @cache
 def options_of(command: str) -> Mapping[str, ConfigOption]:
     """The options of a command by their names in a configuration."""
-    function: Callable[..., None] = getattr(import_module(f"onnx_lippa.cli.{command}"), command)
+    function: Callable[..., None] = getattr(
+        import_module(f"onnx_lippa.cli.commands.{command}"), command
+    )
     found = map(_option_of, signature(function).parameters.values())
     return {one.name: one for one in found if one.name not in _NOT_IN_FILES}
 

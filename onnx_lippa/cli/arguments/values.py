@@ -12,7 +12,7 @@ from zipfile import ZipFile, is_zipfile
 import numpy as np
 
 from onnx_lippa.arrays import AnyArray
-from onnx_lippa.cli.options import Inputs
+from onnx_lippa.cli.arguments.options import Inputs
 from onnx_lippa.data.files import open_file, require_file
 from onnx_lippa.data.npy import read_npy
 from onnx_lippa.data.npz import read_member

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from onnx_lippa.cli.options import MODEL, Loading, option, spread
-from onnx_lippa.cli.terminal import echo
+from onnx_lippa.cli.arguments.options import MODEL, Loading, option, spread
+from onnx_lippa.cli.output.terminal import echo
 from onnx_lippa.runs.claims import Replayed
 from onnx_lippa.runs.replay import replay as replay_run
 

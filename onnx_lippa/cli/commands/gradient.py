@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from onnx_lippa.api.models import gradient as write
-from onnx_lippa.cli.options import RUN, Interface, ModelPath, option, spread
-from onnx_lippa.cli.terminal import echo
-from onnx_lippa.cli.values import preprocess_from
+from onnx_lippa.cli.arguments.options import RUN, Interface, ModelPath, option, spread
+from onnx_lippa.cli.arguments.values import preprocess_from
+from onnx_lippa.cli.output.terminal import echo
 from onnx_lippa.onnx_io import load
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from onnx_lippa.attacks import Lippa
-from onnx_lippa.cli.gates import GateOptions
-from onnx_lippa.cli.options import METHOD, Arguments, Properties, option, spread
+from onnx_lippa.cli.arguments.gates import GateOptions
+from onnx_lippa.cli.arguments.options import METHOD, Arguments, Properties, option, spread
 from onnx_lippa.cli.property import answer
 from onnx_lippa.cli.run import run_command
 from onnx_lippa.errors import InputError

@@ -17,17 +17,11 @@ from threadpoolctl import threadpool_limits
 
 from onnx_lippa.api.models import bounds_named
 from onnx_lippa.bounds.stability import Stability, measure_stability
-from onnx_lippa.cli.options import (
-    METHOD,
-    RUN,
-    BallInputs,
-    option,
-    spread,
-)
+from onnx_lippa.cli.arguments.options import METHOD, RUN, BallInputs, option, spread
+from onnx_lippa.cli.arguments.values import features_from, preprocess_from, values_from
+from onnx_lippa.cli.output.tables import SHOWN, model_line
+from onnx_lippa.cli.output.terminal import console
 from onnx_lippa.cli.run import print_first
-from onnx_lippa.cli.tables import SHOWN, model_line
-from onnx_lippa.cli.terminal import console
-from onnx_lippa.cli.values import features_from, preprocess_from, values_from
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import load
 from onnx_lippa.runs.files import replace_file

@@ -1,0 +1,1 @@
+"""What a command shows: lines of text, progress and tables."""
