@@ -205,9 +205,14 @@ def load_with(
     """
     if not isinstance(model, Model):
         return load(model, lower=lower, upper=upper, preprocess=preprocess)
-    if preprocess is not None and model.preprocess != Preprocess.of(preprocess):
-        raise InputError("the model is loaded already: give the preprocessing to load")
+    require_preprocess(model, Preprocess.of(preprocess))
     return model
+
+
+def require_preprocess(model: Model, wanted: Preprocess | None) -> None:
+    """Raises InputError if another preprocessing is given for a model that is loaded already."""
+    if wanted is not None and model.preprocess != wanted:
+        raise InputError("the model is loaded already: give the preprocessing to load")
 
 
 def specify(

@@ -5,12 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
-from onnx_lippa.api.options import AttackName, EngineName, ModelOrPath, ProofName, SolverName
+from onnx_lippa.api.options import (
+    AttackName,
+    EngineName,
+    ModelOrPath,
+    ProofName,
+    SolverName,
+    require_preprocess,
+)
 from onnx_lippa.attacks import AttackMethod, Lippa, make_attack
+from onnx_lippa.onnx_io import Model, Preprocess
 from onnx_lippa.proofs import ProofMethod, make_proof
 from onnx_lippa.runs.properties.answering import InterruptedList, answer_list, answer_property
+from onnx_lippa.runs.properties.configuration import describe_answers
 from onnx_lippa.runs.properties.decider import Decider
 from onnx_lippa.runs.properties.finding import Finding, FindingListener, ignore
 from onnx_lippa.runs.properties.instances import InstanceResult, read_instances
@@ -24,6 +34,7 @@ def falsify(
     property: Property | str | Path,
     *,
     timeout: float = math.inf,
+    preprocess: Preprocess | str | None = None,
     method: AttackName | AttackMethod = "lippa",
     restarts: int | None = None,
     gradient_steps: int = 60,
@@ -41,6 +52,8 @@ def falsify(
         model: a model from :func:`load`, or the path of one.
         property: a property, or the path of a VNN-LIB file.
         timeout: seconds for the search.
+        preprocess: what becomes of an input before the model takes it, as in :func:`load`, where
+            ``model`` is a path. The property is about the inputs before it.
         method: ``"lippa"``, ``"lippa+mip"`` or ``"pgd"``.
         restarts: PGD restarts, as in :func:`attack`.
         gradient_steps: gradient steps per PGD run.
@@ -67,7 +80,7 @@ def falsify(
         engine=engine, solver=solver,
     )  # fmt: skip
     decider = Decider(attack, None, Budget(timeout, seed), threads=count_workers(workers))
-    return answer_property(model, property, decider, _path(out), on_event or ignore)
+    return _answer(model, property, decider, preprocess, out, on_event)
 
 
 def verify(
@@ -76,6 +89,7 @@ def verify(
     *,
     timeout: float = 60.0,
     time_limit: float = math.inf,
+    preprocess: Preprocess | str | None = None,
     method: ProofName | ProofMethod = "auto",
     seed: int = 0,
     workers: int | None = None,
@@ -89,6 +103,7 @@ def verify(
         property: a property, or the path of a VNN-LIB file.
         timeout: seconds for everything.
         time_limit: seconds for the proof of one case of the property.
+        preprocess: what becomes of an input before the model takes it, as in :func:`falsify`.
         method: how to prove, as in :func:`certify`.
         seed: same seed, same result (but for limits).
         workers: threads of ONNX Runtime, as in :func:`falsify`.
@@ -107,7 +122,27 @@ def verify(
     """
     threads, budget = count_workers(workers), Budget(timeout, seed)
     decider = Decider(Lippa(), make_proof(method), budget, time_limit, threads=threads)
-    return answer_property(model, property, decider, _path(out), on_event or ignore)
+    return _answer(model, property, decider, preprocess, out, on_event)
+
+
+def _answer(
+    model: ModelOrPath,
+    property: Property | str | Path,
+    decider: Decider,
+    preprocess: Preprocess | str | None,
+    out: str | Path | None,
+    on_event: FindingListener | None,
+) -> Finding:
+    wanted = Preprocess.of(preprocess)
+    if isinstance(model, Model):
+        require_preprocess(model, wanted)
+        decider = decider.of_model(model)
+    else:
+        decider = replace(decider, preprocess=wanted)
+    path = model.file.path if isinstance(model, Model) else model
+    files = {} if isinstance(property, Property) else {"model": path, "property": property}
+    described = describe_answers(decider, decider.threads, files)
+    return answer_property(model, property, decider, _path(out), on_event or ignore, described)[0]
 
 
 def answer_instances(
@@ -116,6 +151,7 @@ def answer_instances(
     attack: AttackName | AttackMethod = "lippa",
     proof: ProofName | ProofMethod | None = "auto",
     timeout: float = math.inf,
+    preprocess: Preprocess | str | None = None,
     seed: int = 0,
     workers: int | None = None,
     out: str | Path | None = None,
@@ -131,6 +167,8 @@ def answer_instances(
         proof: how to prove that there is none, as ``method`` of :func:`certify`; None leaves proofs
             out, as ``onnx-lippa attack --instances`` does.
         timeout: seconds for an instance, where its line does not give less.
+        preprocess: what becomes of an input before a model takes it, as in :func:`falsify`; it is
+            the same for all models.
         seed: same seed, same answers (but for timeouts).
         workers: worker processes, by default one for each core.
         out: folder that the answers are written to, and resumed from.
@@ -145,9 +183,14 @@ def answer_instances(
         InterruptedList: a KeyboardInterrupt, with the answers so far.
     """
     listing, search = Path(path), make_attack(attack)
-    decider = Decider(search, None if proof is None else make_proof(proof), Budget(timeout, seed))
+    decider = Decider(
+        search, None if proof is None else make_proof(proof), Budget(timeout, seed),
+        preprocess=Preprocess.of(preprocess),
+    )  # fmt: skip
+    count = count_workers(workers)
+    described = describe_answers(decider, count, {"instances": listing})
     found = answer_list(
-        read_instances(listing), listing.parent, decider, count_workers(workers), _path(out)
+        read_instances(listing), listing.parent, decider, count, _path(out), described
     )
     known: list[InstanceResult] = []
     try:

@@ -23,7 +23,9 @@ from rich.progress import (
 )
 
 from onnx_lippa.attacks import AttackMethod
+from onnx_lippa.cli.arguments.config import effective
 from onnx_lippa.cli.arguments.options import Arguments, Properties
+from onnx_lippa.cli.arguments.values import preprocess_from
 from onnx_lippa.cli.output.terminal import console, echo
 from onnx_lippa.errors import InputError
 from onnx_lippa.proofs import ProofMethod
@@ -65,7 +67,7 @@ def answer(
     workers, out = count_workers(arguments.workers), arguments.out
     decider = Decider(
         attack, proof, Budget(timeout, arguments.seed), output=arguments.output, threads=workers,
-        limits=arguments.limits,
+        limits=arguments.limits, preprocess=preprocess_from(arguments.preprocess),
     )  # fmt: skip
     if properties.instances is not None:
         listed = replace(decider, threads=1)  # a process for each core
@@ -73,9 +75,10 @@ def answer(
     elif arguments.model is not None and properties.property_ is not None:
         started, progress = time.monotonic(), _PropertyProgress(arguments.quiet)
         with progress:
-            found = answer_property(
-                arguments.model, properties.property_, decider, out, progress.hear
-            )
+            found, _ = answer_property(
+                arguments.model, properties.property_, decider, out, progress.hear,
+                effective(arguments.model, None),
+            )  # fmt: skip
         seconds = time.monotonic() - started
         if arguments.as_json:
             typer.echo(json.dumps(_as_json(found, seconds), indent=2))
@@ -144,7 +147,8 @@ def _answer_list(path: Path, decider: Decider, workers: int, arguments: Argument
     instances, out = read_instances(path), arguments.out
     quiet = arguments.quiet or arguments.as_json
     total = len(instances)
-    found = answer_list(instances, path.parent, decider, workers, out)
+    options = effective(None, None)
+    found = answer_list(instances, path.parent, decider, workers, out, options)
     known: list[InstanceResult] = []
     failed = False
     try:

@@ -31,7 +31,7 @@ from onnx_lippa.version import __version__
 CONFIG: Final = "config.toml"
 OptionValue: TypeAlias = str | int | float | bool | list[int] | list[float] | list[str]
 
-_Options: TypeAlias = dict[str, OptionValue | None]
+Options: TypeAlias = dict[str, OptionValue | None]
 _HEADING: Final = "The effective configuration of this run"
 _METHOD_OPTIONS: Final = ("restarts", "gradient_steps", "lp_steps", "engine", "solver")
 """Fields of methods that are options of their commands."""
@@ -107,7 +107,7 @@ def describe_run(
         workers: where the work is done.
         preprocess: the preprocessing in front of the model.
     """
-    command, chosen, value = _name(method)
+    command, chosen, value = name_method(method)
     features, data = specification.features, inputs.path
     reading = DEFAULT_OPTIONS if data is None else inputs.reading
     column = reading.groups if isinstance(reading.groups, str) else None
@@ -135,7 +135,7 @@ def describe_run(
         "categorical": list(reading.categorical) or None,
         "classes": list(reading.classes or ()) or None,
         "resize": reading.resize or None,
-        "preprocess": None if preprocess is None else _text_of(preprocess),
+        "preprocess": None if preprocess is None else text_of(preprocess),
         "seed": budget.seed,
         "workers": workers.count if workers.cluster is None else None,
         "cluster": workers.cluster,
@@ -148,11 +148,11 @@ def describe_run(
     return Configuration(command, {k: v for k, v in options.items() if v is not None}, notes)
 
 
-def _name(method: Method) -> tuple[str, _Options, Method | None]:
+def name_method(method: Method) -> tuple[str, Options, Method | None]:
     """Command and options of a method, and the method itself if these do not say all of it."""
     if isinstance(method, Audit):
-        limited: _Options = {} if method.budget == float("inf") else {"budget": method.budget}
-        options: _Options = {"method": method.attack.name, **limited}
+        limited: Options = {} if method.budget == float("inf") else {"budget": method.budget}
+        options: Options = {"method": method.attack.name, **limited}
         is_said = method == Audit(type(method.attack)(), budget=method.budget)
         return "audit", options, None if is_said else method
     if isinstance(method, Distance):
@@ -169,7 +169,7 @@ def _name(method: Method) -> tuple[str, _Options, Method | None]:
     return command, options, None if is_said else method
 
 
-def _text_of(preprocess: Preprocess) -> str:
+def text_of(preprocess: Preprocess) -> str:
     """A preprocessing as the option takes it."""
     parts = []
     for one in fields(preprocess):

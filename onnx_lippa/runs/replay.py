@@ -20,6 +20,7 @@ from onnx_lippa.runs.properties.folder import (
     ANSWERS,
     COUNTEREXAMPLES,
     RESULTS,
+    ListFile,
     match_answers,
     name_counterexamples,
     read_answers,
@@ -146,7 +147,7 @@ def _replay_list(folder: Path, limits: LoadLimits | None = None) -> Replayed:
     for place, result in sorted(answers.items()):
         if result.answer == Answer.SAT.value:
             _check_file(folder / COUNTEREXAMPLES / names[place], result)
-            _check_answer(result, listing.base.candidates(folder), limits)
+            _check_answer(result, folder, listing, limits)
             found += 1
         elif result.counterexample:
             raise FalseClaimError(f"{_named(result)}: it is {result.answer}, with a counterexample")
@@ -201,9 +202,11 @@ def _check_file(path: Path, result: InstanceResult) -> None:
         )
 
 
-def _check_answer(result: InstanceResult, bases: Sequence[Path], limits: LoadLimits | None) -> None:
+def _check_answer(
+    result: InstanceResult, folder: Path, listing: ListFile, limits: LoadLimits | None
+) -> None:
     """Replays a counterexample, alone and in a batch, and evaluates the property exactly."""
-    property, model = _read(result, bases, limits)
+    property, model = _read(result, folder, listing, limits)
     x, y = parse_counterexample(result.counterexample)
     if x is None or y is None or (x.size, y.size) != (property.inputs, property.outputs):
         raise FalseClaimError(f"{_named(result)}: its counterexample does not state each number")
@@ -229,16 +232,19 @@ def _holds(property: Property, model: Model, x: Floats, y: Floats) -> bool:
 
 
 def _read(
-    result: InstanceResult, bases: Sequence[Path], limits: LoadLimits | None
+    result: InstanceResult, folder: Path, listing: ListFile, limits: LoadLimits | None
 ) -> tuple[Property, Model]:
     """The property and the model of an answer, identified by their digests."""
     instance, first = result.instance, None
-    for base in bases:
+    for base in listing.base.candidates(folder):
         spec, path = base / instance.vnnlib, base / instance.onnx
         try:
             if vnnlib.digest(spec) != result.property_sha256:
                 raise InputError(f"{spec} is not the property of the list (its SHA-256 differs)")
-            model = load(path, check=False, limits=limits)
+            model = load(
+                path, output=listing.output, check=False, limits=limits,
+                preprocess=listing.preprocess,
+            )  # fmt: skip
             if model.file.sha256 != result.model_sha256:
                 raise InputError(f"{path} is not the model of the list (its SHA-256 differs)")
             return Property.from_vnnlib(spec), model

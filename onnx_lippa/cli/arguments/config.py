@@ -30,7 +30,15 @@ from onnx_lippa.text import listed
 CONFIGURED: Final = ("attack", "certify", "audit", "distance")
 """The commands that take a configuration."""
 _NOT_IN_FILES: Final = ("config", "help")
-_NOT_IN_RUNS: Final = (*_NOT_IN_FILES, "out", "quiet", "json", "log-json", "format")
+_NOT_IN_RUNS: Final = (
+    *_NOT_IN_FILES,
+    "out",
+    "quiet",
+    "json",
+    "log-json",
+    "format",
+    "counterexample",
+)
 """Options that change nothing about a run, or are another's in the next one."""
 _AMOUNTS: Final = ("eps", "scale", "lower", "upper", "grid")
 """Options of text that may be a number in a file, a list of numbers, or a table by feature."""
@@ -274,11 +282,11 @@ def remember(command: str, given: Mapping[str, object]) -> None:
     _GIVEN.set((command, dict(given)))
 
 
-def effective(model: Path, data: Path | None) -> Configuration:
+def effective(model: Path | None, data: Path | None) -> Configuration:
     """The options of the command that runs, as they were read.
 
     Args:
-        model: the model.
+        model: the model; None for a list of instances.
         data: the file of the inputs; None if they are in none.
     """
     command, given = _GIVEN.get()
@@ -288,7 +296,7 @@ def effective(model: Path, data: Path | None) -> Configuration:
         if value is None or value == () or name in _NOT_IN_RUNS:
             continue
         options[name] = _plain(one, value)
-    if "model" in options and data is not None:
+    if model is not None and data is not None:
         files = {"model": str(model.resolve()), "data": str(data.resolve())}
         options = files | {name: one for name, one in options.items() if name not in files}
     return Configuration(command, options)

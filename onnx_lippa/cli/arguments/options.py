@@ -330,9 +330,8 @@ class Properties:
             raise InputError("--property needs a MODEL: give the path of an ONNX file")
 
 
-_WITH_INSTANCES: Final = frozenset(
-    {"load_memory", "load_time", "seed", "quiet", "workers", "out", "as_json", "config"}
-)
+_LOADING: Final = frozenset({"load_memory", "load_time", "preprocess"})
+_WITH_INSTANCES: Final = _LOADING | {"seed", "quiet", "workers", "out", "as_json", "config"}
 _WITH_PROPERTY: Final = _WITH_INSTANCES | {"model", "output"}
 """Fields of the common arguments that have a meaning for lists of instances, and for a property."""
 

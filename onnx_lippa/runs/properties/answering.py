@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 from onnx_lippa.ending import Ending, Reason
 from onnx_lippa.errors import InputError, LippaError, unexpected
 from onnx_lippa.onnx_io import Model
+from onnx_lippa.runs.configuration import Configuration
 from onnx_lippa.runs.identity import FileLocation
 from onnx_lippa.runs.processes import Died, Replied, WorkerPool
 from onnx_lippa.runs.properties.decider import ANSWERING, Decider, Step
@@ -28,6 +30,7 @@ from onnx_lippa.runs.properties.finding import (
 from onnx_lippa.runs.properties.folder import ListFile, ListFolder
 from onnx_lippa.runs.properties.instances import Instance, InstanceResult
 from onnx_lippa.runs.rounds import kill_after
+from onnx_lippa.runs.summary import versions
 from onnx_lippa.spec import Property
 from onnx_lippa.version import __version__
 from onnx_lippa.witness import Effort, FoundBy
@@ -51,8 +54,9 @@ def answer_property(
     decider: Decider,
     out: Path | None = None,
     tell: FindingListener = ignore,
-) -> Finding:
-    """The answer to one property, in this process.
+    configuration: Configuration | None = None,
+) -> tuple[Finding, InstanceResult]:
+    """The answer to one property, in this process, and the same as the result of an instance.
 
     Args:
         network: the model, or its path.
@@ -60,6 +64,7 @@ def answer_property(
         decider: how it is decided.
         out: folder of a list with this one instance, new or to be resumed; None keeps nothing.
         tell: is told what is known after each part of the work, and the answer at the end.
+        configuration: the options, for ``config.toml`` in the folder; None writes none.
 
     Raises:
         InputError: the property cannot be read, does not fit the model, or has no file that a
@@ -77,11 +82,13 @@ def answer_property(
 
     try:
         if out is None:
-            found, _ = _run(decider.decide(network, property, note))
+            instance, started = _instance_of(network, property, decider), time.monotonic()
+            found, step = _run(decider.decide(network, property, note))
+            result = _result(instance, found, time.monotonic() - started, step)
         else:
-            found = _answer_kept(network, property, decider, out, note)
+            found, result = _answer_kept(network, property, decider, out, note, configuration)
         note(found)
-        return found
+        return found, result
     except KeyboardInterrupt as interrupt:
         raise InterruptedSearch(known) from interrupt
 
@@ -103,23 +110,29 @@ def _answer_kept(
     decider: Decider,
     out: Path,
     tell: FindingListener,
-) -> Finding:
+    configuration: Configuration | None,
+) -> tuple[Finding, InstanceResult]:
     """The answer to one property that its folder has, or gets."""
     if isinstance(property, Property):
         raise InputError("out needs a property that a replay can read: give the path of its file")
-    if isinstance(network, Model) and network.preprocess is not None:
-        raise InputError(
-            "a folder of answers names the model's file alone: give no preprocessing, or no out"
-        )
-    path = network.file.path if isinstance(network, Model) else network
-    instance = Instance(str(path), str(property), decider.budget.time_limit)
+    if isinstance(network, Model):
+        decider = decider.of_model(network)
+    instance = _instance_of(network, property, decider)
     base, started = Path.cwd(), time.monotonic()
-    with closing(_open_folder(out, [instance], base, decider)) as folder:
+    with closing(_open_folder(out, [instance], base, decider, configuration)) as folder:
         for result in folder.known:
-            return _recall(result)
+            return _recall(result), result
         found, step = _run(decider.decide(network, property, tell))
-        folder.add(_result(instance, found, time.monotonic() - started, step))
-    return found
+        result = folder.add(_result(instance, found, time.monotonic() - started, step))
+    return found, result
+
+
+def _instance_of(
+    network: Model | str | Path, property: Property | str | Path, decider: Decider
+) -> Instance:
+    path = network.file.path if isinstance(network, Model) else network
+    spec = property.source if isinstance(property, Property) else property
+    return Instance(str(path), str(spec), decider.budget.time_limit)
 
 
 def _recall(result: InstanceResult) -> Finding:
@@ -130,18 +143,33 @@ def _recall(result: InstanceResult) -> Finding:
     return Finding(
         Answer(result.answer), x, outputs,
         found_by=FoundBy(result.found_by),
-        effort=Effort(lp_steps=result.lp_steps, seconds=result.seconds),
+        effort=Effort(
+            gradients=result.gradients, lp_steps=result.lp_steps, lps=result.lps,
+            mips=result.mips, nodes=result.nodes, seconds=result.seconds,
+        ),
+        best_margin=math.inf if result.best_margin is None else result.best_margin,
+        bound=-math.inf if result.bound is None else result.bound,
+        cases=result.cases,
+        proven_cases=result.proven_cases,
         reason=Reason(Ending.UNRECORDED, result.note) if result.note else None,
     )  # fmt: skip
 
 
 def _result(instance: Instance, found: Finding, seconds: float, step: Step) -> InstanceResult:
     """An answer as the result of its instance."""
+    effort = found.effort
     return InstanceResult(
         instance, found.answer.value, seconds, step.load_seconds, found.found_by.value,
-        found.effort.lp_steps, found.note or str(found.reason or ""), step.model_sha256,
+        effort.lp_steps, found.note or str(found.reason or ""), step.model_sha256,
         step.property_sha256, counterexample_text(found) if found.answer is Answer.SAT else "",
+        gradients=effort.gradients, lps=effort.lps, mips=effort.mips, nodes=effort.nodes,
+        cases=found.cases, proven_cases=found.proven_cases,
+        best_margin=_finite(found.best_margin), bound=_finite(found.bound),
     )  # fmt: skip
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
 
 
 def _failure(
@@ -153,10 +181,28 @@ def _failure(
 
 
 def _open_folder(
-    out: Path, instances: Sequence[Instance], base: Path, decider: Decider
+    out: Path,
+    instances: Sequence[Instance],
+    base: Path,
+    decider: Decider,
+    configuration: Configuration | None,
 ) -> ListFolder:
-    place = FileLocation.seen_from(out, base)
-    return ListFolder(out, ListFile(tuple(instances), decider.options, __version__, place), base)
+    listing = describe_list(instances, decider, FileLocation.seen_from(out, base))
+    return ListFolder(out, listing, base, configuration)
+
+
+def describe_list(instances: Sequence[Instance], decider: Decider, base: FileLocation) -> ListFile:
+    """What identifies the answers to a list.
+
+    Args:
+        instances: the instances.
+        decider: how they are decided.
+        base: the folder that their paths are relative to.
+    """
+    return ListFile(
+        tuple(instances), decider.options, __version__, base, decider.output, decider.preprocess,
+        decider.case_limit, versions(),
+    )  # fmt: skip
 
 
 class InterruptedList(KeyboardInterrupt):
@@ -177,6 +223,7 @@ def answer_list(
     decider: Decider,
     workers: int,
     out: Path | None,
+    configuration: Configuration | None = None,
 ) -> Generator[InstanceResult, None, None]:
     """The answers to a list of instances, those in its folder first.
 
@@ -186,6 +233,7 @@ def answer_list(
         decider: how they are decided, each within the decider's time limit too.
         workers: worker processes.
         out: the folder of the answers, new or to be resumed; None keeps nothing.
+        configuration: the options, for ``config.toml`` in the folder; None writes none.
 
     Raises:
         InputError: the folder cannot be used, or cannot be written any more.
@@ -196,7 +244,7 @@ def answer_list(
     if out is None:
         yield from _answer(instances, base, decider, workers)
         return
-    with closing(_open_folder(out, instances, base, decider)) as folder:
+    with closing(_open_folder(out, instances, base, decider, configuration)) as folder:
         yield from list(folder.known)
         for result in _answer(folder.left, base, decider, workers):
             listed = result

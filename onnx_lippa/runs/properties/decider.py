@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Generator
@@ -13,7 +14,7 @@ from onnx_lippa.attacks import AttackMethod
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import Ending, Reason
 from onnx_lippa.errors import ModelError
-from onnx_lippa.onnx_io import LoadLimits, Model
+from onnx_lippa.onnx_io import LoadLimits, Model, Preprocess
 from onnx_lippa.proofs import ProofMethod
 from onnx_lippa.runs.identity import describe_options
 from onnx_lippa.runs.properties.falsify import falsify, load_for
@@ -55,6 +56,8 @@ class Decider:
         output: output of the model to use, as in :func:`onnx_lippa.load`.
         threads: threads of ONNX Runtime.
         limits: memory and time for loading a model; None loads it without a trial.
+        preprocess: what becomes of the inputs, which the property is about, before a model takes
+            them; None for nothing.
     """
 
     attack: AttackMethod
@@ -64,12 +67,25 @@ class Decider:
     output: str | None = None
     threads: int = 1
     limits: LoadLimits | None = None
+    preprocess: Preprocess | None = None
 
     @property
     def options(self) -> str:
         """What an answer depends on besides files and time limits, as text."""
         proof = [] if self.proof is None else [self.proof]
-        return describe_options(self.attack, *proof, Budget(seed=self.budget.seed))
+        text = describe_options(self.attack, *proof, Budget(seed=self.budget.seed))
+        if self.output is not None:
+            text += f"; output: {self.output}"
+        if self.preprocess is not None:
+            text += f"; preprocess: {json.dumps(self.preprocess.as_json())}"
+        return text
+
+    def of_model(self, model: Model) -> Decider:
+        """The same decider with the output and preprocessing of a model that is loaded."""
+        outputs = [one.name for one in model.file.proto.graph.output]
+        name = model.interface.output_name
+        output = None if outputs == [name] else name
+        return replace(self, output=output, preprocess=model.preprocess)
 
     def decide(
         self,
@@ -126,4 +142,7 @@ class Decider:
         limits = self.limits
         if limits is not None:
             limits = replace(limits, seconds=min(limits.seconds, left))
-        return load_for(property, network, output=self.output, threads=self.threads, limits=limits)
+        return load_for(
+            property, network, output=self.output, threads=self.threads, limits=limits,
+            preprocess=self.preprocess,
+        )  # fmt: skip

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from onnx_lippa.attacks import AttackMethod, sample_boxes
 from onnx_lippa.errors import InputError
 from onnx_lippa.ir.network import OutputActivation
-from onnx_lippa.onnx_io import LoadLimits, Model, load
+from onnx_lippa.onnx_io import LoadLimits, Model, Preprocess, load
 from onnx_lippa.runs.properties.finding import Answer, Finding, FindingListener, ignore
 from onnx_lippa.spec import (
     SEARCH_DISTANCES,
@@ -273,6 +273,7 @@ def load_for(
     output: str | None = None,
     threads: int = 1,
     limits: LoadLimits | None = None,
+    preprocess: Preprocess | None = None,
 ) -> Model:
     """Loads a model for a property, and checks the import on inputs of the property.
 
@@ -282,12 +283,15 @@ def load_for(
         output: as in :func:`onnx_lippa.load`.
         threads: threads of ONNX Runtime.
         limits: limits of loading the model.
+        preprocess: what becomes of the inputs before the model takes them.
 
     Raises:
         InputError: the property does not fit the model.
         ModelError: as :func:`onnx_lippa.load` raises it.
     """
-    model = load(path, output=output, threads=threads, check=False, limits=limits)
+    model = load(
+        path, output=output, threads=threads, check=False, limits=limits, preprocess=preprocess
+    )
     check_fits(model, property)
     if not property.cases:
         model.check(InputSpecification.build(property.inputs, lower=-np.inf, upper=np.inf))

@@ -11,13 +11,14 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, final
 
 from onnx_lippa.errors import DamagedFolderError, InputError, LippaError
-from onnx_lippa.onnx_io import read_model
+from onnx_lippa.onnx_io import Preprocess, read_model
+from onnx_lippa.runs.configuration import CONFIG, Configuration, is_written_by_us
 from onnx_lippa.runs.files import (
     CHECK,
     FolderLock,
@@ -52,12 +53,20 @@ class ListFile:
         options: methods and seed, as text.
         version: version of the program.
         base: the folder that the paths of the list are relative to.
+        output: output of the models that is used; None for their own.
+        preprocess: what becomes of inputs before the models take them; None for nothing.
+        case_limit: seconds for the proof of one case.
+        versions: versions of the packages that the answers depend on; empty in old folders.
     """
 
     instances: tuple[Instance, ...]
     options: str
     version: str
     base: FileLocation
+    output: str | None = None
+    preprocess: Preprocess | None = None
+    case_limit: float = math.inf
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     def content(self) -> bytes:
         """The bytes of the file."""
@@ -69,18 +78,27 @@ class ListFile:
         return json.dumps(values, indent=1).encode()
 
     def _claims(self) -> dict[str, Any]:
-        return {
+        claims: dict[str, Any] = {
             "instances": [list(one.as_json().values()) for one in self.instances],
             "options": self.options,
             "version": self.version,
         }
+        if self.output is not None:
+            claims["output"] = self.output
+        if self.preprocess is not None:
+            claims["preprocess"] = self.preprocess.as_json()
+        if self.case_limit < math.inf:
+            claims["case_limit"] = self.case_limit
+        if self.versions:
+            claims["versions"] = dict(self.versions)
+        return claims
 
     @classmethod
     def parse(cls, content: bytes) -> ListFile:
         """Parses the content of a file.
 
         Raises:
-            ValueError, TypeError, KeyError: it is no list, or was changed.
+            ValueError, TypeError, KeyError, InputError: it is no list, or was changed.
         """
         values = json.loads(content)
         instances = tuple(
@@ -88,7 +106,14 @@ class ListFile:
             for onnx, spec, timeout in values["instances"]
         )
         base = FileLocation(str(values["base"]), str(values["base_beside"]))
-        read = cls(instances, str(values["options"]), str(values["version"]), base)
+        stated = values.get("preprocess")
+        read = cls(
+            instances, str(values["options"]), str(values["version"]), base,
+            output=values.get("output"),
+            preprocess=None if stated is None else Preprocess.parse(stated),
+            case_limit=_timeout(values.get("case_limit")),
+            versions={str(k): str(v) for k, v in values.get("versions", {}).items()},
+        )  # fmt: skip
         if values[CHECK] != checksum(read._claims()):
             raise ValueError("its checksum is another")
         return read
@@ -124,7 +149,8 @@ class Answered:
         timeout = _timeout(values["timeout"])
         instance = Instance(values["onnx"], values["vnnlib"], timeout)
         names = [one.name for one in fields(InstanceResult) if one.name != "instance"]
-        result = InstanceResult(instance, **{name: values[name] for name in names})
+        known = {name: values[name] for name in names if name in values}  # old lines have fewer
+        result = InstanceResult(instance, **known)
         return cls(result, values["options"], values["version"])
 
 
@@ -140,13 +166,20 @@ class ListFolder:
         path: the folder.
         listing: the list.
         folder: the folder that the paths of the list are relative to.
+        configuration: the options, for its ``config.toml``; None writes none.
 
     Raises:
         InputError: the folder cannot be written, is in use, or holds other results.
         DamagedFolderError: its files are damaged.
     """
 
-    def __init__(self, path: Path, listing: ListFile, folder: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        listing: ListFile,
+        folder: Path,
+        configuration: Configuration | None = None,
+    ) -> None:
         self.path, self._listing, self._base = path, listing, folder
         self._names = name_counterexamples(listing.instances)
         self._left: list[int] = []
@@ -156,7 +189,13 @@ class ListFolder:
         self._lock = FolderLock(path)
         try:
             self._resume()
+            if not is_written_by_us(path / CONFIG):
+                raise InputError(
+                    f"{path} holds a {CONFIG} that is not of this list: give another --out"
+                )
             replace_file(path / LIST, listing.content())
+            if configuration is not None:
+                replace_file(path / CONFIG, configuration.content())
             self._lines = LineFile(path / ANSWERS)
             self._list()
         except BaseException:

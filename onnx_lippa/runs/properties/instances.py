@@ -55,6 +55,14 @@ class InstanceResult:
         model_sha256: digest of the model that was loaded; empty where none was.
         property_sha256: digest of the property's text; empty where it could not be read.
         counterexample: the counterexample in the format of VNN-COMP, or empty.
+        gradients: number of gradients.
+        lps: number of linear programs of proofs.
+        mips: number of mixed-integer programs.
+        nodes: number of nodes of branch and bound.
+        cases: number of cases of the property; 0 where it was not read.
+        proven_cases: number of cases that no input meets, as is proven.
+        best_margin: the least margin met by any point; None without one.
+        bound: proven lower bound of the margin over all cases; None without a finite one.
     """
 
     instance: Instance
@@ -67,6 +75,14 @@ class InstanceResult:
     model_sha256: str = ""
     property_sha256: str = ""
     counterexample: str = ""
+    gradients: int = 0
+    lps: int = 0
+    mips: int = 0
+    nodes: int = 0
+    cases: int = 0
+    proven_cases: int = 0
+    best_margin: float | None = None
+    bound: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The result as plain JSON values, those of the instance among them."""
