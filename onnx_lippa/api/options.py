@@ -75,7 +75,7 @@ class AttackOptions(RunOptions, total=False):
     seed: int
     method: AttackName | AttackMethod
     restarts: int | None
-    gradient_steps: int
+    gradient_steps: int | None
     lp_steps: int | None
     engine: EngineName
     solver: SolverName | None

@@ -37,7 +37,7 @@ def falsify(
     preprocess: Preprocess | str | None = None,
     method: AttackName | AttackMethod = "lippa",
     restarts: int | None = None,
-    gradient_steps: int = 60,
+    gradient_steps: int | None = None,
     lp_steps: int | None = None,
     engine: EngineName = "auto",
     solver: SolverName | None = None,
@@ -56,7 +56,7 @@ def falsify(
             ``model`` is a path. The property is about the inputs before it.
         method: ``"lippa"``, ``"lippa+mip"`` or ``"pgd"``.
         restarts: PGD restarts, as in :func:`attack`.
-        gradient_steps: gradient steps per PGD run.
+        gradient_steps: gradient steps per run; None is the method's own number (lippa and pgd: 60).
         lp_steps: LPSteps of Algorithm 1, as in :func:`attack`.
         engine: LP engine: ``"auto"``, ``"rows"`` or ``"stacked"``.
         solver: as in :func:`attack`.

@@ -72,7 +72,7 @@ def attack(
     preprocess: Preprocess | str | None = None,
     method: AttackName | AttackMethod = "lippa",
     restarts: int | None = None,
-    gradient_steps: int = 60,
+    gradient_steps: int | None = None,
     lp_steps: int | None = None,
     engine: EngineName = "auto",
     solver: SolverName | None = None,
@@ -123,7 +123,7 @@ def attack(
             holds its options. Options that the method does not have are refused.
         restarts: PGD restarts per input, all used unless the input breaks; None is 8, fewer on
             inputs far from the decision boundary.
-        gradient_steps: gradient steps per PGD run.
+        gradient_steps: gradient steps per run; None is the method's own number (lippa and pgd: 60).
         lp_steps: LPSteps of Algorithm 1 per input, all used unless the input breaks; None is 8,
             more on small networks, none on inputs far from the decision boundary.
         engine: formulation of the linear programs: ``"auto"``, ``"rows"`` or ``"stacked"``.

@@ -1,12 +1,15 @@
-"""Attacks: values whose schedules of stages report to the state of each input.
+"""Attacks: values that hold their options, one file each, and the table of their names.
 
-A stage offers candidates; the state of the input checks them and decides. Methods are in
-:mod:`onnx_lippa.attacks.methods`, and :mod:`onnx_lippa.attacks.schedule` orders their stages.
+The schedule of an attack is made of stages (:mod:`onnx_lippa.attacks.stages`). A stage offers
+candidates; the state of the input checks them and decides.
 """
 
-from onnx_lippa.attacks.base import AttackMethod, LpMethod
-from onnx_lippa.attacks.methods import ATTACK_METHODS, Lippa, LippaMip, Pgd, make_attack
-from onnx_lippa.attacks.random_search import BoxSample, sample_boxes
+from onnx_lippa.attacks.base import AttackMethod
+from onnx_lippa.attacks.lippa import Lippa, LippaMip
+from onnx_lippa.attacks.pgd import Pgd
+from onnx_lippa.attacks.restarted import LpAttack, RestartedAttack
+from onnx_lippa.attacks.stages.random_search import BoxSample, sample_boxes
+from onnx_lippa.attacks.table import ATTACK_METHODS, make_attack, write_settings
 
 __all__ = [
     "ATTACK_METHODS",
@@ -14,8 +17,10 @@ __all__ = [
     "BoxSample",
     "Lippa",
     "LippaMip",
-    "LpMethod",
+    "LpAttack",
     "Pgd",
+    "RestartedAttack",
     "make_attack",
     "sample_boxes",
+    "write_settings",
 ]

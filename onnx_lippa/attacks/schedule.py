@@ -6,14 +6,19 @@ import math
 from itertools import zip_longest
 from typing import Final
 
-from onnx_lippa.attacks.base import AttackMethod
-from onnx_lippa.attacks.grid import GridEnumeration, GridSearch
-from onnx_lippa.attacks.lippa import Algorithm1, LpStepsAtEnds, RegionLocalSearch
-from onnx_lippa.attacks.minimal import LpRefinement, NearestRegions, RadiusBracketing, Shrinking
-from onnx_lippa.attacks.neighbourhood import LargeNeighbourhoodSearch
-from onnx_lippa.attacks.random_search import MOST_FEATURES, RandomSearch
-from onnx_lippa.attacks.restarts import PgdRound, Start
-from onnx_lippa.attacks.state import AttackStage, Stream
+from onnx_lippa.attacks.restarted import RestartedAttack
+from onnx_lippa.attacks.stages.grid import GridEnumeration, GridSearch
+from onnx_lippa.attacks.stages.minimal import (
+    LpRefinement,
+    NearestRegions,
+    RadiusBracketing,
+    Shrinking,
+)
+from onnx_lippa.attacks.stages.neighbourhood import LargeNeighbourhoodSearch
+from onnx_lippa.attacks.stages.random_search import MOST_FEATURES, RandomSearch
+from onnx_lippa.attacks.stages.region_steps import Algorithm1, LpStepsAtEnds, RegionLocalSearch
+from onnx_lippa.attacks.stages.restarts import PgdRound, Start
+from onnx_lippa.attacks.stages.state import AttackStage, Stream
 from onnx_lippa.spec import Problem
 
 _SCAN_STEPS: Final = 20
@@ -53,7 +58,7 @@ _ALL_ON_GRID: Final = 1 << 20
 
 
 def make_schedule(
-    method: AttackMethod, problem: Problem, is_cheap: bool
+    method: RestartedAttack, problem: Problem, is_cheap: bool
 ) -> tuple[AttackStage, ...]:
     """The stages of :meth:`AttackMethod.schedule`."""
     if problem.claim is not None:
@@ -80,7 +85,7 @@ def _round_of(stage: AttackStage | None) -> int:
     return stage.round if isinstance(stage, PgdRound) else -1
 
 
-def _within(method: AttackMethod, cheap: bool) -> tuple[AttackStage, ...]:
+def _within(method: RestartedAttack, cheap: bool) -> tuple[AttackStage, ...]:
     """Any adversarial example within eps: random search, PGD, and LPSteps at its ends.
 
     Relative margins save work only where no number of restarts or LPSteps was given.
@@ -109,13 +114,13 @@ def _within(method: AttackMethod, cheap: bool) -> tuple[AttackStage, ...]:
     return tuple(stages)
 
 
-def _neighbourhood(method: AttackMethod, near: float) -> list[AttackStage]:
+def _neighbourhood(method: RestartedAttack, near: float) -> list[AttackStage]:
     """Large neighbourhood search of inputs whose relative margin is below a number."""
     size = method.free_neurons
     return [LargeNeighbourhoodSearch(size, max_relative_margin=near)] if size else []
 
 
-def _for_property(method: AttackMethod) -> tuple[AttackStage, ...]:
+def _for_property(method: RestartedAttack) -> tuple[AttackStage, ...]:
     """Any input of a box that meets a property.
 
     There is one input to attack, so a batch is filled with PGD runs from many starts. Where few
@@ -147,7 +152,7 @@ def _for_property(method: AttackMethod) -> tuple[AttackStage, ...]:
     return tuple(stages)
 
 
-def _nearest(method: AttackMethod, cheap: bool, on_grid: bool) -> tuple[AttackStage, ...]:
+def _nearest(method: RestartedAttack, cheap: bool, on_grid: bool) -> tuple[AttackStage, ...]:
     """The nearest adversarial example: bracket its distance, then PGD and LPSteps in turn."""
     lps = method.lps if method.lps and method.lps.region_steps else None
     near, steps = math.inf if cheap else _NEAR, method.gradient_steps

@@ -107,7 +107,7 @@ class _Run:
 
     def run(self) -> Iterator[InputEvent]:
         attack, limit = self._audit.attack, self._budget.time_limit
-        quick = Pgd(restarts=0, gradient_steps=attack.gradient_steps)
+        quick = Pgd(restarts=0, gradient_steps=attack.scan_steps)
         yield from self._stage(Stage.GRADIENTS, quick, math.inf, _ATTACK_SHARE)
         yield from self._stage(Stage.BOUNDS, LinearBounds(), limit, _ATTACK_SHARE)
         yield from self._stage(Stage.LIPPA, attack, math.inf, _ATTACK_SHARE)

@@ -6,6 +6,7 @@ no part of the identity of a run: replays and resumed runs do not read it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Final, TypeAlias, final
 
 import tomli_w
 
-from onnx_lippa.attacks import AttackMethod
+from onnx_lippa.attacks import AttackMethod, make_attack, write_settings
 from onnx_lippa.data.options import DEFAULT_OPTIONS
 from onnx_lippa.method import Method
 from onnx_lippa.onnx_io import Preprocess
@@ -151,22 +152,26 @@ def describe_run(
 def name_method(method: Method) -> tuple[str, Options, Method | None]:
     """Command and options of a method, and the method itself if these do not say all of it."""
     if isinstance(method, Audit):
-        limited: Options = {} if method.budget == float("inf") else {"budget": method.budget}
+        limited: Options = {} if method.budget == math.inf else {"budget": method.budget}
         options: Options = {"method": method.attack.name, **limited}
         is_said = method == Audit(type(method.attack)(), budget=method.budget)
         return "audit", options, None if is_said else method
     if isinstance(method, Distance):
         is_said = method == Distance(solver=method.solver)
         return "distance", {"solver": method.solver}, None if is_said else method
-    command = "attack" if isinstance(method, AttackMethod) else "certify"
     known: dict[str, Any] = {
         one.name: getattr(method, one.name)
         for one in fields(method)  # type: ignore[arg-type] # methods are dataclasses
         if one.name in _METHOD_OPTIONS
     }
-    is_said = isinstance(method, AttackMethod | ProofMethod) and method == type(method)(**known)
     options = {"method": method.name} | {k.replace("_", "-"): v for k, v in known.items()}
-    return command, options, None if is_said else method
+    if not isinstance(method, AttackMethod):
+        is_said = isinstance(method, ProofMethod) and method == type(method)(**known)
+        return "certify", options, None if is_said else method
+    settings = [one for one in write_settings(method) if one.partition("=")[0] not in known]
+    is_said = method == make_attack(method.name, settings, **known)
+    options["method-option"] = settings or None
+    return "attack", options, None if is_said else method
 
 
 def text_of(preprocess: Preprocess) -> str:

@@ -143,6 +143,8 @@ def _plain(value: object) -> object:
         return value.value
     if is_dataclass(value):
         return f"{type(value).__name__}({_list_fields(value)})"
+    if isinstance(value, tuple):
+        return "(" + "".join(f"{_plain(one)}, " for one in value) + ")"
     return value
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from onnx_lippa.attacks import Lippa, LippaMip, Pgd
+from onnx_lippa.attacks import ATTACK_METHODS
 from onnx_lippa.errors import DamagedFolderError, InputError, LippaError
 from onnx_lippa.method import Method
 from onnx_lippa.onnx_io import LoadLimits, Model
@@ -39,9 +39,10 @@ from onnx_lippa.witness import Witness
 _VALUES: Final[Mapping[str, Any]] = {
     one.__name__: one
     for one in (
-        Lippa, LippaMip, Pgd, Intervals, LinearBounds, Mip, BranchAndBound, Audit, Distance, Budget,
+        *map(type, ATTACK_METHODS.values()),
+        *(Intervals, LinearBounds, Mip, BranchAndBound, Audit, Distance, Budget),
     )
-}  # fmt: skip
+}
 """What the text of options in ``run.json`` may name."""
 _LISTED: Final = 20
 
@@ -206,6 +207,8 @@ def _evaluate(node: ast.expr) -> Any:  # noqa: ANN401
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
         words = {word.arg: _evaluate(word.value) for word in node.keywords if word.arg}
         return _VALUES[node.func.id](**words) if node.func.id in _VALUES else _refuse(node)
+    if isinstance(node, ast.Tuple):
+        return tuple(map(_evaluate, node.elts))
     if isinstance(node, ast.Name):
         return math.inf if node.id == "inf" else node.id
     return node.value if isinstance(node, ast.Constant) else _refuse(node)

@@ -9,10 +9,10 @@ import pytest
 
 from onnx_lippa import Verdict, attack
 from onnx_lippa.attacks import Lippa
-from onnx_lippa.attacks import restarts as restarts_module
-from onnx_lippa.attacks.lippa import Algorithm1, LpStepsAtEnds
-from onnx_lippa.attacks.random_search import RandomSearch
-from onnx_lippa.attacks.restarts import PgdRound
+from onnx_lippa.attacks.stages import restarts as restarts_module
+from onnx_lippa.attacks.stages.random_search import RandomSearch
+from onnx_lippa.attacks.stages.region_steps import Algorithm1, LpStepsAtEnds
+from onnx_lippa.attacks.stages.restarts import PgdRound
 from onnx_lippa.onnx_io import load
 from tests.support.attacks import digits, linear_file, mlp_file, plain_outputs, problems_of
 from tests.support.one_hidden_layer import layers_file, least_distance, one_hidden_layer

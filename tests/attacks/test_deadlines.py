@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from onnx_lippa.attacks.pgd import MomentumPgd, make_rows, run_pgd
+from onnx_lippa.attacks.stages.pgd import MomentumPgd, make_rows, run_pgd
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.spec import InputSet, Problem, UnsafeSet, get_norm
 from tests.support.attacks import digits

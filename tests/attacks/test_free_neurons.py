@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from onnx_lippa.attacks.free_neurons import (
+from onnx_lippa.attacks.stages.free_neurons import (
     FreeNeurons,
     Incumbent,
     choose_free_neurons,

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from onnx_lippa import InputError, Verdict, attack, state
-from onnx_lippa.attacks import Lippa, LippaMip, Pgd, make_attack, neighbourhood
-from onnx_lippa.attacks.free_neurons import FreeNeurons, Incumbent, choose_free_neurons
-from onnx_lippa.attacks.neighbourhood import LargeNeighbourhoodSearch
-from onnx_lippa.attacks.state import AttackBatch
+from onnx_lippa.attacks import Lippa, LippaMip, Pgd, make_attack
+from onnx_lippa.attacks.stages import neighbourhood
+from onnx_lippa.attacks.stages.free_neurons import FreeNeurons, Incumbent, choose_free_neurons
+from onnx_lippa.attacks.stages.neighbourhood import LargeNeighbourhoodSearch
+from onnx_lippa.attacks.stages.state import AttackBatch
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.reduced.build import NoRelaxationError, reduce_network
 from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError

@@ -17,9 +17,9 @@ import numpy as np
 from threadpoolctl import threadpool_info
 from typing_extensions import override
 
-from onnx_lippa.attacks import LpMethod
+from onnx_lippa.attacks import LpAttack
 from onnx_lippa.attacks.schedule import make_schedule
-from onnx_lippa.attacks.state import AttackStage
+from onnx_lippa.attacks.stages.state import AttackStage
 from onnx_lippa.ending import Ending
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solver import NO_LIMITS, Session, Solution, SolveLimits, Solver
@@ -107,7 +107,7 @@ class FaultySpecification(Specification):
 
 
 @dataclass(frozen=True)
-class FaultyMethod(LpMethod):
+class FaultyMethod(LpAttack):
     """Fails in every attack with a time limit."""
 
     fault: str = ""

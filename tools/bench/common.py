@@ -19,7 +19,7 @@ from typing import Any
 
 from onnx_lippa.arrays import Floats, Integers
 from onnx_lippa.attacks import AttackMethod, Lippa
-from onnx_lippa.attacks.state import AttackBatch
+from onnx_lippa.attacks.stages.state import AttackBatch
 from onnx_lippa.data import open_data
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.spec import InputSpecification, LInf, Problem, UnsafeSet

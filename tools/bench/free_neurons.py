@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from onnx_lippa.attacks.free_neurons import FreeNeurons
-from onnx_lippa.attacks.neighbourhood import LargeNeighbourhoodSearch
-from onnx_lippa.attacks.state import AttackBatch, AttackState
+from onnx_lippa.attacks.stages.free_neurons import FreeNeurons
+from onnx_lippa.attacks.stages.neighbourhood import LargeNeighbourhoodSearch
+from onnx_lippa.attacks.stages.state import AttackBatch, AttackState
 from onnx_lippa.onnx_io import Model, load
 from onnx_lippa.state import Budget
 from tools.bench.common import attacked, header, problems_of, row

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from onnx_lippa.attacks import make_attack
+from onnx_lippa.attacks import ATTACK_METHODS, make_attack
 from onnx_lippa.cli.arguments.gates import GateOptions
 from onnx_lippa.cli.arguments.options import METHOD, Arguments, Properties, option, spread
 from onnx_lippa.cli.property import answer
@@ -23,8 +23,8 @@ class MethodOptions:
         str,
         option(
             METHOD,
-            "pgd (gradients only), lippa (adds linear programs) or lippa+mip (adds large "
-            "neighbourhood search by MIPs).",
+            f"The attack: {', '.join(ATTACK_METHODS)}. lippa+mip is lippa and then large "
+            "neighbourhood search by MIPs.",
         ),
     ] = "lippa"
     restarts: Annotated[
@@ -35,7 +35,10 @@ class MethodOptions:
             "far from the decision boundary.",
         ),
     ] = None
-    gradient_steps: Annotated[int, option(METHOD, "Gradient steps per PGD run.")] = 60
+    gradient_steps: Annotated[
+        int | None,
+        option(METHOD, "Gradient steps per run. Default: the method's own; lippa and pgd: 60."),
+    ] = None
     lp_steps: Annotated[
         int | None,
         option(
@@ -54,6 +57,10 @@ class MethodOptions:
             METHOD,
             f"Solver of the linear programs: {', '.join(SOLVER_NAMES)}. Default: by the norm.",
         ),
+    ] = None
+    method_option: Annotated[
+        list[str] | None,
+        option(METHOD, "A further option of the method, NAME=VALUE; may be repeated."),
     ] = None
 
 
@@ -81,8 +88,9 @@ def attack(
     Without --eps, the distance of the adversarial examples is minimised.
     """
     chosen = make_attack(
-        method.method, restarts=method.restarts, gradient_steps=method.gradient_steps,
-        lp_steps=method.lp_steps, engine=method.engine, solver=method.solver,
+        method.method, method.method_option or (), restarts=method.restarts,
+        gradient_steps=method.gradient_steps, lp_steps=method.lp_steps, engine=method.engine,
+        solver=method.solver,
     )  # fmt: skip
     if properties.are_given:
         others = {**gates.given, "time_limit": time_limit, "minimize": minimize}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import math
 import shlex
 from collections import Counter
 from collections.abc import Iterator
@@ -10,28 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from onnx_lippa.reports.page.reported import ReportedRun
-from onnx_lippa.runs.configuration import CONFIG
+from onnx_lippa.runs.configuration import CONFIG, OptionValue, name_method
+from onnx_lippa.runs.rerun import parse_options
 from onnx_lippa.spec import PerFeature
 from onnx_lippa.spec.relations import Relations
 
-_OPTION: Final = re.compile(r"(\w+)=([^,;()]+)")
-_METHODS: Final = {"Lippa": "lippa", "LippaMip": "lippa+mip", "Pgd": "pgd"}
-_PROOFS: Final = {
-    "Intervals": "interval",
-    "LinearBounds": "linear",
-    "BranchAndBound": "complete",
-    "Mip": "mip",
-}
 _CHOICES: Final = ("fixed", "only_up", "only_down")
 """Options that list features."""
-_FLAGS: Final = {
-    "attack": ("restarts", "gradient_steps", "lp_steps", "engine", "solver", "time_limit", "seed"),
-    "audit": ("budget", "time_limit", "seed"),
-    "certify": ("solver", "time_limit"),
-    "distance": ("solver", "time_limit", "seed"),
-}
-"""The options of each command that the options of a run state."""
-_NO_LIMIT: Final = frozenset({"None", "inf"})
 
 
 def list_settings(run: ReportedRun) -> tuple[tuple[str, str], ...]:
@@ -115,8 +100,9 @@ def write_repeat_command(run: ReportedRun) -> str:
         text = _array(run, name, value) if _is_array(name, value) else _list(value)
         option = f"--{name.replace('_', '-')}"
         words += [f"{option}={text}"] if text.startswith("-") else [option, text]
-    for name, value in flags.items():
-        words += [f"--{name.replace('_', '-')}", value]
+    for name, flag in flags.items():
+        for one in flag if isinstance(flag, list) else [flag]:
+            words += [f"--{name.replace('_', '-')}", str(one)]
     if run.minimizes and run.eps is not None and verb == "attack":
         words.append("--minimize")
     return shlex.join(words)
@@ -149,33 +135,20 @@ _DEFAULTS: Final[dict[str, object]] = {
 }
 
 
-def _read_options(run: ReportedRun) -> tuple[str, dict[str, str]]:
-    """The command of a run, and its options that differ from none."""
-    text = run.run.identity.options
-    kind = text.split(":", 1)[0]
-    found: dict[str, str] = dict(_OPTION.findall(text))
-    flags: dict[str, str] = {}
-    if kind in _PROOFS:
-        verb = "certify"
-        flags["method"] = _PROOFS[kind]
-    elif kind in ("Audit", "Distance"):
-        verb = kind.lower()
-        attack = found.get("attack", "Lippa")
-        if verb == "audit" and attack != "Lippa":
-            flags["method"] = _METHODS.get(attack, attack)
-    else:
-        verb = "attack"
-        flags["method"] = _METHODS.get(kind, kind)
-    for name in _FLAGS[verb]:
-        value = str(found.get(name, "None")).strip()
-        if value not in _NO_LIMIT:
-            flags[name] = value
-    return verb, flags
+def _read_options(run: ReportedRun) -> tuple[str, dict[str, OptionValue]]:
+    """The command of a run, and the options of its method and budget that differ from none."""
+    method, budget, _ = parse_options(run.run.identity.options)
+    verb, options, _ = name_method(method)
+    flags = {name.replace("-", "_"): value for name, value in options.items()}
+    flags["time_limit"] = budget.time_limit if budget.time_limit < math.inf else None
+    flags["seed"] = None if verb == "certify" else budget.seed
+    return verb, {name: value for name, value in flags.items() if value is not None}
 
 
 def _write_call(
-    run: ReportedRun, verb: str, given: dict[str, object], flags: dict[str, str]
+    run: ReportedRun, verb: str, given: dict[str, object], flags: dict[str, OptionValue]
 ) -> str:
+    method, _, _ = parse_options(run.run.identity.options)
     name = "minimal_distortion" if verb == "distance" else verb
     words = [repr(str(run.figures["model"])), "x", "y"]
     for key, value in given.items():
@@ -184,9 +157,10 @@ def _write_call(
         else:
             is_text = key in ("norm", "targets")
             words.append(f"{key}={value!r}" if is_text else f"{key}={_list(value, brackets=True)}")
-    for key, flag in flags.items():
-        is_text = key in ("method", "engine", "solver")
-        words.append(f"{key}={flag!r}" if is_text else f"{key}={flag}")
+    if "method_option" in flags:
+        words.append(f"method=onnx_lippa.{method!r}")
+        flags = {name: flags[name] for name in ("time_limit", "seed") if name in flags}
+    words += [f"{name}={value!r}" for name, value in flags.items()]
     if run.minimizes and run.eps is not None and verb == "attack":
         words.append("minimize=True")
     return f"onnx_lippa.{name}({', '.join(words)})"

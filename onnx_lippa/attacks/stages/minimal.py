@@ -10,8 +10,8 @@ import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Floats
-from onnx_lippa.attacks.pgd import MomentumPgd, attack_rows
-from onnx_lippa.attacks.state import AttackBatch, AttackStage, AttackState, Stream
+from onnx_lippa.attacks.stages.pgd import MomentumPgd, attack_rows
+from onnx_lippa.attacks.stages.state import AttackBatch, AttackStage, AttackState, Stream
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.passes import read_states

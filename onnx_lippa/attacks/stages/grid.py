@@ -13,8 +13,13 @@ import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Floats, Integers
-from onnx_lippa.attacks.coordinate_descent import CoordinateDescent
-from onnx_lippa.attacks.state import AttackBatch, AttackStage, AttackState, spread_over_disjuncts
+from onnx_lippa.attacks.stages.coordinate_descent import CoordinateDescent
+from onnx_lippa.attacks.stages.state import (
+    AttackBatch,
+    AttackStage,
+    AttackState,
+    spread_over_disjuncts,
+)
 from onnx_lippa.spec import InputSet, UnsafeSet
 from onnx_lippa.state import find_deadline, timed
 from onnx_lippa.witness import FoundBy

@@ -13,10 +13,10 @@ import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, States
-from onnx_lippa.attacks.free_neurons import FreeNeurons, Incumbent, choose_free_neurons
-from onnx_lippa.attacks.lippa import margin_step
-from onnx_lippa.attacks.pgd import MomentumPgd, attack_rows
-from onnx_lippa.attacks.state import AttackBatch, AttackStage, AttackState
+from onnx_lippa.attacks.stages.free_neurons import FreeNeurons, Incumbent, choose_free_neurons
+from onnx_lippa.attacks.stages.pgd import MomentumPgd, attack_rows
+from onnx_lippa.attacks.stages.region_steps import margin_step
+from onnx_lippa.attacks.stages.state import AttackBatch, AttackStage, AttackState
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.reduced.build import NoRelaxationError, reduce_network
 from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError

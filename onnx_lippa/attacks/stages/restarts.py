@@ -11,8 +11,14 @@ import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Floats
-from onnx_lippa.attacks.pgd import Balls, MomentumPgd, attack_rows
-from onnx_lippa.attacks.state import AttackBatch, AttackStage, AttackState, Stream, batch_size
+from onnx_lippa.attacks.stages.pgd import Balls, MomentumPgd, attack_rows
+from onnx_lippa.attacks.stages.state import (
+    AttackBatch,
+    AttackStage,
+    AttackState,
+    Stream,
+    batch_size,
+)
 from onnx_lippa.state import Work, timed
 
 _ROWS: Final = 384

@@ -12,7 +12,7 @@ import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Integers
-from onnx_lippa.attacks.state import (
+from onnx_lippa.attacks.stages.state import (
     AttackBatch,
     AttackStage,
     AttackState,
