@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa import Verdict, state
-from onnx_lippa.attacks import Lippa, Pgd, base
+from onnx_lippa.attacks import Lippa, Pgd, restarted
 from onnx_lippa.ending import OUT_OF_TIME, Ending
 from onnx_lippa.onnx_io import load
 from onnx_lippa.spec import Conjunction, InputSet, LInf, Problem, UnsafeSet
@@ -93,7 +93,7 @@ def test_long_time_limits(norm, limit):
 
 
 def replace_solver(monkeypatch, solver):
-    monkeypatch.setattr(base, "make_solver", lambda name: solver)
+    monkeypatch.setattr(restarted, "make_solver", lambda name: solver)
 
 
 @pytest.mark.parametrize(
