@@ -17,6 +17,7 @@ import typer
 from typer.models import OptionInfo
 
 from onnx_lippa.cli.arguments.config import apply_config, remember
+from onnx_lippa.cli.arguments.values import names_from
 from onnx_lippa.data import DataOptions
 from onnx_lippa.data.example import EXAMPLE_EPS, EXAMPLE_MODEL
 from onnx_lippa.errors import InputError
@@ -179,13 +180,13 @@ class Inputs(Interface):
             InputError: a name is given twice.
         """
         return DataOptions(
-            label=self.label, groups=self.groups, categorical=_names(self.categorical) or (),
-            resize=self.resize, classes=_names(self.classes), features=_names(self.features),
-        )  # fmt: skip
-
-
-def _names(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(part.strip() for part in text.split(","))
+            label=self.label,
+            groups=self.groups,
+            categorical=names_from(self.categorical) or (),
+            resize=self.resize,
+            classes=names_from(self.classes),
+            features=names_from(self.features),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,52 +11,17 @@ from zipfile import ZipFile, is_zipfile
 import numpy as np
 
 from onnx_lippa.arrays import AnyArray
-from onnx_lippa.cli.arguments.options import Inputs
 from onnx_lippa.data.files import open_file, require_file
 from onnx_lippa.data.npy import read_npy
 from onnx_lippa.data.npz import read_member
 from onnx_lippa.errors import InputError
 from onnx_lippa.onnx_io import Preprocess
 from onnx_lippa.onnx_io.preprocess import NAMED
-from onnx_lippa.runs.inputs import OpenedInputs
-from onnx_lippa.spec import InputSpecification
 from onnx_lippa.spec.feature_names import Amounts
 from onnx_lippa.text import listed
 
 _FRACTION: Final = re.compile(r"\s*([^/\s]+)\s*/\s*([^/\s]+)\s*")
 _SUFFIXES: Final = (".npy", ".npz")
-
-
-def features_from(
-    inputs: Inputs, opened: OpenedInputs, eps: str | None, grid: str = "0"
-) -> InputSpecification:
-    """The inputs allowed around any clean input, as the options state them.
-
-    Args:
-        inputs: the options.
-        opened: the clean inputs, which know the names of features.
-        eps: the radius, one of the list that the option may hold.
-        grid: the step of the grid.
-
-    Raises:
-        InputError: an option that is not understood, or does not fit the model.
-    """
-    names, d = opened.features, opened.model.network.input_size
-    specification = InputSpecification.build(
-        d,
-        lower=values_from("--lower", inputs.lower),
-        upper=values_from("--upper", inputs.upper),
-        eps=None if eps is None else values_from("--eps", eps),
-        fixed=_chosen("--fixed", inputs.fixed),
-        only_up=_chosen("--only-up", inputs.only_up),
-        only_down=_chosen("--only-down", inputs.only_down),
-        one_hot=() if inputs.one_hot is None else [p.strip() for p in inputs.one_hot.split(",")],
-        relations=_equations(inputs.relations),
-        names=names,
-        grid=values_from("--grid", grid),
-        scale=None if inputs.scale is None else values_from("--scale", inputs.scale),
-    )
-    return opened.hold_categorical(specification)
 
 
 def radii_from(eps: str | None) -> list[str | None]:
@@ -156,12 +120,14 @@ def _part(text: str, name: str, value: str) -> Any:  # noqa: ANN401
     return known[0] if len(known) == 1 else tuple(known)
 
 
-def _equations(text: str | None) -> list[str]:
+def names_from(text: str | None) -> tuple[str, ...] | None:
+    """Names with commas between them; None where the option is not given."""
+    return None if text is None else tuple(part.strip() for part in text.split(","))
+
+
+def equations_from(text: str | None) -> list[str]:
+    """Equations with semicolons between them."""
     return [] if text is None else [part.strip() for part in text.split(";") if part.strip()]
-
-
-def _chosen(option: str, text: str | None) -> Sequence[int] | Sequence[str] | AnyArray | None:
-    return None if text is None else fixed_from(text, option)
 
 
 def fixed_from(text: str, option: str = "--fixed") -> list[int] | list[str] | AnyArray:

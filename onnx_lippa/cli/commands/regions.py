@@ -17,15 +17,13 @@ from threadpoolctl import threadpool_limits
 
 from onnx_lippa.api.models import bounds_named
 from onnx_lippa.bounds.stability import Stability, measure_stability
+from onnx_lippa.cli.arguments.inputs import load_model, open_data, specify_inputs
 from onnx_lippa.cli.arguments.options import METHOD, RUN, BallInputs, option, spread
-from onnx_lippa.cli.arguments.values import features_from, preprocess_from, values_from
-from onnx_lippa.cli.output.tables import SHOWN, model_line
+from onnx_lippa.cli.output.tables import SHOWN
 from onnx_lippa.cli.output.terminal import console
-from onnx_lippa.cli.run import print_first
+from onnx_lippa.cli.run import print_first, print_line, print_model
 from onnx_lippa.errors import InputError
-from onnx_lippa.onnx_io import load
 from onnx_lippa.runs.files import replace_file
-from onnx_lippa.runs.inputs import open_inputs
 from onnx_lippa.runs.summary import NORMS
 from onnx_lippa.spec import get_norm
 
@@ -64,22 +62,13 @@ def regions(
     if out is not None and not out.parent.is_dir():
         raise InputError(f"cannot write {out}: there is no folder {out.parent}")
     wanted, method = get_norm(inputs.norm), bounds_named(bounds)
-    loaded = load(
-        inputs.model,
-        output=inputs.output,
-        lower=values_from("--lower", inputs.lower),
-        upper=values_from("--upper", inputs.upper),
-        limits=inputs.limits,
-        preprocess=preprocess_from(inputs.preprocess),
-    )
-    opened = open_inputs(
-        loaded, inputs.data, inputs.first, inputs.indices, inputs.seed, inputs.data_options
-    )
-    features = features_from(inputs, opened, inputs.eps)
-    terminal.print(model_line(loaded), highlight=False, soft_wrap=True)
+    loaded = load_model(inputs)
+    opened = open_data(inputs, loaded)
+    features = specify_inputs(inputs, opened, inputs.eps)
+    print_model(terminal, loaded)
     chosen = opened.check(features)
     if chosen.note:
-        terminal.print(chosen.note, highlight=False, soft_wrap=True)
+        print_line(terminal, chosen.note)
     sets = [features.input_set(x, wanted) for x in chosen.inputs[:]]
     places = chosen.indices.tolist()
     shown = terminal.is_terminal and not terminal.quiet
@@ -96,7 +85,7 @@ def regions(
     rows = [_row(one) for one in found]
     if out is not None:
         _write(out, rows)
-        terminal.print(f"written to {out}", highlight=False, soft_wrap=True)
+        print_line(terminal, f"written to {out}")
     if as_json:
         typer.echo(json.dumps({"units": loaded.network.units, "inputs": rows}, indent=2))
 
