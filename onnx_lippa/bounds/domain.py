@@ -7,10 +7,11 @@ from functools import cached_property
 from typing import Final, final
 
 import numpy as np
+import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.bounds.proven import EPSILON, OUTWARD, TINY, UNDERFLOW
-from onnx_lippa.spec import Embedding, InputSet, Norm, StatedSet
+from onnx_lippa.spec import Embedding, InputSet, Norm, Rows, StatedSet
 
 _ROUNDS: Final = 60
 """Most rounds in search of the multiplier of an ℓ2 ball; a handful suffice as a rule."""
@@ -71,6 +72,8 @@ class InputDomain:
         lower: (d,) lower bounds of these, and of further features that are not of the input.
         upper: (d,) their upper bounds.
         ball: the ball, where the norm is not ℓ∞.
+        rows: affine rows over the features that vary, or None. Programs keep to them; least
+            values are those over ball and box.
     """
 
     base: Float64
@@ -78,6 +81,7 @@ class InputDomain:
     lower: Float64
     upper: Float64
     ball: Ball | None = None
+    rows: Rows | None = None
 
     @classmethod
     def of(cls, inputs: StatedSet) -> InputDomain:
@@ -90,12 +94,14 @@ class InputDomain:
         ball = None
         if inputs.norm.order != np.inf:
             ball = Ball(inputs.norm, inputs.center, inputs.eps * OUTWARD)
-        return cls(inputs.center, free, lower[free], upper[free], ball)
+        rows = None if inputs.rows is None else _over_free(inputs.rows, inputs.center, free)
+        return cls(inputs.center, free, lower[free], upper[free], ball, rows)
 
     @classmethod
     def for_search(cls, inputs: InputSet) -> InputDomain:
         """The domain of an attack; bounds over it guide and prove nothing."""
-        return cls.of(StatedSet(inputs.center, inputs.norm, inputs.eps, inputs.lower, inputs.upper))
+        one = inputs
+        return cls.of(StatedSet(one.center, one.norm, one.eps, one.lower, one.upper, rows=one.rows))
 
     @property
     def middle(self) -> Float64:
@@ -116,7 +122,8 @@ class InputDomain:
     def only(self, features: Integers) -> InputDomain:
         """The projection of a box on some features."""
         free = self.free[features[features < self.free.size]]
-        return replace(self, free=free, lower=self.lower[features], upper=self.upper[features])
+        lower, upper = self.lower[features], self.upper[features]
+        return replace(self, free=free, lower=lower, upper=upper, rows=None)
 
     @property
     def box(self) -> tuple[Float64, Float64]:
@@ -129,14 +136,22 @@ class InputDomain:
         """The embedding of all features of the input as one of the features of the domain."""
         count = self.free.size
         own = embedding.restrict(self.free)
+        own = own if self.rows is None else own.require(self.rows)
         return own.add_features(self.lower[count:], self.upper[count:])
 
     def embedding(self) -> Embedding:
         """Ball and box for a program: linear rows for ℓ1, a ball constraint for ℓ2."""
         if self.ball is None or self.free.size == 0:
-            return Embedding.of_box(np.zeros(self.lower.size), self.lower, self.upper)
+            box = Embedding.of_box(np.zeros(self.lower.size), self.lower, self.upper)
+            return box if (rows := self.all_rows) is None else box.require(rows)
         ball = self.ball
         return self.restrict(ball.norm.ball(ball.center, ball.eps, *self.box)).drop_unused()
+
+    @property
+    def all_rows(self) -> Rows | None:
+        """The affine rows over all features of the domain, or None."""
+        further = self.lower.size - self.free.size
+        return None if self.rows is None else self.rows.pad(further)
 
     def at(self, points: Floats) -> Float64:
         """The x (n, d) of points e (n, d), clipped to the box."""
@@ -225,6 +240,20 @@ class InputDomain:
             np.maximum(upper - center, 0.0) / widths,
         )
         return room, room.astype(np.dtype(np.float32))
+
+
+def _over_free(rows: Rows, base: Float64, free: Integers) -> Rows | None:
+    """Rows over the features that vary, the others at their values; sides are rounded outward."""
+    held = base.copy()
+    held[free] = 0.0
+    shift, sizes = rows.matrix @ held, abs(rows.matrix) @ np.abs(held)
+    lower, upper = rows.lower - shift, rows.upper - shift
+    room = (base.size + 8) * EPSILON * (sizes + np.abs(rows.lower) + np.abs(rows.upper)) + TINY
+    matrix = sp.csr_array(rows.matrix[:, free])
+    kept = np.diff(matrix.indptr) > 0
+    if not kept.any():
+        return None
+    return Rows(sp.csr_array(matrix[kept]), (lower - room)[kept], (upper + room)[kept])
 
 
 def _minimise_l1(rows: Floats, room: _BallInBox, eps: float) -> tuple[Floats, Floats]:

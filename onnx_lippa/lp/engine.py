@@ -58,12 +58,12 @@ class EngineSession(ABC):
         self, region: LinearRegion, disjunct: Conjunction, time_limit: float = np.inf
     ) -> Optimum:
         """Margin mode: ``min max_i (A_i f(x) - b_i)`` over region, ball and box."""
-        q, functions = self._inputs, self._functions(region, disjunct)
-        if len(functions) == 1:
+        functions = self._functions(region, disjunct)
+        if len(functions) == 1 and self._inputs.rows is None:
             optimum = self._closed_form(region, disjunct, functions[0])
             if optimum is not None:
                 return optimum
-        embedding = self._embed(region, q.norm.ball(q.center, q.eps, q.lower, q.upper))
+        embedding = self._embed(region, self._inputs.ball())
         over_v = functions @ embedding.matrix
         if len(functions) == 1:
             program = replace(embedding, cost=over_v[0])
@@ -86,8 +86,7 @@ class EngineSession(ABC):
         time_limit: float = np.inf,
     ) -> Optimum:
         """Distance mode: ``min ||x - center||`` over region and box with margin <= -margin."""
-        q = self._inputs
-        embedding = self._embed(region, q.norm.epigraph(q.center, q.lower, q.upper))
+        embedding = self._embed(region, self._inputs.epigraph())
         unsafe = Rows.at_most(
             self._functions(region, disjunct) @ embedding.matrix,
             -margin - self._at_center(region, disjunct),

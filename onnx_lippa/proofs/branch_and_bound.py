@@ -216,6 +216,9 @@ class _Proof:
         few = 0 < reduced.inputs <= _FEW_FEATURES and reduced.domain.ball is None
         # Related inputs lie askew to boxes, along edges without end.
         related = reduced.domain.ball is None and relates_inputs(reduced, self._open)
+        # Equations between features do too.
+        if reduced.domain.rows is not None:
+            few, related = False, reduced.domain.ball is None and reduced.units > 0
         few &= not related
         search: type[ReducedSearch] = BoxSearch if few else SignSearch
         if related and reduced.units <= _FEW_UNITS:
@@ -240,7 +243,9 @@ class _Proof:
         if found.found:
             return True
         state.reason = found.reason
-        state.prove(found.proven.concatenate(self._closed), ProvedBy.COMPLETE)
+        if reduced.domain.rows is None or found.bound > 0:
+            # Under relations only the sign of a bound is one of the margin.
+            state.prove(found.proven.concatenate(self._closed), ProvedBy.COMPLETE)
         if found.reason is None:
             if found.bound > 0 and self._closed.value == 0:
                 state.exclude(ProvedBy.COMPLETE)  # of ties that do not count
@@ -255,7 +260,8 @@ class _Proof:
     def _may_be_exact(self) -> bool:
         """Whether the input set is a box, and the network small enough for exact arithmetic."""
         small = self._network.input_size + self._network.units <= _SMALL
-        return small and self._state.stated.norm.order == np.inf
+        box = self._state.stated.norm.order == np.inf and self._state.stated.rows is None
+        return small and box
 
     def _search(
         self,

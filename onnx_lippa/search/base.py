@@ -192,6 +192,19 @@ def express_margins(
     return Objectives.of(units, on_input, on_units, *difference(offset, bound, error))
 
 
+def express_relations(reduced: ReducedNetwork, units: Units) -> Objectives | None:
+    """The affine rows of the inputs as functions that are at most 0; None without rows.
+
+    Upper sides come first, then lower ones.
+    """
+    rows = reduced.domain.all_rows
+    if rows is None:
+        return None
+    on_input = np.concatenate([rows.matrix.toarray(), -rows.matrix.toarray()])
+    offset = np.concatenate([-rows.upper, rows.lower])
+    return Objectives.of(units, on_input, np.zeros((offset.size, reduced.units)), offset)
+
+
 def relates_inputs(reduced: ReducedNetwork, disjuncts: Sequence[Conjunction]) -> bool:
     """Whether a conjunction has rows over inputs alone beside rows over units."""
     if reduced.units == 0:

@@ -28,7 +28,7 @@ from onnx_lippa.lp.duality import elastic_program, violation_program
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solver import Solution
 from onnx_lippa.lp.solvers.table import make_solver
-from onnx_lippa.search.base import count_programs, express_margins
+from onnx_lippa.search.base import count_programs, express_margins, express_relations
 from onnx_lippa.spec import Conjunction, Rows
 from onnx_lippa.witness import Effort
 
@@ -108,6 +108,7 @@ class Leaves:
     def __init__(self, reduced: ReducedNetwork) -> None:
         self._reduced, self._units = reduced, Units.of(reduced)
         self._inputs = reduced.domain.embedding()
+        self._relations = express_relations(reduced, self._units)
         self._solver = make_solver("glop" if self._inputs.ball is None else "clarabel")
 
     @property
@@ -168,7 +169,7 @@ class Leaves:
         rows = len(disjunct.bound)
         if duals.size < rows or not np.all(np.isfinite(duals)):
             return ProvenBounds.vacuous()
-        weights, nu = _read_multipliers(duals, rows, signs, lower, upper)
+        weights, nu, total = _read_multipliers(duals, rows, signs, lower, upper)
         weights = np.zeros(rows) if empty else weights
         if not empty and not weights.sum() > 0:
             return ProvenBounds.vacuous()
@@ -176,6 +177,14 @@ class Leaves:
         summed = WeightedRows.of(every, np.array([rows]), np.ones(rows))
         # The weight of a single row is 1, unless 0 is bounded.
         objectives = summed.weighted(weights[None])
+        if self._relations is not None:
+            count = self._relations.count // 2
+            end = self._rows_before(rows, signs) + self._inputs.rows.count
+            of_inputs = duals[end - count : end] / total
+            both = every.concatenate(self._relations)
+            extended = WeightedRows.of(both, np.array([both.count]), np.ones(both.count))
+            prices = np.concatenate([weights, np.maximum(-of_inputs, 0), np.maximum(of_inputs, 0)])
+            objectives = extended.weighted(prices[None])
         relaxed = ReluRelaxation.of(lower[None], upper[None], signs[None])
         m = objectives.on_units[0] + nu @ self._reduced.on_units
         # ν is m - β where a unit is active, β where it is not, and α m on a lower line.
@@ -183,6 +192,10 @@ class Leaves:
         alpha = relaxed.alphas(np.clip(nu / np.where(m > 0, m, 1.0), 0.0, 1.0)[None])
         proven, _ = prove(self._units, objectives, relaxed, alpha, beta)
         return proven if empty else summed.margins(weights[None], proven)
+
+    def _rows_before(self, margins: int, signs: States) -> int:
+        """Rows of :meth:`build_program` before those of the inputs."""
+        return margins + signs.size + int(np.count_nonzero(signs == UNDECIDED))
 
     def build_program(
         self, disjunct: Conjunction, lower: Float64, upper: Float64, signs: States
@@ -224,8 +237,11 @@ class Leaves:
 
 def _read_multipliers(
     duals: Float64, rows: int, signs: States, lower: Float64, upper: Float64
-) -> tuple[Float64, Float64]:
-    """The weights (rows,) of margins and ν (units,), from duals of :meth:`Leaves.build_program`."""
+) -> tuple[Float64, Float64, float]:
+    """The weights (rows,) of margins and ν (units,), from duals of :meth:`Leaves.build_program`.
+
+    Both are divided by the sum of the weights, the third value; it is 1 where that is 0.
+    """
     active, inactive, undecided = split_signs(signs)
     counts = (rows, active.size, inactive.size, undecided.size, undecided.size)
     margins, on, off, below, above = np.split(duals, np.cumsum(counts))[: len(counts)]
@@ -236,6 +252,6 @@ def _read_multipliers(
     weights = np.maximum(-margins, 0.0)
     total = weights.sum()
     if not total > 0:
-        return weights, nu
+        return weights, nu, 1.0
     # The margin of a single row is the objective, so its multiplier is 1 but for rounding.
-    return np.ones(1) if rows == 1 else weights / total, nu / total
+    return np.ones(1) if rows == 1 else weights / total, nu / total, float(total)

@@ -32,7 +32,13 @@ from onnx_lippa.lp.duality import certified_bound, violation_program, without_co
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solver import Solution
 from onnx_lippa.lp.solvers.table import make_solver
-from onnx_lippa.search.base import Limits, ReducedSearch, count_programs, express_margins
+from onnx_lippa.search.base import (
+    Limits,
+    ReducedSearch,
+    count_programs,
+    express_margins,
+    express_relations,
+)
 from onnx_lippa.search.differences import Differences
 from onnx_lippa.search.leaves import bound_outputs, relate_units, split_signs
 from onnx_lippa.spec import Conjunction, Rows
@@ -64,12 +70,14 @@ class _Task:
     Attributes:
         rows: its rows, over e and z.
         objective: the rows that are bounded; the others are constraints.
+        known: further functions that are at most 0: relations of the inputs, and lines of pairs.
         differences: constraints of pairs of units, valid under the others.
         rounding: the size up to which a margin may be 0.
     """
 
     rows: Objectives
     objective: np.ndarray
+    known: Objectives
     differences: Differences
     rounding: float
 
@@ -103,9 +111,14 @@ class ProgramSearch(ReducedSearch):
         rows = express_margins(s, [disjunct], self._units)
         objective = choose_objective(rows, np.arange(rows.count))
         relations = rows.take(np.flatnonzero(~np.any(rows.on_units != 0, axis=1)))
+        inputs = express_relations(s, self._units)
+        if inputs is not None:
+            relations = relations.concatenate(inputs)
         differences = Differences.of(s, relations, Ascent(self._units, limits.deadline))
+        lines = differences.rows
+        known = lines if inputs is None else inputs.concatenate(lines)
         rounding = _NEAR * float(1 + rows.sizes[objective].max())
-        task = _Task(rows, objective, differences, rounding)
+        task = _Task(rows, objective, known, differences, rounding)
         lower, upper = s.unit_lower.copy(), s.unit_upper.copy()
         open_: list[tuple[float, int, _Node]] = []
         self._bound(task, lower, upper, decide_signs(lower, upper), -np.inf, open_, limits)
@@ -188,7 +201,7 @@ class ProgramSearch(ReducedSearch):
         The rows are relaxed by the errors of their coefficients.
         """
         u, d, n = self._units, self._reduced.inputs, self._reduced.units
-        known = task.rows.concatenate(task.differences.rows)
+        known = task.rows.concatenate(task.known)
         _, _, undecided = split_signs(signs)
         line = ReluRelaxation.of(lower[undecided], upper[undecided], signs[undecided])
         room = u.error + 4 * EPSILON * (u.sizes + u.most)

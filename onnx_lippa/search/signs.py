@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Final, final
 
 import numpy as np
@@ -19,7 +20,7 @@ from typing_extensions import override
 from onnx_lippa.arrays import Integers
 from onnx_lippa.bounds.dual.ascent import Ascent, DualBounds
 from onnx_lippa.bounds.dual.back_substitution import ReluRelaxation
-from onnx_lippa.bounds.dual.objectives import Units
+from onnx_lippa.bounds.dual.objectives import Objectives, Units
 from onnx_lippa.bounds.dual.weighted import WeightedRows
 from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.bounds.reduced.reduction import decide_signs, relax_units
@@ -32,6 +33,7 @@ from onnx_lippa.search.base import (
     ReducedSearch,
     choose_best_rows,
     express_margins,
+    express_relations,
 )
 from onnx_lippa.search.branching import Branching
 from onnx_lippa.search.frontier import Frontier, Nodes
@@ -71,6 +73,9 @@ class SignSearch(ReducedSearch):
         self._candidates = Candidates(reduced, disjuncts, offer)
         self._counts = np.array([len(disjunct.bound) for disjunct in disjuncts])
         self._units = Units.of(reduced)
+        self._relations = express_relations(reduced, self._units)
+        if self._relations is not None:
+            self._counts = self._counts + self._relations.count
         work = reduced.units * (reduced.units + reduced.inputs)
         self._batch = int(np.clip(_PRODUCTS / max(work, 1), 1, _BATCH))
         self._frontier: Frontier | None = None
@@ -116,7 +121,7 @@ class SignSearch(ReducedSearch):
         Returns:
             The disjuncts without a row that is positive everywhere, and the best row of each.
         """
-        rows = express_margins(self._reduced, self._disjuncts, self._units)
+        rows = self._express_rows()
         first = self._ascent.run(rows, relax_units(self._reduced), _ROOT_STEPS, goal=0.0)
         self._nodes += rows.count
         best = choose_best_rows(first.bounds, self._counts)
@@ -129,6 +134,15 @@ class SignSearch(ReducedSearch):
         self._rows = WeightedRows.of(rows, self._counts, spans)
         self._branching = Branching(self._units, self._rows)
         return left, best[left]
+
+    def _express_rows(self) -> Objectives:
+        """The margins of all disjuncts; behind those of each the relations of the inputs."""
+        relations = self._relations
+        if relations is None:
+            return express_margins(self._reduced, self._disjuncts, self._units)
+        parts = [express_margins(self._reduced, [one], self._units) for one in self._disjuncts]
+        both = [one for part in parts for one in (part, relations)]
+        return reduce(Objectives.concatenate, both)
 
     def _open_roots(self, frontier: Frontier, left: Integers, best: Integers) -> None:
         """Makes one node of each open disjunct, with better bounds of later units."""

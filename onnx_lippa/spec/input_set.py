@@ -13,7 +13,9 @@ import numpy as np
 
 from onnx_lippa.arrays import FLOAT32, AnyArray, Float64, Floats, Integers
 from onnx_lippa.spec.norms.base import Norm
+from onnx_lippa.spec.norms.embedding import Embedding, Rows
 from onnx_lippa.spec.relations import Relations
+from onnx_lippa.spec.subspace import Subspace
 
 _LARGEST_DENOMINATOR: Final = 1_000_000
 _COUNTABLE: Final = 2.0**52
@@ -100,6 +102,8 @@ def _fraction(step: float) -> tuple[float, float]:
     return step, 1.0
 
 
+_PROJECTIONS: Final = 60
+"""Most alternating projections onto ball, box and relations."""
 _UNBOUNDED: Final = 1e6
 """Assumed extent of a feature without a bound."""
 _LEAST_ON_GRID: Final = 2.0**-10
@@ -124,6 +128,13 @@ class _BallInBox(ABC):
     def radii(self) -> Float64:
         """(d,) how far each feature moves by itself within the ball."""
         return self.norm.radii(self.size, self.eps)
+
+    @property
+    def largest(self) -> Float64:
+        """(d,) bounds of the absolute value of each feature, perhaps infinite."""
+        with np.errstate(over="ignore"):
+            far = np.abs(self.center) + self.radii * (1 + 1e-9)
+        return np.minimum(far, np.maximum(np.abs(self.lower), np.abs(self.upper)))
 
     def distance(self, x: Floats) -> float:
         """Distance of an input to the centre, rounded up (see :meth:`Norm.distance`)."""
@@ -185,11 +196,40 @@ class InputSet(_BallInBox):
         return self.project(self.center + self.eps * points)
 
     def project(self, x: Float64) -> Float64:
-        """Projects points (n, d) onto ball and box, up to rounding."""
+        """Projects points (n, d) onto ball, box and relations, up to rounding."""
         eps = np.full(len(x), self.eps)
         center = np.broadcast_to(self.center, x.shape)
         project = self.norm.projector(center, eps, self.lower, self.upper)
+        if self.subspace is not None:
+            project = self.subspace.projector(project, center, _PROJECTIONS)
         return project(x).astype(np.float64, copy=False)
+
+    @cached_property
+    def subspace(self) -> Subspace | None:
+        """The directions in which the relations hold; None without relations."""
+        if self.relations is None:
+            return None
+        moves = np.where(self.lower < self.upper, self.norm.unit_radii(self.size), 0.0)
+        return Subspace.of(self.relations.matrix(self.size), moves)
+
+    @cached_property
+    def rows(self) -> Rows | None:
+        """The affine rows of the relations, for programs; None without relations."""
+        if self.relations is None:
+            return None
+        far = np.where(np.isfinite(self.largest), self.largest, np.abs(self.center) + 1.0)
+        return self.relations.rows(far, self.dtype)
+
+    def ball(self) -> Embedding:
+        """Ball, box and affine rows as an embedding without cost."""
+        return self._require(self.norm.ball(self.center, self.eps, self.lower, self.upper))
+
+    def epigraph(self) -> Embedding:
+        """Box and affine rows as an embedding whose cost is the norm, or half its square."""
+        return self._require(self.norm.epigraph(self.center, self.lower, self.upper))
+
+    def _require(self, embedding: Embedding) -> Embedding:
+        return embedding if self.rows is None else embedding.require(self.rows)
 
     def contains(self, x: Floats) -> bool:
         """Whether a stored input lies in the set, exactly, without rounding or tolerance."""
@@ -219,10 +259,7 @@ class InputSet(_BallInBox):
                 clipped = self._in_box(x)
             if self.contains(clipped):
                 return clipped
-        project = self.norm.projector(
-            self.center[None], np.array([self.eps]), self.lower, self.upper
-        )
-        inside = project(x[None].astype(np.float64))[0]
+        inside = self.project(x[None].astype(np.float64))[0]
         rounded = self._in_box(inside)
         retreat = 0.0
         least = _LEAST_ON_GRID if self.grid is not None else float(np.finfo(self.dtype).eps) / 2
@@ -305,9 +342,11 @@ class StatedSet(_BallInBox):
         upper: (d,) upper bounds, rounded up; ``inf`` for none.
         is_open: (d,) which lower and which upper bounds are never attained: strict ones, and
             those that rounding moved; None for none.
+        rows: affine rows that all of them satisfy, or None.
     """
 
     is_open: tuple[AnyArray | None, AnyArray | None] = (None, None)
+    rows: Rows | None = None
 
     @property
     def unbounded(self) -> int:

@@ -72,7 +72,8 @@ class Problem:
         if self.claim is not None:
             return self.claim.stated
         one = self.inputs  # no bound is invented around a clean input
-        return StatedSet(one.center, one.norm, one.eps, one.lower, one.upper)
+        rows = None if one.relations is None else one.relations.rows(one.largest, one.dtype)
+        return StatedSet(one.center, one.norm, one.eps, one.lower, one.upper, rows=rows)
 
 
 def build_inputs(

@@ -1,7 +1,7 @@
 """Relations between features that every allowed input keeps: one-hot groups and linear equations.
 
-Like a grid they are part of the input set: candidates are moved onto them, a witness meets them,
-and a proof covers the inputs that do not meet them too.
+Like a grid they are part of the input set: candidates are moved onto them, and a witness meets
+them. Programs and proofs know them as affine rows (:meth:`Relations.rows`).
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ from dataclasses import dataclass
 from typing import Any, Final, final
 
 import numpy as np
+import scipy.sparse as sp
 
 from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec.feature_names import choose_features, find_features
+from onnx_lippa.spec.norms.embedding import Rows
 
 _TERM: Final = re.compile(
     r"\s*([+-]?)\s*(?:([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*\*\s*)?([^+\-*\s][^+\-*]*)"
 )
 _LEAST_PARTS: Final = 2
+_ROOM: Final = 1 + 1e-6
 
 
 @final
@@ -113,6 +116,37 @@ class Relations:
             if not (np.all((values == 0) | (values == 1)) and values.sum() == 1):
                 return False
         return all(one.holds(exact, dtype) for one in self.equations)
+
+    def matrix(self, d: int) -> Float64:
+        """Rows (n, d) that are constant over all inputs: equations, and the sums of groups."""
+        matrix = np.zeros((len(self.equations) + len(self.one_hot), d))
+        for row, one in zip(matrix, self.equations, strict=False):
+            row[list(one.features)] = -np.array(one.coefficients)
+            row[one.total] = 1.0
+        for row, group in zip(matrix[len(self.equations) :], self.one_hot, strict=True):
+            row[list(group)] = 1.0
+        return matrix
+
+    def rows(self, largest: Float64, dtype: np.dtype[np.floating]) -> Rows:
+        """Affine rows that every stored point that meets the relations satisfies.
+
+        The sides of an equation leave the room that :meth:`Equation.holds` leaves, rounded up.
+
+        Args:
+            largest: (d,) the largest absolute value of each feature; a row that needs an infinite
+                one is left out.
+            dtype: the type of the model.
+        """
+        matrix = self.matrix(largest.size)
+        equations = np.arange(len(matrix)) < len(self.equations)
+        terms = np.count_nonzero(matrix, axis=1) + 4
+        with np.errstate(invalid="ignore"):
+            sizes = np.where(matrix != 0, np.abs(matrix) * largest, 0.0).sum(axis=1)
+        share = float(np.finfo(dtype).eps) + terms * float(np.finfo(np.float64).eps)
+        room = np.where(equations, _ROOM * share * sizes, 0.0)
+        kept, middle = np.isfinite(room), np.where(equations, 0.0, 1.0)
+        rows = Rows(sp.csr_array(matrix), middle - room, middle + room)
+        return Rows(sp.csr_array(matrix[kept]), rows.lower[kept], rows.upper[kept])
 
     def move_onto(self, x: Floats, center: Float64) -> Floats:
         """The stored point (d,) that meets all and is near a point: of a group the largest is 1.

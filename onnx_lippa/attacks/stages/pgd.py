@@ -23,11 +23,14 @@ from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.onnx_io import GradientRuntime
 from onnx_lippa.spec import InputSet, Norm, Problem
 from onnx_lippa.spec.norms.base import Projector
+from onnx_lippa.spec.subspace import Subspace
 from onnx_lippa.state import Work, timed
 from onnx_lippa.witness import Effort, FoundBy
 
 _CHECK_EVERY: Final = 5
 """Steps between checks for rows that have reached an unsafe point."""
+_PROJECTIONS: Final = 8
+"""Most alternating projections onto ball, domain and relations in a step."""
 
 Accept: TypeAlias = Callable[[int, Floats], bool]
 """Takes a row and its point (d,) of negative margin; True where it is a witness."""
@@ -43,6 +46,7 @@ class Balls:
         lower: (n, d) lower bounds of the domains, which differ where features are fixed.
         upper: (n, d) upper bounds.
         norm: their norm.
+        subspace: the directions in which their relations hold, or None without relations.
     """
 
     center: Floats
@@ -50,6 +54,7 @@ class Balls:
     lower: Floats
     upper: Floats
     norm: Norm
+    subspace: Subspace | None = None
 
     @classmethod
     def of(
@@ -61,19 +66,22 @@ class Balls:
             for name in ("center", "lower", "upper")
         )
         radii = np.array([one.eps for one in inputs]) if eps is None else eps
-        return cls(center, radii.astype(dtype), lower, upper, inputs[0].norm)
+        return cls(center, radii.astype(dtype), lower, upper, inputs[0].norm, inputs[0].subspace)
 
     def take(self, kept: Integers) -> Balls:
         """Some of the balls."""
         center, eps, lower, upper = (
             values[kept] for values in (self.center, self.eps, self.lower, self.upper)
         )
-        return Balls(center, eps, lower, upper, self.norm)
+        return Balls(center, eps, lower, upper, self.norm, self.subspace)
 
     @cached_property
     def project(self) -> Projector:
-        """Moves one point of each row into its ball and domain."""
-        return self.norm.projector(self.center, self.eps, self.lower, self.upper)
+        """Moves one point of each row into its ball and domain, and nearly onto its relations."""
+        project = self.norm.projector(self.center, self.eps, self.lower, self.upper)
+        if self.subspace is None:
+            return project
+        return self.subspace.projector(project, self.center, _PROJECTIONS)
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,8 @@ class Iterate:
         bound.
         """
         gradient, balls = self.gradient, self.balls
+        if balls.subspace is not None:
+            gradient = balls.subspace.project_gradient(gradient)
         if balls.norm.has_sparse_steps:
             down, up = gradient > 0, gradient < 0
             held = (down & (self.x <= balls.lower)) | (up & (self.x >= balls.upper))

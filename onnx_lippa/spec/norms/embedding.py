@@ -131,6 +131,13 @@ class Embedding:
             matrix=sp.csr_array(matrix),
         )
 
+    def require(self, rows: Rows) -> Embedding:
+        """The same under further rows over the features of x."""
+        shift = rows.matrix @ self.offset
+        over_v = sp.csr_array(rows.matrix @ self.matrix)
+        further = Rows(over_v, rows.lower - shift, rows.upper - shift)
+        return replace(self, rows=self.rows.append(further))
+
     def restrict(self, features: Integers) -> Embedding:
         """The embedding of some features, over the same variables."""
         matrix = sp.csr_array(self.matrix[features])
