@@ -19,12 +19,12 @@ from onnx_lippa.api.options import (
 from onnx_lippa.attacks import AttackMethod, Lippa, make_attack
 from onnx_lippa.onnx_io import Model, Preprocess
 from onnx_lippa.proofs import ProofMethod, make_proof
+from onnx_lippa.runs.pools import WorkerChoice
 from onnx_lippa.runs.properties.answering import InterruptedList, answer_list, answer_property
 from onnx_lippa.runs.properties.configuration import describe_answers
 from onnx_lippa.runs.properties.decider import Decider
 from onnx_lippa.runs.properties.finding import Finding, FindingListener, ignore
 from onnx_lippa.runs.properties.instances import InstanceResult, read_instances
-from onnx_lippa.runs.workers import count_workers
 from onnx_lippa.spec import Property
 from onnx_lippa.state import Budget
 
@@ -43,6 +43,7 @@ def falsify(
     solver: SolverName | None = None,
     seed: int = 0,
     workers: int | None = None,
+    cluster: str | None = None,
     out: str | Path | None = None,
     on_event: FindingListener | None = None,
 ) -> Finding:
@@ -62,6 +63,8 @@ def falsify(
         solver: as in :func:`attack`.
         seed: same seed, same result (but for a timeout).
         workers: threads of ONNX Runtime, by default one for each core, where ``model`` is a path.
+        cluster: address of a Dask scheduler, one of whose workers answers, with one thread;
+            ``on_event`` is then called with the answer alone.
         out: folder that the answer is written to, and read from if it is there; it needs the
             property as a file.
         on_event: is called with what is known after each part of the work, and with the answer.
@@ -73,14 +76,16 @@ def falsify(
     Raises:
         InputError: a property that cannot be read or does not fit the model.
         ModelError: a model that cannot be used (where a path is given).
+        WorkerError: a cluster that cannot be used.
         InterruptedSearch: a KeyboardInterrupt, with what was known.
     """
     attack = make_attack(
         method, restarts=restarts, gradient_steps=gradient_steps, lp_steps=lp_steps,
         engine=engine, solver=solver,
     )  # fmt: skip
-    decider = Decider(attack, None, Budget(timeout, seed), threads=count_workers(workers))
-    return _answer(model, property, decider, preprocess, out, on_event)
+    choice = WorkerChoice.of(workers, cluster)
+    decider = Decider(attack, None, Budget(timeout, seed), threads=choice.count)
+    return _answer(model, property, decider, preprocess, choice, out, on_event)
 
 
 def verify(
@@ -93,6 +98,7 @@ def verify(
     method: ProofName | ProofMethod = "auto",
     seed: int = 0,
     workers: int | None = None,
+    cluster: str | None = None,
     out: str | Path | None = None,
     on_event: FindingListener | None = None,
 ) -> Finding:
@@ -107,6 +113,7 @@ def verify(
         method: how to prove, as in :func:`certify`.
         seed: same seed, same result (but for limits).
         workers: threads of ONNX Runtime, as in :func:`falsify`.
+        cluster: address of a Dask scheduler, as in :func:`falsify`.
         out: folder for the answer, as in :func:`falsify`.
         on_event: is called with what is known, as in :func:`falsify`.
 
@@ -117,12 +124,13 @@ def verify(
     Raises:
         InputError: a property that cannot be read or does not fit the model.
         ModelError: a model that cannot be used (where a path is given).
+        WorkerError: a cluster that cannot be used.
         ContradictionError: a witness and a proof for one case, which is a bug.
         InterruptedSearch: a KeyboardInterrupt, with what was known.
     """
-    threads, budget = count_workers(workers), Budget(timeout, seed)
-    decider = Decider(Lippa(), make_proof(method), budget, time_limit, threads=threads)
-    return _answer(model, property, decider, preprocess, out, on_event)
+    choice, budget = WorkerChoice.of(workers, cluster), Budget(timeout, seed)
+    decider = Decider(Lippa(), make_proof(method), budget, time_limit, threads=choice.count)
+    return _answer(model, property, decider, preprocess, choice, out, on_event)
 
 
 def _answer(
@@ -130,6 +138,7 @@ def _answer(
     property: Property | str | Path,
     decider: Decider,
     preprocess: Preprocess | str | None,
+    workers: WorkerChoice,
     out: str | Path | None,
     on_event: FindingListener | None,
 ) -> Finding:
@@ -141,8 +150,11 @@ def _answer(
         decider = replace(decider, preprocess=wanted)
     path = model.file.path if isinstance(model, Model) else model
     files = {} if isinstance(property, Property) else {"model": path, "property": property}
-    described = describe_answers(decider, decider.threads, files)
-    return answer_property(model, property, decider, _path(out), on_event or ignore, described)[0]
+    described = describe_answers(decider, workers, files)
+    found, _ = answer_property(
+        model, property, decider, _path(out), on_event or ignore, described, workers
+    )
+    return found
 
 
 def answer_instances(
@@ -154,6 +166,7 @@ def answer_instances(
     preprocess: Preprocess | str | None = None,
     seed: int = 0,
     workers: int | None = None,
+    cluster: str | None = None,
     out: str | Path | None = None,
     on_event: Callable[[InstanceResult], None] | None = None,
 ) -> tuple[InstanceResult, ...]:
@@ -171,6 +184,8 @@ def answer_instances(
             the same for all models.
         seed: same seed, same answers (but for timeouts).
         workers: worker processes, by default one for each core.
+        cluster: address of a Dask scheduler, whose workers answer instead; each gets the files of
+            its instances.
         out: folder that the answers are written to, and resumed from.
         on_event: is called with every answer as it comes, first with those of a resumed folder.
 
@@ -180,6 +195,7 @@ def answer_instances(
     Raises:
         InputError: the list cannot be read, or the folder cannot be used or written.
         DamagedFolderError: the files of the folder are damaged.
+        WorkerError: workers cannot be started, or a cluster cannot be used.
         InterruptedList: a KeyboardInterrupt, with the answers so far.
     """
     listing, search = Path(path), make_attack(attack)
@@ -187,10 +203,10 @@ def answer_instances(
         search, None if proof is None else make_proof(proof), Budget(timeout, seed),
         preprocess=Preprocess.of(preprocess),
     )  # fmt: skip
-    count = count_workers(workers)
-    described = describe_answers(decider, count, {"instances": listing})
+    choice = WorkerChoice.of(workers, cluster)
+    described = describe_answers(decider, choice, {"instances": listing})
     found = answer_list(
-        read_instances(listing), listing.parent, decider, count, _path(out), described
+        read_instances(listing), listing.parent, decider, choice, _path(out), described
     )
     known: list[InstanceResult] = []
     try:

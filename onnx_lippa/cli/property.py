@@ -29,6 +29,7 @@ from onnx_lippa.cli.arguments.values import preprocess_from
 from onnx_lippa.cli.output.terminal import console, echo
 from onnx_lippa.errors import InputError
 from onnx_lippa.proofs import ProofMethod
+from onnx_lippa.runs.pools import WorkerChoice
 from onnx_lippa.runs.properties.answering import answer_list, answer_property
 from onnx_lippa.runs.properties.decider import Decider
 from onnx_lippa.runs.properties.finding import (
@@ -39,7 +40,6 @@ from onnx_lippa.runs.properties.finding import (
 )
 from onnx_lippa.runs.properties.folder import RESULTS
 from onnx_lippa.runs.properties.instances import InstanceResult, read_instances
-from onnx_lippa.runs.workers import count_workers
 from onnx_lippa.state import Budget
 
 
@@ -64,10 +64,11 @@ def answer(
     """
     properties.require_only(arguments, others)
     timeout = math.inf if properties.timeout is None else properties.timeout
-    workers, out = count_workers(arguments.workers), arguments.out
+    workers, out = WorkerChoice.of(arguments.workers, arguments.cluster), arguments.out
     decider = Decider(
-        attack, proof, Budget(timeout, arguments.seed), output=arguments.output, threads=workers,
-        limits=arguments.limits, preprocess=preprocess_from(arguments.preprocess),
+        attack, proof, Budget(timeout, arguments.seed), output=arguments.output,
+        threads=workers.count, limits=arguments.limits,
+        preprocess=preprocess_from(arguments.preprocess),
     )  # fmt: skip
     if properties.instances is not None:
         listed = replace(decider, threads=1)  # a process for each core
@@ -77,7 +78,7 @@ def answer(
         with progress:
             found, _ = answer_property(
                 arguments.model, properties.property_, decider, out, progress.hear,
-                effective(arguments.model, None),
+                effective(arguments.model, None), workers,
             )  # fmt: skip
         seconds = time.monotonic() - started
         if arguments.as_json:
@@ -142,7 +143,7 @@ def _as_json(found: Finding, seconds: float) -> dict[str, object]:
     }
 
 
-def _answer_list(path: Path, decider: Decider, workers: int, arguments: Arguments) -> None:
+def _answer_list(path: Path, decider: Decider, workers: WorkerChoice, arguments: Arguments) -> None:
     """Answers every instance of a list; the same command resumes an interrupted list."""
     instances, out = read_instances(path), arguments.out
     quiet = arguments.quiet or arguments.as_json

@@ -8,7 +8,7 @@ from onnx_lippa.onnx_io.limits import LoadLimits
 from onnx_lippa.onnx_io.model import Model, ModelSource, inspect, load
 from onnx_lippa.onnx_io.packed import PackedModel
 from onnx_lippa.onnx_io.preprocess import Preprocess
-from onnx_lippa.onnx_io.reader import read_model
+from onnx_lippa.onnx_io.reader import read_files, read_model
 from onnx_lippa.onnx_io.runtime import GradientRuntime, Runtime
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "gradient_model",
     "inspect",
     "load",
+    "read_files",
     "read_model",
     "write_gradient",
 ]

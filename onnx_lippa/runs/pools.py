@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.method import Pool
 from onnx_lippa.onnx_io import Model
+from onnx_lippa.runs.services import Reply, Service, Task, TaskPool
 from onnx_lippa.runs.workers import Workers, count_workers
 
 
@@ -21,7 +26,7 @@ class WorkerChoice:
         cluster: address of a Dask scheduler, whose workers do the work instead; None for none.
     """
 
-    count: int
+    count: int = 1
     cluster: str | None = None
 
     @classmethod
@@ -45,6 +50,28 @@ class WorkerChoice:
             )
         return cls(1, cluster)
 
+    def open_tasks(
+        self,
+        service: Service[Task, Reply],
+        prepare: Callable[[Path], Service[Task, Reply]],
+        deadline: float = math.inf,
+    ) -> AbstractContextManager[TaskPool[Task, Reply]]:
+        """Processes for tasks, to be used in a ``with``.
+
+        Args:
+            service: what the processes do here.
+            prepare: says what they do on a machine of a cluster, in an empty folder there.
+            deadline: ``time.monotonic()`` after which nobody waits for machines.
+
+        Raises:
+            WorkerError: there is no scheduler or no worker, or versions differ.
+        """
+        if self.cluster is None:
+            return service.open(self.count)
+        from onnx_lippa.runs.cluster.pool import TaskCluster  # noqa: PLC0415 - of an extra
+
+        return TaskCluster(self.cluster, prepare, deadline)
+
     def open(self, model: Model) -> AbstractContextManager[Pool]:
         """The workers, to be used in a ``with``.
 
@@ -56,3 +83,7 @@ class WorkerChoice:
         from onnx_lippa.runs.cluster.pool import Cluster  # noqa: PLC0415 - of an extra
 
         return Cluster(model, self.cluster)
+
+
+HERE: Final = WorkerChoice()
+"""One process on this machine."""

@@ -126,6 +126,7 @@ def rerun(
     *,
     model: str | Path | None = None,
     workers: int | None = None,
+    cluster: str | None = None,
     out: str | Path | None = None,
     limits: LoadLimits | None = None,
     on_event: Listener | None = None,
@@ -140,6 +141,7 @@ def rerun(
         path: the folder of a run or of a curve.
         model: where the model is now, if it was moved.
         workers: worker processes, as in :func:`attack`.
+        cluster: address of a Dask scheduler, as in :func:`attack`; it need not be that of the run.
         out: a new folder for the repetition, as in :func:`attack`.
         limits: memory and time for loading the model, as in :func:`load`.
         on_event: is called with each event, as in :func:`attack`.
@@ -147,6 +149,7 @@ def rerun(
     Raises:
         InputError: a file is missing or not the one the run used, or the run cannot be repeated.
         DamagedFolderError: a file of the folder is damaged.
+        WorkerError: a cluster that cannot be used.
         InterruptedRun: a KeyboardInterrupt, with the results of the inputs that were finished.
     """
     folder, target = Path(path), None if out is None else Path(out)
@@ -158,6 +161,7 @@ def rerun(
         raise InputError(f"{target} is the run itself: give another --out")
     if target is not None and ((target / RUN).exists() or list_radius_folders(target)):
         raise InputError(f"{target} holds a run already: give a new --out")
+    choice = WorkerChoice.of(workers, cluster)
     files = [_read(part) for part in parts]
     olds = [FinishedRun.read(part) for part in parts]
     method, budget, _ = parse_options(files[0].identity.options)
@@ -165,9 +169,7 @@ def rerun(
     inputs = _inputs_of(parts[0], files[0], loaded, olds[0].records)
     specifications = [_specification(file) for file in files]
     listeners = () if on_event is None else (on_event,)
-    task = Task(
-        loaded, inputs, method, budget, WorkerChoice.of(workers, None), listeners, time.monotonic()
-    )
+    task = Task(loaded, inputs, method, budget, choice, listeners, time.monotonic())
     if names:
         radii = [name.removeprefix("eps-") for name in names]
         news: Sequence[Results] = run_curve(task, specifications, target, radii, method)

@@ -10,50 +10,33 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol, final
+from typing import Final, final
 
 from onnx_lippa.ending import OUT_OF_MEMORY, Ending, Reason
 from onnx_lippa.errors import ContradictionError, InputError, describe
 from onnx_lippa.method import Job
 from onnx_lippa.onnx_io import Model, ModelSource
-from onnx_lippa.runs.processes import Died, Event, Replied
+from onnx_lippa.runs.processes import Died, Replied
+from onnx_lippa.runs.services import Service, TaskPool
 from onnx_lippa.witness import Effort, Result, Verdict
 
 _SLACK: Final = 2.0
 _SLACK_SHARE: Final = 0.1
 """Seconds, and share of its time limit, that a job may take longer before its process is ended."""
-ALLOWANCE: Final = 3.0
+_ALLOWANCE: Final = 3.0
 """Extra time for the first job of a worker, in units of the time that its start took: sessions and
 compiled gradients are opened when they are first needed."""
 _ATTEMPTS: Final = 2
 """Processes that one input may end, alone, before it is given up."""
-_LOSSES: Final = 3
-"""Machines that may be lost with a job before it is taken for the cause."""
+LOSSES: Final = 3
+"""Machines that may be lost with a task before it is taken for the cause."""
 
 
 def kill_after(limit: float) -> float:
     """Seconds after which a process with this time limit for its work is ended."""
     return (1 + _SLACK_SHARE) * limit + _SLACK
-
-
-class Processes(Protocol):
-    """Processes that work on one job each: a pool here, or the slots of a cluster."""
-
-    @property
-    def has_room(self) -> bool:
-        """Whether a job would begin at once."""
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether any job is in progress."""
-
-    def submit(self, task: Attempt, seconds: float, latest: float) -> None:
-        """Begins with a job, whose process is ended after so many seconds, or at ``latest``."""
-
-    def wait(self) -> Sequence[Event[Attempt, Result]]:
-        """Waits for the next events while any job is in progress."""
 
 
 @final
@@ -70,7 +53,7 @@ class Round:
 
     def __init__(
         self,
-        processes: Processes,
+        processes: TaskPool[Attempt, Result],
         jobs: Iterator[Job],
         deadline: float,
         latest: float,
@@ -109,7 +92,7 @@ class Round:
     def _repeat(self, died: Died[Attempt]) -> Iterator[Result]:
         """Tries the rest of a job again whose process has died, or reports why not."""
         attempt = died.task
-        if died.is_lost and attempt.losses < _LOSSES:
+        if died.is_lost and attempt.losses < LOSSES:
             rest = _unreported(attempt.job, attempt.reported)
             self._repeated.append(Attempt(rest, attempt.attempts, attempt.losses + 1))
             return
@@ -203,11 +186,16 @@ def _halves(job: Job) -> list[Job]:
     return [replace(job, problems=part) for part in parts if len(part)]
 
 
+def serve_model(source: ModelSource) -> Service[Attempt, Result]:
+    """What a process does that works on jobs; its state is its model."""
+    return Service(open_model, (source,), _work, _ALLOWANCE)
+
+
 def open_model(source: ModelSource) -> Model:
-    """The state of a process that works on jobs: its model."""
+    """The model of a process, read there."""
     return source.open()
 
 
-def work(model: Model, attempt: Attempt) -> Iterator[Result]:
+def _work(model: Model, attempt: Attempt) -> Iterator[Result]:
     """Results of a job that has come to its process; its deadline is told by the clock here."""
     return solve(model, attempt.job, time.monotonic() + attempt.left)

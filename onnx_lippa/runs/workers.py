@@ -14,7 +14,7 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.method import Job, Pool
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.runs.processes import WorkerPool
-from onnx_lippa.runs.rounds import ALLOWANCE, Attempt, Round, open_model, solve, work
+from onnx_lippa.runs.rounds import Attempt, Round, serve_model, solve
 from onnx_lippa.witness import Result
 
 _START_SECONDS: Final = 1.0
@@ -81,6 +81,5 @@ class Workers(Pool):
                     yield from solve(self.model, job, deadline)
             return
         if self._processes is None:
-            source = (self.model.source,)
-            self._processes = WorkerPool(self.count, open_model, source, work, ALLOWANCE)
+            self._processes = serve_model(self.model.source).open(self.count)
         yield from Round(self._processes, iter(jobs), deadline, latest, slack).run()

@@ -40,7 +40,7 @@ PAGES = sorted(
 )
 ELSEWHERE = {
     r"pip install|python3 -m venv": "the first lines of .ci/run, and nox -s wheel",
-    r"dask (scheduler|worker)|--cluster": "tests/runs/test_cluster.py",
+    r"dask (scheduler|worker)|--cluster": "tests/runs/test_cluster*.py",
     r"docker ": "tests/docs/test_dockerfile.py, step by step",
 }
 """Commands that are run by something else, and by what."""

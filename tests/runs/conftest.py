@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.attacks import DIGITS, DIGITS_DATA
+from tests.support.cluster import DaskCluster
 from tests.support.commands import FEW, command
 
 
@@ -38,3 +39,12 @@ def run(finished_run, tmp_path):
     summary = tmp_path / "run" / "summary.json"
     summary.write_text(summary.read_text().replace(str(finished_run), str(tmp_path)))
     return tmp_path
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """A Dask scheduler, to which a test adds workers."""
+    folder = tmp_path / "dask"
+    folder.mkdir()
+    with DaskCluster(folder) as started:
+        yield started

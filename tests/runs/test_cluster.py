@@ -21,7 +21,7 @@ from onnx_lippa.spec import InputSpecification, ProblemSet, Specification, Targe
 from onnx_lippa.state import Budget
 from onnx_lippa.witness import Verdict
 from tests.support.attacks import DIGITS, digits, fingerprints, outcomes_of
-from tests.support.cluster import DaskCluster, children, kill
+from tests.support.cluster import children, kill
 from tests.support.commands import (
     FEW,
     assert_refused,
@@ -40,15 +40,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals"),
 ]
 BUDGETS: dict[str, Any] = {"restarts": 1, "gradient_steps": 8, "lp_steps": 2}
-OPEN = "onnx_lippa.runs.cluster.pool"
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    folder = tmp_path / "dask"
-    folder.mkdir()
-    with DaskCluster(folder) as started:
-        yield started
+ROOM = "onnx_lippa.runs.cluster"
 
 
 @pytest.fixture
@@ -211,16 +203,17 @@ def test_a_curve_sends_its_model_once(cluster, tmp_path):
 
 def test_large_inputs_are_sent_once(cluster, monkeypatch):
     """The stages of an audit name inputs by their digests where a worker has them already."""
-    from onnx_lippa.runs.cluster import packing, pool
+    from onnx_lippa.runs.cluster import packing
+    from onnx_lippa.runs.cluster.slots import Slots
 
     monkeypatch.setattr(packing, "_LARGE", 64)
-    sent, real = list[str](), pool._Slots._send
+    sent, real = list[str](), Slots._send
 
     def noted(slots, task, packed, address, *rest):
         sent.extend(packed.parts.keys() - slots._known[address])
         real(slots, task, packed, address, *rest)
 
-    monkeypatch.setattr(pool._Slots, "_send", noted)
+    monkeypatch.setattr(Slots, "_send", noted)
     cluster.add_worker()
     model, x, y = digits()
     found = onnx_lippa.audit(model, x[:8], y[:8], eps=0.03, time_limit=5.0, cluster=cluster.address)
@@ -276,6 +269,26 @@ def test_a_lost_scheduler_is_an_error_and_the_run_goes_on_later(cluster, tmp_pat
     )
 
 
+def test_a_rerun_on_a_cluster_is_identical(cluster, tmp_path):
+    """A run of this machine, repeated by two workers, of which one is lost in the middle."""
+    first = cluster.add_worker()
+    cluster.add_worker()
+    words = ("attack", DIGITS, "--eps", "0.05", "--first", 100, *FEW, "--restarts", 8)
+    assert command(*words, "--out", tmp_path / "run", "--quiet").code == 0
+    again = tmp_path / "again"
+    process = spawned("rerun", tmp_path / "run", "--cluster", cluster.address, "--out", again)
+    wait_for(lambda: lines(again) >= 25 and children(first), process, 120.0)
+    kill(first)
+    said, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, ""), cluster.log()
+    assert said.startswith("identical: 100 verdicts with their witnesses")
+    assert stable(again) == stable(tmp_path / "run")
+    found = onnx_lippa.rerun(tmp_path / "run", cluster=cluster.address)
+    assert found.is_identical and found.inputs == 100
+    with pytest.raises(InputError, match="workers and cluster exclude each other"):
+        onnx_lippa.rerun(tmp_path / "run", cluster=cluster.address, workers=2)
+
+
 def test_other_versions_are_refused(cluster, monkeypatch):
     cluster.add_worker()
     monkeypatch.setattr("onnx_lippa.runs.cluster.versions.__version__", "0.0.9")
@@ -286,7 +299,7 @@ def test_other_versions_are_refused(cluster, monkeypatch):
 
 
 def test_no_scheduler(monkeypatch):
-    monkeypatch.setattr(f"{OPEN}._CONNECT_SECONDS", 1)
+    monkeypatch.setattr(f"{ROOM}.connection.CONNECT_SECONDS", 1)
     words = ("attack", DIGITS, "--eps", 0.05, "--first", 2, "--quiet", "--cluster")
     assert_refused(
         command(*words, "tcp://127.0.0.1:9"), 71, "no Dask scheduler answers at tcp://127.0.0.1:9"
@@ -295,7 +308,7 @@ def test_no_scheduler(monkeypatch):
 
 
 def test_no_workers(cluster, monkeypatch):
-    monkeypatch.setattr(f"{OPEN}._PATIENCE", 1.0)
+    monkeypatch.setattr(f"{ROOM}.slots._PATIENCE", 1.0)
     with pytest.raises(WorkerError, match="has no workers: start some with 'dask worker"):
         onnx_lippa.attack(DIGITS, digits()[1][:2], eps=0.05, cluster=cluster.address)
 

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from onnx_lippa.errors import InputError
+from onnx_lippa.runs.pools import WorkerChoice
 from onnx_lippa.runs.properties import instances as instances_module
 from onnx_lippa.runs.properties.answering import answer_list
 from onnx_lippa.runs.properties.decider import Decider
@@ -29,7 +30,7 @@ def folder(tmp_path):
 
 def answered(folder, method, *seconds):
     asked = [Instance("m.onnx", "sat.vnnlib", limit) for limit in seconds]
-    found = list(answer_list(asked, folder, Decider(method, None, Budget()), 2, None))
+    found = list(answer_list(asked, folder, Decider(method, None, Budget()), WorkerChoice(2), None))
     return sorted(found, key=lambda result: result.instance.timeout)
 
 

@@ -17,13 +17,20 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class DaskCluster:
-    """A scheduler and the workers that are started for it; all end with the ``with``."""
+    """A scheduler and the workers that are started for it; all end with the ``with``.
 
-    def __init__(self, folder: Path, port: int = 0) -> None:
-        self._folder, self._file = folder, folder / "scheduler.json"
+    Args:
+        folder: where they work and write their logs.
+        options: further options of the scheduler and of each worker.
+    """
+
+    def __init__(self, folder: Path, options: tuple[object, ...] = ()) -> None:
+        self._folder, self._file, self._options = folder, folder / "scheduler.json", options
+        protocol = "tls" if options else "tcp"
         self.scheduler = self._start(
-            "dask_scheduler", "--host", "127.0.0.1", "--port", port, "--scheduler-file", self._file
-        )
+            "dask_scheduler", "--host", f"{protocol}://127.0.0.1", "--port", 0,
+            "--scheduler-file", self._file,
+        )  # fmt: skip
         self.workers: list[subprocess.Popen[bytes]] = []
         assert wait_until(self._is_up, 60.0), self.log()
 
@@ -63,11 +70,11 @@ class DaskCluster:
 
     def _start(self, module: str, *words: object) -> subprocess.Popen[bytes]:
         number = len(list(self._folder.glob("*.log")))
+        given = map(str, (*words, *self._options, "--no-dashboard"))
         variables = {name: value for name, value in os.environ.items() if name not in _THREADS}
         with (self._folder / f"{number}-{module}.log").open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", f"distributed.cli.{module}", *map(str, words),
-                 "--no-dashboard"],
+                [sys.executable, "-m", f"distributed.cli.{module}", *given],
                 stdout=log, stderr=log, cwd=ROOT, env={**variables, "PYTHONPATH": str(ROOT)},
                 start_new_session=True,
             )  # fmt: skip

@@ -67,7 +67,7 @@ class Untouchable:
 
 
 FAULTS = ("raise", "memory", "segfault", "kill", "exit", "hang", "hold")
-"""Besides these there is "parent", which takes a Dask worker down."""
+"""Besides these there are "parent", which takes a Dask worker down, and "wait", which is slow."""
 
 
 def fail(kind: str) -> None:
@@ -87,6 +87,8 @@ def fail(kind: str) -> None:
         time.sleep(3600)
     elif kind == "exit":
         os._exit(3)
+    elif kind == "wait":
+        time.sleep(3)
     elif kind == "hang":
         time.sleep(3600)
     elif kind == "hold":

@@ -44,6 +44,12 @@ def option(panel: str, text: str, *names: str) -> OptionInfo:
     return info
 
 
+ClusterAddress: TypeAlias = Annotated[
+    str | None,
+    option(RUN, "Address of a Dask scheduler, tcp://HOST:8786; its workers do the work instead."),
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Loading:
     """Limits of loading a model."""
@@ -223,12 +229,7 @@ class Arguments(Inputs):
         int | None,
         option(RUN, "Worker processes; results do not depend on them. Default: all cores."),
     ] = None
-    cluster: Annotated[
-        str | None,
-        option(
-            RUN, "Address of a Dask scheduler, tcp://HOST:8786; its workers do the work instead."
-        ),
-    ] = None
+    cluster: ClusterAddress = None
     out: Annotated[
         Path | None,
         option(RUN, "Folder for the results; the same command resumes an interrupted run."),
@@ -332,7 +333,9 @@ class Properties:
 
 
 _LOADING: Final = frozenset({"load_memory", "load_time", "preprocess"})
-_WITH_INSTANCES: Final = _LOADING | {"seed", "quiet", "workers", "out", "as_json", "config"}
+_WITH_INSTANCES: Final = _LOADING | {
+    "seed", "quiet", "workers", "cluster", "out", "as_json", "config",
+}  # fmt: skip
 _WITH_PROPERTY: Final = _WITH_INSTANCES | {"model", "output"}
 """Fields of the common arguments that have a meaning for lists of instances, and for a property."""
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from onnx_lippa.cli.arguments.options import MODEL, RUN, Loading, option, spread
+from onnx_lippa.cli.arguments.options import MODEL, RUN, ClusterAddress, Loading, option, spread
 from onnx_lippa.cli.output.progress import LiveProgress
 from onnx_lippa.cli.output.terminal import console, echo
 from onnx_lippa.errors import GateError
@@ -28,6 +28,7 @@ def rerun(
         int | None,
         option(RUN, "Worker processes; results do not depend on them. Default: all cores."),
     ] = None,
+    cluster: ClusterAddress = None,
     as_json: Annotated[
         bool, option(RUN, "Print the comparison as JSON and nothing else.", "--json")
     ] = False,
@@ -39,7 +40,7 @@ def rerun(
     """
     progress = LiveProgress(console(quiet=as_json))
     found = repeat(
-        folder, model=model, workers=workers, out=out, limits=loading.limits,
+        folder, model=model, workers=workers, cluster=cluster, out=out, limits=loading.limits,
         on_event=progress.hear,
     )  # fmt: skip
     if as_json:

@@ -1,4 +1,4 @@
-"""Jobs as bytes. Large inputs are named by their digests, so that a machine gets each only once."""
+"""Jobs as bytes. Large inputs and files are named by their digests: a machine gets each once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing_extensions import override
 from onnx_lippa.spec import Specification
 
 _LARGE: Final = 1 << 15
-"""Bytes of an input, or of a specification, from which it is named by its digest."""
+"""Bytes of an input, a file or a specification, from which it is named by its digest."""
 _MOST_BYTES: Final = 1 << 28
 """Most bytes of inputs that a machine keeps."""
 
@@ -35,7 +35,7 @@ class Packed:
 
 
 def pack(value: object) -> Packed:
-    """An object, large inputs and specifications in it as parts."""
+    """An object, large inputs, files and specifications in it as parts."""
     stream, parts = io.BytesIO(), dict[str, bytes]()
     _Packer(stream, parts).dump(value)
     return Packed(stream.getvalue(), parts)
@@ -91,6 +91,8 @@ class _Packer(pickle.Pickler):
     def persistent_id(self, obj: Any) -> object:
         if isinstance(obj, np.ndarray) and obj.ndim == 2 and obj.nbytes >= _LARGE * len(obj) > 0:
             return obj.dtype.str, [self._name(row.tobytes()) for row in obj]
+        if isinstance(obj, bytes):
+            return (self._name(pickle.dumps(obj, protocol=5)),) if len(obj) >= _LARGE else None
         if isinstance(obj, Specification):
             content = pickle.dumps(obj, protocol=5)
             return (self._name(content),) if len(content) >= _LARGE else None

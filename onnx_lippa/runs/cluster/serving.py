@@ -15,20 +15,19 @@ import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast, final
+from typing import Any, Final, final
 
 from distributed import Scheduler, SchedulerPlugin, Worker, WorkerPlugin, get_worker
 from typing_extensions import override
 
 from onnx_lippa.errors import LippaError, WorkerError
-from onnx_lippa.onnx_io import ModelSource, PackedModel
 from onnx_lippa.runs.cluster.packing import MissingPartsError, Packed, Store, unpack
 from onnx_lippa.runs.processes import Died, Finished, Replied, WorkerPool
-from onnx_lippa.runs.rounds import ALLOWANCE, Attempt, open_model, work
+from onnx_lippa.runs.services import Service
 from onnx_lippa.runs.serving import Raised
-from onnx_lippa.witness import Result
 
 _STOP_SECONDS: Final = 5.0
 """Time in which killed processes must be gone when a run ends."""
@@ -41,12 +40,12 @@ class Order:
     """A job for a machine. Times are seconds from now: machines have clocks of their own.
 
     Attributes:
-        attempt: the job.
+        task: the job.
         seconds: time limit of the job, from when its process begins with it.
         latest: seconds after which its process is ended in any case.
     """
 
-    attempt: Packed
+    task: Packed
     seconds: float
     latest: float = math.inf
 
@@ -56,14 +55,14 @@ class Reply:
     """What became of a job.
 
     Attributes:
-        results: its results.
+        replies: the replies to it.
         died: how its process ended, where it ended before the job.
         overdue: whether the process was ended because the job took too long.
         is_missing: whether parts of the job are to be sent again.
         error: what the job raised, and the run raises.
     """
 
-    results: tuple[Result, ...]
+    replies: tuple[Any, ...]
     died: str = ""
     overdue: bool = False
     is_missing: bool = False
@@ -92,31 +91,31 @@ def run_order(run: str, order: bytes) -> bytes:
 
 @final
 class Machine(WorkerPlugin):
-    """What a machine has of a run: its model, once, and processes that have opened it.
+    """What a machine has of a run: its files, once, and processes that have opened them.
 
     Args:
         run: the name of the run.
-        model: the model.
+        prepare: writes what the processes need into an empty folder, and says what they do.
     """
 
-    def __init__(self, run: str, model: PackedModel) -> None:
-        self.name, self._model = run, model
+    def __init__(self, run: str, prepare: Callable[[Path], Service[Any, Any]]) -> None:
+        self.name, self._prepare = run, prepare
 
     @override
     def setup(self, worker: Worker) -> None:
-        """Writes the model's files where its processes open them."""
+        """Writes files where the processes open them."""
         # A Dask worker with a nanny is a daemon, and those may have no processes.
         multiprocessing.current_process().daemon = False
         self._folder = Path(tempfile.mkdtemp(prefix="onnx-lippa-", dir=worker.local_directory))
-        self._source: ModelSource = self._model.unpack(self._folder)
-        del self._model
+        self._service = self._prepare(self._folder)
+        del self._prepare
         self._store, self._lock = Store(), threading.Lock()
-        self._free, self._busy = list[WorkerPool[Attempt, Result]](), set[Any]()
+        self._free, self._busy = list[WorkerPool[Any, Any]](), set[Any]()
         self._has_ended = False
 
     @override
     async def teardown(self, worker: Worker) -> None:
-        """Ends all processes, whatever they are doing, and removes the model."""
+        """Ends all processes, whatever they are doing, and removes all files."""
         self._has_ended = True
         end = time.monotonic() + _STOP_SECONDS
         while self._busy and time.monotonic() < end:
@@ -135,16 +134,16 @@ class Machine(WorkerPlugin):
         """
         try:
             with self._lock:
-                attempt = cast(Attempt, unpack(order.attempt, self._store))
+                task = unpack(order.task, self._store)
         except MissingPartsError:
             return Reply((), is_missing=True)
         with self._lock:
             if self._has_ended:
                 raise _RUN_HAS_ENDED
-            pool = self._free.pop() if self._free else self._open()
+            pool = self._free.pop() if self._free else self._service.open(1)
             self._busy.add(pool)
         try:
-            reply = self._wait(pool, attempt, order)
+            reply = self._wait(pool, task, order)
         except BaseException:
             pool.close()
             raise
@@ -159,21 +158,18 @@ class Machine(WorkerPlugin):
                 pool.close()
         return reply
 
-    def _open(self) -> WorkerPool[Attempt, Result]:
-        return WorkerPool(1, open_model, (self._source,), work, ALLOWANCE)
-
-    def _wait(self, pool: WorkerPool[Attempt, Result], attempt: Attempt, order: Order) -> Reply:
-        results: list[Result] = []
-        pool.submit(attempt, order.seconds, time.monotonic() + order.latest)
+    def _wait(self, pool: WorkerPool[Any, Any], task: object, order: Order) -> Reply:
+        replies: list[Any] = []
+        pool.submit(task, order.seconds, time.monotonic() + order.latest)
         while True:
             for event in pool.wait():
                 match event:
-                    case Replied(reply=result):
-                        results.append(result)
+                    case Replied(reply=reply):
+                        replies.append(reply)
                     case Finished():
-                        return Reply(tuple(results))
+                        return Reply(tuple(replies))
                     case Died(reason=reason, overdue=overdue):
-                        return Reply(tuple(results), reason, overdue)
+                        return Reply(tuple(replies), reason, overdue)
 
 
 @final

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from onnx_lippa.errors import InputError, LippaError, unexpected
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.runs.configuration import Configuration
 from onnx_lippa.runs.identity import FileLocation
-from onnx_lippa.runs.processes import Died, Replied, WorkerPool
-from onnx_lippa.runs.properties.decider import ANSWERING, Decider, Step
+from onnx_lippa.runs.pools import HERE, WorkerChoice
+from onnx_lippa.runs.processes import Died, Replied
+from onnx_lippa.runs.properties.decider import ANSWERING, Answerer, Decider, Step
 from onnx_lippa.runs.properties.finding import (
     Answer,
     Finding,
@@ -29,7 +31,9 @@ from onnx_lippa.runs.properties.finding import (
 )
 from onnx_lippa.runs.properties.folder import ListFile, ListFolder
 from onnx_lippa.runs.properties.instances import Instance, InstanceResult
-from onnx_lippa.runs.rounds import kill_after
+from onnx_lippa.runs.properties.remote import PackedInstance, answer_on
+from onnx_lippa.runs.rounds import LOSSES, kill_after
+from onnx_lippa.runs.services import Service
 from onnx_lippa.runs.summary import versions
 from onnx_lippa.spec import Property
 from onnx_lippa.version import __version__
@@ -55,24 +59,29 @@ def answer_property(
     out: Path | None = None,
     tell: FindingListener = ignore,
     configuration: Configuration | None = None,
+    workers: WorkerChoice = HERE,
 ) -> tuple[Finding, InstanceResult]:
-    """The answer to one property, in this process, and the same as the result of an instance.
+    """The answer to one property, here or on a cluster, and the same as the result of an instance.
 
     Args:
         network: the model, or its path.
         property: the property, or the path of a VNN-LIB file.
         decider: how it is decided.
         out: folder of a list with this one instance, new or to be resumed; None keeps nothing.
-        tell: is told what is known after each part of the work, and the answer at the end.
+        tell: is told what is known after each part of the work, and the answer at the end; the
+            answer alone where a cluster works on it.
         configuration: the options, for ``config.toml`` in the folder; None writes none.
+        workers: a cluster, or this machine. Both files are read here in any case.
 
     Raises:
         InputError: the property cannot be read, does not fit the model, or has no file that a
             folder could name.
         ModelError: a model that cannot be used.
         ContradictionError: a case was proven in which a counterexample was found.
+        WorkerError: the cluster cannot be used.
         InterruptedSearch: a KeyboardInterrupt, with what was known.
     """
+    answer = None if workers.cluster is None else partial(answer_on, workers)
     known = Finding(Answer.UNKNOWN)
 
     def note(finding: Finding) -> None:
@@ -83,10 +92,12 @@ def answer_property(
     try:
         if out is None:
             instance, started = _instance_of(network, property, decider), time.monotonic()
-            found, step = _run(decider.decide(network, property, note))
+            found, step = _run(decider.decide(network, property, note, answer))
             result = _result(instance, found, time.monotonic() - started, step)
         else:
-            found, result = _answer_kept(network, property, decider, out, note, configuration)
+            found, result = _answer_kept(
+                network, property, decider, out, note, configuration, answer
+            )
         note(found)
         return found, result
     except KeyboardInterrupt as interrupt:
@@ -111,6 +122,7 @@ def _answer_kept(
     out: Path,
     tell: FindingListener,
     configuration: Configuration | None,
+    answer: Answerer | None,
 ) -> tuple[Finding, InstanceResult]:
     """The answer to one property that its folder has, or gets."""
     if isinstance(property, Property):
@@ -122,7 +134,7 @@ def _answer_kept(
     with closing(_open_folder(out, [instance], base, decider, configuration)) as folder:
         for result in folder.known:
             return _recall(result), result
-        found, step = _run(decider.decide(network, property, tell))
+        found, step = _run(decider.decide(network, property, tell, answer))
         result = folder.add(_result(instance, found, time.monotonic() - started, step))
     return found, result
 
@@ -221,7 +233,7 @@ def answer_list(
     instances: Sequence[Instance],
     base: Path,
     decider: Decider,
-    workers: int,
+    workers: WorkerChoice,
     out: Path | None,
     configuration: Configuration | None = None,
 ) -> Generator[InstanceResult, None, None]:
@@ -231,13 +243,14 @@ def answer_list(
         instances: the instances.
         base: the folder that their paths are relative to.
         decider: how they are decided, each within the decider's time limit too.
-        workers: worker processes.
+        workers: worker processes here, or a cluster, which gets the files of each instance.
         out: the folder of the answers, new or to be resumed; None keeps nothing.
         configuration: the options, for ``config.toml`` in the folder; None writes none.
 
     Raises:
         InputError: the folder cannot be used, or cannot be written any more.
         DamagedFolderError: its files are damaged.
+        WorkerError: there are no workers (any more).
     """
     limit = decider.budget.time_limit
     instances = [replace(one, timeout=min(one.timeout, limit)) for one in instances]
@@ -255,24 +268,30 @@ def answer_list(
 
 
 def _answer(
-    instances: Sequence[Instance], base: Path, decider: Decider, workers: int
+    instances: Sequence[Instance], base: Path, decider: Decider, workers: WorkerChoice
 ) -> Generator[InstanceResult, None, None]:
     """The answers, as they come.
 
     All work is done in worker processes, so that no instance can end the list. An instance that
-    raises an exception, ends its process or does not end in time is an error, with the reason.
+    raises an exception, ends its process or does not end in time is an error, with the reason. One
+    whose machine is lost comes again.
     """
-    waiting = deque(_Turn(instance) for instance in instances)
-    pool: WorkerPool[_Turn, Step | InstanceResult]
-    with WorkerPool(workers, _Worker, (base, decider), _work) as pool:
+    here, waiting = _Worker(base, decider), deque(_Turn(instance) for instance in instances)
+    with workers.open_tasks(_serve(decider, base), partial(_serve, decider)) as pool:
         while waiting or pool.is_busy:
             while waiting and pool.has_room:
                 turn = waiting.popleft()
                 turn.started = time.monotonic()
-                pool.submit(turn, kill_after(turn.instance.timeout))
+                if workers.cluster is None or turn.pack(base):
+                    pool.submit(turn, kill_after(turn.instance.timeout))
+                    turn.packed = None
+                else:  # files that cannot be sent cannot be read here either
+                    yield from (one for one in _work(here, turn) if isinstance(one, InstanceResult))
             for event in pool.wait():
                 if isinstance(event, Died):
-                    if not event.task.is_answered:
+                    if event.is_lost and event.task.losses + 1 < LOSSES:
+                        waiting.appendleft(_Turn(event.task.instance, event.task.losses + 1))
+                    elif not event.task.is_answered:
                         yield _lost(event)
                 elif isinstance(event, Replied):
                     if isinstance(event.reply, InstanceResult):
@@ -288,23 +307,46 @@ class _Turn:
 
     Attributes:
         instance: the instance.
+        losses: machines that were lost with it.
+        packed: its files, on the way to a machine that does not have them.
         started: ``time.monotonic()`` at which a worker got it.
         step: the last step that was begun.
         is_answered: whether its answer has come.
     """
 
     instance: Instance
+    losses: int = 0
+    packed: PackedInstance | None = None
     started: float = 0.0
     step: Step = Step()  # noqa: RUF009 - it is frozen
     is_answered: bool = False
 
+    def pack(self, base: Path) -> bool:
+        """Takes the files along; returns False where they cannot be read."""
+        try:
+            self.packed = PackedInstance.read(
+                base / self.instance.onnx, base / self.instance.vnnlib
+            )
+        except LippaError:
+            return False
+        return True
+
 
 @dataclass(frozen=True)
 class _Worker:
-    """What a worker process needs for every instance; see :func:`answer_list`."""
+    """What a worker process needs for every instance.
+
+    Attributes:
+        base: the folder that paths are relative to; on a machine of a cluster, one for files.
+        decider: how instances are decided.
+    """
 
     base: Path
     decider: Decider
+
+
+def _serve(decider: Decider, base: Path) -> Service[_Turn, Step | InstanceResult]:
+    return Service(_Worker, (base, decider), _work)
 
 
 def _lost(died: Died[_Turn]) -> InstanceResult:
@@ -317,10 +359,24 @@ def _lost(died: Died[_Turn]) -> InstanceResult:
 
 def _work(worker: _Worker, turn: _Turn) -> Iterator[Step | InstanceResult]:
     """Answers one instance from its files; a failure is its answer."""
-    instance, started, step = turn.instance, time.monotonic(), Step()
-    budget = replace(worker.decider.budget, time_limit=instance.timeout)
-    decider = replace(worker.decider, budget=budget)
-    steps = decider.decide(worker.base / instance.onnx, worker.base / instance.vnnlib)
+    if turn.packed is None:
+        files = (worker.base / turn.instance.onnx, worker.base / turn.instance.vnnlib)
+        yield from _answer_files(worker.decider, turn.instance, *files)
+        return
+    with turn.packed.unpack(worker.base) as files:
+        for reply in _answer_files(worker.decider, turn.instance, *files):
+            if isinstance(reply, InstanceResult):
+                yield replace(reply, note=turn.packed.name_origins(reply.note, *files))
+            else:
+                yield reply
+
+
+def _answer_files(
+    decider: Decider, instance: Instance, onnx: Path, vnnlib: Path
+) -> Iterator[Step | InstanceResult]:
+    started, step = time.monotonic(), Step()
+    limited = replace(decider, budget=replace(decider.budget, time_limit=instance.timeout))
+    steps = limited.decide(onnx, vnnlib)
     try:
         while True:
             try:

@@ -9,15 +9,18 @@ from onnx_lippa.attacks import Lippa
 from onnx_lippa.proofs import BranchAndBound
 from onnx_lippa.runs.configuration import Configuration, Options, name_method, text_of
 from onnx_lippa.runs.identity import describe_options
+from onnx_lippa.runs.pools import WorkerChoice
 from onnx_lippa.runs.properties.decider import Decider
 
 
-def describe_answers(decider: Decider, workers: int, files: dict[str, str | Path]) -> Configuration:
+def describe_answers(
+    decider: Decider, workers: WorkerChoice, files: dict[str, str | Path]
+) -> Configuration:
     """The options of the command that gives the same answers.
 
     Args:
         decider: how properties are decided.
-        workers: worker processes, or threads of ONNX Runtime for one property.
+        workers: worker processes, or threads of ONNX Runtime for one property; or a cluster.
         files: ``model`` and ``property``, or ``instances``.
     """
     notes: list[str] = []
@@ -45,7 +48,8 @@ def describe_answers(decider: Decider, workers: int, files: dict[str, str | Path
         "output": decider.output,
         "preprocess": None if preprocess is None else text_of(preprocess),
         "seed": decider.budget.seed,
-        "workers": workers,
+        "workers": workers.count if workers.cluster is None else None,
+        "cluster": workers.cluster,
     }
     known = {name: value for name, value in stated.items() if value is not None}
     return Configuration(command, known, tuple(notes))

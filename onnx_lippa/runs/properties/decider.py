@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from onnx_lippa.attacks import AttackMethod
 from onnx_lippa.clock import OutOfTimeError
@@ -92,6 +92,7 @@ class Decider:
         network: Model | str | Path,
         property: Property | str | Path,
         tell: FindingListener = ignore,
+        answer: Answerer | None = None,
     ) -> Generator[Step, None, Finding]:
         """Decides a property; reading it and loading the model count towards the time limit.
 
@@ -99,6 +100,7 @@ class Decider:
             network: the model, or its path.
             property: the property, or the path of a VNN-LIB file.
             tell: is told what is known after each part of the work.
+            answer: answers once both are read; None answers in this process.
 
         Yields:
             The steps, as they begin.
@@ -125,16 +127,25 @@ class Decider:
             model = self._load(network, property, left())
             loaded = time.monotonic() - started
             yield Step(ANSWERING, model.file.sha256, property.sha256, loaded)
-            budget = replace(self.budget, time_limit=left())
-            if self.proof is None:
-                return falsify(model, property, self.attack, budget, tell)
-            return verify(model, property, self.attack, self.proof, budget, self.case_limit, tell)
+            limited = replace(self, budget=replace(self.budget, time_limit=left()))
+            return (answer or Decider.answer)(limited, model, property, tell)
         except OutOfTimeError as error:
             return Finding(Answer.TIMEOUT, reason=error.reason)
         except ModelError as error:
             if time.monotonic() < deadline:
                 raise
             return Finding(Answer.TIMEOUT, reason=Reason(Ending.OUT_OF_TIME, str(error)))
+
+    def answer(self, model: Model, property: Property, tell: FindingListener = ignore) -> Finding:
+        """Answers a property in this process, within the time limit.
+
+        Raises:
+            InputError: the property does not fit the model.
+            ContradictionError: a case was proven in which a counterexample was found.
+        """
+        if self.proof is None:
+            return falsify(model, property, self.attack, self.budget, tell)
+        return verify(model, property, self.attack, self.proof, self.budget, self.case_limit, tell)
 
     def _load(self, network: Model | str | Path, property: Property, left: float) -> Model:
         if isinstance(network, Model):
@@ -146,3 +157,7 @@ class Decider:
             property, network, output=self.output, threads=self.threads, limits=limits,
             preprocess=self.preprocess,
         )  # fmt: skip
+
+
+Answerer: TypeAlias = Callable[[Decider, Model, Property, FindingListener], Finding]
+"""Answers a property once model and property are read, as :meth:`Decider.answer` does."""
