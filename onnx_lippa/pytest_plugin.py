@@ -91,8 +91,8 @@ class RobustnessFixture:
             lower: lower bound of the domain.
             upper: upper bound of the domain.
             fixed: features that keep their clean values.
-            only_up: features that may grow only.
-            only_down: features that may shrink only.
+            only_up: features that may only rise.
+            only_down: features that may only fall.
             one_hot: groups of features of which one is 1, as in :func:`onnx_lippa.audit`.
             relations: equations that inputs keep.
             grid: step between the values of a feature.
@@ -135,7 +135,7 @@ class RobustnessFixture:
         else:
             results = onnx_lippa.attack(model, x, y, **common)
         end = "" if proven else ".lower"
-        check = onnx_lippa.check(results, fail_over=f"robust_error{end}={at_most!r}")
+        check = onnx_lippa.check(results, fail_over=f"robust_error{end}={float(at_most)!r}")
         if not check.passed:
             message = _describe(results, check.failures[0].sentence, folder)
             raise AssertionError(message)

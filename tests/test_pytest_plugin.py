@@ -56,7 +56,7 @@ with np.load(DATA) as data:
     x, y = data["x"][:6], data["y"][:6]
 onnx_lippa.assert_robust(MODEL, (x, y), eps=0.05, at_most=1 / 3)
 onnx_lippa.assert_robust(MODEL, x, eps=0.001)
-onnx_lippa.assert_robust(MODEL, (x[:3], y[:3]), eps=0.05, at_most=0.4, proven=False)"""
+onnx_lippa.assert_robust(MODEL, (x[:3], y[:3]), eps=0.05, at_most=np.float64(0.4), proven=False)"""
     run(pytester, body).assert_outcomes(passed=1)
 
 

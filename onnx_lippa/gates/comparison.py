@@ -165,7 +165,7 @@ def compare(old: Sequence[FinishedRun], new: Sequence[FinishedRun]) -> Compariso
         new: the runs that are held against them.
 
     Raises:
-        InputError: the runs differ in what was asked, or have no input in common.
+        InputError: the runs differ in their specification, or have no input in common.
     """
     by_radius = {run.identity.features.eps: run for run in old}
     changes: list[InputChange] = []
@@ -183,7 +183,7 @@ def compare(old: Sequence[FinishedRun], new: Sequence[FinishedRun]) -> Compariso
 
 
 def _compare_run(old: FinishedRun, new: FinishedRun, place: int) -> Iterator[InputChange]:
-    _require_same_question(old, new)
+    _require_same_specification(old, new)
     eps, seen = new.identity.features.eps, {record.index: record for record in new.records}
     before = {record.index: record for record in old.records}
     partners = _match(old, new)
@@ -195,7 +195,7 @@ def _compare_run(old: FinishedRun, new: FinishedRun, place: int) -> Iterator[Inp
             said = f"input {index}{_at(eps)}: {record.verdict.value}"
             yield InputChange(Change.ADDED, None, record, said, eps, place)
             continue
-        change, said = _judge(earlier, record, same_model, minimised, new.classes)
+        change, said = _compare_records(earlier, record, same_model, minimised, new.classes)
         said = f"input {index}{_at(eps)}: {said}"
         yield InputChange(change, earlier, record, said, eps, place)
     compared = {partners[index] for index in seen if index in partners}
@@ -213,13 +213,14 @@ def _is_same_model(old: FinishedRun, new: FinishedRun) -> bool:
     return (a.model_sha256, a.output, a.preprocess) == (b.model_sha256, b.output, b.preprocess)
 
 
-def _judge(
+def _compare_records(
     old: Record,
     new: Record,
     same_model: bool,
     minimised: bool,
     classes: Sequence[str] | None,
 ) -> tuple[Change, str]:
+    """The change from one record to another of the same input, and a sentence about it."""
     said = f"{old.verdict.value}, now {_describe(new, classes)}"
     if old.verdict is not new.verdict:
         if same_model and new.verdict is Verdict.UNKNOWN:
@@ -230,10 +231,10 @@ def _judge(
         return Change.WORSE if is_worse else Change.BETTER, said
     if not minimised:
         return Change.SAME, old.verdict.value
-    return _judge_distances(old, new, same_model)
+    return _compare_distances(old, new, same_model)
 
 
-def _judge_distances(old: Record, new: Record, same_model: bool) -> tuple[Change, str]:
+def _compare_distances(old: Record, new: Record, same_model: bool) -> tuple[Change, str]:
     """Both have the same verdict, in runs that minimise distances."""
     if old.distance is not None and new.distance is not None:
         said = f"distance {old.distance:.6g}, now {new.distance:.6g}"
@@ -293,7 +294,8 @@ def _rows(clean: np.ndarray[Any, Any]) -> list[bytes]:
     return [row.astype(np.float32).tobytes() for row in clean]
 
 
-def _require_same_question(old: FinishedRun, new: FinishedRun) -> None:
+def _require_same_specification(old: FinishedRun, new: FinishedRun) -> None:
+    """Raises InputError where the specifications of two runs differ."""
     mine, theirs = new.identity, old.identity
     pairs = {
         "norm": (theirs.norm, mine.norm),

@@ -175,12 +175,12 @@ class Condition:
 
 
 def parse_number(text: str) -> float | None:
-    """A number, a fraction (1/20) or a percentage (5%); None if it is neither."""
+    """A number, a fraction (1/20) or a percentage (5%); None if it is none of these."""
     text = text.strip()
     scale = 100.0 if text.endswith("%") else 1.0
-    above, _, below = text.removesuffix("%").partition("/")
+    above, slash, below = text.removesuffix("%").partition("/")
     try:
-        value = float(above) / (float(below) if below else 1.0) / scale
+        value = float(above) / (float(below) if slash else 1.0) / scale
     except (ValueError, ZeroDivisionError):
         return None
     return value if math.isfinite(value) else None

@@ -81,6 +81,12 @@ def test_under(condition, said):
     assert outcome.sentence == said
 
 
+@pytest.mark.parametrize("limit", ["1/", "/", "/4", "1/0", "1//4", "1/%", "", "nan", "inf"])
+def test_a_limit_that_is_no_number_is_refused(limit):
+    with pytest.raises(InputError, match="is not understood"):
+        Condition.parse(f"robust_error={limit}", Side.OVER)
+
+
 def test_an_attack_proves_nothing():
     outcome = checked(made_run("AUUU"), fail_over="robust_error=0.5")
     assert outcome.sentence == (
