@@ -190,6 +190,7 @@ def test_inputs_of_the_action_are_no_script(checkout):
     assert not (checkout / "stolen").exists()
 
 
+@pytest.mark.slow
 def test_the_job_of_gitlab(checkout):
     script = load(GITLAB)["robustness"]["script"]
     runner = Runner(checkout)

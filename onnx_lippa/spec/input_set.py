@@ -196,13 +196,14 @@ class InputSet(_BallInBox):
         return self.project(self.center + self.eps * points)
 
     def project(self, x: Float64) -> Float64:
-        """Projects points (n, d) onto ball, box and relations, up to rounding."""
+        """Projects points (n, d) onto ball, box and relations, up to rounding; ``x`` stays."""
         eps = np.full(len(x), self.eps)
         center = np.broadcast_to(self.center, x.shape)
         project = self.norm.projector(center, eps, self.lower, self.upper)
         if self.subspace is not None:
             project = self.subspace.projector(project, center, _PROJECTIONS)
-        return project(x).astype(np.float64, copy=False)
+        copy = x.astype(np.float64)  # the projector may change it
+        return project(copy).astype(np.float64, copy=False)
 
     @cached_property
     def subspace(self) -> Subspace | None:

@@ -47,13 +47,24 @@ def test_a_caller_that_ignores_its_children(tmp_path):
         "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); "
         "os.execv(sys.executable, [sys.executable, '-m', 'onnx_lippa.cli.main', *sys.argv[1:]])"
     )
-    arguments = ["attack", str(DIGITS), "--eps", "0.05", "--first", "60", "--workers", "2"]
+    arguments = [
+        "attack",
+        str(DIGITS),
+        "--eps",
+        "0.05",
+        "--first",
+        "26",
+        "--restarts",
+        "1",
+        "--workers",
+        "2",
+    ]
     ended = subprocess.run(
         [sys.executable, "-c", script, *arguments, "--out", str(tmp_path / "run")],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert replay(tmp_path / "run").inputs == 60
+    assert replay(tmp_path / "run").inputs == 26
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

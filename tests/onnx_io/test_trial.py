@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -30,7 +31,8 @@ def eat_memory() -> int:
 
 
 def end_by(number: int) -> None:
-    """Ends this process by a signal."""
+    """Ends this process by a signal; the traces that pytest would write of it are not wanted."""
+    faulthandler.disable()
     os.kill(os.getpid(), number)
     time.sleep(60)
 

@@ -49,6 +49,7 @@ def test_an_instance_that_fails_is_an_error_line(folder, fault, said):
     assert other.answer == "sat"
 
 
+@pytest.mark.slow
 def test_an_instance_without_end_is_stopped(folder):
     one, other = answered(folder, FaultyMethod(fault="hold"), 0.5, 1e9)
     assert one.answer == "timeout"

@@ -46,7 +46,7 @@ def stored(out) -> tuple[int, set[int]]:
 
 def test_killed_and_continued(tmp_path):
     out = tmp_path / "run"
-    words = killed(out, 12, 3)
+    words = killed(out, 7, 3)
     held, lost = stored(out)
     assert held >= 3
     assert lost == set()
@@ -54,13 +54,13 @@ def test_killed_and_continued(tmp_path):
     assert (confirmed.inputs, confirmed.killed, confirmed.is_finished) == (held, True, False)
     ended = command("replay", out)
     assert (ended.code, ended.err) == (0, "")
-    assert f"unfinished: the run has not ended, or was killed; {held} of 12" in ended.out
+    assert f"unfinished: the run has not ended, or was killed; {held} of 7" in ended.out
     before = read_records(out / "results.jsonl")
     ended = command(*words)
     assert (ended.code, ended.err) == (0, "")
     assert read_records(out / "results.jsonl")[: len(before)] == before, "none is sought again"
     confirmed = replay(out)
-    assert (confirmed.inputs, confirmed.is_finished) == (12, True)
+    assert (confirmed.inputs, confirmed.is_finished) == (7, True)
     assert not (out / "journal.jsonl").exists()
 
 
@@ -83,7 +83,7 @@ def test_another_command_is_refused_after_a_kill(tmp_path):
 def test_two_runs_at_once(tmp_path):
     """The second is refused while the first goes on, and let in once it is dead."""
     out = tmp_path / "run"
-    words = (*QUESTION, "--first", "12", *SLOW, "--out", out)
+    words = (*QUESTION, "--first", "5", *SLOW, "--out", out)
     process = spawned(*words)
     wait_for(lambda: lines(out) >= 1, process)
     ended = command(*words)
@@ -98,7 +98,7 @@ def test_two_runs_at_once(tmp_path):
 def test_a_witness_in_every_line(tmp_path):
     """What a kill at any byte of the journal leaves, is taken up and replays."""
     out = tmp_path / "run"
-    words = killed(out, 12, 5)
+    words = killed(out, 7, 5)
     journal, results = (out / "journal.jsonl").read_bytes(), (out / "results.jsonl").read_bytes()
     generator = np.random.default_rng(0)
     for _ in range(20):

@@ -181,7 +181,7 @@ SCRIPT = (
 )
 
 
-@pytest.mark.parametrize("on_standard_input", [False, True])
+@pytest.mark.parametrize("on_standard_input", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_workers_do_not_run_the_script_again(tmp_path, on_standard_input):
     """So it needs no guard, may lie in no file, and its imports are not repeated."""
     script = tmp_path / "script.py"

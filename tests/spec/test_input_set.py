@@ -61,6 +61,17 @@ def test_stored_points_of_an_image_are_in_the_set_and_near(norm: Norm, eps: floa
 
 
 @EACH_NORM
+def test_projecting_leaves_its_argument_alone(norm: Norm) -> None:
+    inputs = input_set(np.full(5, 0.5), norm, 0.1)
+    x = np.arange(10.0).reshape(2, 5)
+    kept = x.copy()
+    moved = inputs.project(x)
+    np.testing.assert_array_equal(x, kept)
+    assert not np.array_equal(moved, x)
+    assert not np.shares_memory(moved, x)
+
+
+@EACH_NORM
 @EXACT
 @given(data=st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=12), eps=EPS)
 @example(data=[(1.0, 1e-12), (0.5, 0.5)], eps=1.0)

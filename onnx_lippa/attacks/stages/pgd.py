@@ -77,7 +77,10 @@ class Balls:
 
     @cached_property
     def project(self) -> Projector:
-        """Moves one point of each row into its ball and domain, and nearly onto its relations."""
+        """Moves one point of each row into its ball and domain, and nearly onto its relations.
+
+        It may change its argument in place.
+        """
         project = self.norm.projector(self.center, self.eps, self.lower, self.upper)
         if self.subspace is None:
             return project
