@@ -51,7 +51,7 @@ class _Stack:
 
 @final
 class StackedEngine(RegionEngine):
-    """The paper's program, one model per network."""
+    """The paper's stacked system, eq. (12): the rows of all layers, one program per network."""
 
     name: ClassVar[str] = "stacked"
 
