@@ -156,6 +156,19 @@ class InputState:
         """Takes a lower bound of the margin on the word of a MIP solver, and reports it so."""
         self._raise_bound(bound, ProvedBy.MIP)
 
+    def prove_by_parts(self, parts: Sequence[InputState]) -> None:
+        """Takes the proofs of parts that cover all allowed inputs, each of them robust.
+
+        The weakest counts: the word of a MIP solver for one part makes the whole its word.
+        """
+        methods = [part.proved_by for part in parts]
+        proved_by = ProvedBy.MIP if ProvedBy.MIP in methods else methods[0]
+        bound = min(part.bound for part in parts)
+        if bound > 0:
+            self._raise_bound(bound, proved_by)
+        else:
+            self.exclude(proved_by)
+
     def exclude(self, proved_by: ProvedBy) -> None:
         """Takes the proof that no allowed input is unsafe, so that no margin is below 0."""
         self.is_excluded, self.bound = True, max(self.bound, 0.0)

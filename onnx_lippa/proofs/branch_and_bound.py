@@ -25,6 +25,7 @@ from onnx_lippa.bounds.reduced_network import ReducedNetwork
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import Ending, Reason, StoppedError
 from onnx_lippa.errors import InputError
+from onnx_lippa.proofs.categories import prove_by_category
 from onnx_lippa.proofs.methods import LinearBounds, ProofMethod
 from onnx_lippa.search.base import Limits, ReducedSearch, SearchResult, relates_inputs
 from onnx_lippa.search.boxes import BoxSearch
@@ -87,7 +88,7 @@ class BranchAndBound(ProofMethod):
     @override
     def prove(self, states: Sequence[InputState]) -> None:
         for state in states:
-            _Proof(self, state).run()
+            prove_by_category(state, lambda part: _Proof(self, part).run())
 
 
 class _Proof:

@@ -31,6 +31,7 @@ from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.method import RadiusOrder, SingleStage, Stage
 from onnx_lippa.mip.decision import MipSettings, decide
 from onnx_lippa.onnx_io import Model
+from onnx_lippa.proofs.categories import prove_by_category
 from onnx_lippa.search.base import express_margins
 from onnx_lippa.spec import Norm, Problem
 from onnx_lippa.state import Budget, InputState, begin_states, timed
@@ -170,7 +171,7 @@ class Mip(ProofMethod):
     @override
     def prove(self, states: Sequence[InputState]) -> None:
         for state in states:
-            self._decide(state)
+            prove_by_category(state, self._decide)
 
     def _decide(self, state: InputState) -> None:
         if state.stated.unbounded:
