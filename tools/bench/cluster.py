@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
@@ -38,14 +39,20 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL.onnx", help="its .npz lies beside it")
     parser.add_argument("--eps", type=float, default=0.05)
     parser.add_argument("--jobs", type=int, default=400, help="jobs of one input, nearly empty")
-    parser.add_argument("--inputs", type=int, default=500, help="inputs of a real attack")
+    parser.add_argument(
+        "--inputs",
+        type=int,
+        default=500,
+        help="inputs of a real attack; fewer than 100 are too few jobs for two workers",
+    )
 
 
 def run(options: Namespace) -> None:
-    """Prints the table. The last column is a whole attack, 25 inputs a job."""
+    """Prints the table. An attack has 25 inputs a job; a quiet machine has a load of 2 at most."""
     header(
         "where", "workers", "start, s", "small jobs per s", "ms per small job",
-        "CPU ms per job in client and scheduler", "100 jobs that wait 0.2 s, s", "attack, s",
+        "CPU ms per job in client and scheduler", "100 jobs that wait 0.2 s, s",
+        "40 jobs of 0.5 CPU s, s", "attack, s", "load",
     )  # fmt: skip
     model = load(options.model)
     for count in (1, 2):
@@ -77,6 +84,9 @@ def measure(where: str, model: Model, pool: Pool, options: Namespace, start: flo
     began = time.monotonic()
     list(pool.run(jobs(problems(model, options, 100), Wait(0.2), 1)))
     waited = time.monotonic() - began
+    began = time.monotonic()
+    list(pool.run(jobs(problems(model, options, 40), Compute(0.5), 1)))
+    computed = time.monotonic() - began
     real = problems(model, options, options.inputs)
     began = time.monotonic()
     list(pool.run(jobs(real, Lippa(), SingleStage.inputs_together)))
@@ -89,7 +99,9 @@ def measure(where: str, model: Model, pool: Pool, options: Namespace, start: flo
         f"{1000 * each:.1f}",
         f"{1000 * spent:.1f}",
         f"{waited:.1f}",
+        f"{computed:.1f}",
         f"{whole:.1f}",
+        f"{os.getloadavg()[0]:.1f}",
     )
 
 
@@ -110,6 +122,28 @@ class Wait(SingleStage):
     def solve(self, model: Model, problems: Sequence[Problem], budget: Budget) -> Iterator[Result]:
         for problem in problems:
             time.sleep(self.seconds)
+            yield Result(problem.index, Verdict.UNKNOWN)
+
+
+@dataclass(frozen=True)
+class Compute(SingleStage):
+    """Takes so many seconds of a processor, in one thread, whatever else runs."""
+
+    seconds: float
+    name: ClassVar[str] = "compute"
+    stage: ClassVar[Stage] = Stage.GRADIENTS
+    radius_order: ClassVar[RadiusOrder] = RadiusOrder.ASCENDING
+
+    @override
+    def check(self, norm: Norm, minimize: bool) -> None:
+        """Anything will do."""
+
+    @override
+    def solve(self, model: Model, problems: Sequence[Problem], budget: Budget) -> Iterator[Result]:
+        for problem in problems:
+            end = time.thread_time() + self.seconds
+            while time.thread_time() < end:
+                pass
             yield Result(problem.index, Verdict.UNKNOWN)
 
 
