@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -24,13 +24,16 @@ from rich.progress import (
 
 from onnx_lippa.attacks import AttackMethod
 from onnx_lippa.cli.arguments.config import effective
+from onnx_lippa.cli.arguments.gates import AnswerGatesAndReports, GateOptions, end
 from onnx_lippa.cli.arguments.options import Arguments, Properties
 from onnx_lippa.cli.arguments.values import preprocess_from
 from onnx_lippa.cli.output.terminal import console, echo
 from onnx_lippa.errors import InputError
 from onnx_lippa.proofs import ProofMethod
+from onnx_lippa.reports.table import write_answer_reports
+from onnx_lippa.runs.identity import FileLocation
 from onnx_lippa.runs.pools import WorkerChoice
-from onnx_lippa.runs.properties.answering import answer_list, answer_property
+from onnx_lippa.runs.properties.answering import answer_list, answer_property, describe_list
 from onnx_lippa.runs.properties.decider import Decider
 from onnx_lippa.runs.properties.finding import (
     Answer,
@@ -38,14 +41,16 @@ from onnx_lippa.runs.properties.finding import (
     counterexample_text,
     write_counterexample,
 )
+from onnx_lippa.runs.properties.finished import FinishedAnswers
 from onnx_lippa.runs.properties.folder import RESULTS
-from onnx_lippa.runs.properties.instances import InstanceResult, read_instances
+from onnx_lippa.runs.properties.instances import Instance, InstanceResult, read_instances
 from onnx_lippa.state import Budget
 
 
 def answer(
     arguments: Arguments,
     properties: Properties,
+    gates: GateOptions,
     attack: AttackMethod,
     proof: ProofMethod | None,
     others: Mapping[str, object],
@@ -55,14 +60,17 @@ def answer(
     Args:
         arguments: the common arguments.
         properties: the property or the list.
+        gates: conditions on the answers, and files of reports.
         attack: the search for counterexamples.
         proof: how to prove a property unsat; None leaves proofs out.
         others: further options of the command, which are for inputs and not for properties.
 
     Raises:
         InputError: arguments that exclude each other.
+        typer.Exit: a gate failed.
     """
     properties.require_only(arguments, others)
+    wanted = gates.read_for_answers()
     timeout = math.inf if properties.timeout is None else properties.timeout
     workers, out = WorkerChoice.of(arguments.workers, arguments.cluster), arguments.out
     decider = Decider(
@@ -72,11 +80,11 @@ def answer(
     )  # fmt: skip
     if properties.instances is not None:
         listed = replace(decider, threads=1)  # a process for each core
-        _answer_list(properties.instances, listed, workers, arguments)
+        _answer_list(properties.instances, listed, workers, arguments, wanted)
     elif arguments.model is not None and properties.property_ is not None:
         started, progress = time.monotonic(), _PropertyProgress(arguments.quiet)
         with progress:
-            found, _ = answer_property(
+            found, result = answer_property(
                 arguments.model, properties.property_, decider, out, progress.hear,
                 effective(arguments.model, None), workers,
             )  # fmt: skip
@@ -88,6 +96,18 @@ def answer(
         if properties.counterexample is not None and found.answer is Answer.SAT:
             # After the answer, which stands even if the file cannot be written.
             write_counterexample(properties.counterexample, found)
+        end(wanted.check(_finished([result], [result.instance], decider, Path.cwd()), out))
+
+
+def _finished(
+    results: Sequence[InstanceResult],
+    instances: Sequence[Instance],
+    decider: Decider,
+    base: Path,
+) -> FinishedAnswers:
+    """Answers for gates and reports."""
+    listing = describe_list(instances, decider, FileLocation(str(base.resolve())))
+    return FinishedAnswers.of(results, listing)
 
 
 @final
@@ -143,7 +163,13 @@ def _as_json(found: Finding, seconds: float) -> dict[str, object]:
     }
 
 
-def _answer_list(path: Path, decider: Decider, workers: WorkerChoice, arguments: Arguments) -> None:
+def _answer_list(
+    path: Path,
+    decider: Decider,
+    workers: WorkerChoice,
+    arguments: Arguments,
+    wanted: AnswerGatesAndReports,
+) -> None:
     """Answers every instance of a list; the same command resumes an interrupted list."""
     instances, out = read_instances(path), arguments.out
     quiet = arguments.quiet or arguments.as_json
@@ -151,7 +177,8 @@ def _answer_list(path: Path, decider: Decider, workers: WorkerChoice, arguments:
     options = effective(None, None)
     found = answer_list(instances, path.parent, decider, workers, out, options)
     known: list[InstanceResult] = []
-    failed = False
+    failed, limit = False, decider.budget.time_limit
+    limited = [replace(one, timeout=min(one.timeout, limit)) for one in instances]
     try:
         with closing(found), _progress(total, quiet) as progress:
             task = progress.add_task("instances", total=total)
@@ -161,12 +188,17 @@ def _answer_list(path: Path, decider: Decider, workers: WorkerChoice, arguments:
     except InputError:
         failed = True
         raise
+    except KeyboardInterrupt:
+        answers = _finished(known, limited, decider, path.parent)
+        write_answer_reports(answers, wanted.formats)
+        raise
     finally:
         if arguments.as_json:
             typer.echo(json.dumps([result.as_json() for result in known], indent=2))
         elif not quiet:
             # What cannot be written is printed.
             _report(known, total, None if failed else out)
+    end(wanted.check(_finished(known, limited, decider, path.parent), out))
 
 
 def _progress(total: int, quiet: bool) -> Progress:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, final, overload
+from typing import Any, Final, Protocol, final, overload
 
 import numpy as np
 
@@ -76,48 +76,91 @@ class InputChange:
         }
 
 
+class ItemChange(Protocol):
+    """What became of an input of a run, or of an instance of a list."""
+
+    @property
+    def change(self) -> Change:
+        """The kind of change."""
+
+    @property
+    def sentence(self) -> str:
+        """What was known before, and what is known now."""
+
+    @property
+    def index(self) -> int:
+        """Index of the input, or position of the instance."""
+
+    @property
+    def eps(self) -> float | None:
+        """The radius of both runs; None without one."""
+
+    @property
+    def place(self) -> int:
+        """Place of the new run in a curve."""
+
+    @property
+    def old(self) -> Any:  # noqa: ANN401 - a record, or the result of an instance
+        """What was known before; None where it is added."""
+
+    @property
+    def new(self) -> Any:  # noqa: ANN401
+        """What is known now; None where it is removed."""
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether less is good than before, or is known."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The change as plain JSON values."""
+
+
 @final
 @dataclass(frozen=True, repr=False)
-class Comparison(Sequence[InputChange]):
+class Comparison(Sequence[ItemChange]):
     """What changed from an old run to a new one, input by input; of curves at each radius.
+
+    Lists of properties are compared instance by instance.
 
     Attributes:
         old: name of the old run.
         new: name of the new run.
         same_model: whether both are of one model file, output and preprocessing.
-        changes: one for each input and radius.
+        changes: one for each input and radius, or for each instance.
+        what: what is compared, for the headline.
     """
 
     old: str
     new: str
     same_model: bool
-    changes: tuple[InputChange, ...]
+    changes: tuple[ItemChange, ...]
+    what: str = "inputs"
 
     def __len__(self) -> int:
         return len(self.changes)
 
     @overload
-    def __getitem__(self, place: int) -> InputChange: ...
+    def __getitem__(self, place: int) -> ItemChange: ...
 
     @overload
-    def __getitem__(self, place: slice) -> tuple[InputChange, ...]: ...
+    def __getitem__(self, place: slice) -> tuple[ItemChange, ...]: ...
 
-    def __getitem__(self, place: int | slice) -> InputChange | tuple[InputChange, ...]:
+    def __getitem__(self, place: int | slice) -> ItemChange | tuple[ItemChange, ...]:
         return self.changes[place]
 
-    def __iter__(self) -> Iterator[InputChange]:
+    def __iter__(self) -> Iterator[ItemChange]:
         return iter(self.changes)
 
     def __repr__(self) -> str:
         return f"Comparison({self.headline})"
 
     @property
-    def worse(self) -> tuple[InputChange, ...]:
+    def worse(self) -> tuple[ItemChange, ...]:
         """The inputs for which the new run is worse, or has no result."""
         return tuple(one for one in self.changes if one.is_worse)
 
     @property
-    def better(self) -> tuple[InputChange, ...]:
+    def better(self) -> tuple[ItemChange, ...]:
         """The inputs for which the new run is better."""
         return tuple(one for one in self.changes if one.change is Change.BETTER)
 
@@ -126,7 +169,7 @@ class Comparison(Sequence[InputChange]):
         """The counts of all changes on one line."""
         counts = Counter(one.change for one in self.changes)
         known = [f"{counts[change]} {change.value}" for change in Change if counts[change]]
-        what = "inputs" if len({one.eps for one in self.changes}) <= 1 else "inputs and radii"
+        what = self.what if len({one.eps for one in self.changes}) <= 1 else "inputs and radii"
         model = "the same model" if self.same_model else "another model"
         return f"{len(self)} {what}, {model}: {', '.join(known)}"
 

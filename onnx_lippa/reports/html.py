@@ -10,6 +10,7 @@ from onnx_lippa.gates.outcome import Check
 from onnx_lippa.reports.extra import require_report_extra
 from onnx_lippa.reports.writing import write_file
 from onnx_lippa.runs.finished import FinishedRun, RunSource, take_runs
+from onnx_lippa.runs.properties.finished import holds_answers, take_answers
 from onnx_lippa.runs.results import Curve, Results
 
 
@@ -32,6 +33,8 @@ def write_report(
         DamagedFolderError: a file of a run is damaged.
     """
     require_report_extra("a report")
+    if any(map(holds_answers, runs)):
+        return (_write_answers(runs, Path(out), png),)
     # Drawing takes a second to import; nothing else needs it.
     from onnx_lippa.reports.page.build import build_page  # noqa: PLC0415
     from onnx_lippa.reports.page.reported import name_runs  # noqa: PLC0415
@@ -45,6 +48,23 @@ def write_report(
             for picture in page.pictures
         ]
     return tuple(written)
+
+
+def _write_answers(sources: Sequence[RunSource], out: Path, png: str | Path | None) -> Path:
+    """The page of the answers of one folder."""
+    from onnx_lippa.reports.answers.html import render as render_answers  # noqa: PLC0415
+
+    if len(sources) > 1 or png is not None:
+        raise InputError(
+            "a page of answers to properties is about one folder and has no figures: give one, "
+            "without --png; onnx-lippa diff compares two"
+        )
+    answers = take_answers(sources[0])
+    if isinstance(sources[0], str | Path):
+        answers = answers.named(str(sources[0]))
+    if not answers.results:
+        raise InputError(f"{answers.name} has no answer to report: let it answer an instance first")
+    return write_file(out, render_answers(answers, Check(())), "--out")
 
 
 def render(runs: Sequence[FinishedRun], check: Check) -> bytes:

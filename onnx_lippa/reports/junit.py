@@ -34,22 +34,18 @@ def render(runs: Sequence[FinishedRun], check: Check) -> bytes:
     """The file; a test suite for each run, and one for the gates."""
     root = ElementTree.Element("testsuites")
     for place, run in enumerate(runs):
-        suite = _add_suite(root, describe_run(run), float(run.figures["seconds"]), _properties(run))
+        suite = add_suite(root, describe_run(run), float(run.figures["seconds"]), _properties(run))
         for record in run.records:
             _add_input(suite, run, record, place, check)
-        _close(suite, replay_hint(run))
-    if check.outcomes:
-        suite = _add_suite(root, "gates", 0.0, {})
-        for outcome in check.outcomes:
-            _add_gate(suite, outcome)
-        _close(suite, "")
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+        close_suite(suite, replay_hint(run))
+    add_gates(root, check)
+    return finish(root)
 
 
-def _add_suite(
+def add_suite(
     root: ElementTree.Element, name: str, seconds: float, properties: dict[str, str]
 ) -> ElementTree.Element:
+    """A test suite with its properties."""
     attributes = {
         "name": name,
         "package": "onnx-lippa",
@@ -82,7 +78,7 @@ def _add_input(
     suite: ElementTree.Element, run: FinishedRun, record: Record, place: int, check: Check
 ) -> None:
     name = f"input {record.index} (class {name_class(run.classes, record.label)})"
-    case = _add_case(suite, name, f"onnx_lippa.{Path(model_name(run)).stem}", record.effort.seconds)
+    case = add_case(suite, name, f"onnx_lippa.{Path(model_name(run)).stem}", record.effort.seconds)
     said = describe_record(record, run.classes)
     if is_failure(record, place, check):
         details = [f"input {record.index}: {said}"]
@@ -91,37 +87,55 @@ def _add_input(
             for one in check.failures
             if one.place == place and record.index in one.inputs
         ]
-        _add_failure(case, said, record.verdict.value, details)
+        add_failure(case, said, record.verdict.value, details)
     elif record.verdict in BROKEN:
         ElementTree.SubElement(case, "skipped", {"message": f"{said}; within the gates"})
     elif record.verdict is Verdict.UNKNOWN:
         ElementTree.SubElement(case, "skipped", {"message": said})
 
 
+def add_gates(root: ElementTree.Element, check: Check) -> None:
+    """A test suite with a test case for each gate, where there is one."""
+    if check.outcomes:
+        suite = add_suite(root, "gates", 0.0, {})
+        for outcome in check.outcomes:
+            _add_gate(suite, outcome)
+        close_suite(suite, "")
+
+
+def finish(root: ElementTree.Element) -> bytes:
+    """The file of the suites."""
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+
+
 def _add_gate(suite: ElementTree.Element, outcome: GateOutcome) -> None:
-    case = _add_case(suite, printable(outcome.condition), "onnx_lippa.gates", 0.0)
+    case = add_case(suite, printable(outcome.condition), "onnx_lippa.gates", 0.0)
     if not outcome.passed:
-        _add_failure(case, printable(outcome.sentence), "gate", [printable(outcome.sentence)])
+        add_failure(case, printable(outcome.sentence), "gate", [printable(outcome.sentence)])
 
 
-def _add_case(
+def add_case(
     suite: ElementTree.Element, name: str, classname: str, seconds: float
 ) -> ElementTree.Element:
+    """A test case; with nothing added it has passed."""
     words = {"name": name, "classname": classname, "time": f"{seconds:.3f}"}
     return ElementTree.SubElement(suite, "testcase", words)
 
 
-def _add_failure(case: ElementTree.Element, said: str, kind: str, details: list[str]) -> None:
-    failure = ElementTree.SubElement(case, "failure", {"message": said, "type": kind})
+def add_failure(
+    case: ElementTree.Element, said: str, kind: str, details: list[str], tag: str = "failure"
+) -> None:
+    """Makes a test case one that failed, or with the tag ``error`` one that could not run."""
+    failure = ElementTree.SubElement(case, tag, {"message": said, "type": kind})
     failure.text = "\n".join(map(printable, details))
 
 
-def _close(suite: ElementTree.Element, said: str) -> None:
+def close_suite(suite: ElementTree.Element, said: str) -> None:
     """Counts the cases, and adds what the schema wants at the end."""
     cases = suite.findall("testcase")
-    for name, tag in (("failures", "failure"), ("skipped", "skipped")):
+    for name, tag in (("failures", "failure"), ("skipped", "skipped"), ("errors", "error")):
         suite.set(name, str(sum(case.find(tag) is not None for case in cases)))
     suite.set("tests", str(len(cases)))
-    suite.set("errors", "0")
     ElementTree.SubElement(suite, "system-out").text = said
     ElementTree.SubElement(suite, "system-err")

@@ -30,9 +30,9 @@ def render(runs: Sequence[FinishedRun], check: Check) -> bytes:
     """The file: gates first, then each run."""
     lines: list[str] = []
     names = sorted({model_name(run) for run in runs})
-    lines += [f"## onnx-lippa: {_escape(', '.join(names))}", ""]
+    lines += [f"## onnx-lippa: {escape(', '.join(names))}", ""]
     if check.outcomes:
-        lines += _list_gates(check)
+        lines += list_gates(check)
     if len(runs) > 1:
         lines += _list_radii(runs)
     for run in runs:
@@ -40,13 +40,14 @@ def render(runs: Sequence[FinishedRun], check: Check) -> bytes:
     return ("\n".join(lines).rstrip() + "\n").encode()
 
 
-def _list_gates(check: Check) -> Iterator[str]:
+def list_gates(check: Check) -> Iterator[str]:
+    """The outcomes of gates as a table."""
     failed = len(check.failures)
     total = len(check.outcomes)
     verdict = "All gates passed." if check.passed else f"{failed} of {total} gates failed."
     yield f"**{verdict}**"
     yield ""
-    yield from _table(
+    yield from write_table(
         ("gate", "", "found"),
         (
             (one.condition, "passed" if one.passed else "**failed**", one.sentence)
@@ -58,7 +59,7 @@ def _list_gates(check: Check) -> Iterator[str]:
 
 def _list_radii(runs: Sequence[FinishedRun]) -> Iterator[str]:
     columns = ("eps", "clean error", "robust error", "adversarial", "robust", "unknown")
-    yield from _table(columns, (_radius_row(run) for run in runs))
+    yield from write_table(columns, (_radius_row(run) for run in runs))
 
 
 def _radius_row(run: FinishedRun) -> tuple[str, ...]:
@@ -72,7 +73,7 @@ def _radius_row(run: FinishedRun) -> tuple[str, ...]:
 
 def _describe(run: FinishedRun) -> Iterator[str]:
     figures, counts = run.figures, run.figures["counts"]
-    yield f"### {_escape(describe_run(run))}"
+    yield f"### {escape(describe_run(run))}"
     yield ""
     rows = []
     if run.identity.features.eps is not None:
@@ -92,12 +93,12 @@ def _describe(run: FinishedRun) -> Iterator[str]:
         if figures[key] is not None:
             rows.append((name, f"{figures[key]:.6g}"))
     rows.append(("total time", f"{figures['seconds']:.1f} s"))
-    yield from _table(("figure", "value"), rows)
+    yield from write_table(("figure", "value"), rows)
     yield from _list_inputs(run)
     yield from _list_reasons(run)
-    yield _escape(f"model {figures['model']}, SHA-256 {figures['model_sha256']}")
+    yield escape(f"model {figures['model']}, SHA-256 {figures['model_sha256']}")
     yield ""
-    yield _escape(f"data {figures['data']}, seed {figures['seed']}, {_list_versions(run)}")
+    yield escape(f"data {figures['data']}, seed {figures['seed']}, {_list_versions(run)}")
     yield ""
     if replay_hint(run):
         yield f"Check every claim: `{replay_hint(run).replace('`', '')}`"
@@ -114,7 +115,7 @@ def _list_inputs(run: FinishedRun) -> Iterator[str]:
     yield _summarise(len(broken), "broken input")
     yield "</summary>"
     yield ""
-    yield from _table(("input", "verdict"), (_input_row(run, one) for one in broken[:_LISTED]))
+    yield from write_table(("input", "verdict"), (_input_row(run, one) for one in broken[:_LISTED]))
     yield "</details>"
     yield ""
 
@@ -139,7 +140,7 @@ def _list_reasons(run: FinishedRun) -> Iterator[str]:
     )
     yield "Unknown inputs are neither broken nor proven robust:"
     yield ""
-    yield from _table(
+    yield from write_table(
         ("reason", "inputs"), ((reason, str(count)) for reason, count in reasons.most_common(10))
     )
 
@@ -148,18 +149,18 @@ def _list_versions(run: FinishedRun) -> str:
     return ", ".join(f"{name} {version}" for name, version in run.figures["versions"].items())
 
 
-def _table(
+def write_table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], plain: Sequence[int] = ()
 ) -> Iterator[str]:
     """A table, and an empty line; text in it is escaped but for the plain columns."""
     yield f"| {' | '.join(columns)} |"
     yield f"|{' --- |' * len(columns)}"
     for row in rows:
-        cells = [text if i in plain else _escape(text) for i, text in enumerate(row)]
+        cells = [text if i in plain else escape(text) for i, text in enumerate(row)]
         yield f"| {' | '.join(cells)} |"
     yield ""
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """One line that Markdown shows as it is."""
     return _SPECIAL.sub(r"\\\1", printable(text))

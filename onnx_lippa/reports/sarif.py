@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 from onnx_lippa.gates.outcome import Check, GateOutcome
@@ -23,6 +23,8 @@ from onnx_lippa.witness import Verdict
 _SCHEMA: Final = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
+Rules: TypeAlias = Mapping[str, tuple[str, str]]
+"""Name and meaning of each rule."""
 _RULES: Final = {
     "adversarial": (
         "AdversarialExample",
@@ -36,35 +38,20 @@ _RULES: Final = {
 
 def render(runs: Sequence[FinishedRun], check: Check) -> bytes:
     """The file; one run of the tool for each run."""
-    log = {
-        "$schema": _SCHEMA,
-        "version": "2.1.0",
-        "runs": [_make_run(run, place, check) for place, run in enumerate(runs)],
-    }
-    return (json.dumps(log, indent=1, ensure_ascii=False) + "\n").encode()
+    return write_log([_make_run(run, place, check) for place, run in enumerate(runs)])
 
 
 def _make_run(run: FinishedRun, place: int, check: Check) -> dict[str, Any]:
-    location = _locate(run)
+    location = locate(Path(str(run.figures["model"])))
     results = [
         _make_result(run, row, place, check, location)
         for row, record in enumerate(run.records)
         if record.verdict is not Verdict.ROBUST
     ]
-    results += [_make_gate(one, location) for one in check.failures if one.place == place]
-    rules = [
-        {
-            "id": name,
-            "name": title,
-            "shortDescription": {"text": text},
-            "defaultConfiguration": {"level": "none" if name == "unknown" else "error"},
-        }
-        for name, (title, text) in _RULES.items()
-    ]
-    driver = {"name": "onnx-lippa", "version": __version__, "rules": rules}
+    results += [make_gate(one, location) for one in check.failures if one.place == place]
     eps = run.identity.features.eps
     return {
-        "tool": {"driver": driver},
+        "tool": make_tool(_RULES),
         "automationDetails": {"id": f"onnx-lippa/{'distance' if eps is None else f'eps-{eps:g}'}/"},
         "artifacts": [
             {"location": location, "hashes": {"sha-256": str(run.figures["model_sha256"])}}
@@ -82,11 +69,32 @@ def _make_run(run: FinishedRun, place: int, check: Check) -> dict[str, Any]:
     }
 
 
+def make_tool(rules: Rules) -> dict[str, Any]:
+    """The tool and its rules; what is unknown is no error."""
+    described = [
+        {
+            "id": name,
+            "name": title,
+            "shortDescription": {"text": text},
+            "defaultConfiguration": {"level": "none" if name == "unknown" else "error"},
+        }
+        for name, (title, text) in rules.items()
+    ]
+    return {"driver": {"name": "onnx-lippa", "version": __version__, "rules": described}}
+
+
+def write_log(runs: list[dict[str, Any]]) -> bytes:
+    """The file with some runs of the tool."""
+    log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": runs}
+    return (json.dumps(log, indent=1, ensure_ascii=False) + "\n").encode()
+
+
 def _make_result(
     run: FinishedRun, row: int, place: int, check: Check, location: Mapping[str, str]
 ) -> dict[str, Any]:
     record = run.records[row]
-    made = _point(
+    made = make_point(
+        _RULES,
         record.verdict.value,
         f"input {record.index} is {describe_record(record, run.classes)}",
         location,
@@ -113,18 +121,25 @@ def _make_result(
     return made
 
 
-def _make_gate(outcome: GateOutcome, location: Mapping[str, str]) -> dict[str, Any]:
-    made = _point("gate", outcome.sentence, location) | {"kind": "fail", "level": "error"}
+def make_gate(
+    outcome: GateOutcome, location: Mapping[str, str], rules: Rules = _RULES
+) -> dict[str, Any]:
+    """A failed gate as a result."""
+    made = make_point(rules, "gate", outcome.sentence, location) | {
+        "kind": "fail",
+        "level": "error",
+    }
     digest = hashlib.sha256(outcome.condition.encode()).hexdigest()
     return made | {"partialFingerprints": {"gate/v1": digest}}
 
 
-def _point(rule: str, text: str, location: Mapping[str, str]) -> dict[str, Any]:
+def make_point(rules: Rules, rule: str, text: str, location: Mapping[str, str]) -> dict[str, Any]:
+    """A result of a rule, at a model."""
     # Code scanning wants a line, also of a file that has none.
     place = {"artifactLocation": dict(location), "region": {"startLine": 1}}
     return {
         "ruleId": rule,
-        "ruleIndex": list(_RULES).index(rule),
+        "ruleIndex": list(rules).index(rule),
         "message": {"text": printable(text)},
         "locations": [{"physicalLocation": place}],
     }
@@ -141,9 +156,8 @@ def _fingerprint(run: FinishedRun, row: int) -> str:
     return digest.hexdigest()
 
 
-def _locate(run: FinishedRun) -> dict[str, str]:
+def locate(path: Path) -> dict[str, str]:
     """The model, relative to the current folder where it lies in it."""
-    path = Path(str(run.figures["model"]))
     if path.is_absolute() and path.is_relative_to(Path.cwd()):
         path = path.relative_to(Path.cwd())
     if path.is_absolute():

@@ -18,6 +18,7 @@ from onnx_lippa.gates.outcome import Check
 from onnx_lippa.reports.extra import require_report_extra
 from onnx_lippa.runs.files import explain_write_errors, replace_file
 from onnx_lippa.runs.finished import FinishedRun
+from onnx_lippa.runs.properties.finished import FinishedAnswers
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,12 @@ class Format:
         module = import_module(f"onnx_lippa.reports.{self.name}")
         function: Callable[[Sequence[FinishedRun], Check], bytes] = module.render
         return function(runs, check)
+
+    def render_answers(self, answers: FinishedAnswers, check: Check) -> bytes:
+        """The content of the file for answers to properties."""
+        module = import_module(f"onnx_lippa.reports.answers.{self.name}")
+        function: Callable[[FinishedAnswers, Check], bytes] = module.render
+        return function(answers, check)
 
 
 FORMATS: Final = {
@@ -101,3 +108,16 @@ def write_reports(
     wanted = parse_formats([f"{name}={path}" for name, path in formats.items()])
     for name, path in wanted.items():
         replace_file(path, FORMATS[name].render(runs, check or Check(())))
+
+
+def write_answer_reports(
+    answers: FinishedAnswers, formats: Mapping[str, str | Path], check: Check | None = None
+) -> None:
+    """Writes reports of answers to properties; the arguments are those of :func:`write_reports`.
+
+    Raises:
+        InputError: an unknown format, or a file that cannot be written.
+    """
+    wanted = parse_formats([f"{name}={path}" for name, path in formats.items()])
+    for name, path in wanted.items():
+        replace_file(path, FORMATS[name].render_answers(answers, check or Check(())))

@@ -150,7 +150,9 @@ def _replay_list(folder: Path, limits: LoadLimits | None = None) -> Replayed:
             _check_answer(result, folder, listing, limits)
             found += 1
         elif result.counterexample:
-            raise FalseClaimError(f"{_named(result)}: it is {result.answer}, with a counterexample")
+            raise FalseClaimError(
+                f"{result.instance.name}: it is {result.answer}, with a counterexample"
+            )
         unsat += result.answer == Answer.UNSAT.value
     return Replayed(
         len(answers),
@@ -178,12 +180,12 @@ def _check_table(folder: Path, answers: Sequence[InstanceResult]) -> None:
     for result in listed:
         if result.instance not in answered:
             raise DamagedFolderError(
-                f"{folder / ANSWERS} lacks the answer to {_named(result)}: run the same command "
-                "again"
+                f"{folder / ANSWERS} lacks the answer to {result.instance.name}: run the same "
+                "command again"
             )
         if result.line() not in known:
             raise FalseClaimError(
-                f"{_named(result)}: {RESULTS} says {result.answer}, but {ANSWERS} does not"
+                f"{result.instance.name}: {RESULTS} says {result.answer}, but {ANSWERS} does not"
             )
         known.remove(result.line())
 
@@ -209,15 +211,17 @@ def _check_answer(
     property, model = _read(result, folder, listing, limits)
     x, y = parse_counterexample(result.counterexample)
     if x is None or y is None or (x.size, y.size) != (property.inputs, property.outputs):
-        raise FalseClaimError(f"{_named(result)}: its counterexample does not state each number")
+        raise FalseClaimError(
+            f"{result.instance.name}: its counterexample does not state each number"
+        )
     point = x.astype(model.interface.dtype)
     if not np.array_equal(point.astype(np.float64), x):
-        raise FalseClaimError(f"{_named(result)}: its inputs are no {model.interface.dtype}")
+        raise FalseClaimError(f"{result.instance.name}: its inputs are no {model.interface.dtype}")
     alone = model.runtime.forward_alone(point[None])[0]
     together = model.runtime.forward(np.stack([point, point]))[1]
     close = np.allclose(alone, y, rtol=_CLOSE, atol=_CLOSE * float(np.abs(y).max()))
     if not close or not all(_holds(property, model, point, found) for found in (alone, together)):
-        raise FalseClaimError(f"{_named(result)}: its counterexample does not replay")
+        raise FalseClaimError(f"{result.instance.name}: its counterexample does not replay")
 
 
 def _holds(property: Property, model: Model, x: Floats, y: Floats) -> bool:
@@ -250,8 +254,4 @@ def _read(
             return Property.from_vnnlib(spec), model
         except LippaError as error:
             first = first or error
-    raise first or InputError(f"{_named(result)}: its files are not found")
-
-
-def _named(result: InstanceResult) -> str:
-    return f"{result.instance.onnx} with {result.instance.vnnlib}"
+    raise first or InputError(f"{result.instance.name}: its files are not found")

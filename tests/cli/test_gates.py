@@ -143,13 +143,6 @@ def test_what_is_wrong_is_said_before_the_run(tmp_path, monkeypatch, words):
     assert not (tmp_path / "run").exists()
 
 
-def test_properties_have_no_gates(tmp_path):
-    for name in ("attack", "certify", "audit"):
-        words = (name, DIGITS, "--property", tmp_path / "p.vnnlib")
-        assert_refused(command(*words, "--fail-on-unknown"), 2, "--fail-on-unknown")
-        assert_refused(command(*words, "--format", "junit=a"), 2, "--format")
-
-
 def test_gates_of_a_configuration_file(tmp_path):
     file = tmp_path / "gates.toml"
     file.write_text(

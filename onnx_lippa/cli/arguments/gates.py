@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, final
 
@@ -13,10 +13,12 @@ import typer
 from onnx_lippa.cli.arguments.options import GATES, option
 from onnx_lippa.cli.output.terminal import console
 from onnx_lippa.errors import GateError
+from onnx_lippa.gates.answers import AnswerGates
 from onnx_lippa.gates.gates import Gates
 from onnx_lippa.gates.outcome import Check
-from onnx_lippa.reports.table import FORMATS, parse_formats, write_reports
+from onnx_lippa.reports.table import FORMATS, parse_formats, write_answer_reports, write_reports
 from onnx_lippa.runs.finished import FinishedRun, RunSource, take_baseline, take_runs
+from onnx_lippa.runs.properties.finished import FinishedAnswers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +56,18 @@ class GateOptions:
         ),
     ] = None
 
-    @property
-    def given(self) -> Mapping[str, object]:
-        """The options by name, for commands whose answers have no gates."""
-        return {one.name: getattr(self, one.name) for one in fields(self)}
+    def read_for_answers(self) -> AnswerGatesAndReports:
+        """The same for a property or a list of instances.
+
+        Raises:
+            InputError: a condition or format that is not understood, or a folder without answers.
+            DamagedFolderError: the folder of the earlier answers is damaged.
+        """
+        old = None if self.against is None else FinishedAnswers.read(self.against)
+        gates = AnswerGates.build(
+            self.fail_over or (), self.fail_under or (), self.fail_on_unknown, old
+        )
+        return AnswerGatesAndReports(gates, parse_formats(self.format or ()))
 
     def read(self) -> GatesAndReports:
         """Checks the options before anything runs, and reads the earlier run.
@@ -124,6 +134,35 @@ class GatesAndReports:
         runs = _take_named(source, out)
         if any(run.records for run in runs):
             write_reports(runs, self.formats)
+
+
+@final
+@dataclass(frozen=True)
+class AnswerGatesAndReports:
+    """The gates and files of a command that answers properties.
+
+    Attributes:
+        gates: the conditions.
+        formats: the file of each format.
+    """
+
+    gates: AnswerGates
+    formats: Mapping[str, Path]
+
+    def check(self, answers: FinishedAnswers, out: Path | None) -> Check:
+        """Holds answers against the gates, and writes the reports.
+
+        Args:
+            answers: the answers.
+            out: their folder, which reports name; None without one.
+
+        Raises:
+            InputError: the earlier answers are to other properties, or a file cannot be written.
+        """
+        named = answers if out is None else answers.named(str(out))
+        found = self.gates.check(named)
+        write_answer_reports(named, self.formats, found)
+        return found
 
 
 def _take_named(source: RunSource, out: Path | None) -> tuple[FinishedRun, ...]:

@@ -93,8 +93,8 @@ def attack(
         solver=method.solver,
     )  # fmt: skip
     if properties.are_given:
-        others = {**gates.given, "time_limit": time_limit, "minimize": minimize}
-        answer(arguments, properties, chosen, None, others)
+        others = {"time_limit": time_limit, "minimize": minimize}
+        answer(arguments, properties, gates, chosen, None, others)
         return
     properties.require_none()
     arguments = arguments.with_example()

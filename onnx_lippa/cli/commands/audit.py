@@ -49,8 +49,8 @@ def audit(
     """
     attack = make_attack(method)
     if properties.are_given:
-        others = {**gates.given, "time_limit": time_limit, "budget": budget}
-        answer(arguments, properties, attack, BranchAndBound(), others)
+        others = {"time_limit": time_limit, "budget": budget}
+        answer(arguments, properties, gates, attack, BranchAndBound(), others)
         return
     properties.require_none()
     arguments = arguments.with_example()

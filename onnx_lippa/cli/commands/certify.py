@@ -45,7 +45,7 @@ def certify(
     """
     wanted = make_proof(method, solver)
     if properties.are_given:
-        answer(arguments, properties, Lippa(), wanted, {**gates.given, "time_limit": time_limit})
+        answer(arguments, properties, gates, Lippa(), wanted, {"time_limit": time_limit})
         return
     properties.require_none()
     arguments = arguments.with_example()

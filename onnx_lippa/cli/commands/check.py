@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from onnx_lippa.cli.arguments.gates import GateOptions, end
+from onnx_lippa.cli.arguments.gates import AnswerGatesAndReports, GateOptions, GatesAndReports, end
 from onnx_lippa.cli.arguments.options import RUN, option, spread
 from onnx_lippa.cli.output.terminal import echo
 from onnx_lippa.errors import InputError
+from onnx_lippa.runs.properties.finished import FinishedAnswers, holds_answers
 
 
 @spread
@@ -27,13 +28,18 @@ def check(
 
     Exits with code 4 if a condition is not met.
     """
-    wanted = gates.read()
+    wanted: GatesAndReports | AnswerGatesAndReports
+    is_of_answers = holds_answers(folder)
+    wanted = gates.read_for_answers() if is_of_answers else gates.read()
     if not wanted.gates.are_given and not wanted.formats:
         raise InputError(
             "there is nothing to check: give a condition such as --fail-over robust_error=0.10, or "
             "a report with --format"
         )
-    found = wanted.check(folder, folder)
+    if isinstance(wanted, AnswerGatesAndReports):
+        found = wanted.check(FinishedAnswers.read(folder), folder)
+    else:
+        found = wanted.check(folder, folder)
     if as_json:
         typer.echo(json.dumps([one.as_json() for one in found.outcomes], indent=2))
     elif not quiet:

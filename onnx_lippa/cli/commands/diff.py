@@ -11,8 +11,10 @@ import typer
 from onnx_lippa.cli.arguments.options import RUN, option, spread
 from onnx_lippa.cli.output.terminal import echo
 from onnx_lippa.errors import GateError
+from onnx_lippa.gates.answer_comparison import compare_answers
 from onnx_lippa.gates.comparison import compare
 from onnx_lippa.runs.finished import take_baseline
+from onnx_lippa.runs.properties.finished import FinishedAnswers, holds_answers
 
 
 @spread
@@ -30,7 +32,10 @@ def diff(
 
     Exits with code 0 where nothing got worse, and with code 4 otherwise.
     """
-    found = compare(take_baseline(old), take_baseline(new))
+    if holds_answers(old) and holds_answers(new):
+        found = compare_answers(FinishedAnswers.read(old), FinishedAnswers.read(new))
+    else:
+        found = compare(take_baseline(old), take_baseline(new))
     if as_json:
         typer.echo(json.dumps(found.as_json(), indent=2))
     elif not quiet:

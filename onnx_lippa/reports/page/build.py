@@ -99,6 +99,25 @@ def build_page(runs: Sequence[ReportedRun], check: Check) -> Page:
         "interval": draw_interval(bounded) if bounded else None,
         "curve": draw_curve(runs),
     }
+    environment, style, script = open_templates()
+    html = environment.get_template("page.html").render(
+        title=_title(runs),
+        sections=sections,
+        check=check,
+        pictures={name: _mark(one) for name, one in shared.items()},
+        rows=[(name, [cell(run) for run in runs]) for name, cell in ROWS],
+        changes=compare_runs(runs),
+        style=style,
+        script=script,
+        draw=_mark,
+    )
+    drawn = [picture for picture in shared.values() if picture is not None]
+    drawn += [picture for section in sections for picture in section.pictures.values()]
+    return Page(html, tuple(drawn))
+
+
+def open_templates() -> tuple[Environment, Markup, Markup]:
+    """The templates of pages, their style and their script."""
     environment = Environment(
         loader=PackageLoader(_PACKAGE),
         autoescape=True,
@@ -112,21 +131,9 @@ def build_page(runs: Sequence[ReportedRun], check: Check) -> Page:
         "percent": lambda value: f"{value:.2%}",
         "method": name_method,
     }
-    html = environment.get_template("page.html").render(
-        title=_title(runs),
-        sections=sections,
-        check=check,
-        pictures={name: _mark(one) for name, one in shared.items()},
-        rows=[(name, [cell(run) for run in runs]) for name, cell in ROWS],
-        changes=compare_runs(runs),
-        style=Markup(_read(environment, "style.css")),
-        script=Markup(_read(environment, "script.js")),
-        version=__version__,
-        draw=_mark,
-    )
-    drawn = [picture for picture in shared.values() if picture is not None]
-    drawn += [picture for section in sections for picture in section.pictures.values()]
-    return Page(html, tuple(drawn))
+    environment.globals["version"] = __version__
+    style, script = (Markup(_read(environment, name)) for name in ("style.css", "script.js"))
+    return environment, style, script
 
 
 def _make_sections(run: ReportedRun) -> RunSections:

@@ -33,6 +33,11 @@ class Instance:
     vnnlib: str
     timeout: float
 
+    @property
+    def name(self) -> str:
+        """The instance in a sentence."""
+        return f"{self.onnx} with {self.vnnlib}"
+
     def as_json(self) -> dict[str, Any]:
         """The instance as plain JSON values; null is no timeout."""
         timeout = None if math.isinf(self.timeout) else float(self.timeout)  # 20 and 20.0 are one
