@@ -18,8 +18,8 @@ import typer
 from rich.text import Text
 
 from onnx_lippa import __version__
-from onnx_lippa.cli.main import SignalHandler
 from onnx_lippa.cli.output.terminal import console
+from onnx_lippa.cli.signals import SignalHandler
 from onnx_lippa.errors import InternalError, unexpected
 
 

@@ -17,7 +17,7 @@ import pytest
 import scipy.sparse as sp
 
 from onnx_lippa import replay
-from onnx_lippa.cli.main import SignalHandler
+from onnx_lippa.cli.signals import SignalHandler
 from onnx_lippa.lp.program import Program
 from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.spec import Rows
