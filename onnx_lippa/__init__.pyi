@@ -28,6 +28,8 @@ from .api.reports import report as report
 from .api.runs import attack as attack
 from .api.runs import audit as audit
 from .api.runs import certify as certify
+from .attacks import DeepFool as DeepFool
+from .attacks import Fab as Fab
 from .attacks import Lippa as Lippa
 from .attacks import LippaMip as LippaMip
 from .attacks import Pgd as Pgd

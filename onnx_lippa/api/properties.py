@@ -55,7 +55,7 @@ def falsify(
         timeout: seconds for the search.
         preprocess: what becomes of an input before the model takes it, as in :func:`load`, where
             ``model`` is a path. The property is about the inputs before it.
-        method: ``"lippa"``, ``"lippa+mip"`` or ``"pgd"``.
+        method: ``"lippa"``, ``"lippa+mip"``, ``"pgd"`` or another attack by name.
         restarts: PGD restarts, as in :func:`attack`.
         gradient_steps: gradient steps per run; None is the method's own number (lippa and pgd: 60).
         lp_steps: LPSteps of Algorithm 1, as in :func:`attack`.

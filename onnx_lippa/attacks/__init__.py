@@ -5,6 +5,8 @@ candidates; the state of the input checks them and decides.
 """
 
 from onnx_lippa.attacks.base import AttackMethod
+from onnx_lippa.attacks.deepfool import DeepFool
+from onnx_lippa.attacks.fab import Fab
 from onnx_lippa.attacks.lippa import Lippa, LippaMip
 from onnx_lippa.attacks.pgd import Pgd
 from onnx_lippa.attacks.restarted import LpAttack, RestartedAttack
@@ -15,6 +17,8 @@ __all__ = [
     "ATTACK_METHODS",
     "AttackMethod",
     "BoxSample",
+    "DeepFool",
+    "Fab",
     "Lippa",
     "LippaMip",
     "LpAttack",

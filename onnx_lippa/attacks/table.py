@@ -8,13 +8,15 @@ from types import MappingProxyType, NoneType
 from typing import Any, Final, TypedDict, Unpack, get_args, get_type_hints
 
 from onnx_lippa.attacks.base import AttackMethod
+from onnx_lippa.attacks.deepfool import DeepFool
+from onnx_lippa.attacks.fab import Fab
 from onnx_lippa.attacks.lippa import Lippa, LippaMip
 from onnx_lippa.attacks.pgd import Pgd
 from onnx_lippa.errors import InputError
 from onnx_lippa.text import listed
 
 ATTACK_METHODS: Final[Mapping[str, AttackMethod]] = MappingProxyType(
-    {method.name: method for method in (Lippa(), LippaMip(), Pgd())}
+    {method.name: method for method in (Lippa(), LippaMip(), Pgd(), DeepFool(), Fab())}
 )
 """The default method of each name."""
 

@@ -48,6 +48,7 @@ class Stream(Enum):
     RADIUS_BRACKETING = "bracket"
     SHRINKING = "smaller ball"
     NEAREST_REGIONS = "nearest regions"
+    FAB = "starts of FAB"
 
 
 @dataclass(frozen=True)

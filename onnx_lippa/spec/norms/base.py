@@ -127,6 +127,22 @@ class Norm(ABC):
         """Dual norms (n,) of gradients (n, d)."""
 
     @abstractmethod
+    def step_to_hyperplane(
+        self, normal: Floats, gap: Floats, lower: Floats, upper: Floats
+    ) -> Floats:
+        """Least steps (n, d) with ``normal @ step = gap`` inside boxes, in closed form.
+
+        A hyperplane out of reach gives the corner of the box that comes nearest to it; features
+        without a bound then stay.
+
+        Args:
+            normal: (n, d) normals.
+            gap: (n,) right sides.
+            lower: (n, d) lower bounds of the steps, at most 0.
+            upper: (n, d) upper bounds, at least 0.
+        """
+
+    @abstractmethod
     def minimize_linear(
         self, cost: Float64, center: Float64, eps: float, lower: Float64, upper: Float64
     ) -> Float64:

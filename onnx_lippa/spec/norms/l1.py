@@ -13,6 +13,7 @@ from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.spec.norms.base import Norm, Projector
 from onnx_lippa.spec.norms.embedding import Embedding, Rows
 from onnx_lippa.spec.norms.exact import Magnitudes, Ratio
+from onnx_lippa.spec.norms.hyperplane import Approach
 
 _EXTRA_BISECTIONS = 7
 """Bisections of the projection's threshold beyond the bits of its type."""
@@ -89,6 +90,13 @@ class L1(Norm):
     @override
     def dual(self, gradient: Float64) -> Float64:
         return np.abs(gradient).max(axis=1)
+
+    @override
+    def step_to_hyperplane(
+        self, normal: Floats, gap: Floats, lower: Floats, upper: Floats
+    ) -> Floats:
+        # The features of largest weight move first.
+        return Approach.of(normal, gap, lower, upper).spend()
 
     @override
     def minimize_linear(

@@ -12,6 +12,7 @@ from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.spec.norms.base import Norm, Projector
 from onnx_lippa.spec.norms.embedding import BallConstraint, Embedding
 from onnx_lippa.spec.norms.exact import Magnitudes, Ratio
+from onnx_lippa.spec.norms.hyperplane import Approach
 
 _BISECTIONS = 100
 """Bisections of the multiplier in :meth:`L2.minimize_linear`."""
@@ -70,6 +71,14 @@ class L2(Norm):
     @override
     def dual(self, gradient: Float64) -> Float64:
         return np.sqrt((gradient * gradient).sum(axis=1))
+
+    @override
+    def step_to_hyperplane(
+        self, normal: Floats, gap: Floats, lower: Floats, upper: Floats
+    ) -> Floats:
+        # clip(lambda * normal) for the multiplier lambda that closes the gap.
+        approach = Approach.of(normal, gap, lower, upper)
+        return approach.saturate(approach.weight)
 
     @override
     def minimize_linear(

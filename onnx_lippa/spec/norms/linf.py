@@ -14,6 +14,7 @@ from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.spec.norms.base import Norm, Projector
 from onnx_lippa.spec.norms.embedding import Embedding, Rows
 from onnx_lippa.spec.norms.exact import Magnitudes, Ratio, two_difference
+from onnx_lippa.spec.norms.hyperplane import Approach
 
 
 @final
@@ -81,6 +82,14 @@ class LInf(Norm):
     @override
     def dual(self, gradient: Float64) -> Float64:
         return np.abs(gradient).sum(axis=1)
+
+    @override
+    def step_to_hyperplane(
+        self, normal: Floats, gap: Floats, lower: Floats, upper: Floats
+    ) -> Floats:
+        # All features move on together, until they are at a bound.
+        approach = Approach.of(normal, gap, lower, upper)
+        return approach.saturate(np.ones_like(approach.weight))
 
     @override
     def minimize_linear(

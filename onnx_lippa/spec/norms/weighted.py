@@ -101,6 +101,19 @@ class WeightedNorm(Norm):
         return self.norm.dual(self.scale * gradient)
 
     @override
+    def step_to_hyperplane(
+        self, normal: Floats, gap: Floats, lower: Floats, upper: Floats
+    ) -> Floats:
+        scale = np.minimum(self.scale, _LARGEST_SCALE)
+        moves = scale > 0
+        safe = np.where(moves, scale, 1.0)
+        with np.errstate(over="ignore"):
+            low, high = np.where(moves, lower / safe, 0.0), np.where(moves, upper / safe, 0.0)
+        z = self.norm.step_to_hyperplane(scale * normal, gap.astype(np.float64), low, high)
+        with np.errstate(over="ignore"):
+            return np.clip((scale * z).astype(normal.dtype), lower, upper)
+
+    @override
     def minimize_linear(
         self, cost: Float64, center: Float64, eps: float, lower: Float64, upper: Float64
     ) -> Float64:

@@ -1,0 +1,95 @@
+"""DeepFool: steps to the nearest face of the linearised decision region."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Final, final
+
+import numpy as np
+from typing_extensions import override
+
+from onnx_lippa.arrays import Integers
+from onnx_lippa.attacks.base import AttackMethod, require_least
+from onnx_lippa.attacks.stages.hyperplanes import choose_disjuncts, nearest_hyperplanes
+from onnx_lippa.attacks.stages.nearest import NearestRows, split_open
+from onnx_lippa.attacks.stages.state import AttackBatch, AttackStage, AttackState
+from onnx_lippa.errors import InputError
+from onnx_lippa.spec import Problem
+from onnx_lippa.state import timed
+
+_ROWS: Final = 256
+"""Inputs worked on together."""
+
+
+@final
+@dataclass(frozen=True)
+class DeepFool(AttackMethod):
+    """DeepFool (Moosavi-Dezfooli, Fawzi, Frossard, CVPR 2016) in ℓ2, ℓ∞ and ℓ1.
+
+    Each step linearises the margins, goes to the nearest of the hyperplanes where one of them is 0,
+    and a little further. It ends with the first point of another class, a quick estimate of the
+    least distance. The steps are least within the domain, where the paper's know no bounds and are
+    clipped afterwards.
+
+    Attributes:
+        gradient_steps: steps at most.
+        classes: target classes that are looked at, those nearest to the clean input.
+        overshoot: how much further than the hyperplane the displacement goes, as a share of it.
+    """
+
+    gradient_steps: int = 50
+    classes: int = 9
+    overshoot: float = 0.02
+
+    name: ClassVar[str] = "deepfool"
+
+    def __post_init__(self) -> None:
+        require_least("gradient_steps", self.gradient_steps, 1)
+        require_least("classes", self.classes, 1)
+        if not 0.0 <= self.overshoot < np.inf:
+            raise InputError(f"overshoot is {self.overshoot}: give a number of at least 0")
+
+    @override
+    def schedule(self, problem: Problem, is_cheap: bool) -> tuple[AttackStage, ...]:
+        return (_Walk(self),)
+
+
+@final
+@dataclass(frozen=True)
+class _Walk(AttackStage):
+    """One walk from each clean input.
+
+    Attributes:
+        method: its options.
+    """
+
+    method: DeepFool
+
+    @override
+    def run(self, batch: AttackBatch) -> None:
+        for attacks in split_open(batch, 1, _ROWS):
+            self._run(attacks)
+
+    def _run(self, attacks: list[AttackState]) -> None:
+        rows = NearestRows(attacks)
+        disjuncts = choose_disjuncts(attacks, self.method.classes)
+        x, total = rows.center.copy(), np.zeros_like(rows.center)
+        for _ in range(self.method.gradient_steps):
+            margin, normal = nearest_hyperplanes(rows, x, disjuncts)
+            with timed(rows.states):
+                low, high = rows.lower - x, rows.upper - x
+                step = rows.norm.step_to_hyperplane(normal, -margin, low, high)
+                total += step
+                x = rows.clip(rows.center + (1.0 + self.method.overshoot) * total)
+            least = rows.margins(x).min(axis=1)
+            kept = self._left(rows, least)
+            if not kept.size:
+                return
+            if len(kept) < len(rows):
+                rows, disjuncts = rows.take(kept), disjuncts[kept]
+                x, total = x[kept], total[kept]
+
+    @staticmethod
+    def _left(rows: NearestRows, least: np.ndarray) -> Integers:
+        """The rows that go on: of open inputs, and still of the clean input's class."""
+        return np.intersect1d(rows.open(), np.flatnonzero(least > 0))
