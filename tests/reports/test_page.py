@@ -213,6 +213,16 @@ def test_a_page_of_any_run(letters, eps):
     assert f"on {len(letters)} input" in text_of(next(page.iter("main")))
 
 
+def test_a_run_of_another_version_has_a_page():
+    run = made_run("AR", name="last-year")
+    old = replace(run.identity, options="Pgd: steps=40; Budget: seed=0", version="0.0.9")
+    text = text_of(made_page(replace(run, identity=old)))
+    assert "This run has options of onnx-lippa 0.0.9" in text
+    assert "Pgd: steps=40" in text  # among the settings
+    assert "onnx-lippa audit" not in text
+    assert "onnx-lippa audit model.onnx" in text_of(made_page(run))
+
+
 def test_many_inputs_leave_out_what_is_proven():
     page = made_page(made_run("R" * 2500 + "AU"))
     (table,) = find_class(page, "table", "inputs")

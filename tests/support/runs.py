@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from onnx_lippa.attacks import Lippa
+from onnx_lippa.runs.audit import Audit
 from onnx_lippa.runs.finished import FinishedRun
-from onnx_lippa.runs.identity import Identity
+from onnx_lippa.runs.identity import Identity, describe_options
 from onnx_lippa.runs.record import Record
 from onnx_lippa.runs.summary import FOUND_BY, PROVED_BY
 from onnx_lippa.spec import InputSpecification
+from onnx_lippa.state import Budget
 from onnx_lippa.witness import Effort, FoundBy, ProvedBy, Verdict
 
 LETTERS = {
@@ -87,9 +90,10 @@ def made_run(
         "seconds": 1.5,
         "versions": {"python": "3.11"},
     }
+    options = describe_options(Audit(Lippa()), Budget(), minimize=minimize)
     identity = Identity(
         model, "y", "digest of the inputs", tuple(one.index for one in records) or (0,), "linf",
-        features or InputSpecification(eps=eps), "all", "", "0.1.0",
+        features or InputSpecification(eps=eps), "all", options, "0.1.0",
     )  # fmt: skip
     clean = np.array([[float(one.index), 0.5] for one in records], dtype=np.float32)
     return FinishedRun(

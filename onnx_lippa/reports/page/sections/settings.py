@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from onnx_lippa.errors import InputError
+from onnx_lippa.method import Method
 from onnx_lippa.reports.page.reported import ReportedRun
 from onnx_lippa.runs.configuration import CONFIG, OptionValue, name_method
 from onnx_lippa.runs.rerun import parse_options
 from onnx_lippa.spec import PerFeature
 from onnx_lippa.spec.relations import Relations
+from onnx_lippa.state import Budget
 
 _CHOICES: Final = ("fixed", "only_up", "only_down")
 """Options that list features."""
@@ -71,9 +74,13 @@ def write_repeat_command(run: ReportedRun) -> str:
     """The command that repeats the run; for inputs in memory the Python call.
 
     Where options do not fit on a line, such as an array, it is the one that reads them from the
-    configuration in the run's folder.
+    configuration in the run's folder. Empty where the run is of a version with other options.
     """
-    verb, flags = _read_options(run)
+    try:
+        method, budget, _ = parse_options(run.run.identity.options)
+    except InputError:
+        return ""
+    verb, flags = _list_flags(method, budget)
     identity, figures = run.run.identity, run.figures
     features = identity.features
     config = Path(run.folder) / CONFIG
@@ -90,7 +97,7 @@ def write_repeat_command(run: ReportedRun) -> str:
         if value is not None and value != _DEFAULTS.get(name)
     }
     if str(figures["data"]).endswith("inputs in memory"):
-        return _write_call(run, verb, given, flags)
+        return _write_call(run, method, given, flags)
     words = ["onnx-lippa", verb, str(figures["model"])]
     drawn = "drawn from the domain" in str(figures["data"])
     words += ["--first", str(figures["requested"])] if drawn else [str(figures["data"])]
@@ -117,8 +124,12 @@ def _fits_a_line(run: ReportedRun) -> bool:
 
 
 def write_rerun_command(run: ReportedRun) -> str:
-    """The command that repeats the run and compares; empty for results in memory."""
-    return shlex.join(["onnx-lippa", "rerun", run.folder]) if run.folder else ""
+    """The command that repeats the run and compares.
+
+    Empty for results in memory, and where the run is of a version with other options.
+    """
+    is_possible = run.folder and write_repeat_command(run)
+    return shlex.join(["onnx-lippa", "rerun", run.folder]) if is_possible else ""
 
 
 def write_replay_command(run: ReportedRun) -> str:
@@ -135,9 +146,8 @@ _DEFAULTS: Final[dict[str, object]] = {
 }
 
 
-def _read_options(run: ReportedRun) -> tuple[str, dict[str, OptionValue]]:
-    """The command of a run, and the options of its method and budget that differ from none."""
-    method, budget, _ = parse_options(run.run.identity.options)
+def _list_flags(method: Method, budget: Budget) -> tuple[str, dict[str, OptionValue]]:
+    """The command of a run, and the options of its method and budget that have a value."""
     verb, options, _ = name_method(method)
     flags = {name.replace("-", "_"): value for name, value in options.items()}
     flags["time_limit"] = budget.time_limit if budget.time_limit < math.inf else None
@@ -146,9 +156,9 @@ def _read_options(run: ReportedRun) -> tuple[str, dict[str, OptionValue]]:
 
 
 def _write_call(
-    run: ReportedRun, verb: str, given: dict[str, object], flags: dict[str, OptionValue]
+    run: ReportedRun, method: Method, given: dict[str, object], flags: dict[str, OptionValue]
 ) -> str:
-    method, _, _ = parse_options(run.run.identity.options)
+    verb, _, _ = name_method(method)
     name = "minimal_distortion" if verb == "distance" else verb
     words = [repr(str(run.figures["model"])), "x", "y"]
     for key, value in given.items():
