@@ -33,6 +33,7 @@ from .attacks import Fab as Fab
 from .attacks import Lippa as Lippa
 from .attacks import LippaMip as LippaMip
 from .attacks import Pgd as Pgd
+from .attacks import Square as Square
 from .data import DataOptions as DataOptions
 from .data.example import load_example as load_example
 from .errors import ContradictionError as ContradictionError

@@ -82,7 +82,9 @@ class Effort:
     """Work done, each kind counted by its own name; efforts add up.
 
     Attributes:
-        gradients: evaluations of the gradient at one point in PGD runs.
+        gradients: evaluations of the gradient at one point.
+        queries: evaluations of the outputs alone at one point, in attacks that are measured by
+            them; random samples and grids are not counted.
         lp_steps: LPSteps of attacks: programs of one linear region.
         lps: linear programs of proofs.
         mips: mixed-integer programs.
@@ -94,6 +96,7 @@ class Effort:
     """
 
     gradients: int = 0
+    queries: int = 0
     lp_steps: int = 0
     lps: int = 0
     mips: int = 0

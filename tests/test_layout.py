@@ -60,6 +60,7 @@ PUBLIC = [
     "Repeated",
     "Result",
     "Results",
+    "Square",
     "Started",
     "UnsupportedModelError",
     "Verdict",

@@ -118,8 +118,8 @@ def attack(
             number, an array with one per feature, or numbers by the names of features.
         data_options: how data is read: columns, groups, and names of classes and features.
         preprocess: what becomes of an input before the model takes it, as in :func:`load`.
-        method: ``"pgd"`` (gradients only), ``"lippa"`` (adds linear programs) or ``"lippa+mip"``
-            (adds large neighbourhood search by MIPs). A value such as ``Lippa(lp_steps=8)``
+        method: ``"pgd"`` (gradients only), ``"lippa"`` (adds linear programs), ``"lippa+mip"``
+            (adds large neighbourhood search by MIPs) or ``"square"`` (no gradients). A value such as ``Lippa(lp_steps=8)``
             holds its options. Options that the method does not have are refused.
         restarts: PGD restarts per input, all used unless the input breaks; None is 8, fewer on
             inputs far from the decision boundary.

@@ -10,6 +10,7 @@ from onnx_lippa.attacks.fab import Fab
 from onnx_lippa.attacks.lippa import Lippa, LippaMip
 from onnx_lippa.attacks.pgd import Pgd
 from onnx_lippa.attacks.restarted import LpAttack, RestartedAttack
+from onnx_lippa.attacks.square import Square
 from onnx_lippa.attacks.stages.random_search import BoxSample, sample_boxes
 from onnx_lippa.attacks.table import ATTACK_METHODS, make_attack, write_settings
 
@@ -24,6 +25,7 @@ __all__ = [
     "LpAttack",
     "Pgd",
     "RestartedAttack",
+    "Square",
     "make_attack",
     "sample_boxes",
     "write_settings",

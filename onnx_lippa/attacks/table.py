@@ -12,11 +12,12 @@ from onnx_lippa.attacks.deepfool import DeepFool
 from onnx_lippa.attacks.fab import Fab
 from onnx_lippa.attacks.lippa import Lippa, LippaMip
 from onnx_lippa.attacks.pgd import Pgd
+from onnx_lippa.attacks.square import Square
 from onnx_lippa.errors import InputError
 from onnx_lippa.text import listed
 
 ATTACK_METHODS: Final[Mapping[str, AttackMethod]] = MappingProxyType(
-    {method.name: method for method in (Lippa(), LippaMip(), Pgd(), DeepFool(), Fab())}
+    {method.name: method for method in (Lippa(), LippaMip(), Pgd(), DeepFool(), Fab(), Square())}
 )
 """The default method of each name."""
 

@@ -153,6 +153,7 @@ def _as_json(found: Finding, seconds: float) -> dict[str, object]:
         "rounded_inputs": list(found.rounded),
         "found_by": found.found_by.value,
         "gradients": found.effort.gradients,
+        "queries": found.effort.queries,
         "lp_steps": found.effort.lp_steps,
         "lps": found.effort.lps,
         "mips": found.effort.mips,

@@ -172,7 +172,9 @@ def name_class(classes: Sequence[str] | None, number: int | None) -> str:
     return printable(classes[number])
 
 
-LATER_COUNTS: Final = ("gradients", "lps", "mips", "gradient_seconds", "mip_seconds")
+LATER_COUNTS: Final = (
+    "gradients", "queries", "lps", "mips", "gradient_seconds", "mip_seconds",
+)  # fmt: skip
 """Fields of an effort that old files lack. They are left out where they are 0, so that an old
 record has the same checksum when it is written again."""
 _EFFORT: Final = tuple(field.name for field in fields(Effort))

@@ -294,6 +294,7 @@ def summary_rows(summary: Summary) -> Iterator[tuple[str, str]]:
         rate = effort.lp_steps / effort.lp_seconds if effort.lp_seconds > 0 else 0.0
         yield "LPSteps", f"{effort.lp_steps:,} ({rate:,.0f} per second of LP time)"
     for name, count in (
+        ("queries of the outputs alone", effort.queries),
         ("linear programs of proofs", effort.lps),
         ("MIPs", effort.mips),
         ("branch-and-bound nodes", effort.nodes),

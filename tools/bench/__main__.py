@@ -22,6 +22,7 @@ TABLES = {
     "unsat": "proofs on a list of VNN-LIB instances",
     "free_neurons": "ways to choose free neurons, sizes of their sets",
     "cluster": "jobs a second on a Dask cluster, and one worker against two",
+    "square": "Square beside the one of torchattacks (needs PyTorch and torchattacks)",
     "autoattack": "AutoAttack on the same files (needs PyTorch and torchattacks)",
 }
 """Each is a module with ``add_arguments(parser)`` and ``run(options)``."""

@@ -157,9 +157,12 @@ class MarginOracle:
         return MarginOracle([self.attacks[i] for i in kept])
 
     def margins(self, x: Floats) -> Float64:
-        """Margins (n, disjuncts) at points (n, d), one for each row; no gradient is counted."""
-        with timed([attack.state for attack in self.attacks], Work.GRADIENTS):
-            return self._margins(self._forward(x))[0]
+        """Margins (n, disjuncts) at points (n, d), one for each row; each is one query."""
+        with timed([attack.state for attack in self.attacks]):
+            margins = self._margins(self._forward(x))[0]
+        for attack, rows in Counter(self.attacks).items():
+            attack.state.effort += Effort(queries=rows)
+        return margins
 
     def evaluate(self, x: Floats, loss: Loss) -> Evaluation:
         """Margins, losses and gradients of the losses at points (n, d), one for each row."""

@@ -49,6 +49,8 @@ class Stream(Enum):
     SHRINKING = "smaller ball"
     NEAREST_REGIONS = "nearest regions"
     FAB = "starts of FAB"
+    SQUARE = "square"
+    RANDOM_REGIONS = "random regions"
 
 
 @dataclass(frozen=True)

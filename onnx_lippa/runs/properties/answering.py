@@ -156,8 +156,8 @@ def _recall(result: InstanceResult) -> Finding:
         Answer(result.answer), x, outputs,
         found_by=FoundBy(result.found_by),
         effort=Effort(
-            gradients=result.gradients, lp_steps=result.lp_steps, lps=result.lps,
-            mips=result.mips, nodes=result.nodes, seconds=result.seconds,
+            gradients=result.gradients, queries=result.queries, lp_steps=result.lp_steps,
+            lps=result.lps, mips=result.mips, nodes=result.nodes, seconds=result.seconds,
         ),
         best_margin=math.inf if result.best_margin is None else result.best_margin,
         bound=-math.inf if result.bound is None else result.bound,
@@ -174,8 +174,8 @@ def _result(instance: Instance, found: Finding, seconds: float, step: Step) -> I
         instance, found.answer.value, seconds, step.load_seconds, found.found_by.value,
         effort.lp_steps, found.note or str(found.reason or ""), step.model_sha256,
         step.property_sha256, counterexample_text(found) if found.answer is Answer.SAT else "",
-        gradients=effort.gradients, lps=effort.lps, mips=effort.mips, nodes=effort.nodes,
-        cases=found.cases, proven_cases=found.proven_cases,
+        gradients=effort.gradients, queries=effort.queries, lps=effort.lps,
+        mips=effort.mips, nodes=effort.nodes, cases=found.cases, proven_cases=found.proven_cases,
         best_margin=_finite(found.best_margin), bound=_finite(found.bound),
     )  # fmt: skip
 

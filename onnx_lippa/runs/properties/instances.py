@@ -61,6 +61,7 @@ class InstanceResult:
         property_sha256: digest of the property's text; empty where it could not be read.
         counterexample: the counterexample in the format of VNN-COMP, or empty.
         gradients: number of gradients.
+        queries: number of queries of the outputs alone.
         lps: number of linear programs of proofs.
         mips: number of mixed-integer programs.
         nodes: number of nodes of branch and bound.
@@ -81,6 +82,7 @@ class InstanceResult:
     property_sha256: str = ""
     counterexample: str = ""
     gradients: int = 0
+    queries: int = 0
     lps: int = 0
     mips: int = 0
     nodes: int = 0
