@@ -119,8 +119,9 @@ def attack(
         data_options: how data is read: columns, groups, and names of classes and features.
         preprocess: what becomes of an input before the model takes it, as in :func:`load`.
         method: ``"pgd"`` (gradients only), ``"lippa"`` (adds linear programs), ``"lippa+mip"``
-            (adds large neighbourhood search by MIPs) or ``"square"`` (no gradients). A value such as ``Lippa(lp_steps=8)``
-            holds its options. Options that the method does not have are refused.
+            (adds large neighbourhood search by MIPs), or one of the others in
+            ``docs/reference/methods.md``. A value such as ``Lippa(lp_steps=8)`` holds its
+            options. Options that the method does not have are refused.
         restarts: PGD restarts per input, all used unless the input breaks; None is 8, fewer on
             inputs far from the decision boundary.
         gradient_steps: gradient steps per run; None is the method's own number (lippa and pgd: 60).

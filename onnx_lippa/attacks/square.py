@@ -8,7 +8,8 @@ from typing import ClassVar, Self, final
 from typing_extensions import override
 
 from onnx_lippa.attacks.base import AttackMethod, require_least
-from onnx_lippa.attacks.stages.square import SQUARE_NORMS, SquareSearch
+from onnx_lippa.attacks.stages.square import SquareSearch
+from onnx_lippa.attacks.stages.square_updates import PROPOSALS
 from onnx_lippa.attacks.stages.state import AttackStage
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec import Norm, Problem
@@ -58,8 +59,8 @@ class Square(AttackMethod):
 
     @override
     def check(self, norm: Norm, minimize: bool) -> None:
-        if norm.name not in SQUARE_NORMS:
+        if norm.name not in PROPOSALS:
             raise InputError(
                 f"the method square has no updates for the norm {norm.name}: choose one of "
-                f"{', '.join(SQUARE_NORMS)}, or another method"
+                f"{', '.join(PROPOSALS)}, or another method"
             )

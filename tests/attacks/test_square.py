@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from onnx_lippa import Square, attack, load
-from onnx_lippa.attacks.stages.square import Canvas
+from onnx_lippa.attacks.stages.square_updates import Canvas
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec import get_norm
 from onnx_lippa.state import Budget

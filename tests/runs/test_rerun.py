@@ -174,7 +174,8 @@ def test_what_is_refused(weak, tmp_path):
 
 METHODS = (
     Lippa(), Lippa(restarts=3, lp_steps=8, engine="rows", solver="glop"), Pgd(gradient_steps=5),
-    LippaMip(neurons=50), Square(queries=9, p_init=0.25), Intervals(), LinearBounds(), Mip(solver="highs"),
+    LippaMip(neurons=50), Square(queries=9, p_init=0.25),
+    Intervals(), LinearBounds(), Mip(solver="highs"),
     BranchAndBound(node_limit=12, memory_limit=1e9), Audit(Pgd(restarts=1), budget=12.5),
     Audit(LippaMip(), BranchAndBound(node_limit=3)), Distance(solver="highs"),
 )  # fmt: skip
