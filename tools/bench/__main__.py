@@ -23,6 +23,7 @@ TABLES = {
     "free_neurons": "ways to choose free neurons, sizes of their sets",
     "cluster": "jobs a second on a Dask cluster, and one worker against two",
     "square": "Square beside the one of torchattacks (needs PyTorch and torchattacks)",
+    "paper": "the figures and tables of the paper, and what goes beyond them",
     "autoattack": "AutoAttack on the same files (needs PyTorch and torchattacks)",
 }
 """Each is a module with ``add_arguments(parser)`` and ``run(options)``."""

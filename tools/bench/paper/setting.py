@@ -1,0 +1,127 @@
+"""What the parts share: networks and images, and files and pictures of what they find."""
+
+from __future__ import annotations
+
+import csv
+import json
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from onnx_lippa import load
+from onnx_lippa.arrays import Floats, Integers
+from onnx_lippa.onnx_io import Model
+from tools.bench.common import header, labelled, row
+from tools.bench.paper.published import PUBLISHED, Published
+
+Cell = str | int | float | None
+"""A number, a word, or nothing."""
+mpl.use("Agg")
+mpl.rcParams.update({"figure.dpi": 150, "font.size": 9, "svg.hashsalt": "onnx-lippa"})
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network of a table.
+
+    Attributes:
+        name: its name.
+        path: its file.
+        eps: the radius at which it is attacked.
+        published: what is published about it; None for another network.
+    """
+
+    name: str
+    path: Path
+    eps: float
+    published: Published | None
+
+    def load(self) -> Model:
+        """The model."""
+        return load(self.path)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where things are, and how much is spent.
+
+    Attributes:
+        models: folder of the networks.
+        data: images and labels; None for each network's own.
+        out: folder for what is made.
+        quick: whether little time is spent.
+        rows: the networks that are wanted; None for all.
+        seconds: wall time of each attack on each network; None is the part's own.
+        methods: the attacks that are wanted; None for all.
+    """
+
+    models: Path
+    data: Path | None
+    out: Path
+    quick: bool
+    rows: tuple[str, ...] | None
+    seconds: float | None
+    methods: tuple[str, ...] | None
+
+    @classmethod
+    def read(cls, options: Namespace) -> Setting:
+        """From the command line."""
+        options.out.mkdir(parents=True, exist_ok=True)
+        rows, methods = (
+            None if names is None else tuple(names) for names in (options.rows, options.methods)
+        )
+        return cls(
+            options.models, options.data, options.out, options.quick, rows, options.seconds, methods
+        )
+
+    def networks(self) -> Iterator[Network]:
+        """The networks of the paper's tables that are in the folder, or else its MNIST networks."""
+        known = [one for one in PUBLISHED if (self.models / f"{one.name}.onnx").exists()]
+        if known:
+            found = [Network(o.name, self.models / f"{o.name}.onnx", o.eps, o) for o in known]
+        else:
+            paths = sorted(self.models.glob("mnist_*.onnx"))
+            found = [
+                Network(path.stem, path, 0.1 if path.stem.endswith("adv") else 0.05, None)
+                for path in paths
+            ]
+        for network in found:
+            if self.rows is None or network.name in self.rows:
+                yield network
+
+    def images(self, network: Network, model: Model, count: int) -> tuple[Floats, Integers]:
+        """The first images and their labels."""
+        x, y = labelled(model, self.data or network.path.with_suffix(".npz"))
+        return x[:count], y[:count]
+
+    def few(self, full: int, quick: int) -> int:
+        """A number of inputs, or samples, by how much is spent."""
+        return quick if self.quick else full
+
+    def write(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+        """Writes a table as CSV and JSON, and prints it."""
+        with (self.out / f"{name}.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(columns)
+            writer.writerows(rows)
+        records = [dict(zip(columns, cells, strict=True)) for cells in rows]
+        (self.out / f"{name}.json").write_text(json.dumps(records, indent=1) + "\n")
+        header(*columns)
+        for cells in rows:
+            row(*map(show, cells))
+
+    def draw(self, name: str, figure: Figure) -> None:
+        """Writes a picture as PNG and SVG."""
+        figure.savefig(self.out / f"{name}.png")
+        figure.savefig(self.out / f"{name}.svg", metadata={"Date": None})
+
+
+def show(cell: Cell) -> str:
+    """A cell for people."""
+    if cell is None:
+        return ""
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
