@@ -30,8 +30,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parts = "; ".join(f"{name}: {summary}" for name, summary in PARTS.items())
     parser.add_argument("part", choices=["all", *PARTS], help=f"all, or one of them. {parts}")
     parser.add_argument("models", type=Path, help="folder of the networks")
-    parser.add_argument("data", type=Path, nargs="?", metavar="DATA.npz",
-                        help="images and labels; by default each network's own .npz beside it")  # fmt: skip
+    own = "images and labels; by default each network's own .npz beside it"
+    parser.add_argument("data", type=Path, nargs="?", metavar="DATA.npz", help=own)
     parser.add_argument("--out", type=Path, required=True, help="folder for what is made")
     parser.add_argument("--quick", action="store_true", help="few inputs, and little time")
     parser.add_argument("--rows", nargs="*", help="only these networks")

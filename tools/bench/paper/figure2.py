@@ -28,8 +28,11 @@ def make(setting: Setting) -> None:
         shares = [count / 2**n for n, count in zip(NEURONS, counts, strict=True)]
         left.plot(every, [float(np.log10(float(count))) for count in counts], label=f"d = {d}")
         right.plot(every, shares, label=f"d = {d}")
-        rows += [(d, n, str(count_regions(n, d)), share)
-                 for n, share in zip(NEURONS, shares, strict=True) if n % 20 == 0 or n == d]  # fmt: skip
+        rows += [
+            (d, n, str(count_regions(n, d)), share)
+            for n, share in zip(NEURONS, shares, strict=True)
+            if n % 20 == 0 or n == d
+        ]
     left.plot(every, every * np.log10(2.0), "k--", label="$2^n$")
     left.set(xlabel="ReLUs n of the layer", ylabel="$\\log_{10}$ of the number of regions")
     right.set(xlabel="ReLUs n of the layer", ylabel="regions / $2^n$", yscale="log",

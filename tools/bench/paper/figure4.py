@@ -2,8 +2,8 @@
 
 Samplers, each of points of the box ``[x - eps, x + eps]`` clipped to the images' own [0, 1]:
 
-- *paper*: a third uniform in the box; the same points moved to its surface, through the clean image;
-  and its corners in their direction.
+- *paper*: a third uniform in the box, the same moved to its surface on the other side of the clean
+  image, and the corners in their direction.
 - *uniform*: uniform in the box alone.
 - *faces*: on a random face of each dimension: every pixel is at a bound with probability q, uniform
   otherwise, where q itself is uniform, so that faces of all dimensions and corners occur.
