@@ -1,5 +1,7 @@
 """One BLAS thread and one worker a test process: with more, test processes wait for each other."""
 
+import signal
+
 import pytest
 from threadpoolctl import threadpool_limits
 
@@ -14,3 +16,10 @@ def one_core():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("onnx_lippa.runs.workers.count_cores", lambda: 1)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heard_interrupts():
+    """In the background of a script SIGINT is ignored, and so it would be by commands of tests."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -24,10 +24,12 @@ class WorkerChoice:
     Attributes:
         count: number of processes here.
         cluster: address of a Dask scheduler, whose workers do the work instead; None for none.
+        begins_here: whether few inputs are begun with in this process, see :class:`Workers`.
     """
 
     count: int = 1
     cluster: str | None = None
+    begins_here: bool = False
 
     @classmethod
     def of(cls, workers: int | None, cluster: str | None) -> WorkerChoice:
@@ -37,7 +39,7 @@ class WorkerChoice:
             InputError: it cannot be used.
         """
         if cluster is None:
-            return cls(count_workers(workers))
+            return cls(count_workers(workers), begins_here=workers is None)
         if workers is not None:
             raise InputError(
                 "workers and cluster exclude each other: the threads of the cluster's workers count"
@@ -79,7 +81,7 @@ class WorkerChoice:
             WorkerError: there is no scheduler or no worker, or versions differ.
         """
         if self.cluster is None:
-            return Workers(model, self.count)
+            return Workers(model, self.count, self.begins_here)
         from onnx_lippa.runs.cluster.pool import Cluster  # noqa: PLC0415 - of an extra
 
         return Cluster(model, self.cluster)

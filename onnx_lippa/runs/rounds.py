@@ -93,10 +93,10 @@ class Round:
         """Tries the rest of a job again whose process has died, or reports why not."""
         attempt = died.task
         if died.is_lost and attempt.losses < LOSSES:
-            rest = _unreported(attempt.job, attempt.reported)
+            rest = list_unreported(attempt.job, attempt.reported)
             self._repeated.append(Attempt(rest, attempt.attempts, attempt.losses + 1))
             return
-        left = _unreported(attempt.job, attempt.reported)
+        left = list_unreported(attempt.job, attempt.reported)
         alone = len(attempt.job.problems) == 1
         attempts = attempt.attempts - 1 if alone else attempt.attempts
         if died.overdue or attempts == 0:
@@ -154,7 +154,7 @@ def solve(model: Model, job: Job, deadline: float) -> Iterator[Result]:
         failure = Reason(Ending.ERROR, sentence)
     else:
         return
-    rest = _unreported(job, reported)
+    rest = list_unreported(job, reported)
     if len(job.problems) == 1:
         yield from _failed(rest, failure, time.monotonic() - started)
     else:
@@ -167,7 +167,7 @@ def _limit(job: Job, left: float) -> float:
     return min(job.budget.time_limit, left / max(1, len(job.problems)))
 
 
-def _unreported(job: Job, reported: set[int]) -> Job:
+def list_unreported(job: Job, reported: set[int]) -> Job:
     """The problems of a job that have no result."""
     indices = job.problems.indices
     left = [position for position, index in enumerate(indices) if index not in reported]

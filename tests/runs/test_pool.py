@@ -17,13 +17,18 @@ from onnx_lippa import method
 from onnx_lippa.attacks import AttackMethod, Lippa
 from onnx_lippa.ending import Ending
 from onnx_lippa.errors import InputError, ModelError
-from onnx_lippa.method import SingleStage
+from onnx_lippa.method import Finished, SingleStage
 from onnx_lippa.proofs import BranchAndBound
 from onnx_lippa.runs import workers
+from onnx_lippa.runs.audit import Audit
+from onnx_lippa.runs.distances import Distance
+from onnx_lippa.runs.pools import WorkerChoice
 from onnx_lippa.runs.processes import Replied, WorkerPool
+from onnx_lippa.runs.rounds import Round
+from onnx_lippa.runs.workers import Workers
 from onnx_lippa.spec import InputSpecification, ProblemSet, Specification, Targets, get_norm
 from onnx_lippa.state import Budget
-from onnx_lippa.witness import Verdict
+from onnx_lippa.witness import Result, Verdict
 from tests.support.attacks import (
     DIGITS,
     DIGITS_DATA,
@@ -170,6 +175,59 @@ def test_no_workers_for_less_work_than_their_start(monkeypatch):
     model, x, y = digits()
     asked = problems(model, x, y, 4)
     assert len(list(solve_in_workers(model, asked, Lippa(**FEW), Budget(0.2), 2))) == 4
+
+
+def test_few_inputs_need_no_process(monkeypatch):
+    """Unless a number of workers was given, for what is decided in the time of their start."""
+    monkeypatch.setattr(workers, "serve_model", None)
+    model, x, y = digits()
+    asked = problems(model, x, y, 4)
+    assert WorkerChoice.of(None, None).begins_here
+    assert not WorkerChoice.of(2, None).begins_here
+    for one in (BranchAndBound(), Audit()):
+        alone = list(solve_in_workers(model, asked, one, Budget(), 1))
+        assert fingerprints(begin_here(model, asked, one)) == fingerprints(alone)
+        with pytest.raises(TypeError):
+            list(solve_in_workers(model, asked, one, Budget(), 2))
+    with pytest.raises(TypeError):
+        begin_here(model, problems(model, x, y, 26), BranchAndBound())
+
+
+@pytest.mark.parametrize("seconds", [pytest.param(1e-9, marks=pytest.mark.slow), 0.02])
+def test_what_is_cut_short_here_is_sought_again_in_workers(monkeypatch, seconds):
+    monkeypatch.setattr(workers, "_START_SECONDS", seconds)
+    model, x, y = digits()
+    asked = problems(model, x, y, 12)
+    sent, real = [], Round._next
+
+    def noted(self):
+        attempt = real(self)
+        sent.extend([] if attempt is None else attempt.job.problems.indices)
+        return attempt
+
+    monkeypatch.setattr(Round, "_next", noted)
+    found = begin_here(model, asked, BranchAndBound())
+    assert len(sent) > 0 and set(sent) <= set(range(12))
+    assert sorted(one.index for one in found) == list(range(12)), "each is told once"
+    alone = list(solve_in_workers(model, asked, BranchAndBound(), Budget(), 1))
+    assert fingerprints(found) == fingerprints(alone)
+
+
+def test_nearest_witnesses_are_not_sought_within_a_second(monkeypatch):
+    """A distance is none the nearer for being found in time."""
+    monkeypatch.setattr(workers, "serve_model", None)
+    model, x, y = digits()
+    asked = Specification(get_norm("linf"), InputSpecification(), Targets(), minimize=True)
+    outputs = model.runtime.forward(x[:2])
+    with pytest.raises(TypeError):
+        begin_here(model, ProblemSet(asked, np.arange(2), x[:2], y[:2], outputs), Distance())
+
+
+def begin_here(model, asked, one) -> list[Result]:
+    """Results with two workers, where no number was given."""
+    with Workers(model, 2, begins_here=True) as pool:
+        events = list(one.run(pool, asked, Budget()))
+    return [event.result for event in events if isinstance(event, Finished)]
 
 
 SCRIPT = (
