@@ -28,8 +28,11 @@ from .api.reports import report as report
 from .api.runs import attack as attack
 from .api.runs import audit as audit
 from .api.runs import certify as certify
+from .attacks import Apgd as Apgd
+from .attacks import Bim as Bim
 from .attacks import DeepFool as DeepFool
 from .attacks import Fab as Fab
+from .attacks import Fgsm as Fgsm
 from .attacks import Lippa as Lippa
 from .attacks import LippaMip as LippaMip
 from .attacks import Pgd as Pgd

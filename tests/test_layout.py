@@ -21,7 +21,9 @@ DOCS = [f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")]
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.stat().st_size)
 PUBLIC = [
     "Answer",
+    "Apgd",
     "Audit",
+    "Bim",
     "BranchAndBound",
     "Change",
     "Check",
@@ -35,6 +37,7 @@ PUBLIC = [
     "EventLog",
     "Fab",
     "FalseClaimError",
+    "Fgsm",
     "Finding",
     "Finished",
     "GateError",

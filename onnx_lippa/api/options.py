@@ -38,7 +38,9 @@ Inputs: TypeAlias = npt.ArrayLike | Iterable[Any] | Path
 """Inputs: arrays, the path of a data file, or an iterable of pairs (x, y)."""
 NormName: TypeAlias = Literal["linf", "l1", "l2"]
 TargetsName: TypeAlias = Literal["all", "runner-up"]
-AttackName: TypeAlias = Literal["lippa", "lippa+mip", "pgd", "deepfool", "fab", "square"]
+AttackName: TypeAlias = Literal[
+    "lippa", "lippa+mip", "pgd", "fgsm", "bim", "apgd", "deepfool", "fab", "square"
+]
 ProofName: TypeAlias = Literal["auto", "interval", "linear", "mip", "complete"]
 EngineName: TypeAlias = Literal["auto", "rows", "stacked"]
 SolverName: TypeAlias = Literal["glop", "highs", "pdlp", "clarabel"]

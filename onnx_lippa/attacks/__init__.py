@@ -4,9 +4,12 @@ The schedule of an attack is made of stages (:mod:`onnx_lippa.attacks.stages`). 
 candidates; the state of the input checks them and decides.
 """
 
+from onnx_lippa.attacks.apgd import Apgd
 from onnx_lippa.attacks.base import AttackMethod
+from onnx_lippa.attacks.bim import Bim
 from onnx_lippa.attacks.deepfool import DeepFool
 from onnx_lippa.attacks.fab import Fab
+from onnx_lippa.attacks.fgsm import Fgsm
 from onnx_lippa.attacks.lippa import Lippa, LippaMip
 from onnx_lippa.attacks.pgd import Pgd
 from onnx_lippa.attacks.restarted import LpAttack, RestartedAttack
@@ -16,10 +19,13 @@ from onnx_lippa.attacks.table import ATTACK_METHODS, make_attack, write_settings
 
 __all__ = [
     "ATTACK_METHODS",
+    "Apgd",
     "AttackMethod",
+    "Bim",
     "BoxSample",
     "DeepFool",
     "Fab",
+    "Fgsm",
     "Lippa",
     "LippaMip",
     "LpAttack",

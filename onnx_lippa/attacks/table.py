@@ -7,9 +7,12 @@ from dataclasses import fields, replace
 from types import MappingProxyType, NoneType
 from typing import Any, Final, TypedDict, Unpack, get_args, get_type_hints
 
+from onnx_lippa.attacks.apgd import Apgd
 from onnx_lippa.attacks.base import AttackMethod
+from onnx_lippa.attacks.bim import Bim
 from onnx_lippa.attacks.deepfool import DeepFool
 from onnx_lippa.attacks.fab import Fab
+from onnx_lippa.attacks.fgsm import Fgsm
 from onnx_lippa.attacks.lippa import Lippa, LippaMip
 from onnx_lippa.attacks.pgd import Pgd
 from onnx_lippa.attacks.square import Square
@@ -17,7 +20,20 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.text import listed
 
 ATTACK_METHODS: Final[Mapping[str, AttackMethod]] = MappingProxyType(
-    {method.name: method for method in (Lippa(), LippaMip(), Pgd(), DeepFool(), Fab(), Square())}
+    {
+        method.name: method
+        for method in (
+            Lippa(),
+            LippaMip(),
+            Pgd(),
+            Fgsm(),
+            Bim(),
+            Apgd(),
+            DeepFool(),
+            Fab(),
+            Square(),
+        )
+    }
 )
 """The default method of each name."""
 

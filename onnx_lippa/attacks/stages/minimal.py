@@ -69,7 +69,7 @@ class RadiusBracketing(AttackStage):
         brackets: list[_Bracket] = []
         for attack in attacks:
             with timed([attack.state]):
-                distances = _linear_distances(attack)
+                distances = linear_distances(attack)
                 for j in np.argsort(distances, kind="stable")[: self.disjuncts]:
                     radius = _FIRST_RADIUS * float(distances[j])
                     brackets.append(_Bracket.begin(attack, int(j), radius))
@@ -159,7 +159,7 @@ class _Bracket:
         return self.attack.inputs.with_eps(self.eps).sample(generator, 1)[0]
 
 
-def _linear_distances(attack: AttackState) -> Float64:
+def linear_distances(attack: AttackState) -> Float64:
     """Distance at which the clean input's affine map reaches each disjunct."""
     inputs, network = attack.inputs, attack.model.network
     distances = []

@@ -94,6 +94,10 @@ class Evaluation:
         """(n,) the least margin of each row."""
         return self.margins.min(axis=1)
 
+    def take(self, kept: Integers) -> Evaluation:
+        """What is said of some of the points."""
+        return Evaluation(self.margins[kept], self.losses[kept], self.gradient[kept])
+
 
 @dataclass(frozen=True)
 class _Disjuncts:

@@ -137,19 +137,29 @@ class StepRule(ABC):
 
 @final
 @dataclass(frozen=True)
-class Bim(StepRule):
-    """BIM, the basic iterative method: steps of constant length, as in the paper.
+class ConstantSteps(StepRule):
+    """Steps of constant length: that of the paper's BIM, unless others are given.
 
     Attributes:
         length: length of a step in the norm of the ball (the paper: 0.5/256 for images in [0, 1]).
+        share: least length of a step, as a share of eps.
+        momentum: share of the last move that is repeated.
     """
 
     length: float = 0.5 / 256
+    share: float = 0.0
+    momentum: float = 0.0
 
     @override
     def move(self, iterate: Iterate) -> Floats:
-        length = np.minimum(self.length, iterate.balls.eps)[:, None].astype(iterate.x.dtype)
-        return iterate.balls.project(iterate.x + length * iterate.direction())
+        eps = iterate.balls.eps
+        least = self.share * eps if self.share else 0.0
+        length = np.maximum(np.minimum(self.length, eps), least)[:, None].astype(iterate.x.dtype)
+        step = length * iterate.direction()
+        if iterate.step > 0 and self.momentum:
+            momentum = np.asarray(self.momentum, dtype=iterate.x.dtype)
+            step += momentum * (iterate.x - iterate.previous)
+        return iterate.balls.project(iterate.x + step)
 
 
 @final

@@ -14,7 +14,7 @@ import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64
-from onnx_lippa.attacks.stages.pgd import Balls, Bim, Iterate
+from onnx_lippa.attacks.stages.pgd import Balls, ConstantSteps, Iterate
 from onnx_lippa.attacks.stages.random_search import MOST_FEATURES
 from onnx_lippa.attacks.stages.state import (
     AttackBatch,
@@ -257,7 +257,7 @@ class Algorithm1(AttackStage):
                 return current[0], local.pattern
             gradient = local.gradient[None]
             iterate = Iterate(current.copy(), previous, gradient, balls, step, _GRADIENT_STEPS)
-            moved = Bim().move(iterate).astype(np.float64, copy=False)
+            moved = ConstantSteps().move(iterate).astype(np.float64, copy=False)
             if np.array_equal(moved, current):
                 return None  # held in a corner of ball and domain
             previous, current = current, moved

@@ -43,6 +43,7 @@ class Stream(Enum):
     RANDOM_SEARCH = "scatter"
     THOROUGH_RANDOM_SEARCH = "thorough random search"
     PGD_STARTS = "start of a walk"
+    GRADIENT_STARTS = "start of a gradient run"
     ALGORITHM_1 = "Algorithm 1"
     LOCAL_SEARCH = "neighbours"
     RADIUS_BRACKETING = "bracket"
