@@ -21,7 +21,7 @@ from tests.support.graphs import graph_model, node, saved
         ({"norm": "l7"}, "linf, l1, l2"),
         ({"norm": 3}, "linf, l1, l2"),
         ({"norm": None}, "linf, l1, l2"),
-        ({"method": "fgsm"}, "choose one of lippa.*pgd"),
+        ({"method": "fgsn"}, "choose one of lippa.*pgd"),
         ({"engine": "warp"}, "auto, rows, stacked"),
         ({"solver": "gurobi"}, "glop, highs"),
         ({"targets": "some"}, "all, runner-up"),

@@ -248,7 +248,7 @@ OPTIONS = {
     "solver of linear programs for l2": (("--norm", "l2", "--solver", "glop"), "glop"),
     "solver without cones for l2": (("--norm", "l2", "--solver", "pdlp"), "pdlp"),
     "engine": (("--engine", "warp"), "auto, rows, stacked"),
-    "method": (("--method", "fgsm"), "choose one of lippa"),
+    "method": (("--method", "fgsn"), "choose one of lippa"),
     "targets": (("--targets", "some"), "all, runner-up"),
     "targets empty": (("--targets", ""), "all, runner-up"),
     "target too large": (("--targets", "3,10"), "from 0 to 9"),
