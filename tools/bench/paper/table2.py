@@ -1,0 +1,125 @@
+"""Table 2: the robust error of each network by every attack in equal time, and proven bounds.
+
+Each attack has the same wall time for a network (``--seconds``, 10 by default): a limit for each
+image, on two workers. Those with restarts repeat until it is used up. All are checked by the same
+replay. The proven upper bound is that of ``audit`` within six times that time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from onnx_lippa import InputError, audit
+from onnx_lippa.data import open_data
+from onnx_lippa.onnx_io import Model
+from tools.bench.paper.attacks import (
+    WORKERS,
+    Attacked,
+    chosen_attacks,
+    make_tireless,
+    run_attack,
+)
+from tools.bench.paper.setting import Cell, Setting
+
+SECONDS = 10.0
+QUICK_SECONDS = 1.0
+PROOF = 6
+"""The time of the audit, as a multiple of that of an attack."""
+
+
+def make(setting: Setting) -> None:
+    """Writes the table with a row for each network, and one with a row for each attack."""
+    seconds = setting.seconds or (QUICK_SECONDS if setting.quick else SECONDS)
+    attacks = chosen_attacks(setting)
+    rows: list[tuple[Cell, ...]] = []
+    table: list[tuple[Cell, ...]] = []
+    for network in list(setting.networks())[: setting.few(10, 2)]:
+        model = network.load()
+        x, y = setting.images(network, model, setting.few(1000, 50))
+        found: dict[str, Attacked] = {}
+        for name, method in attacks.items():
+            try:
+                done = run_attack(model, x, y, make_tireless(method), network.eps, seconds)
+            except InputError as error:
+                print(f"{network.name}: {name} cannot attack it: {error}")
+                continue
+            found[name] = done
+            rows.append((network.name, network.eps, name, seconds, done.seconds, done.percent,
+                         done.gradients, done.lp_steps))  # fmt: skip
+        proven = audit(model, x, y, eps=network.eps, budget=PROOF * seconds, workers=WORKERS)
+        lower, upper = (100 * end for end in proven.robust_error)
+        own = network.published
+        table.append((
+            network.name, network.eps, whole_error(setting, model),
+            100 * proven.clean_error, *(
+                (None, None, None, None) if own is None
+                else (own.test_error, own.earlier, own.lippa, own.upper)
+            ),
+            *(found[name].percent if name in found else None for name in attacks),
+            lower, upper,
+        ))  # fmt: skip
+    setting.write(
+        "table2_attacks",
+        ("network", "eps", "attack", "seconds given", "seconds", "robust error, %", "gradients",
+         "LPSteps"),
+        rows,
+    )  # fmt: skip
+    print()
+    setting.write(
+        "table2",
+        ("network", "eps", "test error, whole", "clean error", "published: test error",
+         "published: earlier lower", "published: LiPPA", "published: upper", *attacks,
+         "audit: lower", "audit: upper"),
+        table,
+    )  # fmt: skip
+    draw(setting, table, list(attacks), seconds)
+
+
+def whole_error(setting: Setting, model: Model) -> float | None:
+    """Percent of the whole test set that is misclassified, where it lies beside the data."""
+    if setting.data is None:
+        return None
+    whole = Path(setting.data).parent / "t10k-images-idx3-ubyte.gz"
+    if not whole.exists():
+        return None
+    read = open_data(whole, model.network.input_shape, model.interface.dtype)
+    if read.labels is None:
+        return None
+    predicted = np.concatenate(
+        [
+            model.runtime.forward(np.asarray(read.inputs[first : first + 1000]))
+            for first in range(0, len(read.labels), 1000)
+        ]
+    ).argmax(axis=1)
+    return 100 * float(np.mean(predicted != read.labels))
+
+
+def draw(
+    setting: Setting, table: list[tuple[Cell, ...]], attacks: list[str], seconds: float
+) -> None:
+    """Lower bounds by attack, and the proven interval, for each network."""
+    names = [str(cells[0]) for cells in table]
+    figure, axes = plt.subplots(figsize=(8.5, 0.55 * len(names) + 1.6), layout="constrained")
+    colours = plt.get_cmap("tab20")
+    for row, cells in enumerate(table):
+        lower, upper = (float(str(cell)) for cell in cells[-2:])
+        axes.plot([lower, upper], [row, row], color="lightgrey", linewidth=9, solid_capstyle="butt")
+        published = cells[6]
+        if published is not None:
+            axes.plot(float(str(published)), row, "k|", markersize=16)
+        for place, cell in enumerate(cells[8:-2]):
+            if cell is not None:
+                offset = 0.32 * (place / max(1, len(attacks) - 1) - 0.5)
+                axes.plot(float(str(cell)), row + offset, "o", color=colours(place), markersize=4)
+    for place, name in enumerate(attacks):
+        axes.plot([], [], "o", color=colours(place), markersize=4, label=name)
+    axes.plot([], [], "k|", markersize=10, label="LiPPA, published")
+    axes.plot([], [], color="lightgrey", linewidth=6, label="audit: between its bounds")
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set(xlabel=f"robust error, percent: lower bounds after {seconds:g} s", xlim=(0, 101))
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), fontsize=7)
+    setting.draw("table2", figure)
