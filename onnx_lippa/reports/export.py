@@ -11,9 +11,8 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.errors import InputError
-from onnx_lippa.reports.extra import require_report_extra
 from onnx_lippa.reports.html import open_runs
-from onnx_lippa.reports.writing import write_file
+from onnx_lippa.reports.writing import require_report_extra, write_file
 from onnx_lippa.runs.finished import RunSource
 
 LIST: Final = "images.csv"

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.gates.outcome import Check
-from onnx_lippa.reports.extra import require_report_extra
-from onnx_lippa.reports.writing import write_file
+from onnx_lippa.reports.writing import require_report_extra, write_file
 from onnx_lippa.runs.finished import FinishedRun, RunSource, take_runs
 from onnx_lippa.runs.properties.finished import holds_answers, take_answers
 from onnx_lippa.runs.results import Curve, Results
@@ -77,7 +76,7 @@ def render(runs: Sequence[FinishedRun], check: Check) -> bytes:
     from onnx_lippa.reports.page.build import build_page  # noqa: PLC0415
     from onnx_lippa.reports.page.reported import name_runs  # noqa: PLC0415
 
-    named = name_runs([("", "", run) for run in runs])
+    named = name_runs([("", run.name, run) for run in runs])
     return build_page(named, check).html.encode()
 
 

@@ -20,8 +20,8 @@ from onnx_lippa.reports.wording import (
     describe_record,
     describe_run,
     is_failure,
-    model_name,
-    replay_hint,
+    name_model,
+    write_replay_command,
 )
 from onnx_lippa.runs.finished import FinishedRun
 from onnx_lippa.runs.record import Record, name_class
@@ -37,7 +37,7 @@ def render(runs: Sequence[FinishedRun], check: Check) -> bytes:
         suite = add_suite(root, describe_run(run), float(run.figures["seconds"]), _properties(run))
         for record in run.records:
             _add_input(suite, run, record, place, check)
-        close_suite(suite, replay_hint(run))
+        close_suite(suite, write_replay_command(run))
     add_gates(root, check)
     return finish(root)
 
@@ -78,7 +78,7 @@ def _add_input(
     suite: ElementTree.Element, run: FinishedRun, record: Record, place: int, check: Check
 ) -> None:
     name = f"input {record.index} (class {name_class(run.classes, record.label)})"
-    case = add_case(suite, name, f"onnx_lippa.{Path(model_name(run)).stem}", record.effort.seconds)
+    case = add_case(suite, name, f"onnx_lippa.{Path(name_model(run)).stem}", record.effort.seconds)
     said = describe_record(record, run.classes)
     if is_failure(record, place, check):
         details = [f"input {record.index}: {said}"]

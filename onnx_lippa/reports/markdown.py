@@ -13,8 +13,8 @@ from onnx_lippa.reports.wording import (
     describe_error,
     describe_record,
     describe_run,
-    model_name,
-    replay_hint,
+    name_model,
+    write_replay_command,
 )
 from onnx_lippa.runs.finished import FinishedRun
 from onnx_lippa.runs.record import Record
@@ -29,7 +29,7 @@ _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
 def render(runs: Sequence[FinishedRun], check: Check) -> bytes:
     """The file: gates first, then each run."""
     lines: list[str] = []
-    names = sorted({model_name(run) for run in runs})
+    names = sorted({name_model(run) for run in runs})
     lines += [f"## onnx-lippa: {escape(', '.join(names))}", ""]
     if check.outcomes:
         lines += list_gates(check)
@@ -100,8 +100,8 @@ def _describe(run: FinishedRun) -> Iterator[str]:
     yield ""
     yield escape(f"data {figures['data']}, seed {figures['seed']}, {_list_versions(run)}")
     yield ""
-    if replay_hint(run):
-        yield f"Check every claim: `{replay_hint(run).replace('`', '')}`"
+    if write_replay_command(run):
+        yield f"Check every claim: {write_code(write_replay_command(run))}"
         yield ""
 
 
@@ -159,6 +159,12 @@ def write_table(
         cells = [text if i in plain else escape(text) for i, text in enumerate(row)]
         yield f"| {' | '.join(cells)} |"
     yield ""
+
+
+def write_code(text: str) -> str:
+    """One line as a code span, between more backticks than any that it holds."""
+    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    return f"{fence}{text}{fence}" if len(fence) == 1 else f"{fence} {text} {fence}"
 
 
 def escape(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.gates.outcome import Check
-from onnx_lippa.reports.extra import require_report_extra
+from onnx_lippa.reports.writing import require_report_extra
 from onnx_lippa.runs.files import explain_write_errors, replace_file
 from onnx_lippa.runs.finished import FinishedRun
 from onnx_lippa.runs.properties.finished import FinishedAnswers

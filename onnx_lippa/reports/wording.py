@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,12 +17,12 @@ BROKEN = (Verdict.MISCLASSIFIED, Verdict.ADVERSARIAL)
 """The verdicts of inputs that count as errors."""
 
 
-def model_name(run: FinishedRun) -> str:
+def name_model(run: FinishedRun) -> str:
     """The name of the model's file."""
     return printable(Path(str(run.figures["model"])).name)
 
 
-def method_name(run: FinishedRun) -> str:
+def name_method(run: FinishedRun) -> str:
     """What was done, in one word or two: ``audit``, ``attack (lippa)``."""
     method = printable(run.figures["method"])
     if method in ("audit", "distance"):
@@ -30,7 +31,7 @@ def method_name(run: FinishedRun) -> str:
     return f"certify ({rest})" if kind == "certify" else f"attack ({method})"
 
 
-def ball_name(run: FinishedRun) -> str:
+def name_ball(run: FinishedRun) -> str:
     """The ball: ``ℓ∞ distance 0.05``."""
     eps = run.identity.features.eps
     norm = NORMS.get(run.identity.norm, run.identity.norm)
@@ -41,7 +42,7 @@ def ball_name(run: FinishedRun) -> str:
 def describe_run(run: FinishedRun) -> str:
     """What was done to which model, on one line."""
     where = "in" if run.identity.features.eps is None else "within"
-    return f"{method_name(run)} of {model_name(run)} {where} {ball_name(run)}"
+    return f"{name_method(run)} of {name_model(run)} {where} {name_ball(run)}"
 
 
 def describe_error(run: FinishedRun) -> str:
@@ -75,6 +76,16 @@ def describe_record(record: Record, classes: Sequence[str] | None = None) -> str
     return f"unknown: neither broken nor proven{reason}"
 
 
+def count_inputs(count: int) -> str:
+    """A number of inputs as a subject: ``1 input is``, ``2 inputs are``."""
+    return "1 input is" if count == 1 else f"{count} inputs are"
+
+
+def write_number(value: float | None, digits: int = 4) -> str:
+    """A number for a table; a dash for none."""
+    return "–" if value is None else f"{value:.{digits}g}"
+
+
 def is_failure(record: Record, place: int, check: Check) -> bool:
     """Whether an input fails: gates decide where there are any, else its verdict."""
     if not check.outcomes:
@@ -82,6 +93,6 @@ def is_failure(record: Record, place: int, check: Check) -> bool:
     return any(one.place == place and record.index in one.inputs for one in check.failures)
 
 
-def replay_hint(run: FinishedRun) -> str:
-    """How to check the witnesses; empty for results in memory."""
-    return f"onnx-lippa replay {run.name}" if run.name else ""
+def write_replay_command(run: FinishedRun) -> str:
+    """The command that checks every claim; empty for results in memory."""
+    return shlex.join(["onnx-lippa", "replay", printable(run.name)]) if run.name else ""

@@ -1,11 +1,33 @@
-"""Writing the files of reports."""
+"""What writers of reports share: the libraries of the extra, and files written in one step."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.runs.files import explain_write_errors, replace_file
+
+_LIBRARIES: Final = ("jinja2", "matplotlib", "PIL")
+"""The libraries of the extra ``onnx-lippa[report]``, which the base install lacks."""
+
+
+def require_report_extra(what: str) -> None:
+    """Checks that the libraries of the extra are installed.
+
+    Args:
+        what: what needs them, for the message.
+
+    Raises:
+        InputError: one is missing.
+    """
+    missing = [name for name in _LIBRARIES if find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"{what} needs {' and '.join(missing)}: install them with "
+            "pip install 'onnx-lippa[report]'"
+        )
 
 
 def write_file(path: Path, content: bytes, option: str) -> Path:

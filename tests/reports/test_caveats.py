@@ -112,6 +112,21 @@ def test_each_caveat(run, title, level, words):
     assert words in found[title][1]
 
 
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        (made_run("R" * 9), "no witness"),
+        (made_run("A" * 9, None, minimize=True), "Distances were minimised"),
+    ],
+)
+def test_gradients_are_judged_by_witnesses_alone(run, said):
+    (caveat,) = [
+        one for one in find_caveats(ReportedRun(1, "", "", run)) if one.title == "Gradients"
+    ]
+    assert caveat.level is Level.FINE
+    assert said in caveat.found
+
+
 def test_targets_that_are_left_out():
     run = sound()
     run = replace(run, identity=replace(run.identity, targets="runner-up"))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import replace
 from functools import cache
+from html import unescape
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from onnx_lippa import InputError
 from onnx_lippa.gates.gates import Gates
 from onnx_lippa.gates.outcome import Check
 from onnx_lippa.reports.table import FORMATS, parse_formats, write_reports
+from tests.support.pages import find_class, parse_page, text_of
 from tests.support.paths import ROOT
 from tests.support.runs import made_record, made_run
 
@@ -223,6 +226,20 @@ def test_names_cannot_write_markdown():
     rows = re.findall(r"<tr>(.*?)</tr>", html, re.DOTALL)
     assert {row.count("<td") + row.count("<th") for row in rows} == {2, 3}
     assert "a|b &lt;script&gt;" in html
+
+
+@pytest.mark.parametrize("folder", ["runs/a run", "`x`", "it's; ls"])
+def test_the_command_of_a_replay_is_one_of_a_shell(folder):
+    run = made_run("A", name=folder)
+    said = etree.fromstring(rendered("junit", [run])).findtext(".//system-out")
+    assert shlex.split(said) == ["onnx-lippa", "replay", folder]
+    html = MarkdownIt().render(rendered("markdown", [run]).decode())
+    (code,) = re.findall("<code>(.*?)</code>", html)
+    assert shlex.split(unescape(code)) == ["onnx-lippa", "replay", folder]
+    page = parse_page(rendered("html", [run]).decode())
+    for verb in ("rerun", "replay"):
+        (line,) = find_class(page, "code", verb)
+        assert shlex.split(text_of(line)) == ["onnx-lippa", verb, folder]
 
 
 # Files

@@ -273,7 +273,7 @@ def test_runs_that_cannot_be_reported(tmp_path, image_run):
 
 def test_without_the_extra_one_sentence_says_what_to_install(tmp_path, image_run, monkeypatch):
     monkeypatch.setattr(
-        "onnx_lippa.reports.extra.find_spec",
+        "onnx_lippa.reports.writing.find_spec",
         lambda name: None if name == "matplotlib" else find_spec(name),
     )
     advice = "pip install 'onnx-lippa[report]'"

@@ -16,7 +16,7 @@ from onnx_lippa.gates.outcome import Check
 from onnx_lippa.onnx_io import read_model
 from onnx_lippa.onnx_io.metadata import read_feature_names
 from onnx_lippa.reports.answers.wording import describe_answer, describe_answers, list_counts
-from onnx_lippa.reports.extra import require_report_extra
+from onnx_lippa.reports.writing import require_report_extra
 from onnx_lippa.runs.configuration import CONFIG
 from onnx_lippa.runs.properties.finding import parse_counterexample
 from onnx_lippa.runs.properties.finished import ANSWERS, FinishedAnswers

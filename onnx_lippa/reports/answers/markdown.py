@@ -7,7 +7,7 @@ from typing import Final
 
 from onnx_lippa.gates.outcome import Check
 from onnx_lippa.reports.answers.wording import describe_answer, describe_answers, replay_hint
-from onnx_lippa.reports.markdown import escape, list_gates, write_table
+from onnx_lippa.reports.markdown import escape, list_gates, write_code, write_table
 from onnx_lippa.runs.properties.finished import ANSWERS, FinishedAnswers
 
 _LISTED: Final = 20
@@ -56,5 +56,5 @@ def _describe(answers: FinishedAnswers) -> Iterator[str]:
             yield escape(f"{name}: {value}")
             yield ""
     if replay_hint(answers):
-        yield f"Check every counterexample: `{replay_hint(answers).replace('`', '')}`"
+        yield f"Check every counterexample: {write_code(replay_hint(answers))}"
         yield ""

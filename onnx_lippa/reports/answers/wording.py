@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from onnx_lippa.gates.outcome import Check
@@ -60,4 +61,4 @@ def is_open(one: InstanceResult) -> bool:
 
 def replay_hint(answers: FinishedAnswers) -> str:
     """How to check the counterexamples; empty for answers in memory."""
-    return f"onnx-lippa replay {answers.name}" if answers.name else ""
+    return shlex.join(["onnx-lippa", "replay", printable(answers.name)]) if answers.name else ""

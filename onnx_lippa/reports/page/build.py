@@ -22,7 +22,7 @@ from onnx_lippa.reports.page.reported import ReportedRun
 from onnx_lippa.reports.page.sections.caveats import Caveat, Level, find_caveats
 from onnx_lippa.reports.page.sections.gallery import Example, choose_examples
 from onnx_lippa.reports.page.sections.hardest import Ranking, rank_inputs
-from onnx_lippa.reports.page.sections.inputs import InputTable, list_inputs, name_method
+from onnx_lippa.reports.page.sections.inputs import InputTable, describe_cause, list_inputs
 from onnx_lippa.reports.page.sections.moved import MovedFeature, find_moved_features
 from onnx_lippa.reports.page.sections.settings import (
     list_digests,
@@ -36,6 +36,7 @@ from onnx_lippa.reports.page.sections.shares import Share, split_by_class, split
 from onnx_lippa.reports.page.sections.side_by_side import ROWS, compare_runs
 from onnx_lippa.reports.page.sections.unknown import OpenInputs, explain_unknown
 from onnx_lippa.reports.page.sections.verdict import Sentences, state_verdict
+from onnx_lippa.reports.wording import write_number
 from onnx_lippa.text import printable
 from onnx_lippa.version import __version__
 
@@ -104,12 +105,11 @@ def build_page(runs: Sequence[ReportedRun], check: Check) -> Page:
         title=_title(runs),
         sections=sections,
         check=check,
-        pictures={name: _mark(one) for name, one in shared.items()},
+        pictures=shared,
         rows=[(name, [cell(run) for run in runs]) for name, cell in ROWS],
         changes=compare_runs(runs),
         style=style,
         script=script,
-        draw=_mark,
     )
     drawn = [picture for picture in shared.values() if picture is not None]
     drawn += [picture for section in sections for picture in section.pictures.values()]
@@ -127,9 +127,9 @@ def open_templates() -> tuple[Environment, Markup, Markup]:
     )
     environment.filters |= {
         "safe_text": printable,
-        "number": _number,
+        "number": write_number,
         "percent": lambda value: f"{value:.2%}",
-        "method": name_method,
+        "cause": describe_cause,
     }
     environment.globals["version"] = __version__
     style, script = (Markup(_read(environment, name)) for name in ("style.css", "script.js"))
@@ -182,17 +182,6 @@ def _title(runs: Sequence[ReportedRun]) -> str:
     models = list(dict.fromkeys(run.model for run in runs))
     named = " and ".join(models[:2]) + (f" and {len(models) - 2} more" if len(models) > 2 else "")
     return f"Robustness of {named}"
-
-
-def _mark(picture: Picture | None) -> dict[str, Any] | None:
-    """A picture for the template, whose SVG is markup."""
-    if picture is None:
-        return None
-    return {"title": picture.title, "caption": picture.caption, "svg": Markup(picture.svg)}
-
-
-def _number(value: float | None, digits: int = 4) -> str:
-    return "–" if value is None else f"{value:.{digits}g}"
 
 
 def _read(environment: Environment, name: str) -> str:

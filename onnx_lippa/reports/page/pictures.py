@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 import numpy.typing as npt
+from markupsafe import Markup, escape
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
@@ -92,14 +93,14 @@ class Picture:
         name: the name of its file, without suffix.
         title: its title.
         caption: what it shows and what follows, in sentences.
-        svg: the picture for the page.
+        svg: the picture for the page, as markup.
         png: the picture as a file.
     """
 
     name: str
     title: str
     caption: str
-    svg: str
+    svg: Markup
     png: bytes
 
 
@@ -123,7 +124,7 @@ def finish(canvas: Canvas, name: str, title: str, caption: str) -> Picture:
     return Picture(name, title, caption, svg, stored.getvalue())
 
 
-def _inline(svg: str, name: str, title: str) -> str:
+def _inline(svg: str, name: str, title: str) -> Markup:
     """An SVG for the page: its own names, colours by variables, a role for screen readers."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
@@ -134,22 +135,18 @@ def _inline(svg: str, name: str, title: str) -> str:
     # The size is that of the page's column; the box keeps the proportions.
     opening = re.search(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', svg)
     if opening is None:
-        return svg
+        return Markup(svg)
     box = opening[1]
     head = (
         f'<svg viewBox="{box}" style="max-width: {_width(box)}px" role="img" '
-        f'aria-label="{_escape(title)}" xmlns:xlink="http://www.w3.org/1999/xlink">'
+        f'aria-label="{escape(title)}" xmlns:xlink="http://www.w3.org/1999/xlink">'
     )
-    return (head + svg[opening.end() :]).strip()
+    return Markup((head + svg[opening.end() :]).strip())
 
 
 def _width(box: str) -> int:
     """Widest a picture is shown, in pixels: its text is then a little larger than notes."""
     return round(float(box.split()[2]) * 1.4)
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
 
 
 def encode_png(pixels: npt.NDArray[np.uint8]) -> bytes:

@@ -14,6 +14,7 @@ from scipy.stats import binomtest
 
 from onnx_lippa.ending import Ending
 from onnx_lippa.reports.page.reported import ReportedRun
+from onnx_lippa.reports.wording import count_inputs
 from onnx_lippa.witness import ProvedBy, Verdict
 
 
@@ -34,6 +35,8 @@ _FEW_OF_A_CLASS: Final = 5
 _MUCH_CLEAN_ERROR: Final = 0.2
 _MISLED: Final = 0.3
 """Share of witnesses that gradients missed, from which they are said to mislead."""
+_FEW_MISSED: Final = 3
+"""Fewest of them."""
 _THIN: Final = 1e-5
 """Proven margins below it are within the rounding of a float32 runtime."""
 
@@ -60,7 +63,7 @@ def find_caveats(run: ReportedRun) -> tuple[Caveat, ...]:
     return tuple(sorted(caveats, key=lambda one: list(Level).index(one.level)))
 
 
-def _is_complete(run: ReportedRun) -> Found:
+def _check_completeness(run: ReportedRun) -> Found:
     done, wanted = run.figures["inputs"], run.figures["requested"]
     if done < wanted:
         return Level.PROBLEM, (
@@ -70,7 +73,7 @@ def _is_complete(run: ReportedRun) -> Found:
     return _FINE, f"All {wanted} inputs have a result."
 
 
-def _is_sampled_well(run: ReportedRun) -> Found:
+def _check_sample(run: ReportedRun) -> Found:
     total = run.figures["inputs"]
     if not total:
         return Level.PROBLEM, "There is no input."
@@ -90,7 +93,7 @@ def _is_sampled_well(run: ReportedRun) -> Found:
     return (Level.CAUTION if total < _FEW else _FINE), sentence
 
 
-def _has_labels(run: ReportedRun) -> Found:
+def _check_labels(run: ReportedRun) -> Found:
     data = str(run.figures["data"])
     if "drawn from the domain" in data:
         return Level.PROBLEM, (
@@ -110,7 +113,7 @@ def _has_labels(run: ReportedRun) -> Found:
     return _FINE, "The inputs come with labels."
 
 
-def _beats_chance(run: ReportedRun) -> Found:
+def _check_clean_error(run: ReportedRun) -> Found:
     if not run.records:
         return _FINE, "There is no input."
     error = run.figures["clean_error"]
@@ -132,7 +135,7 @@ def _beats_chance(run: ReportedRun) -> Found:
     return _FINE, f"The clean error is {error:.1%}, against {chance:.1%} by the commonest class."
 
 
-def _covers_classes(run: ReportedRun) -> Found:
+def _check_classes(run: ReportedRun) -> Found:
     counted = Counter(one.label for one in run.records)
     seen = {one.prediction for one in run.records} | {
         one.target for one in run.records if one.target is not None
@@ -154,7 +157,7 @@ def _covers_classes(run: ReportedRun) -> Found:
     return _FINE, f"Each of {len(counted)} classes has at least {_FEW_OF_A_CLASS} inputs."
 
 
-def _keeps_size(run: ReportedRun) -> Found:
+def _check_size(run: ReportedRun) -> Found:
     if run.run.reading.resize:
         shape = "×".join(map(str, run.run.input_shape))
         return Level.CAUTION, (
@@ -164,7 +167,7 @@ def _keeps_size(run: ReportedRun) -> Found:
     return _FINE, "The inputs have the size of the model."
 
 
-def _has_different_inputs(run: ReportedRun) -> Found:
+def _check_repetitions(run: ReportedRun) -> Found:
     clean = run.run.clean
     if clean is None or not len(clean):
         return _FINE, "There are no inputs to compare."
@@ -174,12 +177,12 @@ def _has_different_inputs(run: ReportedRun) -> Found:
     if repeated:
         return (
             Level.CAUTION,
-            f"{_inputs(repeated)} copied from another one: repeated inputs count each time.",
+            f"{count_inputs(repeated)} copied from another one: repeated inputs count each time.",
         )
     return _FINE, "No input occurs twice."
 
 
-def _allows_change(run: ReportedRun) -> Found:
+def _check_changes(run: ReportedRun) -> Found:
     identity = run.run.identity
     d = int(np.prod(run.run.input_shape))
     still = d - int(identity.features.moving(d).sum())
@@ -198,7 +201,7 @@ def _allows_change(run: ReportedRun) -> Found:
     return _FINE, f"All {d} features may move, within {run.ball}."
 
 
-def _counts_all_classes(run: ReportedRun) -> Found:
+def _check_targets(run: ReportedRun) -> Found:
     targets = run.run.identity.targets
     if targets != "all":
         return Level.CAUTION, (
@@ -207,7 +210,7 @@ def _counts_all_classes(run: ReportedRun) -> Found:
     return _FINE, "Every wrong class counts."
 
 
-def _is_decided(run: ReportedRun) -> Found:
+def _check_decisions(run: ReportedRun) -> Found:
     total, unknown = len(run.records), len(run.by_verdict[Verdict.UNKNOWN])
     if not run.proves and not run.bounds_distances:
         return Level.CAUTION, (
@@ -222,17 +225,16 @@ def _is_decided(run: ReportedRun) -> Found:
     return _FINE, "No input is unknown."
 
 
-def _proves_by_itself(run: ReportedRun) -> Found:
+def _check_solvers(run: ReportedRun) -> Found:
     mip = run.figures["proved_by"]["mip"]
-    words = sum(one.distance_proved_by is ProvedBy.MIP for one in run.records)
-    if mip or words:
-        return Level.CAUTION, (
-            f"{mip + words} proofs are the word of a MIP solver, up to its tolerances."
-        )
+    proofs = mip + sum(one.distance_proved_by is ProvedBy.MIP for one in run.records)
+    if proofs:
+        are = "1 proof is" if proofs == 1 else f"{proofs} proofs are"
+        return Level.CAUTION, f"{are} the word of a MIP solver, up to its tolerances."
     return _FINE, "No proof rests on the word of a solver."
 
 
-def _has_wide_margins(run: ReportedRun) -> Found:
+def _check_margins(run: ReportedRun) -> Found:
     bounds = [one.bound for one in run.by_verdict[Verdict.ROBUST] if one.bound is not None]
     thin = sum(bound < _THIN for bound in bounds)
     if thin:
@@ -245,10 +247,14 @@ def _has_wide_margins(run: ReportedRun) -> Found:
     return _FINE, f"The least proven margin is {min(bounds):.3g}."
 
 
-def _has_true_gradients(run: ReportedRun) -> Found:
+def _check_gradients(run: ReportedRun) -> Found:
     found = len(run.broken)
+    if not found:
+        return _FINE, "There is no witness."
+    if run.minimizes:
+        return _FINE, "Distances were minimised: what found a witness first is not counted."
     missed = found - run.figures["found_by"]["gradient"]
-    if found and missed >= 3 and missed / found >= _MISLED and not run.minimizes:
+    if missed >= _FEW_MISSED and missed / found >= _MISLED:
         return Level.CAUTION, (
             f"{missed} of {found} witnesses were found by other means than gradients, which "
             "mislead on this model: a test by gradients alone would look far better."
@@ -256,19 +262,15 @@ def _has_true_gradients(run: ReportedRun) -> Found:
     return _FINE, "Gradients alone would have found most of what was found."
 
 
-def _ran_smoothly(run: ReportedRun) -> Found:
+def _check_errors(run: ReportedRun) -> Found:
     failed = [one for one in run.records if one.ending in (Ending.CRASHED, Ending.ERROR,
                                                            Ending.FAILED)]  # fmt: skip
     if failed:
         return Level.PROBLEM, (
-            f"{_inputs(len(failed))} unknown since a solver or a process failed on them, the "
+            f"{count_inputs(len(failed))} unknown since a solver or a process failed on them, the "
             f"first of them input {failed[0].index}: {failed[0].reason}."
         )
     return _FINE, "No input ended in an error."
-
-
-def _inputs(count: int) -> str:
-    return "1 input is" if count == 1 else f"{count} inputs are"
 
 
 def _list(run: ReportedRun, labels: list[int]) -> str:
@@ -278,19 +280,19 @@ def _list(run: ReportedRun, labels: list[int]) -> str:
 
 
 CAVEATS: Final[tuple[tuple[str, Callable[[ReportedRun], Found]], ...]] = (
-    ("Finished", _is_complete),
-    ("Errors", _ran_smoothly),
-    ("Labels", _has_labels),
-    ("Clean error", _beats_chance),
-    ("Allowed changes", _allows_change),
-    ("Sample", _is_sampled_well),
-    ("Classes", _covers_classes),
-    ("Size", _keeps_size),
-    ("Repeated inputs", _has_different_inputs),
-    ("Targets", _counts_all_classes),
-    ("Decided", _is_decided),
-    ("Gradients", _has_true_gradients),
-    ("Solvers", _proves_by_itself),
-    ("Margins", _has_wide_margins),
+    ("Finished", _check_completeness),
+    ("Errors", _check_errors),
+    ("Labels", _check_labels),
+    ("Clean error", _check_clean_error),
+    ("Allowed changes", _check_changes),
+    ("Sample", _check_sample),
+    ("Classes", _check_classes),
+    ("Size", _check_size),
+    ("Repeated inputs", _check_repetitions),
+    ("Targets", _check_targets),
+    ("Decided", _check_decisions),
+    ("Gradients", _check_gradients),
+    ("Solvers", _check_solvers),
+    ("Margins", _check_margins),
 )
 """What is looked at; a further thing is a function and a line here."""

@@ -41,7 +41,7 @@ def list_inputs(run: ReportedRun) -> InputTable:
     )
 
 
-def name_method(record: Record) -> str:
+def describe_cause(record: Record) -> str:
     """What settled an input, in words."""
     if record.verdict is Verdict.ADVERSARIAL:
         return FOUND_BY.get(record.found_by, "")

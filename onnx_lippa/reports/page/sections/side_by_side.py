@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from onnx_lippa.reports.page.reported import ReportedRun
+from onnx_lippa.reports.wording import write_number
 from onnx_lippa.witness import Verdict
 
 _RANK: Final = {
@@ -28,7 +29,7 @@ ROWS: Final[tuple[tuple[str, Callable[[ReportedRun], str]], ...]] = (
     ("adversarial", lambda run: str(run.figures["counts"]["adversarial"])),
     ("robust", lambda run: str(run.figures["counts"]["robust"])),
     ("unknown", lambda run: str(run.figures["counts"]["unknown"])),
-    ("median distance", lambda run: _number(run.figures["median_distance"])),
+    ("median distance", lambda run: write_number(run.figures["median_distance"])),
     ("seconds", lambda run: f"{run.figures['seconds']:.1f}"),
 )
 """The rows of the table of runs: a name, and the cell of a run."""
@@ -98,7 +99,3 @@ def _compare(before: ReportedRun, after: ReportedRun) -> Change:
 
 def _end(run: ReportedRun, end: int) -> str:
     return "–" if run.eps is None else f"{run.interval[end]:.2%}"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"

@@ -8,6 +8,7 @@ from typing import final
 import numpy as np
 
 from onnx_lippa.reports.page.reported import ReportedRun
+from onnx_lippa.reports.wording import count_inputs
 from onnx_lippa.witness import Verdict
 
 
@@ -29,7 +30,7 @@ def state_verdict(run: ReportedRun) -> Sentences:
     """The verdict of a run, and the counts that make it up."""
     counts = run.figures["counts"]
     parts = [
-        f"{_inputs(counts['misclassified'])} misclassified without any change",
+        f"{count_inputs(counts['misclassified'])} misclassified without any change",
         f"{counts['adversarial']} broken by a witness that was replayed",
         f"{counts['robust']} proven robust",
         f"{counts['unknown']} unknown",
@@ -70,7 +71,3 @@ def _state_distances(run: ReportedRun, on: str) -> str:
         f"Half of the adversarial examples of {on} lie within {run.norm} distance {median:.4g}, "
         f"the nearest at {nearest:.4g}; nearer ones may exist."
     )
-
-
-def _inputs(count: int) -> str:
-    return f"{count} input is" if count == 1 else f"{count} inputs are"
