@@ -30,6 +30,7 @@ from .api.runs import audit as audit
 from .api.runs import certify as certify
 from .attacks import Apgd as Apgd
 from .attacks import Bim as Bim
+from .attacks import CarliniWagner as CarliniWagner
 from .attacks import DeepFool as DeepFool
 from .attacks import Fab as Fab
 from .attacks import Fgsm as Fgsm

@@ -28,6 +28,7 @@ PUBLIC = [
     "Change",
     "Check",
     "Comparison",
+    "CarliniWagner",
     "ContradictionError",
     "Curve",
     "DataOptions",

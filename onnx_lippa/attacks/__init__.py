@@ -7,6 +7,7 @@ candidates; the state of the input checks them and decides.
 from onnx_lippa.attacks.apgd import Apgd
 from onnx_lippa.attacks.base import AttackMethod
 from onnx_lippa.attacks.bim import Bim
+from onnx_lippa.attacks.cw import CarliniWagner
 from onnx_lippa.attacks.deepfool import DeepFool
 from onnx_lippa.attacks.fab import Fab
 from onnx_lippa.attacks.fgsm import Fgsm
@@ -23,6 +24,7 @@ __all__ = [
     "AttackMethod",
     "Bim",
     "BoxSample",
+    "CarliniWagner",
     "DeepFool",
     "Fab",
     "Fgsm",

@@ -141,7 +141,7 @@ class _FabRound(AttackStage):
                 return
             if len(kept) < len(rows):
                 rows, x, disjuncts = rows.take(kept), x[kept], disjuncts[kept]
-        self._search_segments(rows)
+        rows.search_segments(method.final_search)
 
     @staticmethod
     def _approach(rows: NearestRows, x: Floats, disjuncts: Integers) -> tuple[Floats, Floats]:
@@ -163,20 +163,3 @@ class _FabRound(AttackStage):
         share = length / np.maximum(length + at_least, 1e-300)
         alpha = np.minimum(share, self.method.alpha_max).astype(x.dtype)[:, None]
         return rows.clip((1 - alpha) * (x + eta * from_x) + alpha * (center + eta * from_center))
-
-    def _search_segments(self, rows: NearestRows) -> None:
-        """Secant steps to the boundary on the segments from the clean inputs to the best points."""
-        found = np.flatnonzero(np.isfinite(rows.distance))
-        if not found.size:
-            return
-        rows = rows.take(found)
-        inner, outer = rows.center.copy(), rows.best.copy()
-        low, high = (rows.oracle.margins(x).min(axis=1) for x in (inner, outer))
-        for _ in range(self.method.final_search):
-            with timed(rows.states):
-                share = np.clip(low / np.maximum(low - high, 1e-300), 0.0, 1.0)
-                x = rows.clip(inner + share.astype(inner.dtype)[:, None] * (outer - inner))
-            least = rows.margins(x).min(axis=1)
-            unsafe = least <= 0
-            inner, low = np.where(unsafe[:, None], inner, x), np.where(unsafe, low, least)
-            outer, high = np.where(unsafe[:, None], x, outer), np.where(unsafe, least, high)

@@ -10,6 +10,7 @@ from typing import Any, Final, TypedDict, Unpack, get_args, get_type_hints
 from onnx_lippa.attacks.apgd import Apgd
 from onnx_lippa.attacks.base import AttackMethod
 from onnx_lippa.attacks.bim import Bim
+from onnx_lippa.attacks.cw import CarliniWagner
 from onnx_lippa.attacks.deepfool import DeepFool
 from onnx_lippa.attacks.fab import Fab
 from onnx_lippa.attacks.fgsm import Fgsm
@@ -31,6 +32,7 @@ ATTACK_METHODS: Final[Mapping[str, AttackMethod]] = MappingProxyType(
             Apgd(),
             DeepFool(),
             Fab(),
+            CarliniWagner(),
             Square(),
         )
     }

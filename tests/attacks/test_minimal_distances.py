@@ -1,9 +1,10 @@
-"""Attacks that look for the nearest adversarial example: DeepFool, FAB."""
+"""Attacks that look for the nearest adversarial example: DeepFool, FAB, C&W."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 from onnx_lippa import InputError, attack, falsify
 from onnx_lippa.api.options import NormName
-from onnx_lippa.attacks import AttackMethod, DeepFool, Fab, make_attack
+from onnx_lippa.attacks import AttackMethod, CarliniWagner, DeepFool, Fab, make_attack
 from onnx_lippa.method import SingleStage
 from onnx_lippa.onnx_io import load
 from onnx_lippa.spec import L1, L2, LInf
@@ -31,19 +32,21 @@ from tests.support.attacks import (
 from tests.support.one_hidden_layer import layers_file, least_distance, one_hidden_layer
 
 FEW_FAB = Fab(restarts=1, gradient_steps=20)
+FEW_CW = CarliniWagner(searches=5, gradient_steps=200, learning_rate=0.05, initial_constant=0.1)
 METHODS: dict[str, AttackMethod] = {
     "deepfool": DeepFool(),
     "fab": FEW_FAB,
     "fab-untargeted": replace(FEW_FAB, targeted=False),
+    "cw": FEW_CW,
 }
 TARGETS: list[int] = [3]
-TAKES: dict[str, tuple[NormName, ...]] = {}
+TAKES: dict[str, tuple[NormName, ...]] = {"cw": ("linf", "l2")}
 """Norms of the methods that do not take every norm."""
 EACH = pytest.mark.parametrize(
     ("name", "norm"),
     [(name, norm) for name in METHODS for norm in TAKES.get(name, ("linf", "l2", "l1"))],
 )
-EXACT_TO = {"deepfool": 1.03, "fab": 1.01, "fab-untargeted": 1.01}
+EXACT_TO = {"deepfool": 1.03, "fab": 1.01, "fab-untargeted": 1.01, "cw": 1.2}
 """The distance found on an affine map, as a multiple of the least one."""
 
 
@@ -70,8 +73,10 @@ def affine(tmp_path_factory) -> tuple[Path, np.ndarray, np.ndarray, dict[str, np
 @EACH
 def test_the_least_distance_of_an_affine_map(affine, name, norm):
     path, x, y, known = affine
-    result = attack(path, x, y, norm=norm, method=METHODS[name], lower=-100.0, upper=100.0)
-    check_result(path, x, y, result, norm, lower=-100.0, upper=100.0)
+    # The rate of Adam is one of the width of the domain.
+    low, high = (-1.0, 2.0) if name == "cw" else (-100.0, 100.0)
+    result = attack(path, x, y, norm=norm, method=METHODS[name], lower=low, upper=high)
+    check_result(path, x, y, result, norm, lower=low, upper=high)
     share = result.distances / known[norm]
     assert np.all(share >= 1 - 1e-5)
     assert np.all(share <= EXACT_TO[name]), share
@@ -87,13 +92,20 @@ def test_witnesses_within_a_radius(name, norm):
     assert Verdict.UNKNOWN in verdicts
 
 
+@cache
+def lippa_distances(norm: NormName) -> np.ndarray:
+    """The distances that lippa finds for some digits."""
+    x, y = some_digits()
+    return attack(DIGITS, x, y, norm=norm, workers=1).distances
+
+
 @EACH
 def test_distances_are_as_short_as_lippa_finds(name, norm):
     x, y = some_digits()
-    known = attack(DIGITS, x, y, norm=norm).distances
+    known = lippa_distances(norm)
     result = attack(DIGITS, x, y, norm=norm, method=METHODS[name])
     check_result(DIGITS, x, y, result, norm)
-    most = 1.5 if name == "deepfool" else 1.06
+    most = {"deepfool": 1.5, "cw": 1.2}.get(name, 1.06)
     right = known > 0
     assert np.median(result.distances[right] / known[right]) <= most
 
@@ -138,7 +150,9 @@ def test_fab_is_near_the_exact_distance(tmp_path, norm, seed):
 @EACH
 def test_place_neighbours_and_shards_do_not_show(monkeypatch, name, norm):
     model, x, y = digits()
-    chosen, method = [0, 4, 9], METHODS[name]
+    chosen, method = [0, 4, 5], METHODS[name]
+    if isinstance(method, CarliniWagner):
+        method = replace(method, searches=2, largest_constant=2.0)
     for eps in (RADII[norm], None):
         whole = fingerprints(outcomes_of(model, x, y, chosen, norm, eps, method=method))
         back = fingerprints(outcomes_of(model, x, y, chosen[::-1], norm, eps, method=method))
@@ -152,7 +166,9 @@ def test_place_neighbours_and_shards_do_not_show(monkeypatch, name, norm):
     assert fingerprints(outcomes_of(model, x, y, chosen, norm, None, method=method)) == whole
 
 
-@pytest.mark.parametrize("endless", [Fab(10_000), Fab(10_000, targeted=False)])
+@pytest.mark.parametrize(
+    "endless", [Fab(10_000), Fab(10_000, targeted=False), CarliniWagner(100, 10_000)]
+)
 def test_time_limits_hold(endless):
     model, x, y = digits()
     started = time.monotonic()
@@ -220,7 +236,18 @@ def test_the_final_search_shortens():
         assert sum(b < a for a, b in pairs) >= 3
 
 
-@pytest.mark.parametrize("method", [DeepFool(), FEW_FAB], ids=lambda method: method.name)
+def test_the_confidence_is_a_margin():
+    x, y = some_digits()
+    confident = replace(FEW_CW, confidence=2.0)
+    for norm in TAKES["cw"]:
+        result = attack(DIGITS, x, y, norm=norm, method=confident)
+        check_result(DIGITS, x, y, result, norm)
+        margins = [one.best_margin for one in result if one.verdict is Verdict.ADVERSARIAL]
+        assert len(margins) >= 9
+        assert max(margins) <= -2.0 + 1e-4
+
+
+@pytest.mark.parametrize("method", [DeepFool(), FEW_FAB, FEW_CW], ids=lambda method: method.name)
 def test_properties(tmp_path, method):
     """A box in which the second output exceeds the first one somewhere, and both are positive."""
     path = mlp_file(tmp_path, (3, 10, 2), 4)
@@ -249,6 +276,14 @@ def test_properties(tmp_path, method):
         (lambda: Fab(beta=-0.1), "beta is -0.1"),
         (lambda: Fab(eta=0.5), "eta is 0.5"),
         (lambda: Fab(final_search=-1), "final_search is -1"),
+        (lambda: CarliniWagner(searches=0), "searches is 0"),
+        (lambda: CarliniWagner(learning_rate=0.0), "learning_rate is 0.0"),
+        (lambda: CarliniWagner(confidence=-1.0), "confidence is -1.0"),
+        (lambda: CarliniWagner(decrease=1.0), "decrease is 1.0"),
+        (
+            lambda: attack(DIGITS, digits()[1][:1], norm="l1", method="cw"),
+            "cw has no form for the norm l1",
+        ),
         (lambda: make_attack("fab", ["momentum=0.5"]), "is no option of the method 'fab'"),
     ],
 )

@@ -24,6 +24,7 @@ TABLES = {
     "cluster": "jobs a second on a Dask cluster, and one worker against two",
     "square": "Square beside the one of torchattacks (needs PyTorch and torchattacks)",
     "paper": "the figures and tables of the paper, and what goes beyond them",
+    "distances": "minimal distances beside foolbox, torchattacks and ART (needs them)",
     "autoattack": "AutoAttack on the same files (needs PyTorch and torchattacks)",
 }
 """Each is a module with ``add_arguments(parser)`` and ``run(options)``."""

@@ -18,6 +18,7 @@ from onnx_lippa.witness import FoundBy
 
 _PROJECTIONS: Final = 10
 """Most alternations between the domain and the linear relations of features."""
+_LEAST: Final = 1e-300
 _ROUNDING: Final = 1e-6
 """How far beyond the radius a point is offered, as a share of it: storing it moves it inward."""
 
@@ -98,11 +99,11 @@ class NearestRows:
         self.record(x, found.least)
         return found
 
-    def record(self, x: Floats, least: Float64) -> None:
-        """Takes points (n, d) with their least margins (n,)."""
+    def record(self, x: Floats, least: Float64, confidence: float = 0.0) -> None:
+        """Takes points (n, d) with their least margins (n,), which must fall below 0 by so much."""
         for attack, rows in self._owned.items():
             attack.state.observe(float(least[rows].min()))
-        unsafe = np.flatnonzero(least <= 0)
+        unsafe = np.flatnonzero(least <= -confidence)
         if not unsafe.size:
             return
         with timed([self.states[row] for row in unsafe]):
@@ -118,6 +119,23 @@ class NearestRows:
                 wanted = id(state) not in done and _is_wanted(state, float(lengths[place]))
                 if wanted and state.offer(x[row], FoundBy.GRADIENT):
                     done.add(id(state))
+
+    def search_segments(self, steps: int) -> None:
+        """Secant steps to the boundary on the segments from the clean inputs to the best points."""
+        found = np.flatnonzero(np.isfinite(self.distance))
+        if not found.size or steps == 0:
+            return
+        rows = self.take(found)
+        inner, outer = rows.center.copy(), rows.best.copy()
+        low, high = (rows.oracle.margins(x).min(axis=1) for x in (inner, outer))
+        for _ in range(steps):
+            with timed(rows.states):
+                share = np.clip(low / np.maximum(low - high, _LEAST), 0.0, 1.0)
+                x = rows.clip(inner + share.astype(inner.dtype)[:, None] * (outer - inner))
+            least = rows.margins(x).min(axis=1)
+            unsafe = least <= 0
+            inner, low = np.where(unsafe[:, None], inner, x), np.where(unsafe, low, least)
+            outer, high = np.where(unsafe[:, None], x, outer), np.where(unsafe, least, high)
 
     def _clip(self, x: Floats) -> Floats:
         return np.minimum(np.maximum(x, self.lower), self.upper)
