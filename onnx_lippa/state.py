@@ -159,10 +159,17 @@ class InputState:
     def prove_by_parts(self, parts: Sequence[InputState]) -> None:
         """Takes the proofs of parts that cover all allowed inputs, each of them robust.
 
-        The weakest counts: the word of a MIP solver for one part makes the whole its word.
+        The word of a MIP solver for one part makes the whole its word; else the strongest method
+        that a part needed counts.
+
+        Raises:
+            ValueError: there are no parts, or one of them is not robust.
         """
-        methods = [part.proved_by for part in parts]
-        proved_by = ProvedBy.MIP if ProvedBy.MIP in methods else methods[0]
+        if not parts or not all(part.is_robust and part.witness is None for part in parts):
+            raise ValueError("a part is not robust")
+        methods = {part.proved_by for part in parts}
+        ranked = (ProvedBy.MIP, ProvedBy.COMPLETE, ProvedBy.LINEAR, ProvedBy.INTERVAL)
+        proved_by = next(method for method in ranked if method in methods)
         bound = min(part.bound for part in parts)
         if bound > 0:
             self._raise_bound(bound, proved_by)

@@ -80,7 +80,7 @@ class AttackMethod(SingleStage):
         if not problems:
             return
         engine = self.make_engine(model.network, problems[0].inputs.norm)
-        batch = AttackBatch(problems, model, engine, budget)
+        batch = AttackBatch.begin(problems, model, engine, budget)
         left = list(batch.attacks)
         for stage in self.schedule(problems[0], is_cheap(model.network)):
             yield from (attack.state.result() for attack in left if not attack.state.is_open)

@@ -6,7 +6,10 @@ import math
 from itertools import zip_longest
 from typing import Final
 
+import numpy as np
+
 from onnx_lippa.attacks.restarted import RestartedAttack
+from onnx_lippa.attacks.stages.categories import CategoryStages
 from onnx_lippa.attacks.stages.grid import GridEnumeration, GridSearch
 from onnx_lippa.attacks.stages.minimal import (
     LpRefinement,
@@ -52,6 +55,11 @@ _SHRINKINGS: Final = 4
 _CHEAP_REGIONS: Final = 400
 """Rounds of PGD runs in smaller balls, and regions solved where that is cheap, unless a number is
 given."""
+_SCANNED: Final = 64
+_ATTACKED: Final = 8
+_PURSUED: Final = 2
+"""Combinations of categories that are scanned, that have the first full PGD runs, and that have the
+whole schedule."""
 _FEW_ON_GRID: Final = 1 << 14
 _ALL_ON_GRID: Final = 1 << 20
 """Grid points up to which all are evaluated: at the start, and at the end."""
@@ -63,7 +71,27 @@ def make_schedule(
     """The stages of :meth:`AttackMethod.schedule`."""
     if problem.claim is not None:
         return _for_property(method)
-    on_grid = problem.inputs.grid is not None
+    inputs = problem.inputs
+    stages = _stages_of(method, problem, is_cheap, inputs.grid is not None)
+    grouped = [] if inputs.relations is None else inputs.relations.features
+    if not grouped:
+        return stages
+    others = inputs.grid is not None and np.any(np.delete(inputs.grid.steps, grouped) > 0)
+    within = _stages_of(method, problem, is_cheap, bool(others))
+    rounds = [place for place, one in enumerate(within) if isinstance(one, PgdRound)]
+    first, second = 1 + rounds[0], 1 + rounds[min(3, len(rounds) - 1)]
+    return (
+        CategoryStages(within[:first], _SCANNED),
+        CategoryStages(within[first:second], _ATTACKED),
+        CategoryStages(within[second:], _PURSUED, exhausts=True),
+        *stages,
+    )
+
+
+def _stages_of(
+    method: RestartedAttack, problem: Problem, is_cheap: bool, on_grid: bool
+) -> tuple[AttackStage, ...]:
+    """The stages for a classifier, whatever the relations of its inputs."""
     stages = _nearest(method, is_cheap, on_grid) if problem.minimize else _within(method, is_cheap)
     return _on_grid(stages) if on_grid else stages
 

@@ -1,5 +1,6 @@
 """Specifications: which inputs are allowed, and which outputs are unsafe."""
 
+from onnx_lippa.spec.categories import Categories
 from onnx_lippa.spec.feature_names import PerFeature
 from onnx_lippa.spec.formula import And, Comparison, Formula, Or
 from onnx_lippa.spec.input_set import Grid, InputSet, StatedSet
@@ -19,6 +20,7 @@ __all__ = [
     "And",
     "BallConstraint",
     "Case",
+    "Categories",
     "Comparison",
     "Conjunction",
     "Embedding",

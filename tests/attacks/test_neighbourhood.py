@@ -45,7 +45,7 @@ def case(folder, seed: int, eps: float = 0.3, norm: str = "linf") -> tuple[Model
 
 
 def batch_of(model: Model, problem: Problem) -> AttackBatch:
-    return AttackBatch(
+    return AttackBatch.begin(
         [problem], model, Lippa().make_engine(model.network, problem.inputs.norm), Budget()
     )
 

@@ -15,7 +15,7 @@ from tests.support.attacks import digits, problems_of
 def begin(problems: ProblemSet) -> AttackBatch:
     model, _, _ = digits()
     engine = make_engine("auto", model.network, make_solver("glop"))
-    return AttackBatch(list(problems), model, engine, Budget())
+    return AttackBatch.begin(list(problems), model, engine, Budget())
 
 
 class SumOfSquares(Loss):

@@ -149,7 +149,7 @@ def attacked(
     """The states of all inputs after an attack, the default one without a method."""
     method = method or Lippa()
     engine = method.make_engine(model.network, problems[0].inputs.norm)
-    batch = AttackBatch(problems, model, engine, Budget())
+    batch = AttackBatch.begin(problems, model, engine, Budget())
     for stage in method.schedule(problems[0], is_cheap=False):
         stage.run(batch)
     return batch

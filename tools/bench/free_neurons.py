@@ -67,7 +67,7 @@ def variants(sizes: Sequence[int], seconds: float) -> list[Variant]:
 def continued(model: Model, chosen: list[AttackState]) -> AttackBatch:
     """Attacks on the same inputs, from where the default attack left them."""
     problems = [attack.state.problem for attack in chosen]
-    batch = AttackBatch(problems, model, chosen[0].engine, Budget())
+    batch = AttackBatch.begin(problems, model, chosen[0].engine, Budget())
     for attack, before in zip(batch.attacks, chosen, strict=True):
         attack.end_points = list(before.end_points)
         attack.state.observe(before.state.best_margin)

@@ -86,6 +86,7 @@ class AttackState:
         last_round: the best end points of the last round of PGD runs, least margin first.
         visited: (pattern key, disjunct) of the regions solved.
         settled_distance: the distance that grid search could not improve.
+        combinations: the attacks with the categories of one-hot groups fixed, by active features.
     """
 
     state: InputState
@@ -96,6 +97,21 @@ class AttackState:
     last_round: list[EndPoint] = field(default_factory=list)
     visited: set[tuple[bytes, int]] = field(default_factory=set)
     settled_distance: float = np.inf
+    combinations: dict[tuple[int, ...], AttackState] = field(default_factory=dict)
+
+    @classmethod
+    def begin(cls, state: InputState, engine: RegionEngine, seed: int) -> AttackState:
+        """The attack on an input, which may be decided by its clean input."""
+        # One row at a time: BLAS rounds a row differently in batches of different size.
+        center = state.problem.inputs.center
+        margins = state.problem.unsafe.margins(state.model.network.forward(center[None]))[0]
+        least = float(margins.min(initial=np.inf))
+        state.observe(least)
+        if not state.problem.unsafe.disjuncts:
+            state.is_exhausted = True
+        elif not state.is_decided and state.problem.claim is not None and least <= 0:
+            state.offer(center, FoundBy.CLEAN)
+        return cls(state, margins, engine, seed)
 
     @property
     def model(self) -> Model:
@@ -180,28 +196,25 @@ def spread_over_disjuncts(points: Sequence[EndPoint], count: int) -> list[EndPoi
 
 
 @final
+@dataclass(frozen=True)
 class AttackBatch:
     """Attacks on several inputs with one model.
 
-    Args:
-        problems: the problems; all share the norm.
+    Attributes:
         model: the model.
-        engine: LP engine.
-        budget: time and seed.
+        attacks: the attacks; all share the norm.
     """
 
-    def __init__(
-        self,
-        problems: Sequence[Problem],
-        model: Model,
-        engine: RegionEngine,
-        budget: Budget,
-    ) -> None:
-        self.model = model
-        self.attacks = [
-            _begin(state, engine, budget.seed)
-            for state in begin_states(model, problems, budget.time_limit)
-        ]
+    model: Model
+    attacks: Sequence[AttackState]
+
+    @classmethod
+    def begin(
+        cls, problems: Sequence[Problem], model: Model, engine: RegionEngine, budget: Budget
+    ) -> AttackBatch:
+        """Attacks on some problems, which share the norm, with the same time and seed."""
+        states = begin_states(model, problems, budget.time_limit)
+        return cls(model, [AttackState.begin(state, engine, budget.seed) for state in states])
 
     def open(self) -> list[AttackState]:
         """The attacks on inputs that are worth work."""
@@ -218,19 +231,6 @@ class AttackBatch:
             for attack in self.attacks
             if attack.is_unbroken and attack.relative_margin < max_relative_margin
         ]
-
-
-def _begin(state: InputState, engine: RegionEngine, seed: int) -> AttackState:
-    # One row at a time: BLAS rounds a row differently in batches of different size.
-    center = state.problem.inputs.center
-    margins = state.problem.unsafe.margins(state.model.network.forward(center[None]))[0]
-    least = float(margins.min(initial=np.inf))
-    state.observe(least)
-    if not state.problem.unsafe.disjuncts:
-        state.is_exhausted = True
-    elif not state.is_decided and state.problem.claim is not None and least <= 0:
-        state.offer(center, FoundBy.CLEAN)
-    return AttackState(state, margins, engine, seed)
 
 
 class AttackStage(ABC):
