@@ -37,6 +37,7 @@ from .attacks import Fgsm as Fgsm
 from .attacks import Lippa as Lippa
 from .attacks import LippaMip as LippaMip
 from .attacks import Pgd as Pgd
+from .attacks import Portfolio as Portfolio
 from .attacks import Square as Square
 from .data import DataOptions as DataOptions
 from .data.example import load_example as load_example

@@ -70,6 +70,8 @@ class InputState:
         witness: the nearest witness.
         found_by: what found it.
         target: its class.
+        attack: the attack of a portfolio that is at work; empty without a portfolio.
+        broken_by: the one that found the witness.
         best_margin: the least margin of any point evaluated.
         bound: proven lower bound of the margin.
         is_excluded: whether it is proven that no allowed input is unsafe, though the bound may be
@@ -88,6 +90,8 @@ class InputState:
     witness: Witness | None = None
     found_by: FoundBy = FoundBy.NOTHING
     target: int = -1
+    attack: str = ""
+    broken_by: str = ""
     best_margin: float = np.inf
     bound: float = -np.inf
     is_excluded: bool = False
@@ -141,7 +145,7 @@ class InputState:
         witness = check_candidate(self.model.runtime, x, self.improving, unsafe, claim)
         if witness is None:
             return False
-        self.witness, self.found_by = witness, found_by
+        self.witness, self.found_by, self.broken_by = witness, found_by, self.attack
         # A search for one class may end in another.
         margins = unsafe.margins(witness.outputs[None])[0]
         self.observe(float(margins.min()))
@@ -203,6 +207,7 @@ class InputState:
             proved_by=self.proved_by,
             effort=self.effort,
             reason=reason if verdict is Verdict.UNKNOWN else None,
+            broken_by=self.broken_by,
         )
 
     def _raise_bound(self, bound: float, proved_by: ProvedBy) -> None:

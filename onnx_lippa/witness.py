@@ -141,6 +141,7 @@ class Result:
         distance_bound: lower bound of the distance of every adversarial input; infinite where the
             domain holds none, 0 where none was computed.
         distance_proved_by: the method that proved it: COMPLETE, or MIP on the word of its solver.
+        broken_by: the attack of a portfolio whose witness it is; empty without a portfolio.
     """
 
     index: int
@@ -155,11 +156,13 @@ class Result:
     reason: Reason | None = None
     distance_bound: float = 0.0
     distance_proved_by: ProvedBy = ProvedBy.NOTHING
+    broken_by: str = ""
 
     def __repr__(self) -> str:
         said = [f"input {self.index} is {self.verdict.value}"]
         if self.witness is not None:
-            said.append(f"distance {self.witness.distance:.6g}, found by {self.found_by.value}")
+            by = f" ({self.broken_by})" if self.broken_by else ""
+            said.append(f"distance {self.witness.distance:.6g}, found by {self.found_by.value}{by}")
         if self.proved_by is not ProvedBy.NOTHING:
             said.append(f"margin of at least {self.bound:.3g}, proved by {self.proved_by.value}")
         if self.reason is not None:

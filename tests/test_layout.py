@@ -59,6 +59,7 @@ PUBLIC = [
     "ModelError",
     "ModelMismatchError",
     "Pgd",
+    "Portfolio",
     "Preprocess",
     "Property",
     "Repeated",

@@ -127,7 +127,7 @@ def summary() -> Schema:
         | of_fields(Summary, "facts", "effort")
     )
     later = (*LATER_FIELDS, *(one.name for one in fields(Relations)))
-    return of_object(properties, *LATER_COUNTS, *later, "preprocess")
+    return of_object(properties, *LATER_COUNTS, *later, "preprocess", "broken_by")
 
 
 def run() -> Schema:

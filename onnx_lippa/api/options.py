@@ -39,7 +39,17 @@ Inputs: TypeAlias = npt.ArrayLike | Iterable[Any] | Path
 NormName: TypeAlias = Literal["linf", "l1", "l2"]
 TargetsName: TypeAlias = Literal["all", "runner-up"]
 AttackName: TypeAlias = Literal[
-    "lippa", "lippa+mip", "pgd", "fgsm", "bim", "apgd", "deepfool", "fab", "cw", "square"
+    "lippa",
+    "lippa+mip",
+    "pgd",
+    "fgsm",
+    "bim",
+    "apgd",
+    "deepfool",
+    "fab",
+    "cw",
+    "square",
+    "portfolio",
 ]
 ProofName: TypeAlias = Literal["auto", "interval", "linear", "mip", "complete"]
 EngineName: TypeAlias = Literal["auto", "rows", "stacked"]

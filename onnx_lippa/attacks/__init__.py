@@ -13,6 +13,7 @@ from onnx_lippa.attacks.fab import Fab
 from onnx_lippa.attacks.fgsm import Fgsm
 from onnx_lippa.attacks.lippa import Lippa, LippaMip
 from onnx_lippa.attacks.pgd import Pgd
+from onnx_lippa.attacks.portfolio import Portfolio
 from onnx_lippa.attacks.restarted import LpAttack, RestartedAttack
 from onnx_lippa.attacks.square import Square
 from onnx_lippa.attacks.stages.random_search import BoxSample, sample_boxes
@@ -32,6 +33,7 @@ __all__ = [
     "LippaMip",
     "LpAttack",
     "Pgd",
+    "Portfolio",
     "RestartedAttack",
     "Square",
     "make_attack",

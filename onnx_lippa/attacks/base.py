@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 from typing_extensions import override
 
-from onnx_lippa.attacks.stages.state import AttackBatch, AttackStage, is_cheap
+from onnx_lippa.attacks.stages.state import AttackBatch, AttackStage, AttackState, is_cheap
 from onnx_lippa.errors import InputError
 from onnx_lippa.ir.network import Network
 from onnx_lippa.lp import make_engine
@@ -18,7 +18,7 @@ from onnx_lippa.lp.solvers.table import make_solver
 from onnx_lippa.method import RadiusOrder, SingleStage, Stage
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.spec import Norm, Problem
-from onnx_lippa.state import Budget
+from onnx_lippa.state import Budget, InputState, begin_states
 from onnx_lippa.witness import Result
 
 
@@ -79,13 +79,19 @@ class AttackMethod(SingleStage):
     def solve(self, model: Model, problems: Sequence[Problem], budget: Budget) -> Iterator[Result]:
         if not problems:
             return
-        engine = self.make_engine(model.network, problems[0].inputs.norm)
-        batch = AttackBatch.begin(problems, model, engine, budget)
-        left = list(batch.attacks)
-        for stage in self.schedule(problems[0], is_cheap(model.network)):
-            yield from (attack.state.result() for attack in left if not attack.state.is_open)
-            left = [attack for attack in left if attack.state.is_open]
+        left = begin_states(model, problems, budget.time_limit)
+        for _ in self.work(list(left), budget):
+            yield from (state.result() for state in left if not state.is_open)
+            left = [state for state in left if state.is_open]
             if not left:
                 break
+        yield from (state.result() for state in left)
+
+    def work(self, states: Sequence[InputState], budget: Budget) -> Iterator[None]:
+        """Works on inputs that share model, norm and domain; yields before each stage."""
+        model, problem = states[0].model, states[0].problem
+        engine = self.make_engine(model.network, problem.inputs.norm)
+        batch = AttackBatch(model, [AttackState.begin(one, engine, budget.seed) for one in states])
+        for stage in self.schedule(problem, is_cheap(model.network)):
+            yield
             stage.run(batch)
-        yield from (attack.state.result() for attack in left)

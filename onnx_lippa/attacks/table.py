@@ -16,6 +16,7 @@ from onnx_lippa.attacks.fab import Fab
 from onnx_lippa.attacks.fgsm import Fgsm
 from onnx_lippa.attacks.lippa import Lippa, LippaMip
 from onnx_lippa.attacks.pgd import Pgd
+from onnx_lippa.attacks.portfolio import Portfolio
 from onnx_lippa.attacks.square import Square
 from onnx_lippa.errors import InputError
 from onnx_lippa.text import listed
@@ -34,6 +35,7 @@ ATTACK_METHODS: Final[Mapping[str, AttackMethod]] = MappingProxyType(
             Fab(),
             CarliniWagner(),
             Square(),
+            Portfolio(),
         )
     }
 )

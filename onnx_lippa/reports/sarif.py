@@ -115,6 +115,7 @@ def _make_result(
         "target": record.target,
         "distance": record.distance,
         "found_by": record.found_by.value,
+        "broken_by": printable(record.broken_by) or None,
         "ending": record.ending.value,
     }
     made["properties"] = {name: value for name, value in known.items() if value is not None}

@@ -64,7 +64,7 @@ def describe_record(record: Record, classes: Sequence[str] | None = None) -> str
         distance = "" if record.distance is None else f" at distance {record.distance:.6g}"
         return (
             f"adversarial: class {label} becomes {name_class(classes, record.target)}{distance}, "
-            f"{FOUND_BY.get(record.found_by, 'found')}, replayed"
+            f"{describe_finder(record)}, replayed"
         )
     if record.verdict is Verdict.MISCLASSIFIED:
         return (
@@ -84,6 +84,12 @@ def count_inputs(count: int) -> str:
 def write_number(value: float | None, digits: int = 4) -> str:
     """A number for a table; a dash for none."""
     return "–" if value is None else f"{value:.{digits}g}"
+
+
+def describe_finder(record: Record) -> str:
+    """What found an adversarial input; of a portfolio, the attack too: ``found by PGD (fab)``."""
+    found_by = FOUND_BY.get(record.found_by, "found")
+    return f"{found_by} ({printable(record.broken_by)})" if record.broken_by else found_by
 
 
 def is_failure(record: Record, place: int, check: Check) -> bool:

@@ -39,6 +39,8 @@ _NOT_CHECKED: Final = ("versions",)
 _OF_IDENTITY: Final = frozenset({"features", "preprocess"})
 _FACTS: Final = tuple(one.name for one in fields(RunFacts) if one.name not in _OF_IDENTITY)
 """Options that a summary holds unchanged."""
+_LEFT_OUT: Final = frozenset({"broken_by"})
+"""Figures that are left out where they are empty."""
 
 
 @dataclass(frozen=True)
@@ -250,8 +252,9 @@ class _CleanInputs:
             require(found, "it does not say what found its adversarial input")
         else:
             wrong = record.verdict is Verdict.MISCLASSIFIED
-            stated = (record.target, record.distance, record.found_by)
-            due = (None, 0.0, FoundBy.CLEAN) if wrong else (None, None, FoundBy.NOTHING)
+            stated = (record.target, record.distance, record.found_by, record.broken_by)
+            found_by = FoundBy.CLEAN if wrong else FoundBy.NOTHING
+            due = (None, 0.0 if wrong else None, found_by, "")
             require(stated == due, "it states more than its verdict allows")
         bounded = record.distance_proved_by is not ProvedBy.NOTHING
         require(bounded or record.distance_bound == 0, "nothing proves its least distance")
@@ -354,7 +357,8 @@ def _check_summary(
     facts["requested"] = len(run.identity.indices)
     results = [record.result(witnesses.get(record.index)) for record in records]
     expected = summarise(RunFacts(**facts), results, seconds).as_json()
-    for name, value in expected.items():
+    for name in (*expected, *(stored.keys() & _LEFT_OUT - expected.keys())):
+        value = expected.get(name)
         if name not in _NOT_CHECKED and stored.get(name) != value:
             raise FalseClaimError(
                 f"{SUMMARY} says {name} is {stored.get(name)}, but the run's other files give "

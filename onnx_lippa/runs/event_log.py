@@ -154,6 +154,7 @@ class EventLog:
             "best_margin": _finite(result.best_margin),
             "bound": _finite(result.bound),
             "found_by": result.found_by.value,
+            **({"broken_by": result.broken_by} if result.broken_by else {}),
             "proved_by": result.proved_by.value,
             "reason": str(result.reason or ""),
             "done": tally.done,

@@ -52,6 +52,8 @@ class Record:
         distance_bound: lower bound of the distance of every adversarial input, where the method
             ``distance`` computed one; None where the domain holds no adversarial input.
         distance_proved_by: which method proved it.
+        broken_by: the attack of a portfolio whose witness it is; empty, and not in the file, where
+            there is none.
         group: the group of inputs it belongs to; empty, and not in the file, where there is none.
     """
 
@@ -70,6 +72,7 @@ class Record:
     ending: Ending = Ending.UNRECORDED
     distance_bound: float | None = 0.0
     distance_proved_by: ProvedBy = ProvedBy.NOTHING
+    broken_by: str = ""
     group: str = ""
 
     @classmethod
@@ -94,6 +97,7 @@ class Record:
             ending=Ending.UNRECORDED if result.reason is None else result.reason.ending,
             distance_bound=_finite(result.distance_bound),
             distance_proved_by=result.distance_proved_by,
+            broken_by=result.broken_by,
             group=group,
         )
 
@@ -162,6 +166,7 @@ class Record:
             reason=Reason(self.ending, self.reason) if self.reason else None,
             distance_bound=math.inf if self.distance_bound is None else self.distance_bound,
             distance_proved_by=self.distance_proved_by,
+            broken_by=self.broken_by,
         )
 
 
@@ -204,6 +209,7 @@ _KINDS: Final[dict[str, tuple[type, ...]]] = {
     "ending": (str,),
     "distance_bound": (int, float, NoneType),
     "distance_proved_by": (str,),
+    "broken_by": (str,),
     "group": (str,),
 } | {
     field.name: (int,) if isinstance(field.default, int) else (int, float)
@@ -223,6 +229,7 @@ LEFT_OUT: Final[dict[str, Any]] = {
     "distance_bound": 0.0,
     "distance_proved_by": "nothing",
     "ending": "unrecorded",
+    "broken_by": "",
     "group": "",
 }
 """Fields that lines lack where they have these values, as all lines did before there were such

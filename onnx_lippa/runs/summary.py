@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 from onnx_lippa.runs.record import effort_as_json
 from onnx_lippa.spec import InputSpecification, PerFeature
+from onnx_lippa.text import printable
 from onnx_lippa.version import __version__
 from onnx_lippa.witness import Effort, FoundBy, ProvedBy, Result, Verdict, total_effort
 
@@ -118,6 +119,8 @@ class Summary:
         robust_error: bounds of the share of inputs that can be broken.
         counts: number of inputs with each verdict.
         found_by: number of adversarial inputs that each method found.
+        broken_by: number of adversarial inputs whose witness is from each attack of a portfolio,
+            the largest first; not in the file where there is none.
         proved_by: number of robust inputs that each method proved.
         median_distance: median distance of adversarial inputs; None without any.
         seconds: wall time of the run.
@@ -138,6 +141,7 @@ class Summary:
     robust_error: Interval
     counts: Counts
     found_by: Mapping[FoundBy, int]
+    broken_by: Mapping[str, int]
     proved_by: Mapping[ProvedBy, int]
     median_distance: float | None
     seconds: float
@@ -160,6 +164,8 @@ class Summary:
         }
         facts = figures.pop("facts")
         del figures["effort"]
+        if not self.broken_by:
+            del figures["broken_by"]
         figures = effort_as_json(self.effort) | figures
         del facts["features"]
         if not self.facts.preprocess:
@@ -184,6 +190,7 @@ def summarise(facts: RunFacts, results: Sequence[Result], seconds: float) -> Sum
         robust_error=Interval((wrong + len(broken)) / total, (total - len(robust)) / total),
         counts=Counts(wrong, len(broken), len(robust), len(unknown)),
         found_by=_count(FOUND_BY, (result.found_by for result in broken)),
+        broken_by=_count_attacks(result.broken_by for result in broken),
         proved_by=_count(PROVED_BY, (result.proved_by for result in robust)),
         median_distance=_median(r.witness.distance for r in broken if r.witness is not None),
         seconds=seconds,
@@ -233,6 +240,11 @@ def _count(kinds: Iterable[Kind], values: Iterable[Kind]) -> dict[Kind, int]:
     return {kind: counted[kind] for kind in kinds}
 
 
+def _count_attacks(names: Iterable[str]) -> dict[str, int]:
+    """How often each name that is not empty occurs, the most frequent first."""
+    return dict(sorted(Counter(filter(None, names)).items(), key=lambda one: (-one[1], one[0])))
+
+
 def _median(values: Iterable[float]) -> float | None:
     known = list(values)
     return statistics.median(known) if known else None
@@ -261,6 +273,11 @@ def summary_title(facts: RunFacts) -> str:
     return f"{what} {where}{scaled}"
 
 
+def name_attack(attack: str, *, minimize: bool) -> str:
+    """What an attack of a portfolio did to the inputs that count as its own."""
+    return f"{'nearest by' if minimize else 'first broken by'} {printable(attack)}"
+
+
 def summary_rows(summary: Summary) -> Iterator[tuple[str, str]]:
     """The rows of the table of figures; one begins with :data:`ROBUST_ERROR`."""
     counts, facts = summary.counts, summary.facts
@@ -271,10 +288,7 @@ def summary_rows(summary: Summary) -> Iterator[tuple[str, str]]:
         yield "preprocessing", facts.preprocess
     yield "inputs", f"{summary.inputs} of {facts.requested}"
     yield "  misclassified", str(counts.misclassified)
-    yield "  adversarial, replayed", str(counts.adversarial)
-    for by, count in summary.found_by.items():
-        if count:
-            yield f"    {FOUND_BY[by]}", str(count)
+    yield from _adversarial_rows(summary)
     if counts.robust or facts.method.split()[0] in ("certify", "audit"):
         yield "  robust, proven", str(counts.robust)
     for proved_by, count in summary.proved_by.items():
@@ -303,6 +317,15 @@ def summary_rows(summary: Summary) -> Iterator[tuple[str, str]]:
             yield name, f"{count:,}"
     workers = "1 worker" if facts.workers == 1 else f"{facts.workers} workers"
     yield "total time", f"{summary.seconds:.1f} s, {workers}"
+
+
+def _adversarial_rows(summary: Summary) -> Iterator[tuple[str, str]]:
+    yield "  adversarial, replayed", str(summary.counts.adversarial)
+    for by, count in summary.found_by.items():
+        if count:
+            yield f"    {FOUND_BY[by]}", str(count)
+    for attack, count in summary.broken_by.items():
+        yield f"    {name_attack(attack, minimize=summary.facts.minimize)}", str(count)
 
 
 def _distance_rows(summary: Summary) -> Iterator[tuple[str, str]]:

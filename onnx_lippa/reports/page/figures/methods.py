@@ -6,14 +6,17 @@ from matplotlib.ticker import MaxNLocator
 
 from onnx_lippa.reports.page.pictures import COLOURS, NARROW, Picture, draw, finish
 from onnx_lippa.reports.page.reported import ReportedRun
-from onnx_lippa.runs.summary import FOUND_BY, PROVED_BY
+from onnx_lippa.runs.summary import FOUND_BY, PROVED_BY, name_attack
 from onnx_lippa.witness import Verdict
 
 
 def draw_methods(run: ReportedRun) -> Picture | None:
-    """A bar for each method that found a witness or a proof; None where none did."""
+    """A bar for each method that found a witness or a proof, of a portfolio each attack."""
     figures = run.figures
     bars = [
+        (name_attack(str(attack), minimize=run.minimizes), count, Verdict.ADVERSARIAL)
+        for attack, count in figures.get("broken_by", {}).items()
+    ] or [
         (title, figures["found_by"][by.value], Verdict.ADVERSARIAL)
         for by, title in FOUND_BY.items()
     ]

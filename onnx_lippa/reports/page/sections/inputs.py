@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from onnx_lippa.reports.page.reported import ReportedRun
+from onnx_lippa.reports.wording import describe_finder
 from onnx_lippa.runs.record import Record
-from onnx_lippa.runs.summary import FOUND_BY, PROVED_BY
+from onnx_lippa.runs.summary import PROVED_BY
 from onnx_lippa.witness import Verdict
 
 _MOST: Final = 2000
@@ -44,7 +45,7 @@ def list_inputs(run: ReportedRun) -> InputTable:
 def describe_cause(record: Record) -> str:
     """What settled an input, in words."""
     if record.verdict is Verdict.ADVERSARIAL:
-        return FOUND_BY.get(record.found_by, "")
+        return describe_finder(record)
     if record.verdict is Verdict.ROBUST:
         return PROVED_BY.get(record.proved_by, "")
     return record.reason
