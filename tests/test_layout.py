@@ -21,6 +21,9 @@ DOCS = [f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")]
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.stat().st_size)
 PUBLIC = [
     "Answer",
+    "Answers",
+    "AnswersEnded",
+    "AnswersStarted",
     "Apgd",
     "Audit",
     "Bim",

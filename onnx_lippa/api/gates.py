@@ -14,7 +14,7 @@ from onnx_lippa.gates.gates import Gates
 from onnx_lippa.gates.outcome import Check
 from onnx_lippa.reports import table
 from onnx_lippa.runs.finished import FinishedRun, RunSource, take_baseline, take_runs
-from onnx_lippa.runs.properties.finished import AnswerSource, holds_answers, take_answers
+from onnx_lippa.runs.properties.answers import AnswerSource, holds_answers, take_answers
 from onnx_lippa.runs.results import Curve, Results
 
 

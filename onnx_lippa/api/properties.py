@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,11 +18,13 @@ from onnx_lippa.attacks import AttackMethod, Lippa, make_attack
 from onnx_lippa.onnx_io import Model, Preprocess
 from onnx_lippa.proofs import ProofMethod, make_proof
 from onnx_lippa.runs.pools import WorkerChoice
-from onnx_lippa.runs.properties.answering import InterruptedList, answer_list, answer_property
+from onnx_lippa.runs.properties.answers import Answers
 from onnx_lippa.runs.properties.configuration import describe_answers
 from onnx_lippa.runs.properties.decider import Decider
-from onnx_lippa.runs.properties.finding import Finding, FindingListener, ignore
-from onnx_lippa.runs.properties.instances import InstanceResult, read_instances
+from onnx_lippa.runs.properties.events import AnswerListener
+from onnx_lippa.runs.properties.finding import Finding
+from onnx_lippa.runs.properties.instances import read_instances
+from onnx_lippa.runs.properties.session import AnswerTask, run_list, run_property
 from onnx_lippa.spec import Property
 from onnx_lippa.state import Budget
 
@@ -45,7 +45,7 @@ def falsify(
     workers: int | None = None,
     cluster: str | None = None,
     out: str | Path | None = None,
-    on_event: FindingListener | None = None,
+    on_event: AnswerListener | None = None,
 ) -> Finding:
     """Searches for an input that satisfies a property.
 
@@ -64,10 +64,12 @@ def falsify(
         seed: same seed, same result (but for a timeout).
         workers: threads of ONNX Runtime, by default one for each core, where ``model`` is a path.
         cluster: address of a Dask scheduler, one of whose workers answers, with one thread;
-            ``on_event`` is then called with the answer alone.
+            ``on_event`` then hears of no part of the work.
         out: folder that the answer is written to, and read from if it is there; it needs the
             property as a file.
-        on_event: is called with what is known after each part of the work, and with the answer.
+        on_event: is called with each event: :class:`AnswersStarted`, a :class:`Finding` with what
+            is known after each part of the work, the :class:`InstanceResult`, and
+            :class:`AnswersEnded`.
 
     Returns:
         ``sat`` with an input that replays in ONNX Runtime and meets the property exactly, or
@@ -100,7 +102,7 @@ def verify(
     workers: int | None = None,
     cluster: str | None = None,
     out: str | Path | None = None,
-    on_event: FindingListener | None = None,
+    on_event: AnswerListener | None = None,
 ) -> Finding:
     """Searches for an input that satisfies a property, or proves that there is none.
 
@@ -115,7 +117,7 @@ def verify(
         workers: threads of ONNX Runtime, as in :func:`falsify`.
         cluster: address of a Dask scheduler, as in :func:`falsify`.
         out: folder for the answer, as in :func:`falsify`.
-        on_event: is called with what is known, as in :func:`falsify`.
+        on_event: is called with each event, as in :func:`falsify`.
 
     Returns:
         ``sat`` with an input that replays, ``unsat`` with a positive ``bound`` of every case,
@@ -140,7 +142,7 @@ def _answer(
     preprocess: Preprocess | str | None,
     workers: WorkerChoice,
     out: str | Path | None,
-    on_event: FindingListener | None,
+    on_event: AnswerListener | None,
 ) -> Finding:
     wanted = Preprocess.of(preprocess)
     if isinstance(model, Model):
@@ -151,10 +153,9 @@ def _answer(
     path = model.file.path if isinstance(model, Model) else model
     files = {} if isinstance(property, Property) else {"model": path, "property": property}
     described = describe_answers(decider, workers, files)
-    found, _ = answer_property(
-        model, property, decider, _path(out), on_event or ignore, described, workers
-    )
-    return found
+    heard = () if on_event is None else (on_event,)
+    task = AnswerTask(decider, workers, _path(out), heard, described)
+    return run_property(model, property, task)[0]
 
 
 def answer_instances(
@@ -168,8 +169,8 @@ def answer_instances(
     workers: int | None = None,
     cluster: str | None = None,
     out: str | Path | None = None,
-    on_event: Callable[[InstanceResult], None] | None = None,
-) -> tuple[InstanceResult, ...]:
+    on_event: AnswerListener | None = None,
+) -> Answers:
     """Answers a list of instances, as ``--instances`` does.
 
     Every instance is answered in a worker process, so that none can end the list.
@@ -187,10 +188,11 @@ def answer_instances(
         cluster: address of a Dask scheduler, whose workers answer instead; each gets the files of
             its instances.
         out: folder that the answers are written to, and resumed from.
-        on_event: is called with every answer as it comes, first with those of a resumed folder.
+        on_event: is called with each event: :class:`AnswersStarted` with the answers of a resumed
+            folder, an :class:`InstanceResult` as it comes, :class:`AnswersEnded`.
 
     Returns:
-        The answers in the order in which they came.
+        The answers in the order of the list.
 
     Raises:
         InputError: the list cannot be read, or the folder cannot be used or written.
@@ -205,19 +207,9 @@ def answer_instances(
     )  # fmt: skip
     choice = WorkerChoice.of(workers, cluster)
     described = describe_answers(decider, choice, {"instances": listing})
-    found = answer_list(
-        read_instances(listing), listing.parent, decider, choice, _path(out), described
-    )
-    known: list[InstanceResult] = []
-    try:
-        with closing(found):
-            for one in found:
-                known.append(one)
-                if on_event is not None:
-                    on_event(one)
-    except KeyboardInterrupt as interrupt:
-        raise InterruptedList(tuple(known)) from interrupt
-    return tuple(known)
+    heard = () if on_event is None else (on_event,)
+    task = AnswerTask(decider, choice, _path(out), heard, described)
+    return run_list(read_instances(listing), listing.parent, task)
 
 
 def _path(out: str | Path | None) -> Path | None:

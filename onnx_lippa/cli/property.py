@@ -5,45 +5,42 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import final
+from typing import Any
 
 import typer
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 
 from onnx_lippa.attacks import AttackMethod
 from onnx_lippa.cli.arguments.config import effective
-from onnx_lippa.cli.arguments.gates import AnswerGatesAndReports, GateOptions, end
+from onnx_lippa.cli.arguments.gates import AnswerGatesAndReports, GateOptions
+from onnx_lippa.cli.arguments.logs import open_log, open_terminal
 from onnx_lippa.cli.arguments.options import Arguments, Properties
 from onnx_lippa.cli.arguments.values import preprocess_from
-from onnx_lippa.cli.output.terminal import console, echo
+from onnx_lippa.cli.output.answer_progress import AnswerProgress
+from onnx_lippa.cli.output.terminal import echo
 from onnx_lippa.errors import InputError
 from onnx_lippa.proofs import ProofMethod
-from onnx_lippa.reports.table import write_answer_reports
-from onnx_lippa.runs.identity import FileLocation
 from onnx_lippa.runs.pools import WorkerChoice
-from onnx_lippa.runs.properties.answering import answer_list, answer_property, describe_list
+from onnx_lippa.runs.properties.answers import Answers
 from onnx_lippa.runs.properties.decider import Decider
+from onnx_lippa.runs.properties.events import (
+    AnswerEvent,
+    AnswerListener,
+    AnswersEnded,
+    InterruptedList,
+)
 from onnx_lippa.runs.properties.finding import (
     Answer,
     Finding,
     counterexample_text,
     write_counterexample,
 )
-from onnx_lippa.runs.properties.finished import FinishedAnswers
 from onnx_lippa.runs.properties.folder import RESULTS
-from onnx_lippa.runs.properties.instances import Instance, InstanceResult, read_instances
+from onnx_lippa.runs.properties.instances import read_instances
+from onnx_lippa.runs.properties.session import AnswerTask, run_list, run_property
+from onnx_lippa.runs.properties.single import InterruptedSearch
 from onnx_lippa.state import Budget
 
 
@@ -72,7 +69,7 @@ def answer(
     properties.require_only(arguments, others)
     wanted = gates.read_for_answers()
     timeout = math.inf if properties.timeout is None else properties.timeout
-    workers, out = WorkerChoice.of(arguments.workers, arguments.cluster), arguments.out
+    workers = WorkerChoice.of(arguments.workers, arguments.cluster)
     decider = Decider(
         attack, proof, Budget(timeout, arguments.seed), output=arguments.output,
         threads=workers.count, limits=arguments.limits,
@@ -82,58 +79,43 @@ def answer(
         listed = replace(decider, threads=1)  # a process for each core
         _answer_list(properties.instances, listed, workers, arguments, wanted)
     elif arguments.model is not None and properties.property_ is not None:
-        started, progress = time.monotonic(), _PropertyProgress(arguments.quiet)
-        with progress:
-            found, result = answer_property(
-                arguments.model, properties.property_, decider, out, progress.hear,
-                effective(arguments.model, None), workers,
-            )  # fmt: skip
-        seconds = time.monotonic() - started
-        if arguments.as_json:
-            typer.echo(json.dumps(_as_json(found, seconds), indent=2))
-        elif not arguments.quiet:
-            _print(found)
-        if properties.counterexample is not None and found.answer is Answer.SAT:
-            # After the answer, which stands even if the file cannot be written.
-            write_counterexample(properties.counterexample, found)
-        end(wanted.check(_finished([result], [result.instance], decider, Path.cwd()), out))
+        _answer_property(arguments, properties, decider, workers, wanted)
 
 
-def _finished(
-    results: Sequence[InstanceResult],
-    instances: Sequence[Instance],
+def _answer_property(
+    arguments: Arguments,
+    properties: Properties,
     decider: Decider,
-    base: Path,
-) -> FinishedAnswers:
-    """Answers for gates and reports."""
-    listing = describe_list(instances, decider, FileLocation(str(base.resolve())))
-    return FinishedAnswers.of(results, listing)
-
-
-@final
-class _PropertyProgress:
-    """A line on the terminal with what is known of a property, while it is searched."""
-
-    def __init__(self, quiet: bool) -> None:
-        terminal = console(stderr=True)
-        self._progress = Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
-            console=terminal, disable=quiet or not terminal.is_terminal, transient=True,
-        )  # fmt: skip
-        self._task = self._progress.add_task("searching")
-
-    def __enter__(self) -> None:
-        self._progress.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def hear(self, found: Finding) -> None:
-        """Shows what is known."""
-        known = f"least margin {found.best_margin:.4g}"
-        if found.cases > 1:
-            known += f", {found.proven_cases} of {found.cases} cases proven"
-        self._progress.update(self._task, description=known)
+    workers: WorkerChoice,
+    wanted: AnswerGatesAndReports,
+) -> None:
+    """Answers one property; the same command reads the answer of its folder."""
+    model, spec, out = arguments.model, properties.property_, arguments.out
+    if model is None or spec is None:
+        return
+    started, terminal = time.monotonic(), open_terminal(arguments)
+    with AnswerProgress(terminal.quiet) as progress:
+        listeners: tuple[AnswerListener, ...] = (progress.hear, *open_log(arguments))
+        task = AnswerTask(decider, workers, out, listeners, effective(model, None))
+        try:
+            found, answers = run_property(model, spec, task)
+        except InterruptedSearch as interrupt:
+            one = interrupt.result
+            wanted.report(task.collect([one], [one.instance], Path.cwd()), out)
+            raise
+    seconds = time.monotonic() - started
+    printed = _as_json(found, seconds) if arguments.as_json else None
+    if not terminal.quiet:
+        _print(found)
+    if properties.counterexample is not None and found.answer is Answer.SAT:
+        # After the answer, which stands even if the file cannot be written.
+        try:
+            write_counterexample(properties.counterexample, found)
+        except InputError:
+            if printed is not None:
+                typer.echo(json.dumps(printed, indent=2))
+            raise
+    wanted.end(answers, printed, out)
 
 
 def _print(found: Finding) -> None:
@@ -145,7 +127,7 @@ def _print(found: Finding) -> None:
         echo(f"; {found.note}")
 
 
-def _as_json(found: Finding, seconds: float) -> dict[str, object]:
+def _as_json(found: Finding, seconds: float) -> dict[str, Any]:
     return {
         "answer": found.answer.value,
         "inputs": None if found.x is None else [float(value) for value in found.x],
@@ -172,55 +154,41 @@ def _answer_list(
     wanted: AnswerGatesAndReports,
 ) -> None:
     """Answers every instance of a list; the same command resumes an interrupted list."""
-    instances, out = read_instances(path), arguments.out
-    quiet = arguments.quiet or arguments.as_json
-    total = len(instances)
-    options = effective(None, None)
-    found = answer_list(instances, path.parent, decider, workers, out, options)
-    known: list[InstanceResult] = []
-    failed, limit = False, decider.budget.time_limit
-    limited = [replace(one, timeout=min(one.timeout, limit)) for one in instances]
-    try:
-        with closing(found), _progress(total, quiet) as progress:
-            task = progress.add_task("instances", total=total)
-            for result in found:
-                known.append(result)
-                progress.update(task, advance=1)
-    except InputError:
-        failed = True
-        raise
-    except KeyboardInterrupt:
-        answers = _finished(known, limited, decider, path.parent)
-        write_answer_reports(answers, wanted.formats)
-        raise
-    finally:
-        if arguments.as_json:
-            typer.echo(json.dumps([result.as_json() for result in known], indent=2))
-        elif not quiet:
-            # What cannot be written is printed.
-            _report(known, total, None if failed else out)
-    end(wanted.check(_finished(known, limited, decider, path.parent), out))
+    instances, out, terminal = read_instances(path), arguments.out, open_terminal(arguments)
+    known: list[Answers] = []
+
+    def keep(event: AnswerEvent) -> None:
+        if isinstance(event, AnswersEnded) and event.answers:
+            known.append(event.answers)
+
+    def show(folder: Path | None) -> None:
+        for answers in known:
+            if arguments.as_json:
+                typer.echo(json.dumps(answers.as_json(), indent=2))
+            elif not terminal.quiet:
+                _report(answers, folder)
+
+    with AnswerProgress(terminal.quiet) as progress:
+        listeners: tuple[AnswerListener, ...] = (progress.hear, *open_log(arguments), keep)
+        task = AnswerTask(decider, workers, out, listeners, effective(None, None))
+        try:
+            found = run_list(instances, path.parent, task)
+        except InterruptedList as interrupt:
+            wanted.report(interrupt.results, out)
+            show(out)
+            raise
+        except InputError:
+            show(None)  # what cannot be written is printed
+            raise
+    if not arguments.as_json:
+        show(out)
+    wanted.end(found, found.as_json() if arguments.as_json else None, out)
 
 
-def _progress(total: int, quiet: bool) -> Progress:
-    terminal = console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=terminal,
-        disable=quiet or not terminal.is_terminal,
-        transient=True,
-    )
-
-
-def _report(results: list[InstanceResult], total: int, out: Path | None) -> None:
+def _report(answers: Answers, out: Path | None) -> None:
     """One line for each instance where no file has them, then the counts."""
     if out is None:
-        for result in results:
+        for result in answers:
             echo(result.line(), newline=False)
-    counts = Counter(result.answer for result in results)
-    listed = ", ".join(f"{count} {answer}" for answer, count in sorted(counts.items()))
     where = "" if out is None else f"; written to {out / RESULTS}"
-    echo(f"{len(results)} of {total} instances: {listed or 'nothing yet'}{where}")
+    echo(f"{answers.summary()}{where}")

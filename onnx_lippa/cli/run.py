@@ -14,6 +14,7 @@ from rich.table import Table
 from onnx_lippa.cli.arguments.config import effective
 from onnx_lippa.cli.arguments.gates import GateOptions
 from onnx_lippa.cli.arguments.inputs import load_model, open_data, specify_inputs
+from onnx_lippa.cli.arguments.logs import open_log, open_terminal
 from onnx_lippa.cli.arguments.options import Arguments
 from onnx_lippa.cli.arguments.values import radii_from
 from onnx_lippa.cli.output.progress import LiveProgress
@@ -22,7 +23,6 @@ from onnx_lippa.cli.output.terminal import console
 from onnx_lippa.errors import InputError
 from onnx_lippa.method import Method
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.runs.event_log import STDOUT, EventLog
 from onnx_lippa.runs.pools import WorkerChoice
 from onnx_lippa.runs.results import Curve, InterruptedRun, Results
 from onnx_lippa.runs.session import Task, run, run_curve
@@ -54,7 +54,7 @@ def run_command(
         typer.Exit: a gate failed.
     """
     started = time.monotonic()
-    terminal, wanted = _open_terminal(arguments), gates.read()
+    terminal, wanted = open_terminal(arguments), gates.read()
     norm, targets = get_norm(arguments.norm), Targets.parse(arguments.targets)
     radii = radii_from(arguments.eps)
     model = load_model(arguments)
@@ -71,7 +71,7 @@ def run_command(
     progress = LiveProgress(terminal)
     task = Task(
         model, inputs, method, Budget(time_limit, arguments.seed), workers,
-        (progress.hear, *_open_log(arguments)), started, effective(model.file.path, inputs.path),
+        (progress.hear, *open_log(arguments)), started, effective(model.file.path, inputs.path),
     )  # fmt: skip
     out = arguments.out
     try:
@@ -89,18 +89,6 @@ def run_command(
     if out is not None:
         print_line(terminal, f"written to {out}; check with: onnx-lippa replay {out}")
     wanted.end(found, _as_json(found) if arguments.as_json else None, out)
-
-
-def _open_terminal(arguments: Arguments) -> Console:
-    """Where tables go; it is quiet where the standard output is for JSON."""
-    is_log = str(arguments.log_json) == STDOUT
-    if is_log and arguments.as_json:
-        raise InputError("--log-json - and --json exclude each other: write one of them to a file")
-    return console(quiet=arguments.quiet or arguments.as_json or is_log)
-
-
-def _open_log(arguments: Arguments) -> tuple[EventLog, ...]:
-    return () if arguments.log_json is None else (EventLog(arguments.log_json),)
 
 
 def _run(

@@ -9,7 +9,7 @@ from typing import Any, Final, final
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.gates.comparison import Change, Comparison
-from onnx_lippa.runs.properties.finished import OPEN, FinishedAnswers
+from onnx_lippa.runs.properties.answers import OPEN, Answers
 from onnx_lippa.runs.properties.instances import InstanceResult
 
 _RANKS: Final = {"sat": 0, "error": 1, "timeout": 2, "unknown": 2, "unsat": 3}
@@ -57,7 +57,7 @@ class AnswerChange:
         }
 
 
-def compare_answers(old: FinishedAnswers, new: FinishedAnswers) -> Comparison:
+def compare_answers(old: Answers, new: Answers) -> Comparison:
     """Compares lists of answers.
 
     Instances are those of one property (by its digest) and one model (by its path, its name, or
@@ -86,7 +86,7 @@ def compare_answers(old: FinishedAnswers, new: FinishedAnswers) -> Comparison:
 
 
 def _compare(
-    old: FinishedAnswers, new: FinishedAnswers, partners: dict[int, int], same: bool
+    old: Answers, new: Answers, partners: dict[int, int], same: bool
 ) -> Iterator[AnswerChange]:
     for place, after in new.results.items():
         where = after.instance.name
@@ -122,7 +122,7 @@ def _describe(one: InstanceResult) -> str:
     return f"{one.answer} ({one.note})" if one.note and one.answer in OPEN else one.answer
 
 
-def _same_setting(old: FinishedAnswers, new: FinishedAnswers) -> bool:
+def _same_setting(old: Answers, new: Answers) -> bool:
     a, b = old.listing, new.listing
     return (a.output, a.preprocess) == (b.output, b.preprocess)
 
@@ -134,7 +134,7 @@ def _is_same_model(old: InstanceResult, new: InstanceResult) -> bool:
 _Key = tuple[str, ...]
 
 
-def _match(old: FinishedAnswers, new: FinishedAnswers) -> dict[int, int]:
+def _match(old: Answers, new: Answers) -> dict[int, int]:
     """For positions of the new list those of the same instances in the old one."""
     found: dict[int, int] = {}
     keys: tuple[Callable[[InstanceResult], _Key], ...] = (
@@ -148,8 +148,8 @@ def _match(old: FinishedAnswers, new: FinishedAnswers) -> dict[int, int]:
 
 
 def _pair(
-    old: FinishedAnswers,
-    new: FinishedAnswers,
+    old: Answers,
+    new: Answers,
     key: Callable[[InstanceResult], _Key],
     found: dict[int, int],
     alone: bool,

@@ -10,7 +10,7 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.gates.answer_comparison import compare_answers
 from onnx_lippa.gates.conditions import Side, parse_number
 from onnx_lippa.gates.outcome import Check, GateOutcome
-from onnx_lippa.runs.properties.finished import ANSWERS, ERROR, OPEN, FinishedAnswers
+from onnx_lippa.runs.properties.answers import ANSWERS, ERROR, OPEN, Answers
 from onnx_lippa.runs.summary import Interval
 
 _NAMED: Final = 3
@@ -79,7 +79,7 @@ class AnswerCondition:
         sign = "<=" if self.side is Side.OVER else ">="
         return f"{self._named()} {sign} {self._show(self.limit)}"
 
-    def check(self, answers: FinishedAnswers) -> GateOutcome:
+    def check(self, answers: Answers) -> GateOutcome:
         """Holds the condition against answers."""
         bounds, total = self._measure(answers), answers.requested
         upper = self.end == "upper" or (not self.end and self.side is Side.OVER)
@@ -104,14 +104,14 @@ class AnswerCondition:
     def _show(self, value: float) -> str:
         return f"{value:.2%}" if self.is_share else f"{value:g}"
 
-    def _measure(self, answers: FinishedAnswers) -> Interval:
+    def _measure(self, answers: Answers) -> Interval:
         counted = sum(answers.counts[one] for one in _COUNTED[self.name])
         if self.name in ("sat", "unsat"):
             return Interval(counted, counted + answers.open)
         missing = answers.missing if self.name == "open" else 0
         return Interval(counted + missing, counted + missing)
 
-    def _blame(self, answers: FinishedAnswers, upper: bool) -> Iterator[int]:
+    def _blame(self, answers: Answers, upper: bool) -> Iterator[int]:
         """The positions of the instances that it fails for."""
         blamed = set(_COUNTED[self.name])
         if upper and self.name in ("sat", "unsat"):
@@ -134,7 +134,7 @@ class AnswerGates:
 
     conditions: tuple[AnswerCondition, ...] = ()
     on_unknown: bool = False
-    against: FinishedAnswers | None = None
+    against: Answers | None = None
 
     @classmethod
     def build(
@@ -142,7 +142,7 @@ class AnswerGates:
         fail_over: Sequence[str] | str = (),
         fail_under: Sequence[str] | str = (),
         fail_on_unknown: bool = False,
-        against: FinishedAnswers | None = None,
+        against: Answers | None = None,
     ) -> AnswerGates:
         """From the options of the command line.
 
@@ -161,7 +161,7 @@ class AnswerGates:
         """Whether there is a condition at all."""
         return bool(self.conditions or self.on_unknown or self.against is not None)
 
-    def check(self, answers: FinishedAnswers) -> Check:
+    def check(self, answers: Answers) -> Check:
         """Holds all conditions against answers.
 
         Raises:
@@ -180,7 +180,7 @@ class AnswerGates:
         return Check(tuple(outcomes))
 
 
-def _check_open(answers: FinishedAnswers) -> GateOutcome:
+def _check_open(answers: Answers) -> GateOutcome:
     found = {place: one for place, one in answers.results.items() if one.answer in OPEN}
     condition, said = "every instance is decided", "every instance is sat or unsat"
     if found:
@@ -193,7 +193,7 @@ def _check_open(answers: FinishedAnswers) -> GateOutcome:
     return GateOutcome(condition, not found, said, 0, frozenset(found))
 
 
-def _check_against(old: FinishedAnswers, new: FinishedAnswers) -> GateOutcome:
+def _check_against(old: Answers, new: Answers) -> GateOutcome:
     found = compare_answers(old, new)
     said = f"none of {len(found)} instances is worse than in {found.old}"
     if found.worse:

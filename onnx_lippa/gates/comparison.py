@@ -43,7 +43,7 @@ class InputChange:
         new: its record in the new run; None where it is removed.
         sentence: both verdicts, and the distances where they count.
         eps: the radius of both runs; None without one.
-        place: place of the new run in a curve.
+        place: place of the new run in a curve; -1 where there is none at the radius.
     """
 
     change: Change
@@ -201,7 +201,7 @@ def compare(old: Sequence[FinishedRun], new: Sequence[FinishedRun]) -> Compariso
     Where both runs minimise distances, it is worse too if its witness is nearer, or if less is
     proven, by more than :data:`NEARER`. What was known of the same model file still holds: an input
     that was proven or broken before and is unknown now is the same. An input without a result in
-    the new run counts as worse.
+    the new run counts as worse, and so does each input of a radius that only the old curve has.
 
     Args:
         old: the runs that are compared with, one for each radius.
@@ -221,6 +221,10 @@ def compare(old: Sequence[FinishedRun], new: Sequence[FinishedRun]) -> Compariso
                 "compare runs of the same radius"
             )
         changes += _compare_run(before, run, place)
+    radii = {run.identity.features.eps for run in new}
+    for eps, before in by_radius.items():
+        if eps not in radii:
+            changes += _remove_run(before)
     same = all(_is_same_model(a, b) for a in old for b in new)
     return Comparison(_name(old), _name(new), same, tuple(changes))
 
@@ -248,6 +252,14 @@ def _compare_run(old: FinishedRun, new: FinishedRun, place: int) -> Iterator[Inp
                 f"input {index} of {_name([old])}{_at(eps)}: {record.verdict.value}, now no result"
             )
             yield InputChange(Change.REMOVED, record, None, said, eps, place)
+
+
+def _remove_run(old: FinishedRun) -> Iterator[InputChange]:
+    """The inputs of a radius at which there is no new run."""
+    eps = old.identity.features.eps
+    for record in old.records:
+        said = f"input {record.index} of {_name([old])}{_at(eps)}: {record.verdict.value}, now no "
+        yield InputChange(Change.REMOVED, record, None, f"{said}run at this radius", eps, -1)
 
 
 def _is_same_model(old: FinishedRun, new: FinishedRun) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, final
 
 from onnx_lippa.errors import InputError
-from onnx_lippa.gates.comparison import compare, show_radius
+from onnx_lippa.gates.comparison import Comparison, compare, show_radius
 from onnx_lippa.gates.conditions import Condition, Side, require_group
 from onnx_lippa.gates.outcome import Check, GateOutcome
 from onnx_lippa.runs.finished import FinishedRun
@@ -76,15 +77,18 @@ class Gates:
                 said = f"{missing} of {run.figures['requested']} inputs have no result"
                 own.append(GateOutcome("every input has a result", False, said, place))
             outcomes += own
+        gone: list[GateOutcome] = []
         if self.against:
-            outcomes += _check_against(self.against, runs)
+            found = compare(self.against, runs)
+            outcomes += _check_against(found, len(runs))
+            gone += _check_radii(found)
         if len(runs) > 1:
             radii = [show_radius(run.identity.features.eps) for run in runs]
             outcomes = [
                 replace(one, sentence=f"at eps {radii[one.place]}: {one.sentence}")
                 for one in outcomes
             ]
-        return Check(tuple(outcomes))
+        return Check((*outcomes, *gone))
 
     def require(self, radii: Sequence[float | None], groups: Sequence[str] | None) -> None:
         """Looks before a run whether the conditions have a meaning for it.
@@ -133,11 +137,18 @@ def _check_unknown(run: FinishedRun, place: int) -> GateOutcome:
     return GateOutcome("no input is unknown", not unknown, said, place, indices)
 
 
-def _check_against(old: Sequence[FinishedRun], runs: Sequence[FinishedRun]) -> list[GateOutcome]:
-    """One outcome for each run."""
-    found = compare(old, runs)
+def _check_radii(found: Comparison) -> Iterator[GateOutcome]:
+    """An outcome for each radius that only the earlier curve has."""
+    counts = Counter(one.eps for one in found if one.place < 0)
+    for eps, count in counts.items():
+        said = f"there is no run at eps {show_radius(eps)}, where {found.old} has {count} results"
+        yield GateOutcome(f"not worse than {found.old}", False, said)
+
+
+def _check_against(found: Comparison, runs: int) -> list[GateOutcome]:
+    """One outcome for each of some runs."""
     outcomes = []
-    for place in range(len(runs)):
+    for place in range(runs):
         worse = [one for one in found.worse if one.place == place]
         total = sum(one.place == place for one in found)
         said = f"none of {total} inputs is worse than in {found.old}"

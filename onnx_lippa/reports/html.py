@@ -9,7 +9,7 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.gates.outcome import Check
 from onnx_lippa.reports.writing import require_report_extra, write_file
 from onnx_lippa.runs.finished import FinishedRun, RunSource, take_runs
-from onnx_lippa.runs.properties.finished import holds_answers, take_answers
+from onnx_lippa.runs.properties.answers import holds_answers, take_answers
 from onnx_lippa.runs.results import Curve, Results
 
 

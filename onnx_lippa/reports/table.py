@@ -18,7 +18,7 @@ from onnx_lippa.gates.outcome import Check
 from onnx_lippa.reports.writing import require_report_extra
 from onnx_lippa.runs.files import explain_write_errors, replace_file
 from onnx_lippa.runs.finished import FinishedRun
-from onnx_lippa.runs.properties.finished import FinishedAnswers
+from onnx_lippa.runs.properties.answers import Answers
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Format:
         function: Callable[[Sequence[FinishedRun], Check], bytes] = module.render
         return function(runs, check)
 
-    def render_answers(self, answers: FinishedAnswers, check: Check) -> bytes:
+    def render_answers(self, answers: Answers, check: Check) -> bytes:
         """The content of the file for answers to properties."""
         module = import_module(f"onnx_lippa.reports.answers.{self.name}")
-        function: Callable[[FinishedAnswers, Check], bytes] = module.render
+        function: Callable[[Answers, Check], bytes] = module.render
         return function(answers, check)
 
 
@@ -111,7 +111,7 @@ def write_reports(
 
 
 def write_answer_reports(
-    answers: FinishedAnswers, formats: Mapping[str, str | Path], check: Check | None = None
+    answers: Answers, formats: Mapping[str, str | Path], check: Check | None = None
 ) -> None:
     """Writes reports of answers to properties; the arguments are those of :func:`write_reports`.
 

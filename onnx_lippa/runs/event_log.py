@@ -7,12 +7,16 @@ import math
 import sys
 import time
 import weakref
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, final
 
 from onnx_lippa.errors import InputError
 from onnx_lippa.method import Finished, Improved
+from onnx_lippa.runs.properties.events import AnswerEvent, AnswersEnded, AnswersStarted
+from onnx_lippa.runs.properties.finding import Finding
+from onnx_lippa.runs.properties.instances import InstanceResult
 from onnx_lippa.runs.results import Ended, Event, Started
 from onnx_lippa.witness import Result, Verdict
 
@@ -87,6 +91,53 @@ class Tally:
         return self.open / self.rate if self.rate > 0 else math.inf
 
 
+@dataclass
+class AnswerTally:
+    """What the events of properties have told so far.
+
+    Attributes:
+        instances: number of instances.
+        known: number of them that needed no work.
+        counts: number of instances with each answer.
+        began: ``time.monotonic()`` at the start.
+    """
+
+    instances: int = 0
+    known: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    began: float = 0.0
+
+    @classmethod
+    def of(cls, event: AnswersStarted) -> AnswerTally:
+        """The tally of a list that begins."""
+        counts = Counter(one.answer for one in event.known)
+        return cls(event.instances, len(event.known), counts, time.monotonic())
+
+    @property
+    def done(self) -> int:
+        """Number of instances that have an answer."""
+        return self.counts.total()
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds that the others take at the present rate; infinite while there is none."""
+        answered = self.done - self.known
+        seconds = time.monotonic() - self.began
+        return (self.instances - self.done) * seconds / answered if answered else math.inf
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count} {name}" for name, count in sorted(self.counts.items()))
+
+
+_NAMES: Final = {
+    AnswersStarted: "started",
+    Finding: "improved",
+    InstanceResult: "finished",
+    AnswersEnded: "ended",
+}
+"""Names of the events of answers."""
+
+
 @final
 class EventLog:
     """A listener that writes one JSON object for each event, as they come.
@@ -103,6 +154,7 @@ class EventLog:
 
     def __init__(self, path: str | Path) -> None:
         self._path, self._began, self._tally = str(path), time.monotonic(), Tally()
+        self._answers = AnswerTally()
         if self._path == STDOUT:
             self._file = sys.stdout
             return
@@ -112,7 +164,7 @@ class EventLog:
             raise self._refuse(error) from error
         weakref.finalize(self, self._file.close)
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event | AnswerEvent) -> None:
         """Writes an event.
 
         Raises:
@@ -123,14 +175,17 @@ class EventLog:
         elif isinstance(event, Improved | Finished):
             self._tally.hear(event)
         seconds = round(time.monotonic() - self._began, 3)
-        values = {"event": type(event).__name__.lower(), "seconds": seconds} | self._describe(event)
+        name = _NAMES.get(type(event), type(event).__name__.lower())
+        values = {"event": name, "seconds": seconds} | self._describe(event)
         try:
             self._file.write(json.dumps(values, allow_nan=False) + "\n")
             self._file.flush()
         except OSError as error:
             raise self._refuse(error) from error
 
-    def _describe(self, event: Event) -> dict[str, Any]:
+    def _describe(self, event: Event | AnswerEvent) -> dict[str, Any]:
+        if isinstance(event, AnswersStarted | Finding | InstanceResult | AnswersEnded):
+            return self._describe_answer(event)
         if isinstance(event, Ended):
             return {"summary": event.results.figures.as_json()}
         if isinstance(event, Started):
@@ -161,6 +216,30 @@ class EventLog:
             "open": tally.open,
             "robust_error": {"lower": lower, "upper": upper} if tally.has_radius else None,
         }
+
+    def _describe_answer(self, event: AnswerEvent) -> dict[str, Any]:
+        if isinstance(event, AnswersEnded):
+            answers = event.answers
+            return {"instances": answers.requested, "counts": dict(answers.counts)}
+        if isinstance(event, AnswersStarted):
+            self._answers = AnswerTally.of(event)
+            return {"instances": event.instances, "known": len(event.known)}
+        if isinstance(event, Finding):
+            return {
+                "answer": event.answer.value,
+                "best_margin": _finite(event.best_margin),
+                "bound": _finite(event.bound),
+                "cases": event.cases,
+                "proven_cases": event.proven_cases,
+                "found_by": event.found_by.value,
+                "reason": str(event.reason or ""),
+            }
+        tally = self._answers
+        tally.counts[event.answer] += 1
+        values = event.as_json()
+        values["took"] = values.pop("seconds")  # every event has its own seconds
+        del values["counterexample"]  # the folder has it
+        return values | {"done": tally.done, "open": tally.instances - tally.done}
 
     def _refuse(self, error: OSError) -> InputError:
         return InputError(

@@ -199,7 +199,9 @@ def test_a_list_as_json(model, spec, tmp_path):
     listing.write_text(f"{model},{spec},10\n")
     ended = command("attack", "--instances", listing, "--json", "--workers", 1)
     assert (ended.code, ended.err) == (0, "")
-    (one,) = json.loads(ended.out)
+    told = json.loads(ended.out)
+    (one,) = told["answers"]
+    assert (told["requested"], told["counts"]["sat"]) == (1, 1)
     assert (one["onnx"], one["vnnlib"], one["timeout"]) == (str(model), str(spec), 10.0)
     assert one["answer"] == "sat"
     assert "(X_0 " in one["counterexample"]

@@ -134,9 +134,23 @@ def test_curves_are_compared_at_each_radius():
     found = compare(old, new)
     assert found.headline == "4 inputs and radii, another model: 1 worse, 1 better, 2 same"
     assert [(one.index, one.eps, one.place) for one in found.worse] == [(1, 0.01, 0)]
-    assert len(compare(old, new[:1])) == 2
     check = Gates.build(against=old).check(new)
     assert [one.passed for one in check.outcomes] == [False, True]
+
+
+def test_a_radius_that_only_the_old_curve_has_is_worse():
+    old = [made_run("RR", 0.01, name="last-week"), made_run("RA", 0.02)]
+    found = compare(old, old[:1])
+    assert found.headline == "4 inputs and radii, the same model: 2 same, 2 removed"
+    assert [one.sentence for one in found.worse] == [
+        "input 0 of results in memory at eps 0.02: robust, now no run at this radius",
+        "input 1 of results in memory at eps 0.02: adversarial, now no run at this radius",
+    ]
+    same, gone = Gates.build(against=old).check(old[:1]).outcomes
+    assert (same.passed, same.sentence) == (True, "none of 2 inputs is worse than in last-week")
+    assert (gone.passed, gone.inputs) == (False, frozenset())
+    assert gone.sentence == "there is no run at eps 0.02, where last-week has 2 results"
+    assert Gates.build(against=old[:1]).check(old[:1]).passed
 
 
 def test_classes_have_their_names():

@@ -111,7 +111,7 @@ def test_the_page_in_a_browser(reported, tmp_path):
     with opened_browser() as browser:
         page = offline_page(browser, faults, viewport={"width": 1280, "height": 900})
         page.goto((tmp_path / "page.html").as_uri())
-        assert "1 are met by some input, 1 by none" in page.inner_text("#verdict")
+        assert "1 is met by some input, 1 by none" in page.inner_text("#verdict")
         rows = page.locator("#instances tbody tr:visible")
         assert rows.count() == 3
         page.locator("select[name=verdict]").select_option("sat")

@@ -87,7 +87,7 @@ def test_a_list_with_preprocessing_replays(files, tmp_path):
     assert [one.answer for one in answers] == ["sat", "unsat", "sat"]
     # Other preprocessings are other lists, whose answers are not taken over.
     again = command("certify", "--instances", files / "list.csv", "--out", out, "--json")
-    assert [one["answer"] for one in json.loads(again.out)] == ["sat", "sat", "sat"]
+    assert [one["answer"] for one in json.loads(again.out)["answers"]] == ["sat", "sat", "sat"]
     assert replay(out).adversarial == 3
 
 
@@ -145,7 +145,7 @@ def test_python_writes_a_configuration_too(files, tmp_path, proof, verb):
     )
     ended = command(verb, "--config", out / "config.toml", "--out", tmp_path / "again", "--json")
     assert (ended.code, ended.err) == (0, "")
-    again = json.loads(ended.out)
+    again = json.loads(ended.out)["answers"]
     assert [one["answer"] for one in again] == [one.answer for one in found]
     assert [one["counterexample"] for one in again] == [one.counterexample for one in found]
     assert {one["timeout"] for one in again} == {9.0}

@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnx_lippa import Answer, InputError, InterruptedSearch, Property, falsify, replay, verify
+from onnx_lippa import (
+    Answer,
+    Finding,
+    InputError,
+    InterruptedSearch,
+    Property,
+    falsify,
+    replay,
+    verify,
+)
 from onnx_lippa.runs.properties.decider import Decider
 from tests.support.commands import command
 from tests.support.graphs import graph_model, node, saved
@@ -91,6 +100,9 @@ def test_listeners_hear_what_is_proven_and_the_answer_at_the_end(model, spec):
     heard: list[Any] = []
     found = verify(model, spec(CASES), on_event=heard.append)
     assert found.answer is Answer.UNSAT
+    first, *heard, result, ended = heard
+    assert (first.instances, first.known) == (1, ())
+    assert (result.answer, list(ended.answers)) == ("unsat", [result])
     assert heard[-1] is found
     assert found.proven_cases == found.cases == 3
     assert [one.proven_cases for one in heard if one.answer is Answer.UNKNOWN][-3:] == [1, 2, 3]
@@ -99,8 +111,8 @@ def test_listeners_hear_what_is_proven_and_the_answer_at_the_end(model, spec):
 
 
 def test_an_interrupt_keeps_what_is_known(model, spec, tmp_path):
-    def stop(found):
-        if found.proven_cases == 2:
+    def stop(event):
+        if isinstance(event, Finding) and event.proven_cases == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(InterruptedSearch) as caught:
@@ -108,5 +120,7 @@ def test_an_interrupt_keeps_what_is_known(model, spec, tmp_path):
     known = caught.value.finding
     assert (known.answer, known.proven_cases, known.cases) == (Answer.UNKNOWN, 2, 3)
     assert known.bound == -math.inf  # one case is open
+    result = caught.value.result
+    assert (result.answer, result.note, result.proven_cases) == ("unknown", "it was interrupted", 2)
     assert not replay(tmp_path / "out").is_finished
     assert verify(model, spec(CASES), out=tmp_path / "out").answer is Answer.UNSAT

@@ -15,12 +15,24 @@ import onnx
 import pytest
 from onnx.external_data_helper import convert_model_to_external_data
 
-from onnx_lippa import Answer, Lippa, Property, answer_instances, falsify, load, replay, verify
+from onnx_lippa import (
+    Answer,
+    Finding,
+    Lippa,
+    Property,
+    answer_instances,
+    falsify,
+    load,
+    replay,
+    rerun,
+    verify,
+)
 from onnx_lippa.errors import InputError, LippaError, WorkerError
 from onnx_lippa.runs.pools import WorkerChoice
-from onnx_lippa.runs.properties.answering import answer_list, answer_property
+from onnx_lippa.runs.properties.answering import answer_list
 from onnx_lippa.runs.properties.decider import Decider
 from onnx_lippa.runs.properties.instances import Instance
+from onnx_lippa.runs.properties.single import answer_property
 from onnx_lippa.state import Budget
 from tests.support.cluster import children, kill
 from tests.support.commands import command, wait_until
@@ -97,11 +109,13 @@ def test_the_command_resumes_a_list_on_a_cluster(cluster, files, tmp_path):
     assert (first.code, first.err) == (0, "")
     again = command(*words, "--workers", 1)
     one, other = (
-        sorted(str(row) for row in json.loads(ended.out) if row["answer"] != "error")
+        sorted(str(row) for row in json.loads(ended.out)["answers"] if row["answer"] != "error")
         for ended in (first, again)
     )
     assert len(one) == 3
     assert one == other
+    there = rerun(out, cluster=cluster.address)
+    assert (there.is_identical, there.inputs) == (True, 9)
 
 
 def test_a_lost_worker_costs_no_instance(cluster, files):
@@ -153,7 +167,7 @@ def test_one_property_has_the_answer_of_one_machine(cluster, files, tmp_path, ki
         assert one.answer is other.answer is sought
         assert str(one.x) == str(other.x)
         assert (one.bound, one.proven_cases) == (other.bound, other.proven_cases)
-        assert heard[-1] is one
+        assert [event for event in heard if isinstance(event, Finding)][-1] is one
     one = falsify(net, files / "sat.vnnlib", out=tmp_path / "out", **there, **FEW)
     other = falsify(net, files / "sat.vnnlib", **FEW)
     assert one.x is not None and str(one.x) == str(other.x)

@@ -9,7 +9,15 @@ import shutil
 import numpy as np
 import pytest
 
-from onnx_lippa import FalseClaimError, InputError, InterruptedList, Lippa, answer_instances, replay
+from onnx_lippa import (
+    FalseClaimError,
+    InputError,
+    InstanceResult,
+    InterruptedList,
+    Lippa,
+    answer_instances,
+    replay,
+)
 from onnx_lippa.errors import DamagedFolderError
 from onnx_lippa.runs.properties import answering
 from tests.support.commands import command, contents
@@ -104,15 +112,16 @@ def test_an_answer_belongs_to_its_files_options_and_command(files, tmp_path, cou
 def test_python_writes_the_folder_that_the_command_line_resumes(files, tmp_path, counted):
     out, heard = tmp_path / "run", []
 
-    def stop(answer):
-        heard.append(answer)
-        if len(heard) == 2:
-            raise KeyboardInterrupt
+    def stop(event):
+        if isinstance(event, InstanceResult):
+            heard.append(event)
+            if len(heard) == 2:
+                raise KeyboardInterrupt
 
     method = Lippa(restarts=0, gradient_steps=5, lp_steps=0)
     with pytest.raises(InterruptedList) as interrupt:
         answer_instances(files, attack=method, proof=None, out=out, on_event=stop)
-    assert list(interrupt.value.results) == heard
+    assert sorted(interrupt.value.results, key=str) == sorted(heard, key=str)
     assert len(rows(out)) == 2
     ended = run(files, out)
     assert ended.code == 0, ended.err

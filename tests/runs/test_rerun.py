@@ -17,7 +17,7 @@ from onnx_lippa.runs.audit import Audit
 from onnx_lippa.runs.distances import Distance
 from onnx_lippa.runs.finished import FinishedRun
 from onnx_lippa.runs.identity import describe_options, read_run
-from onnx_lippa.runs.rerun import parse_options
+from onnx_lippa.runs.option_text import parse_options
 from onnx_lippa.state import Budget
 from tests.support.attacks import DIGITS, DIGITS_DATA
 from tests.support.commands import FEW, assert_refused, command, contents

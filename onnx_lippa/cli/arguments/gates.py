@@ -12,13 +12,13 @@ import typer
 
 from onnx_lippa.cli.arguments.options import GATES, option
 from onnx_lippa.cli.output.terminal import console
-from onnx_lippa.errors import GateError
+from onnx_lippa.errors import GateError, LippaError
 from onnx_lippa.gates.answers import AnswerGates
 from onnx_lippa.gates.gates import Gates
 from onnx_lippa.gates.outcome import Check
 from onnx_lippa.reports.table import FORMATS, parse_formats, write_answer_reports, write_reports
 from onnx_lippa.runs.finished import FinishedRun, RunSource, take_baseline, take_runs
-from onnx_lippa.runs.properties.finished import FinishedAnswers
+from onnx_lippa.runs.properties.answers import Answers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class GateOptions:
             InputError: a condition or format that is not understood, or a folder without answers.
             DamagedFolderError: the folder of the earlier answers is damaged.
         """
-        old = None if self.against is None else FinishedAnswers.read(self.against)
+        old = None if self.against is None else Answers.read(self.against)
         gates = AnswerGates.build(
             self.fail_over or (), self.fail_under or (), self.fail_on_unknown, old
         )
@@ -124,9 +124,7 @@ class GatesAndReports:
             typer.Exit: a gate failed.
         """
         found = self.check(source, out)
-        if printed is not None:
-            outcomes = [one.as_json() for one in found.outcomes]
-            typer.echo(json.dumps(printed | ({"gates": outcomes} if outcomes else {}), indent=2))
+        _print_json(printed, found)
         end(found)
 
     def report(self, source: RunSource, out: Path | None) -> None:
@@ -149,7 +147,7 @@ class AnswerGatesAndReports:
     gates: AnswerGates
     formats: Mapping[str, Path]
 
-    def check(self, answers: FinishedAnswers, out: Path | None) -> Check:
+    def check(self, answers: Answers, out: Path | None) -> Check:
         """Holds answers against the gates, and writes the reports.
 
         Args:
@@ -159,15 +157,50 @@ class AnswerGatesAndReports:
         Raises:
             InputError: the earlier answers are to other properties, or a file cannot be written.
         """
-        named = answers if out is None else answers.named(str(out))
+        named = _name_answers(answers, out)
         found = self.gates.check(named)
         write_answer_reports(named, self.formats, found)
         return found
+
+    def end(self, answers: Answers, printed: dict[str, Any] | None, out: Path | None) -> None:
+        """Prints answers and outcomes as JSON where these are given, and ends the command.
+
+        Args:
+            answers: the answers.
+            printed: what is printed; None prints nothing.
+            out: their folder; None without one.
+
+        Raises:
+            InputError: the earlier answers are to other properties, or a file cannot be written.
+            typer.Exit: a gate failed.
+        """
+        try:
+            found = self.check(answers, out)
+        except LippaError:
+            _print_json(printed, Check(()))
+            raise
+        _print_json(printed, found)
+        end(found)
+
+    def report(self, answers: Answers, out: Path | None) -> None:
+        """Writes the reports of answers that were cut short, which no gate is held against."""
+        if answers:
+            write_answer_reports(_name_answers(answers, out), self.formats)
+
+
+def _name_answers(answers: Answers, out: Path | None) -> Answers:
+    return answers if out is None else replace(answers, name=str(out), folder=out)
 
 
 def _take_named(source: RunSource, out: Path | None) -> tuple[FinishedRun, ...]:
     runs = take_runs(source)
     return runs if out is None else tuple(replace(run, name=str(out)) for run in runs)
+
+
+def _print_json(printed: dict[str, Any] | None, found: Check) -> None:
+    if printed is not None:
+        outcomes = [one.as_json() for one in found.outcomes]
+        typer.echo(json.dumps(printed | ({"gates": outcomes} if outcomes else {}), indent=2))
 
 
 def end(check: Check) -> None:

@@ -334,7 +334,7 @@ class Properties:
 
 _LOADING: Final = frozenset({"load_memory", "load_time", "preprocess"})
 _WITH_INSTANCES: Final = _LOADING | {
-    "seed", "quiet", "workers", "cluster", "out", "as_json", "config",
+    "seed", "quiet", "workers", "cluster", "out", "as_json", "log_json", "config",
 }  # fmt: skip
 _WITH_PROPERTY: Final = _WITH_INSTANCES | {"model", "output"}
 """Fields of the common arguments that have a meaning for lists of instances, and for a property."""

@@ -12,7 +12,7 @@ from onnx_lippa.cli.arguments.gates import AnswerGatesAndReports, GateOptions, G
 from onnx_lippa.cli.arguments.options import RUN, option, spread
 from onnx_lippa.cli.output.terminal import echo
 from onnx_lippa.errors import InputError
-from onnx_lippa.runs.properties.finished import FinishedAnswers, holds_answers
+from onnx_lippa.runs.properties.answers import Answers, holds_answers
 
 
 @spread
@@ -37,7 +37,7 @@ def check(
             "a report with --format"
         )
     if isinstance(wanted, AnswerGatesAndReports):
-        found = wanted.check(FinishedAnswers.read(folder), folder)
+        found = wanted.check(Answers.read(folder), folder)
     else:
         found = wanted.check(folder, folder)
     if as_json:

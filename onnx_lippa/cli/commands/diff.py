@@ -14,7 +14,7 @@ from onnx_lippa.errors import GateError
 from onnx_lippa.gates.answer_comparison import compare_answers
 from onnx_lippa.gates.comparison import compare
 from onnx_lippa.runs.finished import take_baseline
-from onnx_lippa.runs.properties.finished import FinishedAnswers, holds_answers
+from onnx_lippa.runs.properties.answers import Answers, holds_answers
 
 
 @spread
@@ -33,7 +33,7 @@ def diff(
     Exits with code 0 where nothing got worse, and with code 4 otherwise.
     """
     if holds_answers(old) and holds_answers(new):
-        found = compare_answers(FinishedAnswers.read(old), FinishedAnswers.read(new))
+        found = compare_answers(Answers.read(old), Answers.read(new))
     else:
         found = compare(take_baseline(old), take_baseline(new))
     if as_json:

@@ -9,16 +9,23 @@ from typing import Annotated
 import typer
 
 from onnx_lippa.cli.arguments.options import MODEL, RUN, ClusterAddress, Loading, option, spread
+from onnx_lippa.cli.output.answer_progress import AnswerProgress
 from onnx_lippa.cli.output.progress import LiveProgress
 from onnx_lippa.cli.output.terminal import console, echo
 from onnx_lippa.errors import GateError
+from onnx_lippa.method import Finished, Improved
+from onnx_lippa.runs.properties.events import AnswerEvent
 from onnx_lippa.runs.rerun import rerun as repeat
+from onnx_lippa.runs.results import Ended, Event, Started
 
 
 @spread
 def rerun(
     folder: Annotated[
-        Path, typer.Argument(metavar="RUN", help="The --out folder of a run or a curve.")
+        Path,
+        typer.Argument(
+            metavar="RUN", help="The --out folder of a run, a curve, a property or a list."
+        ),
     ],
     loading: Loading,
     out: Annotated[
@@ -34,15 +41,23 @@ def rerun(
     ] = False,
     model: Annotated[Path | None, option(MODEL, "Path of the model, if it has moved.")] = None,
 ) -> None:
-    """Repeat a run from its folder, and compare verdicts and witnesses.
+    """Repeat a run or answers from their folder, and compare verdicts and witnesses.
 
     Exit code 4 says that they differ.
     """
-    progress = LiveProgress(console(quiet=as_json))
-    found = repeat(
-        folder, model=model, workers=workers, cluster=cluster, out=out, limits=loading.limits,
-        on_event=progress.hear,
-    )  # fmt: skip
+    runs = LiveProgress(console(quiet=as_json))
+    with AnswerProgress(as_json) as answers:
+
+        def hear(event: Event | AnswerEvent) -> None:
+            if isinstance(event, Started | Improved | Finished | Ended):
+                runs.hear(event)
+            else:
+                answers.hear(event)
+
+        found = repeat(
+            folder, model=model, workers=workers, cluster=cluster, out=out, limits=loading.limits,
+            on_event=hear,
+        )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(found.as_json(), indent=2))
     else:

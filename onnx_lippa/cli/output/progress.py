@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Callable
 from typing import Final, final
 
 from rich.console import Console
@@ -42,10 +43,10 @@ class LiveProgress:
 
     def __init__(self, console: Console) -> None:
         errors = make_console(stderr=True, soft_wrap=True)
-        self._console = next((one for one in (console, errors) if _is_terminal(one)), None)
+        self._console = next((one for one in (console, errors) if is_terminal(one)), None)
         self._errors, self._is_quiet = errors, console.quiet
         self._tally, self._progress, self._task = Tally(), Progress(disable=True), TaskID(0)
-        self._lines: _Lines | None = None
+        self._lines: Lines | None = None
         self.results: Results | None = None
 
     def hear(self, event: Event) -> None:
@@ -66,7 +67,7 @@ class LiveProgress:
         if self._is_quiet:
             return
         if self._console is None:
-            self._lines = _Lines(self._errors, self._tally)
+            self._lines = Lines(self._errors, lambda: _line(self._tally))
             return
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -99,11 +100,16 @@ class LiveProgress:
 
 
 @final
-class _Lines:
-    """Writes a line every so often from a thread, so that a long silence of the run is none."""
+class Lines:
+    """Writes a line every so often from a thread, so that a long silence of the run is none.
 
-    def __init__(self, console: Console, tally: Tally) -> None:
-        self._console, self._tally, self._ended = console, tally, threading.Event()
+    Args:
+        console: where they are written.
+        describe: says what is known.
+    """
+
+    def __init__(self, console: Console, describe: Callable[[], str]) -> None:
+        self._console, self._describe, self._ended = console, describe, threading.Event()
         self._written = 0
         self._thread = threading.Thread(target=self._write, name="progress", daemon=True)
         self._thread.start()
@@ -120,15 +126,18 @@ class _Lines:
             self._print()
 
     def _print(self) -> None:
-        tally = self._tally
-        line = (
-            f"{time.monotonic() - tally.began:.0f} s: {tally.stage}, {tally.done:,} of "
-            f"{tally.inputs:,} inputs done, {tally.open:,} open, {_found(tally)}"
-        )
-        if tally.open and tally.seconds_left < math.inf:
-            line += f", {_rate(tally)}, about {tally.seconds_left:.0f} s left"
-        self._console.print(line, highlight=False)
+        self._console.print(self._describe(), highlight=False)
         self._written += 1
+
+
+def _line(tally: Tally) -> str:
+    line = (
+        f"{time.monotonic() - tally.began:.0f} s: {tally.stage}, {tally.done:,} of "
+        f"{tally.inputs:,} inputs done, {tally.open:,} open, {_found(tally)}"
+    )
+    if tally.open and tally.seconds_left < math.inf:
+        line += f", {_rate(tally)}, about {tally.seconds_left:.0f} s left"
+    return line
 
 
 def _found(tally: Tally) -> str:
@@ -145,6 +154,6 @@ def _rate(tally: Tally) -> str:
     return f"{rate:.1f} inputs/s" if rate >= 1 else f"{60 * rate:.1f} inputs/min"
 
 
-def _is_terminal(console: Console) -> bool:
+def is_terminal(console: Console) -> bool:
     """Whether someone looks at it; FORCE_COLOR, which CI systems set, makes no terminal."""
     return console.file.isatty() and not console.is_dumb_terminal

@@ -11,16 +11,17 @@ from typing import Final, final
 import numpy as np
 
 from onnx_lippa.arrays import Float64
-from onnx_lippa.errors import LippaError
+from onnx_lippa.errors import InputError, LippaError
 from onnx_lippa.gates.outcome import Check
 from onnx_lippa.onnx_io import read_model
 from onnx_lippa.onnx_io.metadata import read_feature_names
 from onnx_lippa.reports.answers.wording import describe_answer, describe_answers, list_counts
 from onnx_lippa.reports.writing import require_report_extra
 from onnx_lippa.runs.configuration import CONFIG
+from onnx_lippa.runs.properties.answers import ANSWERS, Answers
 from onnx_lippa.runs.properties.finding import parse_counterexample
-from onnx_lippa.runs.properties.finished import ANSWERS, FinishedAnswers
 from onnx_lippa.runs.properties.instances import InstanceResult
+from onnx_lippa.runs.properties.rerun import parse_decider
 from onnx_lippa.spec import Property, vnnlib
 
 _WITNESSES: Final = 20
@@ -65,7 +66,7 @@ class Counterexample:
     outputs: tuple[float, ...]
 
 
-def render(answers: FinishedAnswers, check: Check) -> bytes:
+def render(answers: Answers, check: Check) -> bytes:
     """The page.
 
     Raises:
@@ -99,29 +100,37 @@ def render(answers: FinishedAnswers, check: Check) -> bytes:
     return html.encode()
 
 
-def _state(answers: FinishedAnswers) -> str:
+def _state(answers: Answers) -> str:
     if answers.requested == 1:
         found = [describe_answer(one) for one in answers.results.values()]
         return found[0] if found else "not answered yet"
     counts = answers.counts
     return (
-        f"Of {answers.requested} properties, {counts['sat']} are met by some input, "
-        f"{counts['unsat']} by none, as is proven, and {answers.open} are open."
+        f"Of {answers.requested} properties, {_count(counts['sat'])} met by some input, "
+        f"{counts['unsat']} by none, as is proven, and {_count(answers.open)} open."
     )
 
 
-def _find_cautions(answers: FinishedAnswers) -> Iterator[str]:
+def _count(number: int, what: str = "", verbs: tuple[str, str] = ("is", "are")) -> str:
+    """A number with its noun and its verb: ``1 instance is``, ``2 instances are``."""
+    verb = verbs[number != 1]
+    return f"{number} {what}{'s' * (number != 1)} {verb}" if what else f"{number} {verb}"
+
+
+def _find_cautions(answers: Answers) -> Iterator[str]:
     """What could make the answers mean less."""
     counts = answers.counts
     if answers.missing:
-        yield f"{answers.missing} of {answers.requested} instances have no answer yet."
+        verb = "has" if answers.missing == 1 else "have"
+        yield f"{answers.missing} of {answers.requested} instances {verb} no answer yet."
     if counts["error"]:
-        yield f"{counts['error']} instances could not be answered; the table says why."
-    if counts["timeout"]:
-        yield f"Time ran out in {counts['timeout']} instances, which says nothing of them."
-    if counts["unknown"]:
-        yield f"{counts['unknown']} instances are unknown, which says nothing of them."
-    if "Budget" in answers.listing.options and answers.listing.options.count(": ") == 2:
+        said = _count(counts["error"], "instance", ("was", "were"))
+        yield f"{said} not answered because of an error; the table says why."
+    for name, found in (("timeout", "without an answer in its time"), ("unknown", "unknown")):
+        if counts[name]:
+            what = "property" if counts[name] == 1 else "properties"
+            yield f"{_count(counts[name], 'instance')} {found}, which says nothing of the {what}."
+    if _has_no_proof(answers):
         yield "Nothing was tried to be proven: attack only searches; certify and audit prove."
     if answers.listing.preprocess is not None:
         yield (
@@ -130,7 +139,15 @@ def _find_cautions(answers: FinishedAnswers) -> Iterator[str]:
         )
 
 
-def _sum_effort(answers: FinishedAnswers) -> list[tuple[str, str]]:
+def _has_no_proof(answers: Answers) -> bool:
+    """Whether nothing was tried to be proven, as far as the options say it."""
+    try:
+        return parse_decider(answers.listing).proof is None
+    except InputError:  # of another version, or not known
+        return False
+
+
+def _sum_effort(answers: Answers) -> list[tuple[str, str]]:
     known = list(answers.results.values())
     names = ("gradients", "lp_steps", "lps", "mips", "nodes")
     sums = [(name, f"{sum(getattr(one, name) for one in known):,}") for name in names]
@@ -143,7 +160,7 @@ def _sum_effort(answers: FinishedAnswers) -> list[tuple[str, str]]:
     ]
 
 
-def _show(answers: FinishedAnswers) -> Iterator[Counterexample]:
+def _show(answers: Answers) -> Iterator[Counterexample]:
     for one in answers.results.values():
         x, y = parse_counterexample(one.counterexample)
         if x is None or y is None:
@@ -164,7 +181,7 @@ def _show(answers: FinishedAnswers) -> Iterator[Counterexample]:
 
 
 def _look_up(
-    answers: FinishedAnswers, one: InstanceResult, size: int
+    answers: Answers, one: InstanceResult, size: int
 ) -> tuple[tuple[str, ...], Float64 | None, Float64 | None]:
     """Names and ranges (d,) of the inputs, as far as the files are still there."""
     names: tuple[str, ...] = ()
@@ -184,7 +201,7 @@ def _look_up(
     return names, None, None
 
 
-def _list_settings(answers: FinishedAnswers) -> Iterator[tuple[str, str]]:
+def _list_settings(answers: Answers) -> Iterator[tuple[str, str]]:
     listing = answers.listing
     timeouts = sorted({one.timeout for one in listing.instances})
     yield "method", listing.options
@@ -196,7 +213,7 @@ def _list_settings(answers: FinishedAnswers) -> Iterator[tuple[str, str]]:
     yield "paths begin at", listing.base.path
 
 
-def _list_digests(answers: FinishedAnswers) -> Iterator[tuple[str, str]]:
+def _list_digests(answers: Answers) -> Iterator[tuple[str, str]]:
     seen: dict[str, str] = {}
     for one in answers.results.values():
         seen.setdefault(one.instance.onnx, one.model_sha256)
@@ -204,11 +221,12 @@ def _list_digests(answers: FinishedAnswers) -> Iterator[tuple[str, str]]:
     return ((name, digest) for name, digest in seen.items() if digest)
 
 
-def _list_commands(answers: FinishedAnswers) -> Iterator[str]:
+def _list_commands(answers: Answers) -> Iterator[str]:
     """What repeats the answers, and what checks them; nothing for answers in memory."""
     folder = answers.folder
     if folder is None:
         return
+    yield shlex.join(["onnx-lippa", "rerun", str(folder)])
     config = folder / CONFIG
     if config.exists():
         tables = [

@@ -26,12 +26,12 @@ from onnx_lippa.reports.junit import (
     close_suite,
     finish,
 )
-from onnx_lippa.runs.properties.finished import ERROR, FinishedAnswers
+from onnx_lippa.runs.properties.answers import ERROR, Answers
 from onnx_lippa.text import printable
 from onnx_lippa.version import __version__
 
 
-def render(answers: FinishedAnswers, check: Check) -> bytes:
+def render(answers: Answers, check: Check) -> bytes:
     """The file; a test suite for the answers, and one for the gates."""
     root = ElementTree.Element("testsuites")
     listing = answers.listing

@@ -8,13 +8,13 @@ from typing import Final
 from onnx_lippa.gates.outcome import Check
 from onnx_lippa.reports.answers.wording import describe_answer, describe_answers, replay_hint
 from onnx_lippa.reports.markdown import escape, list_gates, write_code, write_table
-from onnx_lippa.runs.properties.finished import ANSWERS, FinishedAnswers
+from onnx_lippa.runs.properties.answers import ANSWERS, Answers
 
 _LISTED: Final = 20
 _ORDER: Final = ("sat", "error", "timeout", "unknown", "unsat")
 
 
-def render(answers: FinishedAnswers, check: Check) -> bytes:
+def render(answers: Answers, check: Check) -> bytes:
     """The file: gates first, then the counts and the instances."""
     lines = [f"## onnx-lippa: {escape(describe_answers(answers))}", ""]
     if check.outcomes:
@@ -23,7 +23,7 @@ def render(answers: FinishedAnswers, check: Check) -> bytes:
     return ("\n".join(lines).rstrip() + "\n").encode()
 
 
-def _describe(answers: FinishedAnswers) -> Iterator[str]:
+def _describe(answers: Answers) -> Iterator[str]:
     rows = [(name, str(answers.counts[name])) for name in ANSWERS]
     if answers.missing:
         rows.append(("not answered yet", str(answers.missing)))

@@ -9,7 +9,7 @@ from typing import Any, Final
 from onnx_lippa.gates.outcome import Check
 from onnx_lippa.reports.answers.wording import describe_answer, is_failure
 from onnx_lippa.reports.sarif import locate, make_gate, make_point, make_tool, write_log
-from onnx_lippa.runs.properties.finished import FinishedAnswers
+from onnx_lippa.runs.properties.answers import Answers
 from onnx_lippa.runs.properties.instances import InstanceResult
 from onnx_lippa.text import printable
 
@@ -24,7 +24,7 @@ _RULES: Final = {
 }
 
 
-def render(answers: FinishedAnswers, check: Check) -> bytes:
+def render(answers: Answers, check: Check) -> bytes:
     """The file, with one run of the tool."""
     results = [
         _make_result(answers, place, one, check)
@@ -48,9 +48,7 @@ def render(answers: FinishedAnswers, check: Check) -> bytes:
     return write_log([run])
 
 
-def _make_result(
-    answers: FinishedAnswers, place: int, one: InstanceResult, check: Check
-) -> dict[str, Any]:
+def _make_result(answers: Answers, place: int, one: InstanceResult, check: Check) -> dict[str, Any]:
     rule = "unknown" if one.answer == "timeout" else one.answer
     text = f"{one.instance.name} is {describe_answer(one)}"
     made = make_point(_RULES, rule, text, _locate(answers, one.instance.onnx))
@@ -73,5 +71,5 @@ def _make_result(
     return made
 
 
-def _locate(answers: FinishedAnswers, onnx: str) -> dict[str, str]:
+def _locate(answers: Answers, onnx: str) -> dict[str, str]:
     return locate(Path(answers.listing.base.path) / onnx)

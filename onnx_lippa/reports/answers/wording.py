@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from onnx_lippa.gates.outcome import Check
-from onnx_lippa.runs.properties.finished import OPEN, FinishedAnswers
+from onnx_lippa.runs.properties.answers import OPEN, Answers
 from onnx_lippa.runs.properties.instances import InstanceResult
 from onnx_lippa.runs.summary import FOUND_BY
 from onnx_lippa.text import printable
@@ -29,7 +29,7 @@ def describe_answer(one: InstanceResult) -> str:
     return f"{one.answer}: {what}{note}"
 
 
-def describe_answers(answers: FinishedAnswers) -> str:
+def describe_answers(answers: Answers) -> str:
     """What was asked, on one line."""
     names = {printable(Path(one.onnx).name) for one in answers.listing.instances}
     if answers.requested == 1:
@@ -39,7 +39,7 @@ def describe_answers(answers: FinishedAnswers) -> str:
     return f"{answers.requested} properties of {models}"
 
 
-def list_counts(answers: FinishedAnswers) -> str:
+def list_counts(answers: Answers) -> str:
     """The counts of all answers that occur: ``2 sat, 1 unsat``."""
     found = [f"{count} {name}" for name, count in answers.counts.items() if count]
     if answers.missing:
@@ -59,6 +59,6 @@ def is_open(one: InstanceResult) -> bool:
     return one.answer in OPEN
 
 
-def replay_hint(answers: FinishedAnswers) -> str:
+def replay_hint(answers: Answers) -> str:
     """How to check the counterexamples; empty for answers in memory."""
     return shlex.join(["onnx-lippa", "replay", printable(answers.name)]) if answers.name else ""

@@ -1,173 +1,37 @@
-"""Answers to a property, or to a list of instances: from the files to what is kept in a folder."""
+"""Answers to a list of instances: from the files to what is kept in a folder."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from onnx_lippa.ending import Ending, Reason
-from onnx_lippa.errors import InputError, LippaError, unexpected
-from onnx_lippa.onnx_io import Model
+from onnx_lippa.errors import LippaError, unexpected
 from onnx_lippa.runs.configuration import Configuration
 from onnx_lippa.runs.identity import FileLocation
-from onnx_lippa.runs.pools import HERE, WorkerChoice
+from onnx_lippa.runs.pools import WorkerChoice
 from onnx_lippa.runs.processes import Died, Replied
-from onnx_lippa.runs.properties.decider import ANSWERING, Answerer, Decider, Step
+from onnx_lippa.runs.properties.decider import ANSWERING, Decider, Step
 from onnx_lippa.runs.properties.finding import (
     Answer,
     Finding,
-    FindingListener,
     counterexample_text,
-    ignore,
-    parse_counterexample,
 )
 from onnx_lippa.runs.properties.folder import ListFile, ListFolder
 from onnx_lippa.runs.properties.instances import Instance, InstanceResult
-from onnx_lippa.runs.properties.remote import PackedInstance, answer_on
+from onnx_lippa.runs.properties.remote import PackedInstance
 from onnx_lippa.runs.rounds import LOSSES, kill_after
 from onnx_lippa.runs.services import Service
 from onnx_lippa.runs.summary import versions
-from onnx_lippa.spec import Property
 from onnx_lippa.version import __version__
-from onnx_lippa.witness import Effort, FoundBy
 
 
-class InterruptedSearch(KeyboardInterrupt):
-    """The search for an answer to a property was interrupted.
-
-    Attributes:
-        finding: what was known.
-    """
-
-    def __init__(self, finding: Finding) -> None:
-        super().__init__(f"best margin {finding.best_margin:g}, bound {finding.bound:g}")
-        self.finding = finding
-
-
-def answer_property(
-    network: Model | str | Path,
-    property: Property | str | Path,
-    decider: Decider,
-    out: Path | None = None,
-    tell: FindingListener = ignore,
-    configuration: Configuration | None = None,
-    workers: WorkerChoice = HERE,
-) -> tuple[Finding, InstanceResult]:
-    """The answer to one property, here or on a cluster, and the same as the result of an instance.
-
-    Args:
-        network: the model, or its path.
-        property: the property, or the path of a VNN-LIB file.
-        decider: how it is decided.
-        out: folder of a list with this one instance, new or to be resumed; None keeps nothing.
-        tell: is told what is known after each part of the work, and the answer at the end; the
-            answer alone where a cluster works on it.
-        configuration: the options, for ``config.toml`` in the folder; None writes none.
-        workers: a cluster, or this machine. Both files are read here in any case.
-
-    Raises:
-        InputError: the property cannot be read, does not fit the model, or has no file that a
-            folder could name.
-        ModelError: a model that cannot be used.
-        ContradictionError: a case was proven in which a counterexample was found.
-        WorkerError: the cluster cannot be used.
-        InterruptedSearch: a KeyboardInterrupt, with what was known.
-    """
-    answer = None if workers.cluster is None else partial(answer_on, workers)
-    known = Finding(Answer.UNKNOWN)
-
-    def note(finding: Finding) -> None:
-        nonlocal known
-        known = finding
-        tell(finding)
-
-    try:
-        if out is None:
-            instance, started = _instance_of(network, property, decider), time.monotonic()
-            found, step = _run(decider.decide(network, property, note, answer))
-            result = _result(instance, found, time.monotonic() - started, step)
-        else:
-            found, result = _answer_kept(
-                network, property, decider, out, note, configuration, answer
-            )
-        note(found)
-        return found, result
-    except KeyboardInterrupt as interrupt:
-        raise InterruptedSearch(known) from interrupt
-
-
-def _run(steps: Generator[Step, None, Finding]) -> tuple[Finding, Step]:
-    """The answer and the last step before it."""
-    step = Step()
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            found: Finding = end.value
-            return found, step
-
-
-def _answer_kept(
-    network: Model | str | Path,
-    property: Property | str | Path,
-    decider: Decider,
-    out: Path,
-    tell: FindingListener,
-    configuration: Configuration | None,
-    answer: Answerer | None,
-) -> tuple[Finding, InstanceResult]:
-    """The answer to one property that its folder has, or gets."""
-    if isinstance(property, Property):
-        raise InputError("out needs a property that a replay can read: give the path of its file")
-    if isinstance(network, Model):
-        decider = decider.of_model(network)
-    instance = _instance_of(network, property, decider)
-    base, started = Path.cwd(), time.monotonic()
-    with closing(_open_folder(out, [instance], base, decider, configuration)) as folder:
-        for result in folder.known:
-            return _recall(result), result
-        found, step = _run(decider.decide(network, property, tell, answer))
-        result = folder.add(_result(instance, found, time.monotonic() - started, step))
-    return found, result
-
-
-def _instance_of(
-    network: Model | str | Path, property: Property | str | Path, decider: Decider
-) -> Instance:
-    path = network.file.path if isinstance(network, Model) else network
-    spec = property.source if isinstance(property, Property) else property
-    return Instance(str(path), str(spec), decider.budget.time_limit)
-
-
-def _recall(result: InstanceResult) -> Finding:
-    """The answer of a folder again, as far as the folder holds it."""
-    x, outputs = parse_counterexample(result.counterexample)
-    if x is not None and np.array_equal(x.astype(np.float32), x):
-        x = x.astype(np.float32)
-    return Finding(
-        Answer(result.answer), x, outputs,
-        found_by=FoundBy(result.found_by),
-        effort=Effort(
-            gradients=result.gradients, queries=result.queries, lp_steps=result.lp_steps,
-            lps=result.lps, mips=result.mips, nodes=result.nodes, seconds=result.seconds,
-        ),
-        best_margin=math.inf if result.best_margin is None else result.best_margin,
-        bound=-math.inf if result.bound is None else result.bound,
-        cases=result.cases,
-        proven_cases=result.proven_cases,
-        reason=Reason(Ending.UNRECORDED, result.note) if result.note else None,
-    )  # fmt: skip
-
-
-def _result(instance: Instance, found: Finding, seconds: float, step: Step) -> InstanceResult:
+def make_result(instance: Instance, found: Finding, seconds: float, step: Step) -> InstanceResult:
     """An answer as the result of its instance."""
     effort = found.effort
     return InstanceResult(
@@ -192,13 +56,14 @@ def _failure(
     return InstanceResult(instance, answer, seconds, step.load_seconds, "", 0, note, *digests)
 
 
-def _open_folder(
+def open_folder(
     out: Path,
     instances: Sequence[Instance],
     base: Path,
     decider: Decider,
     configuration: Configuration | None,
 ) -> ListFolder:
+    """The folder of a list, new or to be resumed."""
     listing = describe_list(instances, decider, FileLocation.seen_from(out, base))
     return ListFolder(out, listing, base, configuration)
 
@@ -217,16 +82,10 @@ def describe_list(instances: Sequence[Instance], decider: Decider, base: FileLoc
     )  # fmt: skip
 
 
-class InterruptedList(KeyboardInterrupt):
-    """A list of instances was interrupted.
-
-    Attributes:
-        results: the answers so far; they are on disk too where the list has a folder.
-    """
-
-    def __init__(self, results: tuple[InstanceResult, ...]) -> None:
-        super().__init__(f"{len(results)} instances are answered")
-        self.results = results
+def limit_times(instances: Sequence[Instance], decider: Decider) -> list[Instance]:
+    """Instances with no more time each than the decider allows."""
+    limit = decider.budget.time_limit
+    return [replace(one, timeout=min(one.timeout, limit)) for one in instances]
 
 
 def answer_list(
@@ -236,8 +95,9 @@ def answer_list(
     workers: WorkerChoice,
     out: Path | None,
     configuration: Configuration | None = None,
+    begin: Callable[[tuple[InstanceResult, ...]], None] = lambda _: None,
 ) -> Generator[InstanceResult, None, None]:
-    """The answers to a list of instances, those in its folder first.
+    """The answers to a list of instances that are not in its folder yet.
 
     Args:
         instances: the instances.
@@ -246,19 +106,20 @@ def answer_list(
         workers: worker processes here, or a cluster, which gets the files of each instance.
         out: the folder of the answers, new or to be resumed; None keeps nothing.
         configuration: the options, for ``config.toml`` in the folder; None writes none.
+        begin: is told the answers that the folder has, before the first of the others.
 
     Raises:
         InputError: the folder cannot be used, or cannot be written any more.
         DamagedFolderError: its files are damaged.
         WorkerError: there are no workers (any more).
     """
-    limit = decider.budget.time_limit
-    instances = [replace(one, timeout=min(one.timeout, limit)) for one in instances]
+    instances = limit_times(instances, decider)
     if out is None:
+        begin(())
         yield from _answer(instances, base, decider, workers)
         return
-    with closing(_open_folder(out, instances, base, decider, configuration)) as folder:
-        yield from list(folder.known)
+    with closing(open_folder(out, instances, base, decider, configuration)) as folder:
+        begin(tuple(folder.known))
         for result in _answer(folder.left, base, decider, workers):
             listed = result
             try:
@@ -383,7 +244,7 @@ def _answer_files(
                 step = next(steps)
             except StopIteration as end:
                 seconds = time.monotonic() - started
-                yield _result(instance, end.value, seconds, step)
+                yield make_result(instance, end.value, seconds, step)
                 return
             yield step
     except LippaError as error:

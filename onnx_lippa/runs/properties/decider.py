@@ -74,11 +74,7 @@ class Decider:
         """What an answer depends on besides files and time limits, as text."""
         proof = [] if self.proof is None else [self.proof]
         text = describe_options(self.attack, *proof, Budget(seed=self.budget.seed))
-        if self.output is not None:
-            text += f"; output: {self.output}"
-        if self.preprocess is not None:
-            text += f"; preprocess: {json.dumps(self.preprocess.as_json())}"
-        return text
+        return text + describe_interface(self.output, self.preprocess)
 
     def of_model(self, model: Model) -> Decider:
         """The same decider with the output and preprocessing of a model that is loaded."""
@@ -157,6 +153,12 @@ class Decider:
             property, network, output=self.output, threads=self.threads, limits=limits,
             preprocess=self.preprocess,
         )  # fmt: skip
+
+
+def describe_interface(output: str | None, preprocess: Preprocess | None) -> str:
+    """The end of the options as text: the output of models, and what is in front of them."""
+    text = "" if output is None else f"; output: {output}"
+    return text if preprocess is None else f"{text}; preprocess: {json.dumps(preprocess.as_json())}"
 
 
 Answerer: TypeAlias = Callable[[Decider, Model, Property, FindingListener], Finding]

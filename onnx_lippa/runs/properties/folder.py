@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final, final
 
-from onnx_lippa.errors import DamagedFolderError, InputError, LippaError
-from onnx_lippa.onnx_io import Preprocess, read_model
+from onnx_lippa.errors import DamagedFolderError, InputError
+from onnx_lippa.onnx_io import Preprocess
 from onnx_lippa.runs.configuration import CONFIG, Configuration, is_written_by_us
 from onnx_lippa.runs.files import (
     CHECK,
@@ -32,8 +32,8 @@ from onnx_lippa.runs.files import (
     unseal_line,
 )
 from onnx_lippa.runs.identity import CURVE, LIST, RUN, FileLocation
+from onnx_lippa.runs.properties.digests import FileDigests
 from onnx_lippa.runs.properties.instances import Instance, InstanceResult, write_results
-from onnx_lippa.spec import vnnlib
 
 ANSWERS: Final = "answers.jsonl"
 RESULTS: Final = "results.csv"
@@ -88,7 +88,7 @@ class ListFile:
         if self.preprocess is not None:
             claims["preprocess"] = self.preprocess.as_json()
         if self.case_limit < math.inf:
-            claims["case_limit"] = self.case_limit
+            claims["case_limit"] = float(self.case_limit)  # 5 and 5.0 are one
         if self.versions:
             claims["versions"] = dict(self.versions)
         return claims
@@ -270,7 +270,7 @@ class ListFolder:
         if not {(a.result.instance.onnx, a.result.instance.vnnlib) for a in answered} <= listed:
             raise InputError(f"{self.path} holds results of other instances: give another --out")
         known = match_answers(self._listing, answered)
-        current = _Digests(self._base)
+        current = FileDigests(self._base)
         for position in range(len(self._listing.instances)):
             result = known.get(position)
             if result is not None and current.fit(result):
@@ -345,38 +345,3 @@ def name_counterexamples(instances: Sequence[Instance]) -> list[str]:
             name = f"{name}-{hashlib.sha256(whole.encode()).hexdigest()[:12]}"  # noqa: PLW2901
         names.append(f"{name}.txt")
     return names
-
-
-@dataclass
-class _Digests:
-    """Digests of the present files of a list, each computed once.
-
-    Attributes:
-        folder: the folder that paths are relative to.
-    """
-
-    folder: Path
-    _known: dict[tuple[str, bool], str] = field(default_factory=dict)
-
-    def fit(self, result: InstanceResult) -> bool:
-        """Whether an answer belongs to the present model and property.
-
-        An answer to an unreadable property stands while it is unreadable; an instance whose model
-        could not be read is answered again.
-        """
-        instance = result.instance
-        if self._of(instance.vnnlib, False) != result.property_sha256:
-            return False
-        if not result.property_sha256:
-            return True
-        return self._of(instance.onnx, True) == result.model_sha256 != ""
-
-    def _of(self, name: str, is_model: bool) -> str:
-        if (name, is_model) not in self._known:
-            path = self.folder / name
-            try:
-                found = read_model(path).sha256 if is_model else vnnlib.digest(path)
-            except LippaError:
-                found = ""
-            self._known[name, is_model] = found
-        return self._known[name, is_model]

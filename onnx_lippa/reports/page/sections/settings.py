@@ -13,7 +13,7 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.method import Method
 from onnx_lippa.reports.page.reported import ReportedRun
 from onnx_lippa.runs.configuration import CONFIG, OptionValue, name_method
-from onnx_lippa.runs.rerun import parse_options
+from onnx_lippa.runs.option_text import parse_options
 from onnx_lippa.spec import PerFeature
 from onnx_lippa.spec.relations import Relations
 from onnx_lippa.state import Budget
