@@ -88,7 +88,7 @@ class BranchAndBound(ProofMethod):
     @override
     def prove(self, states: Sequence[InputState]) -> None:
         for state in states:
-            prove_by_category(state, lambda part: _Proof(self, part).run())
+            prove_by_category(state, lambda part: _Proof(self, part).run(), self.node_limit)
 
 
 class _Proof:
