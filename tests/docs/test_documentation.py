@@ -12,11 +12,11 @@ import io
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
 import warnings
-from dataclasses import dataclass
 from importlib.util import find_spec
 from inspect import ismodule
 from pathlib import Path
@@ -27,55 +27,12 @@ from typer.main import get_command
 
 import onnx_lippa
 from tests.support.commands import command
+from tests.support.documentation import PAGES, blocks, commands, inline_commands, is_reference
 from tests.support.graphs import graph_model, node
 from tests.support.paths import ROOT
 
-PAGES = sorted(
-    path.relative_to(ROOT).as_posix()
-    for path in [
-        ROOT / "README.md",
-        ROOT / "models" / "README.md",
-        *(ROOT / "docs").rglob("*.md"),
-    ]
-)
-ELSEWHERE = {
-    r"pip install|python3 -m venv": "the first lines of .ci/run, and nox -s wheel",
-    r"dask (scheduler|worker)|--cluster": "tests/runs/test_cluster*.py",
-    r"docker ": "tests/docs/test_dockerfile.py, step by step",
-}
-"""Commands that are run by something else, and by what."""
 OPTIONAL = {"art": "art", "torch_module": "torch", "foolbox_model": "foolbox"}
 """Words of blocks that need a package that is not part of the tests' environment."""
-BLOCK = re.compile(r"^```(sh|python|toml)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block: its language, its text, and the line of the page where it begins."""
-
-    language: str
-    text: str
-    line: int
-
-
-def blocks(page: str) -> list[Block]:
-    text = (ROOT / page).read_text(encoding="utf-8")
-    return [
-        Block(found[1], found[2], text.count("\n", 0, found.start()) + 2)
-        for found in BLOCK.finditer(text)
-    ]
-
-
-def commands(block: Block) -> list[str]:
-    """The commands of a block of shell, without those that run elsewhere."""
-    lines = block.text.replace("\\\n", " ").splitlines()
-    return [
-        line
-        for line in lines
-        if line.strip() and not any(re.search(known, line) for known in ELSEWHERE)
-    ]
-
-
 RUN = [page for page in PAGES if blocks(page)]
 
 
@@ -189,6 +146,28 @@ def test_the_page_runs_as_it_is_written(tmp_path, monkeypatch, page):
             if any(re.search(rf"\b{word}\b", block.text) for word in OPTIONAL):
                 warnings.simplefilter("ignore")
             exec(code, names)
+    for line in inline_commands(page):
+        if line.startswith("onnx-lippa ") and not is_reference(line):
+            run_inline(line)
+
+
+FILLED = {
+    "DIR": "results", "RUN": "results", "OLD": "results", "NEW": "results", "run": "run",
+    "MODEL": "model.onnx", "FOLDER": "pictures", "E": "0.03",
+}  # fmt: skip
+"""What commands within a text leave open."""
+
+
+def run_inline(line: str) -> None:
+    """Runs a command that stands within the text; a gate of it may fail."""
+    words = [FILLED.get(word, word) for word in shlex.split(line)[1:]]
+    asked = ("photos.onnx", "photos") if "--images" in words else ("model.onnx", "data.npz")
+    if "results" in words:
+        shutil.rmtree("results", ignore_errors=True)
+        made = command("attack", *asked, "--eps", "0.03", "--out", "results", "--quiet")
+        assert made.code == 0, made
+    ended = command(*words)
+    assert ended.code in (0, 4), f"{line}\n{ended.out}\n{ended.err}"
 
 
 @pytest.mark.parametrize("page", RUN)
