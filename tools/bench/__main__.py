@@ -21,6 +21,7 @@ TABLES = {
     "mip": "formulations of the mixed-integer program",
     "unsat": "proofs on a list of VNN-LIB instances",
     "free_neurons": "ways to choose free neurons, sizes of their sets",
+    "overhead": "shares of a run that its folder and each report cost",
     "cluster": "jobs a second on a Dask cluster, and one worker against two",
     "square": "Square beside the one of torchattacks (needs PyTorch and torchattacks)",
     "paper": "the figures and tables of the paper, and what goes beyond them",
