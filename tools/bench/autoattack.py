@@ -222,13 +222,23 @@ def load_data(
     return images.reshape(len(images), *shape), labels.astype(np.int64)
 
 
+def as_module(model: Path) -> nn.Module:
+    """The file in PyTorch: its own layers, or ONNX Runtime behind autograd if it is no chain."""
+    try:
+        return torch_module(model)
+    except RefusedError:
+        from onnx_lippa.compat import torch_module as wrapped  # noqa: PLC0415 - needs PyTorch
+
+        return wrapped(model)
+
+
 def autoattack(
     model: Path, data: Path, *, eps: float, first: int | None, settings: str, threads: int
 ) -> AutoAttackReport:
     """Attacks the correctly classified images of a data file and re-checks what was found."""
     torch.set_num_threads(threads)
     torch.manual_seed(SEED)
-    module, session = torch_module(model), onnxruntime_session(model, threads)
+    module, session = as_module(model), onnxruntime_session(model, threads)
     shape = input_shape(model)
     if len(shape) != 3:
         raise RefusedError(f"AutoAttack needs images (channels, height, width), not {shape}")
