@@ -129,7 +129,11 @@ class FormatWithCompanions(Format):
 
 
 def require_no_columns(path: Path, options: DataOptions) -> None:
-    """Raises InputError for options that name columns, where a file has none."""
+    """Checks that no option names a column, where a file has none.
+
+    Raises:
+        InputError: one does.
+    """
     for name, value in (
         ("--label", options.label),
         ("--groups", options.group_column),

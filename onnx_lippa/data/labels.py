@@ -95,10 +95,9 @@ def _from_names(names: Sequence[str], where: str, classes: Sequence[str] | None)
             )
     shown = ", ".join(f"{name} = {number}" for name, number in list(numbers.items())[:_MOST_SHOWN])
     more = f" and {len(known) - _MOST_SHOWN} more" if len(known) > _MOST_SHOWN else ""
-    plain = known == tuple(map(str, range(len(known))))
-    note = "" if plain else f"classes: {shown}{more}"
-    if classes is None:
-        note += ", sorted by name (other orders with --classes)"
+    order = ", sorted by name (other orders with --classes)" if classes is None else ""
+    are_numbers = known == tuple(map(str, range(len(known))))
+    note = "" if are_numbers else f"classes: {shown}{more}{order}"
     return Labels(np.array([numbers[name] for name in names], dtype=np.int64), known, note)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, final
 
+import numpy as np
+
 from onnx_lippa.errors import InputError
 
 
@@ -13,6 +15,8 @@ from onnx_lippa.errors import InputError
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
     """How data is read.
+
+    Names and indices may be lists or arrays, of NumPy or pandas; they are held as tuples.
 
     Attributes:
         label: column of a table with the labels, or array of an archive; None for the usual names.
@@ -45,6 +49,10 @@ class DataOptions:
             twice = [] if names is None else [one for one in names if list(names).count(one) > 1]
             if twice:
                 raise InputError(f"{name} holds {twice[0]!r} twice: give different names")
+            if names is not None:
+                object.__setattr__(self, name, tuple(map(str, names)))
+        if self.indices is not None:
+            object.__setattr__(self, "indices", tuple(np.asarray(self.indices).tolist()))
 
     @property
     def group_column(self) -> str | None:
@@ -73,10 +81,7 @@ class DataOptions:
                 right = isinstance(value, bool if name == "resize" else str)
             if not right:
                 raise TypeError(f"{name} is of the wrong type")
-        fields: dict[str, Any] = {
-            name: tuple(v) if isinstance(v, list) else v for name, v in values.items()
-        }
-        return cls(**fields)
+        return cls(**values)
 
 
 DEFAULT_OPTIONS: Final = DataOptions()

@@ -77,7 +77,7 @@ def read_table(table: Table, path: Path, request: Request) -> StoredData:
         InputError: a column is missing, or the columns do not fit the model.
     """
     options, d = request.options, size(request.shape)
-    roles = _roles(table.names, options, d, path)
+    roles = _assign_roles(table.names, options, d, path)
     categorical = [name for name in roles.features if name in options.categorical]
     whole = [name for name in (roles.label, roles.groups, *categorical) if name is not None]
     kept, count = table.columns(list(dict.fromkeys(whole)), None)
@@ -89,7 +89,7 @@ def read_table(table: Table, path: Path, request: Request) -> StoredData:
             f"{path} holds inputs that take {8 * rows * d / 1e9:,.3g} GB of memory, and at most "
             f"{MOST_BYTES / 1e9:g} GB are read: take fewer inputs with --first"
         )
-    coded = {name: _codes(kept[name]) for name in categorical}
+    coded = {name: _encode(kept[name]) for name in categorical}
     one_hot = d != len(roles.features)
     names: list[str] = []
     held: list[int] = []
@@ -108,7 +108,7 @@ def read_table(table: Table, path: Path, request: Request) -> StoredData:
     parts = []
     for name in roles.features:
         if name not in coded:
-            parts.append(_numbers(found[name], name, path)[:, None])
+            parts.append(_read_numbers(found[name], name, path)[:, None])
             continue
         codes, values = coded[name]
         parts.append(np.eye(len(values))[codes[:rows]] if one_hot else codes[:rows, None])
@@ -127,7 +127,7 @@ def read_table(table: Table, path: Path, request: Request) -> StoredData:
     )
 
 
-def _roles(names: Sequence[str], options: DataOptions, d: int, path: Path) -> _Roles:
+def _assign_roles(names: Sequence[str], options: DataOptions, d: int, path: Path) -> _Roles:
     """Which columns are what, by the options and by the number of features.
 
     The column of groups is a feature too where the model has as many features.
@@ -169,29 +169,28 @@ def _roles(names: Sequence[str], options: DataOptions, d: int, path: Path) -> _R
     return _Roles(chosen, label, groups)
 
 
-def _numbers(column: AnyArray, name: str, path: Path) -> AnyArray:
+def _read_numbers(column: AnyArray, name: str, path: Path) -> AnyArray:
     if column.dtype.kind in "biuf":
         return column.astype(np.float64)
-    index, value = next(iter(_texts(column)), (0, ""))
+    index, value = _find_text(column)
     raise InputError(
         f"column '{name}' of {path} holds the text {value!r} in row {index}: name it with "
         "--categorical, --label or --groups, or leave it out with --features"
     )
 
 
-def _texts(column: AnyArray) -> list[tuple[int, object]]:
-    """The entries that are no numbers, and their places."""
-    found = []
-    for index, value in enumerate(column.tolist()):
+def _find_text(column: AnyArray) -> tuple[int, object]:
+    """Place and value of the first entry that is no number, else of the first."""
+    values = column.tolist()
+    for index, value in enumerate(values):
         try:
             float(value)
         except (TypeError, ValueError):
-            found.append((index, value))
-            break
-    return found
+            return index, value
+    return 0, values[0]
 
 
-def _codes(column: AnyArray) -> tuple[AnyArray, list[str]]:
+def _encode(column: AnyArray) -> tuple[AnyArray, list[str]]:
     """Each entry as the place of its value among the sorted values, and these."""
     values, codes = np.unique(column, return_inverse=True)
     return codes.reshape(-1), [str(value) for value in values.tolist()]

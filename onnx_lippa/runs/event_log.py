@@ -189,14 +189,14 @@ class EventLog:
         if isinstance(event, Ended):
             return {"summary": event.results.figures.as_json()}
         if isinstance(event, Started):
-            asked = event.specification
+            specification = event.specification
             return {
                 "inputs": event.inputs,
                 "known": len(event.known),
-                "eps": asked.features.eps,
-                "norm": asked.norm.name,
-                "targets": str(asked.targets),
-                "minimize": asked.minimize,
+                "eps": specification.features.eps,
+                "norm": specification.norm.name,
+                "targets": str(specification.targets),
+                "minimize": specification.minimize,
             }
         result, tally = event.result, self._tally
         lower, upper = tally.robust_error

@@ -13,7 +13,8 @@ from typing import Final
 from onnx_lippa.errors import InputError
 from onnx_lippa.method import Pool
 from onnx_lippa.onnx_io import Model
-from onnx_lippa.runs.services import Reply, Service, Task, TaskPool
+from onnx_lippa.runs.processes import Reply, Task
+from onnx_lippa.runs.services import Service, TaskPool
 from onnx_lippa.runs.workers import Workers, count_workers
 
 

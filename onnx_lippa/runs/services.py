@@ -5,14 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol
 
-from onnx_lippa.runs.processes import Event, WorkerPool
-
-Task = TypeVar("Task")
-Reply = TypeVar("Reply")
-_Task = TypeVar("_Task")
-_Reply = TypeVar("_Reply")
+from onnx_lippa.runs.processes import Event, Reply, Task, WorkerPool
 
 
 @dataclass(frozen=True)
@@ -36,7 +31,7 @@ class Service(Generic[Task, Reply]):
         return WorkerPool(count, self.begin, self.initials, self.work, self.allowance)
 
 
-class TaskPool(Protocol[_Task, _Reply]):
+class TaskPool(Protocol[Task, Reply]):
     """Processes that work on one task each: a :class:`WorkerPool`, or the slots of a cluster."""
 
     @property
@@ -47,8 +42,8 @@ class TaskPool(Protocol[_Task, _Reply]):
     def is_busy(self) -> bool:
         """Whether any task is in progress."""
 
-    def submit(self, task: _Task, seconds: float, latest: float = math.inf) -> None:
+    def submit(self, task: Task, seconds: float, latest: float = math.inf) -> None:
         """Begins with a task, whose process is ended after so many seconds, or at ``latest``."""
 
-    def wait(self) -> Sequence[Event[_Task, _Reply]]:
+    def wait(self) -> Sequence[Event[Task, Reply]]:
         """Waits for the next events while any task is in progress."""

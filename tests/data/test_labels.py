@@ -30,6 +30,19 @@ def test_names_follow_the_list_of_classes():
         to_labels(Stored(np.array(["b", "d"]), "a"), 2, ("b", "c", "a"))
 
 
+@pytest.mark.parametrize(
+    ("names", "note"),
+    [
+        (["0", "1"], ""),
+        (["a", "b"], "classes: a = 0, b = 1"),
+    ],
+)
+def test_the_note_about_the_numbers_of_classes(names, note):
+    assert to_labels(Stored(np.array(names), "y"), 2, names).note == note
+    sorting = ", sorted by name (other orders with --classes)" if note else ""
+    assert to_labels(Stored(np.array(names), "y"), 2).note == note + sorting
+
+
 def test_numbers_that_name_classes():
     """As of a model that was trained on the classes 3, 5 and 7."""
     values = np.array([5, 7, 5])

@@ -173,6 +173,12 @@ def test_csv_refused(tmp_path, text, says):
         open_data(tmp_path / "t.csv", (2,))
 
 
+def test_text_that_looks_like_numbers_is_shown(tmp_path):
+    path = as_parquet(tmp_path / "t.parquet", {"age": ["1.5", "2"], "id": ["3", "4"]})
+    with pytest.raises(InputError, match=r"column 'age' of .* holds the text '1.5' in row 0"):
+        open_data(path, (2,))
+
+
 @pytest.mark.parametrize("name", ["t.parquet", "t.arrow", "t.csv"])
 def test_damaged_files(tmp_path, name):
     (tmp_path / name).write_bytes(b"PAR1\xff\xfe\x00garbage" * 3)

@@ -22,8 +22,9 @@ from onnx_lippa.onnx_io import Model, PackedModel
 from onnx_lippa.runs.cluster.connection import CONNECT_SECONDS, connect, explained
 from onnx_lippa.runs.cluster.serving import Machine, Watch
 from onnx_lippa.runs.cluster.slots import Slots
+from onnx_lippa.runs.processes import Reply, Task
 from onnx_lippa.runs.rounds import Attempt, Round, serve_model
-from onnx_lippa.runs.services import Reply, Service, Task
+from onnx_lippa.runs.services import Service
 from onnx_lippa.witness import Result
 
 _log: Final = logging.getLogger("onnx_lippa")

@@ -23,8 +23,7 @@ from onnx_lippa.runs.cluster import serving
 from onnx_lippa.runs.cluster.connection import describe_loss, explained
 from onnx_lippa.runs.cluster.packing import Packed, pack
 from onnx_lippa.runs.cluster.versions import describe_difference, read_versions
-from onnx_lippa.runs.processes import Died, Event, Finished, Replied
-from onnx_lippa.runs.services import Reply, Task
+from onnx_lippa.runs.processes import Died, Event, Finished, Replied, Reply, Task
 
 _log: Final = logging.getLogger("onnx_lippa")
 _PATIENCE: Final = 60.0
