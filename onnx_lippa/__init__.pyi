@@ -28,6 +28,7 @@ from .api.reports import report as report
 from .api.runs import attack as attack
 from .api.runs import audit as audit
 from .api.runs import certify as certify
+from .api.traces import trace as trace
 from .attacks import Apgd as Apgd
 from .attacks import Bim as Bim
 from .attacks import CarliniWagner as CarliniWagner
@@ -36,9 +37,12 @@ from .attacks import Fab as Fab
 from .attacks import Fgsm as Fgsm
 from .attacks import Lippa as Lippa
 from .attacks import LippaMip as LippaMip
+from .attacks import PaperLippa as PaperLippa
 from .attacks import Pgd as Pgd
 from .attacks import Portfolio as Portfolio
 from .attacks import Square as Square
+from .attacks import Trace as Trace
+from .attacks import TracePoint as TracePoint
 from .data import DataOptions as DataOptions
 from .data.example import load_example as load_example
 from .errors import ContradictionError as ContradictionError

@@ -41,6 +41,7 @@ TargetsName: TypeAlias = Literal["all", "runner-up"]
 AttackName: TypeAlias = Literal[
     "lippa",
     "lippa+mip",
+    "lippa-paper",
     "pgd",
     "fgsm",
     "bim",

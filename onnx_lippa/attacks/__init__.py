@@ -12,12 +12,15 @@ from onnx_lippa.attacks.deepfool import DeepFool
 from onnx_lippa.attacks.fab import Fab
 from onnx_lippa.attacks.fgsm import Fgsm
 from onnx_lippa.attacks.lippa import Lippa, LippaMip
+from onnx_lippa.attacks.paper import PaperLippa
 from onnx_lippa.attacks.pgd import Pgd
 from onnx_lippa.attacks.portfolio import Portfolio
 from onnx_lippa.attacks.restarted import LpAttack, RestartedAttack
 from onnx_lippa.attacks.square import Square
 from onnx_lippa.attacks.stages.random_search import BoxSample, sample_boxes
+from onnx_lippa.attacks.stages.state import StepKind
 from onnx_lippa.attacks.table import ATTACK_METHODS, make_attack, write_settings
+from onnx_lippa.attacks.trace import Trace, TracePoint, trace_attack
 
 __all__ = [
     "ATTACK_METHODS",
@@ -32,11 +35,16 @@ __all__ = [
     "Lippa",
     "LippaMip",
     "LpAttack",
+    "PaperLippa",
     "Pgd",
     "Portfolio",
     "RestartedAttack",
     "Square",
+    "StepKind",
+    "Trace",
+    "TracePoint",
     "make_attack",
     "sample_boxes",
+    "trace_attack",
     "write_settings",
 ]

@@ -110,9 +110,14 @@ class LpAttack(RestartedAttack):
 
     @override
     def check(self, norm: Norm, minimize: bool) -> None:
-        if self.engine not in ENGINE_NAMES:
-            names = ", ".join(ENGINE_NAMES)
-            raise InputError(f"there is no LP engine '{self.engine}': choose one of {names}")
-        solver, one = make_solver(self.solver or norm.solver), np.ones(1)
-        step = norm.epigraph(0 * one, -one, one) if minimize else norm.ball(0 * one, 0.5, -one, one)
-        solver.open(Program.over(step, step.rows))
+        check_programs(self.engine, self.solver, norm, minimize)
+
+
+def check_programs(engine: str, solver: str | None, norm: Norm, minimize: bool) -> None:
+    """Raises InputError for an engine that is none, or a solver that cannot take the programs."""
+    if engine not in ENGINE_NAMES:
+        names = ", ".join(ENGINE_NAMES)
+        raise InputError(f"there is no LP engine '{engine}': choose one of {names}")
+    opened, one = make_solver(solver or norm.solver), np.ones(1)
+    step = norm.epigraph(0 * one, -one, one) if minimize else norm.ball(0 * one, 0.5, -one, one)
+    opened.open(Program.over(step, step.rows))

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from onnx_lippa.attacks.restarted import RestartedAttack
+from onnx_lippa.attacks.stages.algorithm_1 import Algorithm1
 from onnx_lippa.attacks.stages.categories import CategoryStages
 from onnx_lippa.attacks.stages.grid import GridEnumeration, GridSearch
 from onnx_lippa.attacks.stages.minimal import (
@@ -19,7 +20,7 @@ from onnx_lippa.attacks.stages.minimal import (
 )
 from onnx_lippa.attacks.stages.neighbourhood import LargeNeighbourhoodSearch
 from onnx_lippa.attacks.stages.random_search import MOST_FEATURES, RandomSearch
-from onnx_lippa.attacks.stages.region_steps import Algorithm1, LpStepsAtEnds, RegionLocalSearch
+from onnx_lippa.attacks.stages.region_steps import LpStepsAtEnds, RegionLocalSearch
 from onnx_lippa.attacks.stages.restarts import PgdRound, Start
 from onnx_lippa.attacks.stages.state import AttackStage, Stream
 from onnx_lippa.spec import Problem

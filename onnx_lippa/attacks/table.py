@@ -15,6 +15,7 @@ from onnx_lippa.attacks.deepfool import DeepFool
 from onnx_lippa.attacks.fab import Fab
 from onnx_lippa.attacks.fgsm import Fgsm
 from onnx_lippa.attacks.lippa import Lippa, LippaMip
+from onnx_lippa.attacks.paper import PaperLippa
 from onnx_lippa.attacks.pgd import Pgd
 from onnx_lippa.attacks.portfolio import Portfolio
 from onnx_lippa.attacks.square import Square
@@ -27,6 +28,7 @@ ATTACK_METHODS: Final[Mapping[str, AttackMethod]] = MappingProxyType(
         for method in (
             Lippa(),
             LippaMip(),
+            PaperLippa(),
             Pgd(),
             Fgsm(),
             Bim(),

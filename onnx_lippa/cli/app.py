@@ -66,6 +66,7 @@ COMMANDS: Final = (
         "regions",
         "Count the stable neurons and the linear regions in a ball around each input.",
     ),
+    Command("trace", "Show the path of an attack on one input: LPSteps, GSSteps, linear regions."),
 )
 
 _DEBUG: Final = "ONNX_LIPPA_DEBUG"

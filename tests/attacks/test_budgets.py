@@ -10,8 +10,9 @@ import pytest
 from onnx_lippa import Verdict, attack
 from onnx_lippa.attacks import Lippa
 from onnx_lippa.attacks.stages import restarts as restarts_module
+from onnx_lippa.attacks.stages.algorithm_1 import Algorithm1
 from onnx_lippa.attacks.stages.random_search import RandomSearch
-from onnx_lippa.attacks.stages.region_steps import Algorithm1, LpStepsAtEnds
+from onnx_lippa.attacks.stages.region_steps import LpStepsAtEnds
 from onnx_lippa.attacks.stages.restarts import PgdRound
 from onnx_lippa.onnx_io import load
 from tests.support.attacks import digits, linear_file, mlp_file, plain_outputs, problems_of

@@ -11,7 +11,13 @@ from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.attacks.stages.pgd import MomentumPgd, attack_rows
-from onnx_lippa.attacks.stages.state import AttackBatch, AttackStage, AttackState, Stream
+from onnx_lippa.attacks.stages.state import (
+    AttackBatch,
+    AttackStage,
+    AttackState,
+    StepKind,
+    Stream,
+)
 from onnx_lippa.ir.algebra import NumpyAlgebra
 from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.passes import read_states
@@ -244,6 +250,7 @@ def distance_step(attack: AttackState, pattern: ActivationPattern, disjunct: int
         if optimum.distance >= best:
             return None
         if state.offer(optimum.x, FoundBy.LP):
+            attack.record(StepKind.LPSTEP, optimum.x, disjunct, pattern)
             return optimum.x
     return None
 

@@ -71,6 +71,40 @@ class EndPoint:
     round: int
 
 
+class StepKind(Enum):
+    """Kinds of points on the path of an attack.
+
+    START is the clean input, RESTART a point where a later search begins, LPSTEP the optimum of a
+    linear region, GSSTEP a point that gradients reached, SEARCH one that sampling, a grid or a MIP
+    found.
+    """
+
+    START = "start"
+    RESTART = "restart"
+    LPSTEP = "LPStep"
+    GSSTEP = "GSStep"
+    SEARCH = "search"
+
+
+@dataclass(frozen=True)
+class RecordedStep:
+    """A point on the path of an attack.
+
+    Attributes:
+        kind: what found it.
+        x: (d,) the point.
+        disjunct: the disjunct that was pursued.
+        pattern: the region, which an optimum on its faces does not tell.
+        seconds: time spent on the input until then.
+    """
+
+    kind: StepKind
+    x: Float64
+    disjunct: int
+    pattern: ActivationPattern
+    seconds: float
+
+
 @final
 @dataclass(eq=False)
 class AttackState:
@@ -87,6 +121,7 @@ class AttackState:
         visited: (pattern key, disjunct) of the regions solved.
         settled_distance: the distance that grid search could not improve.
         combinations: the attacks with the categories of one-hot groups fixed, by active features.
+        path: the points of a traced attack, in order; None where nothing is recorded.
     """
 
     state: InputState
@@ -98,6 +133,7 @@ class AttackState:
     visited: set[tuple[bytes, int]] = field(default_factory=set)
     settled_distance: float = np.inf
     combinations: dict[tuple[int, ...], AttackState] = field(default_factory=dict)
+    path: list[RecordedStep] | None = None
 
     @classmethod
     def begin(cls, state: InputState, engine: RegionEngine, seed: int) -> AttackState:
@@ -157,6 +193,12 @@ class AttackState:
     def generator(self, stream: Stream, *numbers: int) -> np.random.Generator:
         """Random numbers of a stream for this input; ``numbers`` tell rounds of a stage apart."""
         return self.inputs.generator(self.seed, stream.value, *numbers)
+
+    def record(self, kind: StepKind, x: Float64, disjunct: int, pattern: ActivationPattern) -> None:
+        """Takes a point of the path, where the attack is traced."""
+        if self.path is not None:
+            seconds = self.state.effort.seconds
+            self.path.append(RecordedStep(kind, x, disjunct, pattern, seconds))
 
     def enter(self, pattern: ActivationPattern, disjunct: int) -> bool:
         """Marks a region as solved for a disjunct; False where it already was."""

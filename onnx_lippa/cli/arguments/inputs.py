@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnx_lippa.cli.arguments.options import Inputs
+from onnx_lippa.cli.arguments.options import Balls, Inputs
 from onnx_lippa.cli.arguments.values import (
     equations_from,
     fixed_from,
@@ -16,7 +16,7 @@ from onnx_lippa.runs.inputs import OpenedInputs, open_inputs
 from onnx_lippa.spec import InputSpecification
 
 
-def load_model(inputs: Inputs) -> Model:
+def load_model(inputs: Balls) -> Model:
     """Loads the model, and compares it with ONNX Runtime on the domain.
 
     Raises:
@@ -47,7 +47,7 @@ def open_data(inputs: Inputs, model: Model) -> OpenedInputs:
 
 
 def specify_inputs(
-    inputs: Inputs, opened: OpenedInputs, eps: str | None, grid: str = "0"
+    inputs: Balls, opened: OpenedInputs, eps: str | None, grid: str = "0"
 ) -> InputSpecification:
     """The inputs allowed around any clean input.
 

@@ -90,8 +90,8 @@ class Interface(Loading):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inputs(Interface):
-    """The inputs of a run, and the ball around each of them."""
+class Balls(Interface):
+    """Data, and the ball around each input."""
 
     model: Annotated[
         Path | None,
@@ -106,10 +106,6 @@ class Inputs(Interface):
             "the domain.",
         ),
     ] = None
-    first: Annotated[int | None, option(INPUTS, "Only the first N inputs.")] = None
-    indices: Annotated[str | None, option(INPUTS, "Only the inputs at these indices: 0,5,7.")] = (
-        None
-    )
     label: Annotated[
         str | None, option(INPUTS, "Column with the labels. Default: label, y, target or class.")
     ] = None
@@ -193,6 +189,14 @@ class Inputs(Interface):
             classes=names_from(self.classes),
             features=names_from(self.features),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs(Balls):
+    """The inputs of a run, and the ball around each of them."""
+
+    first: Annotated[int | None, option(INPUTS, "Only the first N inputs.")] = None
+    indices: Annotated[str | None, option(INPUTS, "Only inputs at these indices: 0,5,7.")] = None
 
 
 @dataclass(frozen=True, kw_only=True)

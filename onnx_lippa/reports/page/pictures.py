@@ -105,12 +105,18 @@ class Picture:
 
 
 @contextmanager
-def draw(height: float, width: float = WIDTH) -> Iterator[tuple[Canvas, Axes]]:
-    """Axes to draw on, in the style of the page; :func:`finish` makes the picture inside."""
+def open_canvas(height: float, width: float = WIDTH) -> Iterator[Canvas]:
+    """A canvas in the style of the page, which is in force inside."""
     with rc_context(_STYLE), warnings.catch_warnings():
         # A PNG file shows a box for a letter that the font lacks; a browser has more fonts.
         warnings.filterwarnings("ignore", "Glyph", UserWarning)
-        canvas = Canvas(figsize=(width, height))
+        yield Canvas(figsize=(width, height))
+
+
+@contextmanager
+def draw(height: float, width: float = WIDTH) -> Iterator[tuple[Canvas, Axes]]:
+    """Axes to draw on, in the style of the page; :func:`finish` makes the picture inside."""
+    with open_canvas(height, width) as canvas:
         yield canvas, canvas.add_subplot()
 
 
