@@ -99,6 +99,7 @@ class CertifyOptions(RunOptions, total=False):
 
     method: ProofName | ProofMethod
     solver: MipSolverName
+    naive: bool
 
 
 class AuditOptions(RunOptions, total=False):

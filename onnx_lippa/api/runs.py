@@ -196,6 +196,7 @@ def certify(
     preprocess: Preprocess | str | None = None,
     method: ProofName | ProofMethod = "auto",
     solver: MipSolverName = "scip",
+    naive: bool = False,
     time_limit: float = 60.0,
     workers: int | None = None,
     cluster: str | None = None,
@@ -226,6 +227,7 @@ def certify(
         preprocess: what becomes of an input before the model takes it, as in :func:`load`.
         method: ``"auto"``, ``"interval"``, ``"linear"``, ``"mip"`` or ``"complete"``.
         solver: solver of ``"mip"``: ``"scip"``, ``"highs"`` or ``"gurobi"``.
+        naive: with ``"mip"``, the paper's program as it first stands, without stable ReLUs fixed.
         time_limit: seconds per input; then it stays unknown.
         workers: worker processes, as in :func:`attack`.
         cluster: address of a Dask scheduler, as in :func:`attack`.
@@ -241,7 +243,7 @@ def certify(
         WorkerError: worker processes or the cluster cannot be used.
         InterruptedRun: a KeyboardInterrupt, with the results of the inputs that were finished.
     """
-    chosen, budget = make_proof(method, solver), Budget(time_limit)
+    chosen, budget = make_proof(method, solver, naive), Budget(time_limit)
     options = RunOptions(
         scale=scale, norm=norm, targets=targets, lower=lower, upper=upper, fixed=fixed,
         only_up=only_up, only_down=only_down, one_hot=one_hot,

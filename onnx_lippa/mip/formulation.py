@@ -42,7 +42,7 @@ class BigM(Enum):
     """The constants of a ReLU's inequalities.
 
     OF_EACH_UNIT: its own bounds of ẑ (MIPVerify: Tjeng, Xiao, Tedrake, ICLR 2019). ONE: the
-    largest of all bounds for every unit, as the paper's eq. (7) has it; only there to compare.
+    largest of all bounds for every unit, as the paper's eq. (7) has it.
     """
 
     OF_EACH_UNIT = "of-each-unit"

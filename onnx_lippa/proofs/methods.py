@@ -30,6 +30,7 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.lp.solvers.table import make_mip_solver
 from onnx_lippa.method import RadiusOrder, SingleStage, Stage
 from onnx_lippa.mip.decision import MipSettings, decide
+from onnx_lippa.mip.formulation import BigM
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.proofs.categories import prove_by_category
 from onnx_lippa.search.base import express_margins
@@ -160,10 +161,13 @@ class Mip(ProofMethod):
 
     Attributes:
         solver: name of the MIP solver.
+        naive: whether the program is the paper's as it first stands, to compare: interval bounds,
+            one constant M for all units, and a binary for each, stable or not.
     """
 
     name: ClassVar[str] = "mip"
     solver: str = "scip"
+    naive: bool = False
 
     def __post_init__(self) -> None:
         make_mip_solver(self.solver)  # refused now, if there is none of this name
@@ -180,16 +184,21 @@ class Mip(ProofMethod):
             )
             return
         try:
-            tightening = Tightening(steps=_STEPS, deadline=state.deadline)
+            tightening = Tightening(
+                linear=not self.naive, steps=0 if self.naive else _STEPS,
+                eliminate=not self.naive, deadline=state.deadline,
+            )  # fmt: skip
             reduced = reduce_network(state.model.network, InputDomain.of(state.stated), tightening)
-            start = _choose_start(state, reduced) if reduced.exact else None
+            has_start = reduced.exact and not self.naive
+            start = _choose_start(state, reduced) if has_start else None
         except StoppedError as error:
             state.reason = error.reason
             return
         left = max(state.deadline - time.monotonic(), _LEAST_SECONDS)
         offer = partial(state.offer, found_by=FoundBy.MIP)
         disjuncts = state.problem.unsafe.disjuncts
-        answer = decide(reduced, disjuncts, MipSettings(self.solver, left), start, offer)
+        big_m = BigM.ONE if self.naive else BigM.OF_EACH_UNIT
+        answer = decide(reduced, disjuncts, MipSettings(self.solver, left, big_m), start, offer)
         state.effort += answer.effort
         if answer.x is None:
             state.reason = answer.reason

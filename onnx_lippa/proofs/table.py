@@ -19,8 +19,10 @@ PROOF_METHODS: Final[Mapping[str, ProofMethod]] = MappingProxyType(
 """The default method of each name. ``auto`` is another name of ``complete``."""
 
 
-def make_proof(method: str | ProofMethod, solver: str = Mip.solver) -> ProofMethod:
-    """A method as it is, or the one of a name; ``solver`` is that of ``"mip"``.
+def make_proof(
+    method: str | ProofMethod, solver: str = Mip.solver, naive: bool = False
+) -> ProofMethod:
+    """A method as it is, or the one of a name; ``solver`` and ``naive`` are those of ``"mip"``.
 
     Raises:
         InputError: there is no such method, or it has no such option.
@@ -29,7 +31,9 @@ def make_proof(method: str | ProofMethod, solver: str = Mip.solver) -> ProofMeth
         names = ", ".join(PROOF_METHODS)
         raise InputError(f"there is no method '{method}': choose one of {names}")
     if method == Mip.name:
-        return Mip(solver)
+        return Mip(solver, naive)
+    if naive:
+        raise InputError("naive is an option of the method 'mip': leave it out")
     if solver != Mip.solver:
         raise InputError(f"solver {solver} is an option of the method 'mip': leave it out")
     return method if isinstance(method, ProofMethod) else PROOF_METHODS[method]

@@ -34,7 +34,7 @@ OptionValue: TypeAlias = str | int | float | bool | list[int] | list[float] | li
 
 Options: TypeAlias = dict[str, OptionValue | None]
 _HEADING: Final = "The effective configuration of this run"
-_METHOD_OPTIONS: Final = ("restarts", "gradient_steps", "lp_steps", "engine", "solver")
+_METHOD_OPTIONS: Final = ("restarts", "gradient_steps", "lp_steps", "engine", "solver", "naive")
 """Fields of methods that are options of their commands."""
 
 

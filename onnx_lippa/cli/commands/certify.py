@@ -38,12 +38,16 @@ def certify(
         str,
         option(METHOD, f"Solver of --method mip: {', '.join(MIP_SOLVER_NAMES)}."),
     ] = "scip",
+    naive: Annotated[
+        bool,
+        option(METHOD, "The paper's program as it first stands, with --method mip.", "--naive"),
+    ] = False,
 ) -> None:
     """Prove inputs robust and properties unsat, or find counterexamples.
 
     What each verdict proves is stated in docs/verdicts.md.
     """
-    wanted = make_proof(method, solver)
+    wanted = make_proof(method, solver, naive)
     if properties.are_given:
         answer(arguments, properties, gates, Lippa(), wanted, {"time_limit": time_limit})
         return
