@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from onnx_lippa import Apgd, Bim, Fgsm, InputError, Pgd, Verdict, attack
+from onnx_lippa import Apgd, Bim, Fgsm, InputError, Pgd, Property, Verdict, attack, falsify
 from onnx_lippa.attacks import AttackMethod, make_attack, write_settings
 from onnx_lippa.attacks.schedule import make_schedule
 from onnx_lippa.attacks.stages.apgd import checkpoints
@@ -118,6 +118,31 @@ def test_fgsm_is_one_step_to_the_boundary():
         step = np.clip(flat - eps * np.sign(gradient), 0.0, 1.0)
         np.testing.assert_allclose(result.adversarials[i].reshape(1, -1), step, atol=1e-6)
         assert result[int(i)].effort.gradients == 1
+
+
+def test_a_radius_limits_the_bisection():
+    model, x, y = digits()
+    every = attack(model, x[:6], y[:6], minimize=True, method=Bim())
+    eps = float(np.median(every.distances))
+    within = attack(model, x[:6], y[:6], eps=eps, minimize=True, method=Bim())
+    np.testing.assert_array_equal(within.success, every.distances <= eps)
+    nearest = every.distances[within.success]
+    np.testing.assert_allclose(within.distances[within.success], nearest, rtol=0.01)
+
+
+@pytest.mark.parametrize("method", METHODS[2:], ids=named)
+def test_properties(tmp_path, method):
+    """Both rows of the second disjunct hold near a corner alone; the first never does."""
+    weight = np.array([[1.0, 0.2], [-0.1, 1.0], [0.3, -0.2]])
+    path = linear_file(tmp_path, weight, np.zeros(2))
+    disjuncts = [([[1, 0]], [-5]), ([[-1, 0], [0, -1]], [-0.7, -0.7])]
+    asked = Property.build([-1, -1, -1], [1, 1, 1], disjuncts)
+    found = falsify(load(path), asked, method=method, timeout=20)
+    assert found.x is not None
+    outputs = found.x.ravel().astype(np.float64) @ weight.astype(np.float32)
+    assert outputs[0] > 0.7 - 1e-6
+    assert outputs[1] > 0.7 - 1e-6
+    assert np.all(np.abs(found.x) <= 1)
 
 
 def test_checkpoints_are_those_of_the_paper():

@@ -26,6 +26,7 @@ TABLES = {
     "square": "Square beside the one of torchattacks (needs PyTorch and torchattacks)",
     "paper": "the figures and tables of the paper, and what goes beyond them",
     "distances": "minimal distances beside foolbox, torchattacks and ART (needs them)",
+    "gradient_attacks": "FGSM, BIM, PGD and APGD beside torchattacks and foolbox (needs both)",
     "autoattack": "AutoAttack on the same files (needs PyTorch and torchattacks)",
 }
 """Each is a module with ``add_arguments(parser)`` and ``run(options)``."""
