@@ -13,6 +13,9 @@ from onnx_lippa.errors import InputError
 from onnx_lippa.ir.network import OutputActivation
 from onnx_lippa.onnx_io import Model, load
 
+_IMAGE_AXES: Final = 3
+_CHANNELS: Final = (1, 3, 4)
+"""Numbers of channels of an image."""
 _CLASS_NUMBERS: Final = "integers from 0 to {}, one for each input"
 
 
@@ -52,6 +55,16 @@ class OnnxClassifier:
     def classes(self) -> int:
         """Number of classes."""
         return self._model.network.output_size
+
+    @property
+    def channels_first(self) -> bool:
+        """Whether the channels of an image come before its rows, as PyTorch exports them.
+
+        Attacks of other libraries place patches by it. Other inputs count as channels first.
+        """
+        shape = self.input_shape
+        is_image = len(shape) == _IMAGE_AXES
+        return not (is_image and shape[-1] in _CHANNELS and shape[0] not in _CHANNELS)
 
     def scores(self, x: npt.ArrayLike) -> Floats:
         """Logits (n, classes) for inputs (n, *input_shape).

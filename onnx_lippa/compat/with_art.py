@@ -26,7 +26,9 @@ class ArtClassifier(ClassifierNeuralNetwork):
     """
 
     def __init__(self, classifier: OnnxClassifier, clip_values: tuple[Floats, Floats]) -> None:
-        super().__init__(model=classifier, clip_values=clip_values, channels_first=True)
+        super().__init__(
+            model=classifier, clip_values=clip_values, channels_first=classifier.channels_first
+        )
         self.nb_classes = classifier.classes
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, final
+from typing import Any, final
 
 import eagerpy
 import foolbox
@@ -22,10 +22,9 @@ class FoolboxModel(foolbox.models.base.Model):
         upper: upper bound of the domain.
     """
 
-    data_format: Final = "channels_first"
-
     def __init__(self, classifier: OnnxClassifier, lower: float, upper: float) -> None:
         self.classifier = classifier
+        self.data_format = f"channels_{'first' if classifier.channels_first else 'last'}"
         self._bounds = foolbox.types.Bounds(lower, upper)
         self._module: Any = None
 

@@ -209,6 +209,8 @@ class Relations:
             )
             for one in values.get("equations", [])
         )
+        if any(len(one.features) != len(one.coefficients) for one in equations):
+            raise ValueError("an equation has more features than coefficients, or fewer")
         return cls(groups, equations)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 import onnx_lippa
 from onnx_lippa import compat
+from tests.support.graphs import graph_model, load_model, node
 from tests.support.paths import EXPORTS, MODELS
 
 DIGITS = MODELS / "digits_mlp.onnx"
@@ -130,3 +131,16 @@ def test_without_the_library_a_sentence_says_what_to_install(call, package):
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert "install it with pip install" in ended.stdout, ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("shape", "first"),
+    [((64,), True), ((3, 8, 8), True), ((8, 8, 3), False), ((1, 8, 8), True), ((8, 8, 1), False),
+     ((3, 8, 3), True), ((8, 3), True), ((5, 8, 8), True)],
+)  # fmt: skip
+def test_where_the_channels_are(shape, first):
+    nodes = [node("Flatten", "x", "f"), node("MatMul", "f w")]
+    weights = np.ones((np.prod(shape), 2), np.float32)
+    classifier = compat.OnnxClassifier(load_model(graph_model(nodes, shape, {"w": weights})))
+    assert classifier.input_shape == shape
+    assert classifier.channels_first is first

@@ -160,3 +160,10 @@ def test_categories_of_a_table_move_where_they_are_one_hot(tmp_path):
     with np.load(tmp_path / "moved" / "adversarials.npz") as stored:
         assert (stored["inputs"][:, 1:].sum(axis=1) == 1).all()
         assert len(stored["index"]) == moved["counts"]["adversarial"] > 0
+
+
+@pytest.mark.parametrize("coefficients", [[1.0], [1.0, 2.0, 3.0]])
+def test_an_equation_in_a_damaged_file(coefficients):
+    one = {"total": 0, "features": [1, 2], "coefficients": coefficients}
+    with pytest.raises(ValueError, match="more features than coefficients, or fewer"):
+        Relations.parse({"equations": [one]})
