@@ -19,6 +19,10 @@ nox.options.error_on_missing_interpreters = False  # wheel runs on every Python 
 
 THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """Two test processes share two cores; with several threads each, they would wait for each other."""
+PAPER = (
+    "figure1", "figure2", "figure3", "figure4", "table1", "table2", "table3", "distances",
+)  # fmt: skip
+"""What the session of that name makes: tables, and a picture of each but one."""
 FROM_SDIST = (
     "tests/test_layout.py",
     "tests/data",
@@ -51,6 +55,21 @@ def slow(session: nox.Session) -> None:
     """The tests marked slow, among them those of a Dask cluster."""
     session.install(".[cluster,test]")
     session.run("pytest", "-m", "slow", *session.posargs, env=THREADS)
+
+
+@nox.session
+def paper(session: nox.Session) -> None:
+    """The quick form of the paper's figures and tables, on the networks of models/."""
+    session.install(".[report]")
+    out = Path(session.create_tmp()).resolve() / "paper"
+    shutil.rmtree(out, ignore_errors=True)
+    command = ("python", "-m", "tools.bench", "paper", "all", "models", "--quick", "--out")
+    session.run(*command, str(out), env=THREADS)
+    for name in PAPER:
+        made = [path.suffix for path in out.glob(f"{name}*") if path.stat().st_size]
+        wanted = {".csv", ".json"} | ({".png"} if name != "table1" else set())
+        if not wanted <= set(made):
+            session.error(f"{name} was not made whole: {sorted(made)}")
 
 
 @nox.session
