@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -18,11 +17,12 @@ from importlib import import_module
 from inspect import Parameter, signature
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Final, Union, get_args, get_origin
+from typing import Any, Final, Union, final, get_args, get_origin
 
 import typer
 from typer.models import ParameterInfo
 
+from onnx_lippa.cli.arguments.option_kinds import OptionKind, Schema, choose_kind
 from onnx_lippa.errors import InputError
 from onnx_lippa.runs.configuration import Configuration, OptionValue
 from onnx_lippa.text import listed
@@ -40,18 +40,12 @@ _NOT_IN_RUNS: Final = (
     "counterexample",
 )
 """Options that change nothing about a run, or are another's in the next one."""
-_AMOUNTS: Final = ("eps", "scale", "lower", "upper", "grid")
-"""Options of text that may be a number in a file, a list of numbers, or a table by feature."""
-_CHOICES: Final = ("fixed", "only-up", "only-down", "targets", "indices")
-"""Options of text that may be a number in a file, or a list of numbers or names."""
-_NAMES: Final = ("features", "categorical", "classes", "one-hot")
-"""Options of text that may be a list of names in a file."""
-_ARRAYS: Final = (*_AMOUNTS, "fixed", "only-up", "only-down")
-"""Options of text that may name a file with an array."""
-_ARRAY_FILES: Final = (".npy", ".npz")
+_MOST_SHOWN: Final = 60
+"""Characters from which a value is not repeated in a message."""
 _HEADER: Final = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?")
 
 
+@final
 @dataclass(frozen=True)
 class ConfigOption:
     """An option as it stands in a configuration.
@@ -59,88 +53,21 @@ class ConfigOption:
     Attributes:
         name: its name there, that of the option without dashes before it.
         parameter: the name of the command's parameter.
-        kind: the type of its values: bool, int, float, str or Path.
-        repeats: whether it may be given several times, and is a list here.
+        kind: what its values are.
         help: what it means.
         default: its default value; None without one.
     """
 
     name: str
     parameter: str
-    kind: type
-    repeats: bool
+    kind: OptionKind
     help: str
     default: object
 
-    def schema(self) -> dict[str, Any]:
-        """The JSON schema of its values."""
-        kinds = {bool: "boolean", int: "integer", float: "number", str: "string", Path: "string"}
-        values: dict[str, Any] = {"type": kinds[self.kind]}
-        number, text = {"type": "number"}, {"type": "string"}
-        many = {"type": "array", "minItems": 1}
-        if self.name in _AMOUNTS:
-            table = {"type": "object", "additionalProperties": number, "minProperties": 1}
-            values = {"anyOf": [text, number, many | {"items": number}, table]}
-        elif self.name in _CHOICES:
-            values = {"anyOf": [text, number, many | {"items": number}, many | {"items": text}]}
-        elif self.name in _NAMES:
-            values = {"anyOf": [text, many | {"items": text}]}
-        elif self.repeats:
-            values = {"anyOf": [values, {"type": "array", "items": values}]}
+    def schema(self) -> Schema:
+        """The JSON schema of its values, described."""
         default = {} if self.default is None else {"default": self.default}
-        return {"description": self.help, **values, **default}
-
-    def take(self, value: object, folder: Path) -> object:
-        """A value of a file as the command takes it; paths begin at the file's folder.
-
-        Raises:
-            TypeError: it has another type; the message says which one is wanted.
-        """
-        if isinstance(value, list) and self.repeats:
-            return [self._take_one(one, folder) for one in value]
-        joined = self._join(value)
-        if joined is not None:
-            return joined
-        taken = self._take_one(value, folder)
-        return [taken] if self.repeats else taken
-
-    def _join(self, value: object) -> str | None:
-        """Numbers and names as the text of the command line; None for other values."""
-        parts = value if isinstance(value, list) else [value]
-        is_list = bool(parts) and isinstance(value, list)
-        numbers, names = all(map(_is_number, parts)), all(isinstance(one, str) for one in parts)
-        if parts and numbers and self.name in (*_AMOUNTS, *_CHOICES):
-            return ",".join(str(one) for one in parts)
-        if is_list and names and self.name in (*_CHOICES, *_NAMES):
-            return ",".join(map(str, parts))
-        if self.name in _AMOUNTS and isinstance(value, dict) and value:
-            by_name = [f"{name}={one}" for name, one in value.items() if _is_number(one)]
-            return ",".join(by_name) if len(by_name) == len(value) else None
-        return None
-
-    def _take_one(self, value: object, folder: Path) -> object:
-        fits = isinstance(value, bool) == (self.kind is bool)
-        if self.kind is float and fits and isinstance(value, int | float):
-            return float(value)
-        if self.kind is Path and isinstance(value, str):
-            if value == "-":
-                return value  # the standard output
-            return str(folder / value)
-        if not fits or not isinstance(value, self.kind):
-            raise TypeError(self._wanted())
-        is_file = self.name in _ARRAYS and Path(str(value)).suffix.lower() in _ARRAY_FILES
-        return str(folder / str(value)) if is_file else value
-
-    def _wanted(self) -> str:
-        if self.name in _AMOUNTS:
-            return "a number, a list of numbers, numbers by feature, or text"
-        if self.name in _CHOICES:
-            return "a number, a list of numbers or names, or text"
-        if self.name in _NAMES:
-            return "text, or a list of names"
-        kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "text",
-                 Path: "text with a path"}  # fmt: skip
-        return f"{kinds[self.kind]}, or a list of such" if self.repeats else kinds[self.kind]
+        return {"description": self.help, **self.kind.schema(), **default}
 
 
 @cache
@@ -166,10 +93,10 @@ def _option_of(parameter: Parameter) -> ConfigOption:
     default = parameter.default
     if default is Parameter.empty or not isinstance(default, bool | int | float | str):
         default = None
+    name, kind = name.lstrip("-"), get_args(kind)[0] if repeats else kind
     return ConfigOption(
-        name.lstrip("-"), parameter.name, get_args(kind)[0] if repeats else kind, repeats,
-        str(info.help or ""), default,
-    )  # fmt: skip
+        name, parameter.name, choose_kind(name, kind, repeats), str(info.help or ""), default
+    )
 
 
 def read_config(path: Path, command: str) -> dict[str, object]:
@@ -220,7 +147,7 @@ class _File:
                 known = [*options, *(CONFIGURED if not table else ())]
                 raise self.refuse(table, name, f"is no option of {table or 'any command'}", known)
             try:
-                found[name] = options[name].take(value, folder)
+                found[name] = options[name].kind.take(value, folder)
             except TypeError as error:
                 raise self.refuse(table, name, f"is {_show(value)}: give {error}") from None
         return found
@@ -253,17 +180,15 @@ class _File:
         return None
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _show(value: object) -> str:
     """A value of TOML as it may have been written."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
         return "a table"
-    return f"{value!r}" if len(repr(value)) < 60 else f"of type {type(value).__name__}"
+    if len(repr(value)) >= _MOST_SHOWN:
+        return f"of type {type(value).__name__}"
+    return f"[{', '.join(map(_show, value))}]" if isinstance(value, list) else repr(value)
 
 
 def apply_config(context: typer.Context, path: Path | None) -> Path | None:
@@ -295,36 +220,16 @@ def effective(model: Path | None, data: Path | None) -> Configuration:
         value = given.get(one.parameter)
         if value is None or value == () or name in _NOT_IN_RUNS:
             continue
-        options[name] = _plain(one, value)
+        options[name] = one.kind.write(value)
     if model is not None and data is not None:
         files = {"model": str(model.resolve()), "data": str(data.resolve())}
         options = files | {name: one for name, one in options.items() if name not in files}
     return Configuration(command, options)
 
 
-def _plain(option: ConfigOption, value: object) -> OptionValue:
-    """The value of an option as TOML has it."""
-    if isinstance(value, list | tuple):
-        return [str(one) for one in value]
-    if isinstance(value, Path):
-        return str(value.resolve())
-    if isinstance(value, bool | int | float):
-        return value
-    text = str(value)
-    if option.name in _ARRAYS and Path(text).suffix.lower() in _ARRAY_FILES:
-        return str(Path(text).resolve())
-    if option.name in (*_AMOUNTS, *_CHOICES):
-        with suppress(ValueError):
-            numbers = [float(part) for part in text.split(",")]
-            whole = [int(one) for one in numbers if one.is_integer()]
-            plain = whole if len(whole) == len(numbers) else numbers
-            return plain[0] if len(plain) == 1 else plain
-    return text
-
-
-def schema() -> dict[str, Any]:
+def schema() -> Schema:
     """The JSON schema of a configuration, from the options of the commands."""
-    tables: dict[str, dict[str, Any]] = {
+    tables: dict[str, Schema] = {
         name: {
             "type": "object",
             "description": f"Options of onnx-lippa {name}.",
@@ -333,7 +238,7 @@ def schema() -> dict[str, Any]:
         }
         for name in CONFIGURED
     }
-    common: dict[str, Any] = {}
+    common: Schema = {}
     for name in CONFIGURED:
         for key, value in tables[name]["properties"].items():
             common.setdefault(key, value)
