@@ -31,6 +31,7 @@ from .api.runs import certify as certify
 from .api.traces import trace as trace
 from .attacks import Apgd as Apgd
 from .attacks import Bim as Bim
+from .attacks import BrendelBethge as BrendelBethge
 from .attacks import CarliniWagner as CarliniWagner
 from .attacks import DeepFool as DeepFool
 from .attacks import Fab as Fab

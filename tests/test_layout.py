@@ -32,6 +32,7 @@ PUBLIC = [
     "Check",
     "Comparison",
     "CarliniWagner",
+    "BrendelBethge",
     "ContradictionError",
     "Curve",
     "DataOptions",

@@ -49,6 +49,7 @@ AttackName: TypeAlias = Literal[
     "deepfool",
     "fab",
     "cw",
+    "bb",
     "square",
     "portfolio",
 ]

@@ -6,6 +6,7 @@ candidates; the state of the input checks them and decides.
 
 from onnx_lippa.attacks.apgd import Apgd
 from onnx_lippa.attacks.base import AttackMethod
+from onnx_lippa.attacks.bb import BrendelBethge
 from onnx_lippa.attacks.bim import Bim
 from onnx_lippa.attacks.cw import CarliniWagner
 from onnx_lippa.attacks.deepfool import DeepFool
@@ -28,6 +29,7 @@ __all__ = [
     "AttackMethod",
     "Bim",
     "BoxSample",
+    "BrendelBethge",
     "CarliniWagner",
     "DeepFool",
     "Fab",

@@ -9,6 +9,7 @@ from typing import Any, Final, TypedDict, Unpack, get_args, get_type_hints
 
 from onnx_lippa.attacks.apgd import Apgd
 from onnx_lippa.attacks.base import AttackMethod
+from onnx_lippa.attacks.bb import BrendelBethge
 from onnx_lippa.attacks.bim import Bim
 from onnx_lippa.attacks.cw import CarliniWagner
 from onnx_lippa.attacks.deepfool import DeepFool
@@ -36,6 +37,7 @@ ATTACK_METHODS: Final[Mapping[str, AttackMethod]] = MappingProxyType(
             DeepFool(),
             Fab(),
             CarliniWagner(),
+            BrendelBethge(),
             Square(),
             Portfolio(),
         )

@@ -164,5 +164,36 @@ PEERS: dict[str, tuple[str, Peer]] = {
         ),
     ),
     "fab": ("torchattacks", _torchattacks_fab),
+    "cw": (
+        "foolbox",
+        _foolbox(
+            {"l2": "L2CarliniWagnerAttack"},
+            lambda ours, _: {
+                "binary_search_steps": ours.searches,
+                "steps": ours.gradient_steps,
+                "stepsize": ours.learning_rate or 0.01,
+                "confidence": ours.confidence,
+                "initial_const": ours.initial_constant or 1e-3,
+                "abort_early": ours.abort_early,
+            },
+        ),
+    ),
+    "bb": (
+        "foolbox",
+        _foolbox(
+            {
+                "linf": "LinfinityBrendelBethgeAttack",
+                "l2": "L2BrendelBethgeAttack",
+                "l1": "L1BrendelBethgeAttack",
+            },
+            lambda ours, _: {
+                "steps": ours.gradient_steps,
+                "overshoot": ours.overshoot,
+                "lr_num_decay": ours.rate_decays,
+                "momentum": ours.momentum,
+                "binary_search_steps": ours.searches,
+            },
+        ),
+    ),
 }
 """The same attack in another package, by the name of ours."""

@@ -50,6 +50,7 @@ class Stream(Enum):
     SHRINKING = "smaller ball"
     NEAREST_REGIONS = "nearest regions"
     FAB = "starts of FAB"
+    BOUNDARY_WALK = "starts of boundary walks"
     SQUARE = "square"
     RANDOM_REGIONS = "random regions"
 

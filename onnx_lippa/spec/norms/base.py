@@ -143,6 +143,30 @@ class Norm(ABC):
         """
 
     @abstractmethod
+    def walk_boundary(
+        self,
+        shift: Floats,
+        normal: Floats,
+        gap: Floats,
+        radius: Floats,
+        lower: Floats,
+        upper: Floats,
+    ) -> Floats:
+        """Steps (n, d) with ``normal @ step = gap`` after which displacements are least.
+
+        Args:
+            shift: (n, d) displacements from the centre.
+            normal: (n, d) normals.
+            gap: (n,) right sides.
+            radius: (n,) largest length of a step, in ℓ2 and the units of the norm.
+            lower: (n, d) lower bounds of the steps, at most 0.
+            upper: (n, d) upper bounds, at least 0.
+
+        Returns:
+            The steps; where the hyperplane is out of reach, they go towards it.
+        """
+
+    @abstractmethod
     def minimize_linear(
         self, cost: Float64, center: Float64, eps: float, lower: Float64, upper: Float64
     ) -> Float64:

@@ -14,6 +14,7 @@ from onnx_lippa.spec.norms.base import Norm, Projector
 from onnx_lippa.spec.norms.embedding import Embedding, Rows
 from onnx_lippa.spec.norms.exact import Magnitudes, Ratio
 from onnx_lippa.spec.norms.hyperplane import Approach
+from onnx_lippa.spec.norms.trust_region import Walk, respond_l1, solve_walk
 
 _EXTRA_BISECTIONS = 7
 """Bisections of the projection's threshold beyond the bits of its type."""
@@ -97,6 +98,19 @@ class L1(Norm):
     ) -> Floats:
         # The features of largest weight move first.
         return Approach.of(normal, gap, lower, upper).spend()
+
+    @override
+    def walk_boundary(
+        self,
+        shift: Floats,
+        normal: Floats,
+        gap: Floats,
+        radius: Floats,
+        lower: Floats,
+        upper: Floats,
+    ) -> Floats:
+        walk = Walk.of(shift, normal, gap, radius, lower, upper)
+        return solve_walk(walk, respond_l1).astype(shift.dtype)
 
     @override
     def minimize_linear(

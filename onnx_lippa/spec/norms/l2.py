@@ -13,6 +13,7 @@ from onnx_lippa.spec.norms.base import Norm, Projector
 from onnx_lippa.spec.norms.embedding import BallConstraint, Embedding
 from onnx_lippa.spec.norms.exact import Magnitudes, Ratio
 from onnx_lippa.spec.norms.hyperplane import Approach
+from onnx_lippa.spec.norms.trust_region import Walk, respond_l2, solve_walk
 
 _BISECTIONS = 100
 """Bisections of the multiplier in :meth:`L2.minimize_linear`."""
@@ -79,6 +80,19 @@ class L2(Norm):
         # clip(lambda * normal) for the multiplier lambda that closes the gap.
         approach = Approach.of(normal, gap, lower, upper)
         return approach.saturate(approach.weight)
+
+    @override
+    def walk_boundary(
+        self,
+        shift: Floats,
+        normal: Floats,
+        gap: Floats,
+        radius: Floats,
+        lower: Floats,
+        upper: Floats,
+    ) -> Floats:
+        walk = Walk.of(shift, normal, gap, radius, lower, upper)
+        return solve_walk(walk, respond_l2).astype(shift.dtype)
 
     @override
     def minimize_linear(

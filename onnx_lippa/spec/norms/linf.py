@@ -15,6 +15,7 @@ from onnx_lippa.spec.norms.base import Norm, Projector
 from onnx_lippa.spec.norms.embedding import Embedding, Rows
 from onnx_lippa.spec.norms.exact import Magnitudes, Ratio, two_difference
 from onnx_lippa.spec.norms.hyperplane import Approach
+from onnx_lippa.spec.norms.trust_region import Walk, respond_linf, solve_walk
 
 
 @final
@@ -90,6 +91,19 @@ class LInf(Norm):
         # All features move on together, until they are at a bound.
         approach = Approach.of(normal, gap, lower, upper)
         return approach.saturate(np.ones_like(approach.weight))
+
+    @override
+    def walk_boundary(
+        self,
+        shift: Floats,
+        normal: Floats,
+        gap: Floats,
+        radius: Floats,
+        lower: Floats,
+        upper: Floats,
+    ) -> Floats:
+        walk = Walk.of(shift, normal, gap, radius, lower, upper)
+        return solve_walk(walk, respond_linf).astype(shift.dtype)
 
     @override
     def minimize_linear(

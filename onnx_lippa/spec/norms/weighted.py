@@ -114,6 +114,25 @@ class WeightedNorm(Norm):
             return np.clip((scale * z).astype(normal.dtype), lower, upper)
 
     @override
+    def walk_boundary(
+        self,
+        shift: Floats,
+        normal: Floats,
+        gap: Floats,
+        radius: Floats,
+        lower: Floats,
+        upper: Floats,
+    ) -> Floats:
+        scale = np.minimum(self.scale, _LARGEST_SCALE)
+        moves = scale > 0
+        safe = np.where(moves, scale, 1.0)
+        with np.errstate(over="ignore"):
+            moved, low, high = (np.where(moves, one / safe, 0.0) for one in (shift, lower, upper))
+        z = self.norm.walk_boundary(moved, scale * normal, gap, radius, low, high)
+        with np.errstate(over="ignore"):
+            return np.clip((scale * z).astype(shift.dtype), lower, upper)
+
+    @override
     def minimize_linear(
         self, cost: Float64, center: Float64, eps: float, lower: Float64, upper: Float64
     ) -> Float64:
