@@ -36,6 +36,7 @@ from .attacks import CarliniWagner as CarliniWagner
 from .attacks import DeepFool as DeepFool
 from .attacks import Fab as Fab
 from .attacks import Fgsm as Fgsm
+from .attacks import LinearRegions as LinearRegions
 from .attacks import Lippa as Lippa
 from .attacks import LippaMip as LippaMip
 from .attacks import PaperLippa as PaperLippa

@@ -54,6 +54,7 @@ PUBLIC = [
     "InterruptedSearch",
     "Intervals",
     "LinearBounds",
+    "LinearRegions",
     "Lippa",
     "LippaError",
     "LippaMip",

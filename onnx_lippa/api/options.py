@@ -51,6 +51,7 @@ AttackName: TypeAlias = Literal[
     "cw",
     "bb",
     "square",
+    "linear-regions",
     "portfolio",
 ]
 ProofName: TypeAlias = Literal["auto", "interval", "linear", "mip", "complete"]

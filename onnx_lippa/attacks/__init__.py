@@ -12,6 +12,7 @@ from onnx_lippa.attacks.cw import CarliniWagner
 from onnx_lippa.attacks.deepfool import DeepFool
 from onnx_lippa.attacks.fab import Fab
 from onnx_lippa.attacks.fgsm import Fgsm
+from onnx_lippa.attacks.linear_regions import LinearRegions
 from onnx_lippa.attacks.lippa import Lippa, LippaMip
 from onnx_lippa.attacks.paper import PaperLippa
 from onnx_lippa.attacks.pgd import Pgd
@@ -34,6 +35,7 @@ __all__ = [
     "DeepFool",
     "Fab",
     "Fgsm",
+    "LinearRegions",
     "Lippa",
     "LippaMip",
     "LpAttack",

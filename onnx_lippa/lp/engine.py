@@ -84,14 +84,24 @@ class EngineSession(ABC):
         disjunct: Conjunction,
         margin: float,
         time_limit: float = np.inf,
+        cutoff: float = np.inf,
     ) -> Optimum:
-        """Distance mode: ``min ||x - center||`` over region and box with margin <= -margin."""
+        """Distance mode: ``min ||x - center||`` over region and box with margin <= -margin.
+
+        Args:
+            region: the region.
+            disjunct: the disjunct.
+            margin: the margin, at least 0.
+            time_limit: seconds.
+            cutoff: the distance below which an optimum is of use. The program is given up, as
+                INFEASIBLE, as soon as a lower bound of its cost reaches it.
+        """
         embedding = self._embed(region, self._inputs.epigraph())
         unsafe = Rows.at_most(
             self._functions(region, disjunct) @ embedding.matrix,
             -margin - self._at_center(region, disjunct),
         )
-        return self._solve(region, disjunct, embedding, unsafe, time_limit)
+        return self._solve(region, disjunct, embedding, unsafe, time_limit, cutoff)
 
     @abstractmethod
     def _functions(self, region: LinearRegion, disjunct: Conjunction) -> Float64:
@@ -121,8 +131,18 @@ class EngineSession(ABC):
         embedding: Embedding,
         extra: Rows | None,
         time_limit: float,
+        cutoff: float = np.inf,
     ) -> Optimum:
-        """The least cost of an embedding over the region and further rows, None for a margin."""
+        """The least cost of an embedding over the region and further rows, None for a margin.
+
+        Args:
+            region: the region.
+            disjunct: the disjunct.
+            embedding: the embedding.
+            extra: the further rows.
+            time_limit: seconds.
+            cutoff: the distance that an optimum of use is below.
+        """
 
 
 class RegionEngine(ABC):

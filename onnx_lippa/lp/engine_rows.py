@@ -80,6 +80,7 @@ class _RowsSession(EngineSession):
         embedding: Embedding,
         extra: Rows | None,
         time_limit: float,
+        cutoff: float = np.inf,
     ) -> Optimum:
         deadline = time.monotonic() + time_limit
         q = self._inputs
@@ -95,6 +96,10 @@ class _RowsSession(EngineSession):
             if solution.ending is not Ending.OPTIMAL:
                 return Optimum(solution.ending, np.zeros(0), rows=int(present.sum()), solves=solves)
             x = embedding.at(solution.values)
+            if q.length(x) >= cutoff:  # with more faces it is farther
+                return Optimum(
+                    Ending.INFEASIBLE, np.zeros(0), rows=int(present.sum()), solves=solves
+                )
             evaluation = region.evaluate(x[None])
             slacks = evaluation.slacks[0]
             violated = _violated(slacks)

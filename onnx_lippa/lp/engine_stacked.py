@@ -101,6 +101,7 @@ class _StackedSession(EngineSession):
         embedding: Embedding,
         extra: Rows | None,
         time_limit: float,
+        cutoff: float = np.inf,
     ) -> Optimum:
         if extra is not None:
             session = self._open(embedding, extra)
@@ -114,6 +115,8 @@ class _StackedSession(EngineSession):
         if solution.ending is not Ending.OPTIMAL:
             return Optimum(solution.ending, np.zeros(0), rows=region.faces, solves=1)
         x = embedding.at(solution.values)[: self._inputs.size]
+        if self._inputs.length(x) >= cutoff:
+            return Optimum(Ending.INFEASIBLE, np.zeros(0), rows=region.faces, solves=1)
         margin = float(disjunct.margins(region.evaluate(x[None]).outputs)[0])
         return Optimum(
             Ending.OPTIMAL, x, margin, self._inputs.length(x), rows=region.faces, solves=1

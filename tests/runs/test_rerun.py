@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import onnx_lippa
-from onnx_lippa.attacks import Fab, Lippa, LippaMip, Pgd, Portfolio, Square
+from onnx_lippa.attacks import Fab, LinearRegions, Lippa, LippaMip, Pgd, Portfolio, Square
 from onnx_lippa.errors import InputError
 from onnx_lippa.proofs import BranchAndBound, Intervals, LinearBounds, Mip
 from onnx_lippa.runs.audit import Audit
@@ -175,6 +175,7 @@ def test_what_is_refused(weak, tmp_path):
 METHODS = (
     Lippa(), Lippa(restarts=3, lp_steps=8, engine="rows", solver="glop"), Pgd(gradient_steps=5),
     LippaMip(neurons=50), Square(queries=9, p_init=0.25),
+    LinearRegions(start="noise", solver="glop"),
     Portfolio(Pgd(restarts=1), Fab(eta=1.1), LippaMip(engine="rows")), Audit(Portfolio(Lippa())),
     Intervals(), LinearBounds(), Mip(solver="highs"),
     BranchAndBound(node_limit=12, memory_limit=1e9), Audit(Pgd(restarts=1), budget=12.5),

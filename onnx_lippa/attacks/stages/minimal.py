@@ -35,7 +35,7 @@ _FIRST_RADIUS: Final = 1.5
 """The first radius, as a multiple of the clean linear map's distance to the unsafe set."""
 _SHRINK: Final = 0.02
 """How much smaller the first round's ball is than the best distance; half as much each round."""
-_MARGINS: Final = (2e-6, 2e-5, 2e-4)
+MARGINS: Final = (2e-6, 2e-5, 2e-4)
 """Margins sought in turn, relative to the largest logit: what float32 rounding can take."""
 _CROSSING: Final = 0.05
 """How far a step across a face goes, as a share of the distance."""
@@ -238,7 +238,7 @@ def distance_step(attack: AttackState, pattern: ActivationPattern, disjunct: int
     region = LinearRegion(attack.model.network, pattern)
     logits = region.evaluate(attack.inputs.center[None]).outputs
     scale = max(1.0, float(np.abs(logits).max()))
-    for share in _MARGINS:
+    for share in MARGINS:
         with timed([state], Work.LPS):
             optimum = attack.session.least_distance(
                 region, conjunction, share * scale, state.seconds_left
