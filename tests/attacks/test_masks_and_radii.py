@@ -46,8 +46,11 @@ MASK = np.random.default_rng(1).uniform(size=64) < 0.3
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("minimize", [False, True])
-@pytest.mark.parametrize("each", [False, True])
+@pytest.mark.parametrize(
+    ("minimize", "each"),
+    [(False, False), (True, True), pytest.param(False, True, marks=pytest.mark.slow),
+     pytest.param(True, False, marks=pytest.mark.slow)],
+)  # fmt: skip
 def test_masks(norm, method, minimize, each):
     x, y = inputs()
     eps, scale = (1.0, random_radii(norm)) if each else (1.6 * RADII[norm], None)

@@ -60,7 +60,7 @@ def check(seeds, missing: float, method: ProofMethod) -> Counter[str]:
     return counted
 
 
-@pytest.mark.parametrize("missing", [0.5, 1.0])
+@pytest.mark.parametrize("missing", [pytest.param(0.5, marks=pytest.mark.slow), 1.0])
 def test_random_properties_without_bounds_are_decided(missing):
     counted = check(range(60), missing, BranchAndBound())
     assert counted["sat open"] + counted["unsat open"] <= 2, counted

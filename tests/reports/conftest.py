@@ -41,5 +41,5 @@ def curve_run(tmp_path_factory):
 @pytest.fixture(scope="session")
 def distance_run(tmp_path_factory):
     """Bounds of minimal distances."""
-    words = ("distance", DIGITS, DIGITS_DATA, "--indices", "3,0", "--time-limit", 3)
+    words = ("distance", DIGITS, DIGITS_DATA, "--indices", "3,0", "--time-limit", 1)
     return run_once(tmp_path_factory, "distance", *words)

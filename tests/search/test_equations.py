@@ -46,7 +46,9 @@ def grid_points(clean, norm, count=101):
     return points[allowed].astype(np.float32)
 
 
-@pytest.mark.parametrize("seed", [1, 4, 9])
+@pytest.mark.parametrize(
+    "seed", [pytest.param(1, marks=pytest.mark.slow), 4, pytest.param(9, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
     ("method", "norm"),
     [("attack", "linf"), ("attack", "l1"), ("attack", "l2"), ("complete", "linf"),
