@@ -15,7 +15,7 @@ from onnx_lippa.arrays import FLOAT32, AnyArray, Float64, Floats, Integers
 from onnx_lippa.spec.norms.base import Norm
 from onnx_lippa.spec.norms.embedding import Embedding, Rows
 from onnx_lippa.spec.relations import Relations
-from onnx_lippa.spec.subspace import Subspace
+from onnx_lippa.spec.subspace import RowSubspaces, Subspace
 
 _LARGEST_DENOMINATOR: Final = 1_000_000
 _COUNTABLE: Final = 2.0**52
@@ -145,6 +145,13 @@ class _BallInBox(ABC):
         return replace(self, eps=eps)
 
 
+@lru_cache(maxsize=256)
+def _find_subspace(relations: Relations, moves: bytes) -> Subspace:
+    """The subspace of features that move by so much; the same object for the same numbers."""
+    scale = np.frombuffer(moves)
+    return Subspace.of(relations.matrix(scale.size), scale)
+
+
 @dataclass(frozen=True)
 class InputSet(_BallInBox):
     """The inputs that are searched: ``{x : ||x - center|| <= eps, lower <= x <= upper}``.
@@ -201,7 +208,8 @@ class InputSet(_BallInBox):
         center = np.broadcast_to(self.center, x.shape)
         project = self.norm.projector(center, eps, self.lower, self.upper)
         if self.subspace is not None:
-            project = self.subspace.projector(project, center, _PROJECTIONS)
+            subspaces = RowSubspaces((self.subspace,), np.zeros(len(x), np.int64))
+            project = subspaces.projector(project, center, _PROJECTIONS)
         copy = x.astype(np.float64)  # the projector may change it
         return project(copy).astype(np.float64, copy=False)
 
@@ -211,7 +219,7 @@ class InputSet(_BallInBox):
         if self.relations is None:
             return None
         moves = np.where(self.lower < self.upper, self.norm.unit_radii(self.size), 0.0)
-        return Subspace.of(self.relations.matrix(self.size), moves)
+        return _find_subspace(self.relations, moves.tobytes())
 
     @cached_property
     def rows(self) -> Rows | None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 import onnx_lippa
+from onnx_lippa.attacks.stages.pgd import Balls
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.lp.engine_rows import RowsEngine
 from onnx_lippa.lp.engine_stacked import StackedEngine
@@ -239,3 +240,38 @@ def test_without_relations_nothing_changes():
         np.tile(inputs.center, (4, 1)), np.full(4, inputs.eps), inputs.lower, inputs.upper
     )
     assert np.array_equal(inputs.project(point.copy()), project(point.copy()))
+
+
+@pytest.mark.parametrize("norm", ["linf", "l1", "l2"])
+def test_rows_of_a_batch_keep_their_own_subspaces(norm):
+    """Inputs at a bound have fewer directions; beside others they move as they do alone."""
+    clean = clean_inputs(3, 3)
+    clean[1] = [0.0, 0.25, 0.25]
+    specification = InputSpecification.build(
+        3, names=NAMES, relations=TOTAL, eps=EPS, only_down=["a"]
+    )
+    sets = [specification.input_set(one, get_norm(norm)) for one in clean]
+    assert sets[0].subspace is sets[2].subspace is not sets[1].subspace
+    points = np.random.default_rng(0).normal(0.3, 0.5, (3, 3))
+    together = Balls.of(sets, np.dtype(np.float64))
+    moved = together.project(points.copy())
+    kept = together.take(np.array([1, 2])).project(points[1:].copy())
+    assert np.array_equal(kept, moved[1:])
+    for row, inputs in enumerate(sets):
+        alone = Balls.of([inputs], np.dtype(np.float64)).project(points[row : row + 1].copy())
+        np.testing.assert_allclose(moved[row], alone[0], atol=1e-12)
+    assert moved[1, 0] == 0
+
+
+def test_balls_of_l2_on_the_plane_are_met_exactly():
+    """Off every bound, the projection is that onto the plane and then radially into the ball."""
+    center = np.array([0.25, 0.25, 0.5])
+    specification = InputSpecification.build(3, names=NAMES, relations=TOTAL, eps=EPS)
+    inputs = specification.input_set(center, get_norm("l2"))
+    points = center + np.random.default_rng(1).uniform(-0.15, 0.15, (50, 3))
+    normal = np.array([1.0, 1.0, -1.0]) / np.sqrt(3)
+    shift = points - center
+    shift -= (shift @ normal)[:, None] * normal
+    lengths = np.linalg.norm(shift, axis=1, keepdims=True)
+    expected = center + shift * np.minimum(1, EPS / lengths)
+    np.testing.assert_allclose(inputs.project(points), expected, atol=1e-12)

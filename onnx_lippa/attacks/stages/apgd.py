@@ -216,8 +216,8 @@ class _SparseSteps(_BestPoints):
     def _direction(self, x: Floats, gradient: Floats) -> Floats:
         """Steps (n, d) of length 1 to the features of largest slope that can move."""
         d, balls = x.shape[1], self.balls
-        if balls.subspace is not None:
-            gradient = balls.subspace.project_gradient(gradient)
+        if balls.subspaces is not None:
+            gradient = balls.subspaces.project_gradient(gradient)
         unit = balls.norm.unit_radii(d).astype(x.dtype)
         held = ((gradient > 0) & (x <= balls.lower)) | ((gradient < 0) & (x >= balls.upper))
         slopes = np.where(held, 0, np.abs(gradient) * unit)

@@ -12,7 +12,7 @@ from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.attacks.stages.oracle import Evaluation, Loss, MarginOracle
 from onnx_lippa.attacks.stages.state import AttackBatch, AttackState
 from onnx_lippa.spec import Norm
-from onnx_lippa.spec.subspace import Subspace
+from onnx_lippa.spec.subspace import RowSubspaces
 from onnx_lippa.state import InputState, timed
 from onnx_lippa.witness import FoundBy
 
@@ -75,13 +75,13 @@ class NearestRows:
 
     def clip(self, x: Floats) -> Floats:
         """Points (n, d) moved into the domain, and nearly onto its linear relations."""
-        if self._subspace is None:
+        if self._subspaces is None:
             return self._clip(x)
-        return self._subspace.projector(self._clip, self.center, _PROJECTIONS)(x)
+        return self._subspaces.projector(self._clip, self.center, _PROJECTIONS)(x)
 
     def along(self, gradient: Floats) -> Floats:
         """Gradients (n, d) in the directions in which the linear relations hold."""
-        return gradient if self._subspace is None else self._subspace.project_gradient(gradient)
+        return gradient if self._subspaces is None else self._subspaces.project_gradient(gradient)
 
     def lengths(self, shift: Floats) -> Float64:
         """Norms (n,) of displacements (n, d)."""
@@ -140,9 +140,9 @@ class NearestRows:
     def _clip(self, x: Floats) -> Floats:
         return np.minimum(np.maximum(x, self.lower), self.upper)
 
-    @property
-    def _subspace(self) -> Subspace | None:
-        return self.attacks[0].inputs.subspace
+    @cached_property
+    def _subspaces(self) -> RowSubspaces | None:
+        return RowSubspaces.of([attack.inputs.subspace for attack in self.attacks])
 
     @cached_property
     def _owned(self) -> dict[AttackState, list[int]]:

@@ -23,7 +23,7 @@ from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.onnx_io import GradientRuntime
 from onnx_lippa.spec import InputSet, Norm, Problem
 from onnx_lippa.spec.norms.base import Projector
-from onnx_lippa.spec.subspace import Subspace
+from onnx_lippa.spec.subspace import RowSubspaces
 from onnx_lippa.state import Work, timed
 from onnx_lippa.witness import Effort, FoundBy
 
@@ -46,7 +46,7 @@ class Balls:
         lower: (n, d) lower bounds of the domains, which differ where features are fixed.
         upper: (n, d) upper bounds.
         norm: their norm.
-        subspace: the directions in which their relations hold, or None without relations.
+        subspaces: the directions in which their relations hold, or None without relations.
     """
 
     center: Floats
@@ -54,7 +54,7 @@ class Balls:
     lower: Floats
     upper: Floats
     norm: Norm
-    subspace: Subspace | None = None
+    subspaces: RowSubspaces | None = None
 
     @classmethod
     def of(
@@ -66,14 +66,16 @@ class Balls:
             for name in ("center", "lower", "upper")
         )
         radii = np.array([one.eps for one in inputs]) if eps is None else eps
-        return cls(center, radii.astype(dtype), lower, upper, inputs[0].norm, inputs[0].subspace)
+        subspaces = RowSubspaces.of([one.subspace for one in inputs])
+        return cls(center, radii.astype(dtype), lower, upper, inputs[0].norm, subspaces)
 
     def take(self, kept: Integers) -> Balls:
         """Some of the balls."""
         center, eps, lower, upper = (
             values[kept] for values in (self.center, self.eps, self.lower, self.upper)
         )
-        return Balls(center, eps, lower, upper, self.norm, self.subspace)
+        subspaces = None if self.subspaces is None else self.subspaces.take(kept)
+        return Balls(center, eps, lower, upper, self.norm, subspaces)
 
     @cached_property
     def project(self) -> Projector:
@@ -82,9 +84,9 @@ class Balls:
         It may change its argument in place.
         """
         project = self.norm.projector(self.center, self.eps, self.lower, self.upper)
-        if self.subspace is None:
+        if self.subspaces is None:
             return project
-        return self.subspace.projector(project, self.center, _PROJECTIONS)
+        return self.subspaces.projector(project, self.center, _PROJECTIONS)
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,8 @@ class Iterate:
         bound.
         """
         gradient, balls = self.gradient, self.balls
-        if balls.subspace is not None:
-            gradient = balls.subspace.project_gradient(gradient)
+        if balls.subspaces is not None:
+            gradient = balls.subspaces.project_gradient(gradient)
         if balls.norm.has_sparse_steps:
             down, up = gradient > 0, gradient < 0
             held = (down & (self.x <= balls.lower)) | (up & (self.x >= balls.upper))

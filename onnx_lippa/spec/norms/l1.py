@@ -16,8 +16,10 @@ from onnx_lippa.spec.norms.exact import Magnitudes, Ratio
 from onnx_lippa.spec.norms.hyperplane import Approach
 from onnx_lippa.spec.norms.trust_region import Walk, respond_l1, solve_walk
 
-_EXTRA_BISECTIONS = 7
-"""Bisections of the projection's threshold beyond the bits of its type."""
+_EXTRA_STEPS = 7
+"""Most steps towards the projection's threshold beyond the bits of its type."""
+_ULPS = 8.0
+"""Units of rounding within which a projection has the length of the radius."""
 
 
 @final
@@ -39,7 +41,7 @@ class L1(Norm):
 
     @override
     def projector(self, center: Floats, eps: Floats, lower: Floats, upper: Floats) -> Projector:
-        # Soft thresholding, clipped to the box; the threshold is found by bisection.
+        # Soft thresholding, clipped to the box.
 
         def project(x: Floats) -> Floats:
             shift = np.clip(x, lower, upper) - center
@@ -47,15 +49,8 @@ class L1(Norm):
             if not np.any(outside):
                 return center + shift
             raw = (x - center)[outside]
-            magnitude = np.abs(raw)
             room = np.where(raw > 0, (upper - center)[outside], (center - lower)[outside])
-            low, high = np.zeros(len(raw), dtype=x.dtype), magnitude.max(axis=1)
-            for _ in range(np.finfo(x.dtype).nmant + _EXTRA_BISECTIONS):
-                middle = (low + high) / 2
-                spent = np.clip(magnitude - middle[:, None], 0, room).sum(axis=1)
-                inside = spent <= eps[outside]
-                high, low = np.where(inside, middle, high), np.where(inside, low, middle)
-            shift[outside] = np.sign(raw) * np.clip(magnitude - high[:, None], 0, room)
+            shift[outside] = np.sign(raw) * _shrink(np.abs(raw), room, eps[outside])
             return center + shift
 
         return project
@@ -151,3 +146,30 @@ class L1(Norm):
             rows=Rows.none(2 * d),
             cost=np.ones(2 * d),
         )
+
+
+def _shrink(magnitude: Floats, room: Floats, eps: Floats) -> Floats:
+    """``clip(magnitude - t, 0, room)`` (n, d) with the threshold t at which the sum is eps (n,).
+
+    The sum falls with t and is linear between breakpoints, so that Newton steps end after a few;
+    bisection keeps them in a bracket.
+    """
+    ulp = np.finfo(magnitude.dtype).eps
+    low, high = np.zeros(len(magnitude), dtype=magnitude.dtype), magnitude.max(axis=1)
+    t = low
+    for _ in range(np.finfo(magnitude.dtype).nmant + _EXTRA_STEPS):
+        left = magnitude - t[:, None]
+        kept = np.minimum(np.maximum(left, 0), room)
+        over = kept.sum(axis=1) - eps
+        missed = np.abs(over) > _ULPS * ulp * eps
+        if not missed.any():
+            break
+        high, low = np.where(over <= 0, t, high), np.where(over > 0, t, low)
+        slope = np.count_nonzero(kept == left, axis=1)
+        step = t + over / np.maximum(slope, 1).astype(t.dtype)
+        bisected = (slope == 0) | (step <= low) | (step >= high)
+        t = np.where(missed, np.where(bisected, (low + high) / 2, step), t)
+    # What rounding left beyond the radius.
+    total = kept.sum(axis=1)
+    share = np.where(total > eps, eps / np.where(total > 0, total, 1), 1).astype(kept.dtype)
+    return np.asarray(kept * share[:, None])
