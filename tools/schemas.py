@@ -21,6 +21,9 @@ from onnx_lippa.data import DataOptions
 from onnx_lippa.onnx_io import Preprocess
 from onnx_lippa.runs.files import CHECK
 from onnx_lippa.runs.identity import Checksums, Identity
+from onnx_lippa.runs.properties.answers import ANSWERS
+from onnx_lippa.runs.properties.folder import ListFile
+from onnx_lippa.runs.properties.instances import Instance, InstanceResult
 from onnx_lippa.runs.record import LATER_COUNTS, LEFT_OUT, Record
 from onnx_lippa.runs.summary import COUNTED, SCHEMA_VERSION, RunFacts, Summary
 from onnx_lippa.spec.input_specification import JSON_FIELDS, LATER_FIELDS, InputSpecification
@@ -42,6 +45,10 @@ _PATHS: Final = {
     "model_beside": "the same, relative to the folder",
     "data": "absolute path of the data when the run began; empty if they are in the folder",
     "data_beside": "the same, relative to the folder",
+}
+_BASE: Final = {
+    "base": "absolute path of the folder that the paths of the list are relative to",
+    "base_beside": "the same, relative to the folder of the list",
 }
 
 _NOT_COUNTED: Final = (FoundBy.NOTHING, FoundBy.CLEAN, ProvedBy.NOTHING)
@@ -155,6 +162,42 @@ def run() -> Schema:
     )
 
 
+def listing() -> Schema:
+    """The content of ``list.json``."""
+    timeout = {"anyOf": [{"type": "number"}, {"type": "null"}]}
+    instance: Schema = {
+        "type": "array",
+        "prefixItems": [{"type": "string"}, {"type": "string"}, timeout],
+        "minItems": 3,
+        "maxItems": 3,
+        "description": "paths of model and property, and seconds, of which null is no limit",
+    }
+    said = descriptions(ListFile)["instances"]
+    properties = of_fields(ListFile, "instances", "base", "preprocess")
+    return of_object(
+        {"instances": {"type": "array", "items": instance} | said}
+        | properties
+        | {"preprocess": _given(Preprocess)}
+        | {name: {"type": "string", "description": text} for name, text in _BASE.items()}
+        | {CHECK: {"type": "integer", "description": "checksum of all but the paths"}},
+        *("output", "preprocess", "case_limit", "versions"),
+    )
+
+
+def answer() -> Schema:
+    """A line of ``answers.jsonl``."""
+    fields_ = of_fields(Instance) | of_fields(InstanceResult, "instance")
+    fields_["timeout"] |= {"type": ["number", "null"]}
+    fields_["answer"] |= {"enum": list(ANSWERS)}
+    stated = descriptions(ListFile)
+    return of_object(
+        {"instance": {"type": "null", "description": "it marks such a line"}}
+        | fields_
+        | {name: {"type": "string"} | stated[name] for name in ("options", "version")}
+        | {CHECK: {"type": "integer", "description": "checksum of the line without it"}}
+    )
+
+
 def _given(kind: Any, *without: str) -> Schema:
     """A value of which only the fields that are not defaults are written."""
     properties = of_fields(kind, *without)
@@ -168,7 +211,13 @@ def _sealed() -> Schema:
     return of_object({name: {"type": "string"} | text for name, text in said.items()})
 
 
-SCHEMAS: Final = {"summary": summary, "record": record, "run": run}
+SCHEMAS: Final = {
+    "summary": summary,
+    "record": record,
+    "run": run,
+    "list": listing,
+    "answer": answer,
+}
 
 
 def main() -> None:

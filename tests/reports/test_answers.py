@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import junitparser
 import pytest
+from lxml import etree
+from markdown_it import MarkdownIt
+from sarif import loader
 
 import onnx_lippa
 from onnx_lippa import InputError
+from onnx_lippa.gates.answers import AnswerGates
+from onnx_lippa.gates.outcome import Check
+from onnx_lippa.reports.table import FORMATS
+from onnx_lippa.runs.properties.answers import ANSWERS, Answers
+from onnx_lippa.runs.properties.instances import Instance, InstanceResult
 from tests.support.browser import needs_browser, offline_page, opened_browser
 from tests.support.commands import assert_refused, command
 from tests.support.graphs import graph_model, node, saved
+from tests.support.paths import ROOT
+from tests.support.sarif import sarif_validator
 from tests.support.vnnlib import SAT, UNSAT
 
-FORMATS = ("junit", "sarif", "markdown", "html")
+FILES = {"sarif": "sarif.sarif"}  # the tool that reads it looks at the name
+JUNIT_SCHEMA = ROOT / "tests" / "reports" / "junit.xsd"
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +45,9 @@ def files(tmp_path_factory):
 def reported(files, tmp_path_factory):
     """A list with reports and failed gates, as a command leaves it."""
     out = tmp_path_factory.mktemp("reported")
-    reports = [word for name in FORMATS for word in ("--format", f"{name}={out / name}")]
+    reports = [
+        word for name in FORMATS for word in ("--format", f"{name}={out / FILES.get(name, name)}")
+    ]
     gates = ("--fail-over", "sat=0", "--fail-over", "open_share=50%", "--fail-on-unknown")
     words = ("certify", "--instances", files / "list.csv", "--out", out / "folder")
     return out, command(*words, *reports, *gates, "--quiet")
@@ -52,13 +66,92 @@ def test_junit_and_sarif(reported):
     suite, gates = junitparser.JUnitXml.fromfile(str(out / "junit"))
     assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (3, 2, 0, 0)
     assert (gates.tests, gates.failures) == (3, 2)
-    results = json.loads((out / "sarif").read_bytes())["runs"][0]["results"]
+    results = json.loads((out / "sarif.sarif").read_bytes())["runs"][0]["results"]
     assert [one["ruleId"] for one in results] == ["sat", "error", "gate", "gate"]
     assert "**2 of 3 gates failed.**" in (out / "markdown").read_text()
     plain = out / "plain.xml"
     assert command("check", out / "folder", "--format", f"junit={plain}").code == 0
     (suite,) = junitparser.JUnitXml.fromfile(str(plain))
     assert (suite.failures, suite.errors) == (1, 1)
+
+
+NASTY = "a|b <script>alert(1)</script> `x` \x1b[31m & \x00 ]]> é"
+
+
+def nasty():
+    """Answers of each kind, whose names and notes write markup."""
+    results = [
+        InstanceResult(
+            Instance(f"{NASTY}.onnx", f"{place} {NASTY}.vnnlib", 20.0), answer, 1.0, 0.1, "", 0,
+            "" if answer in ("sat", "unsat") else NASTY,
+            counterexample="((X_0 0.5)\n(Y_0 1.0))" if answer == "sat" else "",
+        )
+        for place, answer in enumerate(ANSWERS)
+    ]  # fmt: skip
+    return Answers.of(results)
+
+
+@pytest.mark.parametrize("kind", ["plain", "gates", "nasty", "interrupted"])
+def test_junit_and_sarif_are_valid(reported, kind):
+    answers = nasty() if kind == "nasty" else Answers.read(reported[0] / "folder")
+    if kind == "interrupted":
+        answers = replace(answers, results={0: answers.results[0]})
+    gates = AnswerGates.build(fail_over=["sat=0", "open_share=1"], fail_on_unknown=True)
+    check = Check(()) if kind == "plain" else gates.check(answers)
+    junit = FORMATS["junit"].render_answers(answers, check)
+    etree.XMLSchema(etree.parse(JUNIT_SCHEMA)).assertValid(etree.fromstring(junit))
+    log = json.loads(FORMATS["sarif"].render_answers(answers, check))
+    sarif_validator().validate(log)
+    (run,) = log["runs"]
+    ids = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert run["results"]
+    for result in run["results"]:
+        assert ids[result["ruleIndex"]] == result["ruleId"]
+        assert (result["level"] == "none") == (result["kind"] != "fail"), "section 3.27.10"
+        assert " " not in result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+        assert result["partialFingerprints"]
+    text = FORMATS["markdown"].render_answers(answers, check).decode()
+    html = MarkdownIt("commonmark").enable("table").render(text)
+    assert "<script" not in html
+    assert "\x1b" not in html
+    page = FORMATS["html"].render_answers(answers, check).decode()
+    assert "<script>alert" not in page
+
+
+def test_sarif_is_read_by_a_tool(reported):
+    file = loader.load_sarif_file(str(reported[0] / "sarif.sarif"))
+    assert len(file.get_records()) == 4, "a counterexample, an error, two gates"
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        (["error"], "1 instance was not answered because of an error"),
+        (["timeout", "timeout", "sat"], "2 instances are without an answer in its time"),
+        (["unknown", "unsat"], "1 instance is unknown, which says nothing of the property."),
+    ],
+)
+def test_the_page_counts_in_sentences(answers, said):
+    results = [
+        InstanceResult(Instance("net.onnx", f"{i}.vnnlib", 20.0), one, 1.0, 0.1, "", 0, "")
+        for i, one in enumerate(answers)
+    ]
+    page = FORMATS["html"].render_answers(Answers.of(results), Check(())).decode()
+    assert said in page
+    assert " 1 are " not in page
+    assert "Nothing was tried to be proven" not in page  # no options are known
+
+
+@pytest.mark.parametrize("verb", ["attack", "certify"])
+def test_the_page_of_a_command_knows_its_folder(files, tmp_path, verb):
+    out, page = tmp_path / "out", tmp_path / "page.html"
+    words = (verb, files / "net.onnx", "--property", files / "sat.vnnlib", "--out", out)
+    assert command(*words, "--format", f"html={page}").code == 0
+    text = page.read_text()
+    assert "These answers have no folder" not in text
+    for line in (f"onnx-lippa rerun {out}", f"onnx-lippa replay {out}"):
+        assert line in text
+    assert ("Nothing was tried to be proven" in text) == (verb == "attack")
 
 
 def test_gates_of_one_property(files):
@@ -116,6 +209,16 @@ def test_the_page_in_a_browser(reported, tmp_path):
         assert rows.count() == 3
         page.locator("select[name=verdict]").select_option("sat")
         assert rows.count() == 1
+        page.locator("select[name=verdict]").select_option("all")
+        heads = page.locator("#instances thead th")
+        for column, wanted in ((3, ["error", "sat", "unsat"]), (0, ["0", "1", "2"])):
+            cells = page.locator(f"#instances tbody tr td:nth-child({column + 1})")
+            heads.nth(column).locator("[role=button]").click()
+            assert [one.strip() for one in cells.all_inner_texts()] == wanted
+            heads.nth(column).locator("[role=button]").click()
+            assert [one.strip() for one in cells.all_inner_texts()] == wanted[::-1]
+        page.set_viewport_size({"width": 400, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400
         assert page.locator("#counterexamples tbody tr").count() == 4
         assert "X_0" in page.inner_text("#counterexamples")
         page.close()

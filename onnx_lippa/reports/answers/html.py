@@ -196,7 +196,7 @@ def _look_up(
                 cases = Property.from_vnnlib(path).cases
                 lower = np.min([case.lower for case in cases], axis=0)
                 return names, lower, np.max([case.upper for case in cases], axis=0)
-        except LippaError:
+        except (LippaError, ValueError):  # also a name that no file can have
             continue
     return names, None, None
 
