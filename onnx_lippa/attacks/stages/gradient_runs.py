@@ -31,6 +31,8 @@ from onnx_lippa.state import Work, timed
 _ROWS: Final = 384
 """Rows run together: few enough to stay in the processor's cache."""
 _UNTARGETED: Final = -1
+_DEEPER: Final = 1.1
+"""Margin of a point that is offered after a refused one, as a multiple of that one's."""
 
 
 class Targets(Enum):
@@ -187,7 +189,7 @@ class GradientRuns:
             x = np.array([run.start(round_, is_random) for run in runs], dtype=dtype)
             steps = self.stepping.begin(balls, self.steps)
         targets = np.array([run.target for run in runs], dtype=np.int64)
-        oracle = MarginOracle(attacks)
+        oracle, refused = MarginOracle(attacks), np.full(len(attacks), np.inf)
         for step in range(self.steps + 1):
             if step == self.steps:
                 least = oracle.margins(x).min(axis=1)
@@ -195,7 +197,7 @@ class GradientRuns:
                 targeted = None if self.targets is Targets.UNTARGETED else targets
                 evaluation = oracle.evaluate(x, make_loss(self.loss, targeted))
                 least = evaluation.least
-            done = _offer(oracle, x, least) if steps.is_inside(step) else set()
+            done = _offer(oracle, x, least, refused) if steps.is_inside(step) else set()
             kept = np.array(
                 [
                     row
@@ -210,6 +212,7 @@ class GradientRuns:
                 break
             if len(kept) < len(x):
                 x, targets, oracle = x[kept], targets[kept], oracle.take(kept)
+                refused = refused[kept]
                 evaluation = evaluation.take(kept)
                 steps.take(kept)
             with timed([attack.state for attack in oracle.attacks], Work.GRADIENTS):
@@ -233,11 +236,19 @@ class _Run:
         return inputs.with_eps(self.radius).sample(generator, 1)[0]
 
 
-def _offer(oracle: MarginOracle, x: Floats, least: Float64) -> set[int]:
-    """Offers points of least margin at most 0; the attacks, by their ids, that have a witness."""
+def _offer(oracle: MarginOracle, x: Floats, least: Float64, refused: Float64) -> set[int]:
+    """Offers points of least margin at most 0; the attacks, by their ids, that have a witness.
+
+    A row whose point was refused, by rounding or for a grid, is offered again at a deeper one;
+    ``refused`` (n,) holds the margins, and is updated.
+    """
     for row, attack in enumerate(oracle.attacks):
         attack.state.observe(float(least[row]))
-    return {id(oracle.attacks[row]) for row in oracle.offer(x, least)}
+    offered = np.where(least < _DEEPER * refused, least, np.inf)
+    accepted = oracle.offer(x, offered)
+    unsafe = offered <= 0
+    refused[unsafe] = least[unsafe]
+    return {id(oracle.attacks[row]) for row in accepted}
 
 
 @final
