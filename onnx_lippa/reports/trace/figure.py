@@ -65,7 +65,10 @@ def fill_figure(canvas: Figure, trace: Trace, model: Model) -> None:
     _draw_steps(margin, trace, [point.margin for point in points])
     margin.axhline(0.0, color=_RED, lw=1.2, ls="--", zorder=1)
     margin.set_ylabel("margin")
-    _label_line(margin, 0.0, "adversarial below 0", _RED)
+    values = [0.0, *(point.margin for point in points)]
+    room = 0.16 * (max(values) - min(values)) or 1.0
+    margin.set_ylim(min(values) - room, max(values) + room / 2)
+    _label_line(margin, 0.0, "adversarial below 0", _RED, is_below=True)
     _draw_steps(distance, trace, [point.distance for point in points])
     distance.set_ylabel("distance")
     eps = trace.problem.inputs.eps
@@ -115,11 +118,12 @@ def _draw_steps(axes: Axes, trace: Trace, values: Sequence[float]) -> None:
                   mew=1.1, ls="", zorder=3)  # fmt: skip
 
 
-def _label_line(axes: Axes, height: float, text: str, colour: str) -> None:
-    """Writes what a horizontal line means, at its right end."""
+def _label_line(axes: Axes, height: float, text: str, colour: str, is_below: bool = False) -> None:
+    """Writes what a horizontal line means, at its left end, where paths are elsewhere."""
     axes.annotate(
-        text, (1, height), xycoords=("axes fraction", "data"), xytext=(-2, 2),
-        textcoords="offset points", ha="right", va="bottom", fontsize=8, color=colour,
+        text, (0, height), xycoords=("axes fraction", "data"), xytext=(3, -2 if is_below else 2),
+        textcoords="offset points", ha="left", va="top" if is_below else "bottom", fontsize=8,
+        color=colour,
     )  # fmt: skip
 
 

@@ -70,9 +70,9 @@ def draw_plane(axes: Axes, trace: Trace, model: Model, looks: Looks) -> None:
     if search.start > 0:
         marker, face, edge = looks[StepKind.START]
         axes.plot(*clean, marker, ms=6, mfc=face, mec=edge, zorder=5)
+    axes.set(xlim=(lower[0], upper[0]), ylim=(lower[1], upper[1]), aspect="equal")
     if len(places) <= _NUMBERED:
         _number(axes, places, marks, extent)
-    axes.set(xlim=(lower[0], upper[0]), ylim=(lower[1], upper[1]), aspect="equal")
     axes.grid(visible=False)
     axes.set_xticks([])
     axes.set_yticks([])
@@ -89,9 +89,21 @@ def _number(axes: Axes, places: list[int], marks: Float64, extent: float) -> Non
     for position in range(len(places)):
         near = np.linalg.norm(marks - marks[position], axis=1) < 0.03 * extent
         labels.setdefault(int(np.argmax(near)), []).append(places[position])
+    middle = float(axes.get_xlim()[0] + axes.get_xlim()[1]) / 2
     for position, steps in labels.items():
-        axes.annotate(", ".join(map(str, steps)), marks[position], xytext=(5, 4),
-                      textcoords="offset points", fontsize=8, color=INK, zorder=6)  # fmt: skip
+        is_right, is_last = marks[position, 0] > middle, places[-1] in steps
+        axes.annotate(
+            _name_steps(steps), marks[position], textcoords="offset points", fontsize=8,
+            color=INK, zorder=6, ha="right" if is_right and not is_last else "left",
+            va="top" if is_last else "bottom", xytext=(-6 if is_right and not is_last else 6,
+                                                       -5 if is_last else 4),
+        )  # fmt: skip
+
+
+def _name_steps(steps: list[int]) -> str:
+    """The numbers of some steps, those in a row by their ends."""
+    in_a_row = len(steps) > 2 and steps[-1] - steps[0] == len(steps) - 1
+    return f"{steps[0]} to {steps[-1]}" if in_a_row else ", ".join(map(str, steps))
 
 
 def _choose_plane(trace: Trace, x: Float64) -> Plane | None:
