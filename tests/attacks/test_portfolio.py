@@ -10,7 +10,12 @@ import pytest
 from onnx_lippa import Lippa, LippaMip, Pgd, Portfolio, Square, attack, load_example, replay, rerun
 from onnx_lippa.attacks import make_attack, write_settings
 from onnx_lippa.errors import FalseClaimError, InputError
+from onnx_lippa.reports.page.figures.methods import draw_methods
+from onnx_lippa.reports.page.reported import name_runs
+from onnx_lippa.reports.page.sections.inputs import describe_cause
+from onnx_lippa.reports.wording import describe_record
 from onnx_lippa.runs.files import checksum
+from onnx_lippa.runs.finished import FinishedRun
 from onnx_lippa.runs.record import Record
 from onnx_lippa.state import Budget
 from onnx_lippa.witness import Verdict
@@ -147,3 +152,18 @@ def test_its_options():
     model, x, y = digits()
     with pytest.raises(InputError, match="square has no updates for the norm l1"):
         attack(model, x[:1], y[:1], eps=1.0, norm="l1", method=Portfolio(Pgd(), QUICK))
+
+
+def test_reports_say_who_broke_what():
+    model, x, y = digits()
+    result = attack(model, x[:12], y[:12], eps=0.08, method=Portfolio(*PARTS), workers=1)
+    run = FinishedRun.of(result)
+    said = {record.broken_by for record in run.records if record.broken_by}
+    for record in run.records:
+        if record.broken_by:
+            assert f"({record.broken_by}), replayed" in describe_record(record)
+            assert describe_cause(record).endswith(f"({record.broken_by})")
+    (reported,) = name_runs([("", "run", run)])
+    picture = draw_methods(reported)
+    assert picture is not None
+    assert all(f"first broken by {name}" in picture.svg for name in said)
