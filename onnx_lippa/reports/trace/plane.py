@@ -29,7 +29,7 @@ _GRID: Final = 160
 """Points of each axis at which the distance is evaluated, for the outline of the ball."""
 _NUMBERED: Final = 14
 """Steps that are numbered where there are no more."""
-_MOST_UNITS: Final = 6000
+_MOST_UNITS: Final = 1500
 """Networks with more units are drawn without regions, which would take minutes."""
 _ASIDE: Final = 0.55
 """Opacity of points that are not in the plane."""
