@@ -51,8 +51,8 @@ class BrendelBethge(AttackMethod):
         searches: bisections from the start to the boundary.
     """
 
-    restarts: int = 0
-    gradient_steps: int = 1000
+    restarts: int = 4
+    gradient_steps: int = 200
     overshoot: float = 1.1
     rate: float = 0.3
     rate_decay: float = 0.5
@@ -171,8 +171,9 @@ def _descend(rows: NearestRows, x: Floats) -> Floats:
     """Points (n, d) a little beyond the nearest hyperplanes."""
     margin, normal = nearest_hyperplanes(rows, x, choose_disjuncts(rows.attacks, _CLASSES))
     with timed(rows.states):
-        step = rows.norm.step_to_hyperplane(normal, -margin, rows.lower - x, rows.upper - x)
-        return rows.clip(x + _OVERSHOOT * step)
+        # The gap is overshot, not the step: features that reach their bounds go no further.
+        gap, low, high = -_OVERSHOOT * margin, rows.lower - x, rows.upper - x
+        return rows.clip(x + rows.norm.step_to_hyperplane(normal, gap, low, high))
 
 
 def _draw(attack: AttackState, generator: np.random.Generator) -> Float64:

@@ -88,7 +88,9 @@ class _Walk(AttackStage):
             with timed(rows.states):
                 if late or rows.norm.has_sparse_steps:
                     low, high = rows.lower - x, rows.upper - x
-                    total += rows.norm.step_to_hyperplane(normal, -margin, low, high)
+                    # Features that reach their bounds go no further: the gap is overshot too.
+                    gap = -(1.0 + self.method.overshoot) * margin
+                    total += rows.norm.step_to_hyperplane(normal, gap, low, high)
                 else:
                     total += self._step(rows, margin, normal)
                 x = rows.clip(rows.center + (1.0 + self.method.overshoot) * total)
