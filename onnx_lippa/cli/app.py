@@ -53,7 +53,7 @@ COMMANDS: Final = (
     Command("check", "Hold a finished run against conditions, and write reports of it."),
     Command("diff", "Compare two runs input by input: what got worse, and what got better."),
     Command("doctor", "Try everything that runs need: versions, solvers, processes, a self-test."),
-    Command("rerun", "Repeat a run or answers from their folder, and compare verdicts and witnesses."),
+    Command("rerun", "Repeat a run or answers from their folder, and compare the results."),
     Command("replay", "Check every claim of a run again, from the files of its folder alone."),
     Command("report", "Write one HTML page about one run, or about several side by side."),
     Command("export", "Write the adversarial inputs of a run as PNG files."),

@@ -41,7 +41,7 @@ def rerun(
     ] = False,
     model: Annotated[Path | None, option(MODEL, "Path of the model, if it has moved.")] = None,
 ) -> None:
-    """Repeat a run or answers from their folder, and compare verdicts and witnesses.
+    """Repeat a run or answers from their folder, and compare the results.
 
     Exit code 4 says that they differ.
     """
