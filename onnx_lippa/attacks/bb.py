@@ -16,6 +16,7 @@ from onnx_lippa.attacks.stages.oracle import LeastMargin
 from onnx_lippa.attacks.stages.state import AttackBatch, AttackStage, AttackState, Stream
 from onnx_lippa.errors import InputError
 from onnx_lippa.spec import Problem
+from onnx_lippa.spec.norms.trust_region import Walk
 from onnx_lippa.state import timed
 
 _ROWS: Final = 128
@@ -164,7 +165,7 @@ class _BoundaryWalk(AttackStage):
         rows: NearestRows, x: Floats, normal: Floats, gap: Float64, radius: Float64
     ) -> Floats:
         low, high = rows.lower - x, rows.upper - x
-        return rows.norm.walk_boundary(x - rows.center, normal, gap, radius, low, high)
+        return rows.norm.walk_boundary(Walk(x - rows.center, normal, gap, radius, low, high))
 
 
 def _descend(rows: NearestRows, x: Floats) -> Floats:

@@ -5,6 +5,7 @@ import pytest
 import scipy.optimize
 
 from onnx_lippa.spec import Norm, WeightedNorm
+from onnx_lippa.spec.norms.trust_region import Walk
 from tests.support.norms import NORMS
 
 EACH_NORM = pytest.mark.parametrize("norm", NORMS, ids=lambda norm: norm.name)
@@ -53,9 +54,8 @@ def test_steps_minimise_the_distance(norm: Norm, weighted: bool) -> None:
     low, high = -generator.uniform(0, 0.5, (n, d)), generator.uniform(0, 0.5, (n, d))
     scale = 10.0 ** generator.uniform(-0.3, 0.3, d) if weighted else np.ones(d)
     used = WeightedNorm(norm, scale) if weighted else norm
-    steps = used.walk_boundary(
-        scale * shift, normal / scale, gap, radius, scale * low, scale * high
-    ) / scale  # fmt: skip
+    walk = Walk(scale * shift, normal / scale, gap, radius, scale * low, scale * high)
+    steps = used.walk_boundary(walk) / scale
     assert np.all((steps >= low - 1e-9) & (steps <= high + 1e-9))
     assert np.all(np.linalg.norm(steps, axis=1) <= radius * (1 + 1e-9))
     compared = 0
@@ -72,7 +72,8 @@ def test_steps_minimise_the_distance(norm: Norm, weighted: bool) -> None:
 @EACH_NORM
 def test_a_hyperplane_out_of_reach_is_approached(norm: Norm) -> None:
     normal, box = np.array([[1.0, 2.0, 0.5]]), np.ones((1, 3))
-    step = norm.walk_boundary(0.5 * box, normal, np.array([50.0]), np.array([0.1]), -box, box)
+    walk = Walk(0.5 * box, normal, np.array([50.0]), np.array([0.1]), -box, box)
+    step = norm.walk_boundary(walk)
     assert np.linalg.norm(step) == pytest.approx(0.1)
     assert (normal @ step[0])[0] > 0.2
 
@@ -84,11 +85,9 @@ def test_rows_are_independent(norm: Norm) -> None:
     gap = 0.2 * generator.normal(size=8)
     radius = np.full(8, 0.5)
     box = np.full((8, 40), 0.3, np.float32)
-    steps = norm.walk_boundary(shift, normal, gap, radius, -box, box)
+    walk = Walk(shift, normal, gap, radius, -box, box)
+    steps = norm.walk_boundary(walk)
     assert steps.dtype == np.float32
     for i in range(8):
-        one = slice(i, i + 1)
-        alone = norm.walk_boundary(
-            shift[one], normal[one], gap[one], radius[one], -box[one], box[one]
-        )
+        alone = norm.walk_boundary(walk.take(np.array([i])))
         np.testing.assert_array_equal(alone[0], steps[i])

@@ -101,7 +101,7 @@ class NearestRows:
 
     def record(self, x: Floats, least: Float64, confidence: float = 0.0) -> None:
         """Takes points (n, d) with their least margins (n,), which must fall below 0 by so much."""
-        for attack, rows in self._owned.items():
+        for attack, rows in self.oracle.owned.items():
             attack.state.observe(float(least[rows].min()))
         unsafe = np.flatnonzero(least <= -confidence)
         if not unsafe.size:
@@ -143,14 +143,6 @@ class NearestRows:
     @cached_property
     def _subspaces(self) -> RowSubspaces | None:
         return RowSubspaces.of([attack.inputs.subspace for attack in self.attacks])
-
-    @cached_property
-    def _owned(self) -> dict[AttackState, list[int]]:
-        """The rows of each attack."""
-        owned: dict[AttackState, list[int]] = {}
-        for row, attack in enumerate(self.attacks):
-            owned.setdefault(attack, []).append(row)
-        return owned
 
 
 def _is_wanted(state: InputState, length: float) -> bool:

@@ -8,9 +8,9 @@ minus those of the other classes, and every loss in use depends on the logits th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, final
 
 import numpy as np
@@ -18,7 +18,6 @@ from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Floats, Integers
 from onnx_lippa.attacks.stages.state import AttackState
-from onnx_lippa.spec import Conjunction
 from onnx_lippa.state import Work, timed
 from onnx_lippa.witness import Effort, FoundBy
 
@@ -99,44 +98,6 @@ class Evaluation:
         return Evaluation(self.margins[kept], self.losses[kept], self.gradient[kept])
 
 
-@dataclass(frozen=True)
-class _Disjuncts:
-    """The disjuncts of one input, row by row.
-
-    Attributes:
-        matrix: (rows, k) rows of all disjuncts.
-        bound: (rows,) their right sides.
-        first: (disjuncts,) the first row of each.
-    """
-
-    matrix: Float64
-    bound: Float64
-    first: Integers
-
-    @classmethod
-    def of(cls, disjuncts: Sequence[Conjunction]) -> _Disjuncts:
-        counts = [len(one.bound) for one in disjuncts]
-        first = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
-        matrix = np.concatenate([one.matrix for one in disjuncts])
-        return cls(matrix, np.concatenate([one.bound for one in disjuncts]), first)
-
-    def margins(self, logits: Floats) -> tuple[Float64, Float64]:
-        """Margins (n, disjuncts), and the value of every row (n, rows)."""
-        values = logits.astype(np.float64) @ self.matrix.T - self.bound
-        return np.maximum.reduceat(values, self.first, axis=1), values
-
-    def weighting(self, values: Float64, slopes: Float64) -> Float64:
-        """Weights of the logits (n, k) for slopes (n, disjuncts); the worst row of each counts."""
-        if len(self.first) == len(self.bound):
-            return slopes @ self.matrix
-        weights = np.zeros_like(values)
-        ends = np.append(self.first[1:], len(self.bound))
-        for j, (start, end) in enumerate(zip(self.first, ends, strict=True)):
-            worst = start + values[:, start:end].argmax(axis=1)
-            weights[np.arange(len(values)), worst] = slopes[:, j]
-        return weights @ self.matrix
-
-
 @final
 class MarginOracle:
     """Evaluates points of the rows of a batch, on behalf of their attacks.
@@ -151,10 +112,15 @@ class MarginOracle:
     def __init__(self, attacks: Sequence[AttackState]) -> None:
         self.attacks = tuple(attacks)
         self._model = attacks[0].model
-        self._disjuncts = {
-            id(attack): _Disjuncts.of(attack.disjuncts) for attack in dict.fromkeys(attacks)
-        }
         self._most = max(len(attack.disjuncts) for attack in attacks)
+
+    @cached_property
+    def owned(self) -> Mapping[AttackState, Integers]:
+        """The rows of each attack."""
+        owned: dict[AttackState, list[int]] = {}
+        for row, attack in enumerate(self.attacks):
+            owned.setdefault(attack, []).append(row)
+        return {attack: np.array(rows, dtype=np.int64) for attack, rows in owned.items()}
 
     def take(self, kept: Integers) -> MarginOracle:
         """The oracle of some of the rows."""
@@ -164,8 +130,8 @@ class MarginOracle:
         """Margins (n, disjuncts) at points (n, d), one for each row; each is one query."""
         with timed([attack.state for attack in self.attacks]):
             margins = self._margins(self._forward(x))[0]
-        for attack, rows in Counter(self.attacks).items():
-            attack.state.effort += Effort(queries=rows)
+        for attack, rows in self.owned.items():
+            attack.state.effort += Effort(queries=len(rows))
         return margins
 
     def evaluate(self, x: Floats, loss: Loss) -> Evaluation:
@@ -214,33 +180,23 @@ class MarginOracle:
         )[1]
         return gradient
 
-    def _margins(self, logits: Floats) -> tuple[Float64, list[tuple[Integers, Float64]]]:
-        """Margins, and for the rows of each input the values of its disjuncts' rows."""
+    def _margins(self, logits: Floats) -> tuple[Float64, list[Float64]]:
+        """Margins, and for the rows of each attack the values of its disjuncts' rows."""
         margins = np.full((len(logits), self._most), _FAR)
         values = []
-        for rows in self._groups:
-            disjuncts = self._disjuncts[id(self.attacks[rows[0]])]
-            found, every = disjuncts.margins(logits[rows])
+        for attack, rows in self.owned.items():
+            found, every = attack.disjunct_rows.margins(logits[rows])
             margins[rows, : found.shape[1]] = found
-            values.append((rows, every))
+            values.append(every)
         return margins, values
 
-    def _weighting(self, values: list[tuple[Integers, Float64]], slopes: Float64) -> Float64:
+    def _weighting(self, values: Sequence[Float64], slopes: Float64) -> Float64:
         weighting = np.zeros((len(slopes), self._model.network.output_size))
-        for rows, every in values:
-            disjuncts = self._disjuncts[id(self.attacks[rows[0]])]
-            own = slopes[rows][:, : len(disjuncts.first)]
-            weighting[rows] = disjuncts.weighting(every, own)
+        for (attack, rows), every in zip(self.owned.items(), values, strict=True):
+            own = slopes[rows][:, : len(attack.disjuncts)]
+            weighting[rows] = attack.disjunct_rows.weighting(every, own)
         return weighting
 
-    @property
-    def _groups(self) -> list[Integers]:
-        """The rows of each input."""
-        groups: dict[int, list[int]] = {}
-        for row, attack in enumerate(self.attacks):
-            groups.setdefault(id(attack), []).append(row)
-        return [np.array(rows, dtype=np.int64) for rows in groups.values()]
-
     def _count(self, gradients: int) -> None:
-        for attack, rows in Counter(self.attacks).items():
-            attack.state.effort += Effort(gradients=gradients * rows)
+        for attack, rows in self.owned.items():
+            attack.state.effort += Effort(gradients=gradients * len(rows))

@@ -11,7 +11,7 @@ from typing import Final, final
 
 import numpy as np
 
-from onnx_lippa.arrays import Float64, size
+from onnx_lippa.arrays import Float64, Floats, Integers, size
 from onnx_lippa.ir.network import Network
 from onnx_lippa.ir.pattern import ActivationPattern
 from onnx_lippa.lp.engine import EngineSession, RegionEngine
@@ -106,6 +106,45 @@ class RecordedStep:
     seconds: float
 
 
+@dataclass(frozen=True)
+class DisjunctRows:
+    """The disjuncts of one input, row by row.
+
+    Attributes:
+        matrix: (rows, k) rows of all disjuncts.
+        bound: (rows,) their right sides.
+        first: (disjuncts,) the first row of each.
+    """
+
+    matrix: Float64
+    bound: Float64
+    first: Integers
+
+    @classmethod
+    def of(cls, disjuncts: Sequence[Conjunction]) -> DisjunctRows:
+        """The rows of some disjuncts, one after the other."""
+        counts = [len(one.bound) for one in disjuncts]
+        first = np.cumsum([0, *counts[:-1]], dtype=np.int64)
+        matrix = np.concatenate([one.matrix for one in disjuncts])
+        return cls(matrix, np.concatenate([one.bound for one in disjuncts]), first)
+
+    def margins(self, logits: Floats) -> tuple[Float64, Float64]:
+        """Margins (n, disjuncts), and the value of every row (n, rows)."""
+        values = logits.astype(np.float64) @ self.matrix.T - self.bound
+        return np.maximum.reduceat(values, self.first, axis=1), values
+
+    def weighting(self, values: Float64, slopes: Float64) -> Float64:
+        """Weights of the logits (n, k) for slopes (n, disjuncts); the worst row of each counts."""
+        if len(self.first) == len(self.bound):
+            return slopes @ self.matrix
+        weights = np.zeros_like(values)
+        ends = np.append(self.first[1:], len(self.bound))
+        for j, (start, end) in enumerate(zip(self.first, ends, strict=True)):
+            worst = start + values[:, start:end].argmax(axis=1)
+            weights[np.arange(len(values)), worst] = slopes[:, j]
+        return weights @ self.matrix
+
+
 @final
 @dataclass(eq=False)
 class AttackState:
@@ -164,6 +203,11 @@ class AttackState:
     def disjuncts(self) -> Sequence[Conjunction]:
         """The disjuncts of the unsafe outputs."""
         return self.state.problem.unsafe.disjuncts
+
+    @cached_property
+    def disjunct_rows(self) -> DisjunctRows:
+        """The disjuncts row by row."""
+        return DisjunctRows.of(self.disjuncts)
 
     @cached_property
     def session(self) -> EngineSession:

@@ -12,6 +12,7 @@ import numpy as np
 from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.spec.norms.embedding import Embedding
 from onnx_lippa.spec.norms.exact import Magnitudes, Ratio, magnitudes
+from onnx_lippa.spec.norms.trust_region import Walk
 
 Projector: TypeAlias = Callable[[Floats], Floats]
 
@@ -143,27 +144,11 @@ class Norm(ABC):
         """
 
     @abstractmethod
-    def walk_boundary(
-        self,
-        shift: Floats,
-        normal: Floats,
-        gap: Floats,
-        radius: Floats,
-        lower: Floats,
-        upper: Floats,
-    ) -> Floats:
+    def walk_boundary(self, walk: Walk) -> Floats:
         """Steps (n, d) with ``normal @ step = gap`` after which displacements are least.
 
-        Args:
-            shift: (n, d) displacements from the centre.
-            normal: (n, d) normals.
-            gap: (n,) right sides.
-            radius: (n,) largest length of a step, in ℓ2 and the units of the norm.
-            lower: (n, d) lower bounds of the steps, at most 0.
-            upper: (n, d) upper bounds, at least 0.
-
-        Returns:
-            The steps; where the hyperplane is out of reach, they go towards it.
+        They are of the displacements' type. Where the hyperplane is out of reach, they go towards
+        it.
         """
 
     @abstractmethod

@@ -95,17 +95,8 @@ class L1(Norm):
         return Approach.of(normal, gap, lower, upper).spend()
 
     @override
-    def walk_boundary(
-        self,
-        shift: Floats,
-        normal: Floats,
-        gap: Floats,
-        radius: Floats,
-        lower: Floats,
-        upper: Floats,
-    ) -> Floats:
-        walk = Walk.of(shift, normal, gap, radius, lower, upper)
-        return solve_walk(walk, respond_l1).astype(shift.dtype)
+    def walk_boundary(self, walk: Walk) -> Floats:
+        return solve_walk(walk, respond_l1)
 
     @override
     def minimize_linear(

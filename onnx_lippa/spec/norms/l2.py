@@ -82,17 +82,8 @@ class L2(Norm):
         return approach.saturate(approach.weight)
 
     @override
-    def walk_boundary(
-        self,
-        shift: Floats,
-        normal: Floats,
-        gap: Floats,
-        radius: Floats,
-        lower: Floats,
-        upper: Floats,
-    ) -> Floats:
-        walk = Walk.of(shift, normal, gap, radius, lower, upper)
-        return solve_walk(walk, respond_l2).astype(shift.dtype)
+    def walk_boundary(self, walk: Walk) -> Floats:
+        return solve_walk(walk, respond_l2)
 
     @override
     def minimize_linear(

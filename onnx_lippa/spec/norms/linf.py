@@ -93,17 +93,8 @@ class LInf(Norm):
         return approach.saturate(np.ones_like(approach.weight))
 
     @override
-    def walk_boundary(
-        self,
-        shift: Floats,
-        normal: Floats,
-        gap: Floats,
-        radius: Floats,
-        lower: Floats,
-        upper: Floats,
-    ) -> Floats:
-        walk = Walk.of(shift, normal, gap, radius, lower, upper)
-        return solve_walk(walk, respond_linf).astype(shift.dtype)
+    def walk_boundary(self, walk: Walk) -> Floats:
+        return solve_walk(walk, respond_linf)
 
     @override
     def minimize_linear(

@@ -8,7 +8,7 @@ that weighs the norm against the length of the step; both are found here, for al
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -29,46 +29,30 @@ _CLOSE: Final = 1e-9
 
 @dataclass(frozen=True)
 class Walk:
-    """The steps of some rows, in float64.
+    """The walks of some rows along hyperplanes.
 
     Attributes:
-        shift: (n, d) displacements.
+        shift: (n, d) displacements from the centre.
         normal: (n, d) normals.
         gap: (n,) right sides.
-        radius: (n,) radii of the trust regions.
+        radius: (n,) largest length of a step, in ℓ2 and the units of the norm.
         lower: (n, d) lower bounds of the steps, at most 0.
         upper: (n, d) upper bounds, at least 0.
     """
 
-    shift: Float64
-    normal: Float64
-    gap: Float64
-    radius: Float64
-    lower: Float64
-    upper: Float64
+    shift: Floats
+    normal: Floats
+    gap: Floats
+    radius: Floats
+    lower: Floats
+    upper: Floats
 
-    @classmethod
-    def of(
-        cls,
-        shift: Floats,
-        normal: Floats,
-        gap: Floats,
-        radius: Floats,
-        lower: Floats,
-        upper: Floats,
-    ) -> Walk:
-        """The steps of some rows; normals are scaled to a largest entry of 1."""
-        wide = normal.astype(np.float64)
-        largest = np.abs(wide).max(axis=1, initial=0.0)
+    def normalize(self) -> Walk:
+        """The same in float64, with normals scaled to a largest entry of 1."""
+        wide = Walk(*(values.astype(np.float64) for values in vars(self).values()))
+        largest = np.abs(wide.normal).max(axis=1, initial=0.0)
         largest = np.where(largest > 0, largest, 1.0)
-        return cls(
-            shift.astype(np.float64),
-            wide / largest[:, None],
-            gap.astype(np.float64) / largest,
-            radius.astype(np.float64),
-            lower.astype(np.float64),
-            upper.astype(np.float64),
-        )
+        return replace(wide, normal=wide.normal / largest[:, None], gap=wide.gap / largest)
 
     def take(self, kept: Integers) -> Walk:
         """Those of some of the rows."""
@@ -81,12 +65,13 @@ hyperplane (n,); and which features move on (n, d) as the multiplier grows. ``no
 not fall as it grows."""
 
 
-def solve_walk(walk: Walk, respond: Respond) -> Float64:
-    """The steps (n, d).
+def solve_walk(walk: Walk, respond: Respond) -> Floats:
+    """The steps (n, d), in the type of the displacements.
 
     Where the hyperplane is out of reach within the trust region, the step goes towards it as far as
     it can.
     """
+    dtype, walk = walk.shift.dtype, walk.normalize()
     approach = Approach.of(walk.normal, walk.gap, walk.lower, walk.upper)
     step = np.asarray(approach.saturate(approach.weight), dtype=np.float64)
     length = np.sqrt((step * step).sum(axis=1))
@@ -96,7 +81,7 @@ def solve_walk(walk: Walk, respond: Respond) -> Float64:
     step = step * shrink[:, None]
     if reached.size:
         step[reached] = _bisect(walk.take(reached), respond, step[reached])
-    return step
+    return step.astype(dtype)
 
 
 def _bisect(walk: Walk, respond: Respond, step: Float64) -> Float64:

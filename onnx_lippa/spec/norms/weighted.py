@@ -14,6 +14,7 @@ from onnx_lippa.arrays import Float64, Floats
 from onnx_lippa.spec.norms.base import Norm, Projector, divide_by_scale
 from onnx_lippa.spec.norms.embedding import Embedding
 from onnx_lippa.spec.norms.exact import Magnitudes, Ratio
+from onnx_lippa.spec.norms.trust_region import Walk
 
 _LARGEST_DISPLACEMENT: Final = 1e15
 """Scaled displacements are clipped to this; its square is finite in float32."""
@@ -114,23 +115,18 @@ class WeightedNorm(Norm):
             return np.clip((scale * z).astype(normal.dtype), lower, upper)
 
     @override
-    def walk_boundary(
-        self,
-        shift: Floats,
-        normal: Floats,
-        gap: Floats,
-        radius: Floats,
-        lower: Floats,
-        upper: Floats,
-    ) -> Floats:
+    def walk_boundary(self, walk: Walk) -> Floats:
         scale = np.minimum(self.scale, _LARGEST_SCALE)
         moves = scale > 0
         safe = np.where(moves, scale, 1.0)
         with np.errstate(over="ignore"):
-            moved, low, high = (np.where(moves, one / safe, 0.0) for one in (shift, lower, upper))
-        z = self.norm.walk_boundary(moved, scale * normal, gap, radius, low, high)
+            shift, lower, upper = (
+                np.where(moves, one / safe, 0.0) for one in (walk.shift, walk.lower, walk.upper)
+            )
+        normal = scale * walk.normal
+        z = self.norm.walk_boundary(Walk(shift, normal, walk.gap, walk.radius, lower, upper))
         with np.errstate(over="ignore"):
-            return np.clip((scale * z).astype(shift.dtype), lower, upper)
+            return np.clip((scale * z).astype(walk.shift.dtype), walk.lower, walk.upper)
 
     @override
     def minimize_linear(
