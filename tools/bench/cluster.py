@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from abc import abstractmethod
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, final
 
 import numpy as np
 from distributed import LocalCluster
@@ -106,13 +107,16 @@ def measure(where: str, model: Model, pool: Pool, options: Namespace, start: flo
 
 
 @dataclass(frozen=True)
-class Wait(SingleStage):
-    """Takes its time, and no processor: what is left is the time between jobs."""
+class Idle(SingleStage):
+    """Spends so many seconds on each problem, and finds nothing."""
 
     seconds: float
-    name: ClassVar[str] = "wait"
     stage: ClassVar[Stage] = Stage.GRADIENTS
     radius_order: ClassVar[RadiusOrder] = RadiusOrder.ASCENDING
+
+    @abstractmethod
+    def spend(self) -> None:
+        """Spends them."""
 
     @override
     def check(self, norm: Norm, minimize: bool) -> None:
@@ -121,30 +125,34 @@ class Wait(SingleStage):
     @override
     def solve(self, model: Model, problems: Sequence[Problem], budget: Budget) -> Iterator[Result]:
         for problem in problems:
-            time.sleep(self.seconds)
+            self.spend()
             yield Result(problem.index, Verdict.UNKNOWN)
 
 
+@final
 @dataclass(frozen=True)
-class Compute(SingleStage):
-    """Takes so many seconds of a processor, in one thread, whatever else runs."""
+class Wait(Idle):
+    """Takes no processor: what is left is the time between jobs."""
 
-    seconds: float
+    name: ClassVar[str] = "wait"
+
+    @override
+    def spend(self) -> None:
+        time.sleep(self.seconds)
+
+
+@final
+@dataclass(frozen=True)
+class Compute(Idle):
+    """Takes a processor, in one thread, whatever else runs."""
+
     name: ClassVar[str] = "compute"
-    stage: ClassVar[Stage] = Stage.GRADIENTS
-    radius_order: ClassVar[RadiusOrder] = RadiusOrder.ASCENDING
 
     @override
-    def check(self, norm: Norm, minimize: bool) -> None:
-        """Anything will do."""
-
-    @override
-    def solve(self, model: Model, problems: Sequence[Problem], budget: Budget) -> Iterator[Result]:
-        for problem in problems:
-            end = time.thread_time() + self.seconds
-            while time.thread_time() < end:
-                pass
-            yield Result(problem.index, Verdict.UNKNOWN)
+    def spend(self) -> None:
+        end = time.thread_time() + self.seconds
+        while time.thread_time() < end:
+            pass
 
 
 def jobs(problems: ProblemSet, method: SingleStage, together: int) -> Iterator[Job]:

@@ -17,6 +17,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from onnx_lippa.arrays import Floats, Integers
 from onnx_lippa.attacks import AttackMethod, Lippa
 from onnx_lippa.attacks.stages.state import AttackBatch
@@ -24,19 +26,9 @@ from onnx_lippa.data import open_data
 from onnx_lippa.onnx_io import Model
 from onnx_lippa.spec import InputSpecification, LInf, Problem, UnsafeSet
 from onnx_lippa.state import Budget
+from tools.bench.published import PUBLISHED
 
-ROWS = (
-    ("NOR_MLP_B", 0.05),
-    ("NOR_MLP_C", 0.1),
-    ("ADV_MLP_B_0.1", 0.1),
-    ("ADV_MLP_C", 0.1),
-    ("ADV_CNN", 0.1),
-    ("LPD_MLP_B_0.2", 0.2),
-    ("MMR_MLP_C", 0.1),
-    ("MMR_CNN", 0.1),
-    ("MMR_ADV_MLP_C", 0.1),
-    ("MMR_ADV_CNN", 0.1),
-)
+ROWS = tuple((one.name, one.eps) for one in PUBLISHED)
 """The networks of the paper's Table 2 and their radii."""
 
 
@@ -123,6 +115,13 @@ def labelled(model: Model, data: Path) -> tuple[Floats, Integers]:
     if read.labels is None:
         sys.exit(f"{data} has no labels")
     return read.inputs[:], read.labels
+
+
+def measure_error(model: Model, data: Path) -> float:
+    """Percent of a data file that ONNX Runtime says is misclassified."""
+    x, y = labelled(model, data)
+    outputs = [model.runtime.forward(x[first : first + 1000]) for first in range(0, len(y), 1000)]
+    return 100 * float(np.mean(np.concatenate(outputs).argmax(axis=1) != y))
 
 
 def problems_of(model: Model, data: Path, eps: float, count: int) -> list[Problem]:

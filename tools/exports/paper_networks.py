@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from onnx_lippa import load
-from onnx_lippa.data import open_data
-from tools.bench.paper.published import PUBLISHED, Published
+from tools.bench.common import measure_error
+from tools.bench.published import PUBLISHED, Published
 
 FOLDERS = ("pth_folder/robust_verify_benchmark", "pth_folder/mmr_paper/models/pth")
 CHANNELS, SIDE = 32, 7
@@ -50,7 +50,7 @@ def main() -> None:
             sys.exit(f"{published.name}.pth is not in {options.clone}: give the clone's folder")
         target = options.out / f"{published.name}.onnx"
         onnx.save(export(read_weights(paths[0])), target)
-        error = None if options.test is None else measure_error(target, options.test)
+        error = None if options.test is None else measure_error(load(target), options.test)
         print(f"{target}: {describe(published, error)}", flush=True)
         if error is not None and round(error, 2) != published.test_error:
             wrong.append(published.name)
@@ -107,19 +107,6 @@ def export(tensors: Sequence[NDArray[np.float32]]) -> onnx.ModelProto:
         constants,
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
-
-
-def measure_error(path: Path, images: Path) -> float:
-    """Percent of the test set that ONNX Runtime says is misclassified."""
-    model = load(path)
-    read = open_data(images, model.network.input_shape, model.interface.dtype)
-    if read.labels is None:
-        sys.exit(f"{images} has no labels beside it")
-    outputs = [
-        model.runtime.forward(np.asarray(read.inputs[first : first + 1000]))
-        for first in range(0, len(read.labels), 1000)
-    ]
-    return 100 * float(np.mean(np.concatenate(outputs).argmax(axis=1) != read.labels))
 
 
 if __name__ == "__main__":

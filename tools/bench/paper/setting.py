@@ -16,7 +16,7 @@ from onnx_lippa import load
 from onnx_lippa.arrays import Floats, Integers
 from onnx_lippa.onnx_io import Model
 from tools.bench.common import header, labelled, row
-from tools.bench.paper.published import PUBLISHED, Published
+from tools.bench.published import PUBLISHED, Published
 
 Cell = str | int | float | None
 """A number, a word, or nothing."""
@@ -97,6 +97,12 @@ class Setting:
         """The first images and their labels."""
         x, y = labelled(model, self.data or network.path.with_suffix(".npz"))
         return x[:count], y[:count]
+
+    @property
+    def whole(self) -> Path | None:
+        """MNIST's whole test set, where it lies beside the data."""
+        path = None if self.data is None else self.data.parent / "t10k-images-idx3-ubyte.gz"
+        return path if path is not None and path.exists() else None
 
     def few(self, full: int, quick: int) -> int:
         """A number of inputs, or samples, by how much is spent."""

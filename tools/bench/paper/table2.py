@@ -7,14 +7,10 @@ replay. The proven upper bound is that of ``audit`` within six times that time.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import matplotlib.pyplot as plt
-import numpy as np
 
 from onnx_lippa import InputError, audit
-from onnx_lippa.data import open_data
-from onnx_lippa.onnx_io import Model
+from tools.bench.common import measure_error
 from tools.bench.paper.attacks import (
     WORKERS,
     Attacked,
@@ -53,7 +49,8 @@ def make(setting: Setting) -> None:
         lower, upper = (100 * end for end in proven.robust_error)
         own = network.published
         table.append((
-            network.name, network.eps, whole_error(setting, model),
+            network.name, network.eps,
+            None if setting.whole is None else measure_error(model, setting.whole),
             100 * proven.clean_error, *(
                 (None, None, None, None) if own is None
                 else (own.test_error, own.earlier, own.lippa, own.upper)
@@ -76,25 +73,6 @@ def make(setting: Setting) -> None:
         table,
     )  # fmt: skip
     draw(setting, table, list(attacks), seconds)
-
-
-def whole_error(setting: Setting, model: Model) -> float | None:
-    """Percent of the whole test set that is misclassified, where it lies beside the data."""
-    if setting.data is None:
-        return None
-    whole = Path(setting.data).parent / "t10k-images-idx3-ubyte.gz"
-    if not whole.exists():
-        return None
-    read = open_data(whole, model.network.input_shape, model.interface.dtype)
-    if read.labels is None:
-        return None
-    predicted = np.concatenate(
-        [
-            model.runtime.forward(np.asarray(read.inputs[first : first + 1000]))
-            for first in range(0, len(read.labels), 1000)
-        ]
-    ).argmax(axis=1)
-    return 100 * float(np.mean(predicted != read.labels))
 
 
 def draw(

@@ -129,8 +129,8 @@ def make(setting: Setting) -> None:
 
 def read_images(setting: Setting) -> tuple[np.ndarray, np.ndarray]:
     """MNIST's test images, which lie beside the data."""
-    whole = None if setting.data is None else setting.data.parent / "t10k-images-idx3-ubyte.gz"
-    if whole is None or not whole.exists():
+    whole = setting.whole
+    if whole is None:
         sys.exit("unseen needs MNIST's test images, t10k-images-idx3-ubyte.gz, beside DATA.npz")
     read = open_data(whole, (1, 28, 28), np.dtype(np.float32))
     if read.labels is None:
