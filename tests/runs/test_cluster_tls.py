@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-import dask
 import pytest
 
 from tests.support.attacks import DIGITS
@@ -12,6 +11,7 @@ from tests.support.certificates import Authority
 from tests.support.cluster import DaskCluster
 from tests.support.commands import assert_refused, command, spawned
 
+dask = pytest.importorskip("dask", reason="the extra cluster")
 pytest.importorskip("distributed", reason="the extra cluster")
 pytestmark = [
     pytest.mark.slow,
