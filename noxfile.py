@@ -20,7 +20,8 @@ nox.options.error_on_missing_interpreters = False  # wheel runs on every Python 
 THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """Two test processes share two cores; with several threads each, they would wait for each other."""
 PAPER = (
-    "figure1", "figure2", "figure3", "figure4", "table1", "table2", "table3", "distances",
+    "figure1", "figure2", "figure3", "figure4", "table1", "table2", "table3", "budgets",
+    "distances",
 )  # fmt: skip
 """What the session of that name makes: tables, and a picture of each but one."""
 FROM_SDIST = (

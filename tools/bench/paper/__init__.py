@@ -20,6 +20,7 @@ PARTS = {
     "figure4": "regions found against samples, and Table 1: unstable ReLUs",
     "table2": "robust error by every attack in equal time, published figures, proven bounds",
     "table3": "how long searches take that fail and that succeed",
+    "budgets": "every attack at 10, 60 and 300 s for a thousand images, and all together",
     "distances": "minimal distortion by every attack",
     "unseen": "networks trained by other recipes, beside AutoAttack (needs PyTorch)",
 }

@@ -31,7 +31,7 @@ from tools.bench.paper.setting import Cell, Setting
 
 NETWORKS = ("NOR_MLP_B", "ADV_MLP_B_0.1", "ADV_CNN", "LPD_MLP_B_0.2", "MMR_MLP_C")
 NORMS = ("linf", "l2", "l1")
-SECONDS = 20.0
+SECONDS = 10.0
 QUICK_SECONDS = 2.0
 EXACT_SECONDS = 2.0
 """Seconds of ``minimal_distortion`` for an input."""
@@ -59,7 +59,10 @@ def make(setting: Setting) -> None:
     """Writes a row for each network, norm and attack, and draws medians."""
     seconds = setting.seconds or (QUICK_SECONDS if setting.quick else SECONDS)
     networks = [n for n in setting.networks() if n.published is None or n.name in NETWORKS]
-    rows: list[tuple[Cell, ...]] = []
+    table = setting.begin(
+        "distances", "network", "norm", "attack", "seconds", "found", "median", "mean",
+        "share with the least", "inputs with exact distance", "mean gap to it",
+    )  # fmt: skip
     for network in networks[: setting.few(5, 1)]:
         model = network.load()
         x, y = setting.images(network, model, setting.few(100, 10))
@@ -69,14 +72,8 @@ def make(setting: Setting) -> None:
             exact = find_exact(model, x[:count], y[:count], norm)
             least = np.min([one.values for one in found.values()], axis=0)
             for name, one in found.items():
-                rows.append((network.name, norm, name, one.seconds, *figures(one, least, exact)))
-    setting.write(
-        "distances",
-        ("network", "norm", "attack", "seconds", "found", "median", "mean", "share with the least",
-         "inputs with exact distance", "mean gap to it"),
-        rows,
-    )  # fmt: skip
-    draw(setting, rows)
+                table.add(network.name, norm, name, one.seconds, *figures(one, least, exact))
+    draw(setting, table.rows)
 
 
 def measure(

@@ -33,7 +33,8 @@ def make(setting: Setting) -> None:
     figure, axes = plt.subplots(figsize=(6, 5.6), layout="constrained")
     draw(axes, regions, "A network of 2 inputs and hidden layers of 5 and 4 ReLUs")
     setting.draw("figure1", figure)
-    rows = [("small", 2, small.network.units, len(regions), len(classes_of(regions)))]
+    table = setting.begin("figure1", "network", "inputs", "ReLUs", "regions", "classes")
+    table.add("small", 2, small.network.units, len(regions), len(classes_of(regions)))
 
     small_ones = [one for one in setting.networks() if one.load().network.units <= MOST_UNITS]
     for network in small_ones[: setting.few(3, 1)]:
@@ -52,8 +53,7 @@ def make(setting: Setting) -> None:
             axes.annotate(f" image {place}", (mark[0], mark[1]), fontweight="bold")
         setting.draw(f"figure1_{network.name}", figure)
         units = model.network.units
-        rows.append((network.name, points.shape[1], units, len(regions), len(classes_of(regions))))
-    setting.write("figure1", ("network", "inputs", "ReLUs", "regions", "classes"), rows)
+        table.add(network.name, points.shape[1], units, len(regions), len(classes_of(regions)))
 
 
 def classes_of(regions: list[PlanarRegion]) -> set[int]:

@@ -21,18 +21,16 @@ NEURONS = range(1, 201)
 def make(setting: Setting) -> None:
     """Draws both numbers and their ratio."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4), layout="constrained")
-    rows = []
+    table = setting.begin("figure2", "dimension d", "ReLUs n", "regions", "regions / 2^n")
     every = np.array(NEURONS)
     for d in DIMENSIONS:
         counts = [count_regions(n, d) for n in NEURONS]
         shares = [count / 2**n for n, count in zip(NEURONS, counts, strict=True)]
         left.plot(every, [float(np.log10(float(count))) for count in counts], label=f"d = {d}")
         right.plot(every, shares, label=f"d = {d}")
-        rows += [
-            (d, n, str(count_regions(n, d)), share)
-            for n, share in zip(NEURONS, shares, strict=True)
-            if n % 20 == 0 or n == d
-        ]
+        for n, count, share in zip(NEURONS, counts, shares, strict=True):
+            if n % 20 == 0 or n == d:
+                table.add(d, n, str(count), share)
     left.plot(every, every * np.log10(2.0), "k--", label="$2^n$")
     left.set(xlabel="ReLUs n of the layer", ylabel="$\\log_{10}$ of the number of regions")
     right.set(xlabel="ReLUs n of the layer", ylabel="regions / $2^n$", yscale="log",
@@ -41,7 +39,6 @@ def make(setting: Setting) -> None:
     left.set_title("Regions that a layer can represent", fontsize=9)
     right.set_title("Their share of all codes", fontsize=9)
     setting.draw("figure2", figure)
-    setting.write("figure2", ("dimension d", "ReLUs n", "regions", "regions / 2^n"), rows)
 
 
 def count_regions(neurons: int, dimension: int) -> int:

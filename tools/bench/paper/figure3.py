@@ -33,7 +33,10 @@ class Chosen(NamedTuple):
 
 def make(setting: Setting) -> None:
     """Draws one path for each of a few networks, and lists the paths."""
-    rows = []
+    table = setting.begin(
+        "figure3", "network", "eps", "image", "verdict", "found by", "least margin of PGD",
+        "least margin", "distance", "LPSteps", "GSSteps", "restarts", "regions", "seconds",
+    )  # fmt: skip
     for network in choose_networks(setting):
         model = network.load()
         x, y = setting.images(network, model, setting.few(100, 10))
@@ -45,19 +48,13 @@ def make(setting: Setting) -> None:
             picture = setting.out / f"figure3_{network.name}.{form}"
             picture.write_bytes(draw_trace(found, model, form))
         witness = found.result.witness
-        rows.append((
+        table.add(
             network.name, network.eps, found.result.index, found.result.verdict.value,
             found.result.found_by.value, chosen.pgd, found.points[found.best].margin,
             None if witness is None else witness.distance, found.counts[StepKind.LPSTEP],
             found.counts[StepKind.GSSTEP], found.counts[StepKind.RESTART], found.regions,
             found.result.effort.seconds,
-        ))  # fmt: skip
-    setting.write(
-        "figure3",
-        ("network", "eps", "image", "verdict", "found by", "least margin of PGD", "least margin",
-         "distance", "LPSteps", "GSSteps", "restarts", "regions", "seconds"),
-        rows,
-    )  # fmt: skip
+        )  # fmt: skip
 
 
 def choose_networks(setting: Setting) -> list[Network]:

@@ -20,7 +20,7 @@ import numpy as np
 from onnx_lippa import regions
 from onnx_lippa.arrays import Float64
 from onnx_lippa.bounds.stability import count_sampled
-from tools.bench.paper.setting import Network, Setting
+from tools.bench.paper.setting import Cell, Network, Setting
 
 EPS = 0.05
 SAMPLES = (192, 384, 768, 1536, 3072, 6144)
@@ -72,20 +72,20 @@ def make(setting: Setting) -> None:
     networks = [one for one in setting.networks() if one.published is None or one.name in FAMILY]
     samples = SAMPLES[: setting.few(len(SAMPLES), 3)]
     figure, axes = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
-    rows: list[tuple[str | int | float | None, ...]] = []
-    table: list[tuple[str | int | float | None, ...]] = []
+    curves = setting.begin("figure4", "network", "sampler", "samples", "regions, mean")
+    last: list[tuple[Cell, ...]] = []
     for colour, network in enumerate(networks):
         found = {name: measure(setting, network, name, samples) for name in SAMPLERS}
         for style, (name, each) in zip(("-", ":", "--"), found.items(), strict=True):
             means = np.mean([one.regions for one in each], axis=0)
             label = f"{network.name}, {name}"
             axes.plot(samples, means, style, color=f"C{colour}", marker="o", ms=3, label=label)
-            rows += [(network.name, name, n, float(mean))
-                     for n, mean in zip(samples, means, strict=True)]  # fmt: skip
+            for n, mean in zip(samples, means, strict=True):
+                curves.add(network.name, name, n, float(mean))
         proven = prove_unstable(setting, network, len(found["paper"]))
         for name, each in found.items():
             unstable = np.array([one.unstable for one in each])
-            table.append((
+            last.append((
                 network.name, name, samples[-1], float(unstable.mean()),
                 f"2^{unstable.mean():.1f}", float(np.log10(2.0) * unstable.mean()),
                 float(np.mean([one.regions[-1] for one in each])),
@@ -100,14 +100,13 @@ def make(setting: Setting) -> None:
         frameon=False, handlelength=3, fontsize=6.5, loc="upper left", bbox_to_anchor=(1, 1)
     )
     setting.draw("figure4", figure)
-    setting.write("figure4", ("network", "sampler", "samples", "regions, mean"), rows)
     print()
-    setting.write(
-        "table1",
-        ("network", "sampler", "samples", "unstable ReLUs n_U", "2^n_U", "log10 of it",
-         "distinct regions", "regions per sample", "n_U at most, proven"),
-        table,
+    table = setting.begin(
+        "table1", "network", "sampler", "samples", "unstable ReLUs n_U", "2^n_U", "log10 of it",
+        "distinct regions", "regions per sample", "n_U at most, proven",
     )  # fmt: skip
+    for cells in last:
+        table.add(*cells)
 
 
 def measure(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import json
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import matplotlib as mpl
@@ -108,22 +108,47 @@ class Setting:
         """A number of inputs, or samples, by how much is spent."""
         return quick if self.quick else full
 
-    def write(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
-        """Writes a table as CSV and JSON, and prints it."""
-        with (self.out / f"{name}.csv").open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(columns)
-            writer.writerows(rows)
-        records = [dict(zip(columns, cells, strict=True)) for cells in rows]
-        (self.out / f"{name}.json").write_text(json.dumps(records, indent=1) + "\n")
+    def begin(self, name: str, *columns: str) -> Table:
+        """A table of that name without rows yet."""
+        table = Table(self.out / name, columns)
+        table.write()
         header(*columns)
-        for cells in rows:
-            row(*map(show, cells))
+        return table
 
     def draw(self, name: str, figure: Figure) -> None:
         """Writes a picture as PNG and SVG."""
         figure.savefig(self.out / f"{name}.png")
         figure.savefig(self.out / f"{name}.svg", metadata={"Date": None})
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that is written row by row: one that is interrupted keeps what it has.
+
+    Attributes:
+        path: its files, without their suffixes.
+        columns: names of the columns.
+        rows: the rows so far.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    rows: list[tuple[Cell, ...]] = field(default_factory=list)
+
+    def add(self, *cells: Cell) -> None:
+        """Prints a row, and writes the table with it."""
+        self.rows.append(cells)
+        row(*map(show, cells))
+        self.write()
+
+    def write(self) -> None:
+        """Writes the table as CSV and JSON."""
+        with self.path.with_suffix(".csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(self.columns)
+            writer.writerows(self.rows)
+        records = [dict(zip(self.columns, cells, strict=True)) for cells in self.rows]
+        self.path.with_suffix(".json").write_text(json.dumps(records, indent=1) + "\n")
 
 
 def show(cell: Cell) -> str:

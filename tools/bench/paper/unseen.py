@@ -23,7 +23,7 @@ from onnx_lippa import load
 from onnx_lippa.attacks import ATTACK_METHODS
 from onnx_lippa.data import open_data
 from tools.bench.paper.attacks import run_attack
-from tools.bench.paper.setting import Cell, Setting
+from tools.bench.paper.setting import Setting
 
 HELD_OUT = 1000
 BATCH = 100
@@ -106,7 +106,10 @@ def make(setting: Setting) -> None:
     data = setting.out / "unseen.npz"
     pixels = np.rint(images[:HELD_OUT] * 255).astype(np.uint8)
     np.savez(data, images=pixels[:, 0], labels=labels[:HELD_OUT])
-    rows: list[tuple[Cell, ...]] = []
+    table = setting.begin(
+        "unseen", "network", "recipe", "eps", "images", "clean error, %", "lippa, %", "lippa, s",
+        "AutoAttack, %", "AutoAttack, s",
+    )  # fmt: skip
     for recipe in RECIPES:
         path = setting.out / f"unseen_{recipe.name}.onnx"
         train(torch, recipe, images[HELD_OUT:], labels[HELD_OUT:], path, setting.few(1, 0))
@@ -116,15 +119,9 @@ def make(setting: Setting) -> None:
         theirs = autoattack.autoattack(
             path, data, eps=recipe.eps, first=held, settings="standard", threads=2
         )
-        rows.append((recipe.name, recipe.what, recipe.eps, held, 100 * ours.results.clean_error,
-                     ours.percent, ours.seconds, theirs.robust_error_percent,
-                     theirs.attack_seconds))  # fmt: skip
-    setting.write(
-        "unseen",
-        ("network", "recipe", "eps", "images", "clean error, %", "lippa, %", "lippa, s",
-         "AutoAttack, %", "AutoAttack, s"),
-        rows,
-    )  # fmt: skip
+        table.add(recipe.name, recipe.what, recipe.eps, held, 100 * ours.results.clean_error,
+                  ours.percent, ours.seconds, theirs.robust_error_percent,
+                  theirs.attack_seconds)  # fmt: skip
 
 
 def read_images(setting: Setting) -> tuple[np.ndarray, np.ndarray]:
