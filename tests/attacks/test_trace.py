@@ -108,6 +108,7 @@ def test_a_witness_is_the_one_that_the_attack_finds_and_replays():
     assert plain.witness is not None
     np.testing.assert_array_equal(witness.x, plain.witness.x)
     assert found.result.effort.lp_steps == plain.effort.lp_steps
+    assert plain.effort.gradients >= found.counts[StepKind.GSSTEP] > 0
     assert plain_outputs(DIGITS, witness.x[None])[0].argmax() != y[BROKEN]
     np.testing.assert_allclose(found.points[-1].x, witness.x, atol=1e-6)
     assert [point.kind.value for point in found.points] == ["start", "LPStep", "GSStep", "LPStep"]

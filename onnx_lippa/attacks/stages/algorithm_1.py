@@ -216,10 +216,12 @@ def _gradient_step(
     current = previous = x[None]
     for step in range(_GRADIENT_STEPS):
         local = network.local(current[0], row)
+        attack.state.effort += Effort(gradients=1)
         worst = int(np.argmax(conjunction.matrix @ local.logits - conjunction.bound))
         if not np.array_equal(row, conjunction.matrix[worst]):
             row = conjunction.matrix[worst]
             local = network.local(current[0], row)
+            attack.state.effort += Effort(gradients=1)
         if (local.pattern.key, disjunct) not in attack.visited and step > 0:
             return current[0], local.pattern
         gradient = local.gradient[None]
