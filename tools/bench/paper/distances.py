@@ -58,12 +58,13 @@ class Distances:
 def make(setting: Setting) -> None:
     """Writes a row for each network, norm and attack, and draws medians."""
     seconds = setting.seconds or (QUICK_SECONDS if setting.quick else SECONDS)
-    networks = [n for n in setting.networks() if n.published is None or n.name in NETWORKS]
+    wanted = setting.rows or NETWORKS
+    networks = [one for one in setting.networks() if one.published is None or one.name in wanted]
     table = setting.begin(
         "distances", "network", "norm", "attack", "seconds", "found", "median", "mean",
         "share with the least", "inputs with exact distance", "mean gap to it",
     )  # fmt: skip
-    for network in networks[: setting.few(5, 1)]:
+    for network in networks[: setting.few(len(networks), 1)]:
         model = network.load()
         x, y = setting.images(network, model, setting.few(100, 10))
         count = setting.few(EXACT, 5)

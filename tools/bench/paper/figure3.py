@@ -59,7 +59,7 @@ def make(setting: Setting) -> None:
 
 def choose_networks(setting: Setting) -> list[Network]:
     """The networks of the family, or else those that are small."""
-    networks = list(setting.networks())
+    networks = setting.networks()
     family = [one for one in networks if one.name in FAMILY]
     small = family or [one for one in networks if one.load().network.units <= MOST_UNITS]
     return small[: setting.few(3, 1)]

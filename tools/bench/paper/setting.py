@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from argparse import Namespace
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,7 +78,7 @@ class Setting:
             options.models, options.data, options.out, options.quick, rows, options.seconds, methods
         )
 
-    def networks(self) -> Iterator[Network]:
+    def networks(self) -> list[Network]:
         """The networks of the paper's tables that are in the folder, or else its MNIST networks."""
         known = [one for one in PUBLISHED if (self.models / f"{one.name}.onnx").exists()]
         if known:
@@ -89,9 +89,11 @@ class Setting:
                 Network(path.stem, path, 0.1 if path.stem.endswith("adv") else 0.05, None)
                 for path in paths
             ]
-        for network in found:
-            if self.rows is None or network.name in self.rows:
-                yield network
+        wanted = [one for one in found if self.rows is None or one.name in self.rows]
+        if not wanted:
+            names = ", ".join(one.name for one in found) or "none of the paper's"
+            sys.exit(f"{self.models} has no network that is wanted; those it has: {names}")
+        return wanted
 
     def images(self, network: Network, model: Model, count: int) -> tuple[Floats, Integers]:
         """The first images and their labels."""

@@ -35,7 +35,7 @@ def make(setting: Setting) -> None:
         "robust error, %", "gradients", "LPSteps",
     )  # fmt: skip
     last: list[tuple[Cell, ...]] = []
-    for network in list(setting.networks())[: setting.few(10, 2)]:
+    for network in setting.networks()[: setting.few(10, 2)]:
         model = network.load()
         x, y = setting.images(network, model, setting.few(1000, 50))
         found: dict[str, Attacked] = {}

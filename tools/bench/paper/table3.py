@@ -25,7 +25,7 @@ def make(setting: Setting) -> None:
         "table3", "network", "successes", "failures", "seconds of a success",
         "seconds of a failure", *(f"{share:.0%} of successes within, s" for share in SHARES),
     )  # fmt: skip
-    for network in list(setting.networks())[: setting.few(10, 2)]:
+    for network in setting.networks()[: setting.few(10, 2)]:
         model = network.load()
         x, y = setting.images(network, model, setting.few(1000, 50))
         done = run_attack(model, x, y, ATTACK_METHODS["lippa"], network.eps, math.inf)
