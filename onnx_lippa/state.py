@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from typing import Any, final
@@ -77,7 +77,6 @@ class InputState:
         is_excluded: whether it is proven that no allowed input is unsafe, though the bound may be
             0: a tie that does not count.
         proved_by: the method of the proof, where there is one.
-        effort: the work spent.
         deadline: ``time.monotonic()`` at which its time is used up, while it is worked on.
         reason: why it is open, as the last method says.
         is_exhausted: whether no method can say more.
@@ -96,10 +95,20 @@ class InputState:
     bound: float = -np.inf
     is_excluded: bool = False
     proved_by: ProvedBy = ProvedBy.NOTHING
-    effort: Effort = Effort()  # noqa: RUF009 - it is frozen
     deadline: float = NEVER
     reason: Reason | None = None
     is_exhausted: bool = False
+    _spent: dict[str, Any] = field(default_factory=lambda: dict(vars(Effort())))
+    """The fields of :attr:`effort`. They change at every step of an attack."""
+
+    @property
+    def effort(self) -> Effort:
+        """The work spent."""
+        return Effort(**self._spent)
+
+    @effort.setter
+    def effort(self, effort: Effort) -> None:
+        self._spent = dict(vars(effort))
 
     @cached_property
     def stated(self) -> StatedSet:
@@ -125,7 +134,8 @@ class InputState:
     @property
     def seconds_left(self) -> float:
         """Seconds that may still be spent; inside :func:`timed` it stands still."""
-        return self.time_limit - self.effort.seconds
+        left: float = self.time_limit - self._spent["seconds"]
+        return left
 
     @property
     def improving(self) -> InputSet:
@@ -138,6 +148,11 @@ class InputState:
     def observe(self, margin: float) -> None:
         """Takes the margin of a point that was evaluated."""
         self.best_margin = min(self.best_margin, margin)
+
+    def spend(self, done: Mapping[str, float], times: int = 1) -> None:
+        """Takes work that was done so many times, by fields of :attr:`effort`."""
+        for name, number in done.items():
+            self._spent[name] += times * number
 
     def offer(self, x: Floats, found_by: FoundBy) -> bool:
         """Checks a candidate (d,); True where it is a witness, nearer than the last one."""
@@ -243,12 +258,15 @@ def find_deadline(states: Sequence[InputState]) -> float:
 
 
 @contextmanager
-def timed(states: Sequence[InputState], work: Work | None = None) -> Iterator[float]:
+def timed(
+    states: Sequence[InputState], work: Work | None = None, each: Effort | None = None
+) -> Iterator[float]:
     """Shares the time of a block among inputs, by how often each is named.
 
     Args:
         states: the states of the inputs.
         work: the kind of work, where its seconds are counted apart.
+        each: what the block does for each state as often as it is named, but for its seconds.
 
     Yields:
         The common deadline of the inputs.
@@ -260,7 +278,7 @@ def timed(states: Sequence[InputState], work: Work | None = None) -> Iterator[fl
         yield deadline
     finally:
         share = (time.monotonic() - started) / max(1, len(states))
+        done = {name: number for name, number in vars(each or Effort()).items() if number}
+        done |= dict.fromkeys(["seconds"] if work is None else ["seconds", work.value], share)
         for state, times in Counter(states).items():
-            seconds = times * share
-            kind: dict[str, Any] = {} if work is None else {work.value: seconds}
-            state.effort += Effort(seconds=seconds, **kind)
+            state.spend(done, times)

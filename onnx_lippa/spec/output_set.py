@@ -125,8 +125,29 @@ class UnsafeSet:
         """Margins (n, disjuncts) of outputs (n, k)."""
         if len(self.disjuncts) > _FEW_DISJUNCTS and any(len(one.bound) for one in self.disjuncts):
             return self._shared.margins(outputs)
+        if self.label is not None and np.isfinite(outputs).all():
+            y = outputs.astype(np.float64)
+            return y[:, self.label, None] - y[:, self.others]
         columns = [disjunct.margins(outputs) for disjunct in self.disjuncts]
         return np.stack(columns, axis=1) if columns else np.zeros((len(outputs), 0))
+
+    @cached_property
+    def label(self) -> int | None:
+        """The label y where each disjunct is ``y_label - y_t < 0`` for a class t, else None."""
+        matrices = [one.matrix for one in self.disjuncts]
+        if not matrices or any(len(one) != 1 for one in matrices):
+            return None
+        matrix, bound = np.concatenate(matrices), [one.bound[0] for one in self.disjuncts]
+        label, others = int(matrix[0].argmax()), matrix.argmin(axis=1)
+        differences = np.zeros_like(matrix)
+        differences[np.arange(len(matrix)), others] = -1.0
+        differences[:, label] += 1.0
+        return None if any(bound) or not np.array_equal(matrix, differences) else label
+
+    @cached_property
+    def others(self) -> Integers:
+        """(disjuncts,) the class t of each, where there is a :attr:`label`."""
+        return np.concatenate([one.matrix for one in self.disjuncts]).argmin(axis=1)
 
     @cached_property
     def _shared(self) -> _Shared:

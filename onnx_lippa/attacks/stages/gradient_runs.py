@@ -242,8 +242,8 @@ def _offer(oracle: MarginOracle, x: Floats, least: Float64, refused: Float64) ->
     A row whose point was refused, by rounding or for a grid, is offered again at a deeper one;
     ``refused`` (n,) holds the margins, and is updated.
     """
-    for row, attack in enumerate(oracle.attacks):
-        attack.state.observe(float(least[row]))
+    for attack, margin in zip(oracle.attacks, least.tolist(), strict=True):
+        attack.state.observe(margin)
     offered = np.where(least < _DEEPER * refused, least, np.inf)
     accepted = oracle.offer(x, offered)
     unsafe = offered <= 0

@@ -101,8 +101,8 @@ class NearestRows:
 
     def record(self, x: Floats, least: Float64, confidence: float = 0.0) -> None:
         """Takes points (n, d) with their least margins (n,), which must fall below 0 by so much."""
-        for attack, rows in self.oracle.owned.items():
-            attack.state.observe(float(least[rows].min()))
+        for state, margin in zip(self.states, least.tolist(), strict=True):
+            state.observe(margin)
         unsafe = np.flatnonzero(least <= -confidence)
         if not unsafe.size:
             return

@@ -8,21 +8,18 @@ minus those of the other classes, and every loss in use depends on the logits th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final, final
 
 import numpy as np
 from typing_extensions import override
 
 from onnx_lippa.arrays import Float64, Floats, Integers
+from onnx_lippa.attacks.stages.row_margins import make_row_margins
 from onnx_lippa.attacks.stages.state import AttackState
 from onnx_lippa.state import Work, timed
 from onnx_lippa.witness import Effort, FoundBy
-
-_FAR: Final = np.inf
-"""The margin of a disjunct that an input does not have."""
 
 
 class Loss(ABC):
@@ -98,6 +95,10 @@ class Evaluation:
         return Evaluation(self.margins[kept], self.losses[kept], self.gradient[kept])
 
 
+_ONE_GRADIENT: Final = Effort(gradients=1)
+_ONE_QUERY: Final = Effort(queries=1)
+
+
 @final
 class MarginOracle:
     """Evaluates points of the rows of a batch, on behalf of their attacks.
@@ -111,16 +112,13 @@ class MarginOracle:
 
     def __init__(self, attacks: Sequence[AttackState]) -> None:
         self.attacks = tuple(attacks)
+        self._states = [attack.state for attack in attacks]
         self._model = attacks[0].model
-        self._most = max(len(attack.disjuncts) for attack in attacks)
-
-    @cached_property
-    def owned(self) -> Mapping[AttackState, Integers]:
-        """The rows of each attack."""
         owned: dict[AttackState, list[int]] = {}
-        for row, attack in enumerate(self.attacks):
+        for row, attack in enumerate(attacks):
             owned.setdefault(attack, []).append(row)
-        return {attack: np.array(rows, dtype=np.int64) for attack, rows in owned.items()}
+        rows = {attack: np.array(own, dtype=np.int64) for attack, own in owned.items()}
+        self._margins = make_row_margins(attacks, rows, self._model.network.output_size)
 
     def take(self, kept: Integers) -> MarginOracle:
         """The oracle of some of the rows."""
@@ -128,34 +126,27 @@ class MarginOracle:
 
     def margins(self, x: Floats) -> Float64:
         """Margins (n, disjuncts) at points (n, d), one for each row; each is one query."""
-        with timed([attack.state for attack in self.attacks]):
-            margins = self._margins(self._forward(x))[0]
-        for attack, rows in self.owned.items():
-            attack.state.effort += Effort(queries=len(rows))
-        return margins
+        with timed(self._states, each=_ONE_QUERY):
+            return self._margins.evaluate(self._forward(x)).values
 
     def evaluate(self, x: Floats, loss: Loss) -> Evaluation:
         """Margins, losses and gradients of the losses at points (n, d), one for each row."""
-        with timed([attack.state for attack in self.attacks], Work.GRADIENTS):
-            margins, values = self._margins(self._forward(x))
-            losses, slopes = loss.evaluate(margins)
-            weighting = self._weighting(values, slopes)
-            gradient = self._gradient(x, weighting)
-        self._count(1)
-        return Evaluation(margins, losses, gradient)
+        with timed(self._states, Work.GRADIENTS, _ONE_GRADIENT):
+            margins = self._margins.evaluate(self._forward(x))
+            losses, slopes = loss.evaluate(margins.values)
+            gradient = self._gradient(x, self._margins.weighting(margins, slopes))
+        return Evaluation(margins.values, losses, gradient)
 
     def gradients(self, x: Floats, disjuncts: Integers) -> tuple[Float64, Floats]:
         """Margins (n, m) of some disjuncts (n, m) of each row and their gradients (n, m, d)."""
         rows, count = disjuncts.shape
-        with timed([attack.state for attack in self.attacks], Work.GRADIENTS):
-            margins, values = self._margins(self._forward(x))
+        with timed(self._states, Work.GRADIENTS, Effort(gradients=count)):
+            margins = self._margins.evaluate(self._forward(x))
             gradients = np.empty((rows, count, x.shape[1]), dtype=self._model.interface.dtype)
             for place in range(count):
-                chosen = OneMargin(disjuncts[:, place])
-                weighting = self._weighting(values, chosen.evaluate(margins)[1])
-                gradients[:, place] = self._gradient(x, weighting)
-        self._count(count)
-        return np.take_along_axis(margins, disjuncts, axis=1), gradients
+                slopes = OneMargin(disjuncts[:, place]).evaluate(margins.values)[1]
+                gradients[:, place] = self._gradient(x, self._margins.weighting(margins, slopes))
+        return np.take_along_axis(margins.values, disjuncts, axis=1), gradients
 
     def offer(self, x: Floats, least: Float64, found_by: FoundBy = FoundBy.GRADIENT) -> list[int]:
         """Offers the points (n, d) of least margin at most 0; returns the rows of witnesses.
@@ -179,24 +170,3 @@ class MarginOracle:
             x.astype(dtype, copy=False), weighting.astype(dtype)
         )[1]
         return gradient
-
-    def _margins(self, logits: Floats) -> tuple[Float64, list[Float64]]:
-        """Margins, and for the rows of each attack the values of its disjuncts' rows."""
-        margins = np.full((len(logits), self._most), _FAR)
-        values = []
-        for attack, rows in self.owned.items():
-            found, every = attack.disjunct_rows.margins(logits[rows])
-            margins[rows, : found.shape[1]] = found
-            values.append(every)
-        return margins, values
-
-    def _weighting(self, values: Sequence[Float64], slopes: Float64) -> Float64:
-        weighting = np.zeros((len(slopes), self._model.network.output_size))
-        for (attack, rows), every in zip(self.owned.items(), values, strict=True):
-            own = slopes[rows][:, : len(attack.disjuncts)]
-            weighting[rows] = attack.disjunct_rows.weighting(every, own)
-        return weighting
-
-    def _count(self, gradients: int) -> None:
-        for attack, rows in self.owned.items():
-            attack.state.effort += Effort(gradients=gradients * len(rows))
