@@ -14,14 +14,14 @@ from typing import ClassVar, Final, final
 import numpy as np
 from typing_extensions import override
 
-from onnx_lippa.bounds.crown import BoundsTooLargeError
 from onnx_lippa.bounds.domain import InputDomain
 from onnx_lippa.bounds.margins import bound_margins
-from onnx_lippa.bounds.pre_activations import BoundsMethod
+from onnx_lippa.bounds.pre_activations import BoundsMethod, bound_pre_activations
 from onnx_lippa.bounds.proven import ProvenBounds
 from onnx_lippa.bounds.reduced.build import reduce_network
 from onnx_lippa.bounds.reduced.reduction import Tightening, TooLargeError
 from onnx_lippa.bounds.reduced_network import ReducedNetwork
+from onnx_lippa.bounds.stability import count_proven
 from onnx_lippa.clock import OutOfTimeError
 from onnx_lippa.ending import Ending, Reason, StoppedError
 from onnx_lippa.errors import InputError
@@ -39,7 +39,7 @@ from onnx_lippa.search.exact_system import (
 from onnx_lippa.search.programs import ProgramSearch
 from onnx_lippa.search.selects import SelectSearch
 from onnx_lippa.search.signs import SignSearch
-from onnx_lippa.spec import Conjunction
+from onnx_lippa.spec import Conjunction, UnsafeSet
 from onnx_lippa.state import InputState
 from onnx_lippa.witness import FoundBy, Offer, ProvedBy
 
@@ -52,8 +52,10 @@ _FIRST_NODES: Final = 512
 _EXACT_SHARE: Final = 0.5
 _BEFORE_SELECTS: Final = 0.2
 """Share of the time for a search that relaxes selects to their bounds."""
+_BOUNDS_SHARE: Final = 0.2
+"""Share of the time for linear bounds of the whole network, which prove many inputs at once."""
 _FEW_DISJUNCTS: Final = 64
-"""Above this number, disjuncts that linear bounds close are not searched."""
+"""Above this number, disjuncts that linear bounds close are not searched, in any case."""
 _ZERO: Final = Fraction(0)
 _TIE_NODES: Final = 2000
 """Programs of an exact search after a tie."""
@@ -70,9 +72,11 @@ _FEW_UNITS: Final = 300
 class BranchAndBound(ProofMethod):
     """A complete search: over boxes, signs of units and selects, with exact arithmetic at ties.
 
-    A network too large for it is bounded by :class:`LinearBounds`.
+    Linear bounds of the whole network come first, and only what they leave open is searched. A
+    network too large for a search is bounded by :class:`LinearBounds`.
 
     Attributes:
+        bounds_first: whether linear bounds come first; an audit has had them.
         node_limit: nodes that a search may bound for one input.
         memory_limit: bytes that the open nodes of one input may take.
     """
@@ -80,6 +84,7 @@ class BranchAndBound(ProofMethod):
     name: ClassVar[str] = "complete"
     node_limit: float = math.inf
     memory_limit: float = 2e9
+    bounds_first: bool = True
 
     def __post_init__(self) -> None:
         if not self.node_limit > 0 or not self.memory_limit > 0:
@@ -143,9 +148,12 @@ class _Proof:
     def _search_reduced(self, domain: InputDomain) -> None:
         """Searches the reduced network, first with quick bounds of its units, then with better."""
         state = self._state
-        if len(self._open) > _FEW_DISJUNCTS:
-            with suppress(BoundsTooLargeError, OutOfTimeError):  # the search reports these
+        if self._options.bounds_first or len(self._open) > _FEW_DISJUNCTS:
+            with suppress(StoppedError):  # the search reports what stopped it
                 self._drop_proven()
+            if not self._open:
+                state.prove(self._closed, ProvedBy.LINEAR)
+                return
         for steps in (0, _TIGHTENING_STEPS):
             if not self._open:
                 break
@@ -168,18 +176,29 @@ class _Proof:
             self._close()
 
     def _drop_proven(self) -> None:
-        """Closes the disjuncts that linear bounds prove.
+        """Closes the disjuncts that linear bounds prove, the quick ones first.
 
-        Thousands of disjuncts are mostly an expanded formula, and share a few rows.
+        The quick ones take the bounds of pre-activations from intervals, and substitute the margins
+        alone back. The others substitute every unit back that intervals leave unstable: where these
+        are more than the features, the reduced network, which carries the features forward, costs
+        less. Thousands of disjuncts are mostly an expanded formula, and share a few rows.
+
+        Raises:
+            StoppedError: the bounds do not fit into memory, or there is no time for them.
         """
-        state = self._state
-        (margins,) = bound_margins(
-            self._network, [state.stated], [state.problem.unsafe], BoundsMethod.LINEAR,
-            deadline=state.deadline,
-        )  # fmt: skip
-        pairs = zip(self._open, margins.bounds, strict=True)
-        self._open = [one for one, margin in pairs if not margin > 0]
-        self._closed = margins.take(margins.bounds > 0).least
+        inputs, deadline = [self._state.stated], self._limit(0, _BOUNDS_SHARE).deadline
+        for method in (BoundsMethod.INTERVAL, BoundsMethod.LINEAR):
+            known = bound_pre_activations(self._network, inputs, method, None, deadline)
+            unsafe = [UnsafeSet(tuple(self._open))]
+            (margins,) = bound_margins(
+                self._network, inputs, unsafe, BoundsMethod.LINEAR, known, deadline
+            )
+            pairs = zip(self._open, margins.bounds, strict=True)
+            self._open = [one for one, margin in pairs if not margin > 0]
+            self._closed = self._closed.concatenate(margins.take(margins.bounds > 0)).least
+            features = np.count_nonzero(self._state.stated.lower < self._state.stated.upper)
+            if not self._open or count_proven(self._network, known, 0).unstable > features:
+                return
 
     def _drop_constants(self, reduced: ReducedNetwork) -> None:
         """Closes the disjuncts with a safe margin that is constant, as that of equal outputs is."""

@@ -133,7 +133,7 @@ class _Run:
 
     def _search(self, seconds: float) -> Iterator[InputEvent]:
         """So many seconds of branch and bound for each open input, if they suffice to begin."""
-        proof = self._audit.proof
+        proof = replace(self._audit.proof, bounds_first=False)
         probes = self._open()[: _PROBES * self._pool.count]
         nodes = {i: self._known[i].effort.nodes for i in probes}
         yield from self._stage(Stage.SEARCH, proof, seconds, 1.0, probes)
