@@ -10,7 +10,9 @@ import numpy as np
 
 from onnx_lippa.attacks.restarted import RestartedAttack
 from onnx_lippa.attacks.stages.algorithm_1 import Algorithm1
+from onnx_lippa.attacks.stages.apgd import ApgdStepping
 from onnx_lippa.attacks.stages.categories import CategoryStages
+from onnx_lippa.attacks.stages.gradient_runs import GradientRound, GradientRuns, Targets
 from onnx_lippa.attacks.stages.grid import GridEnumeration, GridSearch
 from onnx_lippa.attacks.stages.minimal import (
     LpRefinement,
@@ -36,6 +38,11 @@ _NEAR: Final = 0.3
 _NEARER: Final = 0.12
 """Relative margins below which an input gets the second and third restart, and later ones
 (docs/performance.md)."""
+_OTHER_LOSSES: Final = ("ce", "dlr")
+_OTHER_STEPS: Final = 100
+_OTHER_ROUNDS: Final = 2
+"""Losses of the untargeted APGD runs behind the restarts, their steps, and rounds with each: they
+take other ways than runs on margins, at the price of a single target (docs/performance.md)."""
 _COPIES: Final = 8
 """PGD runs on each disjunct in a restart on a property."""
 _FEW_POINTS: Final = 1024
@@ -134,6 +141,8 @@ def _within(method: RestartedAttack, cheap: bool) -> tuple[AttackStage, ...]:
         stages.append(PgdRound(round_, start, disjuncts, method.gradient_steps, near))
         if lps:
             stages.append(LpStepsAtEnds(round_, near))
+    if method.rounds and not cheap:
+        stages += _other_losses(_NEAR if saves else math.inf)
     if lps and lps.region_steps:
         given = lps.lp_steps is not None
         if cheap and not given:
@@ -141,6 +150,15 @@ def _within(method: RestartedAttack, cheap: bool) -> tuple[AttackStage, ...]:
         stages.append(Algorithm1(lps.region_steps, math.inf if given or cheap else _NEAR))
     stages += _neighbourhood(method, math.inf if cheap else _NEAR)
     return tuple(stages)
+
+
+def _other_losses(near: float) -> list[AttackStage]:
+    """Untargeted APGD runs on other losses, from random starts."""
+    each = [
+        GradientRuns(loss, Targets.UNTARGETED, _OTHER_STEPS, ApgdStepping(), random_start=True)
+        for loss in _OTHER_LOSSES
+    ]
+    return [GradientRound(runs, round_, near) for round_ in range(_OTHER_ROUNDS) for runs in each]
 
 
 def _neighbourhood(method: RestartedAttack, near: float) -> list[AttackStage]:

@@ -259,14 +259,17 @@ class GradientRound(AttackStage):
     Attributes:
         runs: the runs.
         round: number of the round.
+        max_relative_margin: inputs whose :attr:`AttackState.relative_margin` is not below this
+            are left out.
     """
 
     runs: GradientRuns
     round: int
+    max_relative_margin: float = np.inf
 
     @override
     def run(self, batch: AttackBatch) -> None:
-        attacks = batch.unbroken()
+        attacks = batch.unbroken(self.max_relative_margin)
         if attacks:
             radii = np.array([attack.inputs.eps for attack in attacks])
             self.runs.run(attacks, self.round, radii)
