@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 
 from onnx_lippa import InputError
 from onnx_lippa.arrays import AnyArray, Float64
+from onnx_lippa.attacks import ATTACK_METHODS
 from onnx_lippa.witness import Verdict
 from tools.bench.paper.attacks import (
     WORKERS,
@@ -26,6 +28,8 @@ from tools.bench.paper.setting import Setting
 TOTALS = (10.0, 60.0, 300.0)
 """Wall seconds for a thousand images."""
 THOUSAND = 1000
+SOONEST = 1e-4
+"""Where the axis of seconds begins."""
 TOGETHER = "all together"
 SINGLE = ("fgsm", "bim", "pgd", "apgd", "deepfool", "fab", "cw", "bb", "square", "linear-regions",
           "lippa-paper")  # fmt: skip
@@ -65,17 +69,24 @@ def make(setting: Setting) -> None:
             alone = only_by(name, single)
             table.add(network.name, network.eps, name, len(x), *bounds(times[name], limits),
                       alone, one.seconds, one.gradients, one.lp_steps)  # fmt: skip
-            steps = np.sort(times[name])
-            axes.step(np.maximum(steps, 1e-4), 100 * (np.arange(len(x)) + 1) / len(x),
-                      where="post", label=name, lw=1)  # fmt: skip
+            draw_curve(axes, times[name], limits[-1], name)
         together = np.min(list(times.values()), axis=0)
         table.add(network.name, network.eps, TOGETHER, len(x), *bounds(together, limits),
                   None, None, None, None)  # fmt: skip
         axes.set(title=network.name, xscale="log", xlabel="seconds of an image")
-        axes.axvline(limits[-1], color="lightgrey", lw=0.8)
+        axes.set_ylim(0, None)
     panels[0][0].set_ylabel("robust error, percent")
     panels[0][-1].legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
     setting.draw("budgets", figure)
+
+
+def draw_curve(axes: Axes, times: Float64, limit: float, name: str) -> None:
+    """The share of images that an attack has broken by a time, up to the longest."""
+    found = np.sort(times[np.isfinite(times)])
+    seconds = np.concatenate([[SOONEST], np.clip(found, SOONEST, limit), [limit]])
+    percent = 100 * np.concatenate([[0], np.arange(1, len(found) + 1), [len(found)]]) / len(times)
+    colour = plt.get_cmap("tab20")(list(ATTACK_METHODS).index(name))
+    axes.step(seconds, percent, where="post", label=name, lw=1.2, color=colour)
 
 
 def broken_after(one: Attacked) -> Float64:
