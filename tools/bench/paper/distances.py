@@ -135,12 +135,13 @@ def foolbox_distances(model: Model, x: Floats, y: Integers, norm: str) -> dict[s
         },
     }[norm]
     network = compat.foolbox_model(model)
-    images, labels = torch.from_numpy(np.asarray(x)), torch.from_numpy(np.asarray(y))
+    shaped = np.asarray(x).reshape(-1, *model.network.input_shape)
+    images, labels = torch.from_numpy(shaped), torch.from_numpy(np.asarray(y))
     found = {}
     for name, method in attacks.items():
         started = time.perf_counter()
         raw, _, _ = method(network, images, labels, epsilons=None)
-        witnesses = compat.check_adversarials(model, x, y, raw.numpy(), norm=get_norm(norm))
+        witnesses = compat.check_adversarials(model, shaped, y, raw.numpy(), norm=get_norm(norm))
         clean = model.runtime.forward(x.reshape(len(x), -1)).argmax(axis=1) != y
         values = [np.inf if one is None else one.distance for one in witnesses]
         distances = np.where(clean, 0.0, np.array(values))
