@@ -62,7 +62,11 @@ _TIE_NODES: Final = 2000
 _CONSTANT: Final = 1e-9
 """Share of the terms below which the coefficients of a margin may be 0."""
 _FEW_FEATURES: Final = 12
-"""Features up to which boxes are split, and above which units are (docs/performance.md)."""
+_MANY_FEATURES: Final = 40
+"""Features up to which boxes are split, and above which units are; between the two, searches of
+both kinds tell which (docs/performance.md)."""
+_PROBE_NODES: Final = (256, 4096)
+"""Nodes of these searches, in turn."""
 _FEW_UNITS: Final = 300
 """Units up to which every node is a linear program, where inputs are related."""
 
@@ -232,19 +236,9 @@ class _Proof:
     def _branch(self, reduced: ReducedNetwork, tightening: Tightening) -> bool:
         """Searches a reduced network; True where a better one would not help."""
         state = self._state
-        # A box without width cannot be halved.
-        few = 0 < reduced.inputs <= _FEW_FEATURES and reduced.domain.ball is None
-        # Related inputs lie askew to boxes, along edges without end.
-        related = reduced.domain.ball is None and relates_inputs(reduced, self._open)
-        # Equations between features do too.
-        if reduced.domain.rows is not None:
-            few, related = False, reduced.domain.ball is None and reduced.units > 0
-        few &= not related
-        search: type[ReducedSearch] = BoxSearch if few else SignSearch
-        if related and reduced.units <= _FEW_UNITS:
-            search = ProgramSearch
+        search = self._choose_search(reduced)
         # The first bounds suffice for many inputs, and the better ones may take much longer.
-        last = tightening.steps > 0 or few or reduced.units == 0
+        last = tightening.steps > 0 or search is BoxSearch or reduced.units == 0
         nodes = self._options.node_limit if last else 0
         if jumps := reduced.jumps is not None:
             # This search does not separate the branches of selects, and may not need to.
@@ -276,6 +270,41 @@ class _Proof:
                 state.reason = found.reason
         return last
 
+    def _choose_search(self, reduced: ReducedNetwork) -> type[ReducedSearch]:
+        """The kind of search, by the inputs; :meth:`_search` may find a better one."""
+        domain = reduced.domain
+        if domain.rows is not None:
+            related = domain.ball is None and reduced.units > 0
+        else:
+            related = domain.ball is None and relates_inputs(reduced, self._open)
+        # Related inputs lie askew to boxes, along edges without end; equations do too.
+        if related and reduced.units <= _FEW_UNITS:
+            return ProgramSearch
+        # A box without width cannot be halved.
+        is_few = 0 < reduced.inputs <= _FEW_FEATURES
+        is_box = domain.ball is None and domain.rows is None and not related
+        return BoxSearch if is_few and is_box else SignSearch
+
+    def _probe(self, reduced: ReducedNetwork) -> SearchResult | type[ReducedSearch]:
+        """Short searches over signs and over boxes, in turn.
+
+        Boxes win where a margin depends on few of the features, signs where it depends on all.
+
+        Returns:
+            The result of one that was no less than complete, or the kind with the larger bound.
+        """
+        best: type[ReducedSearch] = SignSearch
+        for nodes in _PROBE_NODES:
+            bounds: dict[type[ReducedSearch], float] = {}
+            for kind in (SignSearch, BoxSearch):
+                found = kind(reduced, self._open, self._offer).run(self._limit(nodes))
+                self._state.effort += found.effort
+                if found.ending is not Ending.OUT_OF_NODES:
+                    return found
+                bounds[kind] = found.bound
+            best = max(bounds, key=lambda kind: bounds[kind])
+        return best
+
     @property
     def _may_be_exact(self) -> bool:
         """Whether the input set is a box, and the network small enough for exact arithmetic."""
@@ -290,7 +319,17 @@ class _Proof:
         nodes: float,
         share: float = 1.0,
     ) -> SearchResult:
-        """A search; before boxes are halved, an ascent tells whether there is a need for it."""
+        """A search; before boxes are halved, an ascent tells whether there is a need for it.
+
+        Of more features than boxes are always halved for, short searches tell whether they are.
+        """
+        is_box = reduced.domain.ball is None and reduced.domain.rows is None
+        few = _FEW_FEATURES < reduced.inputs <= _MANY_FEATURES
+        if search is SignSearch and is_box and few and nodes > sum(_PROBE_NODES):
+            probed = self._probe(reduced)
+            if isinstance(probed, SearchResult):
+                return probed
+            search = probed
         limits = self._limit(nodes, share)
         if search is BoxSearch:
             roots = SignSearch(reduced, self._open, self._offer).run(replace(limits, nodes=0))
