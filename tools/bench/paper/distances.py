@@ -137,6 +137,7 @@ def foolbox_distances(model: Model, x: Floats, y: Integers, norm: str) -> dict[s
             "ddn (foolbox)": foolbox.attacks.DDNAttack(steps=FMN_STEPS),
         },
     }[norm]
+    torch.set_num_threads(1)  # the network is not PyTorch's, and its threads would only wait
     network = compat.foolbox_model(model)
     shaped = np.asarray(x).reshape(-1, *model.network.input_shape)
     images, labels = torch.from_numpy(shaped), torch.from_numpy(np.asarray(y))
