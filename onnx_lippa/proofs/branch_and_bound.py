@@ -154,7 +154,7 @@ class _Proof:
         state = self._state
         if self._options.bounds_first or len(self._open) > _FEW_DISJUNCTS:
             with suppress(StoppedError):  # the search reports what stopped it
-                self._drop_proven()
+                self._drop_proven(domain)
             if not self._open:
                 state.prove(self._closed, ProvedBy.LINEAR)
                 return
@@ -179,7 +179,7 @@ class _Proof:
         if not self._open:
             self._close()
 
-    def _drop_proven(self) -> None:
+    def _drop_proven(self, domain: InputDomain) -> None:
         """Closes the disjuncts that linear bounds prove, the quick ones first.
 
         The quick ones take the bounds of pre-activations from intervals, and substitute the margins
@@ -200,8 +200,9 @@ class _Proof:
             pairs = zip(self._open, margins.bounds, strict=True)
             self._open = [one for one, margin in pairs if not margin > 0]
             self._closed = self._closed.concatenate(margins.take(margins.bounds > 0)).least
-            features = np.count_nonzero(self._state.stated.lower < self._state.stated.upper)
-            if not self._open or count_proven(self._network, known, 0).unstable > features:
+            if not self._open or method is BoundsMethod.LINEAR:
+                return
+            if count_proven(self._network, known, 0).unstable > domain.free.size:
                 return
 
     def _drop_constants(self, reduced: ReducedNetwork) -> None:

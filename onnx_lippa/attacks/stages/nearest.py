@@ -49,10 +49,10 @@ class NearestRows:
         """The attack of each row."""
         return self.oracle.attacks
 
-    @cached_property
+    @property
     def states(self) -> list[InputState]:
         """The state of the input of each row."""
-        return [attack.state for attack in self.attacks]
+        return self.oracle.states
 
     @property
     def norm(self) -> Norm:

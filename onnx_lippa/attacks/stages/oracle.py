@@ -112,13 +112,9 @@ class MarginOracle:
 
     def __init__(self, attacks: Sequence[AttackState]) -> None:
         self.attacks = tuple(attacks)
-        self._states = [attack.state for attack in attacks]
+        self.states = [attack.state for attack in attacks]
         self._model = attacks[0].model
-        owned: dict[AttackState, list[int]] = {}
-        for row, attack in enumerate(attacks):
-            owned.setdefault(attack, []).append(row)
-        rows = {attack: np.array(own, dtype=np.int64) for attack, own in owned.items()}
-        self._margins = make_row_margins(attacks, rows, self._model.network.output_size)
+        self._margins = make_row_margins(attacks, self._model.network.output_size)
 
     def take(self, kept: Integers) -> MarginOracle:
         """The oracle of some of the rows."""
@@ -126,12 +122,12 @@ class MarginOracle:
 
     def margins(self, x: Floats) -> Float64:
         """Margins (n, disjuncts) at points (n, d), one for each row; each is one query."""
-        with timed(self._states, each=_ONE_QUERY):
+        with timed(self.states, each=_ONE_QUERY):
             return self._margins.evaluate(self._forward(x)).values
 
     def evaluate(self, x: Floats, loss: Loss) -> Evaluation:
         """Margins, losses and gradients of the losses at points (n, d), one for each row."""
-        with timed(self._states, Work.GRADIENTS, _ONE_GRADIENT):
+        with timed(self.states, Work.GRADIENTS, _ONE_GRADIENT):
             margins = self._margins.evaluate(self._forward(x))
             losses, slopes = loss.evaluate(margins.values)
             gradient = self._gradient(x, self._margins.weighting(margins, slopes))
@@ -140,7 +136,7 @@ class MarginOracle:
     def gradients(self, x: Floats, disjuncts: Integers) -> tuple[Float64, Floats]:
         """Margins (n, m) of some disjuncts (n, m) of each row and their gradients (n, m, d)."""
         rows, count = disjuncts.shape
-        with timed(self._states, Work.GRADIENTS, Effort(gradients=count)):
+        with timed(self.states, Work.GRADIENTS, Effort(gradients=count)):
             margins = self._margins.evaluate(self._forward(x))
             gradients = np.empty((rows, count, x.shape[1]), dtype=self._model.interface.dtype)
             for place in range(count):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias, final
+from typing import Final, final
 
 import numpy as np
 from typing_extensions import override
@@ -15,9 +15,6 @@ from onnx_lippa.attacks.stages.state import AttackState
 
 _FAR: Final = np.inf
 """The margin of a disjunct that an input does not have."""
-
-Owned: TypeAlias = Mapping[AttackState, Integers]
-"""The rows of each attack."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +45,21 @@ class RowMargins(ABC):
         """Weights of the logits (n, k) for slopes (n, disjuncts) of a function of the margins."""
 
 
-def make_row_margins(attacks: Sequence[AttackState], owned: Owned, outputs: int) -> RowMargins:
+def make_row_margins(attacks: Sequence[AttackState], outputs: int) -> RowMargins:
     """The margins of rows: by columns where all are labels of a classifier, else by matrices.
 
     Args:
         attacks: the attack of each row.
-        owned: the rows of each attack.
         outputs: number of outputs k.
     """
     sets = [attack.state.problem.unsafe for attack in attacks]
     labels = [one.label for one in sets if one.label is not None]
     if len(labels) < len(sets) or len({len(one.disjuncts) for one in sets}) > 1:
-        return MatrixMargins(owned, outputs)
+        owned: dict[AttackState, list[int]] = {}
+        for row, attack in enumerate(attacks):
+            owned.setdefault(attack, []).append(row)
+        rows = {attack: np.array(own, dtype=np.int64) for attack, own in owned.items()}
+        return MatrixMargins(rows, outputs)
     others = np.array([one.others for one in sets])
     return LabelMargins(np.array(labels, dtype=np.int64)[:, None], others, outputs)
 
@@ -103,7 +103,7 @@ class MatrixMargins(RowMargins):
         outputs: number of outputs k.
     """
 
-    owned: Owned
+    owned: Mapping[AttackState, Integers]
     outputs: int
 
     @override

@@ -44,8 +44,7 @@ def make(setting: Setting) -> None:
         *(f"{total:g} s: robust error, %" for total in totals),
         "broken by no other single one", "seconds", "gradients", "LPSteps",
     )  # fmt: skip
-    wanted = setting.rows or NETWORKS
-    networks = [one for one in setting.networks() if one.published is None or one.name in wanted]
+    networks = setting.some_networks(NETWORKS)
     networks = networks[: setting.few(len(networks), 1)]
     figure, panels = plt.subplots(
         1, len(networks), figsize=(2.6 * len(networks) + 1.6, 3.4), layout="constrained",

@@ -59,8 +59,7 @@ class Distances:
 def make(setting: Setting) -> None:
     """Writes a row for each network, norm and attack, and draws medians."""
     seconds = setting.seconds or (QUICK_SECONDS if setting.quick else SECONDS)
-    wanted = setting.rows or NETWORKS
-    networks = [one for one in setting.networks() if one.published is None or one.name in wanted]
+    networks = setting.some_networks(NETWORKS)
     table = setting.begin(
         "distances", "network", "norm", "attack", "seconds", "found", "median", "mean",
         "share with the least", "inputs with exact distance", "mean gap to it",

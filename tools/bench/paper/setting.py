@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,6 +95,11 @@ class Setting:
             names = ", ".join(one.name for one in found) or "none of the paper's"
             sys.exit(f"{self.models} has no network that is wanted; those it has: {names}")
         return wanted
+
+    def some_networks(self, names: Sequence[str]) -> list[Network]:
+        """The paper's networks of these names, where no others are wanted, or else all others."""
+        wanted = self.rows or names
+        return [one for one in self.networks() if one.published is None or one.name in wanted]
 
     def images(self, network: Network, model: Model, count: int) -> tuple[Floats, Integers]:
         """The first images and their labels."""
